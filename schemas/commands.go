@@ -1,0 +1,79 @@
+package schemas
+
+// HeaderKind is the Kafka header that names what a timeline or command record holds; its value is JSON of the type beside each kind.
+const HeaderKind = "kasi.kind"
+
+// Kind is the value of HeaderKind.
+type Kind string
+
+// The kinds of records on the timeline and the command topics. An outside record's value reaches the timeline byte for byte.
+const (
+	KindTransaction Kind = "transaction" // Transaction
+	KindIncome      Kind = "income"      // Income
+	KindResult      Kind = "result"      // Result
+	KindPolicy      Kind = "policy"      // PolicyCommand
+	KindExecute     Kind = "execute"     // ExecuteCommand
+	KindTick        Kind = "tick"        // Tick
+	KindSettle      Kind = "settle"      // SettleCommand
+)
+
+// PolicyAction says what a policy command wants.
+type PolicyAction string
+
+// The policy actions.
+const (
+	// PolicyCreate makes a policy and is a CONFLICT where the number exists.
+	PolicyCreate PolicyAction = "CREATE"
+	// PolicyImport makes a policy or gives it new terms; the same terms again change nothing.
+	PolicyImport PolicyAction = "IMPORT"
+	// PolicyPatch changes the premium, the status or both of an existing policy.
+	PolicyPatch PolicyAction = "PATCH"
+)
+
+// PolicyCommand travels on kasi.policy.commands.v1, keyed by (tenant, policy number), and from there on the customer's timeline.
+type PolicyCommand struct {
+	RequestID    string       `json:"request_id"`
+	Row          int          `json:"row"`
+	Action       PolicyAction `json:"action"`
+	TenantID     string       `json:"tenant_id"`
+	CustomerID   string       `json:"customer_id"` // empty in a PATCH on the command topic: intake knows the owner
+	PolicyNumber string       `json:"policy_number"`
+	// Terms of a CREATE or IMPORT, whole.
+	Terms *PolicyTerms `json:"terms,omitempty"`
+	// SetPremium and SetStatus are the fields of a PATCH.
+	SetPremium *Cents        `json:"set_collection_amount_cents,omitempty"`
+	SetStatus  *PolicyStatus `json:"set_status,omitempty"`
+}
+
+// ExecuteCommand makes the collection of one policy for one period, if it is missing. It goes straight to the customer's timeline.
+type ExecuteCommand struct {
+	RequestID    string `json:"request_id"`
+	ExecutionID  string `json:"execution_id"`
+	Row          int    `json:"row"`
+	TenantID     string `json:"tenant_id"`
+	CustomerID   string `json:"customer_id"`
+	PolicyNumber string `json:"policy_number"`
+	PeriodMonth  Period `json:"period_month"`
+}
+
+// Tick is the passing of business time. It is written to every partition of the timeline and of the settlement commands, and to
+// kasi.calendar.v1. Ticks are ordered by (date, cut-off); a tick not after the last one is ignored.
+type Tick struct {
+	Date string `json:"date"` // YYYY-MM-DD
+	// Cutoff 0 opens the day; 1, 2, ... are its cut-offs, at which decisions are made.
+	Cutoff int `json:"cutoff"`
+}
+
+// After tells whether the tick is later than other. Dates compare as text because they are YYYY-MM-DD.
+func (t Tick) After(other Tick) bool {
+	return t.Date > other.Date || t.Date == other.Date && t.Cutoff > other.Cutoff
+}
+
+// SettleCommand asks for a tenant's statement. Cut is, for each partition of kasi.collections.v1, the offset up to which it counts: the
+// caller took it, so that a replay of the command gives the same statement.
+type SettleCommand struct {
+	RequestID   string  `json:"request_id"`
+	TenantID    string  `json:"tenant_id"`
+	PeriodMonth Period  `json:"period_month"`
+	Cut         []int64 `json:"cut"`
+}

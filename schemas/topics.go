@@ -1,0 +1,59 @@
+package schemas
+
+// Topic names. The first group is the public contract (SPEC section 8), the second is Kasi's own.
+const (
+	TopicFeedTransactions = "kasi.feed.transactions.v1"
+	TopicFeedIncomes      = "kasi.feed.incomes.v1"
+	TopicRailResults      = "kasi.rail.results.v1"
+	TopicDebits           = "kasi.debits.v1"
+	TopicDeposits         = "kasi.deposits.v1"
+	TopicDecisions        = "kasi.decisions.v1"
+	TopicPolicies         = "kasi.policies.v1"
+	TopicCollections      = "kasi.collections.v1"
+	TopicSettlements      = "kasi.settlements.v1"
+
+	TopicPolicyCommands     = "kasi.policy.commands.v1"     // key (tenant, policy number): who owns a number
+	TopicTimeline           = "kasi.customer.timeline.v1"   // key (tenant, customer): all that can change a customer
+	TopicTransactions       = "kasi.transactions.v1"        // each accepted bank transaction once
+	TopicOutcomes           = "kasi.outcomes.v1"            // the answer to each API command
+	TopicSettlementCommands = "kasi.settlement.commands.v1" // key tenant
+	TopicCalendar           = "kasi.calendar.v1"            // one partition: every tick, in order
+	TopicDeadLetters        = "kasi.deadletters.v1"
+	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
+	TopicStateCollect       = "kasi.state.collect.v1" // changelog: one state a customer
+	TopicStateSettle        = "kasi.state.settle.v1"  // changelog: one state a tenant
+)
+
+// Topic is one row of the topic table.
+type Topic struct {
+	Name string
+	// Partitioned topics have the timeline's partition count; the others have exactly one partition.
+	Partitioned bool
+	// Compacted topics are changelogs: the last record of a key is the state.
+	Compacted bool
+	// Public topics are the contract of SPEC section 8.
+	Public bool
+}
+
+// Topics is every topic Kasi needs. Outside topics may exist already with any number of partitions.
+var Topics = []Topic{
+	{Name: TopicFeedTransactions, Partitioned: true, Public: true},
+	{Name: TopicFeedIncomes, Partitioned: true, Public: true},
+	{Name: TopicRailResults, Partitioned: true, Public: true},
+	{Name: TopicDebits, Partitioned: true, Public: true},
+	{Name: TopicDeposits, Partitioned: true, Public: true},
+	{Name: TopicDecisions, Partitioned: true, Public: true},
+	{Name: TopicPolicies, Partitioned: true, Public: true},
+	{Name: TopicCollections, Partitioned: true, Public: true},
+	{Name: TopicSettlements, Partitioned: true, Public: true},
+	{Name: TopicPolicyCommands, Partitioned: true},
+	{Name: TopicTimeline, Partitioned: true},
+	{Name: TopicTransactions, Partitioned: true},
+	{Name: TopicOutcomes, Partitioned: true},
+	{Name: TopicSettlementCommands, Partitioned: true},
+	{Name: TopicCalendar},
+	{Name: TopicDeadLetters},
+	{Name: TopicStateIntake, Partitioned: true, Compacted: true},
+	{Name: TopicStateCollect, Partitioned: true, Compacted: true},
+	{Name: TopicStateSettle, Partitioned: true, Compacted: true},
+}
