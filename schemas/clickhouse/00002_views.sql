@@ -1,0 +1,104 @@
+-- +goose Up
+-- What readers query. FINAL resolves rows that were inserted twice, so the answer is the same before and after merges; LIMIT 1 BY takes the latest
+-- version. Money is in rands (Decimal); the columns in cents stay beside it for exact sums in other tools.
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS transactions AS
+SELECT *, amount FROM transactions_log FINAL
+COMMENT 'Accepted bank transactions, each once';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS deposits AS
+SELECT *, amount FROM deposits_log FINAL
+COMMENT 'Deposits detected, each once';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS decisions AS
+SELECT *, amount FROM decisions_log FINAL
+COMMENT 'Decisions, each once; one stands until the next of its collection';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS policies AS
+SELECT *, premium FROM policies_log FINAL
+ORDER BY tenant_id, policy_id, version DESC LIMIT 1 BY tenant_id, policy_id
+COMMENT 'Policies as they are now';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS collections AS
+SELECT *, due, collected, in_flight, shortfall FROM collections_log FINAL
+ORDER BY tenant_id, period_month, collection_id, version DESC LIMIT 1 BY tenant_id, period_month, collection_id
+COMMENT 'Collections as they are now';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS movements AS
+SELECT tenant_id, period_month, collection_id, policy_number, customer_id, change_kind, change_debit_id AS debit_id, change_result_id AS result_id,
+    effective_date, reason_code, moved_cents, moved, business_date, at, src_partition, src_offset
+FROM collections_log FINAL WHERE moved_cents != 0
+COMMENT 'The money ledger: each movement of money, positive when collected, negative when returned';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS debits AS
+SELECT d.*, d.amount,
+    multiIf(r.kind = 'DEBIT_PAID', 'paid', r.kind IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid', r.kind = 'DEBIT_REJECTED', 'rejected',
+        r.kind IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed', 'pending') AS status,
+    r.code AS reason_code, r.effective AS effective_date
+FROM debits_log AS d FINAL
+LEFT JOIN
+(
+    SELECT tenant_id, change_debit_id, argMax(change_kind, version) AS kind, argMax(reason_code, version) AS code, argMax(effective_date, version) AS effective
+    FROM collections_log FINAL
+    WHERE change_kind IN ('DEBIT_PAID', 'DEBIT_UNPAID', 'LATE_UNPAID', 'DEBIT_REJECTED', 'DEBIT_DISPUTED', 'PAID_DISPUTED')
+    GROUP BY tenant_id, change_debit_id
+) AS r ON r.tenant_id = d.tenant_id AND r.change_debit_id = d.debit_id
+COMMENT 'Debits with the latest the bank said of each: pending, paid, unpaid, rejected or disputed';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS settlements AS
+SELECT *, total_collections, adjustments, distribution_fee, collections_fee, total_fees, vat, net_amount FROM settlements_log FINAL
+ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, period_month, sequence
+COMMENT 'Settlement statements as they are now';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS settlement_lines AS
+SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
+    if(c.period_month = s.period_month, 'COLLECTION', 'ADJUSTMENT') AS line_type, c.period_month AS period_month, c.collection_id AS collection_id,
+    any(c.customer_id) AS customer_id, any(c.external_customer_ref) AS external_customer_ref, any(c.policy_number) AS policy_number,
+    any(c.product_code) AS product_code, sum(c.moved_cents) AS amount_cents, toDecimal64(amount_cents, 2) / 100 AS amount
+FROM
+(
+    SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
+    FROM settlements_log FINAL
+    ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
+    WHERE version = 1
+) AS s
+INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
+WHERE c.src_offset >= s.covered_from[c.src_partition + 1] AND c.src_offset < s.covered_to[c.src_partition + 1]
+GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id
+COMMENT 'The lines of each statement: what each collection, or adjustment of an earlier period, moved';
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE VIEW IF NOT EXISTS calendar AS
+SELECT max(business_date) AS business_date, argMax(cutoff, (business_date, cutoff)) AS cutoff FROM calendar_log
+COMMENT 'The calendar''s day and the cut-offs passed on it';
+-- +goose StatementEnd
+
+-- +goose Down
+DROP VIEW calendar;
+DROP VIEW settlement_lines;
+DROP VIEW settlements;
+DROP VIEW debits;
+DROP VIEW movements;
+DROP VIEW collections;
+DROP VIEW policies;
+DROP VIEW decisions;
+DROP VIEW deposits;
+DROP VIEW transactions;
