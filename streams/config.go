@@ -1,0 +1,85 @@
+package streams
+
+import (
+	"log/slog"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Config is what every stage and tool of this package needs to reach Kafka. The zero value of each optional field means its documented default.
+type Config struct {
+	// Brokers are the seed brokers as host:port. At least one.
+	Brokers []string
+	// Instance is the stable id of this process. It is part of the transactional id, so that a restarted process fences its own predecessor. Empty means "0".
+	// Two processes that run the same stage at the same time need two different ids.
+	Instance string
+	// FreshTxnID adds a random suffix to the transactional id at each start. For the embedded broker, which keeps no transaction state across its own restart.
+	FreshTxnID bool
+	// Partitions is the number of partitions of topics we create ourselves. 0 means 8. Every partitioned topic of ours has the same count.
+	Partitions int32
+	// Replication is the replication factor of topics we create ourselves. 0 means 1.
+	Replication int16
+	// MaxRecords bounds the records one transaction takes in. 0 means 10,000.
+	MaxRecords int
+	// Log receives ids and counts, never personal data. Nil means no log.
+	Log *slog.Logger
+	// KgoOpts are appended to the options of every Kafka client (TLS, SASL, hooks).
+	KgoOpts []kgo.Opt
+	// Observer hears of every transaction that ended. Nil means nobody listens.
+	Observer Observer
+}
+
+// Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.
+type Observer interface {
+	// Committed tells that a transaction has been committed. In and out count records read and records written (the changelog included).
+	Committed(stage string, in, out int)
+	// Aborted tells that a transaction has been dropped, and why; its records will be read again.
+	Aborted(stage string, cause error)
+}
+
+// Defaults of Config.
+const (
+	DefaultPartitions = 8
+	DefaultMaxRecords = 10_000
+)
+
+func (c Config) logger() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}
+
+func (c Config) instance() string {
+	if c.Instance == "" {
+		return "0"
+	}
+	return c.Instance
+}
+
+func (c Config) partitions() int32 {
+	if c.Partitions <= 0 {
+		return DefaultPartitions
+	}
+	return c.Partitions
+}
+
+func (c Config) replication() int16 {
+	if c.Replication <= 0 {
+		return 1
+	}
+	return c.Replication
+}
+
+func (c Config) maxRecords() int {
+	if c.MaxRecords <= 0 {
+		return DefaultMaxRecords
+	}
+	return c.MaxRecords
+}
+
+// client returns the options that every Kafka client of ours starts with.
+func (c Config) client(opts ...kgo.Opt) []kgo.Opt {
+	all := append([]kgo.Opt{kgo.SeedBrokers(c.Brokers...)}, opts...)
+	return append(all, c.KgoOpts...)
+}
