@@ -1,0 +1,143 @@
+// Package config reads Kasi's configuration: defaults, then one YAML file, then KASI_... from the environment, then flags. All
+// mistakes are reported at once, each with its key, value and the way out.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// Config is the whole configuration of every role. A role ignores what it does not use.
+type Config struct {
+	DataDir          string `koanf:"data-dir"`
+	HTTP             string `koanf:"http"`
+	Kafka            string `koanf:"kafka"`
+	ClickHouseHTTP   string `koanf:"clickhouse-http"`
+	ClickHouseNative string `koanf:"clickhouse-native"`
+	KafkaBrokers     string `koanf:"kafka-brokers"`
+	ClickHouseAddr   string `koanf:"clickhouse-addr"`
+	Database         string `koanf:"clickhouse-database"`
+	Calendar         string `koanf:"calendar"`
+	Date             string `koanf:"date"`
+	APIKeys          string `koanf:"api-keys"`
+	Password         string `koanf:"clickhouse-password"`
+	AnalystPassword  string `koanf:"analyst-password"`
+	Instance         string `koanf:"instance"`
+	Partitions       int    `koanf:"partitions"`
+	Replication      int    `koanf:"replication"`
+	QueryRate        int    `koanf:"queries-per-minute"`
+	UpdateRate       int    `koanf:"updates-per-minute"`
+	Rules            string `koanf:"rules"`
+	LogLevel         string `koanf:"log-level"`
+	LogFormat        string `koanf:"log-format"`
+}
+
+// Option is one row of the option table: the flag --name, the key name in the YAML file, and KASI_NAME in the environment.
+type Option struct {
+	Name    string
+	Default any // string or int
+	Usage   string
+	Secret  bool // only from the environment or the file, and never printed
+}
+
+// Options is the option table.
+var Options = []Option{
+	{Name: "data-dir", Default: ".kasi", Usage: "directory of the embedded engines' data"},
+	{Name: "http", Default: "127.0.0.1:8080", Usage: "address of the REST API"},
+	{Name: "kafka", Default: "127.0.0.1:9092", Usage: "address of the embedded Kafka (loopback only)"},
+	{Name: "clickhouse-http", Default: "127.0.0.1:8123", Usage: "HTTP address of the embedded ClickHouse"},
+	{Name: "clickhouse-native", Default: "127.0.0.1:9000", Usage: "native address of the embedded ClickHouse"},
+	{Name: "kafka-brokers", Default: "", Usage: "brokers of a real Kafka, comma-separated, in place of the embedded one"},
+	{Name: "clickhouse-addr", Default: "", Usage: "native addresses of a real ClickHouse, comma-separated, in place of the embedded one"},
+	{Name: "clickhouse-database", Default: "kasi", Usage: "ClickHouse database; made if missing"},
+	{Name: "calendar", Default: "real", Usage: "real (follows the clock) or manual (stands until kasi calendar advance)"},
+	{Name: "date", Default: "", Usage: "first business date of a manual calendar, YYYY-MM-DD; today if empty"},
+	{Name: "api-keys", Default: "", Usage: "tenants and their keys: demo=key1,other=key2", Secret: true},
+	{Name: "clickhouse-password", Default: "", Usage: "password of the ClickHouse user kasi", Secret: true},
+	{Name: "analyst-password", Default: "", Usage: "password of the read-only ClickHouse user analyst", Secret: true},
+	{Name: "instance", Default: "1", Usage: "stable name of this process among its role's; part of its transactional ids"},
+	{Name: "partitions", Default: 8, Usage: "partitions of new topics; fixed once they exist"},
+	{Name: "replication", Default: 1, Usage: "replication factor of new topics on a real Kafka"},
+	{Name: "queries-per-minute", Default: 100, Usage: "GET requests a key may make; 0 = no limit"},
+	{Name: "updates-per-minute", Default: 10, Usage: "changing requests a key may make; 0 = no limit"},
+	{Name: "rules", Default: "", Usage: "YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters"},
+	{Name: "log-level", Default: "info", Usage: "debug, info, warn or error"},
+	{Name: "log-format", Default: "text", Usage: "text or json"},
+}
+
+// Flags registers the named options on a flag set; with no names, all but the secrets.
+func Flags(fs *pflag.FlagSet, names ...string) {
+	for _, o := range Options {
+		if o.Secret || len(names) > 0 && !slices.Contains(names, o.Name) {
+			continue
+		}
+		switch d := o.Default.(type) {
+		case int:
+			fs.Int(o.Name, d, o.Usage)
+		case string:
+			fs.String(o.Name, d, o.Usage)
+		}
+	}
+}
+
+// Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only those set count.
+func Load(path string, fs *pflag.FlagSet, environ []string) (Config, error) {
+	defaults, known := map[string]any{}, map[string]bool{}
+	for _, o := range Options {
+		defaults[o.Name], known[o.Name] = o.Default, true
+	}
+	k := koanf.New("\x00") // no key path: a name is one word
+	var errs []error
+	errs = append(errs, k.Load(confmap.Provider(defaults, ""), nil))
+	if path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			errs = append(errs, fmt.Errorf("config file %s: %w", path, err))
+		}
+	}
+	errs = append(errs, k.Load(env.Provider("", env.Opt{
+		Prefix:      "KASI_",
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			return envKey(name, known), value
+		},
+	}), nil))
+	if fs != nil {
+		errs = append(errs, k.Load(posflag.ProviderWithFlag(fs, "", k, func(f *pflag.Flag) (string, any) {
+			if !known[f.Name] || !f.Changed {
+				return "", nil
+			}
+			return f.Name, posflag.FlagVal(fs, f)
+		}), nil))
+	}
+	for _, key := range slices.Sorted(maps.Keys(k.All())) {
+		if !known[key] {
+			errs = append(errs, fmt.Errorf("%s: unknown key; `kasi config check --help` lists them", key))
+		}
+	}
+	var c Config
+	if err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{FlatPaths: true}); err != nil {
+		errs = append(errs, err)
+		return c, errors.Join(errs...)
+	}
+	return c, errors.Join(append(errs, c.Check()...)...)
+}
+
+// envKey turns KASI_DATA_DIR into data-dir. Other KASI_ variables (such as KASI_LIBCHDB) are not configuration keys.
+func envKey(name string, known map[string]bool) string {
+	key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KASI_")), "_", "-")
+	if !known[key] {
+		return ""
+	}
+	return key
+}
