@@ -1,0 +1,94 @@
+package processors
+
+import (
+	"cloud.google.com/go/civil"
+	"github.com/shopspring/decimal"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Rules is all that law, scheme and contract say, as dated data: rails, reason codes, fees, dispute windows, collecting parameters and
+// the calendar. It comes from processors/data/*.yaml plus an override file and never changes once loaded, so it is safe for
+// concurrent use.
+type Rules struct {
+	// Calendar knows banking days, paydays and grant days.
+	Calendar *Calendar
+
+	rails    []railRule
+	disputes []disputeRule
+	reasons  reasonTable
+	params   []paramsRule
+	fees     map[string][]feeRule // by tenant; "" holds the default
+	payment  paymentRule
+}
+
+// RailRule says what is legal on a rail (SPEC 4.8).
+type RailRule struct {
+	Name schemas.Rail
+	// RePresent allows a further debit of the same collection after a failed one.
+	RePresent bool
+	// PartialAllowed allows a debit of less than the outstanding amount, where the mandate's amount is variable.
+	PartialAllowed bool
+	// UnpaidsEndMandate is how many unpaids in a row end the mandate; 0 means never.
+	UnpaidsEndMandate int
+	// LateUnpaidDays is how many banking days after a paid result an unpaid may still arrive.
+	LateUnpaidDays int
+	// TrackingDays is for how many days the bank may track the account for credit; 0 means no tracking.
+	TrackingDays int
+	// AttemptsPerCycle is the most debits one collection may have; 0 means unlimited.
+	AttemptsPerCycle int
+}
+
+// Params are the collecting parameters in force on a day.
+type Params struct {
+	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
+	FirstAttemptDay int
+	// MinDebitCents is the least amount of a partial debit, and the least credit that counts as income.
+	MinDebitCents schemas.Cents
+	// SeenDays is for how many days transaction ids are remembered; an older booking is refused.
+	SeenDays int
+	// ArrearsPeriods is how many earlier periods' shortfalls are still collected.
+	ArrearsPeriods int
+	// CutoffTimes are the cut-offs of a day, HH:MM in Johannesburg, ascending.
+	CutoffTimes []string
+	// DepositDays is for how many days an unused deposit counts towards the budget.
+	DepositDays int
+	// KnownIncomeDays: a customer without any deposit in so many days has no known income.
+	KnownIncomeDays int
+	// StreamHistory is how many deposits a stream keeps.
+	StreamHistory int
+	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same money.
+	SameMoneyDays int
+	// NotIncome are words in a credit's description or category that mark reversals, refunds and returned debits. Upper case.
+	NotIncome []string
+	// KindWords are, for each kind of income, the words that mark it. Upper case. Kinds are tried in the order of IncomeKinds.
+	KindWords map[schemas.IncomeKind][]string
+}
+
+// FeeRates are a tenant's rates in force on a day, as fractions: 0.25 is 25 %.
+type FeeRates struct{ Distribution, Collections, VAT decimal.Decimal }
+
+// DefaultRules are the rules of the embedded data alone. It panics when the embedded data are broken, which a test rules out.
+func DefaultRules() *Rules {
+	r, err := LoadRules(nil)
+	if err != nil {
+		panic("processors: embedded data: " + err.Error())
+	}
+	return r
+}
+
+// Rail is the rule of a rail on a day. An unknown rail gets the strictest rule: one attempt, no part, no tracking.
+func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule { return RailRule{Name: rail} }
+
+// DisputeDays is for how many calendar days after its action date a debit may be disputed (SPEC 4.9).
+func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return 0 }
+
+// Params are the collecting parameters in force on a day.
+func (r *Rules) Params(on civil.Date) Params { return Params{} }
+
+// Fees are the tenant's rates in force on a day.
+func (r *Rules) Fees(tenant string, on civil.Date) FeeRates { return FeeRates{} }
+
+// PaymentDate is the day a statement of period p is paid: the 3rd of the next month or the business day before it. Where that lies
+// before notBefore, it is the next month's such day, and so on.
+func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date { return notBefore }
