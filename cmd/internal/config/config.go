@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -140,4 +141,24 @@ func envKey(name string, known map[string]bool) string {
 		return ""
 	}
 	return key
+}
+
+// Printable is the configuration by key, without secrets: of those it says only whether they are set.
+func (c Config) Printable() map[string]any {
+	out := map[string]any{}
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		out[v.Type().Field(i).Tag.Get("koanf")] = v.Field(i).Interface()
+	}
+	for _, o := range Options {
+		if !o.Secret {
+			continue
+		}
+		if out[o.Name] == "" {
+			out[o.Name] = "not set"
+		} else {
+			out[o.Name] = "set"
+		}
+	}
+	return out
 }

@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+// Roles are the processes that make up the product, in the order in which a stack starts them.
+var Roles = []string{"ticker", "intake", "collect", "settle", "sink", "api"}
+
+// Env is where the engines are.
+type Env struct {
+	Brokers       []string
+	EmbeddedKafka bool
+	House         *clickhouse.Options
+}
+
+// RealEnv is the Env of a role that runs by itself, on servers named by the configuration.
+func RealEnv(cfg config.Config) (Env, error) {
+	if len(cfg.Brokers()) == 0 || len(cfg.ClickHouseAddrs()) == 0 {
+		return Env{}, errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all roles on embedded engines")
+	}
+	return Env{Brokers: cfg.Brokers(), House: HouseOptions(cfg, cfg.ClickHouseAddrs())}, nil
+}
+
+// Prepare makes the topics, the database and its tables, where they are missing.
+func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	if _, err := streams.EnsureTopics(ctx, e.Streams(cfg, "setup", log)); err != nil {
+		return fmt.Errorf("topics: %w", err)
+	}
+	if err := sinks.Migrate(ctx, e.House, log); err != nil {
+		return fmt.Errorf("clickhouse migrations: %w", err)
+	}
+	return nil
+}
+
+// Streams is the Kafka configuration of one role.
+func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) streams.Config {
+	return streams.Config{
+		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: int32(cfg.Partitions),
+		Replication: int16(cfg.Replication), Log: log.With("client", role),
+	}
+}
+
+// Run runs one role until ctx ends. ready is called when it serves.
+func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.Logger, ready func()) error {
+	rules, err := Rules(cfg)
+	if err != nil {
+		return err
+	}
+	kafka := e.Streams(cfg, role, log)
+	switch role {
+	case "ticker":
+		return e.runTicker(ctx, cfg, kafka, rules, ready)
+	case "intake":
+		return streams.RunIntake(ctx, kafka, ready)
+	case "collect":
+		return streams.RunCollect(ctx, kafka, processors.NewEngine(rules), ready)
+	case "settle":
+		db, err := clickhouse.Open(e.House)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
+	case "sink":
+		return sinks.Run(ctx, sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log}, ready)
+	case "api":
+		return e.runAPI(ctx, cfg, kafka, log, ready)
+	}
+	return fmt.Errorf("unknown role %q; the roles are %v", role, Roles)
+}
+
+// runTicker says ready at once: a manual calendar has nothing more to do than its first tick.
+func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *processors.Rules, ready func()) error {
+	start := schemas.DateIn(time.Now())
+	if cfg.Date != "" {
+		d, err := civil.ParseDate(cfg.Date)
+		if err != nil {
+			return err
+		}
+		start = d
+	}
+	ready()
+	return streams.RunTicker(ctx, kafka, rules, start, cfg.Calendar == "manual")
+}
+
+// Rules are the built-in dated rules under the configured override file.
+func Rules(cfg config.Config) (*processors.Rules, error) {
+	if cfg.Rules == "" {
+		return processors.DefaultRules(), nil
+	}
+	b, err := os.ReadFile(cfg.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	r, err := processors.LoadRules(b)
+	if err != nil {
+		return nil, fmt.Errorf("rules %s: %w", cfg.Rules, err)
+	}
+	return r, nil
+}
+
+func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config, log *slog.Logger, ready func()) error {
+	keys, err := cfg.Keys()
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		return errors.New("no API keys: set KASI_API_KEYS=\"tenant=key\"")
+	}
+	db, err := clickhouse.Open(e.House)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	commands, err := streams.NewCommands(kafka)
+	if err != nil {
+		return err
+	}
+	defer commands.Close()
+	var apiKeys []api.Key
+	for _, k := range keys {
+		apiKeys = append(apiKeys, api.Key{Tenant: k.Tenant, Key: k.Key})
+	}
+	handler, err := api.New(api.Config{
+		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: cfg.QueryRate, UpdatesPerMinute: cfg.UpdateRate, Log: log,
+		Ready: db.Ping,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --http", err)
+	}
+	return serve(ctx, listener, handler, ready)
+}
+
+// serve runs the HTTP server. When ctx ends it finishes the requests under way, for at most two seconds.
+func serve(ctx context.Context, l net.Listener, h http.Handler, ready func()) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	ready()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(stop); err != nil {
+			return srv.Close()
+		}
+		return nil
+	}
+}

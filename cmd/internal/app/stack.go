@@ -1,0 +1,175 @@
+// Package app puts the parts together: the embedded engines, the roles, and their order of start and stop.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	"github.com/kasi-collections/kasi/streams"
+	kembed "github.com/kasi-collections/kasi/streams/embedded"
+)
+
+// Stack is the whole product in one process: `kasi up`.
+type Stack struct {
+	cfg     config.Config
+	log     *slog.Logger
+	env     Env
+	kafka   *kembed.Kafka
+	house   *chembed.Server
+	roles   *errgroup.Group
+	cancel  context.CancelFunc
+	stopped chan struct{}
+	err     error
+}
+
+// Up starts the engines that are not replaced by real servers, then every role, and returns when all of them serve. On an error, and when ctx
+// ends while it starts, everything is stopped again.
+func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error) {
+	cfg, err := FillSecrets(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{cfg: cfg, log: log, stopped: make(chan struct{})}
+	if err := s.startEngines(ctx); err != nil {
+		return nil, errors.Join(err, s.stopEngines())
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	s.roles, run = errgroup.WithContext(run)
+	ready, err := s.startRoles(ctx, run)
+	if err == nil {
+		err = waitReady(ctx, run, ready)
+	}
+	go s.supervise(run)
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// startEngines runs both engines side by side; each is ready when it returns.
+func (s *Stack) startEngines(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	s.env = Env{Brokers: s.cfg.Brokers(), House: HouseOptions(s.cfg, s.cfg.ClickHouseAddrs())}
+	if len(s.env.Brokers) == 0 {
+		g.Go(func() (err error) {
+			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
+			if err != nil {
+				return fmt.Errorf("embedded Kafka: %w", err)
+			}
+			s.env.Brokers, s.env.EmbeddedKafka = []string{s.kafka.Addr()}, true
+			return nil
+		})
+	}
+	if len(s.cfg.ClickHouseAddrs()) == 0 {
+		g.Go(func() (err error) {
+			s.house, err = chembed.Start(ctx, chembed.Options{
+				Dir: filepath.Join(s.cfg.DataDir, "clickhouse"), HTTPAddr: s.cfg.ClickHouseHTTP, NativeAddr: s.cfg.ClickHouseNative,
+				KasiPassword: s.cfg.Password, AnalystPassword: s.cfg.AnalystPassword, Log: s.log,
+			})
+			if err != nil {
+				return fmt.Errorf("embedded ClickHouse: %w", err)
+			}
+			s.env.House.Addr = []string{s.cfg.ClickHouseNative}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role serves.
+func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
+	if err := s.env.Prepare(ctx, s.cfg, s.log); err != nil {
+		return nil, err
+	}
+	var ready []<-chan struct{}
+	for _, name := range Roles {
+		up := make(chan struct{})
+		ready = append(ready, up)
+		s.roles.Go(func() error {
+			err := s.env.Run(run, name, s.cfg, s.log.With("role", name), once(up))
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	return ready, nil
+}
+
+// once closes up at the first call: a stage says ready again after each rebalance.
+func once(up chan struct{}) func() {
+	return func() {
+		select {
+		case <-up:
+		default:
+			close(up)
+		}
+	}
+}
+
+func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
+	for _, up := range ready {
+		select {
+		case <-up:
+		case <-run.Done():
+			return nil // a role failed; Stop returns its error
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// supervise ends the engines after the last role has ended, whether asked to or because a role failed.
+func (s *Stack) supervise(context.Context) {
+	s.err = errors.Join(s.roles.Wait(), s.stopEngines())
+	close(s.stopped)
+}
+
+// Stop ends the roles, then the engines, and returns the first error of any.
+func (s *Stack) Stop() error {
+	s.cancel()
+	<-s.stopped
+	return s.err
+}
+
+// Done is closed when everything has ended, by Stop or because a role failed.
+func (s *Stack) Done() <-chan struct{} { return s.stopped }
+
+// Config is the configuration with the secrets filled in.
+func (s *Stack) Config() config.Config { return s.cfg }
+
+// Streams is the Kafka side's configuration, for the calendar and for tools beside the stack.
+func (s *Stack) Streams() streams.Config { return s.env.Streams(s.cfg, "tools", s.log) }
+
+func (s *Stack) stopEngines() error {
+	var errs []error
+	if s.house != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		defer cancel()
+		errs = append(errs, s.house.Stop(ctx))
+	}
+	if s.kafka != nil {
+		errs = append(errs, s.kafka.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// HouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated by the sink itself.
+func HouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
+	return &clickhouse.Options{
+		Addr:        addrs,
+		Auth:        clickhouse.Auth{Database: cfg.Database, Username: "kasi", Password: cfg.Password},
+		DialTimeout: 5 * time.Second,
+	}
+}

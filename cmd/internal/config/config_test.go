@@ -1,0 +1,73 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+)
+
+func load(t *testing.T, yaml string, environ []string, args ...string) (config.Config, error) {
+	t.Helper()
+	path := ""
+	if yaml != "" {
+		path = filepath.Join(t.TempDir(), "kasi.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
+	}
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	fs.Bool("unrelated", false, "a flag of the command itself")
+	config.Flags(fs)
+	require.NoError(t, fs.Parse(args))
+	return config.Load(path, fs, environ)
+}
+
+func TestSourcesWinInOrder(t *testing.T) {
+	c, err := load(t, "http: 127.0.0.1:1\nkafka: 127.0.0.1:2\npartitions: 3\n", []string{"KASI_KAFKA=127.0.0.1:4", "KASI_PARTITIONS=5", "KASI_LIBCHDB=/x", "HOME=/y"},
+		"--partitions", "6", "--unrelated")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:1", c.HTTP, "the file wins over the default")
+	require.Equal(t, "127.0.0.1:4", c.Kafka, "the environment wins over the file")
+	require.Equal(t, 6, c.Partitions, "a flag wins over the environment")
+	require.Equal(t, ".kasi", c.DataDir, "a flag that was not set does not hide anything")
+}
+
+func TestDefaultsWhole(t *testing.T) {
+	c, err := load(t, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, config.Config{
+		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123", ClickHouseNative: "127.0.0.1:9000",
+		Database: "kasi", Calendar: "real", Instance: "1", Partitions: 8, Replication: 1, QueryRate: 100, UpdateRate: 10, LogLevel: "info", LogFormat: "text",
+	}, c)
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := load(t, "htttp: x\ncalendar: julian\npartitions: 0\n", []string{"KASI_API_KEYS=demo=a,other=a", "KASI_KAFKA=0.0.0.0:9092", "KASI_DATE=2025-13-01"}, "--log-level", "loud")
+	require.Error(t, err)
+	for _, want := range []string{
+		"htttp: unknown key", `calendar: "julian"`, "partitions: 0", "api-keys: pair 2 repeats", `kafka: "0.0.0.0:9092" is not a loopback`, `date: "2025-13-01"`, `log-level: "loud"`,
+	} {
+		require.Contains(t, err.Error(), want)
+	}
+}
+
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	c, err := load(t, "", []string{"KASI_API_KEYS=demo=very-secret", "KASI_ANALYST_PASSWORD=also-secret"})
+	require.NoError(t, err)
+	p := c.Printable()
+	require.Equal(t, "set", p["api-keys"])
+	require.Equal(t, "not set", p["clickhouse-password"])
+	require.Len(t, p, len(config.Options), "each option is printed")
+	for k, v := range p {
+		if s, ok := v.(string); ok {
+			require.False(t, strings.Contains(s, "secret"), k)
+		}
+	}
+	_, err = load(t, "", []string{"KASI_API_KEYS=very-secret"})
+	require.ErrorContains(t, err, "pair 1 is not tenant=key")
+	require.NotContains(t, err.Error(), "very-secret")
+}

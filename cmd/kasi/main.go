@@ -1,0 +1,52 @@
+// Command kasi collects premiums when the customer's money is there. `kasi up` serves the whole product on embedded engines; `kasi run` and
+// `kasi api` run its roles one by one on real servers.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+)
+
+func main() {
+	chembed.RunIfChild()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first Ctrl-C everything is stopped in order; a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	if err := root().ExecuteContext(ctx); err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			os.Exit(130)
+		}
+		// color knows whether standard output is a terminal; errors go to standard error, which is asked by itself.
+		_, _ = color.New(color.FgRed).Fprint(os.Stderr, "error: ")
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "kasi",
+		Short: "Collect premiums when the customer's money is there",
+		Long: `Kasi reads bank transactions and income events from Kafka, detects when each customer's money comes, debits the premium then, follows the
+bank's answers, and gives the insurer reports and settlements over HTTP and ClickHouse.
+
+Every flag may also be given as KASI_NAME in the environment or as name: value in a YAML file (--config).`,
+		Example: `  kasi demo november                 # a whole month with a pretend bank, on one machine
+  kasi up --calendar manual --date 2025-11-01
+  kasi calendar advance --to 2025-11-26`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
+	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), configCmd(), versionCmd())
+	return cmd
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+)
+
+// load reads the configuration of a command: its flags, the environment and the YAML file.
+func load(cmd *cobra.Command) (config.Config, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return config.Config{}, err
+	}
+	if path == "" {
+		path = os.Getenv("KASI_CONFIG")
+	}
+	c, err := config.Load(path, cmd.Flags(), os.Environ())
+	if err != nil {
+		return c, fmt.Errorf("the configuration has mistakes:\n%w", err)
+	}
+	return c, nil
+}
+
+func logger(c config.Config) *slog.Logger { return app.Logger(os.Stderr, c.LogLevel, c.LogFormat) }
+
+func upCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Serve the whole product on embedded engines",
+		Long: `up starts the embedded Kafka and ClickHouse (or uses real servers, each on its own: --kafka-brokers, --clickhouse-addr), the stages intake,
+collect and settle, the ClickHouse sink, the ticker and the REST API. It prints one line when all is ready, keeps its data in --data-dir, and
+stops at Ctrl-C.
+
+KASI_API_KEYS="tenant=key,..." names tenants and keys; KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD are the passwords of the ClickHouse
+users kasi and analyst. What is not set is made at random and kept in the data directory's secrets.yaml.`,
+		Example: `  KASI_API_KEYS="demo=key1" kasi up
+  kasi up --calendar manual --date 2025-11-01 --data-dir /tmp/kasi
+  kasi up --kafka-brokers k1:9092,k2:9092 --clickhouse-addr ch1:9000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := app.Up(cmd.Context(), cfg, logger(cfg))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), readyLine(s))
+			select {
+			case <-cmd.Context().Done():
+			case <-s.Done():
+			}
+			return s.Stop()
+		},
+	}
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+// readyLine is the one line that says all is ready, and where.
+func readyLine(s *app.Stack) string {
+	c := s.Config()
+	kafka, house := c.Kafka, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"
+	if c.KafkaBrokers != "" {
+		kafka = c.KafkaBrokers
+	}
+	if c.ClickHouseAddr != "" {
+		house = c.ClickHouseAddr
+	}
+	return fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house, c.Calendar, c.DataDir)
+}
+
+func runCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run ROLE",
+		Short: "Run one role as a process of its own, on real servers",
+		Long: `run runs one role until Ctrl-C. Several processes of one role share its work; give each a stable --instance of its own, because it names the
+process's Kafka transactions. Roles: ` + strings.Join(app.Roles, ", ") + `.`,
+		Example: `  kasi run collect --instance collect-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000
+  kasi run sink --instance sink-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
+		ValidArgs: app.Roles,
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE:      func(cmd *cobra.Command, args []string) error { return runRole(cmd, args[0]) },
+	}
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+func apiCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "api",
+		Short:   "Run the REST API as a process of its own, on real servers",
+		Example: `  KASI_API_KEYS="demo=key1" kasi api --http 0.0.0.0:8080 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runRole(cmd, "api") },
+	}
+	config.Flags(cmd.Flags())
+	return cmd
+}
+
+func runRole(cmd *cobra.Command, role string) error {
+	cfg, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	env, err := app.RealEnv(cfg)
+	if err != nil {
+		return err
+	}
+	log := logger(cfg).With("role", role, "instance", cfg.Instance)
+	if err := env.Prepare(cmd.Context(), cfg, log); err != nil {
+		return err
+	}
+	return env.Run(cmd.Context(), role, cfg, log, func() { log.Info("ready") })
+}
+
+func versionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			version := "development build"
+			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+				version = info.Main.Version
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "kasi", version)
+		},
+	}
+}
