@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"cloud.google.com/go/civil"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+func calendarCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "calendar",
+		Short: "Look at the business calendar, or move a manual one",
+		Long: `With --calendar manual, business time stands still until it is advanced (for demonstrations, tests and backtests). The commands talk to
+Kafka only, so they work beside any kasi that uses the same brokers.`,
+	}
+	cmd.AddCommand(calendarAdvance(), calendarShow())
+	return cmd
+}
+
+// onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual address.
+func onCalendar(cmd *cobra.Command, do func(*streams.Calendar) error) error {
+	cfg, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	rules, err := app.Rules(cfg)
+	if err != nil {
+		return err
+	}
+	env := app.Env{Brokers: cfg.Brokers()}
+	if len(env.Brokers) == 0 {
+		env.Brokers = []string{cfg.Kafka}
+	}
+	cal, err := streams.NewCalendar(env.Streams(cfg, "calendar", logger(cfg)), rules)
+	if err != nil {
+		return err
+	}
+	defer cal.Close()
+	return do(cal)
+}
+
+func calendarAdvance() *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:   "advance --to DATE",
+		Short: "Move a manual calendar, day by day, through every cut-off up to a date",
+		Long: `advance first waits until everything that lay on the outside topics at the call has been taken over, then goes day by day through every
+cut-off, and returns when all that the last day caused (decisions, debits, rows in ClickHouse) is through. Advancing to the day the calendar
+shows already runs one more cut-off on that day. If it is interrupted, run it again.`,
+		Example: `  kasi calendar advance --to 2025-11-26
+  kasi calendar advance --to 2025-11-26 --kafka-brokers 127.0.0.1:9092`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			day, err := civil.ParseDate(to)
+			if err != nil {
+				return fmt.Errorf("--to: %q is not a date such as 2025-11-26", to)
+			}
+			return onCalendar(cmd, func(cal *streams.Calendar) error {
+				bar := newDayBar(cmd.ErrOrStderr())
+				defer bar.stop()
+				now, err := cal.Advance(cmd.Context(), day, streams.AdvanceOpts{WaitSink: true, Each: func(t schemas.Tick) { bar.day(t, day) }})
+				if err != nil {
+					return err
+				}
+				bar.stop()
+				printToday(cmd.OutOrStdout(), now)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "date to advance to, YYYY-MM-DD (required)")
+	// Only a flag that does not exist can make this fail.
+	cobra.CheckErr(cmd.MarkFlagRequired("to"))
+	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
+	return cmd
+}
+
+func calendarShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show",
+		Short:   "Print the calendar's day and the cut-offs passed on it",
+		Example: `  kasi calendar show --kafka-brokers 127.0.0.1:9092`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return onCalendar(cmd, func(cal *streams.Calendar) error {
+				now, err := cal.Show(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if !now.Known {
+					return errors.New("the calendar has no day yet: start kasi up or kasi run ticker first")
+				}
+				printToday(cmd.OutOrStdout(), now)
+				return nil
+			})
+		},
+	}
+	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
+	return cmd
+}
+
+func printToday(w io.Writer, now streams.Today) {
+	state := "open"
+	if now.Tick.Cutoff > 0 {
+		state = fmt.Sprintf("cut-off %d passed", now.Tick.Cutoff)
+	}
+	fmt.Fprintf(w, "business date %s, %s\n", now.Tick.Date, state)
+}
