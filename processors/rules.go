@@ -39,7 +39,7 @@ type RailRule struct {
 	AttemptsPerCycle int
 }
 
-// Params are the collecting parameters in force on a day.
+// Params are the collecting parameters in force on a day. The slices are shared and must not be changed. Words are in upper case.
 type Params struct {
 	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
 	FirstAttemptDay int
@@ -59,10 +59,16 @@ type Params struct {
 	StreamHistory int
 	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same money.
 	SameMoneyDays int
-	// NotIncome are words in a credit's description or category that mark reversals, refunds and returned debits. Upper case.
+	// NotIncome are words in a credit's description or category that mark reversals, refunds and returned debits.
 	NotIncome []string
-	// KindWords are, for each kind of income, the words that mark it. Upper case. Kinds are tried in the order of IncomeKinds.
-	KindWords map[schemas.IncomeKind][]string
+	// KindWords are the words that mark each kind of income, in the order in which the kinds are tried.
+	KindWords []KindWords
+}
+
+// KindWords are the words, in upper case, whose occurrence in a deposit's description, category or counterparty marks its kind.
+type KindWords struct {
+	Kind  schemas.IncomeKind
+	Words []string
 }
 
 // FeeRates are a tenant's rates in force on a day, as fractions: 0.25 is 25 %.
