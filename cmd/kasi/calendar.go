@@ -10,6 +10,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
@@ -64,13 +65,10 @@ shows already runs one more cut-off on that day. If it is interrupted, run it ag
 				return fmt.Errorf("--to: %q is not a date such as 2025-11-26", to)
 			}
 			return onCalendar(cmd, func(cal *streams.Calendar) error {
-				bar := newDayBar(cmd.ErrOrStderr())
-				defer bar.stop()
-				now, err := cal.Advance(cmd.Context(), day, streams.AdvanceOpts{WaitSink: true, Each: func(t schemas.Tick) { bar.day(t, day) }})
+				now, err := advance(cmd, cal, day)
 				if err != nil {
 					return err
 				}
-				bar.stop()
 				printToday(cmd.OutOrStdout(), now)
 				return nil
 			})
@@ -81,6 +79,25 @@ shows already runs one more cut-off on that day. If it is interrupted, run it ag
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
 	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
 	return cmd
+}
+
+// advance shows a bar of the days on a terminal, and nothing elsewhere.
+func advance(cmd *cobra.Command, cal *streams.Calendar, to civil.Date) (streams.Today, error) {
+	o := streams.AdvanceOpts{WaitSink: true}
+	from, err := cal.Show(cmd.Context())
+	if err != nil {
+		return from, err
+	}
+	if first, err := civil.ParseDate(from.Tick.Date); err == nil && isTerminal(cmd.ErrOrStderr()) {
+		bar := feed.NewProgress(cmd.ErrOrStderr(), true, "calendar", int64(to.DaysSince(first)))
+		defer bar.Done()
+		o.Each = func(t schemas.Tick) {
+			if d, err := civil.ParseDate(t.Date); err == nil {
+				bar.Step(int64(d.DaysSince(first)), t.Date)
+			}
+		}
+	}
+	return cal.Advance(cmd.Context(), to, o)
 }
 
 func calendarShow() *cobra.Command {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/feed"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+// advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, not for the sink: what is read from
+// ClickHouse at the end waits by itself.
+type advancer struct{ cal *streams.Calendar }
+
+// Advance moves the calendar through every cut-off up to and including the day.
+func (a advancer) Advance(ctx context.Context, to civil.Date) error {
+	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	return err
+}
+
+func feedCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "feed", Short: "Push bank transactions to the feed topic"}
+	cmd.AddCommand(feedReplay())
+	return cmd
+}
+
+func feedReplay() *cobra.Command {
+	var o feed.Options
+	cmd := &cobra.Command{
+		Use:   "replay FILE",
+		Short: "Push a bank-transaction CSV, plain or gzipped, in date order, driving the manual calendar",
+		Long: `replay pushes each day's transactions and then advances the manual calendar through that day, as fast as it can or at --pace. Start kasi with
+--calendar manual and a --date on or before the file's first day.
+
+Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbol,bank,account; amounts are taken as rands.`,
+		Example: `  kasi up --calendar manual --date 1993-01-01 &
+  kasi feed replay --format czech-1999 transactions.csv.gz
+  kasi feed replay --format czech-1999 --pace 100ms transactions.csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return onCalendar(cmd, func(cal *streams.Calendar) error {
+				cfg, err := load(cmd)
+				if err != nil {
+					return err
+				}
+				o.File, o.Advancer, o.Out, o.Terminal = args[0], advancer{cal}, cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
+				if o.Brokers = cfg.Brokers(); len(o.Brokers) == 0 {
+					o.Brokers = []string{cfg.Kafka}
+				}
+				s, err := feed.Replay(cmd.Context(), o)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days, s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
+	cmd.Flags().StringVar(&o.Tenant, "tenant", "demo", "tenant whose customers the accounts are")
+	cmd.Flags().DurationVar(&o.Pace, "pace", 0, "least time for one business day, such as 100ms; 0 = as fast as it can")
+	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
+	return cmd
+}
