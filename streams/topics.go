@@ -1,0 +1,164 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// outsideTopics are written by integrators with any client, so they may have any number of partitions.
+var outsideTopics = []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
+
+// EnsureTopics creates the topics that are missing and returns the partition count of the timeline, which every partitioned topic of ours
+// shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since a customer's partition follows from it.
+// Ours in different counts are an error. Several processes may call it at once.
+func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
+	cl, err := kgo.NewClient(cfg.client()...)
+	if err != nil {
+		return 0, fmt.Errorf("topics: %w", err)
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	for pause := time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		counts, err := topicCounts(ctx, adm)
+		if err != nil {
+			return 0, err
+		}
+		n, err := agreedPartitions(counts, cfg.partitions())
+		if err != nil {
+			return 0, err
+		}
+		missing := missingTopics(counts)
+		if len(missing) == 0 {
+			if cfg.Partitions > 0 && n != cfg.Partitions {
+				cfg.logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured", cfg.Partitions)
+			}
+			return n, nil
+		}
+		if err := createTopics(ctx, adm, cfg, missing, n); err != nil {
+			return 0, err
+		}
+		// A cluster answers the creation before every broker knows of it, so we look again until all of them are there.
+		if err := sleep(ctx, pause); err != nil {
+			return 0, fmt.Errorf("topics: %d still not visible after their creation: %w", len(missing), err)
+		}
+	}
+}
+
+// topicCounts is the partition count of each topic of ours that exists.
+func topicCounts(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
+	names := make([]string, 0, len(schemas.Topics))
+	for _, t := range schemas.Topics {
+		names = append(names, t.Name)
+	}
+	details, err := adm.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("topics: cannot list them; is Kafka running at the configured address? %w", err)
+	}
+	counts := map[string]int32{}
+	for _, d := range details {
+		switch {
+		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+		case d.Err != nil:
+			return nil, fmt.Errorf("topic %s: %w", d.Topic, d.Err)
+		default:
+			counts[d.Topic] = int32(len(d.Partitions))
+		}
+	}
+	return counts, nil
+}
+
+// agreedPartitions is the count that all existing partitioned topics of ours have, or want where there is none yet.
+func agreedPartitions(counts map[string]int32, want int32) (int32, error) {
+	seen := map[int32][]string{}
+	for _, t := range schemas.Topics {
+		have, exists := counts[t.Name]
+		switch {
+		case !exists || slices.Contains(outsideTopics, t.Name):
+		case t.Partitioned:
+			seen[have] = append(seen[have], t.Name)
+		case have != 1:
+			return 0, fmt.Errorf("topic %s has %d partitions and must have 1: delete it or use another cluster", t.Name, have)
+		}
+	}
+	if len(seen) == 0 {
+		return want, nil
+	}
+	if len(seen) == 1 {
+		for n := range seen {
+			return n, nil
+		}
+	}
+	var parts []string
+	for n, names := range seen {
+		parts = append(parts, fmt.Sprintf("%d: %s", n, strings.Join(names, ", ")))
+	}
+	slices.Sort(parts)
+	return 0, fmt.Errorf("topics of ours must have one partition count and have several (%s): recreate the odd ones with the timeline's count", strings.Join(parts, "; "))
+}
+
+func missingTopics(counts map[string]int32) []schemas.Topic {
+	var missing []schemas.Topic
+	for _, t := range schemas.Topics {
+		if _, exists := counts[t.Name]; !exists {
+			missing = append(missing, t)
+		}
+	}
+	return missing
+}
+
+func createTopics(ctx context.Context, adm *kadm.Client, cfg Config, missing []schemas.Topic, n int32) error {
+	for _, t := range missing {
+		partitions := int32(1)
+		if t.Partitioned {
+			partitions = n
+		}
+		_, err := adm.CreateTopic(ctx, partitions, cfg.replication(), topicConfigs(cfg, t), t.Name)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("topic %s: cannot create it with %d partitions and replication %d: %w", t.Name, partitions, cfg.replication(), err)
+		}
+	}
+	return nil
+}
+
+// topicConfigs says how a new topic is kept. Nothing expires by itself: the timeline replays every decision, and a statement can be
+// computed again from the collections. Who must delete sooner sets a retention on the topic; we never alter one that exists.
+func topicConfigs(cfg Config, t schemas.Topic) map[string]*string {
+	configs := map[string]*string{}
+	set := func(key, value string) { configs[key] = &value }
+	if t.Compacted && !cfg.FreshTxnID {
+		set("cleanup.policy", "compact")
+		// The active segment is never compacted: with the default of 1 GiB a restart would read mostly superseded states.
+		set("segment.bytes", "67108864")
+	} else {
+		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
+		set("cleanup.policy", "delete")
+		set("retention.ms", "-1")
+		set("retention.bytes", "-1")
+	}
+	if cfg.replication() >= 3 {
+		set("min.insync.replicas", "2")
+	}
+	return configs
+}
+
+// sleep waits for d or for the end of ctx, whose error it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
