@@ -14,12 +14,14 @@ type Rules struct {
 	// Calendar knows banking days, paydays and grant days.
 	Calendar *Calendar
 
-	rails    []railRule
-	disputes []disputeRule
+	rails    map[schemas.Rail][]dated[RailRule]
+	disputes map[schemas.Rail][]dated[int]
 	reasons  reasonTable
-	params   []paramsRule
-	fees     map[string][]feeRule // by tenant; "" holds the default
-	payment  paymentRule
+	params   []dated[Params]
+	fees     []dated[feePair]
+	vat      []dated[decimal.Decimal]
+	tenants  map[string][]dated[feePair] // rates of single tenants
+	payday   []dated[int]                // day of the month on which statements are paid
 }
 
 // RailRule says what is legal on a rail (SPEC 4.8).
@@ -71,9 +73,6 @@ type KindWords struct {
 	Words []string
 }
 
-// FeeRates are a tenant's rates in force on a day, as fractions: 0.25 is 25 %.
-type FeeRates struct{ Distribution, Collections, VAT decimal.Decimal }
-
 // DefaultRules are the rules of the embedded data alone. It panics when the embedded data are broken, which a test rules out.
 func DefaultRules() *Rules {
 	r, err := LoadRules(nil)
@@ -83,18 +82,16 @@ func DefaultRules() *Rules {
 	return r
 }
 
-// Rail is the rule of a rail on a day. An unknown rail gets the strictest rule: one attempt, no part, no tracking.
-func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule { return RailRule{Name: rail} }
+// Rail is the rule of a rail on a day. A rail the data do not know gets the strictest rule: one attempt, no part, no tracking.
+func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
+	if list, ok := r.rails[rail]; ok {
+		return at(list, on)
+	}
+	return RailRule{Name: rail, UnpaidsEndMandate: 1, AttemptsPerCycle: 1}
+}
 
-// DisputeDays is for how many calendar days after its action date a debit may be disputed (SPEC 4.9).
-func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return 0 }
+// DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on that date (SPEC 4.9).
+func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
 
 // Params are the collecting parameters in force on a day.
-func (r *Rules) Params(on civil.Date) Params { return Params{} }
-
-// Fees are the tenant's rates in force on a day.
-func (r *Rules) Fees(tenant string, on civil.Date) FeeRates { return FeeRates{} }
-
-// PaymentDate is the day a statement of period p is paid: the 3rd of the next month or the business day before it. Where that lies
-// before notBefore, it is the next month's such day, and so on.
-func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date { return notBefore }
+func (r *Rules) Params(on civil.Date) Params { return at(r.params, on) }

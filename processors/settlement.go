@@ -1,39 +1,110 @@
 package processors
 
-import "github.com/kasi-collections/kasi/schemas"
+import (
+	"fmt"
+	"maps"
+	"slices"
 
-// Tenant is the settlement state of one tenant; the settle stage keeps it as JSON.
-type Tenant struct {
-	// Periods holds, for each period that has a statement, how far it is settled.
-	Periods map[schemas.Period]*SettledPeriod `json:"periods,omitempty"`
-	// Pending holds the statements that are not paid yet, oldest first.
-	Pending []schemas.SettlementEvent `json:"pending,omitempty"`
-	// References counts the payment references of each payment date that has not passed.
-	References map[string]int `json:"references,omitempty"`
+	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Cover is what a statement asked for now would count: the period itself first, then each earlier period that already has a statement,
+// ascending. Each range begins where the last statement that counted the period ended, so nothing is counted twice or left out.
+// A cut that lies before that point (an older command overtaken by a newer one) covers nothing there.
+// The error is a *Reject: the cut has another number of partitions than before.
+func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage, error) {
+	if err := t.checkCut(cmd); err != nil {
+		return nil, err
+	}
+	cover := []schemas.Coverage{t.cover(cmd.PeriodMonth, cmd.Cut)}
+	for _, p := range slices.Sorted(maps.Keys(t.Periods)) {
+		if p < cmd.PeriodMonth {
+			cover = append(cover, t.cover(p, cmd.Cut))
+		}
+	}
+	return cover, nil
 }
-
-// SettledPeriod is how far one period is settled.
-type SettledPeriod struct {
-	// Statements is the sequence of the period's latest statement.
-	Statements int `json:"n"`
-	// Covered is, for each partition of kasi.collections.v1, the first offset that no statement counts yet.
-	Covered []int64 `json:"cut"`
-}
-
-// Clone is a deep copy: the stage works on a copy until its transaction has committed.
-func (t *Tenant) Clone() *Tenant { return &Tenant{} }
-
-// Cover is what a statement asked for now would count: the period itself, and each earlier period that already has a statement.
-// The error is a *Reject: the cut's number of partitions differs from an earlier statement's.
-func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage, error) { return nil, nil }
 
 // Settle makes the next statement of a period out of the sums over exactly what Cover returned for the same state and command.
 // Where nothing moved and the period has a statement, ev is nil and id is the latest one's. anything tells whether the tenant has any
 // collection in the period; without one and without movements there is nothing to settle: ev is nil and id empty.
 // The error is a *Reject and leaves t as it was.
-func (r *Rules) Settle(t *Tenant, cmd schemas.SettleCommand, sums schemas.LedgerSums, m Moment, anything bool) (ev *schemas.SettlementEvent, id string, err error) {
-	return nil, "", nil
+func (r *Rules) Settle(
+	t *Tenant, cmd schemas.SettleCommand, sums schemas.LedgerSums, m Moment, anything bool,
+) (ev *schemas.SettlementEvent, id string, err error) {
+	cover, err := r.Cover(t, cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	sequence := 0
+	if settled, ok := t.Periods[cmd.PeriodMonth]; ok {
+		sequence = settled.Statements
+	}
+	switch {
+	case sums.Movements == 0 && sequence > 0:
+		return nil, schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, sequence), nil
+	case sums.Movements == 0 && !anything:
+		return nil, "", nil
+	}
+	sequence++
+	pay := r.PaymentDate(cmd.PeriodMonth, m.Date)
+	ev = &schemas.SettlementEvent{
+		SettlementID:     schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, sequence),
+		TenantID:         cmd.TenantID,
+		Number:           fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, sequence),
+		PeriodMonth:      cmd.PeriodMonth,
+		Sequence:         sequence,
+		PaymentDate:      pay.String(),
+		PaymentReference: t.nextReference(pay, m.Date),
+		RequestID:        cmd.RequestID,
+		CreatedAt:        m.At,
+		Coverage:         cover,
+	}
+	setFigures(ev, sums, r.Fees(cmd.TenantID, cmd.PeriodMonth.Last()))
+	advance(ev, schemas.SettlementPending, m)
+	t.record(*ev)
+	return ev, ev.SettlementID, nil
 }
 
 // SettleTick marks the statements as paid whose payment date's cut-off has passed, and returns their new versions.
-func (r *Rules) SettleTick(t *Tenant, m Moment) []schemas.SettlementEvent { return nil }
+func (r *Rules) SettleTick(t *Tenant, m Moment) []schemas.SettlementEvent {
+	var paid, pending []schemas.SettlementEvent
+	for _, ev := range t.Pending {
+		pay, err := civil.ParseDate(ev.PaymentDate)
+		due := err == nil && (m.Date.After(pay) || m.Date == pay && m.Cutoff >= 1)
+		if !due {
+			pending = append(pending, ev)
+			continue
+		}
+		advance(&ev, schemas.SettlementPaid, m)
+		paid = append(paid, ev)
+	}
+	t.Pending = pending
+	return paid
+}
+
+// setFigures rounds each figure to the cent, half away from zero, and leaves the net to subtraction: total = fees + VAT + net, always.
+// A negative total (more came back than was collected) has negative fees: what was charged on it is given back.
+func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates FeeRates) {
+	total := sums.TotalCents.Decimal()
+	ev.TotalCollectionsCents = sums.TotalCents
+	ev.AdjustmentsCents = sums.AdjustmentsCents
+	ev.DistributionFeeCents = schemas.RoundRands(total.Mul(rates.Distribution))
+	ev.CollectionsFeeCents = schemas.RoundRands(total.Mul(rates.Collections))
+	ev.TotalFeesCents = ev.DistributionFeeCents + ev.CollectionsFeeCents
+	ev.VATCents = schemas.RoundRands(ev.TotalFeesCents.Decimal().Mul(rates.VAT))
+	ev.NetCents = ev.TotalCollectionsCents - ev.TotalFeesCents - ev.VATCents
+}
+
+// advance makes the next version of a statement.
+func advance(ev *schemas.SettlementEvent, status schemas.SettlementStatus, m Moment) {
+	ev.Version++
+	ev.Status = status
+	ev.Meta = schemas.Meta{
+		EventID:      schemas.FactID("settlement event", ev.SettlementID, fmt.Sprint(ev.Version)),
+		BusinessDate: m.Date.String(),
+		At:           m.At,
+	}
+}
