@@ -87,7 +87,7 @@ COMMENT 'The lines of each statement: what each collection, or adjustment of an 
 
 -- +goose StatementBegin
 CREATE VIEW IF NOT EXISTS calendar AS
-SELECT max(business_date) AS business_date, argMax(cutoff, (business_date, cutoff)) AS cutoff FROM calendar_log
+SELECT max(t.business_date) AS business_date, argMax(t.cutoff, (t.business_date, t.cutoff)) AS cutoff FROM calendar_log AS t
 COMMENT 'The calendar''s day and the cut-offs passed on it';
 -- +goose StatementEnd
 

@@ -1,0 +1,100 @@
+package embedded
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the two configuration files
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"text/template"
+)
+
+//go:embed config.xml
+var configXML string
+
+//go:embed users.xml
+var usersXML string
+
+// kasiGrants is what user kasi may do: everything in its database, reading the system tables, and what operations need.
+var kasiGrants = []string{
+	"ALL ON kasi.*",
+	"SELECT ON system.*",
+	"SELECT ON information_schema.*",
+	"SHOW ON *.*",
+	"CREATE TEMPORARY TABLE ON *.*",
+	"KILL QUERY ON *.*",
+	"SYSTEM FLUSH LOGS ON *.*",
+}
+
+// changeable are settings that drivers and tools set on their own (clickhouse-go, JDBC, DBeaver, Grafana, Metabase) and that give nobody more rights.
+var changeable = []string{
+	"allow_experimental_analyzer", "connect_timeout", "date_time_input_format", "date_time_output_format",
+	"decimal_check_overflow", "enable_http_compression", "extremes", "format_csv_delimiter", "http_headers_progress_interval_ms",
+	"http_write_exception_in_output_format", "http_zlib_compression_level", "join_use_nulls", "log_comment", "log_queries",
+	"network_compression_method", "output_format_binary_write_json_as_string", "output_format_json_quote_64bit_integers",
+	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout", "result_overflow_mode",
+	"send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",
+}
+
+// maxThreads bounds a query's threads: everything else runs on this machine too.
+const maxThreads = 4
+
+type configData struct {
+	Data, Users, Log, Backups, Host string
+	HTTPPort, NativePort            int
+}
+
+type usersData struct {
+	Threads                int
+	Changeable, KasiGrants []string
+	KasiHash, AnalystHash  string
+}
+
+// writeConfig writes config.xml and users.xml and returns the path of the first. The passwords are in them only as hashes.
+func (o Options) writeConfig(e endpoint) (string, error) {
+	users := filepath.Join(o.configDir(), "users.xml")
+	config := filepath.Join(o.configDir(), "config.xml")
+	data := usersData{
+		Threads: min(maxThreads, runtime.NumCPU()), Changeable: changeable,
+		KasiGrants: append(append([]string(nil), kasiGrants...), o.KasiGrants...), KasiHash: passwordHash(o.KasiPassword),
+	}
+	if o.AnalystPassword != "" {
+		data.AnalystHash = passwordHash(o.AnalystPassword)
+	}
+	if err := render(users, usersXML, data); err != nil {
+		return "", err
+	}
+	return config, render(config, configXML, configData{
+		Data: o.dataDir(), Users: users, Log: o.LogDir(), Backups: o.backupsDir(), Host: e.host, HTTPPort: e.httpPort, NativePort: e.nativePort,
+	})
+}
+
+func render(path, text string, data any) error {
+	t, err := template.New(filepath.Base(path)).Funcs(template.FuncMap{"xml": escape}).Parse(text)
+	if err != nil {
+		return fmt.Errorf("template of %s: %w", path, err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return fmt.Errorf("fill %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write the configuration of the embedded ClickHouse: %w", err)
+	}
+	return nil
+}
+
+func escape(s string) (string, error) {
+	var b bytes.Buffer
+	err := xml.EscapeText(&b, []byte(s))
+	return b.String(), err
+}
+
+func passwordHash(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,214 @@
+package embedded
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// process is one life of the child.
+type process struct {
+	cmd     *exec.Cmd
+	console *console
+	tty     *os.File // our end of the pty that is the child's standard input; closing it ends the server
+	death   *os.File // our end of the death pipe
+	exited  chan struct{}
+	err     error // how it ended; valid once exited is closed
+}
+
+// startProcess starts the child. It does not wait for the server to answer.
+func startProcess(o Options, config string, lock *os.File) (*process, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find our own program to start the embedded ClickHouse: %w", err)
+	}
+	tty, stdin, err := openTTY()
+	if err != nil {
+		return nil, fmt.Errorf("open a pty for the embedded ClickHouse (is /dev/pts mounted?): %w", err)
+	}
+	defer func() { _ = stdin.Close() }()
+	deathRead, deathWrite, err := os.Pipe()
+	if err != nil {
+		_ = tty.Close()
+		return nil, fmt.Errorf("open a pipe for the embedded ClickHouse: %w", err)
+	}
+	defer func() { _ = deathRead.Close() }()
+
+	p := &process{console: newConsole(o.LogDir(), o.Log), tty: tty, death: deathWrite, exited: make(chan struct{})}
+	p.cmd = exec.Command(exe) //nolint:gosec // our own program
+	p.cmd.Args = append([]string{"kasi-clickhouse"}, childArgs(o, config)...)
+	p.cmd.Env = childEnvironment(o)
+	p.cmd.Dir = o.Dir
+	p.cmd.Stdin = stdin
+	p.cmd.Stdout = p.console
+	p.cmd.Stderr = p.console
+	p.cmd.ExtraFiles = []*os.File{deathRead, lock}
+	// A session of its own: Ctrl-C reaches only us, and the child cannot touch the user's terminal. Not Pdeathsig: that one follows the thread that
+	// started the child, and Go's threads come and go.
+	p.cmd.WaitDelay = time.Second
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := p.cmd.Start(); err != nil {
+		_ = tty.Close()
+		_ = deathWrite.Close()
+		return nil, fmt.Errorf("start the embedded ClickHouse: %w", err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, tty) }()
+	go p.wait()
+	return p, nil
+}
+
+// openTTY opens a pty whose near end can be closed while it is read from. pty.Open's own file is in blocking mode, where a pending read keeps the
+// descriptor open past Close, and the child would never see the end of its input.
+func openTTY() (near, far *os.File, err error) {
+	blocking, far, err := pty.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = blocking.Close() }()
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		_ = far.Close()
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fd), blocking.Name()), far, nil
+}
+
+func (p *process) wait() {
+	p.err = p.cmd.Wait()
+	_ = p.tty.Close()
+	_ = p.death.Close()
+	p.console.close()
+	close(p.exited)
+}
+
+// stop ends the server cleanly and kills it if it is still there after the grace. Killing loses nothing that was acknowledged.
+func (p *process) stop(grace time.Duration) (clean bool) {
+	_ = p.tty.Close()
+	select {
+	case <-p.exited:
+		return true
+	case <-time.After(grace):
+	}
+	p.kill()
+	<-p.exited
+	return false
+}
+
+func (p *process) kill() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+
+// childArgs are clickhouse-local's. --interactive and the pty matter: otherwise any exception in a connection's thread ends the process.
+func childArgs(o Options, config string) []string {
+	return []string{
+		"--path=" + o.dataDir(), "--config-file=" + config, "--log-level=warning",
+		"--progress=off", "--progress-table=off", "--enable-progress-table-toggle=0",
+		"--interactive", "--disable_suggestion", "--highlight=0", "--history_file=/dev/null",
+		"--query=CREATE DATABASE IF NOT EXISTS kasi; SYSTEM START LISTEN QUERIES ALL",
+	}
+}
+
+func childEnvironment(o Options) []string {
+	env := []string{childEnv + "=" + o.Library, "HOME=" + o.Dir, "TZ=UTC", "TERM=dumb", "LC_ALL=C.UTF-8"}
+	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "TMPDIR", "GOCOVERDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// console takes what the child writes to its standard output and error: into log/console.log, to slog at debug, and its last lines into error messages.
+type console struct {
+	mu   sync.Mutex
+	log  *slog.Logger
+	file *os.File
+	rest []byte
+	tail []string
+}
+
+const (
+	consoleTail    = 12
+	consoleMaxSize = 4 << 20 // bytes; the file is begun anew beyond that
+)
+
+var controlCodes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f]`)
+
+func newConsole(dir string, log *slog.Logger) *console {
+	path := filepath.Join(dir, "console.log")
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if info, err := os.Stat(path); err == nil && info.Size() > consoleMaxSize {
+		flags |= os.O_TRUNC
+	}
+	file, err := os.OpenFile(path, flags, 0o600)
+	if err != nil {
+		log.Warn("no console log of the embedded ClickHouse", "error", err)
+		file = nil
+	}
+	return &console{log: log, file: file}
+}
+
+// Write takes a piece of output. It never fails: the child must not stop because of its log.
+func (c *console) Write(piece []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest = append(c.rest, piece...)
+	for {
+		advance, line, _ := bufio.ScanLines(c.rest, false)
+		if advance == 0 {
+			break
+		}
+		c.line(string(line))
+		c.rest = c.rest[advance:]
+	}
+	if len(c.rest) > 64<<10 {
+		c.line(string(c.rest))
+		c.rest = nil
+	}
+	return len(piece), nil
+}
+
+func (c *console) line(raw string) {
+	line := strings.TrimSpace(controlCodes.ReplaceAllString(raw, ""))
+	if line == "" {
+		return
+	}
+	if c.tail = append(c.tail, line); len(c.tail) > consoleTail {
+		c.tail = c.tail[1:]
+	}
+	if c.file != nil {
+		_, _ = fmt.Fprintf(c.file, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
+	}
+	c.log.Debug("clickhouse", "line", line)
+}
+
+func (c *console) last() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.tail, "\n")
+}
+
+func (c *console) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.rest) > 0 {
+		c.line(string(c.rest))
+		c.rest = nil
+	}
+	if c.file != nil {
+		_ = c.file.Close()
+	}
+}
