@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS transactions_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, customer_id, transaction_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Accepted bank transactions, duplicates removed (kasi.transactions.v1)';
 -- +goose StatementEnd
 
@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS deposits_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, customer_id, deposit_date, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Deposits detected and the income stream each belongs to (kasi.deposits.v1)';
 -- +goose StatementEnd
 
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS decisions_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, policy_number, period_month, business_date, seq, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Every decision with its inputs and reason; one stands until the next of its collection (kasi.decisions.v1)';
 -- +goose StatementEnd
 
@@ -115,7 +115,7 @@ CREATE TABLE IF NOT EXISTS debits_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, period_month, collection_id, attempt)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Debits instructed to the bank''s side (kasi.debits.v1)';
 -- +goose StatementEnd
 
@@ -151,7 +151,7 @@ CREATE TABLE IF NOT EXISTS policies_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, policy_id, version)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Every version of every policy (kasi.policies.v1)';
 -- +goose StatementEnd
 
@@ -198,7 +198,7 @@ CREATE TABLE IF NOT EXISTS collections_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, period_month, collection_id, version)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Every version of every collection with the fact behind it; rows with moved_cents are the money ledger (kasi.collections.v1)';
 -- +goose StatementEnd
 
@@ -242,7 +242,7 @@ CREATE TABLE IF NOT EXISTS settlements_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, period_month, sequence, version)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'Every version of every settlement statement (kasi.settlements.v1)';
 -- +goose StatementEnd
 
@@ -266,7 +266,7 @@ CREATE TABLE IF NOT EXISTS outcomes_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (request_id, row, event_id)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'The answer to each API command (kasi.outcomes.v1)';
 -- +goose StatementEnd
 
@@ -281,7 +281,7 @@ CREATE TABLE IF NOT EXISTS calendar_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (business_date, cutoff)
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800
 COMMENT 'The calendar: every tick (kasi.calendar.v1)';
 -- +goose StatementEnd
 

@@ -88,7 +88,7 @@ COMMENT 'The lines of each statement: what each collection, or adjustment of an 
 -- +goose StatementBegin
 CREATE VIEW IF NOT EXISTS calendar AS
 SELECT max(t.business_date) AS business_date, argMax(t.cutoff, (t.business_date, t.cutoff)) AS cutoff FROM calendar_log AS t
-COMMENT 'The calendar''s day and the cut-offs passed on it';
+COMMENT 'The calendar''s day and the cut-offs passed on it; no row before the first tick';
 -- +goose StatementEnd
 
 -- +goose Down

@@ -1,0 +1,146 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// assigned is called at each end of a rebalance, also for a sink that got nothing to do.
+func (s *sink) assigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	if len(added) == 0 {
+		s.ready()
+	}
+}
+
+// dropped forgets partitions that are not ours any more, with the chunks under way: their plan is in Kafka, and the new owner repeats it.
+func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, nums := range lost {
+		for _, n := range nums {
+			delete(s.parts, topicPartition{topic, n})
+		}
+	}
+}
+
+// fetched learns from the committed offsets, the plans beside them and the marks in ClickHouse where each new partition goes on. It waits
+// for ClickHouse as long as the partitions are ours.
+func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	found := committed(resp)
+	marks, err := s.marksWithRetry(ctx)
+	if err != nil {
+		return err
+	}
+	topics := make(map[string]bool)
+	for place := range found {
+		topics[place.topic] = true
+	}
+	names := make([]string, 0, len(topics))
+	for t := range topics {
+		names = append(names, t)
+	}
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("sinks: end offsets: %w", err)
+	}
+	for place, p := range found {
+		end, ok := ends.Lookup(place.topic, place.partition)
+		if !ok || end.Err != nil {
+			return fmt.Errorf("sinks: end offset of %s partition %d: %w", place.topic, place.partition, end.Err)
+		}
+		if err := p.resume(marks[place], end.Offset); err != nil {
+			s.stop(err)
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for place, p := range found {
+		s.parts[place] = p
+	}
+	return nil
+}
+
+// committed reads the group's offsets and plans.
+func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
+	found := make(map[topicPartition]*partition)
+	add := func(topic string, num int32, offset int64, epoch int32, metadata *string) {
+		p := &partition{topic: topic, num: num, next: max(offset, none), epoch: epoch, plan: none}
+		if metadata != nil && offset >= 0 {
+			if last, ok := parsePlan(*metadata, offset); ok {
+				p.plan = last
+			}
+		}
+		found[topicPartition{topic, num}] = p
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			add(t.Topic, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata)
+		}
+	}
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				add(t.Topic, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata)
+			}
+		}
+	}
+	return found
+}
+
+// resume checks the commit against what ClickHouse and Kafka hold. The marks are set before the commit, so a mark behind the commit means
+// that ClickHouse has lost rows (it was emptied, or restored from a backup): the partition is then read again from the mark. A mark or a
+// plan beyond Kafka's end means that Kafka has lost records, or that this ClickHouse belongs to another Kafka; its tokens would then make
+// ClickHouse drop new rows as old ones.
+func (p *partition) resume(mark, end int64) error {
+	if mark > end {
+		return fmt.Errorf("sinks: ClickHouse holds %s partition %d up to offset %d, but Kafka's ends at %d: this database was filled from another "+
+			"Kafka, or Kafka has lost data; start with an empty ClickHouse database", p.topic, p.num, mark, end)
+	}
+	if p.plan != none && p.plan >= end {
+		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
+			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
+	}
+	if mark < p.next {
+		p.next, p.plan, p.epoch = mark, none, -1
+	}
+	return nil
+}
+
+// adjust hands the client the offsets that resume decided.
+func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, nums := range offsets {
+		for num, o := range nums {
+			if p := s.parts[topicPartition{topic, num}]; p != nil && p.next != none && o.EpochOffset().Offset > p.next {
+				s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", topic, "partition", num,
+					"committed", o.EpochOffset().Offset, "mark", p.next)
+				nums[num] = kgo.NewOffset().At(p.next)
+			}
+		}
+	}
+	go s.ready()
+	return offsets, nil
+}
+
+// marksWithRetry reads all marks, waiting for ClickHouse until ctx ends.
+func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]int64, error) {
+	for pause := s.tuning.retryMin; ; pause = min(2*pause, s.tuning.retryMax) {
+		marks, err := readMarks(ctx, s.conn, "")
+		if err == nil {
+			return marks, nil
+		}
+		s.cfg.Log.Warn("sink: waiting for ClickHouse", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("sinks: read marks: %w", err)
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package sinks
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Config is what the sink needs to run.
+type Config struct {
+	// Brokers are the Kafka seed brokers, host:port.
+	Brokers []string
+	// KgoOpts are further options of the Kafka client (TLS, SASL, timeouts). They come before the sink's own, which win.
+	KgoOpts []kgo.Opt
+	// ClickHouse is where the rows go. Its database must be migrated (Migrate).
+	ClickHouse *clickhouse.Options
+	// Log receives progress and failures, never personal data.
+	Log *slog.Logger
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("sinks: Config.Brokers is empty; name at least one Kafka broker"))
+	}
+	if c.ClickHouse == nil {
+		errs = append(errs, errors.New("sinks: Config.ClickHouse is nil; give the address of a ClickHouse server"))
+	}
+	if c.Log == nil {
+		errs = append(errs, errors.New("sinks: Config.Log is nil; give a logger"))
+	}
+	return errors.Join(errs...)
+}
+
+// tuning holds what is fixed in operation and varied in tests.
+type tuning struct {
+	// maxRows bounds the records held in memory and so the rows of one flush.
+	maxRows int
+	// linger is how long the first record of an idle sink waits for company: a stage's transaction ends on several partitions at once.
+	linger time.Duration
+	// interval is the least time between the starts of two flushes. It bounds the number of parts ClickHouse has to merge.
+	interval time.Duration
+	// insertTimeout bounds one try of an insert. Well under Kafka's rebalance timeout (60 s), because a rebalance waits for the try.
+	insertTimeout time.Duration
+	// retryMin and retryMax bound the pause after a failed flush.
+	retryMin, retryMax time.Duration
+	// workers is how many inserts run at once.
+	workers int
+	// hook, in tests, is called after each step of a flush; an error from it stops the sink there, as a crash would.
+	hook func(s step, cs []*chunk) error
+}
+
+func defaults() tuning {
+	return tuning{
+		maxRows: 50_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second,
+		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, workers: 4,
+	}
+}

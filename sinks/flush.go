@@ -1,0 +1,226 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+)
+
+// flushOnce takes every chunk as far as it gets. What failed for now is kept and tried again after a pause; only errors that no repetition
+// mends are returned.
+func (s *sink) flushOnce(ctx context.Context) error {
+	s.lastFlush, s.oldest = time.Now(), time.Time{}
+	work := s.cutAll()
+	err := s.flush(ctx, work)
+	if bad := (*BadRecordError)(nil); errors.As(err, &bad) || errors.As(err, new(*stopError)) || ctx.Err() != nil {
+		return err
+	}
+	s.pause = 0
+	if err != nil {
+		s.lastFlush = time.Now()
+		s.pause = s.tuning.retryMin
+		for _, c := range work {
+			c.tries++
+			s.pause = max(s.pause, min(s.tuning.retryMin<<min(c.tries, 16), s.tuning.retryMax))
+		}
+		s.cfg.Log.Warn("sink: flush failed; the same rows are tried again under the same token", "after", s.pause, "err", err)
+	}
+	if _, workable := s.load(); workable {
+		s.oldest = time.Now()
+	}
+	return nil
+}
+
+// stopError wraps what only an operator can mend.
+type stopError struct{ err error }
+
+func (e *stopError) Error() string { return e.err.Error() }
+func (e *stopError) Unwrap() error { return e.err }
+
+// cutAll gives the chunks under way, after starting one in every partition that has none.
+func (s *sink) cutAll() []*chunk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var work []*chunk
+	for _, p := range s.parts {
+		p.cut()
+		if p.work != nil {
+			work = append(work, p.work)
+		}
+	}
+	// The largest first, so that the last worker does not end up with it alone.
+	slices.SortFunc(work, func(a, b *chunk) int { return len(b.records) - len(a.records) })
+	return work
+}
+
+// flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays there; the others go on.
+func (s *sink) flush(ctx context.Context, work []*chunk) error {
+	var errs []error
+	for _, stage := range []struct {
+		from step
+		do   func(context.Context, []*chunk) error
+	}{{stepCut, s.writePlans}, {stepPlanned, s.insertAll}, {stepInserted, s.mark}, {stepMarked, s.commit}} {
+		var here []*chunk
+		for _, c := range work {
+			if c.step == stage.from {
+				here = append(here, c)
+			}
+		}
+		if len(here) == 0 {
+			continue
+		}
+		if err := stage.do(ctx, here); err != nil {
+			errs = append(errs, err)
+		}
+		if s.tuning.hook != nil {
+			if err := s.tuning.hook(stage.from+1, here); err != nil {
+				return &stopError{err}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writePlans commits each chunk's first offset again, with its range as metadata.
+func (s *sink) writePlans(ctx context.Context, cs []*chunk) error {
+	return s.commitOffsets(ctx, cs, stepPlanned, func(c *chunk) (kgo.EpochOffset, string) {
+		return kgo.EpochOffset{Epoch: c.before, Offset: c.first}, c.plan()
+	})
+}
+
+// commit moves the group's offsets behind the chunks and takes the plans back.
+func (s *sink) commit(ctx context.Context, cs []*chunk) error {
+	err := s.commitOffsets(ctx, cs, stepCommitted, func(c *chunk) (kgo.EpochOffset, string) {
+		return kgo.EpochOffset{Epoch: c.after, Offset: c.last + 1}, ""
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range cs {
+		if p := s.parts[topicPartition{c.topic, c.partition}]; c.step == stepCommitted && p != nil && p.work == c {
+			p.finish()
+		}
+	}
+	return err
+}
+
+// commitOffsets commits for all chunks in one request and advances those that Kafka accepted. Kafka refuses a member that is no longer
+// of the group's present generation: that is what keeps a sink that was thought dead from rewinding its successor's offsets.
+func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at func(*chunk) (kgo.EpochOffset, string)) error {
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	defer cancel()
+	offsets := make(map[string]map[int32]kgo.EpochOffset)
+	metadata := make(map[topicPartition]string)
+	byPlace := make(map[topicPartition]*chunk)
+	for _, c := range cs {
+		if offsets[c.topic] == nil {
+			offsets[c.topic] = make(map[int32]kgo.EpochOffset)
+		}
+		place := topicPartition{c.topic, c.partition}
+		offsets[c.topic][c.partition], metadata[place] = at(c)
+		byPlace[place] = c
+	}
+	withMetadata := kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for _, t := range req.Topics {
+			for i := range t.Partitions {
+				text := metadata[topicPartition{t.Topic, t.Partitions[i].Partition}]
+				t.Partitions[i].Metadata = &text
+			}
+		}
+		return nil
+	})
+	var errs []error
+	s.client.CommitOffsetsSync(withMetadata, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("commit (%s): %w", reached, err))
+			return
+		}
+		names := make(map[[16]byte]string, len(req.Topics))
+		for _, t := range req.Topics {
+			names[t.TopicID] = t.Topic
+		}
+		for _, t := range resp.Topics {
+			if t.Topic == "" {
+				t.Topic = names[t.TopicID]
+			}
+			for _, p := range t.Partitions {
+				c := byPlace[topicPartition{t.Topic, p.Partition}]
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					errs = append(errs, commitError(t.Topic, p.Partition, reached, err))
+				} else if c != nil {
+					c.step = reached
+				}
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func commitError(topic string, partition int32, reached step, err error) error {
+	err = fmt.Errorf("commit (%s) %s partition %d: %w", reached, topic, partition, err)
+	if errors.Is(err, kerr.UnknownTopicID) {
+		return &stopError{fmt.Errorf("sinks: %w; the topic was deleted and made again while it was read: empty the ClickHouse database and start again", err)}
+	}
+	return err
+}
+
+// insertAll writes the rows of the chunks, a few inserts at a time.
+func (s *sink) insertAll(ctx context.Context, cs []*chunk) error {
+	var g errgroup.Group
+	g.SetLimit(s.tuning.workers)
+	errs := make([]error, len(cs))
+	for i, c := range cs {
+		g.Go(func() error {
+			if errs[i] = s.insertChunk(ctx, c); errs[i] == nil {
+				c.step = stepInserted
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in errs: one chunk's failure does not end the others
+	return errors.Join(errs...)
+}
+
+func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
+	if len(c.records) == 0 {
+		return nil
+	}
+	t := s.tables[c.topic]
+	rs, err := t.decode(c.records)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	defer cancel()
+	return insert(ctx, s.conn, t.insertQuery(), c.token(), rs)
+}
+
+// mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
+// harm: it was true when it was set, and readers take the greatest.
+func (s *sink) mark(ctx context.Context, cs []*chunk) error {
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	defer cancel()
+	b, err := s.conn.PrepareBatch(insertContext(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
+	if err != nil {
+		return fmt.Errorf("prepare marks: %w", err)
+	}
+	now := time.Now()
+	for _, c := range cs {
+		if err := b.Append(c.topic, uint32(c.partition), c.last+1, now); err != nil {
+			return fmt.Errorf("marks: %w", err)
+		}
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("send marks: %w", err)
+	}
+	for _, c := range cs {
+		c.step = stepMarked
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The queries of this package. Each is compared whole in a test and run against known rows.
+const (
+	// queryMarks: the greatest mark counts; the table is small and FINAL is not needed for a maximum. The argument is a topic or ” for all.
+	queryMarks = `SELECT topic, partition, max(next_offset) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`
+
+	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays; a partition that the coverage
+	// does not know has bounds 0 and 0 and counts nothing.
+	queryLedger = `
+WITH indexOf({periods:Array(String)}, period_month) AS i
+SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
+FROM collections_log FINAL
+WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
+    AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
+    AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`
+
+	queryHasCollections = `
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`
+)
+
+// Ledger reads the movements of money for settlements.
+type Ledger struct{ conn driver.Conn }
+
+// NewLedger reads over conn, whose database is Kasi's.
+func NewLedger(conn driver.Conn) *Ledger { return &Ledger{conn} }
+
+// Sum adds up the movements that a statement of (tenant, period) with coverage cov counts. It first waits until everything covered is in
+// ClickHouse; if ctx ends before, the error names the partition that is behind and how far it is. Adjustments are the part of the total
+// that belongs to other periods than the statement's.
+func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
+	var sums schemas.LedgerSums
+	periods, from, to, err := arrays(cov)
+	if err != nil || len(cov) == 0 {
+		return sums, err
+	}
+	if err := WaitMarks(ctx, l.conn, schemas.TopicCollections, furthest(to)); err != nil {
+		return sums, err
+	}
+	var total, adjustments int64
+	err = l.conn.QueryRow(ctx, queryLedger, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period)),
+		clickhouse.Named("periods", periods), clickhouse.Named("from", from), clickhouse.Named("to", to)).
+		Scan(&total, &adjustments, &sums.Movements)
+	if err != nil {
+		return sums, fmt.Errorf("ledger of %s %s: %w", tenant, period, err)
+	}
+	sums.TotalCents, sums.AdjustmentsCents = schemas.Cents(total), schemas.Cents(adjustments)
+	return sums, nil
+}
+
+// HasCollections tells whether any collection of (tenant, period) has arrived.
+func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period) (bool, error) {
+	var n uint64
+	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period))).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("collections of %s %s: %w", tenant, period, err)
+	}
+	return n > 0, nil
+}
+
+// arrays turns coverage into the query's three parallel arrays.
+func arrays(cov []schemas.Coverage) (periods []string, from, to [][]int64, err error) {
+	seen := make(map[schemas.Period]bool, len(cov))
+	for _, c := range cov {
+		if len(c.From) != len(c.To) || seen[c.Period] {
+			return nil, nil, nil, fmt.Errorf("coverage of %s names the period twice or has %d lower and %d upper bounds", c.Period, len(c.From), len(c.To))
+		}
+		seen[c.Period] = true
+		periods, from, to = append(periods, string(c.Period)), append(from, c.From), append(to, c.To)
+	}
+	return periods, from, to, nil
+}
+
+// furthest is the greatest bound of each partition.
+func furthest(to [][]int64) []int64 {
+	var most []int64
+	for _, offsets := range to {
+		for p, o := range offsets {
+			if p == len(most) {
+				most = append(most, 0)
+			}
+			most[p] = max(most[p], o)
+		}
+	}
+	return most
+}
+
+// WaitMarks returns when everything before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the error says
+// which partition is behind and by how much.
+func WaitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		marks, err := readMarks(ctx, conn, topic)
+		behind := ""
+		for p, o := range until {
+			if mark := marks[topicPartition{topic, int32(p)}]; mark < o {
+				behind = fmt.Sprintf("%s partition %d is in ClickHouse up to offset %d of %d", topic, p, mark, o)
+				break
+			}
+		}
+		if err == nil && behind == "" {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("%s", behind)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", err, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// readMarks gives how far each partition is in ClickHouse; an empty topic means all.
+func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]int64, error) {
+	rows, err := conn.Query(ctx, queryMarks, clickhouse.Named("topic", topic))
+	if err != nil {
+		return nil, fmt.Errorf("read sink_marks: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err below says what matters
+	marks := make(map[topicPartition]int64)
+	for rows.Next() {
+		var t string
+		var p uint32
+		var next int64
+		if err := rows.Scan(&t, &p, &next); err != nil {
+			return nil, fmt.Errorf("read sink_marks: %w", err)
+		}
+		marks[topicPartition{t, int32(p)}] = next
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read sink_marks: %w", err)
+	}
+	return marks, nil
+}

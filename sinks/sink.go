@@ -1,0 +1,215 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Run brings schemas.SunkTopics into ClickHouse, each record exactly once, until ctx ends (nil) or until a programmer's or operator's
+// error that no repetition mends (a record that cannot be stored, data lost from Kafka, a ClickHouse that belongs to another Kafka). An
+// unreachable Kafka or ClickHouse is waited for. Any number of sinks may run: they share the partitions. ready is called, possibly more
+// than once, when the sink has its partitions and knows where each goes on.
+func Run(ctx context.Context, cfg Config, ready func()) error {
+	return run(ctx, cfg, defaults(), ready)
+}
+
+func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(cfg.ClickHouse)
+	if err != nil {
+		return fmt.Errorf("sinks: open ClickHouse: %w", err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing is pending in it
+	s := &sink{cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready}
+	opts := append(slices.Clone(cfg.KgoOpts),
+		kgo.SeedBrokers(cfg.Brokers...),
+		kgo.ConsumerGroup(schemas.GroupSink),
+		kgo.ConsumeTopics(slices.Sorted(maps.Keys(schemas.SunkTopics))...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
+		kgo.KeepControlRecords(),
+		kgo.DisableAutoCommit(),
+		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
+		kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// Where Kafka has lost what we had not read yet, stop: going on from elsewhere would skip in silence.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.OnPartitionsAssigned(s.assigned), kgo.OnOffsetsFetched(s.fetched),
+		kgo.OnPartitionsRevoked(s.dropped), kgo.OnPartitionsLost(s.dropped),
+		kgo.AdjustFetchOffsetsFn(s.adjust),
+	)
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.stop = stop
+	if s.client, err = kgo.NewClient(opts...); err != nil {
+		return fmt.Errorf("sinks: Kafka client: %w", err)
+	}
+	defer s.client.CloseAllowingRebalance()
+	if err = s.loop(inner); err == nil {
+		err = context.Cause(inner)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+type sink struct {
+	cfg    Config
+	tuning tuning
+	client *kgo.Client
+	conn   driver.Conn
+	tables map[string]table
+	ready  func()
+	// stop ends the loop from a callback of the group.
+	stop context.CancelCauseFunc
+
+	// mu guards parts: the group's callbacks run beside the loop. What is inside a partition belongs to the loop alone, and no partition is
+	// dropped between a poll and AllowRebalance.
+	mu    sync.Mutex
+	parts map[topicPartition]*partition
+
+	oldest    time.Time     // since when there has been work that no flush has seen; zero if there is none
+	lastFlush time.Time     // when the last flush began
+	pause     time.Duration // before the next try after a failure; 0 while all goes well
+}
+
+// loop is: poll until a flush is due, flush, let the group rebalance. After a failure the same chunks are tried again.
+func (s *sink) loop(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+		if wait, due := s.untilDue(time.Now()); due && wait <= 0 && ctx.Err() == nil {
+			if err := s.flushOnce(ctx); err != nil {
+				return err
+			}
+		}
+		s.client.AllowRebalance()
+	}
+	return nil
+}
+
+// untilDue says how long the next flush may still wait; false if there is nothing to flush.
+func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
+	rows, workable := s.load()
+	switch {
+	case !workable:
+		return 0, false
+	case s.pause > 0:
+		return s.lastFlush.Add(s.pause).Sub(now), true
+	case rows >= s.tuning.maxRows:
+		return 0, true
+	}
+	due := s.oldest.Add(s.tuning.linger)
+	if earliest := s.lastFlush.Add(s.tuning.interval); earliest.After(due) {
+		due = earliest
+	}
+	return due.Sub(now), true
+}
+
+// load counts the records in memory and tells whether any of them can be worked on now.
+func (s *sink) load() (records int, workable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		records += len(p.buffer)
+		if p.work != nil {
+			records += len(p.work.records)
+		}
+		workable = workable || p.work != nil || p.cuttable()
+	}
+	return records, workable
+}
+
+// fill polls until ctx ends, something came, or a flush is due. When it returns, rebalances are blocked.
+func (s *sink) fill(ctx context.Context) error {
+	wait, due := s.untilDue(time.Now())
+	records, _ := s.load()
+	room := s.tuning.maxRows - records
+	if due && (room <= 0 || s.pause > 0) {
+		sleep(ctx, wait)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		s.client.PollRecords(ended, 1) // fetches nothing: it only blocks rebalances
+		return nil
+	}
+	if room <= 0 {
+		room = s.tuning.maxRows // an earlier owner's plan is larger than our memory bound: it must still be read whole
+	}
+	cancel := context.CancelFunc(func() {})
+	if due {
+		ctx, cancel = context.WithTimeout(ctx, max(wait, 0))
+	}
+	defer cancel()
+	return s.take(s.client.PollRecords(ctx, room))
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(max(d, 0))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// take puts fetched records into their partitions' buffers.
+func (s *sink) take(fetches kgo.Fetches) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if err := s.fetchError(f); err != nil {
+			errs = append(errs, err)
+			return
+		}
+		p := s.parts[topicPartition{f.Topic, f.Partition}]
+		if p == nil || len(f.Records) == 0 {
+			return
+		}
+		if idle := p.work == nil && len(p.buffer) == 0; idle && p.next != none && f.LogStartOffset > p.next {
+			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; "+
+				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1, schemas.GroupSink))
+			return
+		}
+		p.buffer = append(p.buffer, f.Records...)
+		if s.oldest.IsZero() {
+			s.oldest = time.Now()
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// fetchError sorts errors of fetching: what the client retries by itself is logged, what it gives up for good stops the sink.
+func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
+	switch err := f.Err; {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
+		return nil
+	case errors.As(err, new(*kgo.ErrDataLoss)), errors.Is(err, kerr.OffsetOutOfRange):
+		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the topic's data deleted or "+
+			"restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err, schemas.GroupSink)
+	default:
+		s.cfg.Log.Warn("sink: fetch", "topic", f.Topic, "partition", f.Partition, "err", err)
+		return nil
+	}
+}

@@ -1,0 +1,126 @@
+package sinks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// BadRecordError stops the sink: a record of our own that cannot become a row is a programmer's error, and skipping it would make the
+// tables silently wrong. The way out is a release that writes or reads the record rightly; the offset stays where it is until then.
+type BadRecordError struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// Column is the table's column that refused the value; empty where the record is not the JSON expected.
+	Column string
+	Err    error
+}
+
+func (e *BadRecordError) Error() string {
+	where := fmt.Sprintf("sinks: %s partition %d offset %d", e.Topic, e.Partition, e.Offset)
+	if e.Column != "" {
+		where += " column " + e.Column
+	}
+	return fmt.Sprintf("%s cannot be stored: %v; nothing is skipped, so fix the writer or the sink and start again", where, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *BadRecordError) Unwrap() error { return e.Err }
+
+// table turns the records of one topic into rows of one table.
+type table interface {
+	// decode reads records of one partition; its error is a *BadRecordError.
+	decode(records []*kgo.Record) (rows, error)
+	// insertQuery names the table and all its columns.
+	insertQuery() string
+	columnNames() []string
+}
+
+// rows are decoded and ready for a batch prepared with the table's insertQuery.
+type rows interface {
+	// fill appends all rows to the batch; its error is a *BadRecordError.
+	fill(b driver.Batch) error
+}
+
+type tableOf[E any] struct {
+	topic, query string
+	columns      []column[E]
+}
+
+func newTable[E any](topic string, columns []column[E]) table {
+	t := &tableOf[E]{topic: topic, columns: columns}
+	t.query = "INSERT INTO " + schemas.SunkTopics[topic] + " (" + strings.Join(t.columnNames(), ", ") + ")"
+	return t
+}
+
+func (t *tableOf[E]) insertQuery() string { return t.query }
+
+func (t *tableOf[E]) columnNames() []string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+func (t *tableOf[E]) decode(records []*kgo.Record) (rows, error) {
+	d := &decoded[E]{table: t, rows: make([]row[E], len(records))}
+	for i, r := range records {
+		to := &d.rows[i]
+		if err := json.Unmarshal(r.Value, &to.event); err != nil {
+			return nil, &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
+		}
+		if s, ok := any(&to.event).(interface{ stamp(time.Time) }); ok {
+			s.stamp(r.Timestamp)
+		}
+		to.partition, to.offset = r.Partition, r.Offset
+	}
+	return d, nil
+}
+
+type decoded[E any] struct {
+	table *tableOf[E]
+	rows  []row[E]
+}
+
+func (d *decoded[E]) fill(b driver.Batch) error {
+	for i, c := range d.table.columns {
+		err := c.fill(b.Column(i), d.rows)
+		if err == nil {
+			continue
+		}
+		bad := &BadRecordError{Topic: d.table.topic, Partition: d.rows[0].partition, Offset: d.rows[0].offset, Column: c.name, Err: err}
+		if cell := (*cellError)(nil); errors.As(err, &cell) {
+			bad.Offset = d.rows[cell.row].offset
+		}
+		return bad
+	}
+	return nil
+}
+
+// insert sends rows as one block under a token. An error other than *BadRecordError means that the outcome is not known: the block may be
+// in the table. The same rows must then be sent again under the same token, of which ClickHouse keeps one.
+func insert(ctx context.Context, conn driver.Conn, query, token string, rs rows) error {
+	ctx = insertContext(ctx, token)
+	b, err := conn.PrepareBatch(ctx, query)
+	if err != nil {
+		return fmt.Errorf("prepare insert %s: %w", token, err)
+	}
+	if err := rs.fill(b); err != nil {
+		_ = b.Abort() // the connection is dropped; nothing was sent
+		return err
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("send insert %s: %w", token, err)
+	}
+	return nil
+}
