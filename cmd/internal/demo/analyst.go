@@ -1,0 +1,76 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// analyst queries ClickHouse over HTTP as an analyst's own tool does.
+type analyst struct {
+	url, user, password string
+	http                *http.Client
+}
+
+// query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places.
+func (a *analyst) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, strings.NewReader(sql))
+	if err != nil {
+		return nil, fmt.Errorf("demo: clickhouse: %w", err)
+	}
+	q := req.URL.Query()
+	q.Set("database", "kasi")
+	q.Set("default_format", "TabSeparated")
+	for name, v := range params {
+		q.Set("param_"+name, v)
+	}
+	req.URL.RawQuery = q.Encode()
+	req.Header.Set("X-ClickHouse-User", a.user)
+	req.Header.Set("X-ClickHouse-Key", a.password)
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("demo: clickhouse: %w", err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, fmt.Errorf("demo: clickhouse: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("demo: clickhouse: HTTP %d: %s", resp.StatusCode, b)
+	}
+	var rows [][]string
+	for line := range strings.Lines(string(b)) {
+		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+	}
+	return rows, nil
+}
+
+// number is the one integer a query answers.
+func (a *analyst) number(ctx context.Context, sql string, params map[string]string) (int64, error) {
+	rows, err := a.query(ctx, sql, params)
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return 0, fmt.Errorf("demo: clickhouse answered %d rows to %q; expected one number", len(rows), sql)
+	}
+	n, err := strconv.ParseInt(rows[0][0], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("demo: clickhouse answered %q: %w", rows[0][0], err)
+	}
+	return n, nil
+}
+
+// collected is what the collections view says was collected: of one period, or of all where the period is empty.
+func (a *analyst) collected(ctx context.Context, tenant string, p schemas.Period) (schemas.Cents, error) {
+	n, err := a.number(ctx, `SELECT sum(collected_cents) FROM collections
+WHERE tenant_id = {tenant:String} AND ({period:String} = '' OR period_month = {period:String})`,
+		map[string]string{"tenant": tenant, "period": string(p)})
+	return schemas.Cents(n), err
+}
