@@ -1,0 +1,139 @@
+// Package embedded runs a Kafka broker inside the process: kfake with a data directory. It is for evaluation, development and tests; DESIGN.md
+// in this folder says what it does not give.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Kafka is a running embedded broker.
+type Kafka struct {
+	cluster *kfake.Cluster
+	lock    *flock.Flock
+	addr    string
+	close   sync.Once
+}
+
+// StartKafka starts a broker that keeps its data under dir and listens on addr, host:port with a loopback host; port 0 takes a free one.
+// Clients must use the host of addr, since that is what the broker advertises. A second process on the same dir is an error. What the
+// broker's former life left open (transactions, group members) is closed before it returns. ctx bounds the start only: end with Close.
+func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	host, listen, err := loopback(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("embedded kafka: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if got, err := lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("embedded kafka: locking %s: %w", dir, err)
+	} else if !got {
+		return nil, fmt.Errorf("embedded kafka: another process uses %s: stop it, or give this one a data directory of its own", dir)
+	}
+	k, err := start(ctx, filepath.Join(dir, "data"), host, listen, log)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	k.lock = lock
+	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are not forced to disk; use a real Kafka for real money",
+		"address", k.addr, "dir", dir)
+	return k, nil
+}
+
+func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Kafka, error) {
+	began := time.Now()
+	cluster, err := kfake.NewCluster(
+		kfake.NumBrokers(1),
+		kfake.DataDir(dir),
+		kfake.ClusterID("kasi-embedded"),
+		kfake.WithLogger(logger{log}),
+		kfake.ListenFn(func(string, string) (net.Listener, error) {
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return nil, err
+			}
+			return &guard{Listener: l, host: host, log: log}, nil
+		}),
+		// A demonstration that rests for some weeks must find its consumer offsets again; the default drops them after 7 days.
+		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("embedded kafka: cannot start on %s with data in %s: %w", listen, dir, err)
+	}
+	k := &Kafka{cluster: cluster, addr: cluster.ListenAddrs()[0]}
+	if err := closeLeftovers(ctx, k.addr); err != nil {
+		cluster.Close()
+		return nil, fmt.Errorf("embedded kafka: closing what the last run left open: %w", err)
+	}
+	log.Info("embedded kafka started", "address", k.addr, "took", time.Since(began).Round(time.Millisecond))
+	return k, nil
+}
+
+// Addr is the address that clients use, host:port.
+func (k *Kafka) Addr() string { return k.addr }
+
+// Close writes what is in memory to the data directory and frees it. Connections are cut. A second call does nothing.
+func (k *Kafka) Close() error {
+	var err error
+	k.close.Do(func() {
+		k.cluster.Close()
+		err = k.lock.Unlock()
+	})
+	return err
+}
+
+// loopback splits addr into the host that is advertised and the address that is listened on. The broker has no authentication, so any
+// other interface is refused.
+func loopback(addr string) (host, listen string, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", "", fmt.Errorf("embedded kafka: %q is not host:port: %w", addr, err)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", "", fmt.Errorf("embedded kafka: %q has no port from 0 to 65535", addr)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	if ip == nil || !ip.IsLoopback() {
+		return "", "", fmt.Errorf("embedded kafka: %q is not a loopback address; it has no authentication, so it listens on 127.0.0.1 only: use a real Kafka to serve other machines", addr)
+	}
+	return host, net.JoinHostPort(ip.String(), port), nil
+}
+
+// logger passes the broker's own messages on.
+type logger struct{ log *slog.Logger }
+
+// Logf implements kfake.Logger.
+func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
+	to := slog.LevelDebug
+	switch level {
+	case kfake.LogLevelError:
+		to = slog.LevelError
+	case kfake.LogLevelWarn:
+		to = slog.LevelWarn
+	}
+	if l.log.Enabled(context.Background(), to) {
+		l.log.Log(context.Background(), to, "embedded kafka: "+fmt.Sprintf(format, args...))
+	}
+}
