@@ -1,0 +1,90 @@
+package streams
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// task is what a stage does with one input partition. All its calls come from one goroutine at a time.
+type task interface {
+	// take handles one record of the open batch and puts what it causes into b. Its error stops the stage; a record that is merely bad
+	// goes to b.reject instead.
+	take(b *batch, rec *kgo.Record) error
+}
+
+// memory is the state of a task, as the stage loop sees it; *store[S] implements it.
+type memory interface {
+	load(key string, value []byte) error
+	write(put func(key string, value []byte)) error
+	writeAll(put func(key string, value []byte)) error
+	merge()
+	drop()
+	now() *facts
+	bytes() int64
+	keys() int
+}
+
+// batch is what one task makes of the records of one poll: output records in the order in which they were caused. It is deterministic:
+// the same records give the same bytes, timestamps included, wherever the batches were cut.
+type batch struct {
+	stage     *Stage
+	partition int32 // of the input
+	count     int32 // partitions of our partitioned topics
+	facts     *facts
+	out       []*kgo.Record
+}
+
+// event appends one outgoing event; meta is inside it. It fills the sequence number.
+func event[T any](b *batch, topic, key string, ev *T, meta *schemas.Meta, at time.Time) error {
+	meta.Seq = b.next(topic)
+	value, err := json.Marshal(ev)
+	if err != nil {
+		return bug(fmt.Errorf("an event for %s does not marshal: %w", topic, err))
+	}
+	b.out = append(b.out, &kgo.Record{Topic: topic, Partition: b.partition, Key: []byte(key), Value: value, Timestamp: at})
+	return nil
+}
+
+// events appends a slice of events of one kind.
+func events[T any](b *batch, topic, key string, evs []T, meta func(*T) *schemas.Meta, at time.Time) error {
+	for i := range evs {
+		if err := event(b, topic, key, &evs[i], meta(&evs[i]), at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next is the next sequence number of a dense output. The topology table decides what is an output: writing anything else is a bug.
+func (b *batch) next(topic string) int64 {
+	o, ok := b.stage.output(topic)
+	if !ok || !o.Dense {
+		panic("streams: " + b.stage.Name + " has no dense output " + topic + " in the topology")
+	}
+	b.facts.Seq[topic]++
+	return b.facts.Seq[topic]
+}
+
+// timeline passes a value on to the timeline partition of a routing hash.
+func (b *batch) timeline(kind schemas.Kind, hash uint32, key string, value []byte, at time.Time) {
+	b.out = append(b.out, &kgo.Record{
+		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, b.count), Key: []byte(key), Value: value, Timestamp: at,
+		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+	})
+}
+
+// kindOf is the record's kasi.kind header; the last one wins, as in Kafka's own clients.
+func kindOf(rec *kgo.Record) schemas.Kind {
+	var k schemas.Kind
+	for _, h := range rec.Headers {
+		if h.Key == schemas.HeaderKind {
+			k = schemas.Kind(h.Value)
+		}
+	}
+	return k
+}

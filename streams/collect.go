@@ -1,0 +1,269 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// beforeTime is the business date of a partition that has seen no tick yet: everything is booked later, so it waits for its day.
+var beforeTime = civil.Date{Year: 1970, Month: 1, Day: 1}
+
+// RunCollect runs the collect stage until ctx ends: the timeline in, what the engine decides out. ready is called each time it serves.
+// It returns nil when ctx ended, and an error only where trying again cannot help.
+func RunCollect(ctx context.Context, cfg Config, e *processors.Engine, ready func()) error {
+	return run(ctx, cfg, row("collect"), func(_, _ int32) (task, memory) {
+		t := newCollectTask(e)
+		return t, t.store
+	}, ready)
+}
+
+// collectTask applies one partition of the timeline to the states of its customers.
+type collectTask struct {
+	*store[*processors.Customer]
+	engine *processors.Engine
+	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
+	fresh  map[string]string   // the open batch's additions to debits
+	awake  map[string]struct{} // committed customers that need the next tick
+	out    processors.Outputs
+}
+
+func newCollectTask(e *processors.Engine) *collectTask {
+	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
+	t.store = newStore(func() *processors.Customer { return &processors.Customer{} }, (*processors.Customer).Clone)
+	t.merged = t.index
+	return t
+}
+
+// index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where the batch ends.
+func (t *collectTask) index(key string, before *processors.Customer, was bool, after *processors.Customer) {
+	if was {
+		for id := range before.Debits() {
+			delete(t.debits, id)
+		}
+	}
+	for id := range after.Debits() {
+		t.debits[id] = key
+	}
+	if after.NeedsTick() {
+		t.awake[key] = struct{}{}
+	} else {
+		delete(t.awake, key)
+	}
+}
+
+// begin implements beginner: additions of a batch that was dropped must not outlive it.
+func (t *collectTask) begin() { clear(t.fresh) }
+
+// take implements task.
+func (t *collectTask) take(b *batch, rec *kgo.Record) error {
+	switch kind := kindOf(rec); kind {
+	case schemas.KindTick:
+		return t.tick(b, rec)
+	case schemas.KindTransaction:
+		tx, err := processors.DecodeTransaction(rec.Value)
+		if err != nil {
+			return refuse(b, rec, err)
+		}
+		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), func(c *processors.Customer, m processors.Moment) error {
+			return t.engine.Transaction(c, tx, m, &t.out)
+		})
+	case schemas.KindIncome:
+		in, err := processors.DecodeIncome(rec.Value)
+		if err != nil {
+			return refuse(b, rec, err)
+		}
+		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), func(c *processors.Customer, m processors.Moment) error {
+			return t.engine.Income(c, in, m, &t.out)
+		})
+	case schemas.KindResult:
+		return t.result(b, rec)
+	case schemas.KindPolicy, schemas.KindExecute:
+		return t.command(b, rec, kind)
+	default:
+		b.reject(rec, &processors.Reject{Class: ClassUnknownKind, Message: "header kasi.kind is missing or names nothing the timeline holds"})
+		return nil
+	}
+}
+
+// result finds the customer whose debit a bank's answer is about.
+func (t *collectTask) result(b *batch, rec *kgo.Record) error {
+	res, err := processors.DecodeResult(rec.Value)
+	if err != nil {
+		return refuse(b, rec, err)
+	}
+	key, ok := t.fresh[res.DebitID]
+	if !ok {
+		key, ok = t.debits[res.DebitID]
+	}
+	if !ok {
+		b.reject(rec, &processors.Reject{Class: processors.RejectUnknownDebit, Message: "no debit of ours has this debit_id, or it is past its dispute window"})
+		return nil
+	}
+	return t.apply(b, rec, key, func(c *processors.Customer, m processors.Moment) error {
+		return t.engine.Result(c, res, m, &t.out)
+	})
+}
+
+// command applies a policy or execute command.
+func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) error {
+	var policy schemas.PolicyCommand
+	var execute schemas.ExecuteCommand
+	var tenant, customer string
+	var why *processors.Reject
+	if kind == schemas.KindPolicy {
+		if why = readCommand(rec.Value, &policy); why == nil {
+			why = checkPolicy(policy)
+		}
+		tenant, customer = policy.TenantID, policy.CustomerID
+	} else {
+		if why = readCommand(rec.Value, &execute); why == nil {
+			why = checkExecute(execute)
+		}
+		tenant, customer = execute.TenantID, execute.CustomerID
+	}
+	if why == nil && customer == "" {
+		why = &processors.Reject{Class: ClassBadCommand, Message: "customer_id is required"}
+	}
+	if why != nil {
+		b.reject(rec, why)
+		return nil
+	}
+	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), func(c *processors.Customer, m processors.Moment) error {
+		if kind == schemas.KindPolicy {
+			return t.engine.Policy(c, policy, m, &t.out)
+		}
+		return t.engine.Execute(c, execute, m, &t.out)
+	})
+}
+
+func checkExecute(cmd schemas.ExecuteCommand) *processors.Reject {
+	if cmd.TenantID == "" || cmd.PolicyNumber == "" {
+		return &processors.Reject{Class: ClassBadCommand, Message: "tenant_id and policy_number are required"}
+	}
+	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
+		return &processors.Reject{Class: ClassBadCommand, Message: "period_month " + err.Error()}
+	}
+	return nil
+}
+
+// apply runs one engine call on a copy of the customer and emits what it caused. A refused record leaves nothing but its dead letter.
+func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*processors.Customer, processors.Moment) error) error {
+	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
+		b.reject(rec, wrongPartition())
+		return nil
+	}
+	m, err := momentOf(b.facts.Tick, rec.Timestamp)
+	if err != nil {
+		return err
+	}
+	_, existed := t.view(key)
+	reset(&t.out)
+	if err := call(t.edit(key), m); err != nil {
+		t.unless(key, existed)
+		return refuse(b, rec, err)
+	}
+	return t.emit(b, key, rec.Timestamp)
+}
+
+// tick passes business time to every customer that waits for it, in the order of their keys.
+func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
+	now, why := readTick(rec.Value)
+	if why != nil {
+		b.reject(rec, why)
+		return nil
+	}
+	if !now.After(b.facts.Tick) {
+		return nil
+	}
+	b.facts.Tick = now
+	m, err := momentOf(now, rec.Timestamp)
+	if err != nil {
+		return err
+	}
+	keys := slices.Collect(maps.Keys(t.awake))
+	for key := range t.overlay {
+		if _, ok := t.awake[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if c, _ := t.view(key); !c.NeedsTick() {
+			continue
+		}
+		reset(&t.out)
+		if err := t.engine.Tick(t.edit(key), m, &t.out); err != nil {
+			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition, rec.Offset, err))
+		}
+		if err := t.emit(b, key, rec.Timestamp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emit writes what one engine call caused, each topic in the engine's order.
+func (t *collectTask) emit(b *batch, key string, at time.Time) error {
+	o := &t.out
+	for i := range o.Debits {
+		t.fresh[o.Debits[i].DebitID] = key
+	}
+	for _, err := range []error{
+		events(b, schemas.TopicTransactions, key, o.Transactions, func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicDeposits, key, o.Deposits, func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicDecisions, key, o.Decisions, func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicDebits, key, o.Debits, func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicPolicies, key, o.Policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicCollections, key, o.Collections, func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicOutcomes, key, o.Outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }, at),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reset empties the outputs and keeps their memory: a batch makes millions of them.
+func reset(o *processors.Outputs) {
+	*o = processors.Outputs{
+		Transactions: o.Transactions[:0], Deposits: o.Deposits[:0], Decisions: o.Decisions[:0], Debits: o.Debits[:0],
+		Policies: o.Policies[:0], Collections: o.Collections[:0], Outcomes: o.Outcomes[:0],
+	}
+}
+
+// readTick reads a tick and refuses one that is no date.
+func readTick(value []byte) (schemas.Tick, *processors.Reject) {
+	var t schemas.Tick
+	if err := json.Unmarshal(value, &t); err != nil {
+		return t, &processors.Reject{Class: ClassBadCommand, Message: "the tick is not JSON of its type"}
+	}
+	if d, err := civil.ParseDate(t.Date); err != nil || d.String() != t.Date || t.Cutoff < 0 {
+		return t, &processors.Reject{Class: ClassBadCommand, Message: "the tick is no date and cut-off"}
+	}
+	return t, nil
+}
+
+// momentOf is the business time of a record: the partition's last tick and the record's own timestamp.
+func momentOf(t schemas.Tick, at time.Time) (processors.Moment, error) {
+	m := processors.Moment{Date: beforeTime, Cutoff: t.Cutoff, At: at.UTC()}
+	if t.Date == "" {
+		return m, nil
+	}
+	d, err := civil.ParseDate(t.Date)
+	if err != nil {
+		return m, bug(fmt.Errorf("the state holds a tick that is no date: %w", err))
+	}
+	m.Date = d
+	return m, nil
+}

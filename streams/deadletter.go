@@ -1,0 +1,70 @@
+package streams
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The headers of a dead letter: Kafka Connect's, so that its tools read ours.
+const (
+	HeaderErrorTopic     = "__connect.errors.topic"
+	HeaderErrorPartition = "__connect.errors.partition"
+	HeaderErrorOffset    = "__connect.errors.offset"
+	HeaderErrorConnector = "__connect.errors.connector.name" // our stage
+	HeaderErrorClass     = "__connect.errors.class.name"     // a Reject class
+	HeaderErrorMessage   = "__connect.errors.exception.message"
+	// HeaderOmitted is set where the value was too large to travel as a dead letter; it is still at the topic, partition and offset named.
+	HeaderOmitted = "kasi.value.omitted.bytes"
+)
+
+const headerErrors = "__connect.errors."
+
+// Classes that the stages themselves reject with; the others are in package processors.
+const (
+	ClassUnknownKind    = "UNKNOWN_KIND"
+	ClassBadCommand     = "BAD_COMMAND"
+	ClassWrongPartition = "WRONG_PARTITION"
+)
+
+// largestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit of 1 MiB a record batch.
+const largestValue = 960 << 10
+
+// reject appends the record as a dead letter: key, value, headers and timestamp untouched, the reason in further headers. The reasons of
+// an earlier rejection are replaced. It is written in the transaction that consumes the record, so it is there exactly once.
+func (b *batch) reject(rec *kgo.Record, why *processors.Reject) {
+	dead := &kgo.Record{Topic: schemas.TopicDeadLetters, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp}
+	for _, h := range rec.Headers {
+		if !strings.HasPrefix(h.Key, headerErrors) {
+			dead.Headers = append(dead.Headers, h)
+		}
+	}
+	add := func(key, value string) {
+		dead.Headers = append(dead.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
+	}
+	add(HeaderErrorTopic, rec.Topic)
+	add(HeaderErrorPartition, strconv.Itoa(int(rec.Partition)))
+	add(HeaderErrorOffset, strconv.FormatInt(rec.Offset, 10))
+	add(HeaderErrorConnector, b.stage.Name)
+	add(HeaderErrorClass, why.Class)
+	add(HeaderErrorMessage, why.Message)
+	if size(rec) > largestValue {
+		add(HeaderOmitted, strconv.Itoa(len(rec.Value)))
+		dead.Key, dead.Value = nil, nil
+		dead.Headers = dead.Headers[len(dead.Headers)-7:]
+	}
+	b.out = append(b.out, dead)
+}
+
+// size is what of a record counts against the limit of a batch.
+func size(rec *kgo.Record) int {
+	n := len(rec.Key) + len(rec.Value)
+	for _, h := range rec.Headers {
+		n += len(h.Key) + len(h.Value) + 10
+	}
+	return n
+}

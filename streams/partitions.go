@@ -1,0 +1,153 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// slot is what this instance holds for an input partition that is assigned to it.
+type slot struct {
+	task   task
+	memory memory // nil for a stage without state
+	// written counts the changelog bytes since the last snapshot (snapshot.go).
+	written int64
+}
+
+// partitions holds the slots. Kafka's callbacks put them in and take them out, while the stage loop works with those it has looked up: a slot
+// that was taken out meanwhile is an orphan, and the loop asks owns before it commits.
+type partitions struct {
+	mu    sync.Mutex
+	slots map[place]*slot
+}
+
+func (p *partitions) find(at place) *slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots[at]
+}
+
+func (p *partitions) put(slots map[place]*slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.slots == nil {
+		p.slots = map[place]*slot{}
+	}
+	maps.Copy(p.slots, slots)
+}
+
+func (p *partitions) drop(gone map[string][]int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for topic, parts := range gone {
+		for _, part := range parts {
+			delete(p.slots, place{topic, part})
+		}
+	}
+}
+
+func (p *partitions) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.slots)
+}
+
+// assign makes the slots of newly assigned partitions and says where to read on. It runs inside the group session, after the broker handed out
+// the group's offsets, while partitions that we keep go on being processed. Its context ends when the group rebalances again.
+//
+// Offsets are always explicit: kgo forgets to rewind a partition without a committed offset when its first transaction aborts.
+func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	bounds, err := r.bounds(ctx, offsets)
+	if err != nil {
+		return nil, err
+	}
+	slots, memories := map[place]*slot{}, map[int32]memory{}
+	for topic, parts := range offsets {
+		for p := range parts {
+			s := &slot{}
+			s.task, s.memory = r.open(p, r.count)
+			slots[place{topic, p}] = s
+			if s.memory != nil {
+				memories[p] = s.memory
+			}
+		}
+	}
+	if err := restore(ctx, r.cfg, &r.stage, memories); err != nil {
+		return nil, err
+	}
+	for topic, parts := range offsets {
+		for p, committed := range parts {
+			at := place{topic, p}
+			next, err := r.position(at, slots[at], committed.EpochOffset().Offset, bounds[at])
+			if err != nil {
+				return nil, err
+			}
+			parts[p] = kgo.NewOffset().At(next)
+		}
+	}
+	r.parts.put(slots)
+	return offsets, nil
+}
+
+// position is where to read on. The state's own note wins over the group's committed offset: both travel in one transaction, but only the first is in the same
+// log as the state (the embedded broker can lose one of the two when it is killed, and an operator can reset the other).
+func (r *session) position(at place, s *slot, committed int64, b bound) (int64, error) {
+	if s.memory == nil {
+		if committed < 0 {
+			return b.start, nil
+		}
+		return committed, nil
+	}
+	next := s.memory.now().Next
+	switch {
+	case next > b.end:
+		return 0, bug(fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to %d: the topic has lost records or was created anew; "+
+			"restore the topic, or delete %s and the group %s with it to start from nothing", at.topic, at.partition, b.end, r.stage.Name, next, r.stage.State, r.stage.Group))
+	case next < b.start && (next > 0 || committed > 0):
+		return 0, bug(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: the records between are gone; "+
+			"restore the topic, and switch its retention off", at.topic, at.partition, b.start, r.stage.Name, next))
+	case next < b.start:
+		next = b.start
+	}
+	if committed >= 0 && committed != next {
+		r.log.Warn("the group's committed offset differs from the state's; the state's counts", "topic", at.topic, "partition", at.partition, "committed", committed, "state", next)
+	}
+	return next, nil
+}
+
+// bound is where a partition begins and ends.
+type bound struct{ start, end int64 }
+
+func (r *session) bounds(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[place]bound, error) {
+	adm, out := kadm.NewClient(r.sess.Client()), map[place]bound{}
+	topics := make([]string, 0, len(offsets))
+	for topic := range offsets {
+		topics = append(topics, topic)
+	}
+	starts, err := adm.ListStartOffsets(ctx, topics...)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start offsets of %v: %w", topics, err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, topics...)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("end offsets of %v: %w", topics, err)
+	}
+	for topic, parts := range offsets {
+		for p := range parts {
+			start, _ := starts.Lookup(topic, p)
+			end, _ := ends.Lookup(topic, p)
+			out[place{topic, p}] = bound{start.Offset, end.Offset}
+		}
+	}
+	return out, nil
+}

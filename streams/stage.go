@@ -1,0 +1,211 @@
+package streams
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const (
+	// sessionTimeout is how long the group waits for an instance that died before its partitions move.
+	sessionTimeout = 15 * time.Second
+	// transactionTimeout is how long an instance that died can hold back readers of its outputs, unless it comes back earlier.
+	transactionTimeout = 60 * time.Second
+	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to the next start.
+	stopTimeout = 15 * time.Second
+)
+
+// open makes the empty task of one input partition; count is the number of partitions of our partitioned topics. memory is nil where the
+// stage keeps no state.
+type open func(partition, count int32) (task, memory)
+
+// run keeps one stage running until ctx ends. Each session ends with the first error whose outcome is not certain, and the next one starts
+// from what the broker has committed, with restored state.
+func run(ctx context.Context, cfg Config, stage Stage, open open, ready func()) error {
+	log := cfg.logger().With("stage", stage.Name)
+	for again := (backoff{}); ; {
+		s := &session{cfg: cfg, stage: stage, open: open, ready: ready, log: log, calm: again.reset}
+		err := s.run(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the stop was asked for
+		}
+		err = hint(err, cfg.instance())
+		if fatal(err) {
+			return fmt.Errorf("stage %s: %w", stage.Name, err)
+		}
+		log.Warn("stage starts again from what is committed", "err", err)
+		if !again.wait(ctx) {
+			return nil
+		}
+	}
+}
+
+// session is one life of a stage: a group member, a transactional producer and the states of the assigned partitions.
+//
+// Guarantee: what a transaction wrote, the offsets it consumed and the state that came of it become visible together or not at all.
+//   - End says committed: the batch is merged into the state.
+//   - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo reads again from the
+//     committed offsets, and the sequence numbers go back with the state.
+//   - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the broker.
+type session struct {
+	cfg   Config
+	stage Stage
+	open  open
+	ready func()
+	calm  func() // a transaction has been committed
+	log   *slog.Logger
+
+	sess  *kgo.GroupTransactSession
+	count int32
+	parts partitions
+	fail  context.CancelCauseFunc
+}
+
+// run returns when ctx ends or with the error that ended the session.
+func (r *session) run(ctx context.Context) error {
+	loop, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	r.fail = fail
+	var err error
+	if r.count, err = checkTopics(ctx, r.cfg, &r.stage); err != nil {
+		return err
+	}
+	if r.sess, err = kgo.NewGroupTransactSession(r.options(loop)...); err != nil {
+		return bug(fmt.Errorf("kafka client: %w", err))
+	}
+	defer r.sess.Close()
+	defer r.hurry(ctx)()
+	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would otherwise wait for.
+	if _, _, err := r.sess.Client().ProducerID(loop); err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
+	for {
+		if err := r.step(loop); err != nil {
+			if cause := context.Cause(loop); cause != nil {
+				return cause
+			}
+			return err
+		}
+	}
+}
+
+// hurry closes the client when a stop takes too long: a broker that is gone must not keep the process from ending. The context of End is
+// never cancelled; the outcome of what was under way is found out by the next start.
+func (r *session) hurry(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		t := time.NewTimer(stopTimeout)
+		defer t.Stop()
+		select {
+		case <-done:
+		case <-t.C:
+			r.log.Warn("the last transaction did not end in time; its outcome is left to the next start")
+			r.sess.Client().UnsafeAbortBufferedRecords()
+			r.sess.Close()
+		}
+	}()
+	return func() { close(done) }
+}
+
+func (r *session) options(loop context.Context) []kgo.Opt {
+	txn := "kasi-" + r.stage.Name + "-" + r.cfg.instance()
+	if r.cfg.FreshTxnID {
+		var b [6]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		txn += "-" + hex.EncodeToString(b[:])
+	}
+	return r.cfg.client(
+		kgo.ClientID("kasi-"+r.stage.Name+"-"+r.cfg.instance()),
+		kgo.ConsumerGroup(r.stage.Group),
+		kgo.ConsumeTopics(r.stage.Inputs...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Cooperative: partitions that stay here keep their state; only those that move are restored.
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			adjusted, err := r.assign(ctx, offsets)
+			switch {
+			case err == nil:
+				r.serving()
+			case ctx.Err() == nil: // not merely the next rebalance
+				r.fail(err)
+			}
+			return adjusted, err
+		}),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+			if len(added) == 0 && r.parts.len() == 0 {
+				r.serving() // more instances than partitions: this one stands by
+			}
+		}),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
+		kgo.TransactionalID(txn),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.ProducerLinger(0),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MaxBufferedRecords(1<<20),
+		kgo.WithContext(context.WithoutCancel(loop)),
+	)
+}
+
+func (r *session) serving() {
+	r.log.Info("stage serves", "partitions", r.parts.len())
+	if r.ready != nil {
+		r.ready()
+	}
+}
+
+// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours.
+func checkTopics(ctx context.Context, cfg Config, stage *Stage) (int32, error) {
+	cl, err := kgo.NewClient(cfg.client(kgo.ClientID("kasi-"+stage.Name+"-check"))...)
+	if err != nil {
+		return 0, bug(fmt.Errorf("kafka client: %w", err))
+	}
+	defer cl.Close()
+	names := append([]string{schemas.TopicTimeline}, stage.Inputs...)
+	for _, o := range stage.Outputs {
+		names = append(names, o.Topic)
+	}
+	if stage.State != "" {
+		names = append(names, stage.State)
+	}
+	topics, err := kadm.NewClient(cl).ListTopics(ctx, names...)
+	if err != nil {
+		return 0, fmt.Errorf("topic list: %w", err)
+	}
+	if err := topics.Error(); err != nil {
+		return 0, fmt.Errorf("topics of the stage: %w", err)
+	}
+	n := len(topics[schemas.TopicTimeline].Partitions)
+	var wrong []error
+	same := func(topic string) {
+		if have := len(topics[topic].Partitions); have != n {
+			wrong = append(wrong, fmt.Errorf("topic %s has %d partitions and %s has %d; ours must have the same number", topic, have, schemas.TopicTimeline, n))
+		}
+	}
+	if stage.State != "" {
+		same(stage.State)
+		same(stage.Inputs[0])
+	}
+	for _, o := range stage.Outputs {
+		if o.Dense {
+			same(o.Topic)
+		}
+	}
+	return int32(n), bug(errors.Join(wrong...))
+}

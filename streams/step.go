@@ -1,0 +1,213 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+)
+
+// beginner is a task that keeps something per batch outside of its memory.
+type beginner interface{ begin() }
+
+// job is the work of one poll on one input partition.
+type job struct {
+	at      place
+	slot    *slot
+	records []*kgo.Record
+	batch   batch
+}
+
+// step is one poll and one transaction.
+func (r *session) step(ctx context.Context) error {
+	fetches := r.sess.PollRecords(ctx, r.cfg.maxRecords())
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := pollError(fetches); err != nil {
+		return err
+	}
+	jobs, owned := r.jobs(fetches)
+	if len(jobs) == 0 && owned {
+		return nil
+	}
+	if err := r.work(jobs); err != nil {
+		drop(jobs)
+		return err
+	}
+	return r.commit(jobs, owned)
+}
+
+// pollError is the first error of a poll. Kgo has already tried again what it could.
+func pollError(fetches kgo.Fetches) error {
+	var first error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if first == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			first = fmt.Errorf("fetch of %s partition %d: %w", topic, partition, err)
+		}
+	})
+	return first
+}
+
+// jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the transaction aborts.
+func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
+	owned = true
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if len(p.Records) == 0 {
+			return
+		}
+		at := place{p.Topic, p.Partition}
+		s := r.parts.find(at)
+		if s == nil {
+			owned = false
+			return
+		}
+		jobs = append(jobs, &job{at: at, slot: s, records: p.Records, batch: batch{stage: &r.stage, partition: p.Partition, count: r.count, facts: &facts{}}})
+	})
+	slices.SortFunc(jobs, func(a, b *job) int {
+		return cmp.Or(cmp.Compare(a.at.topic, b.at.topic), cmp.Compare(a.at.partition, b.at.partition))
+	})
+	return jobs, owned
+}
+
+// work runs the jobs on all processors. Partitions share nothing, so each is as deterministic as if it ran alone.
+func (r *session) work(jobs []*job) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, j := range jobs {
+		g.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = bug(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.topic, j.at.partition, p, debug.Stack()))
+				}
+			}()
+			return j.run()
+		})
+	}
+	return g.Wait()
+}
+
+// run processes the records of one partition in order and appends the changelog of what they changed.
+func (j *job) run() error {
+	m := j.slot.memory
+	if m != nil {
+		j.batch.facts = m.now()
+	}
+	if b, ok := j.slot.task.(beginner); ok {
+		b.begin()
+	}
+	for _, rec := range j.records {
+		if m != nil && rec.Offset < j.batch.facts.Next {
+			continue // the state has it already
+		}
+		if err := j.slot.task.take(&j.batch, rec); err != nil {
+			return err
+		}
+		j.batch.facts.Next = rec.Offset + 1
+	}
+	if m == nil {
+		return nil
+	}
+	return j.changelog()
+}
+
+// changelog appends the states that changed, each once, and the facts.
+func (j *job) changelog() error {
+	at := j.records[len(j.records)-1].Timestamp
+	return j.slot.memory.write(func(key string, value []byte) {
+		j.batch.out = append(j.batch.out, &kgo.Record{
+			Topic: j.batch.stage.State, Partition: j.at.partition, Key: []byte(key), Value: value, Timestamp: at,
+		})
+	})
+}
+
+// commit writes what the jobs made in one transaction and settles the state by its outcome.
+func (r *session) commit(jobs []*job, owned bool) error {
+	if err := r.sess.Begin(); err != nil {
+		drop(jobs)
+		return fmt.Errorf("begin of a transaction: %w", err)
+	}
+	in, out, produced := r.produce(jobs)
+	for _, j := range jobs {
+		owned = owned && r.parts.find(j.at) == j.slot
+	}
+	try := kgo.TryCommit
+	if produced != nil || !owned {
+		try = kgo.TryAbort
+	}
+	// Not the stage's context: cancelling End leaves the transaction in an unknown state.
+	committed, err := r.sess.End(context.Background(), try)
+	switch {
+	case err != nil:
+		drop(jobs)
+		r.aborted(err)
+		return fmt.Errorf("end of a transaction, outcome unknown: %w", err)
+	case !committed:
+		drop(jobs)
+		r.aborted(produced)
+		return produced // nil after a rebalance: kgo reads again from what is committed
+	}
+	for _, j := range jobs {
+		if j.slot.memory != nil {
+			j.slot.memory.merge()
+		}
+	}
+	r.calm()
+	r.log.Debug("committed", "in", in, "out", out)
+	if r.cfg.Observer != nil {
+		r.cfg.Observer.Committed(r.stage.Name, in, out)
+	}
+	return nil
+}
+
+// produce sends all records and waits for the broker's answers. Its error is the first refusal, after which the transaction must abort.
+func (r *session) produce(jobs []*job) (in, out int, err error) {
+	var mu sync.Mutex
+	ctx := context.Background()
+	for _, j := range jobs {
+		in, out = in+len(j.records), out+len(j.batch.out)
+		for _, rec := range j.batch.out {
+			r.sess.Produce(ctx, rec, func(rec *kgo.Record, failed error) {
+				if failed != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						err = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, failed)
+					}
+				}
+			})
+		}
+	}
+	if flushed := r.sess.Client().Flush(ctx); flushed != nil {
+		return in, out, flushed
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return in, out, err
+}
+
+func (r *session) aborted(cause error) {
+	if cause == nil {
+		cause = errors.New("rebalance")
+	}
+	r.log.Info("transaction aborted; its records are read again", "err", cause)
+	if r.cfg.Observer != nil {
+		r.cfg.Observer.Aborted(r.stage.Name, cause)
+	}
+}
+
+// drop forgets what the jobs changed.
+func drop(jobs []*job) {
+	for _, j := range jobs {
+		if j.slot.memory != nil {
+			j.slot.memory.drop()
+		}
+	}
+}
