@@ -1,0 +1,193 @@
+package processors
+
+import (
+	"time"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The bounds of texts, in bytes.
+const (
+	maxID   = 128
+	maxText = 4096
+	maxCode = 35
+)
+
+// record is a decoded object whose fields are taken one by one. The first mistake stays; what follows it returns zero values, so a decoder
+// reads as a flat list of checks in order of precedence.
+type record struct {
+	fields []value
+	err    error
+}
+
+func (r *record) fail(class, message string) {
+	if r.err == nil {
+		r.err = &Reject{class, message}
+	}
+}
+
+// text takes a string of at most limit bytes. null and absence are the same.
+func (r *record) text(i int, name string, limit int) string {
+	v := r.fields[i]
+	if r.err != nil || v.kind == absent || v.kind == isNull {
+		return ""
+	}
+	if v.kind != isString {
+		r.fail(RejectBadField, name+" is not a string")
+		return ""
+	}
+	var s string
+	if v.escaped {
+		var err error
+		if s, err = unescape(v.raw); err != nil {
+			r.err = err
+			return ""
+		}
+	} else {
+		s = string(v.raw)
+	}
+	if len(s) > limit {
+		class := RejectTooLong
+		if limit == maxID {
+			class = RejectBadID
+		}
+		r.fail(class, name+" is too long")
+		return ""
+	}
+	return s
+}
+
+// need takes a string that must be there and not empty.
+func (r *record) need(i int, name string, limit int) string {
+	s := r.text(i, name, limit)
+	if s == "" {
+		r.fail(RejectMissingField, name+" is missing or empty")
+	}
+	return s
+}
+
+// id takes a required id: no control characters, at most 128 bytes.
+func (r *record) id(i int, name string) string { return r.noControls(r.need(i, name, maxID), name) }
+
+// noControls refuses characters below 0x20: they separate the parts of Kafka keys.
+func (r *record) noControls(s, name string) string {
+	for i := range len(s) {
+		if s[i] < 0x20 {
+			r.fail(RejectBadID, name+" holds a control character")
+			return ""
+		}
+	}
+	return s
+}
+
+// cents takes an integer amount; there is false where the field is absent. Only digits are an integer: not 150.0, 1e3 or "150".
+func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, there bool) {
+	v := r.fields[i]
+	if r.err != nil || v.kind == absent || v.kind == isNull {
+		return 0, false
+	}
+	digits := v.raw
+	if negative && len(digits) > 0 && digits[0] == '-' {
+		digits = digits[1:]
+	}
+	if v.kind != isNumber || len(digits) > 15 {
+		r.fail(RejectBadAmount, name+" is not an integer number of cents in range")
+		return 0, false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			r.fail(RejectBadAmount, name+" is not an integer number of cents in range")
+			return 0, false
+		}
+		c = c*10 + schemas.Cents(d-'0')
+	}
+	if c > schemas.MaxCents {
+		r.fail(RejectBadAmount, name+" is above the maximum of "+schemas.MaxCents.String())
+	}
+	if len(digits) < len(v.raw) {
+		c = -c
+	}
+	return c, true
+}
+
+// positive takes an amount above zero.
+func (r *record) positive(i int, name string) (c schemas.Cents, there bool) {
+	c, there = r.cents(i, name, false)
+	if there && c == 0 {
+		r.fail(RejectBadAmount, name+" is not above zero")
+	}
+	return c, there
+}
+
+// optional is nil where the field is absent.
+func optional(c schemas.Cents, there bool) *schemas.Cents {
+	if !there {
+		return nil
+	}
+	return &c
+}
+
+// instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it in UTC.
+func (r *record) instant(i int, name string) (t time.Time) {
+	s := r.need(i, name, maxText)
+	if r.err != nil {
+		return t
+	}
+	// UnmarshalText is strict where time.Parse is not (one-digit hours, commas).
+	if t.UnmarshalText([]byte(s)) != nil || decimals(s) > 9 || !inYears(t.Year()) {
+		r.fail(RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
+	}
+	return t.UTC()
+}
+
+// decimals counts the digits after the point of an RFC 3339 time.
+func decimals(s string) int {
+	const seconds = len("2025-11-05T10:00:00")
+	n := 0
+	for n+seconds+1 < len(s) && s[seconds] == '.' && s[n+seconds+1] >= '0' && s[n+seconds+1] <= '9' {
+		n++
+	}
+	return n
+}
+
+// date takes a required YYYY-MM-DD.
+func (r *record) date(i int, name string) string {
+	s := r.need(i, name, maxText)
+	if r.err != nil {
+		return ""
+	}
+	if t, err := time.Parse(time.DateOnly, s); err != nil || !inYears(t.Year()) {
+		r.fail(RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
+	}
+	return s
+}
+
+// inYears keeps dates within the years whose holidays are known.
+func inYears(year int) bool { return year >= firstYear && year <= lastYear }
+
+// choice checks that a required text is one of the allowed values.
+func choice[T ~string](r *record, i int, name string, allowed ...T) T {
+	s := T(r.need(i, name, maxText))
+	if r.err == nil && !isOneOf(s, allowed) {
+		r.fail(RejectBadEnum, name+" is not one of the allowed values")
+	}
+	return s
+}
+
+// choiceOrNone is choice for a field that may be absent or empty.
+func choiceOrNone[T ~string](r *record, i int, name string, allowed ...T) T {
+	s := T(r.text(i, name, maxText))
+	if r.err == nil && s != "" && !isOneOf(s, allowed) {
+		r.fail(RejectBadEnum, name+" is not one of the allowed values")
+	}
+	return s
+}
+
+func isOneOf[T ~string](s T, allowed []T) bool {
+	for _, a := range allowed {
+		if s == a {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,318 @@
+package processors
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// scanner walks over one JSON text. It is written by hand because decoding is the hottest loop of the pipeline and because the standard
+// decoder is more lenient than money allows: it matches keys in any case, takes the last of two equal keys, and repairs broken text.
+type scanner struct {
+	text []byte
+	pos  int
+}
+
+// maxDepth bounds the nesting of fields we do not know.
+const maxDepth = 128
+
+// value is one JSON value as it stands in the text; a string without its quotes.
+type value struct {
+	raw     []byte
+	kind    valueKind
+	escaped bool // a string with backslashes
+}
+
+type valueKind byte
+
+const (
+	absent valueKind = iota
+	isNull
+	isString
+	isNumber
+	isOther // true, false, object, array
+)
+
+func badJSON(message string) error { return &Reject{RejectBadJSON, message} }
+
+// object reads one JSON object and keeps the values of the fields that index knows (>= 0), each at its place in fields.
+func (s *scanner) object(fields []value, index func(key []byte) int) error {
+	if !utf8.Valid(s.text) {
+		return badJSON("the value is not UTF-8")
+	}
+	s.space()
+	if !s.take('{') {
+		return badJSON("the value is not a JSON object")
+	}
+	s.space()
+	for first := true; !s.take('}'); first = false {
+		if !first {
+			if !s.take(',') {
+				return badJSON("the object misses a comma or its end")
+			}
+			s.space()
+		}
+		if err := s.member(fields, index); err != nil {
+			return err
+		}
+	}
+	s.space()
+	if s.pos < len(s.text) {
+		return badJSON("something follows the object")
+	}
+	return nil
+}
+
+// member reads one key with its value.
+func (s *scanner) member(fields []value, index func(key []byte) int) error {
+	key, err := s.str()
+	if err != nil {
+		return err
+	}
+	name := key.raw
+	if key.escaped {
+		text, err := unescape(key.raw)
+		if err != nil {
+			return err
+		}
+		name = []byte(text)
+	}
+	s.space()
+	if !s.take(':') {
+		return badJSON("a key has no value")
+	}
+	s.space()
+	v, err := s.value(0)
+	if err != nil {
+		return err
+	}
+	s.space()
+	i := index(name)
+	if i < 0 {
+		return checkEscapes(v)
+	}
+	if fields[i].kind != absent {
+		return badJSON("the object names a known field twice")
+	}
+	fields[i] = v
+	return nil
+}
+
+// checkEscapes refuses broken escapes in a string nobody reads: the text would not be JSON.
+func checkEscapes(v value) error {
+	if !v.escaped {
+		return nil
+	}
+	_, err := unescape(v.raw)
+	return err
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	if s.pos < len(s.text) && s.text[s.pos] == c {
+		s.pos++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) word(w string) bool {
+	if end := s.pos + len(w); end <= len(s.text) && string(s.text[s.pos:end]) == w {
+		s.pos = end
+		return true
+	}
+	return false
+}
+
+// value reads any JSON value.
+func (s *scanner) value(depth int) (value, error) {
+	if s.pos >= len(s.text) {
+		return value{}, badJSON("the object ends too early")
+	}
+	switch c := s.text[s.pos]; {
+	case c == '"':
+		return s.str()
+	case c == '-' || c >= '0' && c <= '9':
+		return s.number()
+	case c == '{' || c == '[':
+		return value{kind: isOther}, s.nested(c, depth+1)
+	case s.word("null"):
+		return value{kind: isNull}, nil
+	case s.word("true"), s.word("false"):
+		return value{kind: isOther}, nil
+	}
+	return value{}, badJSON("a value is not JSON")
+}
+
+// nested skips an object or array.
+func (s *scanner) nested(open byte, depth int) error {
+	if depth > maxDepth {
+		return badJSON("the object is nested too deeply")
+	}
+	s.pos++
+	s.space()
+	closing := open + 2 // ] after [ and } after { in ASCII
+	for first := true; !s.take(closing); first = false {
+		if !first {
+			if !s.take(',') {
+				return badJSON("a nested value misses a comma or its end")
+			}
+			s.space()
+		}
+		if open == '{' {
+			key, err := s.str()
+			if err != nil {
+				return err
+			}
+			if err := checkEscapes(key); err != nil {
+				return err
+			}
+			s.space()
+			if !s.take(':') {
+				return badJSON("a key has no value")
+			}
+			s.space()
+		}
+		v, err := s.value(depth)
+		if err != nil {
+			return err
+		}
+		if err := checkEscapes(v); err != nil {
+			return err
+		}
+		s.space()
+	}
+	return nil
+}
+
+// str reads a string up to its closing quote; escapes are checked when they are resolved.
+func (s *scanner) str() (value, error) {
+	if !s.take('"') {
+		return value{}, badJSON("a key or string does not begin with a quote")
+	}
+	v := value{kind: isString}
+	start := s.pos
+	for ; s.pos < len(s.text); s.pos++ {
+		switch c := s.text[s.pos]; {
+		case c == '"':
+			v.raw = s.text[start:s.pos]
+			s.pos++
+			return v, nil
+		case c == '\\':
+			v.escaped = true
+			s.pos++
+		case c < 0x20:
+			return value{}, badJSON("a string holds a raw control character")
+		}
+	}
+	return value{}, badJSON("a string does not end")
+}
+
+// number reads a number in JSON's grammar.
+func (s *scanner) number() (value, error) {
+	start := s.pos
+	s.take('-')
+	switch {
+	case s.take('0'):
+	case !s.digits():
+		return value{}, badJSON("a number has no digits")
+	}
+	if s.take('.') && !s.digits() {
+		return value{}, badJSON("a number has no digits after its point")
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		if !s.digits() {
+			return value{}, badJSON("a number has no digits in its exponent")
+		}
+	}
+	return value{raw: s.text[start:s.pos], kind: isNumber}, nil
+}
+
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.text) && s.text[s.pos] >= '0' && s.text[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// unescape resolves the escapes of a JSON string. Half of a surrogate pair is refused: it stands for no character.
+func unescape(raw []byte) (string, error) {
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			out = append(out, raw[i])
+			continue
+		}
+		i++ // never the last byte: the scanner saw the escaped one
+		switch c := raw[i]; c {
+		case '"', '\\', '/':
+			out = append(out, c)
+		case 'b', 'f', 'n', 'r', 't':
+			out = append(out, "\b\f\n\r\t"[indexOf("bfnrt", c)])
+		case 'u':
+			r, size, ok := unicodeEscape(raw[i-1:])
+			if !ok {
+				return "", badJSON("a string holds a broken \\u escape")
+			}
+			out = utf8.AppendRune(out, r)
+			i += size - 2
+		default:
+			return "", badJSON("a string holds an unknown escape")
+		}
+	}
+	return string(out), nil
+}
+
+func indexOf(list string, c byte) int {
+	for i := range len(list) {
+		if list[i] == c {
+			return i
+		}
+	}
+	return 0
+}
+
+// unicodeEscape reads \uXXXX, or a surrogate pair of two, at the beginning of raw, and tells how long it is.
+func unicodeEscape(raw []byte) (rune, int, bool) {
+	first, ok := hex4(raw)
+	if !ok || !utf16.IsSurrogate(first) {
+		return first, 6, ok
+	}
+	second, ok := hex4(raw[6:])
+	pair := utf16.DecodeRune(first, second)
+	return pair, 12, ok && pair != utf8.RuneError
+}
+
+func hex4(raw []byte) (rune, bool) {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range raw[2:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}

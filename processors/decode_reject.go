@@ -1,0 +1,58 @@
+package processors
+
+// Reject is why a record from outside is refused. It goes to the dead letters; nothing else happens.
+type Reject struct {
+	// Class is a stable code of the Reject table: MISSING_FIELD, BAD_AMOUNT, ...
+	Class string
+	// Message names the field and what was expected. It never holds personal data.
+	Message string
+}
+
+// Error implements error.
+func (r *Reject) Error() string { return r.Class + ": " + r.Message }
+
+// The Reject classes. They are part of the dead letters' contract and never change their meaning; RejectClasses explains each.
+const (
+	RejectBadJSON      = "BAD_JSON"
+	RejectMissingField = "MISSING_FIELD"
+	RejectBadField     = "BAD_FIELD"
+	RejectBadID        = "BAD_ID"
+	RejectTooLong      = "TOO_LONG"
+	RejectTooLarge     = "TOO_LARGE"
+	RejectBadAmount    = "BAD_AMOUNT"
+	RejectBadTime      = "BAD_TIME"
+	RejectBadDate      = "BAD_DATE"
+	RejectBadEnum      = "BAD_VALUE"
+
+	RejectUnknownDebit     = "UNKNOWN_DEBIT"
+	RejectAmountMismatch   = "AMOUNT_MISMATCH"
+	RejectContradictsFinal = "CONTRADICTS_FINAL"
+	RejectDisputeTooLate   = "DISPUTE_TOO_LATE"
+	RejectTooOld           = "TOO_OLD"
+	RejectCutMismatch      = "CUT_MISMATCH"
+)
+
+// RejectClass is one row of the Reject table.
+type RejectClass struct{ Class, Meaning string }
+
+// RejectClasses is the Reject table: first what a decoder finds, then what the state of a customer or tenant forbids.
+func RejectClasses() []RejectClass {
+	return []RejectClass{
+		{RejectBadJSON, "The value is not one JSON object in UTF-8, or names a field twice."},
+		{RejectMissingField, "A required field is absent, null or empty."},
+		{RejectBadField, "A field has the wrong JSON type."},
+		{RejectBadID, "An id holds a control character, or has more than 128 bytes."},
+		{RejectTooLong, "A text has more bytes than its field allows."},
+		{RejectTooLarge, "The whole record is larger than a record may be."},
+		{RejectBadAmount, "An amount is not an integer of cents, not above zero, or above the maximum."},
+		{RejectBadTime, "An instant is not RFC 3339 with an offset."},
+		{RejectBadDate, "A date is not YYYY-MM-DD, or not a day of the calendar."},
+		{RejectBadEnum, "A value is not one of those its field allows."},
+		{RejectUnknownDebit, "A result names no debit of ours."},
+		{RejectAmountMismatch, "A result's amount is not the debit's."},
+		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit."},
+		{RejectDisputeTooLate, "A dispute came after the dispute window had closed."},
+		{RejectTooOld, "A transaction was booked before the days for which duplicates are recognised."},
+		{RejectCutMismatch, "A settlement's cut does not match the partitions of earlier statements."},
+	}
+}
