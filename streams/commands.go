@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -49,7 +48,7 @@ func openTopics(cfg Config) (*kgo.Client, int32, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
 	defer cancel()
-	counts, err := topicCounts(ctx, kadm.NewClient(cl))
+	counts, err := topicCounts(ctx, cl)
 	if err == nil {
 		if missing := missingTopics(counts); len(missing) > 0 {
 			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name, len(missing)-1)

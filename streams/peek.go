@@ -30,7 +30,7 @@ type peeker struct {
 
 type leader struct {
 	broker int32
-	id     kadm.TopicID
+	id     [16]byte
 }
 
 func newPeeker(cl *kgo.Client) *peeker {
@@ -122,22 +122,22 @@ func (k *peeker) leader(ctx context.Context, p place) (leader, error) {
 	if known {
 		return l, nil
 	}
-	details, err := k.adm.ListTopics(ctx, p.topic)
+	topics, err := describeTopics(ctx, k.cl, p.topic)
 	if err != nil {
 		return leader{}, err
 	}
-	d := details[p.topic]
-	if d.Err != nil {
-		return leader{}, d.Err
+	t := topics[p.topic]
+	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+		return leader{}, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, part := range d.Partitions {
-		k.leaders[place{p.topic, part.Partition}] = leader{broker: part.Leader, id: d.ID}
+	for _, part := range t.Partitions {
+		k.leaders[place{p.topic, part.Partition}] = leader{broker: part.Leader, id: t.TopicID}
 	}
 	l, known = k.leaders[p]
 	if !known {
-		return leader{}, fmt.Errorf("it has %d partitions only", len(d.Partitions))
+		return leader{}, fmt.Errorf("it has %d partitions only", len(t.Partitions))
 	}
 	return l, nil
 }

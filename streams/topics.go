@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -27,9 +27,8 @@ func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 		return 0, fmt.Errorf("topics: %w", err)
 	}
 	defer cl.Close()
-	adm := kadm.NewClient(cl)
 	for pause := time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		counts, err := topicCounts(ctx, adm)
+		counts, err := topicCounts(ctx, cl)
 		if err != nil {
 			return 0, err
 		}
@@ -44,7 +43,7 @@ func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 			}
 			return n, nil
 		}
-		if err := createTopics(ctx, adm, cfg, missing, n); err != nil {
+		if err := createTopics(ctx, cl, cfg, missing, n); err != nil {
 			return 0, err
 		}
 		// A cluster answers the creation before every broker knows of it, so we look again until all of them are there.
@@ -55,26 +54,49 @@ func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 }
 
 // topicCounts is the partition count of each topic of ours that exists.
-func topicCounts(ctx context.Context, adm *kadm.Client) (map[string]int32, error) {
+func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) {
 	names := make([]string, 0, len(schemas.Topics))
 	for _, t := range schemas.Topics {
 		names = append(names, t.Name)
 	}
-	details, err := adm.ListTopics(ctx, names...)
+	topics, err := describeTopics(ctx, cl, names...)
 	if err != nil {
 		return nil, fmt.Errorf("topics: cannot list them; is Kafka running at the configured address? %w", err)
 	}
 	counts := map[string]int32{}
-	for _, d := range details {
+	for name, t := range topics {
+		err := kerr.ErrorForCode(t.ErrorCode)
 		switch {
-		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
-		case d.Err != nil:
-			return nil, fmt.Errorf("topic %s: %w", d.Topic, d.Err)
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+		case err != nil:
+			return nil, fmt.Errorf("topic %s: %w", name, err)
 		default:
-			counts[d.Topic] = int32(len(d.Partitions))
+			counts[name] = int32(len(t.Partitions))
 		}
 	}
 	return counts, nil
+}
+
+// describeTopics asks a broker. The client's own functions answer from a cache that is seconds old, too old right after a creation or
+// when a leader has moved.
+func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range names {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	topics := map[string]kmsg.MetadataResponseTopic{}
+	for _, t := range resp.Topics {
+		if t.Topic != nil {
+			topics[*t.Topic] = t
+		}
+	}
+	return topics, nil
 }
 
 // agreedPartitions is the count that all existing partitioned topics of ours have, or want where there is none yet.
@@ -116,15 +138,30 @@ func missingTopics(counts map[string]int32) []schemas.Topic {
 	return missing
 }
 
-func createTopics(ctx context.Context, adm *kadm.Client, cfg Config, missing []schemas.Topic, n int32) error {
+func createTopics(ctx context.Context, cl *kgo.Client, cfg Config, missing []schemas.Topic, n int32) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(deliveryTimeout.Milliseconds())
 	for _, t := range missing {
-		partitions := int32(1)
+		rt := kmsg.NewCreateTopicsRequestTopic()
+		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.Name, 1, cfg.replication()
 		if t.Partitioned {
-			partitions = n
+			rt.NumPartitions = n
 		}
-		_, err := adm.CreateTopic(ctx, partitions, cfg.replication(), topicConfigs(cfg, t), t.Name)
-		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			return fmt.Errorf("topic %s: cannot create it with %d partitions and replication %d: %w", t.Name, partitions, cfg.replication(), err)
+		for _, kv := range topicConfigs(cfg, t) {
+			c := kmsg.NewCreateTopicsRequestTopicConfig()
+			c.Name, c.Value = kv[0], &kv[1]
+			rt.Configs = append(rt.Configs, c)
+		}
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("topics: cannot create them: %w", err)
+	}
+	for _, t := range resp.Topics {
+		// Another process may have been faster.
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("topic %s: cannot create it with replication %d: %w", t.Topic, cfg.replication(), err)
 		}
 	}
 	return nil
@@ -132,21 +169,17 @@ func createTopics(ctx context.Context, adm *kadm.Client, cfg Config, missing []s
 
 // topicConfigs says how a new topic is kept. Nothing expires by itself: the timeline replays every decision, and a statement can be
 // computed again from the collections. Who must delete sooner sets a retention on the topic; we never alter one that exists.
-func topicConfigs(cfg Config, t schemas.Topic) map[string]*string {
-	configs := map[string]*string{}
-	set := func(key, value string) { configs[key] = &value }
+func topicConfigs(cfg Config, t schemas.Topic) [][2]string {
+	var configs [][2]string
 	if t.Compacted && !cfg.FreshTxnID {
-		set("cleanup.policy", "compact")
 		// The active segment is never compacted: with the default of 1 GiB a restart would read mostly superseded states.
-		set("segment.bytes", "67108864")
+		configs = [][2]string{{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}
 	} else {
 		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
-		set("cleanup.policy", "delete")
-		set("retention.ms", "-1")
-		set("retention.bytes", "-1")
+		configs = [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}
 	}
 	if cfg.replication() >= 3 {
-		set("min.insync.replicas", "2")
+		configs = append(configs, [2]string{"min.insync.replicas", "2"})
 	}
 	return configs
 }

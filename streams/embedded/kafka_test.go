@@ -74,7 +74,7 @@ func TestDataSurvivesARestartAndLeftoversDoNot(t *testing.T) {
 	tx := client(t, k.Addr(), kgo.TransactionalID("gone"))
 	require.NoError(t, tx.BeginTransaction())
 	put(t, tx, "t", "never committed")
-	member := client(t, k.Addr(), kgo.ConsumeTopics("t"), kgo.ConsumerGroup("g"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	member := client(t, k.Addr(), kgo.ConsumeTopics("t"), kgo.ConsumerGroup("g"), kgo.RetryTimeout(100*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	require.Len(t, member.PollFetches(t.Context()).Records(), 2, "read uncommitted")
 
 	began := time.Now()
