@@ -1,0 +1,120 @@
+package demo
+
+import (
+	"fmt"
+
+	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/cmd/internal/feed"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// realAccount is one real account as the bank knows it while days pass.
+type realAccount struct {
+	real schemas.Cents // balance after the last real transaction
+	// taken is what Kasi has collected in the month taken belongs to.
+	taken schemas.Cents
+	month schemas.Period
+	// lows are the lowest balances of each month, subtracted where buffers are taken away.
+	lows map[schemas.Period]schemas.Cents
+}
+
+// realBank answers debits from real balances.
+type realBank struct {
+	accounts map[string]*realAccount // by customer
+	book     *ledger
+}
+
+func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
+	b := &realBank{accounts: map[string]*realAccount{}, book: newLedger()}
+	for _, r := range rows {
+		if b.accounts[r.CustomerID] == nil {
+			b.accounts[r.CustomerID] = &realAccount{}
+		}
+	}
+	if noBuffer {
+		for customer, lows := range lowest(rows) {
+			b.accounts[customer].lows = lows
+		}
+	}
+	return b
+}
+
+// lowest finds each customer's lowest balance of each month: over the ends of days and what was carried in from the month before, of months that began with the
+// account open.
+func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
+	type carried struct {
+		day     civil.Date
+		balance schemas.Cents
+	}
+	all, last := map[string]map[schemas.Period]schemas.Cents{}, map[string]carried{}
+	note := func(customer string, p schemas.Period, balance schemas.Cents) {
+		if low, seen := all[customer][p]; !seen || balance < low {
+			all[customer][p] = balance
+		}
+	}
+	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up to p.
+	passed := func(customer string, c carried, p schemas.Period) {
+		for m := schemas.PeriodOf(c.day); m <= p; m = m.Next() {
+			note(customer, m, c.balance)
+		}
+	}
+	for _, r := range rows {
+		c, open := last[r.CustomerID]
+		if !open {
+			all[r.CustomerID] = map[schemas.Period]schemas.Cents{}
+		} else if c.day != r.Date {
+			passed(r.CustomerID, c, schemas.PeriodOf(r.Date))
+		}
+		last[r.CustomerID] = carried{r.Date, *r.BalanceAfterCents}
+	}
+	end := schemas.PeriodOf(rows[len(rows)-1].Date)
+	for customer, c := range last {
+		passed(customer, c, end)
+	}
+	return all
+}
+
+// available is what the account can pay from today: the real balance, without the month's buffer if that is taken away, less what Kasi has taken this month.
+func (a *realAccount) available(p schemas.Period) schemas.Cents {
+	if a.month != p {
+		a.month, a.taken = p, 0
+	}
+	return a.real - a.lows[p] - a.taken
+}
+
+// open books the day's real transactions, and makes the feed report the balances that the bank will answer from.
+func (b *realBank) open(day civil.Date, rows []feed.Row) {
+	p := schemas.PeriodOf(day)
+	for i := range rows {
+		a := b.accounts[rows[i].CustomerID]
+		a.real = *rows[i].BalanceAfterCents
+		shown := a.available(p)
+		rows[i].BalanceAfterCents = &shown
+	}
+}
+
+// present answers the day's debits.
+func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) ([]schemas.Result, error) {
+	var out []schemas.Result
+	for _, d := range debits {
+		if d.ActionDate != today.String() {
+			return nil, fmt.Errorf("demo: debit %s has action date %s, told on %s", d.DebitID, d.ActionDate, today)
+		}
+		a := b.accounts[d.CustomerID]
+		if a == nil {
+			return nil, fmt.Errorf("demo: debit %s names customer %s, who has no account", d.DebitID, d.CustomerID)
+		}
+		e, err := b.book.open(d)
+		if err != nil {
+			return nil, err
+		}
+		e.state, e.code = stateUnpaid, codeNoFunds
+		if a.available(schemas.PeriodOf(today)) >= d.AmountCents {
+			e.state, e.code = statePaid, ""
+			a.taken += d.AmountCents
+		}
+		out = append(out, e.result(today))
+	}
+	return out, nil
+}
