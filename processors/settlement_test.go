@@ -1,0 +1,254 @@
+package processors_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// on is a moment at the cut-off of a day.
+func on(t require.TestingT, day string) processors.Moment {
+	return processors.Moment{Date: date(t, day), Cutoff: 1, At: time.Date(2025, 12, 2, 9, 30, 0, 0, time.UTC)}
+}
+
+func settle(tenant string, p schemas.Period, cut ...int64) schemas.SettleCommand {
+	return schemas.SettleCommand{RequestID: "req-1", TenantID: tenant, PeriodMonth: p, Cut: cut}
+}
+
+func sums(total, adjustments schemas.Cents, movements int64) schemas.LedgerSums {
+	return schemas.LedgerSums{TotalCents: total, AdjustmentsCents: adjustments, Movements: movements}
+}
+
+// The documented example of SPEC section 5, every field of it.
+func TestStatementOfTheDocumentedExample(t *testing.T) {
+	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
+	ev, id, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(4250000, 0, 300), m, true)
+	require.NoError(t, err)
+	require.Equal(t, id, ev.SettlementID)
+	require.Equal(t, &schemas.SettlementEvent{
+		Meta: schemas.Meta{
+			EventID: ev.EventID, BusinessDate: "2025-12-02", At: m.At,
+		},
+		SettlementID:          schemas.SettlementID("acme", "2025-11", 1),
+		TenantID:              "acme",
+		Number:                "SETTLE-2025-11-001",
+		PeriodMonth:           "2025-11",
+		Sequence:              1,
+		Version:               1,
+		TotalCollectionsCents: 4250000,
+		DistributionFeeCents:  1062500,
+		CollectionsFeeCents:   148750,
+		TotalFeesCents:        1211250,
+		VATCents:              181688,
+		NetCents:              2857062,
+		PaymentDate:           "2025-12-03",
+		PaymentReference:      "EFT-20251203-001",
+		Status:                schemas.SettlementPending,
+		RequestID:             "req-1",
+		CreatedAt:             m.At,
+		Coverage:              []schemas.Coverage{{Period: "2025-11", From: []int64{0, 0}, To: []int64{10, 20}}},
+	}, ev)
+	require.NotEmpty(t, ev.EventID)
+}
+
+// Rounding is half away from zero on both sides of it, and the figures add up whatever the rounding does.
+func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
+	r := processors.DefaultRules()
+	for _, row := range []struct{ total, distribution, collections, fees, vat, net schemas.Cents }{
+		{2, 1, 0, 1, 0, 1},                         // 0.5 cent -> 1
+		{-2, -1, 0, -1, 0, -1},                     // -0.5 cent -> -1
+		{100, 25, 4, 29, 4, 67},                    // 3.5 -> 4; 4.35 -> 4
+		{-100, -25, -4, -29, -4, -67},              // the same mirrored
+		{10, 3, 0, 3, 0, 7},                        // 2.5 -> 3; VAT 0.45 -> 0
+		{0, 0, 0, 0, 0, 0},                         // nothing collected
+		{15000, 3750, 525, 4275, 641, 10084},       // VAT 641.25
+		{-15000, -3750, -525, -4275, -641, -10084}, // a month in which only a dispute came
+		{999999999999, 250000000000, 35000000000, 285000000000, 42750000000, 672249999999},
+	} {
+		ev, _, err := r.Settle(&processors.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"), true)
+		require.NoError(t, err)
+		require.Equal(t, row.distribution, ev.DistributionFeeCents, "distribution of %s", row.total)
+		require.Equal(t, row.collections, ev.CollectionsFeeCents, "collections of %s", row.total)
+		require.Equal(t, row.fees, ev.TotalFeesCents, "fees of %s", row.total)
+		require.Equal(t, row.vat, ev.VATCents, "VAT of %s", row.total)
+		require.Equal(t, row.net, ev.NetCents, "net of %s", row.total)
+		require.Equal(t, ev.TotalCollectionsCents, ev.TotalFeesCents+ev.VATCents+ev.NetCents)
+	}
+}
+
+func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
+	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
+
+	ev, id, err := r.Settle(tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, false)
+	require.NoError(t, err)
+	require.Nil(t, ev, "a period without collections has nothing to settle")
+	require.Empty(t, id)
+
+	first, _, err := r.Settle(tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, true)
+	require.NoError(t, err)
+	require.Equal(t, "SETTLE-2025-11-001", first.Number, "collections of which none was paid make a statement of zero")
+
+	again, id, err := r.Settle(tenant, settle("acme", "2025-11", 9), sums(0, 0, 0), m, true)
+	require.NoError(t, err)
+	require.Nil(t, again)
+	require.Equal(t, first.SettlementID, id)
+	cover, err := r.Cover(tenant, settle("acme", "2025-11", 9))
+	require.NoError(t, err)
+	require.Equal(t, int64(5), cover[0].From[0], "the covered cut advances only with a statement")
+
+	second, id, err := r.Settle(tenant, settle("acme", "2025-11", 12), sums(500, 0, 1), m, true)
+	require.NoError(t, err)
+	require.Equal(t, "SETTLE-2025-11-002", second.Number)
+	require.Equal(t, "EFT-20251203-002", second.PaymentReference)
+	require.Equal(t, []schemas.Coverage{{Period: "2025-11", From: []int64{5}, To: []int64{12}}}, second.Coverage)
+	require.Equal(t, second.SettlementID, id)
+
+	other, _, err := r.Settle(&processors.Tenant{}, settle("other", "2025-11", 12), sums(500, 0, 1), m, true)
+	require.NoError(t, err)
+	require.Equal(t, "SETTLE-2025-11-001", other.Number)
+	require.Equal(t, "EFT-20251203-001", other.PaymentReference, "counted per tenant")
+	require.NotEqual(t, first.SettlementID, other.SettlementID)
+}
+
+// A late unpaid of a settled period leaves its statement alone and comes back in the next one, of a later or of the same period.
+func TestLateMovementsOfSettledPeriodsAreAdjustments(t *testing.T) {
+	r, tenant := processors.DefaultRules(), &processors.Tenant{}
+	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
+	require.NoError(t, err)
+
+	cmd := settle("acme", "2025-12", 30, 8) // partition 1: an older cut, clamped
+	cover, err := r.Cover(tenant, cmd)
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Coverage{
+		{Period: "2025-12", From: []int64{0, 0}, To: []int64{30, 8}},
+		{Period: "2025-11", From: []int64{10, 10}, To: []int64{30, 10}},
+	}, cover)
+	ev, _, err := r.Settle(tenant, cmd, sums(25000, -15000, 3), on(t, "2026-01-02"), true)
+	require.NoError(t, err)
+	require.Equal(t, cover, ev.Coverage)
+	require.Equal(t, schemas.Cents(-15000), ev.AdjustmentsCents)
+	require.Equal(t, schemas.Cents(25000), ev.TotalCollectionsCents)
+
+	cover, err = r.Cover(tenant, settle("acme", "2025-11", 40, 40))
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Coverage{{Period: "2025-11", From: []int64{30, 10}, To: []int64{40, 40}}}, cover,
+		"what December's statement took as an adjustment is not counted again; later periods are not November's business")
+
+	cover, err = r.Cover(tenant, settle("acme", "2025-10", 40, 40))
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Coverage{{Period: "2025-10", From: []int64{0, 0}, To: []int64{40, 40}}}, cover)
+}
+
+func TestPaymentDate(t *testing.T) {
+	r := processors.DefaultRules()
+	for _, row := range []struct {
+		period    schemas.Period
+		notBefore string
+		want      string
+	}{
+		{"2025-11", "2025-12-02", "2025-12-03"},
+		{"2025-11", "2025-11-20", "2025-12-03"}, // asked for in the middle of the month
+		{"2025-11", "2025-12-03", "2025-12-03"}, // on the day itself
+		{"2025-11", "2025-12-04", "2026-01-02"}, // too late: the next one; 3 January 2026 is a Saturday
+		{"2025-11", "2026-01-03", "2026-02-03"},
+		{"2025-12", "2026-01-02", "2026-01-02"},
+		{"2025-10", "2025-11-01", "2025-11-03"},
+		{"2025-07", "2025-08-01", "2025-08-01"}, // the 3rd is a Sunday
+		{"2024-03", "2024-04-01", "2024-04-03"},
+		{"2025-04", "2025-05-01", "2025-05-02"}, // the 3rd is a Saturday
+		{"2025-11", "2026-12-31", "2026-12-31"}, // 3 January 2027 is a Sunday, the Friday before it New Year's Day
+	} {
+		require.Equal(t, row.want, r.PaymentDate(row.period, date(t, row.notBefore)).String(), "%s not before %s", row.period, row.notBefore)
+	}
+}
+
+func TestStatementsArePaidAtTheCutOffOfTheirDate(t *testing.T) {
+	r, tenant := processors.DefaultRules(), &processors.Tenant{}
+	ev, _, err := r.Settle(tenant, settle("acme", "2025-11", 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
+	require.NoError(t, err)
+
+	require.Empty(t, r.SettleTick(tenant, on(t, "2025-12-02")))
+	morning := on(t, "2025-12-03")
+	morning.Cutoff = 0
+	require.Empty(t, r.SettleTick(tenant, morning), "not before the cut-off")
+	paid := r.SettleTick(tenant, on(t, "2025-12-03"))
+	require.Len(t, paid, 1)
+	require.Equal(t, schemas.SettlementPaid, paid[0].Status)
+	require.Equal(t, int64(2), paid[0].Version)
+	require.NotEqual(t, ev.EventID, paid[0].EventID)
+	require.Equal(t, "2025-12-03", paid[0].BusinessDate)
+
+	want := *ev // nothing but the status, the version and when it happened has changed
+	want.Meta, want.Status, want.Version = paid[0].Meta, paid[0].Status, paid[0].Version
+	require.Equal(t, want, paid[0])
+	require.Empty(t, r.SettleTick(tenant, on(t, "2025-12-04")), "once only")
+
+	_, _, err = r.Settle(tenant, settle("acme", "2025-11", 12), sums(100, 0, 1), on(t, "2025-12-03"), true)
+	require.NoError(t, err)
+	late := on(t, "2025-12-10")
+	late.Cutoff = 0
+	require.Len(t, r.SettleTick(tenant, late), 1, "a day that was jumped over is made up for as soon as possible")
+}
+
+func TestCutsThatCannotBeCompared(t *testing.T) {
+	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
+	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), m, true)
+	require.NoError(t, err)
+	before := tenant.Clone()
+	for name, cut := range map[string][]int64{"shorter": {10}, "longer": {10, 20, 30}, "empty": {}, "negative": {10, -1}} {
+		for _, p := range []schemas.Period{"2025-11", "2025-12", "2025-10"} {
+			_, err := r.Cover(tenant, settle("acme", p, cut...))
+			var reject *processors.Reject
+			require.ErrorAs(t, err, &reject, name)
+			require.Equal(t, processors.RejectCutMismatch, reject.Class)
+			_, _, err = r.Settle(tenant, settle("acme", p, cut...), sums(100, 0, 1), m, true)
+			require.ErrorAs(t, err, &reject, name)
+			require.Equal(t, before, tenant, "a refused command changes nothing")
+		}
+	}
+}
+
+// The state survives its changelog, and a clone shares nothing that changes.
+func TestTenantStateRoundTripsAndClones(t *testing.T) {
+	r, tenant := processors.DefaultRules(), &processors.Tenant{}
+	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"), true)
+	require.NoError(t, err)
+	stored, err := json.Marshal(tenant)
+	require.NoError(t, err)
+	restored := &processors.Tenant{}
+	require.NoError(t, json.Unmarshal(stored, restored))
+	require.Equal(t, tenant, restored)
+
+	copied := tenant.Clone()
+	_, _, err = r.Settle(copied, settle("acme", "2025-12", 30, 40), sums(100, 0, 1), on(t, "2026-01-02"), true)
+	require.NoError(t, err)
+	r.SettleTick(copied, on(t, "2026-01-05"))
+	again, err := json.Marshal(tenant)
+	require.NoError(t, err)
+	require.Equal(t, string(stored), string(again), "the original is untouched")
+	require.Equal(t, &processors.Tenant{}, (&processors.Tenant{}).Clone())
+}
+
+// Replaying the same commands gives the same events, byte for byte.
+func TestSettlementReplays(t *testing.T) {
+	run := func() string {
+		r, tenant := processors.DefaultRules(), &processors.Tenant{}
+		var all []any
+		for i, p := range []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-10", "2025-11"} {
+			cut := int64(10 * (i + 1))
+			ev, _, err := r.Settle(tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"), true)
+			require.NoError(t, err)
+			all = append(all, ev, r.SettleTick(tenant, on(t, "2025-12-02")))
+		}
+		all = append(all, r.SettleTick(tenant, on(t, "2025-12-03")), tenant)
+		text, err := json.Marshal(all)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Equal(t, run(), run())
+}
