@@ -17,6 +17,9 @@ import (
 // The environment variable that makes a process of our binary the ClickHouse child; its value is the path of libchdb.so.
 const childEnv = "KASI_CLICKHOUSE_CHILD"
 
+// childName is what ps and top show.
+const childName = "kasi-clickhouse"
+
 // Descriptors the child gets from its parent beside standard input (a pty), output and error.
 const (
 	childDeathFD = 3 // read end of a pipe whose write end only the parent holds: end of file means the parent is gone
@@ -48,6 +51,8 @@ func serve(library string, args []string) int {
 	syscall.CloseOnExec(childDeathFD)
 	syscall.CloseOnExec(childLockFD)
 	go endWithParent()
+	// Started through /proc/self/exe, the process would be called "exe" in top.
+	_ = os.WriteFile("/proc/self/comm", []byte(childName), 0)
 
 	query, err := loadEngine(library)
 	if err != nil {

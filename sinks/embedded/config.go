@@ -34,7 +34,7 @@ var kasiGrants = []string{
 var changeable = []string{
 	"allow_experimental_analyzer", "connect_timeout", "date_time_input_format", "date_time_output_format",
 	"decimal_check_overflow", "enable_http_compression", "extremes", "format_csv_delimiter", "http_headers_progress_interval_ms",
-	"http_write_exception_in_output_format", "http_zlib_compression_level", "join_use_nulls", "log_comment", "log_queries",
+	"http_write_exception_in_output_format", "http_zlib_compression_level", "join_use_nulls", "log_comment",
 	"network_compression_method", "output_format_binary_write_json_as_string", "output_format_json_quote_64bit_integers",
 	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout", "result_overflow_mode",
 	"send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",

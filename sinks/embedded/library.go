@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +27,10 @@ func FindLibrary() (string, error) {
 			return path, nil
 		}
 	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "", fmt.Errorf("the embedded ClickHouse is packaged for Linux on x86-64 only: on this machine (%s/%s) use a ClickHouse server with "+
+			"--clickhouse-addr, or set %s to a libchdb 26.7 made for it", runtime.GOOS, runtime.GOARCH, libraryEnv)
+	}
 	return "", fmt.Errorf("the embedded ClickHouse needs libchdb.so, which is not installed. Get it with `make setup`, or set %s to where it is, "+
 		"or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s", libraryEnv, strings.Join(candidates, "\n  "))
 }
@@ -37,22 +43,24 @@ func checkLibrary(path, from string) (string, error) {
 }
 
 func libraryCandidates() []string {
-	var places []string
+	var starts, beside []string
 	if dir, err := os.Getwd(); err == nil {
-		places = append(places, withParents(dir)...)
+		starts = append(starts, dir)
 	}
 	if exe, err := os.Executable(); err == nil {
 		dir := filepath.Dir(exe)
-		places = append(places, withParents(dir)...)
-		for i, p := range places {
-			places[i] = filepath.Join(p, libraryInTree)
+		starts = append(starts, dir)
+		beside = []string{filepath.Join(dir, "libchdb.so"), filepath.Join(dir, "..", "lib", "kasi", "libchdb.so")}
+	}
+	var out []string
+	for _, start := range starts {
+		for _, dir := range withParents(start) {
+			if path := filepath.Join(dir, libraryInTree); !slices.Contains(out, path) {
+				out = append(out, path)
+			}
 		}
-		return unique(append(places, filepath.Join(dir, "libchdb.so"), filepath.Join(dir, "..", "lib", "kasi", "libchdb.so")))
 	}
-	for i, p := range places {
-		places[i] = filepath.Join(p, libraryInTree)
-	}
-	return unique(places)
+	return append(out, beside...)
 }
 
 // withParents returns dir and every directory above it.
@@ -60,18 +68,6 @@ func withParents(dir string) []string {
 	out := []string{dir}
 	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
 		out = append(out, parent)
-	}
-	return out
-}
-
-func unique(in []string) []string {
-	seen := make(map[string]bool, len(in))
-	var out []string
-	for _, s := range in {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
 	}
 	return out
 }

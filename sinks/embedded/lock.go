@@ -63,6 +63,15 @@ func readOwner(path string) int {
 	return pid
 }
 
+// alive is false for a zombie too: where nobody reaps orphans (a container without an init process) the dead keep their process id.
 func alive(pid int) bool {
-	return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	if pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, found := strings.Cut(string(stat), ") ")
+	return !found || !strings.HasPrefix(state, "Z")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -28,6 +29,8 @@ type Options struct {
 	KasiGrants []string
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
+
+	firstPause time.Duration // between the first two tries of a restart; doubled at each further one
 }
 
 // endpoint is where the server listens.
@@ -62,6 +65,9 @@ func (o Options) check() (Options, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.firstPause == 0 {
+		o.firstPause = backoffFirst
 	}
 	dir, err := filepath.Abs(o.Dir)
 	o.Dir = dir

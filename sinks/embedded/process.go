@@ -1,16 +1,10 @@
 package embedded
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -30,9 +24,9 @@ type process struct {
 
 // startProcess starts the child. It does not wait for the server to answer.
 func startProcess(o Options, config string, lock *os.File) (*process, error) {
-	exe, err := os.Executable()
+	exe, err := ownProgram()
 	if err != nil {
-		return nil, fmt.Errorf("find our own program to start the embedded ClickHouse: %w", err)
+		return nil, err
 	}
 	tty, stdin, err := openTTY()
 	if err != nil {
@@ -48,7 +42,7 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 
 	p := &process{console: newConsole(o.LogDir(), o.Log), tty: tty, death: deathWrite, exited: make(chan struct{})}
 	p.cmd = exec.Command(exe) //nolint:gosec // our own program
-	p.cmd.Args = append([]string{"kasi-clickhouse"}, childArgs(o, config)...)
+	p.cmd.Args = append([]string{childName}, childArgs(o, config)...)
 	p.cmd.Env = childEnvironment(o)
 	p.cmd.Dir = o.Dir
 	p.cmd.Stdin = stdin
@@ -62,11 +56,25 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		_ = tty.Close()
 		_ = deathWrite.Close()
+		p.console.close()
 		return nil, fmt.Errorf("start the embedded ClickHouse: %w", err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, tty) }()
 	go p.wait()
 	return p, nil
+}
+
+// ownProgram is what to start again. The link of /proc leads to the program that is running even when its file has been replaced by a newer build.
+func ownProgram() (string, error) {
+	const running = "/proc/self/exe"
+	if _, err := os.Stat(running); err == nil {
+		return running, nil
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find our own program to start the embedded ClickHouse: %w", err)
+	}
+	return exe, nil
 }
 
 // openTTY opens a pty whose near end can be closed while it is read from. pty.Open's own file is in blocking mode, where a pending read keeps the
@@ -129,86 +137,4 @@ func childEnvironment(o Options) []string {
 		}
 	}
 	return env
-}
-
-// console takes what the child writes to its standard output and error: into log/console.log, to slog at debug, and its last lines into error messages.
-type console struct {
-	mu   sync.Mutex
-	log  *slog.Logger
-	file *os.File
-	rest []byte
-	tail []string
-}
-
-const (
-	consoleTail    = 12
-	consoleMaxSize = 4 << 20 // bytes; the file is begun anew beyond that
-)
-
-var controlCodes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f]`)
-
-func newConsole(dir string, log *slog.Logger) *console {
-	path := filepath.Join(dir, "console.log")
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if info, err := os.Stat(path); err == nil && info.Size() > consoleMaxSize {
-		flags |= os.O_TRUNC
-	}
-	file, err := os.OpenFile(path, flags, 0o600)
-	if err != nil {
-		log.Warn("no console log of the embedded ClickHouse", "error", err)
-		file = nil
-	}
-	return &console{log: log, file: file}
-}
-
-// Write takes a piece of output. It never fails: the child must not stop because of its log.
-func (c *console) Write(piece []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rest = append(c.rest, piece...)
-	for {
-		advance, line, _ := bufio.ScanLines(c.rest, false)
-		if advance == 0 {
-			break
-		}
-		c.line(string(line))
-		c.rest = c.rest[advance:]
-	}
-	if len(c.rest) > 64<<10 {
-		c.line(string(c.rest))
-		c.rest = nil
-	}
-	return len(piece), nil
-}
-
-func (c *console) line(raw string) {
-	line := strings.TrimSpace(controlCodes.ReplaceAllString(raw, ""))
-	if line == "" {
-		return
-	}
-	if c.tail = append(c.tail, line); len(c.tail) > consoleTail {
-		c.tail = c.tail[1:]
-	}
-	if c.file != nil {
-		_, _ = fmt.Fprintf(c.file, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
-	}
-	c.log.Debug("clickhouse", "line", line)
-}
-
-func (c *console) last() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return strings.Join(c.tail, "\n")
-}
-
-func (c *console) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.rest) > 0 {
-		c.line(string(c.rest))
-		c.rest = nil
-	}
-	if c.file != nil {
-		_ = c.file.Close()
-	}
 }

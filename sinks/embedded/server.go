@@ -148,7 +148,7 @@ func (s *Server) relaunch() (*process, error) {
 		case <-ctx.Done():
 		}
 	}()
-	pause := backoffFirst
+	pause := s.opts.firstPause
 	for try := 1; ; try++ {
 		begun := time.Now()
 		p, err := s.launch(ctx)
