@@ -1,0 +1,184 @@
+package processors_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+func TestRailRules(t *testing.T) {
+	r := processors.DefaultRules()
+	day := date(t, "2025-11-05")
+	require.Equal(t, processors.RailRule{Name: schemas.RailEFT, UnpaidsEndMandate: 2, LateUnpaidDays: 4, AttemptsPerCycle: 1}, r.Rail(schemas.RailEFT, day))
+	for _, rail := range []schemas.Rail{schemas.RailDebiCheck, schemas.RailRM} {
+		require.Equal(t, processors.RailRule{
+			Name: rail, RePresent: true, PartialAllowed: true, LateUnpaidDays: 4, TrackingDays: 10,
+		}, r.Rail(rail, day))
+	}
+	require.Equal(t, processors.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day), "an unknown rail gets the strictest rule")
+}
+
+// SPEC 4.9: 40 days, 60 from 13 April 2026, on every rail.
+func TestDisputeDaysAtTheBoundary(t *testing.T) {
+	r := processors.DefaultRules()
+	for _, rail := range []schemas.Rail{schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM} {
+		require.Equal(t, 40, r.DisputeDays(rail, date(t, "1993-01-01")))
+		require.Equal(t, 40, r.DisputeDays(rail, date(t, "2026-04-12")))
+		require.Equal(t, 60, r.DisputeDays(rail, date(t, "2026-04-13")))
+		require.Equal(t, 60, r.DisputeDays(rail, date(t, "2030-01-01")))
+	}
+}
+
+func TestFeesAndVATAtTheirBoundaries(t *testing.T) {
+	r, err := processors.LoadRules([]byte(`
+tenant_fees:
+  acme:
+    - {from: 2025-07-01, distribution_percent: 20}
+    - {from: 2026-01-01, distribution_percent: 20.25, collections_percent: 3}
+`))
+	require.NoError(t, err)
+	for _, row := range []struct{ tenant, on, distribution, collections, vat string }{
+		{"other", "2025-11-30", "0.25", "0.035", "0.15"},
+		{"acme", "2025-06-30", "0.25", "0.035", "0.15"},
+		{"acme", "2025-07-01", "0.2", "0.035", "0.15"},
+		{"acme", "2025-12-31", "0.2", "0.035", "0.15"},
+		{"acme", "2026-01-01", "0.2025", "0.03", "0.15"},
+		{"other", "2018-03-31", "0.25", "0.035", "0.14"},
+		{"other", "2018-04-01", "0.25", "0.035", "0.15"},
+		{"other", "1993-04-06", "0.25", "0.035", "0.1"},
+		{"other", "1993-04-07", "0.25", "0.035", "0.14"},
+		{"other", "1980-01-01", "0.25", "0.035", "0.1"}, // before the first date the first rate holds
+	} {
+		rates := r.Fees(row.tenant, date(t, row.on))
+		got := []string{rates.Distribution.String(), rates.Collections.String(), rates.VAT.String()}
+		require.Equal(t, []string{row.distribution, row.collections, row.vat}, got, "%s on %s", row.tenant, row.on)
+	}
+}
+
+func TestCollectingParameters(t *testing.T) {
+	p := processors.DefaultRules().Params(date(t, "2025-11-05"))
+	require.Equal(t, 5, p.FirstAttemptDay)
+	require.Equal(t, schemas.Cents(1000), p.MinDebitCents)
+	require.Equal(t, 120, p.SeenDays)
+	require.Equal(t, 2, p.ArrearsPeriods)
+	require.Equal(t, []string{"15:00"}, p.CutoffTimes)
+	require.Equal(t, 35, p.DepositDays)
+	require.Equal(t, 45, p.KnownIncomeDays)
+	require.Equal(t, 24, p.StreamHistory)
+	require.Equal(t, 3, p.SameMoneyDays)
+	require.Contains(t, p.NotIncome, "REFUND")
+	var kinds []schemas.IncomeKind
+	for _, k := range p.KindWords {
+		kinds = append(kinds, k.Kind)
+		require.NotEmpty(t, k.Words)
+	}
+	require.Equal(t, []schemas.IncomeKind{schemas.Grant, schemas.Salary, schemas.Wage, schemas.Gig}, kinds)
+}
+
+// An override changes what it names, from its date on, and leaves the rest.
+func TestOverride(t *testing.T) {
+	r, err := processors.LoadRules([]byte(`
+proclaimed:
+  - {date: 2026-11-04, name: Local elections}
+not_observed:
+  - {date: 2026-11-05, name: was no holiday to begin with}
+collecting:
+  - {first_attempt_day: 1, min_debit: "25.00"}
+  - {from: 2026-01-01, cutoff_times: ["10:00", "15:30"]}
+rails:
+  - {rail: RM, from: 2026-06-01, tracking_days: 5}
+dispute_windows:
+  - {from: 2026-09-01, days: 90, rails: [EFT]}
+payment_day:
+  - {from: 2026-01-01, day: 5}
+reasons:
+  - {name: WALLET_LOCKED, remedy: FIX_ACCOUNT, za: ["99"], description: A new code.}
+  - {name: STOPPED_BY_CUSTOMER, remedy: NEW_MANDATE, za: ["04"], description: A code given another meaning.}
+`))
+	require.NoError(t, err)
+	require.False(t, r.Calendar.IsBankingDay(date(t, "2026-11-04")))
+	require.True(t, r.Calendar.IsBankingDay(date(t, "2026-11-05")))
+	require.True(t, processors.DefaultRules().Calendar.IsBankingDay(date(t, "2026-11-04")), "nothing is shared with the defaults")
+
+	before, after := r.Params(date(t, "2025-12-31")), r.Params(date(t, "2026-01-01"))
+	require.Equal(t, 1, before.FirstAttemptDay)
+	require.Equal(t, schemas.Cents(2500), before.MinDebitCents)
+	require.Equal(t, []string{"15:00"}, before.CutoffTimes)
+	require.Equal(t, []string{"10:00", "15:30"}, after.CutoffTimes)
+	require.Equal(t, 1, after.FirstAttemptDay)
+	require.Equal(t, 120, after.SeenDays)
+
+	require.Equal(t, 10, r.Rail(schemas.RailRM, date(t, "2026-05-31")).TrackingDays)
+	require.Equal(t, 5, r.Rail(schemas.RailRM, date(t, "2026-06-01")).TrackingDays)
+	require.True(t, r.Rail(schemas.RailRM, date(t, "2026-06-01")).RePresent)
+	require.Equal(t, 60, r.DisputeDays(schemas.RailRM, date(t, "2026-09-01")))
+	require.Equal(t, 90, r.DisputeDays(schemas.RailEFT, date(t, "2026-09-01")))
+	require.Equal(t, "2026-02-05", r.PaymentDate("2026-01", date(t, "2026-02-01")).String())
+	require.Equal(t, "WALLET_LOCKED", r.Reason(schemas.ResultUnpaid, "", "99").Name)
+	require.Equal(t, processors.RemedyMandate, r.Reason(schemas.ResultUnpaid, "ZA", "4").Remedy)
+
+	same, err := processors.LoadRules([]byte("\n# nothing but a comment\n"))
+	require.NoError(t, err)
+	require.Equal(t, processors.DefaultRules(), same)
+}
+
+// A file with many mistakes is refused with all of them.
+func TestLoadingIsStrict(t *testing.T) {
+	_, err := processors.LoadRules([]byte(`
+proclaimed:
+  - {date: 2026-02-30, name: no such day}
+  - {date: 26-11-04, name: no such form}
+rails:
+  - {rail: CARD, tracking_days: -1}
+dispute_windows:
+  - {from: soon, days: 60}
+fees:
+  - {distribution_percent: 125}
+vat:
+  - {percent: "15 %"}
+tenant_fees:
+  acme: [{collections_percent: -1}]
+payment_day:
+  - {day: 31}
+grants:
+  - {banking_day: 2, never_on: [MONTAG]}
+grant_exceptions:
+  - {period: 2026-13, older_persons: 2026-01-02, disability: 2026-01-05, children: x}
+reasons:
+  - {name: no name, remedy: HOPE, description: x}
+without_code:
+  - {status: PAID, name: PAID, remedy: STOP, description: x}
+collecting:
+  - {first_attempt_day: 0, min_debit: "1.005", cutoff_times: ["15:00", "9:00"], kinds: [{kind: LOTTERY, words: [" "]}]}
+`))
+	require.Error(t, err)
+	for _, want := range []string{
+		"proclaimed[18]", `"26-11-04"`, `rails[3].rail: "CARD"`, "rails[3].tracking_days: -1", "dispute_windows[2].from", "distribution_percent: \"125\"",
+		`"15 %"`, "tenant_fees.acme", "payment_day[1].day: 31", "MONTAG", "2026-13", "grant_exceptions[1].children", `"no name"`, `"HOPE"`, "has no code",
+		`"PAID" is not one of`, "first_attempt_day: 0", "more than two decimals", `"9:00"`, `"LOTTERY"`, "words[0]: is empty",
+	} {
+		require.Contains(t, err.Error(), want)
+	}
+
+	for _, text := range []string{
+		"holydays: []", "collecting:\n  - {first_day: 3}\nvats: []", "collecting: {}", "a: b\n---\nc: d", "rails: [{rail: RM, re_present: maybe}]",
+		"collecting:\n  - {seen_days: 1.5}", "---\n---\n",
+	} {
+		_, err := processors.LoadRules([]byte(text))
+		require.Error(t, err, "%q", text)
+		require.True(t, strings.HasPrefix(err.Error(), "rules file: "), err.Error())
+	}
+	_, err = processors.LoadRules([]byte("collecting:\n  - {first_day: 3}\nvats: []"))
+	require.ErrorContains(t, err, "first_day")
+	require.ErrorContains(t, err, "vats")
+}
+
+func BenchmarkDefaultRules(b *testing.B) {
+	for b.Loop() {
+		processors.DefaultRules()
+	}
+}
