@@ -14,6 +14,8 @@ import (
 type slot struct {
 	task   task
 	memory memory // nil for a stage without state
+	// group is the group's committed offset as far as we know, negative where there is none.
+	group int64
 	// written counts the changelog bytes since the last snapshot (snapshot.go).
 	written int64
 }
@@ -86,7 +88,7 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 			if err != nil {
 				return nil, err
 			}
-			parts[p] = kgo.NewOffset().At(next)
+			slots[at].group, parts[p] = committed.EpochOffset().Offset, kgo.NewOffset().At(next)
 		}
 	}
 	r.parts.put(slots)

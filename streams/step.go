@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 )
@@ -42,7 +43,7 @@ func (r *session) step(ctx context.Context) error {
 		drop(jobs)
 		return err
 	}
-	return r.commit(jobs, owned)
+	return r.commit(ctx, jobs, owned)
 }
 
 // pollError is the first error of a poll. Kgo has already tried again what it could.
@@ -129,7 +130,7 @@ func (j *job) changelog() error {
 }
 
 // commit writes what the jobs made in one transaction and settles the state by its outcome.
-func (r *session) commit(jobs []*job, owned bool) error {
+func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
 	if err := r.sess.Begin(); err != nil {
 		drop(jobs)
 		return fmt.Errorf("begin of a transaction: %w", err)
@@ -152,9 +153,13 @@ func (r *session) commit(jobs []*job, owned bool) error {
 	case !committed:
 		drop(jobs)
 		r.aborted(produced)
-		return produced // nil after a rebalance: kgo reads again from what is committed
+		if produced != nil {
+			return produced
+		}
+		return r.confirm(ctx, jobs)
 	}
 	for _, j := range jobs {
+		j.slot.group = j.records[len(j.records)-1].Offset + 1
 		if j.slot.memory != nil {
 			j.slot.memory.merge()
 		}
@@ -163,6 +168,28 @@ func (r *session) commit(jobs []*job, owned bool) error {
 	r.log.Debug("committed", "in", in, "out", out)
 	if r.cfg.Observer != nil {
 		r.cfg.Observer.Committed(r.stage.Name, in, out)
+	}
+	return nil
+}
+
+// confirm makes sure that a transaction of which End says "not committed" is not: where the broker applied it and answered with an error all the same, kgo
+// reports the abort that it tried next. Then our state is behind, and only a new session that restores it helps.
+func (r *session) confirm(ctx context.Context, jobs []*job) error {
+	offsets, err := kadm.NewClient(r.sess.Client()).FetchOffsets(kadm.RequireStable(ctx), r.stage.Group)
+	if err != nil {
+		return fmt.Errorf("offsets of group %s after an abort: %w", r.stage.Group, err)
+	}
+	for _, j := range jobs {
+		if r.parts.find(j.at) != j.slot {
+			continue // it has moved to another instance, or will be restored
+		}
+		o, ok := offsets.Lookup(j.at.topic, j.at.partition)
+		switch {
+		case o.Err != nil:
+			return fmt.Errorf("offset of group %s on %s partition %d after an abort: %w", r.stage.Group, j.at.topic, j.at.partition, o.Err)
+		case ok && o.At != j.slot.group && o.At >= 0:
+			return fmt.Errorf("%s partition %d: the transaction was reported as aborted, but the group has gone on from offset %d to %d", j.at.topic, j.at.partition, j.slot.group, o.At)
+		}
 	}
 	return nil
 }

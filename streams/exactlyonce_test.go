@@ -1,0 +1,124 @@
+package streams
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// broker is a fault that the broker answers with instead of doing the work (or, where kfake says so, after it).
+func broker(f kfake.Fault) func(*harness, *wire) func() int {
+	return func(h *harness, _ *wire) func() int { return h.cluster.Fault(f).Hits }
+}
+
+// answered is a fault after the request was applied.
+func answered(key kmsg.Key, lose, falsify int32, code *kerr.Error) func(*harness, *wire) func() int {
+	return func(_ *harness, w *wire) func() int {
+		w.key, w.code = key, code
+		w.lose.Store(lose)
+		w.falsify.Store(falsify)
+		return func() int { return int(w.hits.Load()) }
+	}
+}
+
+// TestExactlyOnceUnderFaults runs the stage over one input while one fault after the other hits it. Whatever happens, the outputs are those of an
+// uninterrupted run, byte for byte. Each fault must have fired.
+func TestExactlyOnceUnderFaults(t *testing.T) {
+	end, produce, offsets := kmsg.EndTxn, kmsg.Produce, kmsg.TxnOffsetCommit
+	for _, tc := range []struct {
+		name   string
+		inject func(*harness, *wire) func() int
+	}{
+		{"no fault", func(*harness, *wire) func() int { return func() int { return 1 } }},
+		{"EndTxn refused, coordinator moved", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.NotCoordinator, Count: 3})},
+		{"EndTxn refused, coordinator loads", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.CoordinatorLoadInProgress, Count: 3})},
+		{"EndTxn refused, concurrent transactions", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ConcurrentTransactions, Count: 3})},
+		{"EndTxn refused, unknown server error", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.UnknownServerError, Count: 1})},
+		{"EndTxn refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ProducerFenced, Count: 1})},
+		{"EndTxn refused, abortable", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.TransactionAbortable, Count: 1})},
+		{"EndTxn applied, answer lost", answered(end, 3, 0, nil)},
+		{"EndTxn applied, answered as unknown server error", answered(end, 0, 1, kerr.UnknownServerError)},
+		{"EndTxn applied, answered as fenced", answered(end, 0, 1, kerr.ProducerFenced)},
+		{"EndTxn applied, answered as coordinator moved", answered(end, 0, 2, kerr.NotCoordinator)},
+		{"EndTxn applied, answered as abortable", answered(end, 0, 1, kerr.TransactionAbortable)},
+		{"offsets refused, rebalance", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.RebalanceInProgress, Count: 2})},
+		{"offsets refused, old generation", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.IllegalGeneration, Count: 2})},
+		{"offsets refused, unknown member", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.UnknownMemberID, Count: 1})},
+		{"offsets refused, metadata too large", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.OffsetMetadataTooLarge, Count: 1})},
+		{"offsets applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.RequestTimedOut, Count: 2})},
+		{"offsets applied, answer lost", answered(offsets, 2, 0, nil)},
+		{"produce refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.NotLeaderForPartition, Count: 3})},
+		{"produce refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.MessageTooLarge, Count: 2})},
+		{"changelog refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicStateCollect, Err: kerr.MessageTooLarge, Count: 2})},
+		{"produce applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.RequestTimedOut, Count: 2})},
+		{"produce applied, answer lost", answered(produce, 3, 0, nil)},
+		{"produce refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.InvalidProducerEpoch, Count: 1})},
+		{"fetch refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: schemas.TopicTimeline, Err: kerr.NotLeaderForPartition, Count: 3})},
+		{"heartbeat refused, unknown member", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID, Count: 1})},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			const partitions = 3
+			h := newHarness(t, partitions)
+			w := &wire{}
+			cfg := h.wired(w)
+			cfg.MaxRecords = 40
+			h.produce(countInput(200, partitions)...)
+			stopStage := h.startCount(cfg)
+			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			fired := tc.inject(h, w)
+			more := countInput(600, partitions)[200:]
+			h.produce(more...)
+			require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
+			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			stopStage()
+			h.requireExactly(row("collect"), newCountTask)
+		})
+	}
+}
+
+// TestExactlyOnceUnderCuts cuts all connections again and again while the stage works.
+func TestExactlyOnceUnderCuts(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	h := newHarness(t, partitions)
+	w := &wire{}
+	cfg := h.wired(w)
+	cfg.MaxRecords = 10
+	var committed atomic.Int32
+	cfg.Observer = observed{committed: func() {
+		if n := committed.Add(1); n%7 == 0 && n <= 70 {
+			go w.cut()
+		}
+	}}
+	h.produce(countInput(3000, partitions)...)
+	stopStage := h.startCount(cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	require.GreaterOrEqual(t, committed.Load(), int32(70), "all ten cuts must have happened")
+	h.requireExactly(row("collect"), newCountTask)
+}
+
+// observed is an Observer made of functions.
+type observed struct {
+	committed func()
+	aborted   func()
+}
+
+func (o observed) Committed(string, int, int) {
+	if o.committed != nil {
+		o.committed()
+	}
+}
+
+func (o observed) Aborted(string, error) {
+	if o.aborted != nil {
+		o.aborted()
+	}
+}

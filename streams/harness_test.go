@@ -1,0 +1,284 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// patience bounds every wait of a test; the machine may be busy.
+const patience = 90 * time.Second
+
+// harness is a broker of a test's own, with all topics.
+type harness struct {
+	t       testing.TB
+	cluster *kfake.Cluster
+	cfg     Config
+	wire    *wire
+}
+
+func newHarness(t testing.TB, partitions int32) *harness {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "1048588"}))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	h := &harness{t: t, cluster: cluster, wire: &wire{}}
+	h.cfg = Config{Brokers: cluster.ListenAddrs(), Partitions: partitions, Log: testLog(t)}
+	h.cfg.KgoOpts = []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })}
+	n, err := EnsureTopics(h.ctx(), h.cfg)
+	require.NoError(t, err)
+	require.Equal(t, partitions, n)
+	return h
+}
+
+// testLog shows the stage's log where KASI_TEST_LOG is set.
+func testLog(t testing.TB) *slog.Logger {
+	if os.Getenv("KASI_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("test", t.Name())
+}
+
+func (h *harness) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+// wired is the configuration whose connections the test may tamper with.
+func (h *harness) wired(w *wire) Config {
+	cfg := h.cfg
+	cfg.KgoOpts = append(append([]kgo.Opt{}, cfg.KgoOpts...), kgo.Dialer(w.dial))
+	return cfg
+}
+
+// produce writes records as they are, partition included, and waits for the broker.
+func (h *harness) produce(records ...*kgo.Record) {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	require.NoError(h.t, cl.ProduceSync(h.ctx(), records...).FirstErr())
+}
+
+// stop ends a running stage and checks that it ended without an error.
+type stop func()
+
+// start runs a stage in the background and waits until it serves.
+func (h *harness) start(run func(ctx context.Context, ready func()) error) stop {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done, serves := make(chan error, 1), make(chan struct{})
+	var once sync.Once
+	go func() { done <- run(ctx, func() { once.Do(func() { close(serves) }) }) }()
+	select {
+	case <-serves:
+	case err := <-done:
+		require.NoError(h.t, err, "the stage ended before it was ready")
+	case <-time.After(patience):
+		require.Fail(h.t, "the stage was never ready")
+	}
+	var ended sync.Once
+	end := func() {
+		ended.Do(func() {
+			cancel()
+			select {
+			case err := <-done:
+				require.NoError(h.t, err)
+			case <-time.After(patience):
+				require.Fail(h.t, "the stage did not stop")
+			}
+		})
+	}
+	h.t.Cleanup(end)
+	return end
+}
+
+// startCount runs the counting stage.
+func (h *harness) startCount(cfg Config) stop {
+	h.t.Helper()
+	return h.start(func(ctx context.Context, ready func()) error { return run(ctx, cfg, row("collect"), newCountTask, ready) })
+}
+
+// caughtUp waits until the group has taken over all the input and no transaction is open.
+func (h *harness) caughtUp(group string, topics ...string) {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	g := newProgress(newPeeker(cl))
+	ends, err := g.ends(h.ctx(), false, topics...)
+	require.NoError(h.t, err)
+	require.NoError(h.t, g.wait(h.ctx(), patience, goal{group, ends}))
+}
+
+// read is everything committed on a topic, by partition.
+func (h *harness) read(topic string) [][]*kgo.Record {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	peek := newPeeker(cl)
+	ends, err := peek.ends(h.ctx(), true, topic)
+	require.NoError(h.t, err)
+	out := make([][]*kgo.Record, len(ends))
+	for at, end := range ends {
+		next, err := peek.scan(h.ctx(), at, 0, end, 8<<20, func(r *kgo.Record) error {
+			if !r.Attrs.IsControl() {
+				out[at.partition] = append(out[at.partition], r)
+			}
+			return nil
+		})
+		require.NoError(h.t, err)
+		require.GreaterOrEqual(h.t, next, end, "%s partition %d", topic, at.partition)
+	}
+	return out
+}
+
+// lines are records as text, to compare what matters and to read a difference.
+func lines(records []*kgo.Record) []string {
+	var out []string
+	for _, r := range records {
+		var headers []string
+		for _, h := range r.Headers {
+			headers = append(headers, h.Key+"="+string(h.Value))
+		}
+		out = append(out, fmt.Sprintf("%q %s %d [%s]", r.Key, r.Value, r.Timestamp.UnixMilli(), strings.Join(headers, " ")))
+	}
+	return out
+}
+
+// committed is a group's offset on one partition.
+func (h *harness) committed(group, topic string, p int32) int64 {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	offsets, err := kadm.NewClient(cl).FetchOffsets(h.ctx(), group)
+	require.NoError(h.t, err)
+	o, _ := offsets.Lookup(topic, p)
+	return o.At
+}
+
+// countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so.
+type countTask struct {
+	*store[*counted]
+}
+
+type counted struct {
+	N int `json:"n"`
+}
+
+func newCountTask(int32, int32) (task, memory) {
+	s := newStore(func() *counted { return &counted{} }, func(c *counted) *counted { d := *c; return &d })
+	return countTask{s}, s
+}
+
+func (c countTask) take(b *batch, rec *kgo.Record) error {
+	if strings.HasPrefix(string(rec.Value), "bad") {
+		b.reject(rec, &processors.Reject{Class: "TEST", Message: "bad on purpose"})
+		return nil
+	}
+	s := c.edit(string(rec.Key))
+	s.N++
+	ev := schemas.TransactionEvent{}
+	ev.TransactionID, ev.AmountCents = string(rec.Value), schemas.Cents(s.N)
+	return event(b, schemas.TopicTransactions, string(rec.Key), &ev, &ev.Meta, rec.Timestamp)
+}
+
+// countInput makes n records for the counting stage.
+func countInput(n int, partitions int32) []*kgo.Record {
+	out := make([]*kgo.Record, 0, n)
+	for i := range n {
+		key := fmt.Sprintf("t\x1fcustomer-%d", i%37)
+		value := fmt.Sprintf("tx-%06d", i)
+		if i%50 == 49 {
+			value = fmt.Sprintf("bad-%06d", i)
+		}
+		out = append(out, &kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), partitions),
+			Key: []byte(key), Value: []byte(value), Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i)),
+		})
+	}
+	return out
+}
+
+// want is what a stage makes of an input when nothing ever goes wrong: the task run by itself over each partition, in one batch.
+func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int32) map[place][]string {
+	t.Helper()
+	out := map[place][]string{}
+	for p, records := range input {
+		if len(records) == 0 {
+			continue
+		}
+		s := &slot{}
+		s.task, s.memory = open(int32(p), count)
+		j := &job{at: place{records[0].Topic, int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
+		require.NoError(t, j.run())
+		for _, r := range j.batch.out {
+			at := place{r.Topic, r.Partition}
+			out[at] = append(out[at], lines([]*kgo.Record{r})...)
+		}
+	}
+	return out
+}
+
+// requireExactly compares every output of the stage, byte for byte and in order, with what an uninterrupted run makes. The changelog
+// depends on where batches were cut, so only the state that it restores is compared; dead letters share one partition, so their order is free.
+func (h *harness) requireExactly(stage Stage, open open) {
+	h.t.Helper()
+	input := h.read(stage.Inputs[0])
+	expected := want(h.t, stage, open, input, int32(len(input)))
+	for _, o := range stage.Outputs {
+		var wantAll, haveAll []string
+		for p, records := range h.read(o.Topic) {
+			have, exp := lines(records), expected[place{o.Topic, int32(p)}]
+			if o.Dense {
+				require.Equal(h.t, exp, have, "%s partition %d", o.Topic, p)
+			}
+			wantAll, haveAll = append(wantAll, exp...), append(haveAll, have...)
+		}
+		require.ElementsMatch(h.t, wantAll, haveAll, o.Topic)
+	}
+	h.requireState(stage, open, input)
+}
+
+// requireState restores the changelog and compares it with the state after an uninterrupted run.
+func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
+	h.t.Helper()
+	count := int32(len(input))
+	for p, records := range input {
+		if len(records) == 0 {
+			continue
+		}
+		_, restored := open(int32(p), count)
+		require.NoError(h.t, restore(h.ctx(), h.cfg, &stage, map[int32]memory{int32(p): restored}))
+		s := &slot{}
+		s.task, s.memory = open(int32(p), count)
+		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
+		require.NoError(h.t, j.run())
+		s.memory.merge()
+		require.Equal(h.t, snapshotOf(h.t, s.memory), snapshotOf(h.t, restored), "state of partition %d", p)
+	}
+}
+
+// snapshotOf is a whole state as text.
+func snapshotOf(t testing.TB, m memory) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	require.NoError(t, m.writeAll(func(key string, value []byte) { out[key] = string(value) }))
+	return out
+}
