@@ -1,0 +1,251 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// maxRowBytes bounds one row, so that a quote which is never closed cannot pull the rest of the file into memory.
+const maxRowBytes = 64 << 10
+
+// column is one column of the import file: what it is called, whether it must be there, and how its value gets into the policy.
+type column struct {
+	name     string
+	required bool
+	set      func(cmd *schemas.PolicyCommand, v string) *fault
+}
+
+var importColumns = []column{
+	{"customer_id", true, func(c *schemas.PolicyCommand, v string) *fault { c.CustomerID = v; return checkText(v) }},
+	{"external_customer_ref", true, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.ExternalCustomerRef = v; return checkText(v) }},
+	{"policy_number", true, func(c *schemas.PolicyCommand, v string) *fault { c.PolicyNumber = v; return checkText(v) }},
+	{"product_code", true, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.ProductCode = v; return checkText(v) }},
+	{"collection_amount", true, func(c *schemas.PolicyCommand, v string) (f *fault) {
+		c.Terms.PremiumCents, f = checkAmount(v)
+		return f
+	}},
+	{"rail", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.Rail, f = checkRail(v); return f }},
+	{"mandate_reference", false, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.MandateReference = v; return checkText(v) }},
+	{"mandate_max_amount", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
+		c.Terms.MandateMaxCents, f = checkAmount(v)
+		return f
+	}},
+	{"mandate_fixed", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.MandateFixed, f = checkBool(v); return f }},
+	{"collection_day", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.CollectionDay, f = checkDay(v); return f }},
+}
+
+// policyReader reads policies from CSV, row by row, in memory that does not grow with the file but for 12 bytes a row: the hash of each
+// accepted policy number, to find a second row of the same number. Two numbers share a hash with a chance of n²/2^65 for n rows, below
+// one in ten million for the largest file; the seed is random, so that nobody can choose such a pair.
+type policyReader struct {
+	csv     *csv.Reader
+	src     *rowBound
+	columns []column // in the file's order
+	row     int
+	maxRows int
+	seed    maphash.Seed
+	seen    map[uint64]int32
+}
+
+// newPolicyReader reads the header. Its errors say what is wrong with the file as a whole.
+func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
+	src := &rowBound{r: r}
+	text := bufio.NewReaderSize(src, 4096)
+	start, err := text.Peek(4096)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, readError(err)
+	}
+	if err := checkEncoding(start); err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(start, []byte("\xEF\xBB\xBF")) {
+		_, _ = text.Discard(3)
+	}
+	p := &policyReader{csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(), seen: map[uint64]int32{}}
+	p.csv.FieldsPerRecord, p.csv.ReuseRecord = -1, true
+	src.reset()
+	header, err := p.csv.Read()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, invalid("file", "a header line and rows", "nothing", "The file is empty")
+	case err != nil:
+		return nil, readError(err)
+	}
+	p.columns, err = headerColumns(header)
+	return p, err
+}
+
+// checkEncoding looks at the beginning of the file for what no CSV in UTF-8 holds.
+func checkEncoding(start []byte) error {
+	kind := ""
+	switch {
+	case len(start) == 0:
+		return invalid("file", "a header line and rows", "nothing", "The file is empty")
+	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
+		kind = "UTF-16"
+	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
+		kind = "a ZIP archive or Excel workbook"
+	case bytes.IndexByte(start, 0) >= 0:
+		kind = "binary data or UTF-16"
+	default:
+		return nil
+	}
+	return invalid("file", "CSV in UTF-8", kind, "The file is %s; save it as CSV in UTF-8", kind)
+}
+
+func headerColumns(header []string) ([]column, error) {
+	names := make([]string, len(header))
+	for i, h := range header {
+		if !utf8.ValidString(h) {
+			return nil, invalid("file", "CSV in UTF-8", "other bytes", "The header is not UTF-8; save the file as CSV in UTF-8")
+		}
+		names[i] = strings.ToLower(strings.TrimSpace(h))
+	}
+	received := strings.Join(names, ",")
+	var out []column
+	var missing, known []string
+	for _, c := range importColumns {
+		known = append(known, c.name)
+		if c.required && !slices.Contains(names, c.name) {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		hint := ""
+		if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
+			hint = "; columns must be separated by commas"
+		}
+		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), received, "The header lacks the column %s%s", strings.Join(missing, ", "), hint)
+	}
+	for i, name := range names {
+		at := slices.Index(known, name)
+		if at < 0 {
+			return nil, invalid(clip(name), strings.Join(known, ","), name, "The column %q is not known; the columns are %s", clip(name), strings.Join(known, ", "))
+		}
+		if slices.Contains(names[:i], name) {
+			return nil, invalid(name, "the column once", "twice", "The column %s is there twice", name)
+		}
+		out = append(out, importColumns[at])
+	}
+	return out, nil
+}
+
+// next reads a row. A bad row comes back with its errors; err is io.EOF at the end, or ends the reading.
+func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err error) {
+	p.src.reset()
+	record, err := p.csv.Read()
+	if errors.Is(err, io.EOF) {
+		if p.row == 0 {
+			return cmd, nil, invalid("file", "at least one row", "a header only", "The file has a header but no rows")
+		}
+		return cmd, nil, io.EOF
+	}
+	p.row++
+	if p.row > p.maxRows {
+		return cmd, nil, newError(http.StatusRequestEntityTooLarge, codeTooLarge, "The file has more than %d rows; split it", p.maxRows).
+			at("file", "at most "+strconv.Itoa(p.maxRows)+" rows", "more")
+	}
+	var malformed *csv.ParseError
+	switch {
+	case errors.As(err, &malformed):
+		return cmd, []RowError{{Row: p.row, Code: rowMalformed, Message: quoteMessage(malformed)}}, nil
+	case errors.Is(err, errRowTooLarge):
+		return cmd, nil, invalid("file", fmt.Sprintf("rows of at most %d bytes", maxRowBytes), "a larger one", "Row %d is too large; is a quote not closed?", p.row)
+	case err != nil:
+		return cmd, nil, readError(err)
+	case len(record) != len(p.columns):
+		return cmd, []RowError{{Row: p.row, Code: rowColumnCount, Message: fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns))}}, nil
+	}
+	cmd, bad = p.policy(record)
+	return cmd, bad, nil
+}
+
+func quoteMessage(e *csv.ParseError) string {
+	if e.StartLine != e.Line {
+		return fmt.Sprintf("quotes do not match: lines %d to %d of the file were read as one row", e.StartLine, e.Line)
+	}
+	return fmt.Sprintf("quotes do not match in line %d of the file", e.Line)
+}
+
+func (p *policyReader) policy(record []string) (schemas.PolicyCommand, []RowError) {
+	var bad []RowError
+	cmd := schemas.PolicyCommand{
+		Row: p.row, Action: schemas.PolicyImport,
+		Terms: &schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+	}
+	for i, c := range p.columns {
+		v := strings.TrimSpace(record[i])
+		if v == "" && !c.required {
+			continue
+		}
+		if f := c.set(&cmd, v); f != nil {
+			bad = append(bad, RowError{Row: p.row, Column: c.name, Code: f.code, Message: rowMessage(c.name, v, f)})
+		}
+	}
+	if len(bad) > 0 {
+		return cmd, bad
+	}
+	hash := maphash.String(p.seed, cmd.PolicyNumber)
+	if first, twice := p.seen[hash]; twice {
+		return cmd, []RowError{{
+			Row: p.row, Column: "policy_number", Code: rowDuplicate,
+			Message: fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first),
+		}}
+	}
+	p.seen[hash] = int32(p.row)
+	return cmd, nil
+}
+
+func rowMessage(name, v string, f *fault) string {
+	if v == "" {
+		return name + " " + f.message
+	}
+	return fmt.Sprintf("%s %q %s", name, clip(v), f.message)
+}
+
+// readError is why the file could not be read to its end.
+func readError(err error) error {
+	var known *apiError
+	var malformed *csv.ParseError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &known), errors.As(err, &large):
+		return err
+	case errors.As(err, &malformed):
+		return invalid("file", "CSV", "other text", "The header cannot be read: %s", quoteMessage(malformed))
+	case errors.Is(err, errRowTooLarge):
+		return invalid("file", "a header line of at most 64 KiB", "a larger one", "The header is too large; is this a CSV file?")
+	}
+	return invalid("file", "the whole file", "a part of it", "The upload broke off").because(err)
+}
+
+var errRowTooLarge = errors.New("row too large")
+
+// rowBound fails a reader that takes more than a row may hold without a reset between.
+type rowBound struct {
+	r    io.Reader
+	read int
+}
+
+func (b *rowBound) reset() { b.read = 0 }
+
+func (b *rowBound) Read(p []byte) (int, error) {
+	if b.read > maxRowBytes {
+		return 0, errRowTooLarge
+	}
+	n, err := b.r.Read(p)
+	b.read += n
+	return n, err
+}

@@ -1,0 +1,210 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const (
+	executePage = 20_000 // policies read at once when all are executed
+	lookupBatch = 1_000  // ids looked up at once when policies are named
+)
+
+// ExecuteCollections is POST /collections/execute.
+func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
+	s.respond(w, r, nil, func() error { return s.executeCollections(w, r) })
+}
+
+// execution is one execution under way.
+type execution struct {
+	s                           *server
+	tenant, request, id, period string
+	queued                      int
+}
+
+func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) error {
+	ctx, info := r.Context(), infoOf(r.Context())
+	in, err := readInput(w, r, "period_month", "policy_ids")
+	if err != nil {
+		return err
+	}
+	period, _ := check(in, "period_month", true, expectedPeriod, checkPeriod)
+	numbers := in.texts("policy_ids")
+	if err := in.done(); err != nil {
+		return err
+	}
+	if err := s.checkNotPassed(ctx, period); err != nil {
+		return err
+	}
+	e := &execution{s: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: string(period)}
+	if numbers != nil {
+		err = e.named(ctx, numbers)
+	} else {
+		err = e.all(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	e.await(ctx)
+	writeJSON(w, http.StatusAccepted, Execution{ExecutionID: e.id, Status: "processing", PoliciesQueued: e.queued})
+	return nil
+}
+
+// checkNotPassed refuses a period that has fully passed on the business calendar: its collections could not be debited any more.
+func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
+	day, known, err := s.today(ctx)
+	if err == nil && !known { // a fresh system: the first tick is on its way
+		err = poll(ctx, s.wait, func() (bool, uint64, error) {
+			day, known, err = s.today(ctx)
+			return known, 0, err
+		})
+		if err != nil {
+			return unavailable(err, "The business calendar has no date yet; is the ticker running?")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if !inPeriodOrLater(period, day) {
+		return newError(http.StatusUnprocessableEntity, codeUnprocessable, "The period %s has passed: the business date is %s", period, day).
+			at("period_month", string(schemas.PeriodOf(day))+" or later", string(period))
+	}
+	return nil
+}
+
+// all queues every active policy without a collection of the period, page by page in the order of the policies' ids.
+func (e *execution) all(ctx context.Context) error {
+	after := uuid.Nil.String()
+	for {
+		refs, err := e.s.policiesAfter(ctx, e.tenant, after, executePage)
+		if err != nil {
+			return err
+		}
+		if len(refs) == 0 {
+			return nil
+		}
+		after = refs[len(refs)-1].id
+		have, err := e.s.collectedBetween(ctx, e.tenant, e.period, refs[0].id, after)
+		if err != nil {
+			return err
+		}
+		active := slices.DeleteFunc(refs, func(p policyRef) bool { return p.status != schemas.PolicyActive })
+		if err := e.queue(ctx, active, have); err != nil {
+			return err
+		}
+	}
+}
+
+// named queues the policies of the given numbers, or none of them when one is unknown or not active.
+func (e *execution) named(ctx context.Context, numbers []string) error {
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	refs, err := e.lookUp(ctx, numbers)
+	if err != nil {
+		return err
+	}
+	var unknown, idle []string
+	for _, n := range numbers {
+		if p, ok := refs[n]; !ok {
+			unknown = append(unknown, n)
+		} else if p.status != schemas.PolicyActive {
+			idle = append(idle, n+" ("+string(p.status)+")")
+		}
+	}
+	if len(unknown) > 0 {
+		return newError(http.StatusNotFound, codeNotFound, "Unknown policy numbers: %s; nothing was queued", listed(unknown)).
+			at("policy_ids", "policy numbers of yours", listed(unknown))
+	}
+	if len(idle) > 0 {
+		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).at("policy_ids", "active policies", listed(idle))
+	}
+	for chunk := range slices.Chunk(numbers, lookupBatch) {
+		batch := make([]policyRef, 0, len(chunk))
+		ids := make([]string, 0, len(chunk))
+		for _, n := range chunk {
+			batch = append(batch, refs[n])
+			ids = append(ids, schemas.CollectionID(refs[n].id, schemas.Period(e.period)))
+		}
+		have, err := e.s.collectedAmong(ctx, e.tenant, e.period, ids)
+		if err != nil {
+			return err
+		}
+		if err := e.queue(ctx, batch, have); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *execution) lookUp(ctx context.Context, numbers []string) (map[string]policyRef, error) {
+	found := map[string]policyRef{}
+	for chunk := range slices.Chunk(numbers, lookupBatch) {
+		ids := make([]string, 0, len(chunk))
+		for _, n := range chunk {
+			ids = append(ids, schemas.PolicyID(e.tenant, n))
+		}
+		refs, err := e.s.policiesByIDs(ctx, e.tenant, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range refs {
+			found[p.number] = p
+		}
+	}
+	return found, nil
+}
+
+// listed names the first of many.
+func listed(names []string) string {
+	const most = 20
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
+}
+
+// queue sends a command for each policy that is not among those that have a collection.
+func (e *execution) queue(ctx context.Context, refs []policyRef, have map[string]bool) error {
+	cmds := make([]schemas.ExecuteCommand, 0, len(refs))
+	for _, p := range refs {
+		if have[p.id] {
+			continue
+		}
+		cmds = append(cmds, schemas.ExecuteCommand{
+			RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant, CustomerID: p.customer,
+			PolicyNumber: p.number, PeriodMonth: schemas.Period(e.period),
+		})
+	}
+	if len(cmds) == 0 {
+		return nil
+	}
+	if err := e.s.commands.Execute(ctx, cmds); err != nil {
+		return unavailable(err, "%d policies were queued, then the commands could not be written to Kafka; calling again adds what is missing", e.queued)
+	}
+	e.queued += len(cmds)
+	return nil
+}
+
+// await waits until the new collections can be read. It gives up silently: the execution was accepted, and 202 promises no more.
+func (e *execution) await(ctx context.Context) {
+	if e.queued == 0 {
+		return
+	}
+	counts, err := e.s.awaitOutcomes(ctx, e.s.wait, e.tenant, e.request, uint64(e.queued))
+	if err == nil {
+		err = awaitCount(ctx, e.s.wait, counts.ok, func() (uint64, error) {
+			return e.s.collectionsOfExecution(ctx, e.tenant, e.period, e.id)
+		})
+	}
+	if err != nil {
+		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet", slog.String("request_id", e.request),
+			slog.String("execution_id", e.id), slog.Int("queued", e.queued), slog.Uint64("answered", counts.answered), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"slices"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const (
+	importBatch     = 1000 // commands sent at once
+	maxListedErrors = 1000
+	// multipartOverhead is what the boundaries and part headers may add to the file.
+	multipartOverhead = 64 << 10
+)
+
+// ImportPolicies is POST /policies/import.
+func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
+	s.respond(w, r, nil, func() error {
+		result, err := s.importPolicies(w, r)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, result)
+		return nil
+	})
+}
+
+// importing is one import under way: good rows go out in batches, errors are kept up to a limit.
+type importing struct {
+	s               *server
+	tenant, request string
+	batch           []schemas.PolicyCommand
+	sent            int
+	failed          int
+	errors          []RowError
+}
+
+func (s *server) importPolicies(w http.ResponseWriter, r *http.Request) (ImportResult, error) {
+	file, parts, err := s.filePart(w, r)
+	if err != nil {
+		return ImportResult{}, err
+	}
+	rows, err := newPolicyReader(file, s.cfg.MaxImportRows)
+	if err != nil {
+		return ImportResult{}, err
+	}
+	info := infoOf(r.Context())
+	imp := &importing{s: s, tenant: info.tenant, request: info.requestID}
+	if err := imp.read(r.Context(), rows, parts); err != nil {
+		return ImportResult{}, imp.broken(err)
+	}
+	return imp.finish(r.Context())
+}
+
+// filePart finds the part named file, which must be the first.
+func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Part, *multipart.Reader, error) {
+	if err := wantMediaType(r, "multipart/form-data"); err != nil {
+		return nil, nil, err
+	}
+	if r.ContentLength > s.cfg.MaxImportBytes+multipartOverhead {
+		return nil, nil, tooLarge(s.cfg.MaxImportBytes)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxImportBytes+multipartOverhead)
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, nil, invalid("Content-Type", "multipart/form-data with a boundary", r.Header.Get("Content-Type"), "The multipart boundary is missing")
+	}
+	part, err := parts.NextPart()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil, invalid("file", "a part named file", "no part", "The part named file is missing")
+	case err != nil:
+		return nil, nil, readError(err)
+	case part.FormName() != "file":
+		return nil, nil, invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q", clip(part.FormName()))
+	}
+	return part, parts, nil
+}
+
+func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipart.Reader) error {
+	for {
+		cmd, bad, err := rows.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if len(bad) > 0 {
+			i.failed++
+			i.errors = append(i.errors, bad[:min(len(bad), maxListedErrors-len(i.errors))]...)
+			continue
+		}
+		cmd.RequestID, cmd.TenantID = i.request, i.tenant
+		if i.batch = append(i.batch, cmd); len(i.batch) == importBatch {
+			if err := i.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := i.flush(ctx); err != nil {
+		return err
+	}
+	switch part, err := parts.NextPart(); {
+	case err == nil:
+		return invalid("file", "one part", "another part "+part.FormName(), "There is another part after the file; send one file at a time")
+	case !errors.Is(err, io.EOF):
+		return readError(err)
+	}
+	return nil
+}
+
+func (i *importing) flush(ctx context.Context) error {
+	if len(i.batch) == 0 {
+		return nil
+	}
+	if err := i.s.commands.Policies(ctx, i.batch); err != nil {
+		return unavailable(err, "The rows could not be written to Kafka")
+	}
+	i.sent += len(i.batch)
+	i.batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
+	return nil
+}
+
+// broken adds to an error how much had been taken over before it.
+func (i *importing) broken(err error) error {
+	if i.sent == 0 {
+		return err
+	}
+	e := asAPIError(err)
+	e.message += fmt.Sprintf(". %d rows before that were taken over; sending the mended file again is safe", i.sent)
+	return e
+}
+
+// finish waits for what became of the rows sent.
+func (i *importing) finish(ctx context.Context) (ImportResult, error) {
+	if i.sent == 0 {
+		return ImportResult{Failed: i.failed, Errors: i.errors}, nil
+	}
+	s, sent := i.s, uint64(i.sent)
+	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, sent)
+	if err == nil {
+		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) { return s.policiesOfRequest(ctx, i.tenant, i.request) })
+	}
+	if errors.Is(err, errLate) {
+		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
+			"%d rows were accepted, but the pipeline has answered only %d of them and has not moved on for %s. All of them will be carried out; "+
+				"sending the same file again later is safe and tells what became of each", sent, counts.answered, s.importWait).because(err)
+	}
+	if err != nil {
+		return ImportResult{}, err
+	}
+	done := counts.ok + counts.unchanged
+	result := ImportResult{Imported: int(done), Failed: i.failed + int(counts.answered-done), Errors: i.errors}
+	if counts.answered > done {
+		refused, err := s.refusals(ctx, i.tenant, i.request, maxListedErrors)
+		if err != nil {
+			return ImportResult{}, err
+		}
+		result.Errors = append(result.Errors, refused...)
+		slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
+	}
+	result.Errors = result.Errors[:min(len(result.Errors), maxListedErrors)]
+	if result.Errors == nil {
+		result.Errors = []RowError{}
+	}
+	return result, nil
+}
