@@ -20,8 +20,10 @@ func client(balance schemas.Cents) *person {
 }
 
 func instruct(id string, cents schemas.Cents) schemas.DebitInstruction {
-	return schemas.DebitInstruction{DebitID: id, TenantID: "demo", CustomerID: "CUST0001", PolicyNumber: "POL0001", PeriodMonth: "2025-11", Attempt: 1,
-		AmountCents: cents, Currency: "ZAR", ActionDate: monday.String(), Rail: schemas.RailDebiCheck}
+	return schemas.DebitInstruction{
+		DebitID: id, TenantID: "demo", CustomerID: "CUST0001", PolicyNumber: "POL0001", PeriodMonth: "2025-11", Attempt: 1,
+		AmountCents: cents, Currency: "ZAR", ActionDate: monday.String(), Rail: schemas.RailDebiCheck,
+	}
 }
 
 func bankOf(people ...*person) *pretendBank {

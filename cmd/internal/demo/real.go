@@ -52,10 +52,11 @@ type realPolicy struct {
 // collections are started on its 1st. A debit is paid if the real balance after the day's last transaction, less what Kasi has collected from the account in the
 // same month, allows it. Collections of earlier months are taken as lived with: the real people did not pay them, and would have spent less.
 func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
-	var err error
-	if o.Product, err = o.Product.withDefaults(); err != nil {
+	p, err := o.withDefaults()
+	if err != nil {
 		return nil, err
 	}
+	o.Product = p
 	rows, err := feed.ReadFile(o.File, o.Format, o.Tenant)
 	if err != nil {
 		return nil, err

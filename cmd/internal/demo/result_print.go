@@ -117,8 +117,12 @@ func (r *Result) printSettlement(w io.Writer) {
 		name string
 		r    schemas.Rands
 	}{
-		{"total collections R", s.TotalCollections}, {"distribution fee R", s.DistributionFee}, {"collections fee R", s.CollectionsFee},
-		{"total fees R", s.TotalFees}, {"VAT R", s.VAT}, {"net amount R", s.NetAmount},
+		{"total collections R", s.TotalCollections},
+		{"distribution fee R", s.DistributionFee},
+		{"collections fee R", s.CollectionsFee},
+		{"total fees R", s.TotalFees},
+		{"VAT R", s.VAT},
+		{"net amount R", s.NetAmount},
 	} {
 		t.AppendRow(table.Row{line.name, schemas.Cents(line.r)})
 	}

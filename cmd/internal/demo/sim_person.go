@@ -52,8 +52,8 @@ type person struct {
 	// noFeed customers bank elsewhere: Kasi knows them from the grant or payroll list only.
 	noFeed bool
 	// listed customers stand on a payroll or grant list of the incomes feed.
-	listed bool
-	trouble
+	listed   bool
+	trouble  trouble
 	policies []policy
 }
 

@@ -1,0 +1,98 @@
+package demo
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+func agreed() *Result {
+	return &Result{
+		Period: "2025-11", Elapsed: 12_340 * time.Millisecond, Bank: 4_250_000, Reported: 4_250_000, ClickHouse: 4_250_000, Settled: 4_250_000,
+		DeadLetters: map[string]int{"UNKNOWN_DEBIT": 1, "BAD_AMOUNT": 2}, Broken: 3,
+		Kinds:    []KindLine{{Kind: schemas.Salary, Collections: 3, Full: 1, Partial: 1, Unpaid: 1, Due: 45_000, Collected: 25_000, Attempts: 4, Tried: 3, FirstSuccess: 1}},
+		Failures: []FailureLine{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
+		Settlement: settlement{
+			Number: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
+			PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
+		},
+		Latency: LatencyReport{Deposit: spread([]time.Duration{3 * time.Millisecond, 1250 * time.Microsecond})},
+	}
+}
+
+func TestAnyDifferenceFailsTheMonth(t *testing.T) {
+	require.NoError(t, agreed().check())
+	for want, spoil := range map[string]func(*Result){
+		"the report says R 42499.99: difference R -0.01": func(r *Result) { r.Reported-- },
+		"ClickHouse says R 42500.01: difference R 0.01":  func(r *Result) { r.ClickHouse++ },
+		"the settlement says R 0.00":                     func(r *Result) { r.Settled = 0 },
+		"sent 1 debits twice":                            func(r *Result) { r.Refused = 1 },
+		"4 dead letters; expected the 3":                 func(r *Result) { r.DeadLetters["LOST"] = 1 },
+		"nothing was collected":                          func(r *Result) { r.Bank = 0 },
+	} {
+		r := agreed()
+		spoil(r)
+		require.ErrorContains(t, r.check(), want)
+	}
+}
+
+func TestAnyDifferenceFailsTheRealRun(t *testing.T) {
+	good := func() *RealResult { return &RealResult{Rows: 10, Accepted: 10, Bank: 5, ClickHouse: 5} }
+	require.NoError(t, good().check())
+	for want, spoil := range map[string]func(*RealResult){
+		"difference R 0.01":                              func(r *RealResult) { r.ClickHouse++ },
+		"sent 2 debits twice":                            func(r *RealResult) { r.Refused = 2 },
+		"10 transactions were fed, ClickHouse holds 9":   func(r *RealResult) { r.Accepted-- },
+		"1 dead letters of class TOO_OLD; expected none": func(r *RealResult) { r.DeadLetters = map[string]int{"TOO_OLD": 1} },
+	} {
+		r := good()
+		spoil(r)
+		require.ErrorContains(t, r.check(), want)
+	}
+}
+
+func TestTheResultShowsEveryFigure(t *testing.T) {
+	var out bytes.Buffer
+	agreed().print(&out)
+	for _, want := range []string{
+		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001 (paid)", "28570.62", "EFT-20251203-001",
+		"the bank's own ledger", "42500.00", "3.0 ms", "Dead letters: 3 of 3 broken records sent (2 BAD_AMOUNT, 1 UNKNOWN_DEBIT)", "The month took 12.3 s",
+	} {
+		require.Contains(t, out.String(), want)
+	}
+}
+
+func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
+	w := newWorld("demo", 3, 40, november, processors.DefaultRules().Calendar)
+	m := &month{bank: newBank(w.people, w.cal, november), w: w}
+	p := w.people[0]
+	m.bank.book.order = []*entry{
+		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 1}, state: stateUnpaid},
+		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 2}, state: statePaid},
+		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 1}, state: stateDisputed},
+	}
+	report := []reportRow{
+		{CustomerID: p.acc.customer, Due: 100, Collected: 100, Status: schemas.PaidFull, Attempts: 2},
+		{CustomerID: p.acc.customer, Due: 100, Status: schemas.Unpaid, Attempts: 1},
+		{CustomerID: "SOMEBODY ELSE"},
+	}
+	for _, k := range m.byKind(report) {
+		if k.Kind == p.kind {
+			require.Equal(t, KindLine{Kind: p.kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3, Tried: 2, FirstSuccess: 1}, k)
+		} else {
+			require.Equal(t, KindLine{Kind: k.Kind}, k)
+		}
+	}
+}
+
+func TestOptionsSayAllThatIsMissing(t *testing.T) {
+	_, err := Options{}.withDefaults()
+	for _, name := range []string{"BaseURL", "Brokers", "ClickHouseURL", "Advancer", "Out"} {
+		require.ErrorContains(t, err, name+" is not set")
+	}
+}
