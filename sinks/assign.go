@@ -2,7 +2,10 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,32 +39,46 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	if err != nil {
 		return err
 	}
-	topics := make(map[string]bool)
-	for place := range found {
-		topics[place.topic] = true
-	}
-	names := make([]string, 0, len(topics))
-	for t := range topics {
-		names = append(names, t)
-	}
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, names...)
-	if err != nil {
-		return fmt.Errorf("sinks: end offsets: %w", err)
-	}
-	for place, p := range found {
-		end, ok := ends.Lookup(place.topic, place.partition)
-		if !ok || end.Err != nil {
-			return fmt.Errorf("sinks: end offset of %s partition %d: %w", place.topic, place.partition, end.Err)
-		}
-		if err := p.resume(marks[place], end.Offset); err != nil {
-			s.stop(err)
-			return err
-		}
+	if err := s.resumeAll(ctx, kadm.NewClient(cl), found, marks); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for place, p := range found {
 		s.parts[place] = p
+	}
+	return nil
+}
+
+func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]int64) error {
+	topics := make(map[string]bool)
+	for place := range found {
+		topics[place.topic] = true
+	}
+	names := slices.Sorted(maps.Keys(topics))
+	starts, err := admin.ListStartOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("sinks: start offsets: %w", err)
+	}
+	ends, err := admin.ListEndOffsets(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("sinks: end offsets: %w", err)
+	}
+	for place, p := range found {
+		start, ok1 := starts.Lookup(place.topic, place.partition)
+		end, ok2 := ends.Lookup(place.topic, place.partition)
+		if err := errors.Join(start.Err, end.Err); err != nil || !ok1 || !ok2 {
+			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic, place.partition, err)
+		}
+		was := p.next
+		if err := p.resume(marks[place], start.Offset, end.Offset); err != nil {
+			s.stop(err)
+			return err
+		}
+		if p.next < was {
+			s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", p.topic, "partition", p.num,
+				"committed", was, "from", p.next)
+		}
 	}
 	return nil
 }
@@ -93,11 +110,11 @@ func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
 	return found
 }
 
-// resume checks the commit against what ClickHouse and Kafka hold. The marks are set before the commit, so a mark behind the commit means
-// that ClickHouse has lost rows (it was emptied, or restored from a backup): the partition is then read again from the mark. A mark or a
-// plan beyond Kafka's end means that Kafka has lost records, or that this ClickHouse belongs to another Kafka; its tokens would then make
-// ClickHouse drop new rows as old ones.
-func (p *partition) resume(mark, end int64) error {
+// resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log. Marks are set before commits, so
+// a mark behind the commit means that ClickHouse has lost rows (it was emptied, or restored from a backup): the partition is read again
+// from the mark, or from where the log begins. A mark or a plan beyond the log's end means that Kafka has lost records, or that this
+// ClickHouse belongs to another Kafka; going on, it would take new rows for old ones because their tokens are the same.
+func (p *partition) resume(mark, start, end int64) error {
 	if mark > end {
 		return fmt.Errorf("sinks: ClickHouse holds %s partition %d up to offset %d, but Kafka's ends at %d: this database was filled from another "+
 			"Kafka, or Kafka has lost data; start with an empty ClickHouse database", p.topic, p.num, mark, end)
@@ -106,26 +123,27 @@ func (p *partition) resume(mark, end int64) error {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
 			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
 	}
-	if mark < p.next {
-		p.next, p.plan, p.epoch = mark, none, -1
+	if p.next == none {
+		p.next = start
+	}
+	if from := max(mark, start); from < p.next {
+		p.next, p.plan, p.epoch = from, none, -1
 	}
 	return nil
 }
 
-// adjust hands the client the offsets that resume decided.
+// adjust hands the client the offsets that resume decided; from here on the new partitions are served.
 func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	defer s.ready()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic, nums := range offsets {
 		for num, o := range nums {
-			if p := s.parts[topicPartition{topic, num}]; p != nil && p.next != none && o.EpochOffset().Offset > p.next {
-				s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", topic, "partition", num,
-					"committed", o.EpochOffset().Offset, "mark", p.next)
+			if p := s.parts[topicPartition{topic, num}]; p != nil && o.EpochOffset().Offset > p.next {
 				nums[num] = kgo.NewOffset().At(p.next)
 			}
 		}
 	}
-	go s.ready()
 	return offsets, nil
 }
 

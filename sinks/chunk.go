@@ -73,7 +73,7 @@ const none int64 = -1
 type partition struct {
 	topic string
 	num   int32
-	// next is the first offset not committed; none until the first record where nothing was ever committed.
+	// next is the first offset not committed.
 	next  int64
 	epoch int32
 	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such range.
@@ -105,11 +105,7 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	first := p.next
-	if first == none {
-		first = p.buffer[0].Offset
-	}
-	c := &chunk{topic: p.topic, partition: p.num, first: first, last: last, before: p.epoch, after: p.epoch}
+	c := &chunk{topic: p.topic, partition: p.num, first: p.next, last: last, before: p.epoch, after: p.epoch}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

@@ -30,12 +30,23 @@ func (s *sink) flushOnce(ctx context.Context) error {
 			c.tries++
 			s.pause = max(s.pause, min(s.tuning.retryMin<<min(c.tries, 16), s.tuning.retryMax))
 		}
-		s.cfg.Log.Warn("sink: flush failed; the same rows are tried again under the same token", "after", s.pause, "err", err)
+		s.cfg.Log.Warn("sink: flush failed; the same rows are tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
 	}
 	if _, workable := s.load(); workable {
 		s.oldest = time.Now()
 	}
 	return nil
+}
+
+// firstOf shortens the errors of many chunks, which mostly say the same, to one.
+func firstOf(err error) error {
+	for {
+		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost layer is meant
+		if !ok || len(joined.Unwrap()) == 0 {
+			return err
+		}
+		err = joined.Unwrap()[0]
+	}
 }
 
 // stopError wraps what only an operator can mend.
@@ -198,7 +209,10 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
 	defer cancel()
-	return insert(ctx, s.conn, t.insertQuery(), c.token(), rs)
+	if err := insert(withSettings(ctx, s.settings, c.token()), s.conn, t.insertQuery(), rs); err != nil {
+		return fmt.Errorf("%s: %w", c.token(), err)
+	}
+	return nil
 }
 
 // mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
@@ -206,7 +220,7 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
 	defer cancel()
-	b, err := s.conn.PrepareBatch(insertContext(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
+	b, err := s.conn.PrepareBatch(withSettings(ctx, s.settings, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
 	}

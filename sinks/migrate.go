@@ -30,7 +30,7 @@ func Migrate(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) er
 	if o.Settings == nil {
 		o.Settings = clickhouse.Settings{}
 	}
-	maps.Copy(o.Settings, insertSettings) // a version must be there when its insert returns
+	maps.Copy(o.Settings, insertSettings(o.Protocol)) // a version must be there when its insert returns
 	db := clickhouse.OpenDB(&o)
 	defer db.Close() //nolint:errcheck // nothing is pending in it
 	p, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))

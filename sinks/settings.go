@@ -8,18 +8,19 @@ import (
 )
 
 // insertSettings are stated with every insert, because servers differ: since 26.2 the default of async_insert is 1, and an asynchronous
-// insert is acknowledged and deduplicated under other rules.
-var insertSettings = clickhouse.Settings{
-	"async_insert":       0,
-	"insert_deduplicate": 1,
-	// Over HTTP the answer waits for the end of the insert, so that an error late in it is an error; the native protocol always does.
-	"wait_end_of_query":      1,
-	"http_wait_end_of_query": 1,
+// insert is acknowledged and deduplicated under other rules. Over HTTP the answer waits for the end of the insert, so that a late error is
+// an error; the native protocol always does, and does not know the setting.
+func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
+	s := clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1}
+	if p == clickhouse.HTTP {
+		s["wait_end_of_query"] = 1
+	}
+	return s
 }
 
-// insertContext carries the settings of one insert. An empty token is for tables whose rows need none.
-func insertContext(ctx context.Context, token string) context.Context {
-	s := maps.Clone(insertSettings)
+// withSettings makes a context whose inserts carry the settings and, unless it is empty, the token.
+func withSettings(ctx context.Context, settings clickhouse.Settings, token string) context.Context {
+	s := maps.Clone(settings)
 	if token != "" {
 		s["insert_deduplication_token"] = token
 	}

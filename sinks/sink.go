@@ -34,7 +34,7 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 		return fmt.Errorf("sinks: open ClickHouse: %w", err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing is pending in it
-	s := &sink{cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready}
+	s := &sink{cfg: cfg, tuning: t, conn: conn, settings: insertSettings(cfg.ClickHouse.Protocol), tables: tables(), parts: make(map[topicPartition]*partition), ready: ready}
 	opts := append(slices.Clone(cfg.KgoOpts),
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ConsumerGroup(schemas.GroupSink),
@@ -78,8 +78,10 @@ type sink struct {
 	tuning tuning
 	client *kgo.Client
 	conn   driver.Conn
-	tables map[string]table
-	ready  func()
+	// settings go with every insert.
+	settings clickhouse.Settings
+	tables   map[string]table
+	ready    func()
 	// stop ends the loop from a callback of the group.
 	stop context.CancelCauseFunc
 
@@ -187,7 +189,7 @@ func (s *sink) take(fetches kgo.Fetches) error {
 		if p == nil || len(f.Records) == 0 {
 			return
 		}
-		if idle := p.work == nil && len(p.buffer) == 0; idle && p.next != none && f.LogStartOffset > p.next {
+		if idle := p.work == nil && len(p.buffer) == 0; idle && f.LogStartOffset > p.next {
 			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; "+
 				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1, schemas.GroupSink))
 			return

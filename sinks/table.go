@@ -107,20 +107,19 @@ func (d *decoded[E]) fill(b driver.Batch) error {
 	return nil
 }
 
-// insert sends rows as one block under a token. An error other than *BadRecordError means that the outcome is not known: the block may be
+// insert sends rows as one block; ctx carries settings and token (withSettings). An error other than *BadRecordError means that the outcome is not known: the block may be
 // in the table. The same rows must then be sent again under the same token, of which ClickHouse keeps one.
-func insert(ctx context.Context, conn driver.Conn, query, token string, rs rows) error {
-	ctx = insertContext(ctx, token)
+func insert(ctx context.Context, conn driver.Conn, query string, rs rows) error {
 	b, err := conn.PrepareBatch(ctx, query)
 	if err != nil {
-		return fmt.Errorf("prepare insert %s: %w", token, err)
+		return fmt.Errorf("prepare insert: %w", err)
 	}
 	if err := rs.fill(b); err != nil {
 		_ = b.Abort() // the connection is dropped; nothing was sent
 		return err
 	}
 	if err := b.Send(); err != nil {
-		return fmt.Errorf("send insert %s: %w", token, err)
+		return fmt.Errorf("send insert: %w", err)
 	}
 	return nil
 }
