@@ -1,0 +1,73 @@
+package demo
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
+	s := newStandin(t)
+	var out bytes.Buffer
+	o := s.options(t, &out)
+	r, err := Month(t.Context(), o)
+	require.NoError(t, err, out.String())
+	require.Positive(t, r.Bank)
+	require.Equal(t, r.Bank, s.collected())
+	require.Len(t, r.Report, 60)
+	require.Equal(t, map[string]int{"UNKNOWN_DEBIT": 1}, onlyUnknown(r.DeadLetters))
+	require.Equal(t, brokenRecords, sum(r.DeadLetters))
+	require.Positive(t, r.Latency.Debit.Samples)
+	require.Equal(t, 4, r.Latency.Row.Samples, "the first debit of each of four Mondays")
+	for _, name := range []string{"policies.csv", "report.csv", "settlement.csv"} {
+		b, err := os.ReadFile(filepath.Join(o.Dir, name))
+		require.NoError(t, err)
+		require.NotEmpty(t, b)
+	}
+	require.Equal(t, 33, strings.Count(out.String(), "\ndays "), "a line a day where there is no terminal")
+	require.Contains(t, out.String(), "60 policies")
+
+	_, err = Month(t.Context(), o)
+	require.ErrorContains(t, err, "the month is played on an empty data directory")
+}
+
+func onlyUnknown(m map[string]int) map[string]int {
+	return map[string]int{"UNKNOWN_DEBIT": m["UNKNOWN_DEBIT"]}
+}
+
+func sum(m map[string]int) (n int) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// The verdict is worth nothing if a product that errs gets through.
+func TestMonthFailsWhereTheProductErrs(t *testing.T) {
+	for want, plant := range map[string]func(*standin){
+		"twice and refused the second": func(s *standin) { s.debitTwice = true },
+		"difference R 0.01":            func(s *standin) { s.wrongReport = 1 },
+		"0 dead letters; expected":     func(s *standin) { s.loseDeadLetter = true },
+	} {
+		t.Run(want, func(t *testing.T) {
+			s := newStandin(t)
+			plant(s)
+			_, err := Month(t.Context(), s.options(t, &bytes.Buffer{}))
+			require.ErrorContains(t, err, want)
+		})
+	}
+}
+
+func TestTheSameSeedPlaysTheSameMonth(t *testing.T) {
+	var kinds [2][]KindLine
+	for i := range kinds {
+		r, err := Month(t.Context(), newStandin(t).options(t, &bytes.Buffer{}))
+		require.NoError(t, err)
+		kinds[i] = r.Kinds
+	}
+	require.Equal(t, kinds[0], kinds[1])
+}
