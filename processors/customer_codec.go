@@ -1,0 +1,67 @@
+package processors
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+)
+
+// stateVersion is written into every state, so that a later layout can tell the old one.
+const stateVersion = 1
+
+type storedCustomer struct {
+	Version int `json:"v"`
+	*Customer
+}
+
+// MarshalCustomer writes the state of a customer. The same state always gives the same bytes.
+func MarshalCustomer(c *Customer) ([]byte, error) {
+	b, err := json.Marshal(storedCustomer{stateVersion, c})
+	if err != nil {
+		return nil, fmt.Errorf("processors: write the state of a customer: %w", err)
+	}
+	return b, nil
+}
+
+// UnmarshalCustomer reads what MarshalCustomer wrote.
+func UnmarshalCustomer(b []byte) (*Customer, error) {
+	s := storedCustomer{Customer: &Customer{}}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("processors: read the state of a customer: %w", err)
+	}
+	if s.Version != stateVersion {
+		return nil, fmt.Errorf("processors: state of a customer has version %d; this program reads %d; run the program that wrote it, or replay", s.Version, stateVersion)
+	}
+	return s.Customer, nil
+}
+
+// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of its booking day: at 12 bytes an id the list stays small
+// in memory, and JSON writes it as base64.
+type seenIDs []byte
+
+const seenSize = 12
+
+func (s seenIDs) has(hash uint64) bool {
+	for i := len(s) - seenSize; i >= 0; i -= seenSize { // a duplicate mostly follows soon
+		if binary.LittleEndian.Uint64(s[i:]) == hash {
+			return true
+		}
+	}
+	return false
+}
+
+func (s seenIDs) add(hash uint64, d day) seenIDs {
+	s = binary.LittleEndian.AppendUint64(s, hash)
+	return binary.LittleEndian.AppendUint32(s, uint32(d))
+}
+
+// since keeps the ids booked on or after a day, in place.
+func (s seenIDs) since(first day) seenIDs {
+	kept := s[:0]
+	for i := 0; i+seenSize <= len(s); i += seenSize {
+		if day(binary.LittleEndian.Uint32(s[i+8:])) >= first {
+			kept = append(kept, s[i:i+seenSize]...)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,68 @@
+package processors
+
+import (
+	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no day.
+type day int32
+
+// dayOf is the number of a date, by the days-from-civil method over 400-year eras starting in March. An invalid date is 0.
+func dayOf(d civil.Date) day {
+	if d.Month < 1 || d.Day < 1 {
+		return 0
+	}
+	y, m := d.Year, int(d.Month)
+	if m <= 2 {
+		y--
+		m += 12
+	}
+	era := y / 400
+	if y < 0 {
+		era = (y - 399) / 400
+	}
+	yoe := y - era*400
+	doy := (153*(m-3)+2)/5 + d.Day - 1
+	return day(era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468)
+}
+
+// date is the day as a date.
+func (d day) date() civil.Date { return epoch.AddDays(int(d)) }
+
+var epoch = civil.Date{Year: 1970, Month: 1, Day: 1}
+
+// text is YYYY-MM-DD, or nothing for no day: the form of optional dates in events.
+func (d day) text() string {
+	if d == 0 {
+		return ""
+	}
+	return d.date().String()
+}
+
+// weekday is 0 for Monday to 6 for Sunday.
+func (d day) weekday() int { return int((d+3)%7+7) % 7 }
+
+// dayOfUnix is the Johannesburg day of an instant in Unix seconds (UTC+2 all year).
+func dayOfUnix(s int64) day {
+	s += 2 * 60 * 60
+	if s < 0 {
+		s -= 86399
+	}
+	return day(s / 86400)
+}
+
+// openingOf is the instant, in Unix seconds, at which a day begins in Johannesburg.
+func (d day) openingOf() int64 { return int64(d)*86400 - 2*60*60 }
+
+// today is the business date. Before the partition's first tick there is none: then nothing has come yet, and facts are dated by the record.
+func (m Moment) today() day { return dayOf(m.Date) }
+
+// date is the business date written into events; before the first tick it is the date of the record.
+func (m Moment) date() civil.Date {
+	if m.Date.Year == 0 {
+		return schemas.DateIn(m.At)
+	}
+	return m.Date
+}

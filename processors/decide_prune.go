@@ -1,0 +1,35 @@
+package processors
+
+import (
+	"slices"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const (
+	// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute on the last day is met late.
+	disputeSlack = 7
+	// silentDays is after how many days without money a stream is forgotten.
+	silentDays = 400
+)
+
+// forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of an unknown debit, whether
+// it has been pruned yet or not.
+func (b *debit) forgotten(today day, r *Rules) bool {
+	return b.State != debitInFlight && today > b.Action+day(r.DisputeDays(b.Rail, today.date()))+disputeSlack
+}
+
+// prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
+func (c *Customer) prune(today day, r *Rules, p *Params) {
+	period := schemas.PeriodOf(today.date())
+	c.Collections = slices.DeleteFunc(c.Collections, func(k collection) bool {
+		if k.open() || k.Period >= period {
+			return false
+		}
+		return !slices.ContainsFunc(k.Debits, func(b debit) bool { return !b.forgotten(today, r) })
+	})
+	c.Deposits = slices.DeleteFunc(c.Deposits, func(d deposit) bool {
+		return d.day() < today-day(p.DepositDays)-day(p.SameMoneyDays)
+	})
+	c.Streams = slices.DeleteFunc(c.Streams, func(s stream) bool { return s.last() < today-silentDays })
+}

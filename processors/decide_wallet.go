@@ -1,0 +1,125 @@
+package processors
+
+import "github.com/kasi-collections/kasi/schemas"
+
+// wallet is a customer's money as one cut-off sees it. All the customer's policies share it.
+type wallet struct {
+	c     *Customer
+	first int64 // deposits from before this instant have expired
+	ready []bool
+	store [16]bool
+}
+
+// funds sums up a wallet.
+type funds struct {
+	usable    schemas.Cents // what may be debited at this cut-off
+	total     schemas.Cents // all money that came in and was not used
+	announced bool          // what is usable was announced, never seen
+	clearing  day           // first banking day on which more becomes usable
+}
+
+// open decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
+// came, before it is spent; a regular income, a salary, grant or wage, and money announced only, on the next banking day (SPEC 4.4).
+func (d *desk) openWallet(outstanding schemas.Cents) {
+	w := &d.wallet
+	w.c, w.first = d.c, (d.today - day(d.params.DepositDays)).openingOf()
+	w.ready = w.store[:0]
+	for i := range d.c.Deposits {
+		dep := &d.c.Deposits[i]
+		ready := dep.day() < d.today && d.next(dep.day()) <= d.today
+		if !ready && dep.day() <= d.today && dep.Remaining > 0 && dep.Remaining <= outstanding && dep.From != fromAnnounce {
+			ready = d.irregular(dep.Stream)
+		}
+		w.ready = append(w.ready, ready)
+	}
+}
+
+// irregular tells whether a stream pays at no known time: neither its kind nor its history says when.
+func (d *desk) irregular(key uint32) bool {
+	s := d.c.stream(key)
+	if s == nil {
+		return true
+	}
+	switch s.Kind {
+	case schemas.Salary, schemas.Grant, schemas.Wage:
+		return false
+	}
+	_, regular := d.e.expects(s, d.today)
+	return !regular
+}
+
+// counts tells whether a deposit still counts towards the budget.
+func (w *wallet) counts(dep *deposit) bool { return dep.Remaining > 0 && dep.At >= w.first }
+
+// cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit.
+func (w *wallet) cover(dep *deposit) *balance {
+	for i := range w.c.Balances {
+		if b := &w.c.Balances[i]; b.Account == dep.Account && b.At >= dep.At {
+			return b
+		}
+	}
+	return nil
+}
+
+// funds adds up. A balance caps all deposits it covers together.
+func (d *desk) funds() funds {
+	w := &d.wallet
+	f := funds{announced: true}
+	var capped [maxBalances]struct{ usable, total schemas.Cents }
+	for i := range w.c.Deposits {
+		dep := &w.c.Deposits[i]
+		if !w.counts(dep) {
+			continue
+		}
+		usable, total := schemas.Cents(0), dep.Remaining
+		if w.ready[i] {
+			usable = dep.Remaining
+			f.announced = f.announced && dep.From == fromAnnounce
+		} else if n := d.next(dep.day()); f.clearing == 0 || n < f.clearing {
+			f.clearing = n
+		}
+		if b := w.cover(dep); b != nil {
+			left := &capped[w.index(b)]
+			u, t := min(left.usable+usable, max(0, b.Cents)), min(left.total+total, max(0, b.Cents))
+			usable, total = u-left.usable, t-left.total
+			left.usable, left.total = u, t
+		}
+		f.usable += usable
+		f.total += total
+	}
+	return f
+}
+
+func (w *wallet) index(b *balance) int {
+	for i := range w.c.Balances {
+		if &w.c.Balances[i] == b {
+			return i
+		}
+	}
+	return 0
+}
+
+// take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there is, usable or not.
+func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
+	var uses [][2]int64
+	for i := range w.c.Deposits {
+		dep := &w.c.Deposits[i]
+		if amount == 0 {
+			break
+		}
+		if !w.counts(dep) || !all && !w.ready[i] {
+			continue
+		}
+		n := min(amount, dep.Remaining)
+		if b := w.cover(dep); b != nil {
+			n = min(n, max(0, b.Cents))
+			b.Cents -= n // a later balance from the feed replaces it
+		}
+		if n > 0 {
+			dep.Remaining -= n
+			amount -= n
+			uses = append(uses, [2]int64{int64(dep.No), int64(n)})
+		}
+	}
+	return uses
+}

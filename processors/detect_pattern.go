@@ -1,0 +1,209 @@
+package processors
+
+import (
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The frequencies as state keeps them.
+const (
+	freqUnknown     = ""
+	freqWeekly      = "WEEKLY"
+	freqBiweekly    = "BIWEEKLY"
+	freqSemiMonthly = "SEMI_MONTHLY"
+	freqMonthly     = "MONTHLY"
+	freqIrregular   = "IRREGULAR"
+)
+
+// matureFrom is the percentage of gaps that a pattern must explain before a stream counts as mature.
+const matureFrom = 60
+
+// window is how many of the latest deposits a pattern is sought in: a year of months, and short enough to follow a change of job.
+const window = 13
+
+// pattern is when a stream pays.
+type pattern struct {
+	Freq       string `json:"f,omitempty"`
+	Confidence int    `json:"p,omitempty"`
+	// A and B are the days of the month (MONTHLY: A; SEMI_MONTHLY: both) or A the weekday from Monday = 0 (WEEKLY, BIWEEKLY).
+	A int `json:"a,omitempty"`
+	B int `json:"b,omitempty"`
+}
+
+func (p *pattern) mature() bool {
+	return p.Freq != freqUnknown && p.Freq != freqIrregular
+}
+
+// entry is one day's money of a stream: day and cents.
+type entry [2]int64
+
+func (e entry) day() day { return day(e[0]) }
+
+// sample is the part of a history that patterns are sought in.
+type sample struct {
+	n      int
+	days   [window]day
+	dom    [window]int // day of the month
+	month  [window]int // 1-12
+	salary bool
+}
+
+// fit is how well a pattern explains a sample: gaps explained, and how far off the explained ones are, in days.
+type fit struct {
+	pattern
+	hits, off int
+}
+
+// detect finds the pattern that explains most of a history, sorted by day. Fewer than three deposits have none.
+func detect(history []entry, kind schemas.IncomeKind) pattern {
+	s := sampleOf(history, kind)
+	if s.n < 3 {
+		return pattern{}
+	}
+	gaps := s.n - 1
+	mean := int(s.days[s.n-1]-s.days[0]) / gaps
+	best := s.byWeek(freqWeekly, 7, 2)
+	if mean >= 9 {
+		best = best.or(s.byWeek(freqBiweekly, 14, 3))
+	}
+	if mean >= 11 && mean <= 20 {
+		best = best.or(s.semiMonthly())
+	}
+	if mean >= 18 {
+		best = best.or(s.monthly())
+	}
+	best.Confidence = best.hits * 100 / gaps
+	if best.Confidence < matureFrom {
+		return pattern{Freq: freqIrregular, Confidence: best.Confidence}
+	}
+	return best.pattern
+}
+
+// or is the better of two fits; of equals the one that is less off, then the first.
+func (f fit) or(g fit) fit {
+	if g.hits > f.hits || g.hits == f.hits && g.off < f.off {
+		return g
+	}
+	return f
+}
+
+// sampleOf takes the latest deposits, without those below a quarter of the usual amount: an expense paid back by the employer is no payday.
+func sampleOf(history []entry, kind schemas.IncomeKind) sample {
+	if len(history) > window {
+		history = history[len(history)-window:]
+	}
+	var sorted [window]int64
+	for i, e := range history {
+		j := i
+		for ; j > 0 && sorted[j-1] > e[1]; j-- {
+			sorted[j] = sorted[j-1]
+		}
+		sorted[j] = e[1]
+	}
+	s := sample{salary: kind == schemas.Salary}
+	for _, e := range history {
+		if e[1] >= sorted[len(history)/2]/4 {
+			d := e.day().date()
+			s.days[s.n], s.dom[s.n], s.month[s.n] = e.day(), d.Day, int(d.Month)
+			s.n++
+		}
+	}
+	return s
+}
+
+// byWeek explains gaps of one or two weeks, on about the same weekday.
+func (s *sample) byWeek(freq string, days, slack int) fit {
+	var of [window]int
+	for i := range s.n {
+		of[i] = s.days[i].weekday()
+	}
+	anchor := middle(of[:s.n], 7)
+	f := fit{pattern: pattern{Freq: freq, A: anchor}}
+	for i := 1; i < s.n; i++ {
+		gap := int(s.days[i] - s.days[i-1])
+		if gap >= days-slack && gap <= days+slack && ring(of[i], anchor, 7) <= 2 {
+			f.hits++
+			f.off += abs(gap - days)
+		}
+	}
+	return f
+}
+
+// monthly explains gaps of about a month that end near the same day of the month. A salary may come weeks early in December.
+func (s *sample) monthly() fit {
+	anchor := middle(s.dom[:s.n], 30)
+	f := fit{pattern: pattern{Freq: freqMonthly, A: anchor}}
+	for i := 1; i < s.n; i++ {
+		gap := int(s.days[i] - s.days[i-1])
+		low, high, off := 24, 38, ring(s.dom[i], anchor, 30)
+		if s.salary && s.month[i] == 12 {
+			low, off = 15, min(off, 4)
+		}
+		if s.salary && s.month[i-1] == 12 {
+			high = 48
+		}
+		if gap >= low && gap <= high && off <= 4 {
+			f.hits++
+			f.off += off
+		}
+	}
+	return f
+}
+
+// semiMonthly explains gaps of half a month between two days of the month in turn.
+func (s *sample) semiMonthly() fit {
+	var best fit
+	for i := range s.n {
+		for j := range i {
+			a, b := min(s.dom[i], s.dom[j]), max(s.dom[i], s.dom[j])
+			if ring(a, b, 30) < 10 {
+				continue
+			}
+			best = best.or(s.twoDays(a, b))
+		}
+	}
+	return best
+}
+
+func (s *sample) twoDays(a, b int) fit {
+	f := fit{pattern: pattern{Freq: freqSemiMonthly, A: a, B: b}}
+	lastIsA := ring(s.dom[0], a, 30) <= ring(s.dom[0], b, 30)
+	for i := 1; i < s.n; i++ {
+		toA, toB := ring(s.dom[i], a, 30), ring(s.dom[i], b, 30)
+		isA := toA <= toB
+		gap := int(s.days[i] - s.days[i-1])
+		if isA != lastIsA && gap >= 10 && gap <= 20 && min(toA, toB) <= 3 {
+			f.hits++
+			f.off += min(toA, toB)
+		}
+		lastIsA = isA
+	}
+	return f
+}
+
+// middle is the value with the least total distance to the others on a ring; of equals the latest.
+func middle(of []int, size int) int {
+	best, least := 0, 1<<30
+	for i := len(of) - 1; i >= 0; i-- {
+		sum := 0
+		for _, o := range of {
+			sum += ring(of[i], o, size)
+		}
+		if sum < least {
+			best, least = of[i], sum
+		}
+	}
+	return best
+}
+
+// ring is the distance of two values on a ring.
+func ring(a, b, size int) int {
+	d := abs(a-b) % size
+	return min(d, size-d)
+}
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}

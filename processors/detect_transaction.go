@@ -1,0 +1,131 @@
+package processors
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// waiting is what is still needed of a transaction whose day has not come. Its event has been emitted already.
+type waiting struct {
+	TxID    string             `json:"i,omitempty"` // empty where it is no income
+	At      int64              `json:"t"`           // Unix seconds
+	Cents   schemas.Cents      `json:"c,omitempty"`
+	Kind    schemas.IncomeKind `json:"n,omitempty"`
+	Stream  uint32             `json:"s,omitempty"`
+	Account string             `json:"a,omitempty"`
+	Balance *schemas.Cents     `json:"b,omitempty"`
+}
+
+func (w *waiting) day() day { return dayOfUnix(w.At) }
+
+// balance is the latest known balance of an account, less what was debited by Kasi since.
+type balance struct {
+	Account string        `json:"a,omitempty"`
+	At      int64         `json:"t"`
+	Cents   schemas.Cents `json:"c"`
+}
+
+// maxBalances bounds the accounts whose balance is kept; beyond it the one that has been silent for longest is forgotten.
+const maxBalances = 8
+
+// Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days that ids are remembered
+// for is refused (TOO_OLD), since nobody could tell whether it is new. One booked after the business date is accepted and counts from its
+// own day.
+func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out *Outputs) error {
+	if err := c.claim(tx.TenantID, tx.CustomerID); err != nil {
+		return err
+	}
+	today, p := m.today(), e.rules.Params(m.date())
+	w := waiting{At: tx.BookedAt.Unix(), Account: tx.AccountID, Balance: cloneCents(tx.BalanceAfterCents)}
+	oldest := today - day(p.SeenDays)
+	if today != 0 && w.day() < oldest {
+		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", p.SeenDays, m.Date)}
+	}
+	hash := xxhash.Sum64String(tx.TransactionID)
+	if c.Seen.has(hash) {
+		return nil
+	}
+
+	c.own(tx.TenantID, tx.CustomerID)
+	c.Seen = c.Seen.since(oldest).add(hash, w.day())
+	out.Transactions = append(out.Transactions, schemas.TransactionEvent{
+		Meta: m.meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID), Transaction: tx,
+	})
+	if kind, key, income := classify(&tx, &p); income {
+		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key
+	}
+	if w.TxID == "" && w.Balance == nil {
+		return nil
+	}
+	if w.day() > today {
+		i, _ := slices.BinarySearchFunc(c.Waiting, w.At, func(x waiting, at int64) int {
+			if x.At <= at { // after all of the same instant: they keep the order of their arrival
+				return -1
+			}
+			return 1
+		})
+		c.Waiting = slices.Insert(c.Waiting, i, w)
+		c.Wake = min(c.Wake, w.day())
+		return nil
+	}
+	e.arrive(c, &w, &p, m, out)
+	return nil
+}
+
+// arrive lets a transaction count: its balance is known from now on, its money is a deposit.
+func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outputs) {
+	if w.Balance != nil {
+		c.learnBalance(balance{w.Account, w.At, *w.Balance})
+	}
+	c.touch()
+	if w.TxID == "" {
+		return
+	}
+	if d := c.sameMoney(w.Cents, w.day(), p.SameMoneyDays, fromIncome); d != nil {
+		d.From |= fromBank // the income feed told of this money before
+		d.Account = w.Account
+		return
+	}
+	s := e.record(c, w.Stream, w.Kind, w.day(), w.Cents, p.StreamHistory)
+	var no int
+	if d := c.sameMoney(w.Cents, w.day(), p.SameMoneyDays, fromAnnounce); d != nil {
+		d.From, d.Account, no = fromBank, w.Account, d.No // it was counted when it was announced
+	} else {
+		no = c.deposit(deposit{At: w.At, Cents: w.Cents, Stream: w.Stream, Account: w.Account, From: fromBank}, p, m)
+	}
+	e.deposited(c, s, w.TxID, no, w.day(), w.Cents, m, out)
+}
+
+// deposited emits what was detected in the customer's deposit of that number.
+func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day, cents schemas.Cents, m Moment, out *Outputs) {
+	ev := schemas.DepositEvent{
+		Meta:     m.meta("deposit", c.Tenant, c.ID, source, strconv.Itoa(no)),
+		TenantID: c.Tenant, CustomerID: c.ID, TransactionID: source, DepositDate: d.text(), AmountCents: cents,
+		StreamID: streamID(s.Kind, s.Key), Kind: s.Kind, Frequency: s.Freq,
+		StreamStatus: e.streamStatus(s, m.today()), ConfidencePercent: s.Confidence,
+	}
+	if x, ok := e.expects(s, m.today()); ok {
+		ev.NextExpectedDate = x.day.text()
+	}
+	out.Deposits = append(out.Deposits, ev)
+}
+
+// learnBalance keeps a balance unless a later one of the account is known. Of the same instant the one that arrives later counts.
+func (c *Customer) learnBalance(b balance) {
+	i := slices.IndexFunc(c.Balances, func(x balance) bool { return x.Account == b.Account })
+	if i >= 0 && c.Balances[i].At > b.At {
+		return
+	}
+	if i < 0 && len(c.Balances) == maxBalances {
+		i = 0 // balances stand in the order in which they were learned
+	}
+	if i >= 0 {
+		c.Balances = slices.Delete(c.Balances, i, i+1)
+	}
+	c.Balances = append(c.Balances, b)
+}

@@ -1,0 +1,148 @@
+package processors
+
+import (
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// words is a text of a bank statement as upper-case words with one space before, between and after: " SALARY NOV 2025 ". Only the first
+// bytes of long texts count.
+type words struct {
+	text [128]byte
+	n    int
+}
+
+// set reads a text. ASCII letters and digits make words; bytes of other alphabets are kept as they are.
+func (w *words) set(s string) {
+	w.text[0], w.n = ' ', 1
+	for i := 0; i < len(s) && w.n < len(w.text)-1; i++ {
+		b := s[i]
+		switch {
+		case 'a' <= b && b <= 'z':
+			b -= 'a' - 'A'
+		case 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b >= 0x80:
+		default:
+			b = ' '
+		}
+		if b != ' ' || w.text[w.n-1] != ' ' {
+			w.text[w.n] = b
+			w.n++
+		}
+	}
+	if w.text[w.n-1] != ' ' {
+		w.text[w.n] = ' '
+		w.n++
+	}
+}
+
+// wholeWord is the length up to which a word must stand alone: SAL is no part of SALES, while WAGES is one of WAGESNOV.
+const wholeWord = 4
+
+// has tells whether a word, or several with one space between, begins at one of the text's words.
+func (w *words) has(word string) bool {
+	end := w.n - len(word)
+	for i := 1; i <= end; i++ {
+		if w.text[i] != word[0] || w.text[i-1] != ' ' || string(w.text[i:i+len(word)]) != word {
+			continue
+		}
+		if len(word) > wholeWord || i+len(word) == w.n || w.text[i+len(word)] == ' ' {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *words) hasAny(list []string) bool {
+	for _, word := range list {
+		if word != "" && w.has(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// name appends what stays the same from one payment to the next: words without digits and without names of months.
+func (w *words) name(to []byte) []byte {
+	start := len(to)
+	for i := 1; i < w.n; {
+		j, digits := i, false
+		for w.text[j] != ' ' {
+			digits = digits || '0' <= w.text[j] && w.text[j] <= '9'
+			j++
+		}
+		if word := w.text[i:j]; !digits && !isMonth(string(word)) {
+			if len(to) > start {
+				to = append(to, ' ')
+			}
+			to = append(to, word...)
+		}
+		i = j + 1
+	}
+	return to
+}
+
+// isMonth knows the months' names, English and Afrikaans, whole or short.
+func isMonth(s string) bool {
+	switch s {
+	case "JAN", "JANUARY", "JANUARIE", "FEB", "FEBRUARY", "FEBRUARIE", "MAR", "MARCH", "MAART", "MRT", "APR", "APRIL", "MAY", "MEI",
+		"JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS", "SEP", "SEPT", "SEPTEMBER", "OCT", "OCTOBER",
+		"OKT", "OKTOBER", "NOV", "NOVEMBER", "DEC", "DECEMBER", "DES", "DESEMBER":
+		return true
+	}
+	return false
+}
+
+// classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the counterparty's, or else
+// the description's, or else the category's.
+func classify(tx *schemas.Transaction, p *Params) (kind schemas.IncomeKind, stream uint32, income bool) {
+	if tx.Direction != schemas.Credit || tx.AmountCents < p.MinDebitCents {
+		return "", 0, false
+	}
+	var description, category, counterparty words
+	description.set(tx.Description)
+	category.set(tx.Category)
+	counterparty.set(tx.Counterparty)
+	if description.hasAny(p.NotIncome) || category.hasAny(p.NotIncome) {
+		return "", 0, false
+	}
+	kind = schemas.OtherIncome
+	for i := range p.KindWords {
+		k := &p.KindWords[i]
+		if description.hasAny(k.Words) || category.hasAny(k.Words) || counterparty.hasAny(k.Words) {
+			kind = k.Kind
+			break
+		}
+	}
+	var buf [160]byte
+	head := append(append(buf[:0], kind...), '|')
+	name := head
+	for _, w := range []*words{&counterparty, &description, &category} {
+		if name = w.name(head); len(name) > len(head) {
+			break
+		}
+	}
+	return kind, uint32(xxhash.Sum64(name)), true
+}
+
+// feedStream is the stream of what an income feed reports: its kind and source.
+func feedStream(kind schemas.IncomeKind, source string) uint32 {
+	var w words
+	w.set(source)
+	var buf [160]byte
+	return uint32(xxhash.Sum64(w.name(append(append(buf[:0], kind...), "|feed|"...))))
+}
+
+// streamID names a stream of a customer: GIG-1a2b3c4d. It holds no name of a person or employer.
+func streamID(kind schemas.IncomeKind, key uint32) string {
+	var buf [24]byte
+	b := append(append(buf[:0], kind...), '-')
+	const width = 8
+	hex := strconv.AppendUint(nil, uint64(key), 16)
+	for range width - len(hex) {
+		b = append(b, '0')
+	}
+	return string(append(b, hex...))
+}
