@@ -128,26 +128,51 @@ func optional(c schemas.Cents, there bool) *schemas.Cents {
 }
 
 // instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it in UTC.
-func (r *record) instant(i int, name string) (t time.Time) {
+func (r *record) instant(i int, name string) time.Time {
 	s := r.need(i, name, maxText)
 	if r.err != nil {
-		return t
+		return time.Time{}
 	}
-	// UnmarshalText is strict where time.Parse is not (one-digit hours, commas).
-	if t.UnmarshalText([]byte(s)) != nil || decimals(s) > 9 || !inYears(t.Year()) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !shapedRFC3339(s) || !inYears(t.Year()) {
 		r.fail(RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
 	}
 	return t.UTC()
 }
 
-// decimals counts the digits after the point of an RFC 3339 time.
-func decimals(s string) int {
+// shapedRFC3339 refuses what the standard library takes although it is not RFC 3339 (go.dev/issue/54580): one-digit hours, commas, offsets of
+// 24 hours; and more than nine decimals.
+func shapedRFC3339(s string) bool {
 	const seconds = len("2025-11-05T10:00:00")
-	n := 0
-	for n+seconds+1 < len(s) && s[seconds] == '.' && s[n+seconds+1] >= '0' && s[n+seconds+1] <= '9' {
-		n++
+	if len(s) <= seconds || !shaped(s[:seconds], "0000-00-00T00:00:00") {
+		return false
 	}
-	return n
+	zone := s[seconds:]
+	if zone[0] == '.' {
+		decimals := 1
+		for decimals < len(zone) && zone[decimals] >= '0' && zone[decimals] <= '9' {
+			decimals++
+		}
+		if decimals == 1 || decimals > 10 {
+			return false
+		}
+		zone = zone[decimals:]
+	}
+	return zone == "Z" || (shaped(zone, "+00:00") || shaped(zone, "-00:00")) && zone[1:3] < "24" && zone[4:6] < "60"
+}
+
+// shaped compares a text with a pattern in which 0 stands for any digit.
+func shaped(s, pattern string) bool {
+	if len(s) != len(pattern) {
+		return false
+	}
+	for i := range len(s) {
+		digit := pattern[i] == '0' && s[i] >= '0' && s[i] <= '9'
+		if !digit && s[i] != pattern[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // date takes a required YYYY-MM-DD.
@@ -156,7 +181,7 @@ func (r *record) date(i int, name string) string {
 	if r.err != nil {
 		return ""
 	}
-	if t, err := time.Parse(time.DateOnly, s); err != nil || !inYears(t.Year()) {
+	if t, err := time.Parse(time.DateOnly, s); err != nil || !shaped(s, "0000-00-00") || !inYears(t.Year()) {
 		r.fail(RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
 	}
 	return s
