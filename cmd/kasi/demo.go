@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"cloud.google.com/go/civil"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/demo"
+	"github.com/kasi-collections/kasi/cmd/internal/feed"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+func demoCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Play whole months with a pretend bank, on the embedded engines",
+	}
+	cmd.AddCommand(demoNovember(), demoReal())
+	return cmd
+}
+
+// demoFlags are what both demonstrations share.
+type demoFlags struct{ fresh, exit bool }
+
+func (f *demoFlags) register(cmd *cobra.Command, dir string) {
+	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "remove what an earlier run left in the data directory, and start afresh")
+	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
+	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "clickhouse-http", "clickhouse-native", "partitions", "log-level", "log-format")
+	// Only a flag that does not exist can make these fail.
+	cobra.CheckErr(cmd.Flags().Set("data-dir", dir))
+	cmd.Flags().Lookup("data-dir").DefValue = dir
+}
+
+func demoNovember() *cobra.Command {
+	var f demoFlags
+	var o demo.Options
+	cmd := &cobra.Command{
+		Use:   "november",
+		Short: "Import 1,000 policies, collect November 2025 with a pretend bank, and settle it",
+		Long: `november starts the whole stack on embedded engines and plays one month: 1,000 policies imported by HTTP from a CSV, executed, and collected from
+customers with salaries, grants, weekly wages and gig income, whose pretend bank speaks to Kasi over Kafka alone. It prints the result and stays
+up to be looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh starts afresh.`,
+		Example: `  kasi demo november
+  kasi demo november --fresh --seed 7
+  kasi demo november --policies 5000 --exit`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd, f, "2025-11-01", func(ctx context.Context, p demo.Product, dir string) error {
+				o.Product, o.Dir = p, dir
+				_, err := demo.Month(ctx, o)
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&o.Policies, "policies", 1000, "policies to import")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides everything left to chance: the same seed gives the same month")
+	f.register(cmd, filepath.Join(".kasi", "november"))
+	return cmd
+}
+
+func demoReal() *cobra.Command {
+	var f demoFlags
+	var o demo.RealOptions
+	var until string
+	cmd := &cobra.Command{
+		Use:   "real FILE",
+		Short: "Collect month after month over a file of real bank transactions",
+		Long: `real replays a bank-transaction file (czech-1999: plain or gzipped CSV) with one policy an account, at 5 % of the account's median monthly
+income. One month is executed after the other, and the pretend bank answers each debit from the account's real balance.`,
+		Example: `  kasi demo real transactions.csv.gz
+  kasi demo real --no-buffer --spread --exit transactions.csv.gz`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.File = args[0]
+			if until != "" {
+				if o.Until, err = civil.ParseDate(until); err != nil {
+					return fmt.Errorf("--until: %q is not a date such as 1995-12-31", until)
+				}
+			}
+			rows, err := feed.ReadFile(o.File, o.Format, "demo")
+			if err != nil {
+				return err
+			}
+			return runDemo(cmd, f, rows[0].Date.String(), func(ctx context.Context, p demo.Product, _ string) error {
+				o.Product = p
+				_, err := demo.Real(ctx, o)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
+	cmd.Flags().BoolVar(&o.NoBuffer, "no-buffer", false, "lower each month's balances by the month's lowest, so that timing matters")
+	cmd.Flags().BoolVar(&o.Spread, "spread", false, "shift each account by up to 27 days of its own")
+	cmd.Flags().StringVar(&until, "until", "", "last day of the run, YYYY-MM-DD; the file's end if empty")
+	f.register(cmd, filepath.Join(".kasi", "real"))
+	return cmd
+}
+
+// runDemo starts the stack on the data directory, plays unless an earlier run finished there, and stays up.
+func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Context, demo.Product, string) error) error {
+	cfg, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	cfg.Calendar, cfg.Date = "manual", from
+	// The pretend insurer works through its months faster than any back office would.
+	cfg.QueryRate, cfg.UpdateRate = 0, 0
+	d, err := openDemo(cfg.DataDir, f.fresh)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(cfg.DataDir, "kasi.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("log file: %w", err)
+	}
+	defer log.Close()
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "starting Kafka, ClickHouse and Kasi in %s (log: %s) ...\n", cfg.DataDir, log.Name())
+	s, err := app.Up(cmd.Context(), cfg, app.Logger(log, cfg.LogLevel, cfg.LogFormat))
+	if err != nil {
+		return err
+	}
+	if err := d.play(cmd, s, play); err != nil {
+		return errors.Join(err, s.Stop())
+	}
+	if f.exit {
+		return s.Stop()
+	}
+	fmt.Fprint(out, lookFurther(s.Config()))
+	select {
+	case <-cmd.Context().Done():
+		fmt.Fprintln(out, "\nstopping ...")
+	case <-s.Done():
+	}
+	return s.Stop()
+}
+
+// product tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
+func product(cmd *cobra.Command, s *app.Stack, cal *streams.Calendar) (demo.Product, error) {
+	c := s.Config()
+	keys, err := c.Keys()
+	if err != nil || len(keys) == 0 {
+		return demo.Product{}, errors.Join(err, errors.New("no API key"))
+	}
+	return demo.Product{
+		BaseURL: "http://" + c.HTTP, APIKey: keys[0].Key, Tenant: keys[0].Tenant, Brokers: s.Streams().Brokers,
+		ClickHouseURL: "http://" + c.ClickHouseHTTP, AnalystPassword: c.AnalystPassword, Advancer: advancer{cal}, Out: cmd.OutOrStdout(),
+		Terminal: isTerminal(cmd.OutOrStdout()),
+	}, nil
+}
