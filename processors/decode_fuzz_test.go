@@ -1,0 +1,97 @@
+package processors_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors"
+)
+
+func FuzzDecodeTransaction(f *testing.F) { fuzzFeed(f, feeds()[0]) }
+
+func FuzzDecodeIncome(f *testing.F) { fuzzFeed(f, feeds()[1]) }
+
+func FuzzDecodeResult(f *testing.F) { fuzzFeed(f, feeds()[2]) }
+
+// fuzzFeed: whatever comes, a decoder does not panic; it refuses with a class of the table; and what it accepts, the schema accepts too, and the
+// standard decoder reads the same from it.
+func fuzzFeed(f *testing.F, feed feed) {
+	f.Add(feed.record(nil))
+	for _, c := range fieldCases() {
+		if c.topic == feed.topic {
+			f.Add(feed.record(map[string]string{c.field: c.raw}))
+		}
+	}
+	for _, text := range brokenTexts() {
+		f.Add([]byte(text))
+	}
+	classes := map[string]bool{}
+	for _, c := range processors.RejectClasses() {
+		classes[c.Class] = true
+	}
+	schema := schemaOf(f, feed.topic)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		decoded, err := feed.decode(text)
+		if err != nil {
+			var reject *processors.Reject
+			require.True(t, errors.As(err, &reject))
+			require.True(t, classes[reject.Class], reject.Class)
+			return
+		}
+		require.True(t, schemaAccepts(schema, text), "the schema refuses it")
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal(text, &fields))
+		again, err := json.Marshal(decoded)
+		require.NoError(t, err)
+		var read map[string]any
+		require.NoError(t, json.Unmarshal(again, &read))
+		for name := range feed.good {
+			require.Equal(t, plain(name, fields[name]), plain(name, read[name]), name)
+		}
+	})
+}
+
+// plain evens out what the decoder may change: an absent optional text is empty, instants are in UTC, debit ids in lower case.
+func plain(name string, v any) any {
+	s, isText := v.(string)
+	switch {
+	case v == nil && !strings.HasSuffix(name, "_cents"):
+		return ""
+	case isText && name == "debit_id":
+		return strings.ToLower(s)
+	case isText && name == "booked_at":
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return err.Error()
+		}
+		return t.UTC()
+	}
+	return v
+}
+
+func BenchmarkDecodeTransaction(b *testing.B) {
+	text := feeds()[0].record(nil)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := processors.DecodeTransaction(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeResult(b *testing.B) {
+	text := feeds()[2].record(nil)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := processors.DecodeResult(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
