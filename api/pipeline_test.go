@@ -1,0 +1,306 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const partitions = 2
+
+// pipeline stands in for Kafka, the stages and the sink: it answers each command at once with the rows that they would write. It knows
+// just enough of the rules for the API's own behaviour; what the engine decides is tested where it is.
+type pipeline struct {
+	t  *testing.T
+	db driver.Conn
+
+	mu          sync.Mutex
+	policies    map[string]schemas.PolicyEvent     // by id
+	collections map[string]schemas.CollectionEvent // by id
+	statements  map[string][]schemas.SettlementEvent
+	ends        [partitions]int64 // of kasi.collections.v1
+	seq         int64
+	commands    int
+
+	fail   error  // what every command returns
+	deaf   bool   // commands are taken and never answered
+	stuck  bool   // the sink's marks stand still
+	every  func() // called for each batch of policies
+	cutErr error
+}
+
+func newPipeline(t *testing.T, db driver.Conn) *pipeline {
+	return &pipeline{
+		t: t, db: db, policies: map[string]schemas.PolicyEvent{}, collections: map[string]schemas.CollectionEvent{},
+		statements: map[string][]schemas.SettlementEvent{},
+	}
+}
+
+var errKafka = errors.New("no broker")
+
+func (p *pipeline) day(date string) {
+	require.NoError(p.t, p.db.Exec(p.t.Context(), "INSERT INTO calendar_log (business_date, cutoff) VALUES (?, 0)", date))
+}
+
+// insert writes rows into a table's columns.
+func (p *pipeline) insert(table, columns string, rows [][]any) {
+	if len(rows) == 0 {
+		return
+	}
+	b, err := p.db.PrepareBatch(context.Background(), "INSERT INTO "+table+" ("+columns+")")
+	require.NoError(p.t, err)
+	for _, r := range rows {
+		require.NoError(p.t, b.Append(r...))
+	}
+	require.NoError(p.t, b.Send())
+}
+
+func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {
+	var rows [][]any
+	for _, o := range outs {
+		rows = append(rows, []any{o.TenantID, o.RequestID, uint32(o.Row), o.Code, o.Message, o.PolicyNumber, o.ObjectID, o.Stage, uuid.New()})
+	}
+	p.insert("outcomes_log", "tenant_id, request_id, row, code, message, policy_number, object_id, stage, event_id", rows)
+}
+
+const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents, status, rail, mandate_reference, " +
+	"mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, request_id, created_at, updated_at, event_id"
+
+func policyRow(e schemas.PolicyEvent) []any {
+	return []any{
+		e.TenantID, e.PolicyID, e.PolicyNumber, e.CustomerID, e.ExternalCustomerRef, e.ProductCode, int64(e.PremiumCents), string(e.Status), string(e.Rail),
+		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.HoldReason, e.Version, e.RequestID, e.CreatedAt, e.UpdatedAt, uuid.New(),
+	}
+}
+
+func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commands += len(cmds)
+	if p.every != nil {
+		p.every()
+	}
+	if p.fail != nil || p.deaf {
+		return p.fail
+	}
+	var outs []schemas.OutcomeEvent
+	var rows [][]any
+	for _, c := range cmds {
+		id := schemas.PolicyID(c.TenantID, c.PolicyNumber)
+		old, exists := p.policies[id]
+		now, code, message := p.decide(c, old, exists)
+		if code == schemas.OutcomeOK {
+			now.PolicyID, now.TenantID, now.PolicyNumber, now.RequestID = id, c.TenantID, c.PolicyNumber, c.RequestID
+			now.Version, now.UpdatedAt = old.Version+1, time.Now()
+			p.policies[id] = now
+			rows = append(rows, policyRow(now))
+		}
+		outs = append(outs, schemas.OutcomeEvent{
+			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, Message: message, PolicyNumber: c.PolicyNumber, ObjectID: id, Stage: "collect",
+		})
+	}
+	p.insert("policies_log", policyColumns, rows)
+	p.outcomes(outs)
+	return nil
+}
+
+func (p *pipeline) decide(c schemas.PolicyCommand, old schemas.PolicyEvent, exists bool) (now schemas.PolicyEvent, code, message string) {
+	now = old
+	switch {
+	case c.Action == schemas.PolicyPatch && !exists:
+		return now, schemas.OutcomeNotFound, "there is no such policy"
+	case exists && old.Status == schemas.PolicyCancelled:
+		return now, schemas.OutcomeConflict, "the policy is cancelled"
+	case c.Action == schemas.PolicyCreate && exists:
+		return now, schemas.OutcomeConflict, "the policy number exists"
+	case c.Action == schemas.PolicyPatch:
+		if c.SetPremium != nil {
+			now.PremiumCents = *c.SetPremium
+		}
+		if c.SetStatus != nil {
+			now.Status = *c.SetStatus
+		}
+	case exists && old.CustomerID != c.CustomerID:
+		return now, schemas.OutcomeConflict, "the policy number belongs to another customer"
+	default:
+		now.PolicyTerms, now.CustomerID = *c.Terms, c.CustomerID
+		if !exists {
+			now.CreatedAt = time.Now()
+		}
+	}
+	if exists && now.PolicyTerms == old.PolicyTerms {
+		return now, schemas.OutcomeUnchanged, ""
+	}
+	return now, schemas.OutcomeOK, ""
+}
+
+func (p *pipeline) Execute(_ context.Context, cmds []schemas.ExecuteCommand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commands += len(cmds)
+	if p.fail != nil || p.deaf {
+		return p.fail
+	}
+	var outs []schemas.OutcomeEvent
+	var made []schemas.CollectionEvent
+	for _, c := range cmds {
+		policy := p.policies[schemas.PolicyID(c.TenantID, c.PolicyNumber)]
+		id, code := schemas.CollectionID(policy.PolicyID, c.PeriodMonth), schemas.OutcomeOK
+		if _, exists := p.collections[id]; exists {
+			code = schemas.OutcomeUnchanged
+		} else {
+			made = append(made, schemas.CollectionEvent{
+				CollectionID: id, TenantID: c.TenantID, CustomerID: c.CustomerID, PolicyID: policy.PolicyID, PolicyNumber: c.PolicyNumber,
+				ExternalCustomerRef: policy.ExternalCustomerRef, ProductCode: policy.ProductCode, PeriodMonth: c.PeriodMonth, ExecutionID: c.ExecutionID,
+				DueCents: policy.PremiumCents, Status: schemas.Unpaid, Change: schemas.Change{Kind: schemas.ChangeCreated},
+			})
+		}
+		outs = append(outs, schemas.OutcomeEvent{RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, ObjectID: id, Stage: "collect"})
+	}
+	p.write(made...)
+	p.outcomes(outs)
+	return nil
+}
+
+// write stores the next version of collections and moves the sink's marks.
+func (p *pipeline) write(events ...schemas.CollectionEvent) {
+	var rows [][]any
+	date := func(s string) *time.Time {
+		if s == "" {
+			return nil
+		}
+		d, err := time.Parse(time.DateOnly, s)
+		require.NoError(p.t, err)
+		return &d
+	}
+	for _, c := range events {
+		c.Version = p.collections[c.CollectionID].Version + 1
+		p.collections[c.CollectionID] = c
+		part := schemas.PartitionOf(schemas.RoutingHash(schemas.CustomerKey(c.TenantID, c.CustomerID)), partitions)
+		p.seq++
+		rows = append(rows, []any{
+			c.TenantID, string(c.PeriodMonth), c.CollectionID, c.Version, c.CustomerID, c.ExternalCustomerRef, c.PolicyID, c.PolicyNumber, c.ProductCode,
+			c.ExecutionID, int64(c.DueCents), int64(c.CollectedCents), string(c.Status), date(c.FirstAttemptDate), date(c.LastAttemptDate), uint32(c.Attempts),
+			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq, uint32(part), p.ends[part],
+		})
+		p.ends[part]++
+	}
+	p.insert("collections_log", "tenant_id, period_month, collection_id, version, customer_id, external_customer_ref, policy_id, policy_number, product_code, "+
+		"execution_id, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, number_of_attempts, last_failure_reason, "+
+		"change_kind, moved_cents, event_id, seq, src_partition, src_offset", rows)
+	if p.stuck {
+		return
+	}
+	var marks [][]any
+	for part, end := range p.ends {
+		marks = append(marks, []any{schemas.TopicCollections, uint32(part), end})
+	}
+	p.insert("sink_marks", "topic, partition, next_offset", marks)
+}
+
+// change writes the next version of one collection of acme.
+func (p *pipeline) change(number string, period schemas.Period, f func(c *schemas.CollectionEvent)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.collections[schemas.CollectionID(schemas.PolicyID("acme", number), period)]
+	require.True(p.t, ok, "no collection of %s in %s", number, period)
+	c.Change = schemas.Change{Kind: schemas.ChangeInstructed}
+	f(&c)
+	p.write(c)
+}
+
+// pay books money on a collection of acme; negative amounts go back.
+func (p *pipeline) pay(number string, period schemas.Period, cents schemas.Cents, date string) {
+	p.change(number, period, func(c *schemas.CollectionEvent) {
+		c.CollectedCents += cents
+		c.Attempts++
+		c.LastAttemptDate = date
+		if c.FirstAttemptDate == "" {
+			c.FirstAttemptDate = date
+		}
+		c.Status = schemas.PaidPartial
+		if c.CollectedCents == c.DueCents {
+			c.Status = schemas.PaidFull
+		}
+		c.Change = schemas.Change{Kind: schemas.ChangePaid, MovedCents: cents}
+	})
+}
+
+func (p *pipeline) Cut(context.Context) ([]int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]int64(nil), p.ends[:]...), p.cutErr
+}
+
+// Settle makes a statement of the period's movements since its last one, with the documented rates.
+func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil || p.deaf {
+		return p.fail
+	}
+	key := cmd.TenantID + string(cmd.PeriodMonth)
+	from := make([]int64, partitions)
+	if n := len(p.statements[key]); n > 0 {
+		from = p.statements[key][n-1].Coverage[0].To
+	}
+	var total, count int64
+	for part := range partitions {
+		var sum int64
+		var n uint64
+		require.NoError(p.t, p.db.QueryRow(ctx, "SELECT sum(moved_cents), countIf(moved_cents != 0) FROM collections_log FINAL WHERE tenant_id = ? AND "+
+			"period_month = ? AND src_partition = ? AND src_offset >= ? AND src_offset < ?", cmd.TenantID, string(cmd.PeriodMonth), part, from[part],
+			cmd.Cut[part]).Scan(&sum, &n))
+		total, count = total+sum, count+int64(n)
+	}
+	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeUnchanged, Stage: "settle"}
+	if n := len(p.statements[key]); n > 0 && count == 0 {
+		out.ObjectID = p.statements[key][n-1].SettlementID
+	} else {
+		st := statement(cmd, n+1, schemas.Cents(total), from)
+		p.statements[key] = append(p.statements[key], st)
+		p.store(st)
+		out.Code, out.ObjectID = schemas.OutcomeOK, st.SettlementID
+	}
+	p.outcomes([]schemas.OutcomeEvent{out})
+	return nil
+}
+
+func statement(cmd schemas.SettleCommand, seq int, total schemas.Cents, from []int64) schemas.SettlementEvent {
+	share := func(c schemas.Cents, rate string) schemas.Cents {
+		return schemas.RoundRands(c.Decimal().Mul(decimal.RequireFromString(rate)))
+	}
+	st := schemas.SettlementEvent{
+		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, seq), TenantID: cmd.TenantID, Sequence: seq, Version: 1,
+		Number: fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, seq), PeriodMonth: cmd.PeriodMonth, TotalCollectionsCents: total,
+		DistributionFeeCents: share(total, "0.25"), CollectionsFeeCents: share(total, "0.035"), PaymentDate: "2025-12-03",
+		PaymentReference: fmt.Sprintf("EFT-20251203-%03d", seq), Status: schemas.SettlementPending, RequestID: cmd.RequestID,
+		CreatedAt: time.Date(2025, 12, 2, 8, 0, 0, 0, time.UTC), Coverage: []schemas.Coverage{{Period: cmd.PeriodMonth, From: from, To: cmd.Cut}},
+	}
+	st.TotalFeesCents = st.DistributionFeeCents + st.CollectionsFeeCents
+	st.VATCents = share(st.TotalFeesCents, "0.15")
+	st.NetCents = total - st.TotalFeesCents - st.VATCents
+	return st
+}
+
+func (p *pipeline) store(st schemas.SettlementEvent) {
+	date, err := time.Parse(time.DateOnly, st.PaymentDate)
+	require.NoError(p.t, err)
+	p.insert("settlements_log", "tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, distribution_fee_cents, "+
+		"collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status, request_id, created_at, coverage_period, "+
+		"coverage_from, coverage_to, event_id", [][]any{{
+		st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version, int64(st.TotalCollectionsCents),
+		int64(st.DistributionFeeCents), int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents), int64(st.NetCents), date, st.PaymentReference,
+		string(st.Status), st.RequestID, st.CreatedAt, []string{string(st.PeriodMonth)}, [][]int64{st.Coverage[0].From}, [][]int64{st.Coverage[0].To}, uuid.New(),
+	}})
+}
