@@ -57,6 +57,7 @@ type Calendar struct {
 	progress   *progress
 	times      func(civil.Date) []string // cut-off times of a day, HH:MM
 	partitions int32
+	next       nextFunc // nextTick; a field so that a test can plant a ticker that skips a day
 
 	turn sync.Mutex // one Advance at a time; progress belongs to its holder
 
@@ -73,7 +74,7 @@ func NewCalendar(cfg Config, rules *processors.Rules) (*Calendar, error) {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
 	times := func(d civil.Date) []string { return rules.Params(d).CutoffTimes }
-	return &Calendar{cl: cl, progress: newProgress(newPeeker(cl)), times: times, partitions: n}, nil
+	return &Calendar{cl: cl, progress: newProgress(newPeeker(cl)), times: times, partitions: n, next: nextTick}, nil
 }
 
 // Close releases the client.
@@ -161,7 +162,7 @@ func (c *Calendar) nextDay(tick schemas.Tick, to civil.Date, extra bool) ([]sche
 	}
 	var day []schemas.Tick
 	for {
-		next, _, err := nextTick(tick, c.cutoffs)
+		next, _, err := c.next(tick, c.cutoffs)
 		if err != nil {
 			return nil, err
 		}

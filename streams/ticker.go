@@ -98,7 +98,7 @@ func (c *Calendar) followOnce(ctx context.Context, start civil.Date, now time.Ti
 	for {
 		next, due := schemas.Tick{Date: start.String()}, start.In(schemas.Johannesburg)
 		if today.Known {
-			if next, due, err = nextTick(today.Tick, c.cutoffs); err != nil {
+			if next, due, err = c.next(today.Tick, c.cutoffs); err != nil {
 				return 0, err
 			}
 		}
@@ -131,6 +131,9 @@ func (c *Calendar) cutoffs(d civil.Date) ([]time.Duration, error) {
 	}
 	return times, nil
 }
+
+// nextFunc says which tick follows another, and when.
+type nextFunc func(schemas.Tick, func(civil.Date) ([]time.Duration, error)) (schemas.Tick, time.Time, error)
 
 // nextTick is the tick after t and the instant at which it is due: the day's next cut-off, or else the opening of the next day. No day
 // and no cut-off is ever left out.

@@ -1,0 +1,141 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+func (r *rig) commands() *Commands {
+	r.Helper()
+	c, err := NewCommands(r.cfg)
+	require.NoError(r, err)
+	r.Cleanup(c.Close)
+	return c
+}
+
+// find returns the one record of the topic with that key, which must lie on the key's partition.
+func (r *rig) find(topic, key string, kind schemas.Kind, into any) {
+	r.Helper()
+	var found []*kgo.Record
+	for _, rec := range r.records(topic, schemas.PartitionOf(schemas.RoutingHash(key), r.cfg.Partitions)) {
+		if string(rec.Key) == key {
+			found = append(found, rec)
+		}
+	}
+	require.Len(r, found, 1, "%s on its partition of %s", key, topic)
+	require.Equal(r, string(kind), header(found[0], schemas.HeaderKind))
+	require.NoError(r, json.Unmarshal(found[0].Value, into))
+}
+
+func TestCommandsGoToTheirKeysPartition(t *testing.T) {
+	r := newRig(t)
+	c := r.commands()
+	policy := schemas.PolicyCommand{RequestID: "r1", Row: 1, Action: schemas.PolicyPatch, TenantID: "acme", PolicyNumber: "POL001"}
+	require.NoError(t, c.Policies(t.Context(), []schemas.PolicyCommand{policy, {TenantID: "acme", PolicyNumber: "POL002"}}))
+	execute := schemas.ExecuteCommand{RequestID: "r2", TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001", PeriodMonth: "2025-11"}
+	require.NoError(t, c.Execute(t.Context(), []schemas.ExecuteCommand{execute}))
+	settle := schemas.SettleCommand{RequestID: "r3", TenantID: "acme", PeriodMonth: "2025-11", Cut: []int64{1, 2, 3, 4}}
+	require.NoError(t, c.Settle(t.Context(), settle))
+
+	var gotPolicy schemas.PolicyCommand
+	r.find(schemas.TopicPolicyCommands, schemas.CustomerKey("acme", "POL001"), schemas.KindPolicy, &gotPolicy)
+	require.Equal(t, policy, gotPolicy)
+	var gotExecute schemas.ExecuteCommand
+	r.find(schemas.TopicTimeline, schemas.CustomerKey("acme", "CUST001"), schemas.KindExecute, &gotExecute)
+	require.Equal(t, execute, gotExecute)
+	var gotSettle schemas.SettleCommand
+	r.find(schemas.TopicSettlementCommands, "acme", schemas.KindSettle, &gotSettle)
+	require.Equal(t, settle, gotSettle)
+
+	n, err := c.Partitions(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 4, n)
+	settle.Cut = settle.Cut[1:]
+	require.ErrorContains(t, c.Settle(t.Context(), settle), "3 offsets for 4 partitions")
+}
+
+func TestCommandsWithoutABroker(t *testing.T) {
+	r := newRig(t)
+	c := r.commands()
+	r.cluster.Close()
+	ctx, cancel := context.WithTimeout(r.context(), 200*time.Millisecond)
+	defer cancel()
+	err := c.Policies(ctx, []schemas.PolicyCommand{{TenantID: "acme", PolicyNumber: "POL001"}})
+	require.ErrorContains(t, err, "1 of 1 commands were not acknowledged")
+	_, err = c.Cut(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestCommandsNeedTopics(t *testing.T) {
+	r := newRig(t)
+	cl, err := kgo.NewClient(r.cfg.client()...)
+	require.NoError(t, err)
+	defer cl.Close()
+	_, err = newPeeker(cl).adm.DeleteTopics(r.context(), schemas.TopicTimeline)
+	require.NoError(t, err)
+	_, err = NewCommands(r.cfg)
+	require.ErrorContains(t, err, schemas.TopicTimeline)
+}
+
+// cutWithSlowCollect takes a cut while a result lies outside, another on the timeline, and collect is slow. lying makes the broker say
+// that collect has taken both over, which is what a Cut that does not wait would assume.
+func cutWithSlowCollect(t *testing.T, lying bool) []int64 {
+	r := newRig(t)
+	r.produce(schemas.TopicRailResults, 1, "outside", "", kgo.TryCommit)
+	r.produce(schemas.TopicTimeline, 3, "inside", "", kgo.TryCommit)
+	asked, done, gate := r.asked(schemas.GroupCollect), make(chan struct{}), make(chan struct{})
+	if lying {
+		r.lie(schemas.GroupCollect)
+	}
+	r.intake(nil)
+	r.collect(gate)
+	var cut []int64
+	var err error
+	go func() {
+		defer close(done)
+		cut, err = r.commands().Cut(r.context())
+	}()
+	until(asked, 20, done, gate)
+	<-done
+	require.NoError(t, err)
+	return cut
+}
+
+func TestCutWaitsForCollect(t *testing.T) {
+	// A record and the marker of its transaction on each of the two partitions.
+	require.Equal(t, []int64{0, 2, 0, 2}, cutWithSlowCollect(t, false))
+}
+
+func TestACutBeforeCollectIsThroughIsFound(t *testing.T) {
+	require.Equal(t, []int64{0, 0, 0, 0}, cutWithSlowCollect(t, true))
+}
+
+// Collect's offsets may show before its transaction is decided on every partition: the cut must not fall short of what it wrote.
+func TestCutWaitsForOpenTransactions(t *testing.T) {
+	r := newRig(t)
+	r.stages()
+	tx, err := kgo.NewClient(r.cfg.client(kgo.TransactionalID("open"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	require.NoError(t, err)
+	defer tx.Close()
+	require.NoError(t, tx.BeginTransaction())
+	require.NoError(t, tx.ProduceSync(r.context(), &kgo.Record{Topic: schemas.TopicCollections, Partition: 2, Value: []byte("x")}).FirstErr())
+
+	c := r.commands()
+	ctx, cancel := context.WithTimeout(r.context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = c.Cut(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "a transaction is open on partition 2 of kasi.collections.v1 (offset 0 of 1)")
+
+	require.NoError(t, tx.EndTransaction(r.context(), kgo.TryCommit))
+	cut, err := c.Cut(r.context())
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 0, 2, 0}, cut)
+}
