@@ -170,12 +170,14 @@ func (c *Commands) cut(ctx context.Context, g *progress) ([]int64, error) {
 // stable waits until the transactions behind written have been decided and returns the read-committed ends of kasi.collections.v1. Collect's
 // offsets may show a moment before the markers of the same transaction are on every partition.
 func (c *Commands) stable(ctx context.Context, g *progress, written map[place]int64) ([]int64, error) {
+	var open error
 	for pause := time.Millisecond; ; pause = min(2*pause, 25*time.Millisecond) {
 		ends, err := g.ends(ctx, true, schemas.TopicCollections)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(open, err)
 		}
-		cut, open := make([]int64, c.partitions), error(nil)
+		cut := make([]int64, c.partitions)
+		open = nil
 		for at, end := range ends {
 			if int(at.partition) >= len(cut) {
 				return nil, fmt.Errorf("%s has %d partitions, more than the timeline's %d: was it altered?", at.topic, len(ends), len(cut))
