@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -34,22 +35,23 @@ type realRun struct {
 	insurer *insurer
 	push    *feed.Producer
 	debits  *tail
-	// pending are the policies that have not been imported yet, in order of their first month.
-	pending []realPolicy
-	result  RealResult
+	// pending are the policies that have not been imported yet, in order of their first month; live are those whose account is known this month.
+	pending, live []realPolicy
+	result        RealResult
 }
 
 // realPolicy is the made-up policy of one real account.
 type realPolicy struct {
 	account, customer string
 	premium           schemas.Cents
-	first             schemas.Period // the account's first full month
+	// first is the account's first full month, end the month after its last.
+	first, end schemas.Period
 }
 
 // Real replays real bank transactions through the product, a pretend bank answering each debit from the account's real balance.
 //
 // One policy an account, at 5 % of the account's median monthly income; it is imported on the first of the account's first full month, and each month's
-// collections are started on its 1st. A debit is paid if the real balance after the day's last transaction, less what Kasi has collected from the account in the
+// collections are started on its 1st, for the accounts that the file knows to that month's end. A debit is paid if the real balance after the day's last transaction, less what Kasi has collected from the account in the
 // same month, allows it. Collections of earlier months are taken as lived with: the real people did not pay them, and would have spent less.
 func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	p, err := o.withDefaults()
@@ -71,6 +73,7 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 		return nil, fmt.Errorf("demo: %s holds no transactions for the run", o.File)
 	}
 	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey), bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
+	r.result.Fixed = onFixedDays(rows, r.pending, r.bank)
 	if r.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
 		return nil, err
 	}
@@ -125,13 +128,19 @@ func (r *realRun) firstOfMonth(ctx context.Context, p schemas.Period) error {
 		if _, err := r.insurer.importPolicies(ctx, realCSV(r.pending[:n])); err != nil {
 			return err
 		}
+		r.live = append(r.live, r.pending[:n]...)
 		r.pending = r.pending[n:]
 		r.result.Policies += n
 	}
-	if r.result.Policies == 0 {
+	r.live = slices.DeleteFunc(r.live, func(l realPolicy) bool { return l.end <= p })
+	if len(r.live) == 0 {
 		return nil
 	}
-	reply, err := r.insurer.execute(ctx, p)
+	numbers := make([]string, len(r.live))
+	for i, l := range r.live {
+		numbers[i] = l.number()
+	}
+	reply, err := r.insurer.execute(ctx, p, numbers...)
 	if err != nil {
 		return err
 	}
@@ -139,11 +148,13 @@ func (r *realRun) firstOfMonth(ctx context.Context, p schemas.Period) error {
 	return nil
 }
 
+func (p realPolicy) number() string { return "POL" + p.account }
+
 func realCSV(policies []realPolicy) []byte {
 	var b bytes.Buffer
 	b.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount\n")
 	for _, p := range policies {
-		fmt.Fprintf(&b, "%s,%s,POL%s,REAL_05,%s\n", p.customer, p.account, p.account, p.premium)
+		fmt.Fprintf(&b, "%s,%s,%s,REAL_05,%s\n", p.customer, p.account, p.number(), p.premium)
 	}
 	return b.Bytes()
 }
@@ -218,8 +229,10 @@ type RealResult struct {
 	Debits, Paid, Tried, FirstPaid int
 	// Accepted and Deposits count rows in ClickHouse.
 	Accepted, Deposits int64
-	Statuses           []StatusLine
-	Streams            []StreamLine
+	// Fixed is what debit orders on a fixed day would have come to.
+	Fixed    fixedDays
+	Statuses []StatusLine
+	Streams  []StreamLine
 	// Bank and ClickHouse are the money collected in all periods, as both know it.
 	Bank, ClickHouse schemas.Cents
 	Refused          int

@@ -40,8 +40,8 @@ func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 	return b
 }
 
-// lowest finds each customer's lowest balance of each month: over the ends of days and what was carried in from the month before, of months that began with the
-// account open.
+// lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends of days, and what was carried in from the
+// month before.
 func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
 	type carried struct {
 		day     civil.Date
@@ -68,9 +68,8 @@ func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
 		}
 		last[r.CustomerID] = carried{r.Date, *r.BalanceAfterCents}
 	}
-	end := schemas.PeriodOf(rows[len(rows)-1].Date)
 	for customer, c := range last {
-		passed(customer, c, end)
+		note(customer, schemas.PeriodOf(c.day), c.balance)
 	}
 	return all
 }

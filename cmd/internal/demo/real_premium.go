@@ -23,39 +23,34 @@ const (
 // premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the median is taken over the account's full
 // months, those without income included. Accounts without a full month get no policy.
 func premiums(rows []feed.Row) []realPolicy {
-	end := schemas.PeriodOf(rows[len(rows)-1].Date) // the file's last month counts as not full
-	type earned struct {
-		customer string
-		first    schemas.Period
-		months   map[schemas.Period]schemas.Cents
-	}
-	accounts := map[string]*earned{}
+	policies, months := map[string]*realPolicy{}, map[string]map[schemas.Period]schemas.Cents{}
 	for _, r := range rows {
-		a := accounts[r.AccountID]
-		if a == nil {
-			a = &earned{customer: r.CustomerID, first: firstFull(r.Date), months: map[schemas.Period]schemas.Cents{}}
-			accounts[r.AccountID] = a
+		p := policies[r.AccountID]
+		if p == nil {
+			p = &realPolicy{account: r.AccountID, customer: r.CustomerID, first: firstFull(r.Date)}
+			policies[r.AccountID], months[r.AccountID] = p, map[schemas.Period]schemas.Cents{}
 		}
+		p.end = schemas.PeriodOf(r.Date) // nobody knows what came after the account's last row, so that month is not full
 		if r.Direction == schemas.Credit && r.Symbol != interestKSymbol {
-			a.months[schemas.PeriodOf(r.Date)] += r.AmountCents
+			months[r.AccountID][p.end] += r.AmountCents
 		}
 	}
-	var policies []realPolicy
-	for account, a := range accounts {
+	var full []realPolicy
+	for account, p := range policies {
 		var incomes []schemas.Cents
-		for p := a.first; p < end; p = p.Next() {
-			incomes = append(incomes, a.months[p])
+		for m := p.first; m < p.end; m = m.Next() {
+			incomes = append(incomes, months[account][m])
 		}
 		if len(incomes) == 0 {
 			continue
 		}
-		premium := max(median(incomes)*premiumPercent/100, minPremium)
-		policies = append(policies, realPolicy{account: account, customer: a.customer, premium: premium, first: a.first})
+		p.premium = max(median(incomes)*premiumPercent/100, minPremium)
+		full = append(full, *p)
 	}
-	slices.SortFunc(policies, func(a, b realPolicy) int {
+	slices.SortFunc(full, func(a, b realPolicy) int {
 		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.account, b.account))
 	})
-	return policies
+	return full
 }
 
 // firstFull is the first month that the account was open for from its first day.
@@ -87,6 +82,59 @@ func spreadAccounts(rows []feed.Row) []feed.Row {
 	}
 	slices.SortStableFunc(rows, func(a, b feed.Row) int { return a.Date.Compare(b.Date) })
 	return rows
+}
+
+// fixedDays is how a debit order on a fixed day of the month would have done on the same balances and premiums: one attempt each full month, at the end of that day.
+// It is the measure that the engine's timing has to beat.
+type fixedDays struct {
+	Attempts int
+	// Paid counts the attempts that would have been paid, by day of the month (1-28).
+	Paid [29]int
+}
+
+// best and worst name the days on which most and fewest were paid, the earliest where several are equal.
+func (f fixedDays) best() (day int) {
+	for day = 1; f.Paid[day] != slices.Max(f.Paid[1:]); day++ {
+	}
+	return day
+}
+
+func (f fixedDays) worst() (day int) {
+	for day = 1; f.Paid[day] != slices.Min(f.Paid[1:]); day++ {
+	}
+	return day
+}
+
+// onFixedDays computes fixedDays for the policies of a bank whose accounts have not been opened by any day yet.
+func onFixedDays(rows []feed.Row, policies []realPolicy, b *realBank) fixedDays {
+	var f fixedDays
+	balances := map[string]map[civil.Date]schemas.Cents{} // at the end of each day with transactions
+	for _, r := range rows {
+		if balances[r.CustomerID] == nil {
+			balances[r.CustomerID] = map[civil.Date]schemas.Cents{}
+		}
+		balances[r.CustomerID][r.Date] = *r.BalanceAfterCents
+	}
+	for _, p := range policies {
+		var balance schemas.Cents
+		// An account that was opened in a month had its first row there, so the month before the first full one holds its opening.
+		for d := p.first.First().AddMonths(-1); d.Before(p.end.First()); d = d.AddDays(1) {
+			if after, moved := balances[p.customer][d]; moved {
+				balance = after
+			}
+			period := schemas.PeriodOf(d)
+			if period < p.first || d.Day > 28 {
+				continue
+			}
+			if d.Day == 1 {
+				f.Attempts++
+			}
+			if balance-b.accounts[p.customer].lows[period] >= p.premium {
+				f.Paid[d.Day]++
+			}
+		}
+	}
+	return f
 }
 
 // upTo is the rows up to and including a day.

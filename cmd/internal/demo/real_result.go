@@ -86,7 +86,10 @@ func (r *RealResult) print(w io.Writer) {
 	line("Amounts are Czech crowns taken as rand; %s.", balances)
 	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent, r.Executed)
 	line("%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
-	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)\n", r.Debits, r.Paid, rate(r.Paid, r.Debits), r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
+	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits), r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
+	best, worst := r.Fixed.best(), r.Fixed.worst()
+	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) to %s (day %d, the worst)\n",
+		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
 	t := newTable(w, "Deposits by the income stream's frequency at that time")
 	t.SetColumnConfigs(rightFrom(2, 3))
 	t.AppendHeader(table.Row{"frequency", "deposits", "share"})

@@ -50,11 +50,14 @@ func TestPremiumsAreFivePercentOfTheMedianMonth(t *testing.T) {
 		"11,1993-02-28,credit,,500.00,4500.19,interest,,",
 		"13,1993-03-15,credit,cash_deposit,8000.00,17000.00,,,",
 		"11,1993-03-15,credit,transfer_in,2000.00,6500.19,,,",
-		"14,1993-04-02,credit,transfer_in,2000.00,2000.00,,,"))
+		"14,1993-04-02,credit,transfer_in,2000.00,2000.00,,,",
+		"11,1993-04-15,credit,transfer_in,9000.00,15500.19,,,",
+		"12,1993-04-30,debit,,10.00,40.00,,,",
+		"13,1993-04-30,debit,,10.00,16990.00,,,"))
 	require.Equal(t, []realPolicy{
-		{account: "11", customer: "CZ11", premium: 10_000, first: "1993-01"}, // 1000.00, 3000.19, 2000.00: interest is no income, April is not over
-		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02"},  // no income in February and March: the least premium
-		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02"}, // 0 and 8000.00; January was not full
+		{account: "11", customer: "CZ11", premium: 10_000, first: "1993-01", end: "1993-04"}, // 1000.00, 3000.19, 2000.00: interest is no income, April is not over
+		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02", end: "1993-04"},                  // no income in February and March: the least premium
+		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02", end: "1993-04"}, // 0 and 8000.00; January was not full
 	}, policies)
 	require.Equal(t, "customer_id,external_customer_ref,policy_number,product_code,collection_amount\nCZ11,11,POL11,REAL_05,100.00\n", string(realCSV(policies[:1])))
 }
@@ -125,4 +128,21 @@ func TestUpToEndsWithTheDay(t *testing.T) {
 	rows := rowsOf(t, "11,1993-01-05,credit,,5.00,5.00,,,", "12,1993-01-05,credit,,5.00,5.00,,,", "11,1993-01-06,credit,,5.00,10.00,,,")
 	require.Len(t, upTo(rows, rows[0].Date), 2)
 	require.Empty(t, upTo(rows, rows[0].Date.AddDays(-1)))
+}
+
+func TestFixedDaysAreTheMeasureToBeat(t *testing.T) {
+	rows := rowsOf(t,
+		"11,1993-01-01,credit,transfer_in,1000.00,1000.00,,,",
+		"11,1993-01-20,debit,,950.01,49.99,,,",
+		"11,1993-02-10,credit,transfer_in,1000.00,1049.99,,,",
+		"11,1993-03-01,debit,,1.00,1048.99,,,")
+	f := onFixedDays(rows, premiums(rows), newRealBank(rows, false)) // the premium is R 50.00
+	require.Equal(t, 2, f.Attempts)
+	require.Equal(t, 1, f.Paid[9])
+	require.Equal(t, 2, f.Paid[10])
+	require.Equal(t, 1, f.Paid[28])
+	require.Equal(t, 10, f.best())
+	require.Equal(t, 1, f.worst())
+	f = onFixedDays(rows, premiums(rows), newRealBank(rows, true))
+	require.Equal(t, []int{1, 1, 1}, []int{f.Paid[9], f.Paid[10] - 1, f.Paid[28]}, "without the buffer January ends and February begins dry")
 }

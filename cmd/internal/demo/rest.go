@@ -69,9 +69,14 @@ type executeReply struct {
 	PoliciesQueued int    `json:"policies_queued"`
 }
 
-func (i *insurer) execute(ctx context.Context, p schemas.Period) (executeReply, error) {
+// execute starts the collections of a period: of the policies with these numbers, of all active ones where none is named.
+func (i *insurer) execute(ctx context.Context, p schemas.Period, numbers ...string) (executeReply, error) {
+	body := map[string]any{"period_month": p}
+	if len(numbers) > 0 {
+		body["policy_ids"] = numbers
+	}
 	var reply executeReply
-	return reply, i.json(ctx, http.MethodPost, "/v1/collections/execute", map[string]any{"period_month": p}, &reply)
+	return reply, i.json(ctx, http.MethodPost, "/v1/collections/execute", body, &reply)
 }
 
 // reportRow is one collection of the report: the 13 fields, less those not needed here.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,15 +79,11 @@ func (s *standin) put(topic, key string, v any) {
 	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Key: []byte(key), Value: b}).FirstErr())
 }
 
-func (s *standin) deadLetter(err error) {
+func (s *standin) deadLetter(class string) {
 	if s.loseDeadLetter {
 		return
 	}
-	h := kgo.RecordHeader{Key: "__connect.errors.exception.class.name", Value: []byte(func() *processors.Reject {
-		target := &processors.Reject{}
-		_ = errors.As(err, &target)
-		return target
-	}().Class)}
+	h := kgo.RecordHeader{Key: "__connect.errors.exception.class.name", Value: []byte(class)}
 	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{Topic: schemas.TopicDeadLetters, Headers: []kgo.RecordHeader{h}}).FirstErr())
 }
 
@@ -124,7 +119,7 @@ func (s *standin) take(ctx context.Context) {
 	for _, r := range records {
 		tx, err := processors.DecodeTransaction(r.Value)
 		if err != nil {
-			s.deadLetter(err)
+			s.deadLetter("BAD_RECORD")
 		} else if tx.Direction == schemas.Credit {
 			s.put(schemas.TopicDeposits, tx.CustomerID, schemas.DepositEvent{TransactionID: tx.TransactionID})
 		}
@@ -136,7 +131,7 @@ func (s *standin) take(ctx context.Context) {
 		require.NoError(s.t, err)
 		p := s.debits[res.DebitID]
 		if p == nil {
-			s.deadLetter(&processors.Reject{Class: "UNKNOWN_DEBIT"})
+			s.deadLetter("UNKNOWN_DEBIT")
 			continue
 		}
 		if s.seen[res.ResultID] {
