@@ -142,8 +142,8 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 	return s.Stop()
 }
 
-// product tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
-func product(cmd *cobra.Command, s *app.Stack, cal *streams.Calendar) (demo.Product, error) {
+// whereIs tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
+func whereIs(cmd *cobra.Command, s *app.Stack, cal *streams.Calendar) (demo.Product, error) {
 	c := s.Config()
 	keys, err := c.Keys()
 	if err != nil || len(keys) == 0 {

@@ -80,7 +80,7 @@ func (d *demoData) play(cmd *cobra.Command, s *app.Stack, run func(context.Conte
 		return err
 	}
 	defer cal.Close()
-	p, err := product(cmd, s, cal)
+	p, err := whereIs(cmd, s, cal)
 	if err != nil {
 		return err
 	}

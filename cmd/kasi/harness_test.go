@@ -22,12 +22,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
 )
 
 // asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its own, from outside.
 const asKasi = "KASI_TEST_AS_KASI"
 
 func TestMain(m *testing.M) {
+	chembed.RunIfChild()
 	if os.Getenv(asKasi) == "1" {
 		main()
 		os.Exit(0)
@@ -105,7 +108,9 @@ func (p *product) down() {
 	if p.process == nil {
 		return
 	}
-	p.client.Close()
+	if p.client != nil {
+		p.client.Close()
+	}
 	_ = p.process.Process.Signal(syscall.SIGINT)
 	done := make(chan struct{})
 	go func() { _ = p.process.Wait(); close(done) }()
