@@ -56,7 +56,7 @@ func TestPremiumsAreFivePercentOfTheMedianMonth(t *testing.T) {
 		"13,1993-04-30,debit,,10.00,16990.00,,,"))
 	require.Equal(t, []realPolicy{
 		{account: "11", customer: "CZ11", premium: 10_000, first: "1993-01", end: "1993-04"}, // 1000.00, 3000.19, 2000.00: interest is no income, April is not over
-		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02", end: "1993-04"},                  // no income in February and March: the least premium
+		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02", end: "1993-04"},  // no income in February and March: the least premium
 		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02", end: "1993-04"}, // 0 and 8000.00; January was not full
 	}, policies)
 	require.Equal(t, "customer_id,external_customer_ref,policy_number,product_code,collection_amount\nCZ11,11,POL11,REAL_05,100.00\n", string(realCSV(policies[:1])))
