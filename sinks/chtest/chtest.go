@@ -127,6 +127,7 @@ func exec(t testing.TB, server *embedded.Server, query string) {
 	}
 }
 
+// migrate applies the files that sinks.Migrate applies. It does not call it: importing sinks here would keep the sinks' own tests from using this package.
 func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	files, err := fs.Sub(schemas.Migrations, "clickhouse")
 	if err != nil {
@@ -134,7 +135,7 @@ func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	}
 	db := clickhouse.OpenDB(opts)
 	defer func() { _ = db.Close() }()
-	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
