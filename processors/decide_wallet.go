@@ -19,7 +19,7 @@ type funds struct {
 }
 
 // open decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
-// came, before it is spent; a regular income, a salary, grant or wage, and money announced only, on the next banking day (SPEC 4.4).
+// came, before it is spent; a salary, grant or wage, income by the month, and money announced only, on the next banking day (SPEC 4.4).
 func (d *desk) openWallet(outstanding schemas.Cents) {
 	w := &d.wallet
 	w.c, w.first = d.c, (d.today - day(d.params.DepositDays)).openingOf()
@@ -34,7 +34,8 @@ func (d *desk) openWallet(outstanding schemas.Cents) {
 	}
 }
 
-// irregular tells whether a stream pays at no known time: neither its kind nor its history says when.
+// irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by its history. Small sums that happen to come
+// a week apart (5, 12, 18, 25 November in SPEC 6.3) are still odd money.
 func (d *desk) irregular(key uint32) bool {
 	s := d.c.stream(key)
 	if s == nil {
@@ -44,8 +45,8 @@ func (d *desk) irregular(key uint32) bool {
 	case schemas.Salary, schemas.Grant, schemas.Wage:
 		return false
 	}
-	_, regular := d.e.expects(s, d.today)
-	return !regular
+	_, expected := d.e.expects(s, d.today)
+	return !expected || s.Freq != freqMonthly && s.Freq != freqSemiMonthly
 }
 
 // counts tells whether a deposit still counts towards the budget.
