@@ -2,6 +2,7 @@ package streams
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	KgoOpts []kgo.Opt
 	// Observer hears of every transaction that ended. Nil means nobody listens.
 	Observer Observer
+	// stopTimeout shortens the constant of that name in tests.
+	stopTimeout time.Duration
 }
 
 // Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.

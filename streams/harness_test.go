@@ -32,7 +32,7 @@ type harness struct {
 
 func newHarness(t testing.TB, partitions int32) *harness {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "1048588"}))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
 	h := &harness{t: t, cluster: cluster, wire: &wire{}}

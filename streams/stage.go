@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -65,6 +66,7 @@ type session struct {
 	log   *slog.Logger
 
 	sess  *kgo.GroupTransactSession
+	made  chan struct{} // closed once sess is set: the group calls back earlier than that
 	count int32
 	parts partitions
 	fail  context.CancelCauseFunc
@@ -74,7 +76,7 @@ type session struct {
 func (r *session) run(ctx context.Context) error {
 	loop, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	r.fail = fail
+	r.fail, r.made = fail, make(chan struct{})
 	var err error
 	if r.count, err = checkTopics(ctx, r.cfg, &r.stage); err != nil {
 		return err
@@ -82,6 +84,7 @@ func (r *session) run(ctx context.Context) error {
 	if r.sess, err = kgo.NewGroupTransactSession(r.options(loop)...); err != nil {
 		return bug(fmt.Errorf("kafka client: %w", err))
 	}
+	close(r.made)
 	defer r.sess.Close()
 	defer r.hurry(ctx)()
 	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would otherwise wait for.
@@ -108,7 +111,7 @@ func (r *session) hurry(ctx context.Context) (stop func()) {
 			return
 		case <-ctx.Done():
 		}
-		t := time.NewTimer(stopTimeout)
+		t := time.NewTimer(cmp.Or(r.cfg.stopTimeout, stopTimeout))
 		defer t.Stop()
 		select {
 		case <-done:
@@ -138,6 +141,7 @@ func (r *session) options(loop context.Context) []kgo.Opt {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			<-r.made
 			adjusted, err := r.assign(ctx, offsets)
 			switch {
 			case err == nil:
