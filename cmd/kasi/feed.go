@@ -13,13 +13,12 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 )
 
-// advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, not for the sink: what is read from
-// ClickHouse at the end waits by itself.
+// advancer lets a feed or a demonstration drive the calendar.
 type advancer struct{ cal *streams.Calendar }
 
 // Advance moves the calendar through every cut-off up to and including the day.
 func (a advancer) Advance(ctx context.Context, to civil.Date) error {
-	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{WaitSink: true})
 	return err
 }
 
