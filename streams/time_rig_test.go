@@ -11,7 +11,6 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -153,7 +152,7 @@ func (r *rig) produce(topic string, partition int32, value string, txn string, c
 	}
 }
 
-// values are the committed records of a partition.
+// records are the committed records of a partition.
 func (r *rig) records(topic string, partition int32) []*kgo.Record {
 	r.Helper()
 	cl, err := kgo.NewClient(r.cfg.client()...)
@@ -276,16 +275,4 @@ func until(n *atomic.Int32, many int32, done <-chan struct{}, gate chan<- struct
 		}
 	}
 	close(gate)
-}
-
-// takenOver returns when the group has nothing left to do on the topics.
-func (r *rig) takenOver(group string, topics ...string) {
-	r.Helper()
-	cl, err := kgo.NewClient(r.cfg.client()...)
-	require.NoError(r, err)
-	defer cl.Close()
-	g := newProgress(&peeker{cl: cl, adm: kadm.NewClient(cl), leaders: map[place]leader{}})
-	ends, err := g.ends(r.context(), false, topics...)
-	require.NoError(r, err)
-	require.NoError(r, g.wait(r.context(), 0, goal{group, ends}))
 }
