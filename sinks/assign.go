@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // assigned is called at each end of a rebalance, also for a sink that got nothing to do.
@@ -42,9 +44,11 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	if err := s.resumeAll(ctx, kadm.NewClient(cl), found, marks); err != nil {
 		return err
 	}
+	member, _ := cl.GroupMetadata()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for place, p := range found {
+		p.member = member
 		s.parts[place] = p
 	}
 	return nil
@@ -123,8 +127,14 @@ func (p *partition) resume(mark, start, end int64) error {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
 			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
 	}
-	if p.next == none {
+	switch {
+	case p.next == none:
 		p.next = start
+	case p.next < start && mark < start:
+		return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; to go on without them, "+
+			"set the offset of group %s by hand", p.topic, p.num, max(p.next, mark), start-1, schemas.GroupSink)
+	case p.next < start: // removed since, but they had arrived
+		p.next, p.plan, p.epoch = mark, none, -1
 	}
 	if from := max(mark, start); from < p.next {
 		p.next, p.plan, p.epoch = from, none, -1
@@ -139,7 +149,7 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 	defer s.mu.Unlock()
 	for topic, nums := range offsets {
 		for num, o := range nums {
-			if p := s.parts[topicPartition{topic, num}]; p != nil && o.EpochOffset().Offset > p.next {
+			if p := s.parts[topicPartition{topic, num}]; p != nil && o.EpochOffset().Offset != p.next {
 				nums[num] = kgo.NewOffset().At(p.next)
 			}
 		}

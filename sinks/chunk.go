@@ -27,6 +27,7 @@ func (s step) String() string {
 type chunk struct {
 	topic       string
 	partition   int32
+	member      string
 	first, last int64
 	// before is the leader epoch of what was committed before the chunk, after that of its last record: Kafka needs them in commits.
 	before, after int32
@@ -73,6 +74,8 @@ const none int64 = -1
 type partition struct {
 	topic string
 	num   int32
+	// member is the member id under which the group gave us the partition. Under another id it is not ours, whatever the client believes.
+	member string
 	// next is the first offset not committed.
 	next  int64
 	epoch int32
@@ -105,7 +108,7 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	c := &chunk{topic: p.topic, partition: p.num, first: p.next, last: last, before: p.epoch, after: p.epoch}
+	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

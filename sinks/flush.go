@@ -19,7 +19,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 	s.lastFlush, s.oldest = time.Now(), time.Time{}
 	work := s.cutAll()
 	err := s.flush(ctx, work)
-	if bad := (*BadRecordError)(nil); errors.As(err, &bad) || errors.As(err, new(*stopError)) || ctx.Err() != nil {
+	if errors.As(err, new(*BadRecordError)) || errors.As(err, new(*stopError)) || errors.Is(err, errFenced) || ctx.Err() != nil {
 		return err
 	}
 	s.pause = 0
@@ -122,7 +122,9 @@ func (s *sink) commit(ctx context.Context, cs []*chunk) error {
 }
 
 // commitOffsets commits for all chunks in one request and advances those that Kafka accepted. Kafka refuses a member that is no longer
-// of the group's present generation: that is what keeps a sink that was thought dead from rewinding its successor's offsets.
+// of the group's present generation: that is what keeps a sink that was thought dead from rewinding its successor's offsets. One hole is
+// left, and closed here: after such a refusal the client joins again by itself, under a new member id, and until the group's answer comes
+// it still counts its old partitions as its own. A commit under an id other than the one that the partitions were given to is not sent.
 func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at func(*chunk) (kgo.EpochOffset, string)) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
 	defer cancel()
@@ -138,6 +140,11 @@ func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at 
 		byPlace[place] = c
 	}
 	withMetadata := kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for _, c := range cs {
+			if c.member != req.MemberID {
+				return errFenced
+			}
+		}
 		for _, t := range req.Topics {
 			for i := range t.Partitions {
 				text := metadata[topicPartition{t.Topic, t.Partitions[i].Partition}]
@@ -175,7 +182,10 @@ func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at 
 
 func commitError(topic string, partition int32, reached step, err error) error {
 	err = fmt.Errorf("commit (%s) %s partition %d: %w", reached, topic, partition, err)
-	if errors.Is(err, kerr.UnknownTopicID) {
+	switch {
+	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.FencedMemberEpoch):
+		return fmt.Errorf("%w: %w", errFenced, err)
+	case errors.Is(err, kerr.UnknownTopicID):
 		return &stopError{fmt.Errorf("sinks: %w; the topic was deleted and made again while it was read: empty the ClickHouse database and start again", err)}
 	}
 	return err

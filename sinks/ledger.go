@@ -99,27 +99,34 @@ func furthest(to [][]int64) []int64 {
 // WaitMarks returns when everything before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the error says
 // which partition is behind and by how much.
 func WaitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
+	var why error
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		marks, err := readMarks(ctx, conn, topic)
-		behind := ""
-		for p, o := range until {
-			if mark := marks[topicPartition{topic, int32(p)}]; mark < o {
-				behind = fmt.Sprintf("%s partition %d is in ClickHouse up to offset %d of %d", topic, p, mark, o)
-				break
-			}
-		}
-		if err == nil && behind == "" {
-			return nil
+		if err == nil {
+			err = behind(marks, topic, until)
 		}
 		if err == nil {
-			err = fmt.Errorf("%s", behind)
+			return nil
+		}
+		if why == nil || ctx.Err() == nil {
+			why = err // an error that only says that ctx has ended explains nothing
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", err, ctx.Err())
+			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", why, ctx.Err())
 		case <-time.After(pause):
 		}
 	}
+}
+
+// behind names the first partition whose mark is short of until.
+func behind(marks map[topicPartition]int64, topic string, until []int64) error {
+	for p, o := range until {
+		if mark := marks[topicPartition{topic, int32(p)}]; mark < o {
+			return fmt.Errorf("%s partition %d is in ClickHouse up to offset %d of %d", topic, p, mark, o)
+		}
+	}
+	return nil
 }
 
 // readMarks gives how far each partition is in ClickHouse; an empty topic means all.

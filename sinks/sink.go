@@ -34,9 +34,32 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 		return fmt.Errorf("sinks: open ClickHouse: %w", err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing is pending in it
-	s := &sink{cfg: cfg, tuning: t, conn: conn, settings: insertSettings(cfg.ClickHouse.Protocol), tables: tables(), parts: make(map[topicPartition]*partition), ready: ready}
-	opts := append(slices.Clone(cfg.KgoOpts),
-		kgo.SeedBrokers(cfg.Brokers...),
+	for {
+		s := &sink{
+			cfg: cfg, tuning: t, conn: conn, settings: insertSettings(cfg.ClickHouse.Protocol), tables: tables(),
+			parts: make(map[topicPartition]*partition), ready: ready,
+		}
+		err := s.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, errFenced) {
+			return err
+		}
+		cfg.Log.Warn("sink: joining the group anew", "err", err)
+	}
+}
+
+// errFenced ends a session whose membership of the group is over: others may own its partitions, and nothing it remembers of them counts.
+var errFenced = errors.New("sinks: the group went on without this sink")
+
+// session is one membership of the group, from its first assignment to the end of ctx or an error.
+func (s *sink) session(ctx context.Context) (err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.stop = stop
+	opts := append(slices.Clone(s.cfg.KgoOpts),
+		kgo.SeedBrokers(s.cfg.Brokers...),
 		kgo.ConsumerGroup(schemas.GroupSink),
 		kgo.ConsumeTopics(slices.Sorted(maps.Keys(schemas.SunkTopics))...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -48,24 +71,17 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		// Where Kafka has lost what we had not read yet, stop: going on from elsewhere would skip in silence.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.OnPartitionsAssigned(s.assigned), kgo.OnOffsetsFetched(s.fetched),
+		kgo.OnPartitionsAssigned(s.assigned), kgo.OnOffsetsFetched(s.fetched), kgo.AdjustFetchOffsetsFn(s.adjust),
 		kgo.OnPartitionsRevoked(s.dropped), kgo.OnPartitionsLost(s.dropped),
-		kgo.AdjustFetchOffsetsFn(s.adjust),
 	)
-	inner, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	s.stop = stop
 	if s.client, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("sinks: Kafka client: %w", err)
 	}
 	defer s.client.CloseAllowingRebalance()
-	if err = s.loop(inner); err == nil {
-		err = context.Cause(inner)
+	if err := s.loop(ctx); err != nil {
+		return err
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return context.Cause(ctx)
 }
 
 type topicPartition struct {
@@ -148,7 +164,7 @@ func (s *sink) fill(ctx context.Context) error {
 	wait, due := s.untilDue(time.Now())
 	records, _ := s.load()
 	room := s.tuning.maxRows - records
-	if due && (room <= 0 || s.pause > 0) {
+	if due && room <= 0 {
 		sleep(ctx, wait)
 		ended, cancel := context.WithCancel(ctx)
 		cancel()

@@ -1,0 +1,94 @@
+package sinks
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/chtest"
+)
+
+func TestQueriesAreWhatTheyWere(t *testing.T) {
+	require.Equal(t, `SELECT topic, partition, max(next_offset) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
+	require.Equal(t, `
+WITH indexOf({periods:Array(String)}, period_month) AS i
+SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
+FROM collections_log FINAL
+WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
+    AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
+    AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
+	require.Equal(t, `
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
+}
+
+func TestLedgerSums(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	books(t, conn)
+	books(t, conn)
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 20, now64(3)), ('kasi.collections.v1', 1, 23, now64(3)), ('kasi.collections.v1', 1, 7, now64(3))"))
+	l := NewLedger(conn)
+
+	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
+	require.NoError(t, err)
+	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, sums)
+
+	sums, err = l.Sum(ctx, "acme", "2025-11", novemberStatement().Coverage)
+	require.NoError(t, err)
+	require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
+
+	// The next statement of November gets what came after the cut and nothing else.
+	sums, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}})
+	require.NoError(t, err)
+	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, Movements: 1}, sums)
+
+	sums, err = l.Sum(ctx, "other", "2025-11", novemberStatement().Coverage)
+	require.NoError(t, err)
+	require.Zero(t, sums)
+	sums, err = l.Sum(ctx, "acme", "2025-11", nil)
+	require.NoError(t, err)
+	require.Zero(t, sums)
+
+	for period, want := range map[schemas.Period]bool{"2025-10": true, "2025-11": true, "2025-12": false} {
+		has, err := l.HasCollections(ctx, "acme", period)
+		require.NoError(t, err)
+		require.Equal(t, want, has, period)
+	}
+	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
+	require.ErrorContains(t, err, "coverage of 2025-11")
+}
+
+// A sum is not made before all that it counts has arrived.
+func TestLedgerWaitsForTheMarks(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	ctx := context.Background()
+	l := NewLedger(conn)
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	_, err := l.Sum(short, "acme", "2025-10", octoberStatement().Coverage)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "kasi.collections.v1 partition 0 is in ClickHouse up to offset 0 of 12")
+
+	type answer struct {
+		sums schemas.LedgerSums
+		err  error
+	}
+	got := make(chan answer, 1)
+	long, cancelLong := context.WithTimeout(ctx, 20*time.Second)
+	defer cancelLong()
+	go func() {
+		sums, err := l.Sum(long, "acme", "2025-10", octoberStatement().Coverage)
+		got <- answer{sums, err}
+	}()
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 12, now64(3)), ('kasi.collections.v1', 1, 20, now64(3))"))
+	books(t, conn)
+	require.Empty(t, got, "one partition is still behind")
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 21, now64(3))"))
+	a := <-got
+	require.NoError(t, a.err)
+	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, a.sums)
+}

@@ -1,0 +1,200 @@
+package sinks
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Sinks come and go while records flow; partitions change hands in the middle of everything.
+func TestSinksShareAndRebalance(t *testing.T) {
+	w := newWorld(t, 4)
+	first := w.start(w.config(), quick())
+	w.write(5)
+	for range 3 {
+		second := w.start(w.config(), quick())
+		for range 4 {
+			w.write(5)
+		}
+		w.members(2)
+		w.write(5)
+		first.end()
+		w.write(5)
+		first = second
+		w.members(1)
+	}
+	w.caughtUp()
+	first.end()
+	w.exact()
+}
+
+// members waits until the group is stable with n members.
+func (w *world) members(n int) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_, err := w.kafka.WaitGroupStable(ctx, schemas.GroupSink, n)
+	require.NoError(w.t, err)
+}
+
+// A sink that hangs in the middle of a flush is put out of the group. Its successor repeats the planned range and goes on; when the first
+// one wakes up, it may insert (the token makes that harmless) but its commit is refused and rewinds nothing.
+func TestSinkThoughtDeadCannotRewind(t *testing.T) {
+	for _, at := range []step{stepPlanned, stepInserted, stepMarked} {
+		t.Run(at.String(), func(t *testing.T) {
+			w := newWorld(t, 2)
+			hangs, wake := make(chan struct{}), make(chan struct{})
+			var once atomic.Bool
+			tn := quick()
+			tn.hook = func(s step, cs []*chunk) error {
+				if s == at && hasRows(cs) && once.CompareAndSwap(false, true) {
+					close(hangs)
+					<-wake
+				}
+				return nil
+			}
+			w.write(6)
+			zombie := w.start(w.config(), tn)
+			<-hangs
+			w.write(4)
+			successor := w.start(w.config(), quick())
+			w.caughtUp() // the group waits for the zombie's rebalance timeout (1 s) and goes on without it
+			var refused atomic.Int64
+			w.kafka.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+				w.kafka.KeepControl()
+				refused.Add(1)
+				return nil, nil, false
+			})
+			close(wake)
+			require.Eventually(t, func() bool { return refused.Load() > 0 }, 20*time.Second, time.Millisecond, "the zombie did not try to commit")
+			w.neverRewinds()
+			w.write(3)
+			w.caughtUp()
+			zombie.end()
+			w.caughtUp()
+			successor.end()
+			w.exact()
+		})
+	}
+}
+
+// neverRewinds expects the committed offsets to stay at the end while the zombie is rejoining.
+func (w *world) neverRewinds() {
+	w.t.Helper()
+	w.members(2)
+	require.Empty(w.t, w.behind())
+}
+
+// Reading everything again from offset 0, cut in other places, changes no view.
+func TestSinkReplayChangesNothing(t *testing.T) {
+	w := newWorld(t, 2)
+	for range 3 {
+		w.write(9)
+	}
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	s.end()
+	before := w.contents()
+	tn := quick()
+	tn.maxRows = 7
+	for range 2 {
+		_, err := w.admin.DeleteGroup(context.Background(), schemas.GroupSink)
+		require.NoError(t, err)
+		s := w.start(w.config(kgo.FetchMaxBytes(600), kgo.FetchMaxPartitionBytes(600)), tn)
+		w.caughtUp()
+		s.end()
+	}
+	require.Greater(t, w.number("SELECT count() FROM collections_log"), uint64(w.rows[schemas.TopicCollections]), "the replay was cut like the first pass: it proves nothing")
+	require.Equal(t, before, w.contents())
+	w.complete()
+	for _, table := range schemas.SunkTopics {
+		require.NoError(t, w.conn.Exec(context.Background(), "OPTIMIZE TABLE "+table+" FINAL"))
+	}
+	require.Equal(t, before, w.contents())
+	w.exact()
+}
+
+// contents is a checksum of every view.
+func (w *world) contents() map[string]uint64 {
+	sums := make(map[string]uint64)
+	for _, view := range []string{"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements", "settlement_lines", "calendar"} {
+		sums[view] = w.number("SELECT sum(cityHash64(*)) FROM " + view)
+	}
+	return sums
+}
+
+// A ClickHouse that was emptied is filled again, although Kafka's commits say that all is done.
+func TestSinkFillsAnEmptiedClickHouse(t *testing.T) {
+	w := newWorld(t, 2)
+	w.write(8)
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	s.end()
+	for _, table := range schemas.SunkTopics {
+		require.NoError(t, w.conn.Exec(context.Background(), "TRUNCATE TABLE "+table))
+	}
+	require.NoError(t, w.conn.Exec(context.Background(), "TRUNCATE TABLE sink_marks"))
+	w.write(2)
+	s = w.start(w.config(), quick())
+	require.Eventually(t, func() bool {
+		return w.number("SELECT count() FROM debits_log FINAL") == uint64(w.rows[schemas.TopicDebits])
+	},
+		20*time.Second, 10*time.Millisecond)
+	w.caughtUp()
+	s.end()
+	w.complete()
+}
+
+// A ClickHouse that was filled from another Kafka would take new rows for old ones: the sink says so and stops.
+func TestSinkRefusesAnotherKafkasClickHouse(t *testing.T) {
+	w := newWorld(t, 2)
+	require.NoError(t, w.conn.Exec(context.Background(), "INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, now64(3))"))
+	require.ErrorContains(t, w.start(w.config(), quick()).result(), "kasi.debits.v1 partition 1 up to offset 500, but Kafka's ends at 0")
+}
+
+// Records that retention removed before they were stored stop the sink: what is lost must be known.
+func TestSinkSaysWhatRetentionTook(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write(5)
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	s.end()
+	w.write(5)
+	_, err := w.admin.DeleteRecords(context.Background(), kadm.OffsetsFromRecords(kgo.Record{Topic: schemas.TopicDebits, Partition: 0, Offset: 20}))
+	require.NoError(t, err)
+	require.ErrorContains(t, w.start(w.config(), quick()).result(), "kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
+}
+
+// A record that is not what the table expects stops the sink, and the error says where it lies.
+func TestSinkStopsAtABadRecord(t *testing.T) {
+	for name, c := range map[string]struct{ value, want string }{
+		"not JSON":   {`{`, "unexpected end of JSON"},
+		"wrong type": {`{"amount_cents":1.5}`, "amount_cents"},
+		"no id":      {`{"seq":1}`, "column collection_id"},
+		"no date": {`{"collection_id":"6b617369-0000-5000-8000-636f6c6c6563","event_id":"6b617369-0000-5000-8000-636f6c6c6563",` +
+			`"action_date":"5 November"}`, `column action_date cannot be stored: "5 November" is not a date`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 2)
+			w.write(2)
+			plain, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			require.NoError(t, err)
+			defer plain.Close()
+			require.NoError(t, plain.ProduceSync(context.Background(), &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}).FirstErr())
+			err = w.start(w.config(), quick()).result()
+			var bad *BadRecordError
+			require.ErrorAs(t, err, &bad)
+			require.Equal(t, int64(6), bad.Offset)
+			require.ErrorContains(t, err, "sinks: kasi.debits.v1 partition 1 offset 6")
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
