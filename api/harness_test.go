@@ -137,7 +137,7 @@ func (e *env) conforms(req *http.Request, a *answer) {
 		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}
-	require.NoError(e.t, openapi3filter.ValidateResponse(context.Background(), in), "%s %s: %s", req.Method, req.URL.Path, a.body)
+	require.NoError(e.t, openapi3filter.ValidateResponse(context.Background(), in), "%s %s: %.300s", req.Method, req.URL.Path, a.body)
 }
 
 func (e *env) get(path string) *answer {

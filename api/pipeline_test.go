@@ -36,6 +36,7 @@ type pipeline struct {
 	deaf   bool   // commands are taken and never answered
 	stuck  bool   // the sink's marks stand still
 	every  func() // called for each batch of policies
+	forget bool   // policies are not kept, for imports too large for that
 	cutErr error
 }
 
@@ -102,7 +103,9 @@ func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) err
 		if code == schemas.OutcomeOK {
 			now.PolicyID, now.TenantID, now.PolicyNumber, now.RequestID = id, c.TenantID, c.PolicyNumber, c.RequestID
 			now.Version, now.UpdatedAt = old.Version+1, time.Now()
-			p.policies[id] = now
+			if !p.forget {
+				p.policies[id] = now
+			}
 			rows = append(rows, policyRow(now))
 		}
 		outs = append(outs, schemas.OutcomeEvent{
