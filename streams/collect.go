@@ -39,7 +39,12 @@ type collectTask struct {
 
 func newCollectTask(e *processors.Engine) *collectTask {
 	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
-	t.store = newStore(func() *processors.Customer { return &processors.Customer{} }, (*processors.Customer).Clone)
+	t.store = newStore(codec[*processors.Customer]{
+		fresh:     func() *processors.Customer { return &processors.Customer{} },
+		clone:     (*processors.Customer).Clone,
+		marshal:   processors.MarshalCustomer,
+		unmarshal: processors.UnmarshalCustomer,
+	})
 	t.merged = t.index
 	return t
 }
@@ -198,7 +203,7 @@ func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if c, _ := t.view(key); !c.NeedsTick() {
+		if c, _ := t.view(key); c.Asleep(m) {
 			continue
 		}
 		reset(&t.out)

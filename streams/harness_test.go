@@ -110,7 +110,9 @@ func (h *harness) start(run func(ctx context.Context, ready func()) error) stop 
 // startCount runs the counting stage.
 func (h *harness) startCount(cfg Config) stop {
 	h.t.Helper()
-	return h.start(func(ctx context.Context, ready func()) error { return run(ctx, cfg, row("collect"), newCountTask, ready) })
+	return h.start(func(ctx context.Context, ready func()) error {
+		return run(ctx, cfg, row("collect"), newCountTask, ready)
+	})
 }
 
 // caughtUp waits until the group has taken over all the input and no transaction is open.
@@ -183,7 +185,7 @@ type counted struct {
 }
 
 func newCountTask(int32, int32) (task, memory) {
-	s := newStore(func() *counted { return &counted{} }, func(c *counted) *counted { d := *c; return &d })
+	s := newStore(jsonCodec(func(c *counted) *counted { d := *c; return &d }))
 	return countTask{s}, s
 }
 

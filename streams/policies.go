@@ -24,7 +24,7 @@ type owner struct {
 type ownerTask struct{ *store[*owner] }
 
 func newOwnerTask(int32, int32) (task, memory) {
-	s := newStore(func() *owner { return &owner{} }, func(o *owner) *owner { c := *o; return &c })
+	s := newStore(jsonCodec(func(o *owner) *owner { c := *o; return &c }))
 	return ownerTask{s}, s
 }
 

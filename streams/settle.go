@@ -30,7 +30,7 @@ type Ledger interface {
 func RunSettle(ctx context.Context, cfg Config, r *processors.Rules, l Ledger, ready func()) error {
 	return run(ctx, cfg, row("settle"), func(_, _ int32) (task, memory) {
 		t := &settleTask{ctx: ctx, rules: r, ledger: l, log: cfg.logger()}
-		t.store = newStore(func() *processors.Tenant { return &processors.Tenant{} }, (*processors.Tenant).Clone)
+		t.store = newStore(jsonCodec((*processors.Tenant).Clone))
 		return t, t.store
 	}, ready)
 }

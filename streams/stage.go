@@ -176,7 +176,7 @@ func (r *session) serving() {
 
 // checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours.
 func checkTopics(ctx context.Context, cfg Config, stage *Stage) (int32, error) {
-	cl, err := kgo.NewClient(cfg.client(kgo.ClientID("kasi-"+stage.Name+"-check"))...)
+	cl, err := kgo.NewClient(cfg.client(kgo.ClientID("kasi-" + stage.Name + "-check"))...)
 	if err != nil {
 		return 0, bug(fmt.Errorf("kafka client: %w", err))
 	}

@@ -38,8 +38,7 @@ func (f facts) clone() facts {
 // Guarantee: nothing of a batch is visible in the committed state before merge, and drop forgets all of it, facts included.
 // It is used by one goroutine at a time.
 type store[S any] struct {
-	fresh func() S
-	clone func(S) S
+	codec codec[S]
 	// merged hears of each state that a merge or a restore puts in place; was is false for a new key. It may be nil.
 	merged func(key string, before S, was bool, after S)
 
@@ -50,6 +49,27 @@ type store[S any] struct {
 	size      int64 // bytes of all committed states as JSON
 }
 
+// codec is how a stage makes, copies, writes and reads its states. The same state must always give the same bytes.
+type codec[S any] struct {
+	fresh     func() S
+	clone     func(S) S
+	marshal   func(S) ([]byte, error)
+	unmarshal func([]byte) (S, error)
+}
+
+// jsonCodec is the codec of a plain struct.
+func jsonCodec[T any](clone func(*T) *T) codec[*T] {
+	return codec[*T]{
+		fresh:   func() *T { return new(T) },
+		clone:   clone,
+		marshal: func(s *T) ([]byte, error) { return json.Marshal(s) },
+		unmarshal: func(b []byte) (*T, error) {
+			s := new(T)
+			return s, json.Unmarshal(b, s)
+		},
+	}
+}
+
 // held is a state and the hash and length of the JSON it was last written as: a state that a batch touched but did not change is not written again.
 type held[S any] struct {
 	state S
@@ -57,8 +77,8 @@ type held[S any] struct {
 	size  int
 }
 
-func newStore[S any](fresh func() S, clone func(S) S) *store[S] {
-	return &store[S]{fresh: fresh, clone: clone, committed: map[string]held[S]{}, overlay: map[string]*held[S]{}, work: facts{}.clone()}
+func newStore[S any](c codec[S]) *store[S] {
+	return &store[S]{codec: c, committed: map[string]held[S]{}, overlay: map[string]*held[S]{}, work: facts{}.clone()}
 }
 
 // view is the state as the open batch sees it. The caller must not change it.
@@ -77,9 +97,9 @@ func (s *store[S]) edit(key string) S {
 	}
 	h := &held[S]{}
 	if old, ok := s.committed[key]; ok {
-		*h = held[S]{state: s.clone(old.state), sum: old.sum, size: old.size}
+		*h = held[S]{state: s.codec.clone(old.state), sum: old.sum, size: old.size}
 	} else {
-		h.state = s.fresh()
+		h.state = s.codec.fresh()
 	}
 	s.overlay[key] = h
 	return h.state
@@ -96,7 +116,7 @@ func (s *store[S]) unless(key string, existed bool) {
 func (s *store[S]) write(put func(key string, value []byte)) error {
 	for _, key := range slices.Sorted(maps.Keys(s.overlay)) {
 		h := s.overlay[key]
-		value, err := json.Marshal(h.state)
+		value, err := s.codec.marshal(h.state)
 		if err != nil {
 			return bug(fmt.Errorf("state does not marshal: %w", err))
 		}
@@ -128,7 +148,7 @@ func (s *store[S]) writeAll(put func(key string, value []byte)) error {
 	slices.Sort(keys)
 	for _, key := range keys {
 		state, _ := s.view(key)
-		value, err := json.Marshal(state)
+		value, err := s.codec.marshal(state)
 		if err != nil {
 			return bug(fmt.Errorf("state does not marshal: %w", err))
 		}
@@ -169,8 +189,8 @@ func (s *store[S]) load(key string, value []byte) error {
 		s.work = s.facts.clone()
 		return nil
 	}
-	state := s.fresh()
-	if err := json.Unmarshal(value, &state); err != nil {
+	state, err := s.codec.unmarshal(value)
+	if err != nil {
 		return bug(fmt.Errorf("a state in the changelog is unreadable; was it written by a newer version? %w", err))
 	}
 	s.committed[key] = held[S]{state: state, sum: xxhash.Sum64(value), size: len(value)}
