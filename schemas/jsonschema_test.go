@@ -146,8 +146,11 @@ func TestSettlementSchemaOnAValue(t *testing.T) {
 	}
 	require.NoError(t, accepts(string(text)))
 	for _, change := range [][2]string{
-		{`"total_collections_cents":-5`, `"total_collections_cents":-5.5`}, {`"status":"pending"`, `"status":"open"`},
-		{`"SETTLE-2025-11-001"`, `"SETTLE-2025-11-1"`}, {`"from":[0]`, `"from":[-1]`}, {`"payment_date":"2025-12-03"`, `"payment_date":"3 Dec"`},
+		{`"total_collections_cents":-5`, `"total_collections_cents":-5.5`},
+		{`"status":"pending"`, `"status":"open"`},
+		{`"SETTLE-2025-11-001"`, `"SETTLE-2025-11-1"`},
+		{`"from":[0]`, `"from":[-1]`},
+		{`"payment_date":"2025-12-03"`, `"payment_date":"3 Dec"`},
 	} {
 		changed := strings.Replace(string(text), change[0], change[1], 1)
 		require.NotEqual(t, string(text), changed)
