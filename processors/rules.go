@@ -90,7 +90,7 @@ func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 	return RailRule{Name: rail, UnpaidsEndMandate: 1, AttemptsPerCycle: 1}
 }
 
-// DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on that date (SPEC 4.9).
+// DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a day (SPEC 4.9).
 func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
 
 // Params are the collecting parameters in force on a day.
