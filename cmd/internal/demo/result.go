@@ -141,7 +141,7 @@ func deadLetters(ctx context.Context, p Product) (map[string]int, error) {
 
 func class(r *kgo.Record) string {
 	for _, h := range r.Headers {
-		if h.Key == "__connect.errors.exception.class.name" {
+		if h.Key == "__connect.errors.class.name" {
 			return string(h.Value)
 		}
 	}

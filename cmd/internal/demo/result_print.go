@@ -111,7 +111,7 @@ func (r *Result) printFailures(w io.Writer) {
 
 func (r *Result) printSettlement(w io.Writer) {
 	s := r.Settlement
-	t := newTable(w, "Settlement "+s.Number+" ("+s.Status+")")
+	t := newTable(w, "Settlement "+s.Number)
 	t.SetColumnConfigs(rightFrom(2, 2))
 	for _, line := range []struct {
 		name string
@@ -126,6 +126,7 @@ func (r *Result) printSettlement(w io.Writer) {
 	} {
 		t.AppendRow(table.Row{line.name, schemas.Cents(line.r)})
 	}
+	t.AppendRow(table.Row{"status", s.Status})
 	t.AppendRow(table.Row{"payment date", s.PaymentDate})
 	t.AppendRow(table.Row{"payment reference", s.PaymentReference})
 	t.Render()

@@ -60,7 +60,7 @@ func TestTheResultShowsEveryFigure(t *testing.T) {
 	var out bytes.Buffer
 	agreed().print(&out)
 	for _, want := range []string{
-		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001 (paid)", "28570.62", "EFT-20251203-001",
+		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001", "paid", "28570.62", "EFT-20251203-001",
 		"the bank's own ledger", "42500.00", "3.0 ms", "Dead letters: 3 of 3 broken records sent (2 BAD_AMOUNT, 1 UNKNOWN_DEBIT)", "The month took 12.3 s",
 	} {
 		require.Contains(t, out.String(), want)

@@ -42,7 +42,7 @@ type person struct {
 	income incomePlan
 	// keepCents is what the customer tries to leave in the account; hand-to-mouth customers leave next to nothing.
 	keepCents schemas.Cents
-	// burnPercent scales daily spending: 100 spends a day's share of the income a day.
+	// burnPercent scales daily spending: 100 spends a day's share of the income a day, 300 has spent it all after ten days.
 	burnPercent int
 	// rentCents leaves by another creditor's debit order on the day after payday.
 	rentCents schemas.Cents
@@ -77,9 +77,9 @@ func newPerson(tenant string, seed uint64, i int, firstDay, from civil.Date) *pe
 	monthly := p.income.monthlyCents()
 	switch roll := p.rng.IntN(100); {
 	case roll < 60: // hand to mouth
-		p.keepCents, p.burnPercent = schemas.Cents(p.rng.IntN(2_000)), 100+p.rng.IntN(120)
+		p.keepCents, p.burnPercent = schemas.Cents(p.rng.IntN(2_000)), 220+p.rng.IntN(250)
 	case roll < 87: // careful
-		p.keepCents, p.burnPercent = monthly*schemas.Cents(3+p.rng.IntN(8))/100, 60+p.rng.IntN(60)
+		p.keepCents, p.burnPercent = monthly*schemas.Cents(3+p.rng.IntN(8))/100, 90+p.rng.IntN(90)
 	default: // saves
 		p.keepCents, p.burnPercent = monthly*schemas.Cents(15+p.rng.IntN(30))/100, 50+p.rng.IntN(40)
 	}

@@ -83,7 +83,7 @@ func (s *standin) deadLetter(class string) {
 	if s.loseDeadLetter {
 		return
 	}
-	h := kgo.RecordHeader{Key: "__connect.errors.exception.class.name", Value: []byte(class)}
+	h := kgo.RecordHeader{Key: "__connect.errors.class.name", Value: []byte(class)}
 	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{Topic: schemas.TopicDeadLetters, Headers: []kgo.RecordHeader{h}}).FirstErr())
 }
 
