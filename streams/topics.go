@@ -18,19 +18,28 @@ import (
 // outsideTopics are written by integrators with any client, so they may have any number of partitions.
 var outsideTopics = []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
 
+// brokerPatience is how long EnsureTopics waits for a broker that does not answer.
+const brokerPatience = 30 * time.Second
+
 // EnsureTopics creates the topics that are missing and returns the partition count of the timeline, which every partitioned topic of ours
 // shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since a customer's partition follows from it.
 // Ours in different counts are an error. Several processes may call it at once.
+// A broker that does not answer is waited for, 30 seconds at most.
 func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 	cl, err := kgo.NewClient(cfg.client()...)
 	if err != nil {
 		return 0, fmt.Errorf("topics: %w", err)
 	}
 	defer cl.Close()
+	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		counts, err := topicCounts(ctx, cl)
 		if err != nil {
-			return 0, err
+			// A broker that is being started beside us refuses connections for some seconds.
+			if !retriable(err) || time.Since(began) > brokerPatience || sleep(ctx, pause) != nil {
+				return 0, err
+			}
+			continue
 		}
 		n, err := agreedPartitions(counts, cfg.partitions())
 		if err != nil {
