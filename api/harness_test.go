@@ -13,6 +13,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ type env struct {
 	pipe *pipeline
 	url  string
 	spec *openapi3.T
-	log  *bytes.Buffer
+	log  *logBuffer
 }
 
 // newEnv starts the API with the calendar at 2025-11-05. change may alter the configuration.
@@ -51,7 +52,7 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 	db, err := clickhouse.Open(opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	e := &env{t: t, db: db, pipe: newPipeline(t, db), log: &bytes.Buffer{}, spec: spec(t)}
+	e := &env{t: t, db: db, pipe: newPipeline(t, db), log: &logBuffer{}, spec: spec(t)}
 	cfg := api.Config{
 		Keys: []api.Key{{Tenant: "acme", Key: acmeKey}, {Tenant: "other", Key: otherKey}},
 		DB:   db, Commands: e.pipe, Log: slog.New(slog.NewJSONHandler(e.log, nil)), Wait: 5 * time.Second,
@@ -214,4 +215,22 @@ func (e *env) policy(number string) string {
 
 func policyJSON(number string) string {
 	return fmt.Sprintf(`{"customer_id":"C-%s","external_customer_ref":"EXT","policy_number":%q,"product_code":"FUNERAL_01","collection_amount":150.00}`, number, number)
+}
+
+// logBuffer is written by the server's goroutines while a test reads it.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

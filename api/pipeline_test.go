@@ -304,6 +304,10 @@ func (p *pipeline) store(st schemas.SettlementEvent) {
 		"coverage_from, coverage_to, event_id", [][]any{{
 		st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version, int64(st.TotalCollectionsCents),
 		int64(st.DistributionFeeCents), int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents), int64(st.NetCents), date, st.PaymentReference,
-		string(st.Status), st.RequestID, st.CreatedAt, []string{string(st.PeriodMonth)}, [][]int64{st.Coverage[0].From}, [][]int64{st.Coverage[0].To}, uuid.New(),
+		string(st.Status), st.RequestID, st.CreatedAt,
+		[]string{string(st.PeriodMonth)},
+		[][]int64{st.Coverage[0].From},
+		[][]int64{st.Coverage[0].To},
+		uuid.New(),
 	}})
 }

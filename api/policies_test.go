@@ -98,7 +98,9 @@ func TestListPolicies(t *testing.T) {
 	require.Equal(t, []string{"P1", "P2", "P3", "P4", "P5"}, numbers)
 	require.Equal(t, 2, pages)
 
-	count := func(query string) int { return len(decoded[api.PolicyList](e.get("/v1/policies" + query).is(http.StatusOK)).Data) }
+	count := func(query string) int {
+		return len(decoded[api.PolicyList](e.get("/v1/policies" + query).is(http.StatusOK)).Data)
+	}
 	require.Equal(t, 5, count(""))
 	require.Equal(t, 4, count("?status=ACTIVE"))
 	require.Equal(t, 1, count("?status=lapsed"))

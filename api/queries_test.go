@@ -1,0 +1,141 @@
+package api_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestQueriesAreGolden compares each query's text whole, so that a change of what is asked is seen in a review.
+func TestQueriesAreGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/queries/*.sql")
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata/queries", 0o755))
+		for name, text := range api.Queries {
+			require.NoError(t, os.WriteFile("testdata/queries/"+name+".sql", []byte(text+"\n"), 0o644))
+		}
+		return
+	}
+	require.Len(t, files, len(api.Queries), "one golden file a query; go test ./api -run Golden -update writes them")
+	for name, text := range api.Queries {
+		want, err := os.ReadFile("testdata/queries/" + name + ".sql")
+		require.NoError(t, err)
+		require.Equal(t, string(want), text+"\n", name)
+	}
+}
+
+// TestQueriesReadTheKnownRows runs every query against two tenants' rows. The rows are there twice, as after a replay: no answer may change.
+func TestQueriesReadTheKnownRows(t *testing.T) {
+	e := newEnv(t)
+	a, b := schemas.PolicyID("acme", "P1"), schemas.PolicyID("acme", "P2")
+	cA := schemas.CollectionID(a, "2025-11")
+	st := schemas.SettlementID("acme", "2025-11", 1)
+	for range 2 {
+		e.knownRows(a, b, cA, st)
+	}
+	tenant, request := clickhouse.Named("tenant", "acme"), clickhouse.Named("request", "r1")
+	named := clickhouse.Named
+	page := func(more ...any) []any {
+		return append([]any{tenant, named("limit", 10), named("status", "")}, more...)
+	}
+	for name, c := range map[string]struct {
+		args []any
+		want []string
+	}{
+		"policy_list": {page(named("after", ""), named("policy_number", ""), named("policy_id", a), named("customer_id", "")), []string{a, b}},
+		"policy_by_id": {
+			[]any{tenant, named("id", a)},
+			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25 MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
+		},
+		"policies_by_ids":     {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policies_after":      {[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policies_of_request": {[]any{tenant, request}, []string{"2"}},
+		"collection_list": {
+			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""), named("after_policy", "")),
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+		},
+		"collection_by_id":         {[]any{tenant, named("id", cA)}, []string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "}},
+		"collection_report":        {[]any{tenant, named("period", "2025-11")}, []string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "}},
+		"collected_between":        {[]any{tenant, named("period", "2025-11"), named("first", a), named("last", a)}, []string{a}},
+		"collected_among":          {[]any{tenant, named("period", "2025-11"), named("ids", []string{cA, b})}, []string{a}},
+		"collections_of_execution": {[]any{tenant, named("period", "2025-11"), named("execution", "x1")}, []string{"1"}},
+		"collections_exist":        {[]any{tenant, named("period", "2025-12")}, []string{"0"}},
+		"settlement_list": {
+			page(named("period", ""), named("after_period", ""), named("after_number", "")),
+			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 2025-12-02 08:00:00"},
+		},
+		"settlement_by_id": {
+			[]any{tenant, named("id", st)},
+			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 2025-12-02 08:00:00"},
+		},
+		"settlement_lines":     {[]any{tenant, named("id", st)}, []string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000"}},
+		"settlement_lines_sum": {[]any{tenant, named("id", st)}, []string{"15000"}},
+		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
+		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
+		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1"}},
+		"sink_marks":           {[]any{named("topic", "t")}, []string{"0 9"}},
+		"calendar":             {nil, []string{"2025-11-05"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, e.rows(api.Queries[name], name == "policy_list", c.args...))
+		})
+	}
+}
+
+// rows runs a query and writes each row as text, or only its first column.
+func (e *env) rows(query string, first bool, args ...any) (out []string) {
+	e.t.Helper()
+	rows, err := e.db.Query(e.t.Context(), query, args...)
+	require.NoError(e.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		out = append(out, rowText(e.t, rows, first))
+	}
+	require.NoError(e.t, rows.Err())
+	return out
+}
+
+// sorted puts lines that begin with a UUID into ClickHouse's order of UUIDs, which is not that of their text.
+func sorted(t *testing.T, e *env, lines ...string) []string {
+	t.Helper()
+	return e.rows("SELECT arrayJoin(arraySort(l -> toUUID(substring(l, 1, 36)), {lines:Array(String)}))", false, clickhouse.Named("lines", lines))
+}
+
+func (e *env) knownRows(a, b, cA, st string) {
+	for _, q := range []string{
+		`INSERT INTO policies_log (tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents, status, rail, mandate_reference,
+			mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, request_id, created_at, updated_at, event_id) VALUES
+			('acme', 'A', 'P1', 'C1', 'E1', 'F', 15000, 'active', 'RM', 'M1', 30000, true, 25, '', 1, 'r1', '2025-11-01 07:00:00', '2025-11-01 07:00:00', 'A'),
+			('acme', 'A', 'P1', 'C1', 'E1', 'F', 20000, 'lapsed', 'RM', 'M1', 30000, true, 25, 'MANDATE_ENDED', 2, 'r2', '2025-11-01 07:00:00', '2025-11-02 07:00:00', 'B'),
+			('acme', 'B', 'P2', 'C2', 'E2', 'F', 15000, 'active', 'RM', '', 0, false, 0, '', 1, 'r1', '2025-11-01 07:00:00', '2025-11-01 07:00:00', 'S'),
+			('other', 'A', 'P1', 'C9', 'E9', 'F', 1, 'active', 'RM', '', 0, false, 0, '', 9, 'r1', '2025-11-01 07:00:00', '2025-11-01 07:00:00', 'S')`,
+		`INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, external_customer_ref, policy_id, policy_number, product_code, execution_id,
+			due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, number_of_attempts, last_failure_reason, moved_cents, src_partition, src_offset) VALUES
+			('acme', '2025-11', 'C', 1, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 0, 'UNPAID', '2025-11-05', '2025-11-05', 1, 'INSUFFICIENT_FUNDS', 0, 0, 1),
+			('acme', '2025-11', 'C', 2, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 15000, 'PAID_FULL', '2025-11-05', '2025-11-26', 2, '', 15000, 0, 5),
+			('other', '2025-11', 'C', 3, 'C9', 'E9', 'A', 'P1', 'F', 'x1', 1, 1, 'PAID_FULL', NULL, NULL, 0, '', 1, 0, 6)`,
+		`INSERT INTO settlements_log (tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, distribution_fee_cents,
+			collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status, created_at, coverage_period, coverage_from, coverage_to) VALUES
+			('acme', 'S', 'SETTLE-2025-11-001', '2025-11', 1, 1, 15000, 3750, 525, 4275, 641, 10084, '2025-12-03', 'EFT-20251203-001', 'pending', '2025-12-02 08:00:00',
+			['2025-11'], [[0]], [[7]]),
+			('acme', 'S', 'SETTLE-2025-11-001', '2025-11', 1, 2, 15000, 3750, 525, 4275, 641, 10084, '2025-12-03', 'EFT-20251203-001', 'paid', '2025-12-02 08:00:00',
+			['2025-11'], [[0]], [[7]])`,
+		`INSERT INTO outcomes_log (tenant_id, request_id, row, code, message, object_id, event_id) VALUES ('acme', 'r1', 1, 'OK', '', 'p1', 'A'),
+			('acme', 'r1', 2, 'UNCHANGED', '', 'p2', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other', 'r1', 4, 'CONFLICT', 'taken', '', 'S')`,
+		`INSERT INTO sink_marks (topic, partition, next_offset) VALUES ('t', 0, 9), ('t', 0, 4), ('u', 1, 3)`,
+	} {
+		q = strings.NewReplacer("'A'", "'"+a+"'", "'B'", "'"+b+"'", "'C'", "'"+cA+"'", "'S'", "'"+st+"'").Replace(q)
+		require.NoError(e.t, e.db.Exec(e.t.Context(), q))
+	}
+}

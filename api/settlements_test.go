@@ -1,0 +1,129 @@
+package api_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const exportColumns = "settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number,product_code,amount\n"
+
+// paidPolicy makes a policy of the amount and a collection of 2025-11 that is paid in full.
+func (e *env) paidPolicy(number, rands string, cents schemas.Cents) {
+	e.t.Helper()
+	e.post("/v1/policies", strings.Replace(policyJSON(number), "150.00", rands, 1)).is(http.StatusCreated)
+	e.execute(`{"period_month":"2025-11"}`)
+	e.pipe.pay(number, "2025-11", cents, "2025-11-05")
+}
+
+// TestDocumentedSettlement is the example of SPEC section 5.
+func TestDocumentedSettlement(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "42000.00", 4200000)
+	e.paidPolicy("POL002", "500.00", 50000)
+	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
+	id := schemas.SettlementID("acme", "2025-11", 1)
+	figures := `{"id":"` + id + `","settlement_number":"SETTLE-2025-11-001","period_month":"2025-11","total_collections":42500.00,"distribution_fee":10625.00,` +
+		`"collections_fee":1487.50,"total_fees":12112.50,"vat":1816.88,"net_amount":28570.62,"payment_date":"2025-12-03","status":"pending"`
+	require.Equal(t, figures+"}\n", string(a.body))
+	require.Equal(t, "/v1/settlements/"+id, a.header.Get("Location"))
+
+	require.Equal(t, figures+"}\n", string(e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusOK).body), "the same call, the same statement")
+	require.Equal(t, figures+`,"payment_reference":"EFT-20251203-001","created_at":"2025-12-02T08:00:00Z"}`+"\n", string(e.get("/v1/settlements/"+id).is(http.StatusOK).body))
+
+	export := e.get("/v1/settlements/" + id + "/export").is(http.StatusOK)
+	require.Equal(t, "text/csv; charset=utf-8", export.header.Get("Content-Type"))
+	require.Equal(t, `attachment; filename="SETTLE-2025-11-001.csv"`, export.header.Get("Content-Disposition"))
+	require.Equal(t, exportColumns+
+		"SETTLE-2025-11-001,COLLECTION,2025-11,C-POL001,EXT,POL001,FUNERAL_01,42000.00\n"+
+		"SETTLE-2025-11-001,COLLECTION,2025-11,C-POL002,EXT,POL002,FUNERAL_01,500.00\n", string(export.body))
+}
+
+func TestMovementsAfterAStatementMakeTheNext(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
+	e.pipe.pay("POL001", "2025-11", -5000, "2025-11-10")
+	second := schemas.SettlementID("acme", "2025-11", 2)
+	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
+	require.True(t, strings.HasPrefix(string(a.body), `{"id":"`+second+`","settlement_number":"SETTLE-2025-11-002","period_month":"2025-11","total_collections":-50.00,`))
+	require.Equal(t, exportColumns+"SETTLE-2025-11-002,COLLECTION,2025-11,C-POL001,EXT,POL001,FUNERAL_01,-50.00\n",
+		string(e.get("/v1/settlements/"+second+"/export").is(http.StatusOK).body))
+
+	l := decoded[api.SettlementList](e.get("/v1/settlements?limit=1&period_month=2025-11&status=PENDING").is(http.StatusOK))
+	require.Equal(t, "SETTLE-2025-11-001", l.Data[0].SettlementNumber)
+	last := string(e.get("/v1/settlements?limit=1&cursor=" + *l.NextCursor).is(http.StatusOK).body)
+	require.Contains(t, last, `"settlement_number":"SETTLE-2025-11-002"`)
+	require.Contains(t, last, `"next_cursor":null`)
+	require.Empty(t, decoded[api.SettlementList](e.get("/v1/settlements?status=paid")).Data)
+
+	paid := e.pipe.statements["acme2025-11"][0]
+	paid.Status, paid.Version = schemas.SettlementPaid, 2
+	e.pipe.store(paid)
+	l = decoded[api.SettlementList](e.get("/v1/settlements?status=paid"))
+	require.Len(t, l.Data, 1)
+	require.Equal(t, schemas.SettlementPaid, l.Data[0].Status)
+}
+
+func TestOtherTenantsSettlementsDoNotExist(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "150.00", 15000)
+	id := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).ID
+	for _, path := range []string{"/v1/settlements/" + id, "/v1/settlements/" + id + "/export"} {
+		require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, path, otherKey, "", nil).is(http.StatusNotFound).err().Code)
+	}
+	require.Empty(t, decoded[api.SettlementList](e.request(http.MethodGet, "/v1/settlements", otherKey, "", nil)).Data)
+	got := e.request(http.MethodPost, "/v1/settlements", otherKey, "application/json", strings.NewReader(`{"period_month":"2025-11"}`))
+	require.Equal(t, "CONFLICT", got.is(http.StatusConflict).err().Code, "nothing was executed for this tenant")
+}
+
+func TestSettlementWaitsForTheSink(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = 200 * time.Millisecond })
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.pipe.stuck = true
+	e.pipe.pay("POL001", "2025-11", -5000, "2025-11-10")
+	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable)
+	got := a.err()
+	require.Equal(t, "UNAVAILABLE", got.Code)
+	require.Regexp(t, `partition [01] of kasi.collections.v1 is in ClickHouse up to offset 2 of 3`, got.Message)
+	require.Equal(t, "3", got.Details.Expected)
+	require.Equal(t, "2", got.Details.Received)
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+
+	e.pipe.stuck = false
+	e.pipe.pay("POL001", "2025-11", -100, "2025-11-11")
+	require.EqualValues(t, 9900, decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).TotalCollections)
+}
+
+func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
+	got := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusConflict).err()
+	require.Contains(t, got.Message, "Nothing was executed")
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.pipe.deaf = true
+	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "Call again")
+	e.pipe.fail = errKafka
+	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "no broker")
+	e.pipe.cutErr = errors.New("kasi.collect lags 5 records behind")
+	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "lags 5 records")
+}
+
+// TestExportThatDoesNotAddUpIsNotSent: the lines must be the statement, to the cent.
+func TestExportThatDoesNotAddUpIsNotSent(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "150.00", 15000)
+	id := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).ID
+	wrong := e.pipe.statements["acme2025-11"][0]
+	wrong.Version, wrong.TotalCollectionsCents = 2, 15001
+	e.pipe.store(wrong)
+	a := e.get("/v1/settlements/" + id + "/export").is(http.StatusInternalServerError)
+	require.Equal(t, "INTERNAL", a.err().Code)
+	require.Contains(t, e.log.String(), "lines add up to 150.00, statement says 150.01")
+}

@@ -1,0 +1,3 @@
+SELECT DISTINCT policy_id
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}

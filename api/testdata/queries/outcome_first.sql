@@ -1,0 +1,5 @@
+SELECT code, message, object_id
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String}
+ORDER BY row, event_id
+LIMIT 1
