@@ -13,6 +13,7 @@ import (
 //
 // The fields are exported for the codec alone; other packages use the methods and the Engine. The zero value is a new customer.
 type Customer struct {
+	Version     int          `json:"v,omitempty"` // layout of this state
 	Tenant      string       `json:"t,omitempty"`
 	ID          string       `json:"c,omitempty"`
 	Policies    []policy     `json:"p,omitempty"` // by policy number

@@ -9,14 +9,9 @@ import (
 // stateVersion is written into every state, so that a later layout can tell the old one.
 const stateVersion = 1
 
-type storedCustomer struct {
-	Version int `json:"v"`
-	*Customer
-}
-
 // MarshalCustomer writes the state of a customer. The same state always gives the same bytes.
 func MarshalCustomer(c *Customer) ([]byte, error) {
-	b, err := json.Marshal(storedCustomer{stateVersion, c})
+	b, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("processors: write the state of a customer: %w", err)
 	}
@@ -25,14 +20,14 @@ func MarshalCustomer(c *Customer) ([]byte, error) {
 
 // UnmarshalCustomer reads what MarshalCustomer wrote.
 func UnmarshalCustomer(b []byte) (*Customer, error) {
-	s := storedCustomer{Customer: &Customer{}}
-	if err := json.Unmarshal(b, &s); err != nil {
+	c := &Customer{}
+	if err := json.Unmarshal(b, c); err != nil {
 		return nil, fmt.Errorf("processors: read the state of a customer: %w", err)
 	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("processors: state of a customer has version %d; this program reads %d; run the program that wrote it, or replay", s.Version, stateVersion)
+	if c.Version != stateVersion && c.ID != "" {
+		return nil, fmt.Errorf("processors: the state of a customer has layout %d; this program reads %d: run the program that wrote it, or replay the timeline", c.Version, stateVersion)
 	}
-	return s.Customer, nil
+	return c, nil
 }
 
 // seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of its booking day: at 12 bytes an id the list stays small

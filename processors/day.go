@@ -1,10 +1,6 @@
 package processors
 
-import (
-	"cloud.google.com/go/civil"
-
-	"github.com/kasi-collections/kasi/schemas"
-)
+import "cloud.google.com/go/civil"
 
 // day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no day.
 type day int32
@@ -56,13 +52,13 @@ func dayOfUnix(s int64) day {
 // openingOf is the instant, in Unix seconds, at which a day begins in Johannesburg.
 func (d day) openingOf() int64 { return int64(d)*86400 - 2*60*60 }
 
-// today is the business date. Before the partition's first tick there is none: then nothing has come yet, and facts are dated by the record.
+// today is the business date. Before the partition's first tick it is day 0: whatever is booked lies ahead.
 func (m Moment) today() day { return dayOf(m.Date) }
 
-// date is the business date written into events; before the first tick it is the date of the record.
+// date is the business date as events and dated rules take it: 1970-01-01 before the first tick.
 func (m Moment) date() civil.Date {
-	if m.Date.Year == 0 {
-		return schemas.DateIn(m.At)
+	if m.today() == 0 {
+		return epoch
 	}
 	return m.Date
 }

@@ -175,6 +175,7 @@ func (d *desk) decision(k *collection, pol *policy, ch ruling, f funds) schemas.
 
 // instruct sends a debit to the bank.
 func (d *desk) instruct(k *collection, pol *policy, ch ruling) string {
+	d.debited = true
 	k.Attempts++
 	k.Last = d.today
 	if k.First == 0 {

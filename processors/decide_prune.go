@@ -14,9 +14,19 @@ const (
 )
 
 // forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of an unknown debit, whether
-// it has been pruned yet or not.
+// it has been pruned yet or not. A window that grew while the debit could still be disputed counts; one that grew later does not bring it back.
 func (b *debit) forgotten(today day, r *Rules) bool {
-	return b.State != debitInFlight && today > b.Action+day(r.DisputeDays(b.Rail, today.date()))+disputeSlack
+	if b.State == debitInFlight {
+		return false
+	}
+	until, on := day(0), b.Action
+	for {
+		next := b.Action + day(r.DisputeDays(b.Rail, on.date())) + disputeSlack
+		if next <= until {
+			return today > until
+		}
+		until, on = next, next+1
+	}
 }
 
 // prune drops what no decision or answer can need any more. When it runs makes no difference to any output.

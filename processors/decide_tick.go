@@ -23,6 +23,7 @@ type desk struct {
 	known       bool        // some income of the customer is known
 	expected    expectation // the next payment expected; day 0 where none is
 	lastDeposit day
+	debited     bool // this cut-off has made a debit
 
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
 	lastNext [2]day
@@ -111,8 +112,12 @@ func (d *desk) lookForIncome() {
 		d.known = true
 	}
 	for i := range d.c.Incomes {
-		if in := &d.c.Incomes[i]; (in.expected() || in.waits()) && d.today <= in.Day+announcedDays {
+		in := &d.c.Incomes[i]
+		switch {
+		case (in.expected() || in.waits()) && d.today <= in.Day+announcedDays:
 			expect(expectation{in.Day, d.today > in.Day})
+		case in.Done && d.today-in.Day <= day(d.params.KnownIncomeDays):
+			d.known = true
 		}
 	}
 }
@@ -134,6 +139,9 @@ const weekAhead = 7
 
 // wake is the first day after today on which a cut-off could decide otherwise than today's, if no record comes before.
 func (d *desk) wake() day {
+	if d.debited {
+		return 0 // the next cut-off says what the debit has changed, even on the same day
+	}
 	wake := d.today + weekAhead
 	sooner := func(x day) {
 		if x > d.today && x < wake {
@@ -166,10 +174,11 @@ func (d *desk) wake() day {
 		}
 	}
 	for i := range d.c.Incomes {
-		if in := &d.c.Incomes[i]; in.expected() || in.waits() {
+		if in := &d.c.Incomes[i]; in.State != schemas.IncomeCancelled {
 			sooner(in.Day)
 			sooner(in.Day + 1)
 			sooner(in.Day + announcedDays + 1)
+			sooner(in.Day + day(d.params.KnownIncomeDays) + 1)
 		}
 	}
 	if len(d.c.Waiting) > 0 {

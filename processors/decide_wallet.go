@@ -18,7 +18,7 @@ type funds struct {
 	clearing  day           // first banking day on which more becomes usable
 }
 
-// open decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
+// openWallet decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
 // came, before it is spent; a salary, grant or wage, income by the month, and money announced only, on the next banking day (SPEC 4.4).
 func (d *desk) openWallet(outstanding schemas.Cents) {
 	w := &d.wallet

@@ -46,7 +46,9 @@ func (c *Customer) claim(tenant, customer string) error {
 }
 
 // own makes the customer the tenant's. Called with the first change.
-func (c *Customer) own(tenant, customer string) { c.Tenant, c.ID = tenant, customer }
+func (c *Customer) own(tenant, customer string) {
+	c.Version, c.Tenant, c.ID = stateVersion, tenant, customer
+}
 
 // changed counts a new version of a collection and emits it with the fact that made it.
 func (c *Customer) changed(k *collection, m Moment, ch schemas.Change, out *Outputs) {

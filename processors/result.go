@@ -25,6 +25,9 @@ const (
 	effectPaidDisputed               // none: the PAID of a debit disputed before
 )
 
+// maxAnswers bounds the ids kept of answers that had no effect.
+const maxAnswers = 16
+
 // Result applies the bank's answer to a debit, once, in whatever order answers arrive. A result id again has no effect; so has the same answer
 // under another id. Refused are: a debit that is not the customer's or is past disputing (UNKNOWN_DEBIT), another amount (AMOUNT_MISMATCH),
 // a dispute after its window (DISPUTE_TOO_LATE), and whatever contradicts a final answer (CONTRADICTS_FINAL).
@@ -49,10 +52,13 @@ func (e *Engine) Result(c *Customer, res schemas.Result, m Moment, out *Outputs)
 	if reject != nil {
 		return reject
 	}
+
 	if ef == effectNone {
+		if len(b.Results) < maxAnswers { // a bank that says the same every night under new ids must not fill the state
+			b.Results = append(b.Results, hash)
+		}
 		return nil
 	}
-
 	b.Results = append(b.Results, hash)
 	c.touch()
 	e.apply(c, k, b, ef, eff, &res, m, out)

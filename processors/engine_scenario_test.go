@@ -1,0 +1,293 @@
+package processors
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The scenarios of testdata/scenarios are written in a small language, one line an event, what is expected of it after "=>":
+//
+//	== name                                          a new customer on a new calendar
+//	policy POL 150.00 [rail=EFT] [fixed] [max=100.00] [day=25] [mandate=M2] [status=lapsed] [create]   => OK if nothing is said
+//	patch POL premium 200.00 | patch POL status cancelled                                             => OK if nothing is said
+//	execute POL 2025-11                                                                               => OK if nothing is said
+//	open 2025-11-01                                  the day opens, no cut-off
+//	tick 2025-11-05                                  time passes to that day's cut-off; the same day again: one more cut-off
+//	credit 2025-11-05 80.00 "piece job" [id=t1] [balance=90.00] [account=A] [at=10:00]; debit likewise
+//	income i1 SALARY 2025-11-25 PAID 8500.00         amount optional
+//	result paid [02] [scheme=ISO] [on=2025-11-05] [id=r1] [amount=80.00] [debit=1]   of the latest debit, or the n-th; on the business date
+//	report POL 2025-11 PAID_FULL 150.00 2 2025-11-05 2025-11-26 -      status, collected, attempts, first, last, failure
+//	hold POL MANDATE_ENDED                           or - for none
+//	deposits SALARY MONTHLY MATURE 2025-12-25        kind, frequency, status and next date of the latest deposit; - for none
+//
+// Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every debit they make and the standing decisions
+// named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit.
+type scenario struct {
+	*world
+	t    *testing.T
+	line string
+	n    int // names records that have no id
+}
+
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	rules := DefaultRules()
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, part := range strings.Split("\n"+string(text), "\n== ")[1:] {
+			name, lines, _ := strings.Cut(part, "\n")
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				runScenario(t, rules, lines)
+			})
+		}
+	}
+}
+
+func runScenario(t *testing.T, rules *Rules, lines string) {
+	s := &scenario{t: t, world: newWorld(nil, rules)}
+	s.world.t = s
+	for i, line := range strings.Split(lines, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if s.line = fmt.Sprintf("line %d: %s", i+2, strings.TrimSpace(line)); strings.TrimSpace(line) == "" {
+			continue
+		}
+		what, want, _ := strings.Cut(line, "=>")
+		s.do(wordsOf(what), strings.TrimSpace(want))
+	}
+	s.replay()
+}
+
+// Errorf and FailNow put the scenario's line before every failure.
+func (s *scenario) Errorf(format string, args ...any) {
+	s.t.Helper()
+	s.t.Errorf("%s\n%s", s.line, fmt.Sprintf(format, args...))
+}
+
+func (s *scenario) FailNow() { s.t.FailNow() }
+
+// wordsOf splits a line into words; quotes hold one together.
+func wordsOf(line string) []string {
+	var list []string
+	for i, part := range strings.Split(line, `"`) {
+		if i%2 == 1 {
+			list = append(list, part)
+		} else {
+			list = append(list, strings.Fields(part)...)
+		}
+	}
+	return list
+}
+
+// opts takes key=value words and bare flags out of a line.
+func opts(words []string) map[string]string {
+	m := map[string]string{}
+	for _, w := range words {
+		k, v, _ := strings.Cut(w, "=")
+		m[k] = v
+	}
+	return m
+}
+
+func (s *scenario) do(w []string, want string) {
+	switch w[0] {
+	case "policy", "patch", "execute", "credit", "debit", "income", "result":
+		s.record(s.read(w), want)
+	case "open":
+		s.step(schemas.Tick{Date: w[1]})
+	case "tick":
+		date, err := civil.ParseDate(w[1])
+		require.NoError(s, err)
+		s.expectTick(s.advance(date), want)
+	case "report":
+		k := s.latest(w[1], schemas.Period(w[2]))
+		got := fmt.Sprintf("%s %s %d %s %s %s", k.Status, k.CollectedCents, k.Attempts, dash(k.FirstAttemptDate), dash(k.LastAttemptDate), dash(k.LastFailureReason))
+		require.Equal(s, strings.Join(w[3:], " "), got)
+	case "hold":
+		require.Equal(s, w[2], dash(s.policies[w[1]].HoldReason))
+	case "deposits":
+		require.NotEmpty(s, s.out.Deposits)
+		d := s.out.Deposits[len(s.out.Deposits)-1]
+		require.Equal(s, strings.Join(w[1:], " "), fmt.Sprintf("%s %s %s %s", d.Kind, dash(d.Frequency), d.StreamStatus, dash(d.NextExpectedDate)))
+	default:
+		require.Fail(s, "unknown word "+w[0])
+	}
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (s *scenario) cents(text string) schemas.Cents {
+	c, err := schemas.ParseRands(text)
+	require.NoError(s, err)
+	return c
+}
+
+func (s *scenario) centsOpt(o map[string]string, key string) *schemas.Cents {
+	if o[key] == "" {
+		return nil
+	}
+	c := s.cents(o[key])
+	return &c
+}
+
+func (s *scenario) latest(number string, p schemas.Period) schemas.CollectionEvent {
+	k := s.collections[schemas.CollectionID(schemas.PolicyID("T", number), p)]
+	require.NotNil(s, k, "no such collection")
+	return k.latest
+}
+
+// read makes the record that a line describes.
+func (s *scenario) read(w []string) any {
+	s.n++
+	id := fmt.Sprintf("%s-%d", w[0], s.n)
+	o := opts(w)
+	if o["id"] != "" {
+		id = o["id"]
+	}
+	switch w[0] {
+	case "policy":
+		return s.policyCommand(id, w, o)
+	case "patch":
+		cmd := schemas.PolicyCommand{RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C", PolicyNumber: w[1]}
+		if w[2] == "premium" {
+			c := s.cents(w[3])
+			cmd.SetPremium = &c
+		} else {
+			st := schemas.PolicyStatus(w[3])
+			cmd.SetStatus = &st
+		}
+		return cmd
+	case "execute":
+		return schemas.ExecuteCommand{RequestID: id, ExecutionID: "exec", TenantID: "T", CustomerID: "C", PolicyNumber: w[1], PeriodMonth: schemas.Period(w[2])}
+	case "income":
+		in := schemas.Income{
+			IncomeID: w[1], TenantID: "T", CustomerID: "C", Kind: schemas.IncomeKind(w[2]), PayDate: w[3], State: schemas.IncomeState(w[4]), Source: "payroll",
+		}
+		if len(w) > 5 {
+			c := s.cents(w[5])
+			in.AmountCents = &c
+		}
+		return in
+	case "result":
+		return s.result(id, w, o)
+	}
+	clock := "08:00"
+	if o["at"] != "" {
+		clock = o["at"]
+	}
+	at, err := time.ParseInLocation("2006-01-02 15:04", w[1]+" "+clock, schemas.Johannesburg)
+	require.NoError(s, err)
+	tx := schemas.Transaction{
+		TransactionID: id, TenantID: "T", CustomerID: "C", BookedAt: at, AmountCents: s.cents(w[2]), Direction: schemas.Debit,
+		AccountID: o["account"], BalanceAfterCents: s.centsOpt(o, "balance"), Description: w[3],
+	}
+	if w[0] == "credit" {
+		tx.Direction = schemas.Credit
+	}
+	return tx
+}
+
+func (s *scenario) policyCommand(id string, w []string, o map[string]string) schemas.PolicyCommand {
+	terms := schemas.PolicyTerms{
+		ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: s.cents(w[2]),
+		Rail: schemas.Rail(o["rail"]), MandateReference: o["mandate"], Status: schemas.PolicyStatus(o["status"]),
+	}
+	_, terms.MandateFixed = o["fixed"]
+	if c := s.centsOpt(o, "max"); c != nil {
+		terms.MandateMaxCents = *c
+	}
+	_, _ = fmt.Sscan(o["day"], &terms.CollectionDay)
+	cmd := schemas.PolicyCommand{RequestID: id, Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C", PolicyNumber: w[1], Terms: &terms}
+	if _, ok := o["create"]; ok {
+		cmd.Action = schemas.PolicyCreate
+	}
+	return cmd
+}
+
+func (s *scenario) result(id string, w []string, o map[string]string) schemas.Result {
+	res := schemas.Result{
+		ResultID: id, Status: schemas.ResultStatus(strings.ToUpper(w[1])), EffectiveDate: s.m.Date.String(),
+		ReasonScheme: o["scheme"], AmountCents: s.centsOpt(o, "amount"),
+	}
+	if len(w) > 2 && !strings.Contains(w[2], "=") {
+		res.ReasonCode = w[2]
+	}
+	if o["on"] != "" {
+		res.EffectiveDate = o["on"]
+	}
+	n := len(s.order)
+	_, _ = fmt.Sscan(o["debit"], &n)
+	if res.DebitID = o["debit"]; n > 0 && n <= len(s.order) {
+		res.DebitID = s.order[n-1]
+	}
+	return res
+}
+
+// record brings a record and compares what came of it.
+func (s *scenario) record(rec any, want string) {
+	out, reject := s.step(rec)
+	got := ""
+	switch {
+	case reject != nil:
+		got = reject.Class
+	case len(out.Outcomes) > 0 && out.Outcomes[0].Code != schemas.OutcomeOK:
+		got = out.Outcomes[0].Code
+	case len(out.Outcomes)+len(out.Collections)+len(out.Transactions)+len(out.Deposits)+len(out.Policies) == 0 && want == "nothing":
+		got = "nothing"
+	}
+	require.Equal(s, want, got)
+}
+
+// expectTick compares the debits made and the decisions that stand.
+func (s *scenario) expectTick(out Outputs, want string) {
+	var debits []string
+	for _, d := range out.Decisions {
+		if d.Action == schemas.DecideDebit {
+			debits = append(debits, fmt.Sprintf("debit %s %s %s", d.PolicyNumber, d.AmountCents, d.Reason))
+		}
+	}
+	require.Len(s, debits, len(out.Debits), "each debit has its decision")
+	var expected []string
+	for _, item := range strings.FieldsFunc(want, func(r rune) bool { return r == ';' }) {
+		w := strings.Fields(item)
+		if w[0] == "debit" {
+			expected = append(expected, strings.Join(w, " "))
+			continue
+		}
+		s.expectStanding(w)
+	}
+	require.Equal(s, expected, debits)
+}
+
+// expectStanding finds the policy's latest decision: "wait POL REASON [NEXT]", with "POL/2025-10" for an earlier period.
+func (s *scenario) expectStanding(w []string) {
+	number, period, _ := strings.Cut(w[1], "/")
+	if period == "" {
+		period = string(schemas.PeriodOf(s.m.Date))
+	}
+	d, ok := s.decided[schemas.CollectionID(schemas.PolicyID("T", number), schemas.Period(period))]
+	require.True(s, ok, "no decision of %s", w[1])
+	got := []string{strings.ToLower(string(d.Action)), w[1], d.Reason}
+	if d.NextDate != "" {
+		got = append(got, d.NextDate)
+	}
+	require.Equal(s, strings.Join(w, " "), strings.Join(got, " "))
+}

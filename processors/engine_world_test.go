@@ -1,0 +1,314 @@
+package processors
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of SPEC 4 but nothing of the
+// engine's state: only the records that went in and the events that came out.
+//
+// Every step is made twice: by the engine as it is, on a state that has just been through JSON, and by one that lets nobody sleep, on a state that has
+// never left memory. Both must give the same outputs.
+type world struct {
+	t       require.TestingT
+	engine  *Engine
+	wakeful *Engine
+	c       *Customer
+	twin    *Customer
+	m       Moment
+	records []any
+	moments []Moment
+	out     Outputs // of all steps
+
+	ids         map[string]bool
+	debits      map[string]*debitModel
+	order       []string // debit ids as instructed
+	collections map[string]*collectionModel
+	policies    map[string]schemas.PolicyEvent // by number
+	decided     map[string]schemas.DecisionEvent
+}
+
+// debitModel is what the oracle knows of a debit: the answers that were accepted.
+type debitModel struct {
+	schemas.DebitInstruction
+	said map[schemas.ResultStatus]bool
+	ids  map[string]bool
+}
+
+// hear takes an answer in, unless its id has been heard before.
+func (d *debitModel) hear(res schemas.Result) {
+	if !d.ids[res.ResultID] {
+		d.ids[res.ResultID], d.said[res.Status] = true, true
+	}
+}
+
+func (d *debitModel) inFlight() bool { return len(d.said) == 0 }
+
+// collected tells whether the debit's money is the insurer's: paid, and nothing that takes it back.
+func (d *debitModel) collected() bool { return d.said[schemas.ResultPaid] && len(d.said) == 1 }
+
+type collectionModel struct {
+	latest schemas.CollectionEvent
+	moved  schemas.Cents
+}
+
+func newWorld(t require.TestingT, r *Rules) *world {
+	return &world{
+		t: t, engine: NewEngine(r), wakeful: &Engine{rules: r, wakeful: true}, c: &Customer{}, twin: &Customer{},
+		m:   Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
+		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
+	}
+}
+
+// call brings a record of the timeline to the engine as the stage does.
+func call(e *Engine, c *Customer, rec any, m Moment, out *Outputs) error {
+	switch r := rec.(type) {
+	case schemas.Transaction:
+		return e.Transaction(c, r, m, out)
+	case schemas.Income:
+		return e.Income(c, r, m, out)
+	case schemas.Result:
+		return e.Result(c, r, m, out)
+	case schemas.PolicyCommand:
+		return e.Policy(c, r, m, out)
+	case schemas.ExecuteCommand:
+		return e.Execute(c, r, m, out)
+	case schemas.Tick:
+		return e.Tick(c, m, out)
+	}
+	return fmt.Errorf("no record: %T", rec)
+}
+
+func (w *world) bytes(c *Customer) string {
+	b, err := MarshalCustomer(c)
+	require.NoError(w.t, err)
+	return string(b)
+}
+
+// step makes one step and returns what it emitted, and its Reject.
+func (w *world) step(rec any) (Outputs, *Reject) {
+	w.m.At = w.m.At.Add(time.Second)
+	if tick, ok := rec.(schemas.Tick); ok {
+		date, err := civil.ParseDate(tick.Date)
+		require.NoError(w.t, err)
+		w.m.Date, w.m.Cutoff = date, tick.Cutoff
+	}
+	w.records, w.moments = append(w.records, rec), append(w.moments, w.m)
+
+	before := w.bytes(w.c)
+	next := w.c.Clone()
+	var out, twinOut Outputs
+	err := call(w.engine, next, rec, w.m, &out)
+	require.Equal(w.t, before, w.bytes(w.c), "a copy is independent")
+	twinErr := call(w.wakeful, w.twin, rec, w.m, &twinOut)
+	require.Equal(w.t, twinErr, err)
+	require.Equal(w.t, twinOut, out, "sleeping and JSON change no output")
+
+	var reject *Reject
+	if err != nil {
+		require.True(w.t, errors.As(err, &reject), "%v", err)
+		require.Equal(w.t, before, w.bytes(next), "a refused record changes nothing")
+		require.Equal(w.t, Outputs{}, out, "a refused record emits nothing")
+		return out, reject
+	}
+	after := w.bytes(next)
+	w.c, err = UnmarshalCustomer([]byte(after))
+	require.NoError(w.t, err)
+	require.Equal(w.t, after, w.bytes(w.c), "JSON there and back changes nothing")
+	if res, ok := rec.(schemas.Result); ok {
+		w.debits[res.DebitID].hear(res)
+	}
+	w.judge(&out)
+	return out, nil
+}
+
+// judge checks what came out against the oracle.
+func (w *world) judge(out *Outputs) {
+	for _, ev := range out.Policies {
+		require.Equal(w.t, w.policies[ev.PolicyNumber].Version+1, ev.Version, "policy versions are dense")
+		w.policies[ev.PolicyNumber] = ev
+		w.fact(ev.Meta)
+	}
+	for _, ev := range out.Decisions {
+		w.judgeDecision(ev)
+	}
+	for _, ev := range out.Debits {
+		w.judgeDebit(ev)
+		w.fact(ev.Meta)
+	}
+	for _, ev := range out.Collections {
+		w.judgeCollection(ev)
+	}
+	for id, k := range w.collections {
+		var paid, flying schemas.Cents
+		for _, d := range w.debits {
+			switch {
+			case d.CollectionID == id && d.inFlight():
+				flying += d.AmountCents
+			case d.CollectionID == id && d.collected():
+				paid += d.AmountCents
+			}
+		}
+		require.Equal(w.t, paid, k.latest.CollectedCents, "what the bank paid and did not take back is collected")
+		require.Equal(w.t, flying, k.latest.InFlightCents, "what has no answer is in flight")
+		require.Equal(w.t, k.moved, k.latest.CollectedCents, "movements add up to what is collected")
+		require.LessOrEqual(w.t, paid+flying, k.latest.DueCents, "never more than is due")
+	}
+	for _, ev := range out.Transactions {
+		w.fact(ev.Meta)
+	}
+	for _, ev := range out.Deposits {
+		w.fact(ev.Meta)
+	}
+	for _, ev := range out.Outcomes {
+		w.fact(ev.Meta)
+	}
+	w.out.add(out)
+}
+
+func (o *Outputs) add(n *Outputs) {
+	o.Transactions = append(o.Transactions, n.Transactions...)
+	o.Deposits = append(o.Deposits, n.Deposits...)
+	o.Decisions = append(o.Decisions, n.Decisions...)
+	o.Debits = append(o.Debits, n.Debits...)
+	o.Policies = append(o.Policies, n.Policies...)
+	o.Collections = append(o.Collections, n.Collections...)
+	o.Outcomes = append(o.Outcomes, n.Outcomes...)
+}
+
+// fact checks that an event has a name of its own.
+func (w *world) fact(m schemas.Meta) {
+	require.False(w.t, w.ids[m.EventID], "event ids are unique")
+	w.ids[m.EventID] = true
+	require.Equal(w.t, w.m.date().String(), m.BusinessDate)
+}
+
+func (w *world) judgeDecision(ev schemas.DecisionEvent) {
+	w.fact(ev.Meta)
+	require.Positive(w.t, w.m.Cutoff, "decisions are made at cut-offs")
+	last := w.decided[ev.CollectionID]
+	same := last.Action == ev.Action && last.Reason == ev.Reason && last.NextDate == ev.NextDate && last.AmountCents == ev.AmountCents
+	require.False(w.t, same && ev.Action != schemas.DecideDebit, "a decision that says nothing new is not emitted")
+	require.NotEqual(w.t, ev.Reason, ev.Explanation, "%s is not in the table", ev.Reason)
+	require.Equal(w.t, ev.Action == schemas.DecideDebit, ev.DebitID != "")
+	w.decided[ev.CollectionID] = ev
+}
+
+// judgeDebit is SPEC 4.1-4.8 as far as one debit shows it.
+func (w *world) judgeDebit(ev schemas.DebitInstruction) {
+	rules := w.engine.rules
+	pol, k := w.policies[ev.PolicyNumber], w.collections[ev.CollectionID]
+	require.NotNil(w.t, k, "a debit has a collection")
+	for _, d := range w.debits {
+		require.False(w.t, d.CollectionID == ev.CollectionID && d.inFlight(), "never two debits in flight")
+	}
+	due := k.latest.DueCents - k.latest.CollectedCents
+	rail := rules.Rail(pol.Rail, w.m.Date)
+	route, err := schemas.DebitRoute(ev.DebitID)
+	require.NoError(w.t, err)
+	require.Equal(w.t, schemas.RoutingHash(schemas.CustomerKey(ev.TenantID, ev.CustomerID)), route)
+	require.Equal(w.t, k.latest.Attempts+1, ev.Attempt)
+	require.Equal(w.t, schemas.PolicyActive, pol.Status, "only an active policy is debited")
+	require.Empty(w.t, pol.HoldReason, "a policy on hold is not debited")
+	require.True(w.t, rules.Calendar.IsBankingDay(w.m.Date), "debits on banking days")
+	require.Equal(w.t, w.m.Date.String(), ev.ActionDate)
+	require.Positive(w.t, ev.AmountCents)
+	require.LessOrEqual(w.t, ev.AmountCents, due)
+	if pol.MandateMaxCents > 0 {
+		require.LessOrEqual(w.t, ev.AmountCents, pol.MandateMaxCents, "never above the mandate's maximum")
+	}
+	if pol.MandateFixed {
+		require.Equal(w.t, k.latest.DueCents, ev.AmountCents, "a fixed mandate is debited in full")
+	}
+	if !rail.PartialAllowed {
+		require.Equal(w.t, due, ev.AmountCents, "no part on this rail")
+	}
+	if rail.AttemptsPerCycle > 0 {
+		require.LessOrEqual(w.t, ev.Attempt, rail.AttemptsPerCycle, "no more attempts than the rail allows")
+	}
+	if now := schemas.PeriodOf(w.m.Date); now != ev.PeriodMonth {
+		require.Greater(w.t, now, ev.PeriodMonth)
+		require.True(w.t, rail.RePresent, "arrears on rails that present again")
+		require.Contains(w.t, w.collections, schemas.CollectionID(k.latest.PolicyID, now), "arrears only beside the current period")
+	}
+	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}}
+	w.order = append(w.order, ev.DebitID)
+}
+
+func (w *world) judgeCollection(ev schemas.CollectionEvent) {
+	w.fact(ev.Meta)
+	k := w.collections[ev.CollectionID]
+	if k == nil {
+		k = &collectionModel{}
+		w.collections[ev.CollectionID] = k
+	}
+	require.Equal(w.t, k.latest.Version+1, ev.Version, "collection versions are dense")
+	if ev.Version > 1 {
+		require.Equal(w.t, k.latest.DueCents, ev.DueCents, "a running collection keeps its amount")
+	}
+	k.moved += ev.Change.MovedCents
+	k.latest = ev
+	require.Equal(w.t, k.moved, ev.CollectedCents)
+	require.GreaterOrEqual(w.t, ev.CollectedCents, schemas.Cents(0))
+	require.LessOrEqual(w.t, ev.CollectedCents+ev.InFlightCents, ev.DueCents)
+	require.Equal(w.t, ev.Status == schemas.PaidFull && ev.LastFailureReason != "", false, "no failure reason once paid in full")
+}
+
+// advance passes time as the calendar does: every cut-off up to that of the given day.
+func (w *world) advance(to civil.Date) Outputs {
+	var all Outputs
+	tick := func(date civil.Date, cutoff int) {
+		out, _ := w.step(schemas.Tick{Date: date.String(), Cutoff: cutoff})
+		all.add(&out)
+	}
+	if !w.m.Date.IsValid() {
+		tick(to, 0)
+		tick(to, 1)
+		return all
+	}
+	if w.m.Date == to || w.m.Cutoff == 0 {
+		tick(w.m.Date, w.m.Cutoff+1)
+	}
+	for w.m.Date.Before(to) {
+		next := w.m.Date.AddDays(1)
+		tick(next, 0)
+		tick(next, 1)
+	}
+	return all
+}
+
+// replay runs the whole history again and compares everything, byte for byte.
+func (w *world) replay() {
+	c := &Customer{}
+	var out Outputs
+	for i, rec := range w.records {
+		_ = call(w.engine, c, rec, w.moments[i], &out)
+	}
+	want, err := json.Marshal(w.out)
+	require.NoError(w.t, err)
+	got, err := json.Marshal(out)
+	require.NoError(w.t, err)
+	require.Equal(w.t, string(want), string(got), "a replay gives the same outputs")
+	require.Equal(w.t, w.bytes(w.c), w.bytes(c), "and the same state")
+	require.True(w.t, slices.IsSorted(slices.Collect(collectionKeys(c))), "collections stand in the order of deciding")
+}
+
+func collectionKeys(c *Customer) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, k := range c.Collections {
+			if !yield(fmt.Sprintf("%s %s %s", k.Period, k.Plan.text(), k.Number)) {
+				return
+			}
+		}
+	}
+}
