@@ -20,7 +20,7 @@ type RealOptions struct {
 	// File of real bank transactions, in a format that package feed reads.
 	File, Format string
 	// NoBuffer lowers each month's balances by the month's lowest, so that every account runs dry once a month. These accounts hold large buffers: on the balances
-	// as they are a debit hardly ever fails, whatever the timing, and a collection rate proves nothing.
+	// as they are a debit hardly ever fails, whatever the timing, and a collection rate proves nothing. The feed then reports no balances.
 	NoBuffer bool
 	// Spread shifts each account by 0 to 27 days of its own, because all regular incomes of the file lie between the 5th and the 14th.
 	Spread bool

@@ -82,14 +82,17 @@ func (a *realAccount) available(p schemas.Period) schemas.Cents {
 	return a.real - a.lows[p] - a.taken
 }
 
-// open books the day's real transactions, and makes the feed report the balances that the bank will answer from.
+// open books the day's real transactions, and makes the feed report the balances that the bank will answer from. Where buffers are taken away it reports none, as
+// many feeds do: such a balance falls at the turn of the month without any transaction, so the last one reported would be a false promise.
 func (b *realBank) open(day civil.Date, rows []feed.Row) {
 	p := schemas.PeriodOf(day)
 	for i := range rows {
 		a := b.accounts[rows[i].CustomerID]
 		a.real = *rows[i].BalanceAfterCents
 		shown := a.available(p)
-		rows[i].BalanceAfterCents = &shown
+		if rows[i].BalanceAfterCents = &shown; a.lows != nil {
+			rows[i].BalanceAfterCents = nil
+		}
 	}
 }
 

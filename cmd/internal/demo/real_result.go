@@ -79,7 +79,7 @@ func (r *RealResult) print(w io.Writer) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // words that cannot be shown stop nothing
 	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this collection rate proves nothing"
 	if r.Options.NoBuffer {
-		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month"
+		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the feed reports no balances"
 	}
 	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days, r.Elapsed.Seconds(),
 		int64(float64(r.Rows)/r.Elapsed.Seconds()), r.Elapsed.Seconds()*1000/float64(r.Days))
@@ -90,7 +90,7 @@ func (r *RealResult) print(w io.Writer) {
 	best, worst := r.Fixed.best(), r.Fixed.worst()
 	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) to %s (day %d, the worst)\n",
 		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
-	t := newTable(w, "Deposits by the income stream's frequency at that time")
+	t := newTable(w, "Deposits by frequency then")
 	t.SetColumnConfigs(rightFrom(2, 3))
 	t.AppendHeader(table.Row{"frequency", "deposits", "share"})
 	for _, s := range r.Streams {
