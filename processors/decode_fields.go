@@ -133,32 +133,62 @@ func (r *record) instant(i int, name string) time.Time {
 	if r.err != nil {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || !shapedRFC3339(s) || !inYears(t.Year()) {
+	t, ok := parseInstant(s)
+	if !ok || !inYears(number(s[:4])) {
 		r.fail(RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
 	}
-	return t.UTC()
+	return t
 }
 
-// shapedRFC3339 refuses what the standard library takes although it is not RFC 3339 (go.dev/issue/54580): one-digit hours, commas, offsets of
-// 24 hours; and more than nine decimals.
-func shapedRFC3339(s string) bool {
+// parseInstant is written by hand because the standard library takes what is not RFC 3339 (go.dev/issue/54580: one-digit hours, commas, offsets
+// of 24 hours), and makes a time zone for each value.
+func parseInstant(s string) (time.Time, bool) {
 	const seconds = len("2025-11-05T10:00:00")
 	if len(s) <= seconds || !shaped(s[:seconds], "0000-00-00T00:00:00") {
-		return false
+		return time.Time{}, false
 	}
-	zone := s[seconds:]
+	nanos, zone := 0, s[seconds:]
 	if zone[0] == '.' {
-		decimals := 1
-		for decimals < len(zone) && zone[decimals] >= '0' && zone[decimals] <= '9' {
-			decimals++
+		n := 1
+		for ; n < len(zone) && zone[n] >= '0' && zone[n] <= '9'; n++ {
+			nanos = nanos*10 + int(zone[n]-'0')
+			if n > 9 {
+				return time.Time{}, false
+			}
 		}
-		if decimals == 1 || decimals > 10 {
-			return false
+		if n == 1 {
+			return time.Time{}, false
 		}
-		zone = zone[decimals:]
+		for d := n; d <= 9; d++ {
+			nanos *= 10
+		}
+		zone = zone[n:]
 	}
-	return zone == "Z" || (shaped(zone, "+00:00") || shaped(zone, "-00:00")) && zone[1:3] < "24" && zone[4:6] < "60"
+	var offset time.Duration
+	if zone != "Z" {
+		if !shaped(zone, "+00:00") && !shaped(zone, "-00:00") || zone[1:3] > "23" || zone[4:6] > "59" {
+			return time.Time{}, false
+		}
+		offset = time.Duration(number(zone[1:3]))*time.Hour + time.Duration(number(zone[4:6]))*time.Minute
+		if zone[0] == '-' {
+			offset = -offset
+		}
+	}
+	if s[11:13] > "23" || s[14:16] > "59" || s[17:19] > "59" {
+		return time.Time{}, false
+	}
+	day := number(s[8:10])
+	t := time.Date(number(s[:4]), time.Month(number(s[5:7])), day, number(s[11:13]), number(s[14:16]), number(s[17:19]), nanos, time.UTC)
+	// time.Date moves the 30th of February to March, and month 13 to January: what it moved was no date.
+	return t.Add(-offset), t.Day() == day && int(t.Month()) == number(s[5:7])
+}
+
+// number is the value of digits.
+func number(digits string) (n int) {
+	for i := range len(digits) {
+		n = n*10 + int(digits[i]-'0')
+	}
+	return n
 }
 
 // shaped compares a text with a pattern in which 0 stands for any digit.
@@ -192,27 +222,31 @@ func inYears(year int) bool { return year >= firstYear && year <= lastYear }
 
 // choice checks that a required text is one of the allowed values.
 func choice[T ~string](r *record, i int, name string, allowed ...T) T {
-	s := T(r.need(i, name, maxText))
-	if r.err == nil && !isOneOf(s, allowed) {
-		r.fail(RejectBadEnum, name+" is not one of the allowed values")
+	c := choiceOrNone(r, i, name, allowed...)
+	if c == "" {
+		r.fail(RejectMissingField, name+" is missing or empty")
 	}
-	return s
+	return c
 }
 
-// choiceOrNone is choice for a field that may be absent or empty.
+// choiceOrNone is choice for a field that may be absent or empty. It returns the allowed value itself, so that no text is copied.
 func choiceOrNone[T ~string](r *record, i int, name string, allowed ...T) T {
-	s := T(r.text(i, name, maxText))
-	if r.err == nil && s != "" && !isOneOf(s, allowed) {
-		r.fail(RejectBadEnum, name+" is not one of the allowed values")
-	}
-	return s
-}
-
-func isOneOf[T ~string](s T, allowed []T) bool {
-	for _, a := range allowed {
-		if s == a {
-			return true
+	v := r.fields[i]
+	if v.kind == isString && !v.escaped {
+		for _, a := range allowed {
+			if string(v.raw) == string(a) {
+				return a
+			}
 		}
 	}
-	return false
+	s := r.text(i, name, maxText)
+	for _, a := range allowed {
+		if s == string(a) {
+			return a
+		}
+	}
+	if s != "" {
+		r.fail(RejectBadEnum, name+" is not one of the allowed values")
+	}
+	return ""
 }

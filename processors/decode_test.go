@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
@@ -77,6 +78,22 @@ func TestGoodRecords(t *testing.T) {
 		ResultID: "R-1", DebitID: ourDebit, Status: schemas.ResultUnpaid, EffectiveDate: "2025-11-06", ReasonCode: "02", ReasonScheme: "ZA",
 		AmountCents: &amount,
 	}, res)
+}
+
+// Every instant that Go writes, in whatever zone, is read back to the nanosecond.
+func TestInstantsRoundTrip(t *testing.T) {
+	f := feeds()[0]
+	rapid.Check(t, func(t *rapid.T) {
+		zone := time.FixedZone("", 60*rapid.IntRange(-23*60-59, 23*60+59).Draw(t, "minutes"))
+		want := time.Unix(rapid.Int64Range(-2208900000, 7258000000).Draw(t, "seconds"), rapid.Int64Range(0, 999999999).Draw(t, "nanos")).In(zone)
+		text := want.Format(time.RFC3339Nano)
+		if want.Year() < 1900 || want.Year() > 2199 {
+			return
+		}
+		got, err := f.decode(f.record(map[string]string{"booked_at": `"` + text + `"`}))
+		require.NoError(t, err, text)
+		require.Equal(t, want.UTC(), got.(schemas.Transaction).BookedAt, text)
+	})
 }
 
 // Optional fields may be absent, null or empty; required ones may be none of these.
@@ -167,6 +184,13 @@ func fieldCases() []fieldCase {
 		{tx, "booked_at", `"2025-11-05T10:00:00+0200"`, "BAD_TIME", false},
 		{tx, "booked_at", `"0001-01-01T00:00:00Z"`, "BAD_TIME", false},
 		{tx, "booked_at", `"2200-01-01T00:00:00Z"`, "BAD_TIME", false},
+		{tx, "booked_at", `"1900-01-01T00:00:00+02:00"`, "", false}, // 1899 in UTC
+		{tx, "booked_at", `"2199-12-31T23:59:59.9-12:00"`, "", false},
+		{tx, "booked_at", `"2025-13-05T10:00:00Z"`, "BAD_TIME", false},
+		{tx, "booked_at", `"2025-00-05T10:00:00Z"`, "BAD_TIME", false},
+		{tx, "booked_at", `"2025-11-00T10:00:00Z"`, "BAD_TIME", false},
+		{tx, "booked_at", `"2025-11-05T10:60:00Z"`, "BAD_TIME", false},
+		{tx, "booked_at", `"2025-11-05T10:00:00*02:00"`, "BAD_TIME", false},
 		{tx, "booked_at", `"2025-11-05"`, "BAD_TIME", false},
 		{tx, "booked_at", `1762329600`, "BAD_FIELD", false},
 		{tx, "transaction_id", quoted(128, "x"), "", false},
