@@ -11,7 +11,12 @@ import (
 // insert is acknowledged and deduplicated under other rules. Over HTTP the answer waits for the end of the insert, so that a late error is
 // an error; the native protocol always does, and does not know the setting.
 func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
-	s := clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1}
+	s := clickhouse.Settings{
+		"async_insert":       0,
+		"insert_deduplicate": 1,
+		// The server, not the driver, builds the dictionaries of LowCardinality columns: the driver does it by reflection, value by value.
+		"low_cardinality_allow_in_native_format": 0,
+	}
 	if p == clickhouse.HTTP {
 		s["wait_end_of_query"] = 1
 	}

@@ -1,0 +1,171 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/chtest"
+)
+
+const benchRows = 50_000
+
+func benchRecords(b *testing.B, topic string) []*kgo.Record {
+	rs := make([]*kgo.Record, benchRows)
+	for i := range rs {
+		rs[i] = &kgo.Record{Topic: topic, Offset: int64(i), Value: encode(b, sample(topic, 0, int64(i+1))), Timestamp: sampleTime}
+	}
+	return rs
+}
+
+// BenchmarkInsert sets the sink's insert path (JSON to columns to ClickHouse) beside a raw columnar insert of the same block, and beside the
+// driver's row by row appending, in the same run. One operation is one block of 50,000 rows.
+func BenchmarkInsert(b *testing.B) {
+	for _, topic := range []string{schemas.TopicTransactions, schemas.TopicCollections} {
+		conn := open(b, chtest.New(b))
+		table := tables()[topic]
+		records := benchRecords(b, topic)
+		decoded, err := table.decode(records)
+		require.NoError(b, err)
+		kept := keepColumns(b, conn, table, decoded)
+		n := 0
+		run := func(name string, op func(ctx context.Context)) {
+			b.Run(schemas.SunkTopics[topic]+"/"+name, func(b *testing.B) {
+				for b.Loop() {
+					n++
+					op(withSettings(context.Background(), insertSettings(0), fmt.Sprint("bench-", n)))
+				}
+				b.ReportMetric(float64(benchRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			})
+		}
+		run("raw", func(ctx context.Context) {
+			batch, err := conn.PrepareBatch(ctx, table.insertQuery())
+			require.NoError(b, err)
+			for i, values := range kept {
+				require.NoError(b, batch.Column(i).Append(values))
+			}
+			require.NoError(b, batch.Send())
+		})
+		run("sink", func(ctx context.Context) {
+			rs, err := table.decode(records)
+			require.NoError(b, err)
+			require.NoError(b, insert(ctx, conn, table.insertQuery(), rs))
+		})
+		run("decoded", func(ctx context.Context) { require.NoError(b, insert(ctx, conn, table.insertQuery(), decoded)) })
+		run("decode-only", func(context.Context) {
+			_, err := table.decode(records)
+			require.NoError(b, err)
+		})
+		run("fill-only", func(ctx context.Context) {
+			batch, err := conn.PrepareBatch(ctx, table.insertQuery())
+			require.NoError(b, err)
+			require.NoError(b, decoded.fill(batch))
+			require.NoError(b, batch.Abort())
+		})
+		run("row-by-row-fill-only", func(ctx context.Context) {
+			batch, err := conn.PrepareBatch(ctx, table.insertQuery())
+			require.NoError(b, err)
+			row := make([]any, len(kept))
+			for r := range benchRows {
+				for i, values := range kept {
+					row[i] = at(values, r)
+				}
+				require.NoError(b, batch.Append(row...))
+			}
+			require.NoError(b, batch.Abort())
+		})
+	}
+}
+
+// keepColumns captures the slices that fill appends.
+func keepColumns(b *testing.B, conn driver.Conn, t table, rs rows) []any {
+	batch, err := conn.PrepareBatch(context.Background(), t.insertQuery())
+	require.NoError(b, err)
+	defer batch.Abort() //nolint:errcheck // nothing was sent
+	k := &keeper{Batch: batch, kept: make([]any, len(t.columnNames()))}
+	require.NoError(b, rs.fill(k))
+	return k.kept
+}
+
+type keeper struct {
+	driver.Batch
+	kept []any
+}
+
+type keptColumn struct {
+	k *keeper
+	i int
+}
+
+func (k *keeper) Column(i int) driver.BatchColumn { return keptColumn{k, i} }
+func (c keptColumn) Append(v any) error           { c.k.kept[c.i] = v; return nil }
+func (c keptColumn) AppendRow(any) error          { return nil }
+
+// BenchmarkSink reads 200,000 collection events through kfake: fetch, plan, insert, mark, commit.
+func BenchmarkSink(b *testing.B) {
+	const records = 200_000
+	for b.Loop() {
+		b.StopTimer()
+		w := newWorld(b, 4)
+		for range records / 4 / 5_000 {
+			w.write(5_000, schemas.TopicCollections)
+		}
+		b.StartTimer()
+		s := w.start(w.config(), defaults())
+		for w.behind() != "" {
+			time.Sleep(5 * time.Millisecond)
+		}
+		b.StopTimer()
+		s.end()
+		w.exact()
+		b.StartTimer()
+	}
+	b.ReportMetric(records*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkLatency is the time from a stage's commit of a small transaction over five topics to the sink's commit, the sink being idle
+// before.
+func BenchmarkLatency(b *testing.B) {
+	w := newWorld(b, 4)
+	s := w.start(w.config(), defaults())
+	w.write(1)
+	w.caughtUp()
+	for b.Loop() {
+		b.StopTimer()
+		w.write(3, schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicCollections)
+		b.StartTimer()
+		for w.behind() != "" {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	b.StopTimer()
+	s.end()
+}
+
+func at(values any, i int) any {
+	switch v := values.(type) {
+	case []string:
+		return v[i]
+	case []int64:
+		return v[i]
+	case []uint32:
+		return v[i]
+	case []*int64:
+		return v[i]
+	case []time.Time:
+		return v[i]
+	case []*time.Time:
+		return v[i]
+	default:
+		return uuids(values)[i]
+	}
+}
+
+func uuids(values any) []uuid.UUID { return values.([]uuid.UUID) }
