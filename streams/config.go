@@ -28,8 +28,9 @@ type Config struct {
 	KgoOpts []kgo.Opt
 	// Observer hears of every transaction that ended. Nil means nobody listens.
 	Observer Observer
-	// stopTimeout shortens the constant of that name in tests.
-	stopTimeout time.Duration
+	// stopTimeout and snapshotAfter replace the constants of their names in tests.
+	stopTimeout   time.Duration
+	snapshotAfter int64
 }
 
 // Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.

@@ -27,17 +27,19 @@ type harness struct {
 	t       testing.TB
 	cluster *kfake.Cluster
 	cfg     Config
-	wire    *wire
 }
 
-func newHarness(t testing.TB, partitions int32) *harness {
+func newHarness(t testing.TB, partitions int32, change ...func(*Config)) *harness {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
-	h := &harness{t: t, cluster: cluster, wire: &wire{}}
+	h := &harness{t: t, cluster: cluster}
 	h.cfg = Config{Brokers: cluster.ListenAddrs(), Partitions: partitions, Log: testLog(t)}
 	h.cfg.KgoOpts = []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })}
+	for _, c := range change {
+		c(&h.cfg)
+	}
 	n, err := EnsureTopics(h.ctx(), h.cfg)
 	require.NoError(t, err)
 	require.Equal(t, partitions, n)
@@ -267,7 +269,7 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 			continue
 		}
 		_, restored := open(int32(p), count)
-		require.NoError(h.t, restore(h.ctx(), h.cfg, &stage, map[int32]memory{int32(p): restored}))
+		require.NoError(h.t, restore(h.ctx(), h.cfg, &stage, map[int32]*slot{int32(p): {memory: restored}}))
 		s := &slot{}
 		s.task, s.memory = open(int32(p), count)
 		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}

@@ -67,18 +67,18 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 	if err != nil {
 		return nil, err
 	}
-	slots, memories := map[place]*slot{}, map[int32]memory{}
+	slots, kept := map[place]*slot{}, map[int32]*slot{}
 	for topic, parts := range offsets {
 		for p := range parts {
 			s := &slot{}
 			s.task, s.memory = r.open(p, r.count)
 			slots[place{topic, p}] = s
 			if s.memory != nil {
-				memories[p] = s.memory
+				kept[p] = s
 			}
 		}
 	}
-	if err := restore(ctx, r.cfg, &r.stage, memories); err != nil {
+	if err := restore(ctx, r.cfg, &r.stage, kept); err != nil {
 		return nil, err
 	}
 	for topic, parts := range offsets {

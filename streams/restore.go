@@ -21,13 +21,13 @@ const (
 	restoreStretch = 100_000
 )
 
-// restore reads the changelog partitions of the memories up to their end, several at a time.
+// restore reads the changelog partitions of the slots up to their end, several at a time.
 //
 // The end is the high watermark, not the last stable offset, asked for after the group's offsets were fetched: the broker hands those out only
 // once the predecessor's transaction is decided, but its markers may reach the changelog later. Reading committed records up to the high
 // watermark waits for exactly that.
-func restore(ctx context.Context, cfg Config, stage *Stage, memories map[int32]memory) error {
-	if len(memories) == 0 {
+func restore(ctx context.Context, cfg Config, stage *Stage, slots map[int32]*slot) error {
+	if len(slots) == 0 {
 		return nil
 	}
 	start := time.Now()
@@ -54,25 +54,29 @@ func restore(ctx context.Context, cfg Config, stage *Stage, memories map[int32]m
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for p, m := range memories {
+	for p, s := range slots {
 		from, okFrom := starts.Lookup(stage.State, p)
 		to, okTo := ends.Lookup(stage.State, p)
 		if !okFrom || !okTo {
 			return bug(fmt.Errorf("changelog %s has no partition %d, but the input has; create it with as many partitions as the input", stage.State, p))
 		}
 		g.Go(func() error {
-			r := restoring{peek: peek, place: place{stage.State, p}, at: from.Offset, from: from.Offset, end: to.Offset, into: m, log: cfg.logger()}
-			return r.run(ctx)
+			r := restoring{peek: peek, place: place{stage.State, p}, at: from.Offset, from: from.Offset, end: to.Offset, into: s.memory, log: cfg.logger()}
+			if err := r.run(ctx); err != nil {
+				return err
+			}
+			s.written = max(0, r.bytes-s.memory.bytes())
+			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	keys, bytes := 0, int64(0)
-	for _, m := range memories {
-		keys, bytes = keys+m.keys(), bytes+m.bytes()
+	for _, s := range slots {
+		keys, bytes = keys+s.memory.keys(), bytes+s.memory.bytes()
 	}
-	cfg.logger().Info("state restored", "stage", stage.Name, "partitions", len(memories), "keys", keys, "bytes", bytes, "took", time.Since(start).Round(time.Millisecond))
+	cfg.logger().Info("state restored", "stage", stage.Name, "partitions", len(slots), "keys", keys, "bytes", bytes, "took", time.Since(start).Round(time.Millisecond))
 	return nil
 }
 
@@ -85,6 +89,7 @@ type restoring struct {
 	log           *slog.Logger
 	last          map[string][]byte
 	records       int
+	bytes         int64
 }
 
 // run reads to the end and then decodes the last value of each key only: a changelog that was never compacted holds many.
@@ -135,6 +140,7 @@ func (r *restoring) keep(rec *kgo.Record) error {
 		return nil
 	}
 	r.records++
+	r.bytes += int64(len(rec.Value))
 	if rec.Value == nil {
 		r.last[string(rec.Key)] = nil
 		return nil

@@ -68,6 +68,7 @@ type session struct {
 	sess  *kgo.GroupTransactSession
 	made  chan struct{} // closed once sess is set: the group calls back earlier than that
 	count int32
+	cuts  bool // the stage keeps its changelog short itself (snapshot.go)
 	parts partitions
 	fail  context.CancelCauseFunc
 }
@@ -78,7 +79,7 @@ func (r *session) run(ctx context.Context) error {
 	defer fail(nil)
 	r.fail, r.made = fail, make(chan struct{})
 	var err error
-	if r.count, err = checkTopics(ctx, r.cfg, &r.stage); err != nil {
+	if r.count, r.cuts, err = checkTopics(ctx, r.cfg, &r.stage); err != nil {
 		return err
 	}
 	if r.sess, err = kgo.NewGroupTransactSession(r.options(loop)...); err != nil {
@@ -174,11 +175,12 @@ func (r *session) serving() {
 	}
 }
 
-// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours.
-func checkTopics(ctx context.Context, cfg Config, stage *Stage) (int32, error) {
+// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether the stage must keep its
+// changelog short itself.
+func checkTopics(ctx context.Context, cfg Config, stage *Stage) (count int32, cuts bool, err error) {
 	cl, err := kgo.NewClient(cfg.client(kgo.ClientID("kasi-" + stage.Name + "-check"))...)
 	if err != nil {
-		return 0, bug(fmt.Errorf("kafka client: %w", err))
+		return 0, false, bug(fmt.Errorf("kafka client: %w", err))
 	}
 	defer cl.Close()
 	names := append([]string{schemas.TopicTimeline}, stage.Inputs...)
@@ -188,13 +190,25 @@ func checkTopics(ctx context.Context, cfg Config, stage *Stage) (int32, error) {
 	if stage.State != "" {
 		names = append(names, stage.State)
 	}
-	topics, err := kadm.NewClient(cl).ListTopics(ctx, names...)
+	adm := kadm.NewClient(cl)
+	topics, err := adm.ListTopics(ctx, names...)
 	if err != nil {
-		return 0, fmt.Errorf("topic list: %w", err)
+		return 0, false, fmt.Errorf("topic list: %w", err)
 	}
 	if err := topics.Error(); err != nil {
-		return 0, fmt.Errorf("topics of the stage: %w", err)
+		return 0, false, fmt.Errorf("topics of the stage: %w", err)
 	}
+	if err := samePartitions(stage, topics); err != nil {
+		return 0, false, bug(err)
+	}
+	if cuts, err = cutsChangelog(ctx, adm, stage.State); err != nil {
+		return 0, false, err
+	}
+	return int32(len(topics[schemas.TopicTimeline].Partitions)), cuts, nil
+}
+
+// samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no place to go.
+func samePartitions(stage *Stage, topics kadm.TopicDetails) error {
 	n := len(topics[schemas.TopicTimeline].Partitions)
 	var wrong []error
 	same := func(topic string) {
@@ -211,5 +225,5 @@ func checkTopics(ctx context.Context, cfg Config, stage *Stage) (int32, error) {
 			same(o.Topic)
 		}
 	}
-	return int32(n), bug(errors.Join(wrong...))
+	return errors.Join(wrong...)
 }

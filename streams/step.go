@@ -24,6 +24,10 @@ type job struct {
 	slot    *slot
 	records []*kgo.Record
 	batch   batch
+
+	snapshot bool        // the changelog gets the whole state
+	first    *kgo.Record // of the changelog
+	bytes    int64       // of the changelog
 }
 
 // step is one poll and one transaction.
@@ -70,7 +74,10 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			owned = false
 			return
 		}
-		jobs = append(jobs, &job{at: at, slot: s, records: p.Records, batch: batch{stage: &r.stage, partition: p.Partition, count: r.count, facts: &facts{}}})
+		jobs = append(jobs, &job{
+			at: at, slot: s, records: p.Records, snapshot: r.snapshotDue(s),
+			batch: batch{stage: &r.stage, partition: p.Partition, count: r.count, facts: &facts{}},
+		})
 	})
 	slices.SortFunc(jobs, func(a, b *job) int {
 		return cmp.Or(cmp.Compare(a.at.topic, b.at.topic), cmp.Compare(a.at.partition, b.at.partition))
@@ -119,16 +126,6 @@ func (j *job) run() error {
 	return j.changelog()
 }
 
-// changelog appends the states that changed, each once, and the facts.
-func (j *job) changelog() error {
-	at := j.records[len(j.records)-1].Timestamp
-	return j.slot.memory.write(func(key string, value []byte) {
-		j.batch.out = append(j.batch.out, &kgo.Record{
-			Topic: j.batch.stage.State, Partition: j.at.partition, Key: []byte(key), Value: value, Timestamp: at,
-		})
-	})
-}
-
 // commit writes what the jobs made in one transaction and settles the state by its outcome.
 func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
 	if err := r.sess.Begin(); err != nil {
@@ -162,6 +159,7 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
 		j.slot.group = j.records[len(j.records)-1].Offset + 1
 		if j.slot.memory != nil {
 			j.slot.memory.merge()
+			r.logged(ctx, j)
 		}
 	}
 	r.calm()

@@ -1,0 +1,141 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// benchPartitions is the partition count of the benchmarks.
+const benchPartitions = 4
+
+// passTask is the least a stage can do: one output for each record, no state but the facts.
+type passTask struct{ *store[*counted] }
+
+func newPassTask(int32, int32) (task, memory) {
+	s := newStore(jsonCodec(func(c *counted) *counted { d := *c; return &d }))
+	return passTask{s}, s
+}
+
+func (passTask) take(b *batch, rec *kgo.Record) error {
+	b.out = append(b.out, &kgo.Record{Topic: schemas.TopicTransactions, Partition: b.partition, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
+	return nil
+}
+
+// benchInput makes n transactions of so many customers, days apart, in the order of time.
+func benchInput(b *testing.B, n, customers int) []*kgo.Record {
+	b.Helper()
+	out := make([]*kgo.Record, 0, n+benchPartitions)
+	start := time.Date(2025, 11, 3, 6, 0, 0, 0, time.UTC)
+	tick, err := json.Marshal(schemas.Tick{Date: "2025-12-31"})
+	require.NoError(b, err)
+	for p := range int32(benchPartitions) {
+		out = append(out, &kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: p, Key: []byte("tick"), Value: tick, Timestamp: start,
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindTick)}},
+		})
+	}
+	for i := range n {
+		tx := schemas.Transaction{
+			TransactionID: fmt.Sprintf("tx-%08d", i), TenantID: "acme", CustomerID: fmt.Sprintf("CUST%06d", i%customers),
+			BookedAt: start.Add(time.Duration(i) * 50 * 24 * time.Hour / time.Duration(n)).In(schemas.Johannesburg), AmountCents: schemas.Cents(1000 + i%90000), Direction: schemas.Debit,
+			AccountID: "ACC1", Currency: "ZAR", Description: "CARD PURCHASE SHOPRITE SOWETO", Category: "GROCERIES",
+		}
+		if i%17 == 0 {
+			tx.Direction, tx.Description, tx.Category = schemas.Credit, "SALARY ACME MINING", "INCOME"
+		}
+		value, err := json.Marshal(tx)
+		require.NoError(b, err)
+		key := schemas.CustomerKey(tx.TenantID, tx.CustomerID)
+		out = append(out, &kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), benchPartitions), Key: []byte(key), Value: value, Timestamp: tx.BookedAt,
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindTransaction)}},
+		})
+	}
+	return out
+}
+
+// BenchmarkStage measures records a second through whole transactions, on one in-process broker: a bare loop of kgo for comparison, our loop with a processor
+// that does nothing, with one that keeps a small state, and with the engine. Run it with -benchtime=1x; each size is a full run.
+func BenchmarkStage(b *testing.B) {
+	engine := processors.NewEngine(processors.DefaultRules())
+	for _, bc := range []struct {
+		name      string
+		customers int
+		run       func(context.Context, Config, func()) error
+	}{
+		{"bare", 10_000, runBare},
+		{"pass", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
+			return run(ctx, cfg, row("collect"), newPassTask, ready)
+		}},
+		{"count", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
+			return run(ctx, cfg, row("collect"), newCountTask, ready)
+		}},
+		{"engine-1000-customers", 1_000, func(ctx context.Context, cfg Config, ready func()) error {
+			return RunCollect(ctx, cfg, engine, ready)
+		}},
+		{"engine-10000-customers", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
+			return RunCollect(ctx, cfg, engine, ready)
+		}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			const n = 300_000
+			for b.Loop() {
+				b.StopTimer()
+				h := newHarness(b, benchPartitions)
+				h.produce(benchInput(b, n, bc.customers)...)
+				b.StartTimer()
+				start := time.Now()
+				stopStage := h.start(func(ctx context.Context, ready func()) error { return bc.run(ctx, h.cfg, ready) })
+				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+				took := time.Since(start)
+				b.StopTimer()
+				stopStage()
+				var state int64
+				for _, p := range h.cluster.PartitionInfos(schemas.TopicStateCollect) {
+					state += p.NumBytes
+				}
+				b.ReportMetric(n/took.Seconds(), "records/s")
+				b.ReportMetric(float64(state)/(1<<20), "changelog-MiB")
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// runBare is a consume-transform-produce loop with nothing around it, as franz-go's documentation shows it.
+func runBare(ctx context.Context, cfg Config, ready func()) error {
+	s, err := kgo.NewGroupTransactSession(cfg.client(
+		kgo.ConsumerGroup(schemas.GroupCollect), kgo.ConsumeTopics(schemas.TopicTimeline), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MaxBufferedRecords(1<<20),
+	)...)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ready()
+	for {
+		fetches := s.PollRecords(ctx, cfg.maxRecords())
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := s.Begin(); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			s.Produce(ctx, &kgo.Record{Topic: schemas.TopicTransactions, Partition: r.Partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}, nil)
+		})
+		if _, err := s.End(context.Background(), kgo.TryCommit); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// TestSnapshotsKeepTheChangelogShort runs with a broker that does not compact: the changelog is cut, and what is left restores the whole state.
+func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
+	t.Parallel()
+	const partitions = 2
+	h := newHarness(t, partitions, func(c *Config) { c.FreshTxnID, c.snapshotAfter, c.MaxRecords = true, 2000, 20 })
+	stopStage := h.startCount(h.cfg)
+	h.feed(countInput(3000, partitions), 100, func(int) {})
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	for p, info := range h.cluster.PartitionInfos(schemas.TopicStateCollect) {
+		require.Positive(t, info.LogStartOffset, "partition %d was never cut", p)
+		require.Less(t, info.HighWatermark-info.LogStartOffset, info.HighWatermark/3, "partition %d", p)
+	}
+	h.requireExactly(row("collect"), newCountTask)
+	h.startCount(h.cfg)
+	h.produce(countInput(3100, partitions)[3000:]...)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	h.requireExactly(row("collect"), newCountTask)
+}
+
+// TestRestoreWaitsForOpenTransaction begins a restore while the changelog ends in a transaction that is not decided: the restore sees what it commits.
+func TestRestoreWaitsForOpenTransaction(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	cl, err := kgo.NewClient(h.cfg.client(kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	require.NoError(t, err)
+	defer cl.Close()
+	require.NoError(t, cl.BeginTransaction())
+	require.NoError(t, cl.ProduceSync(h.ctx(), &kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte("a"), Value: []byte(`{"n":7}`)}).FirstErr())
+	stage, into := row("collect"), newCounts()
+	done := make(chan error, 1)
+	go func() { done <- restore(h.ctx(), h.cfg, &stage, map[int32]*slot{0: {memory: into}}) }()
+	select {
+	case <-done:
+		require.Fail(t, "the restore did not wait")
+	case <-time.After(5 * restorePause):
+	}
+	require.NoError(t, cl.EndTransaction(h.ctx(), kgo.TryCommit))
+	require.NoError(t, <-done)
+	state, ok := into.view("a")
+	require.True(t, ok)
+	require.Equal(t, 7, state.N)
+}
+
+// TestStateCountsMoreThanGroup resets the group's committed offset: the state knows better, nothing is taken in twice or left out.
+func TestStateCountsMoreThanGroup(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]int64{"back": 3, "forward": 90} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, 1)
+			h.produce(countInput(50, 1)...)
+			stopStage := h.startCount(h.cfg)
+			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			stopStage()
+			h.produce(countInput(100, 1)[50:]...)
+			h.setOffset(to)
+			h.startCount(h.cfg)
+			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 }, patience, retryPause)
+			h.requireExactly(row("collect"), newCountTask)
+		})
+	}
+}
+
+// setOffset writes the collect group's committed offset of partition 0, as an operator's tool does.
+func (h *harness) setOffset(to int64) {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	offsets := kadm.Offsets{}
+	offsets.Add(kadm.Offset{Topic: schemas.TopicTimeline, Partition: 0, At: to, LeaderEpoch: -1})
+	done, err := kadm.NewClient(cl).CommitOffsets(h.ctx(), schemas.GroupCollect, offsets)
+	require.NoError(h.t, err)
+	require.NoError(h.t, done.Error())
+}
+
+// runUntilEnd runs the counting stage until it gives up.
+func (h *harness) runUntilEnd(open open) error {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := run(ctx, h.cfg, row("collect"), open, nil)
+	require.NoError(h.t, ctx.Err(), "the stage did not give up")
+	return err
+}
+
+// TestRefusesLostInput stops when the timeline no longer holds what the state needs, or has begun anew, and names the way out.
+func TestRefusesLostInput(t *testing.T) {
+	t.Parallel()
+	t.Run("cut", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t, 1)
+		h.produce(countInput(50, 1)...)
+		stopStage := h.startCount(h.cfg)
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+		stopStage()
+		h.produce(countInput(100, 1)[50:]...)
+		require.NoError(t, h.cluster.DeleteRecords(schemas.TopicTimeline, 0, 80))
+		require.ErrorContains(t, h.runUntilEnd(newCountTask), "switch its retention off")
+	})
+	t.Run("anew", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t, 1)
+		h.produce(countInput(50, 1)...)
+		stopStage := h.startCount(h.cfg)
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+		stopStage()
+		require.NoError(t, h.cluster.DeleteTopic(schemas.TopicTimeline))
+		require.NoError(t, h.cluster.CreateTopic(schemas.TopicTimeline, 1, nil))
+		require.ErrorContains(t, h.runUntilEnd(newCountTask), "has lost records or was created anew")
+	})
+}
+
+// TestRefusesUnequalPartitions stops before anything is written to the wrong place.
+func TestRefusesUnequalPartitions(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 2)
+	require.NoError(t, h.cluster.DeleteTopic(schemas.TopicStateCollect))
+	require.NoError(t, h.cluster.CreateTopic(schemas.TopicStateCollect, 3, nil))
+	require.ErrorContains(t, h.runUntilEnd(newCountTask), "must have the same number")
+}
+
+// brokenTask fails on a record: with an error, or by a panic.
+type brokenTask struct {
+	countTask
+	fails func() error
+}
+
+func (b brokenTask) take(out *batch, rec *kgo.Record) error {
+	if strings.HasSuffix(string(rec.Value), "42") {
+		return b.fails()
+	}
+	return b.countTask.take(out, rec)
+}
+
+// TestBugStopsTheStage checks that an error of the processor stops the stage and names the record, and that nothing of the record is written.
+func TestBugStopsTheStage(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func() error{
+		"error": func() error { return bug(errors.New("no such thing as 42")) },
+		"panic": func() error { panic("no such thing as 42") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, 1, func(c *Config) { c.MaxRecords = 10 })
+			h.produce(countInput(60, 1)...)
+			err := h.runUntilEnd(func(p, n int32) (task, memory) {
+				inner, m := newCountTask(p, n)
+				return brokenTask{inner.(countTask), fails}, m
+			})
+			require.ErrorContains(t, err, "no such thing as 42")
+			for _, r := range h.read(schemas.TopicTransactions)[0] {
+				require.NotContains(t, string(r.Value), "tx-000042")
+			}
+			h.startCount(h.cfg) // a mended program goes on where the broken one stopped
+			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			h.requireExactly(row("collect"), newCountTask)
+		})
+	}
+}
