@@ -171,6 +171,9 @@ func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err er
 			m.insurer.patch(ctx, second.number, map[string]any{"status": schemas.PolicyCancelled}),
 			m.insurer.patch(ctx, third.number, map[string]any{"status": schemas.PolicyCancelled}))
 	case m.From.AddMonths(1): // use case 4
+		if err := m.arrived(ctx); err != nil {
+			return err
+		}
 		if r.Report, err = m.insurer.report(ctx, m.period); err != nil {
 			return err
 		}
@@ -183,6 +186,9 @@ func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err er
 		r.Settlement, err = m.insurer.settle(ctx, m.period)
 		return err
 	case m.From.AddMonths(1).AddDays(2):
+		if err := m.arrived(ctx); err != nil {
+			return err
+		}
 		if r.Settlement, err = m.insurer.settlement(ctx, r.Settlement.ID); err != nil {
 			return err
 		}

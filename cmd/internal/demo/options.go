@@ -14,8 +14,9 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 )
 
-// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when all that they caused is through: rows in ClickHouse
-// too (SPEC section 9).
+// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits that they caused can be read from Kafka. It
+// need not wait for ClickHouse: where a figure is read from there, the demonstration waits by itself, and a sink that may fall a few days behind takes over more
+// at a time.
 type Advancer interface {
 	Advance(ctx context.Context, to civil.Date) error
 }

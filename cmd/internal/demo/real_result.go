@@ -26,8 +26,11 @@ type StreamLine struct {
 
 // ask takes the figures from ClickHouse and Kafka.
 func (r *RealResult) ask(ctx context.Context, p Product) error {
+	err := p.arrived(ctx)
+	if err != nil {
+		return err
+	}
 	a, tenant := p.analyst(), map[string]string{"tenant": p.Tenant}
-	var err error
 	if r.ClickHouse, err = a.collected(ctx, p.Tenant, ""); err != nil {
 		return err
 	}

@@ -63,7 +63,10 @@ var meanings = []struct {
 
 // finish asks everybody what the month came to.
 func (m *month) finish(ctx context.Context, r *Result) error {
-	var err error
+	err := m.arrived(ctx)
+	if err != nil {
+		return err
+	}
 	if r.ClickHouse, err = m.analyst().collected(ctx, m.Tenant, m.period); err != nil {
 		return err
 	}

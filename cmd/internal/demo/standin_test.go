@@ -14,6 +14,7 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -34,6 +35,7 @@ type standin struct {
 	policies []*standinPolicy
 	debits   map[string]*standinPolicy
 	seen     map[string]bool
+	asked    int // times that marks were asked for
 
 	// planted bugs
 	debitTwice, loseDeadLetter bool
@@ -169,11 +171,14 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "POST /clickhouse":
 		b, err := io.ReadAll(r.Body)
 		require.NoError(s.t, err)
-		if strings.Contains(string(b), "debits_log") {
+		switch {
+		case strings.Contains(string(b), "debits_log"):
 			write(s.t, w, "1\n")
-			return
+		case strings.Contains(string(b), "sink_marks"):
+			s.marks(w)
+		default:
+			write(s.t, w, fmt.Sprintf("%d\n", s.collected()))
 		}
-		write(s.t, w, fmt.Sprintf("%d\n", s.collected()))
 	case path == "POST /v1/policies/import":
 		write(s.t, w, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`, s.load(r)))
 	case path == "POST /v1/collections/execute":
@@ -194,6 +199,21 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(s.t, w, "settlement_number,amount\n")
 	default:
 		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// marks says that everything has arrived; the first time it is asked, that one partition lags.
+func (s *standin) marks(w io.Writer) {
+	s.asked++
+	for topic := range schemas.SunkTopics {
+		ends, err := offsets(context.Background(), topic, kadm.NewClient(s.cl).ListCommittedOffsets)
+		require.NoError(s.t, err)
+		for partition, end := range ends {
+			if s.asked == 1 && topic == schemas.TopicCalendar {
+				end--
+			}
+			write(s.t, w, fmt.Sprintf("%s/%d\t%d\n", topic, partition, end))
+		}
 	}
 }
 
