@@ -1,0 +1,328 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// openCollect makes the real collect task.
+func openCollect(int32, int32) (task, memory) {
+	t := newCollectTask(processors.NewEngine(processors.DefaultRules()))
+	return t, t.store
+}
+
+func runCollect(cfg Config) func(context.Context, func()) error {
+	return func(ctx context.Context, ready func()) error {
+		return RunCollect(ctx, cfg, processors.NewEngine(processors.DefaultRules()), ready)
+	}
+}
+
+// month writes the timeline of some customers' month by hand.
+type month struct {
+	t          testing.TB
+	partitions int32
+	records    []*kgo.Record
+	at         time.Time
+}
+
+func newMonth(t testing.TB, partitions int32) *month {
+	return &month{t: t, partitions: partitions, at: time.Date(2025, 11, 1, 4, 0, 0, 0, time.UTC)}
+}
+
+func (m *month) add(kind schemas.Kind, hash uint32, key string, value any) {
+	m.t.Helper()
+	text, ok := value.(string)
+	if !ok {
+		b, err := json.Marshal(value)
+		require.NoError(m.t, err)
+		text = string(b)
+	}
+	m.at = m.at.Add(time.Second)
+	m.records = append(m.records, &kgo.Record{
+		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, m.partitions), Key: []byte(key), Value: []byte(text), Timestamp: m.at,
+		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+	})
+}
+
+func (m *month) of(kind schemas.Kind, customer string, value any) {
+	key := schemas.CustomerKey("acme", customer)
+	m.add(kind, schemas.RoutingHash(key), key, value)
+}
+
+func (m *month) tick(date string, cutoff int) {
+	for p := range m.partitions {
+		m.add(schemas.KindTick, uint32(p), "tick", schemas.Tick{Date: date, Cutoff: cutoff})
+	}
+}
+
+func policyOf(customer string) string { return "POL-" + customer }
+
+func (m *month) policy(customer string, premium schemas.Cents) {
+	m.of(schemas.KindPolicy, customer, schemas.PolicyCommand{
+		RequestID: "import", Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer, PolicyNumber: policyOf(customer),
+		Terms: &schemas.PolicyTerms{ProductCode: "FUNERAL_01", PremiumCents: premium, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+	})
+}
+
+func (m *month) execute(customer string) {
+	m.of(schemas.KindExecute, customer, schemas.ExecuteCommand{
+		RequestID: "execute", ExecutionID: "x", TenantID: "acme", CustomerID: customer, PolicyNumber: policyOf(customer), PeriodMonth: "2025-11",
+	})
+}
+
+func (m *month) transaction(customer, id, date string, cents int) {
+	m.of(schemas.KindTransaction, customer, fmt.Sprintf(
+		`{"transaction_id":%q,"tenant_id":"acme","customer_id":%q,"booked_at":"%sT09:00:00+02:00","amount_cents":%d,"direction":"CREDIT","description":"TIPS"}`,
+		id, customer, date, cents))
+}
+
+func debitOf(customer string, attempt int) string {
+	return schemas.DebitID("acme", customer, schemas.CollectionID(schemas.PolicyID("acme", policyOf(customer)), "2025-11"), attempt)
+}
+
+func (m *month) result(debit, id string, status schemas.ResultStatus, date string) {
+	hash, err := schemas.DebitRoute(debit)
+	require.NoError(m.t, err)
+	res := schemas.Result{ResultID: id, DebitID: debit, Status: status, EffectiveDate: date}
+	if status == schemas.ResultUnpaid {
+		res.ReasonCode, res.ReasonScheme = "02", "ZA"
+	}
+	m.add(schemas.KindResult, hash, debit, res)
+}
+
+// busyMonth is a month of many customers: imports, executions, deposits, failed and paid debits, duplicates of all of it, and bad records.
+func busyMonth(t testing.TB, partitions int32, customers int) *month {
+	m := newMonth(t, partitions)
+	name := func(i int) string { return fmt.Sprintf("CUST%03d", i) }
+	m.tick("2025-11-01", 0)
+	for i := range customers {
+		m.policy(name(i), schemas.Cents(10000+100*i))
+		m.execute(name(i))
+	}
+	for day := (civil.Date{Year: 2025, Month: 11, Day: 1}); day.Day <= 30 && day.Month == 11; day = day.AddDays(1) {
+		date := day.String()
+		m.tick(date, 0)
+		for i := range customers {
+			if (i+day.Day)%6 == 0 {
+				m.transaction(name(i), fmt.Sprintf("tx-%d-%d", i, day.Day), date, 3000+10*i)
+				m.transaction(name(i), fmt.Sprintf("tx-%d-%d", i, day.Day), date, 3000+10*i) // the bank sends it twice
+			}
+		}
+		m.tick(date, 1)
+		m.tick(date, 1) // the ticker writes it twice
+		for i := range customers {
+			if attempt := 1 + day.Day/7; day.Day%7 == 6 {
+				status := schemas.ResultPaid
+				if (i+attempt)%3 == 0 {
+					status = schemas.ResultUnpaid
+				}
+				m.result(debitOf(name(i), attempt), fmt.Sprintf("res-%d-%d", i, attempt), status, date)
+				m.result(debitOf(name(i), attempt), fmt.Sprintf("res-%d-%d", i, attempt), status, date)
+			}
+		}
+		if day.Day%10 == 0 {
+			m.of(schemas.KindTransaction, name(0), `{"transaction_id":"half`)
+			m.of("rumour", name(0), `{}`)
+		}
+	}
+	return m
+}
+
+// TestCollectIsTheEngineOnKafka runs a month through Kafka with restarts in the middle, rebalances and small transactions, and compares every
+// output byte for byte with the same records through the task alone.
+func TestCollectIsTheEngineOnKafka(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	h := newHarness(t, partitions)
+	cfg := h.cfg
+	cfg.MaxRecords = 100
+	input := busyMonth(t, partitions, 30).records
+	stopStage := h.start(runCollect(cfg))
+	n := 0
+	h.feed(input, 250, func(int) {
+		if n++; n%3 == 0 {
+			stopStage()
+			stopStage = h.start(runCollect(cfg))
+		}
+	})
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	h.requireExactly(row("collect"), openCollect)
+	requireDense(t, h)
+	require.Greater(t, len(flat(h.read(schemas.TopicDebits))), 30, "the month must have caused debits")
+	require.Greater(t, len(flat(h.read(schemas.TopicCollections))), 100)
+	paid := 0
+	for _, r := range flat(h.read(schemas.TopicCollections)) {
+		var ev schemas.CollectionEvent
+		require.NoError(t, json.Unmarshal(r.Value, &ev))
+		if ev.Change.Kind == schemas.ChangePaid {
+			paid++
+		}
+	}
+	require.Greater(t, paid, 10, "results must have found their customers")
+}
+
+// requireDense checks Seq 1, 2, 3... on each partition of each dense output of collect.
+func requireDense(t *testing.T, h *harness) {
+	t.Helper()
+	stage := row("collect")
+	for _, o := range stage.Outputs {
+		if !o.Dense {
+			continue
+		}
+		for p, records := range h.read(o.Topic) {
+			for i, r := range records {
+				var m schemas.Meta
+				require.NoError(t, json.Unmarshal(r.Value, &m))
+				require.Equal(t, int64(i+1), m.Seq, "%s partition %d", o.Topic, p)
+			}
+		}
+	}
+}
+
+func flat(parts [][]*kgo.Record) []*kgo.Record {
+	var out []*kgo.Record
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// take runs records of one partition through a task without Kafka.
+func takeAll(t testing.TB, stage Stage, tk task, m memory, count int32, records ...*kgo.Record) []*kgo.Record {
+	t.Helper()
+	for i, r := range records {
+		r.Offset = int64(i) + m.now().Next
+	}
+	j := &job{at: place{stage.Inputs[0], records[0].Partition}, slot: &slot{task: tk, memory: m}, records: records,
+		batch: batch{stage: &stage, partition: records[0].Partition, count: count, facts: &facts{}}}
+	require.NoError(t, j.run())
+	m.merge()
+	var out []*kgo.Record
+	for _, r := range j.batch.out {
+		if r.Topic != stage.State {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// classes are the dead letters' classes, in order.
+func classes(records []*kgo.Record) []string {
+	var out []string
+	for _, r := range records {
+		if r.Topic == schemas.TopicDeadLetters {
+			out = append(out, header(r, HeaderErrorClass))
+		}
+	}
+	return out
+}
+
+// TestCollectRefuses gives each record that collect cannot use its class.
+func TestCollectRefuses(t *testing.T) {
+	t.Parallel()
+	m := newMonth(t, 1)
+	m.tick("2025-11-05", 0)
+	m.of("", "C", `{}`)
+	m.of(schemas.KindTick, "C", `{"date":"2025-13-01"}`)
+	m.of(schemas.KindTransaction, "C", `[]`)
+	m.of(schemas.KindPolicy, "C", `{`)
+	m.of(schemas.KindPolicy, "C", schemas.PolicyCommand{TenantID: "acme", PolicyNumber: "P", Action: schemas.PolicyPatch})
+	m.of(schemas.KindExecute, "C", schemas.ExecuteCommand{TenantID: "acme", CustomerID: "C", PolicyNumber: "P", PeriodMonth: "november"})
+	m.result(debitOf("nobody", 1), "r1", schemas.ResultPaid, "2025-11-05")
+	tk, mem := openCollect(0, 1)
+	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
+	require.Equal(t, []string{
+		ClassUnknownKind, ClassBadCommand, processors.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand, processors.RejectUnknownDebit,
+	}, classes(out))
+	require.Len(t, out, 7, "nothing else may leave")
+	require.Zero(t, mem.keys(), "a refused record leaves no state")
+}
+
+// TestCollectRefusesWrongPartition keeps a customer from living on two partitions.
+func TestCollectRefusesWrongPartition(t *testing.T) {
+	t.Parallel()
+	m := newMonth(t, 4)
+	m.transaction("C", "t1", "2025-11-01", 100)
+	m.records[0].Partition = (m.records[0].Partition + 1) % 4
+	tk, mem := openCollect(0, 4)
+	require.Equal(t, []string{ClassWrongPartition}, classes(takeAll(t, row("collect"), tk, mem, 4, m.records...)))
+}
+
+// TestCollectOldTicks ignores a tick that is not after the last one.
+func TestCollectOldTicks(t *testing.T) {
+	t.Parallel()
+	m := newMonth(t, 1)
+	m.tick("2025-11-05", 0)
+	m.policy("C", 15000)
+	m.execute("C")
+	m.tick("2025-11-05", 1)
+	tk, mem := openCollect(0, 1)
+	stage := row("collect")
+	first := takeAll(t, stage, tk, mem, 1, m.records...)
+	require.NotEmpty(t, first)
+	m.records = nil
+	m.tick("2025-11-05", 1)
+	m.tick("2025-11-05", 0)
+	m.tick("2025-11-04", 1)
+	require.Empty(t, takeAll(t, stage, tk, mem, 1, m.records...))
+	require.Equal(t, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, mem.now().Tick)
+}
+
+// TestCollectDebitIndex finds a debit's customer in the batch that made the debit, after its commit, after a restore, and not after a dropped batch.
+func TestCollectDebitIndex(t *testing.T) {
+	t.Parallel()
+	m := newMonth(t, 1)
+	m.tick("2025-11-05", 0)
+	m.policy("C", 15000)
+	m.execute("C")
+	m.tick("2025-11-05", 1)
+	m.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
+	stage := row("collect")
+	tk, mem := openCollect(0, 1)
+	require.Empty(t, classes(takeAll(t, stage, tk, mem, 1, m.records...)), "in the same batch")
+
+	again := newMonth(t, 1)
+	again.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
+	require.Empty(t, takeAll(t, stage, tk, mem, 1, again.records...), "after the commit, as a duplicate")
+
+	restored, rmem := openCollect(0, 1)
+	require.NoError(t, mem.writeAll(func(key string, value []byte) { require.NoError(t, rmem.load(key, value)) }))
+	require.Empty(t, takeAll(t, stage, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
+
+	dropped, dmem := openCollect(0, 1)
+	j := &job{at: place{stage.Inputs[0], 0}, slot: &slot{task: dropped, memory: dmem}, records: m.records[:4], batch: batch{stage: &stage, count: 1, facts: &facts{}}}
+	require.NoError(t, j.run())
+	dmem.drop()
+	require.Equal(t, []string{processors.RejectUnknownDebit}, classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
+}
+
+// TestCollectBeforeTime takes transactions in before the first tick and lets them wait for their day.
+func TestCollectBeforeTime(t *testing.T) {
+	t.Parallel()
+	m := newMonth(t, 1)
+	m.transaction("C", "t1", "2025-11-03", 5000)
+	tk, mem := openCollect(0, 1)
+	stage := row("collect")
+	for _, r := range takeAll(t, stage, tk, mem, 1, m.records...) {
+		require.NotEqual(t, schemas.TopicDeposits, r.Topic)
+		require.NotEqual(t, schemas.TopicDeadLetters, r.Topic)
+	}
+	m.records = nil
+	m.tick("2025-11-03", 0)
+	topics := map[string]int{}
+	for _, r := range takeAll(t, stage, tk, mem, 1, m.records...) {
+		topics[r.Topic]++
+	}
+	require.Equal(t, 1, topics[schemas.TopicDeposits])
+}

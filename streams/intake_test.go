@@ -1,0 +1,232 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// outside is a record as an integrator writes it: any key, any partition, headers of its own.
+func outside(topic, value string) *kgo.Record {
+	return &kgo.Record{
+		Topic: topic, Key: []byte("theirs"), Value: []byte(value), Timestamp: time.UnixMilli(1_762_000_000_000),
+		Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("42")}},
+	}
+}
+
+const (
+	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1","booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
+	goodIncome      = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1","kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
+)
+
+// feed runs records through the feed half without Kafka.
+func feed(t *testing.T, records ...*kgo.Record) []*kgo.Record {
+	t.Helper()
+	stage := row("intake")
+	b := batch{stage: &stage, count: 16, facts: &facts{}}
+	for _, r := range records {
+		require.NoError(t, feedTask{}.take(&b, r))
+	}
+	return b.out
+}
+
+// TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own timestamp.
+func TestIntakeRoutes(t *testing.T) {
+	t.Parallel()
+	debit := debitOf("C1", 1)
+	hash, err := schemas.DebitRoute(debit)
+	require.NoError(t, err)
+	customer := schemas.CustomerKey("acme", "C1")
+	require.Equal(t, schemas.RoutingHash(customer), hash, "a result must meet its customer's partition")
+	for _, tc := range []struct {
+		topic, value, key string
+		kind              schemas.Kind
+	}{
+		{schemas.TopicFeedTransactions, goodTransaction, customer, schemas.KindTransaction},
+		{schemas.TopicFeedIncomes, goodIncome, customer, schemas.KindIncome},
+		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"` + debit + `","status":"PAID","effective_date":"2025-11-05"}`, debit, schemas.KindResult},
+	} {
+		in := outside(tc.topic, tc.value)
+		out := feed(t, in)
+		require.Len(t, out, 1)
+		require.Equal(t, &kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.value), Timestamp: in.Timestamp,
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(tc.kind)}},
+		}, out[0])
+	}
+}
+
+// TestIntakeRefuses writes a dead letter with the record untouched and the reason in headers, without what the record says of a person.
+func TestIntakeRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ topic, value, class string }{
+		{schemas.TopicFeedTransactions, `not json, from CUST-SECRET`, processors.RejectBadJSON},
+		{schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `100`, `1.5`, 1), processors.RejectBadAmount},
+		{schemas.TopicFeedIncomes, strings.Replace(goodIncome, `"acme"`, `""`, 1), ""},
+		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"no-such-form","status":"PAID","effective_date":"2025-11-05"}`, processors.RejectUnknownDebit},
+		{schemas.TopicFeedTransactions, "", ""},
+	} {
+		in := outside(tc.topic, tc.value)
+		in.Partition, in.Offset = 3, 77
+		out := feed(t, in)
+		require.Len(t, out, 1)
+		dead := out[0]
+		require.Equal(t, schemas.TopicDeadLetters, dead.Topic)
+		require.Equal(t, in.Key, dead.Key)
+		require.Equal(t, in.Value, dead.Value)
+		require.Equal(t, in.Timestamp, dead.Timestamp)
+		require.Equal(t, in.Headers[0], dead.Headers[0])
+		require.Equal(t, tc.topic, header(dead, HeaderErrorTopic))
+		require.Equal(t, "3", header(dead, HeaderErrorPartition))
+		require.Equal(t, "77", header(dead, HeaderErrorOffset))
+		require.Equal(t, "intake", header(dead, HeaderErrorConnector))
+		require.NotEmpty(t, header(dead, HeaderErrorMessage))
+		require.NotContains(t, header(dead, HeaderErrorMessage), "SECRET")
+		if tc.class != "" {
+			require.Equal(t, tc.class, header(dead, HeaderErrorClass))
+		}
+	}
+}
+
+// TestDeadLetterAgain replaces the reasons of an earlier rejection, so that a replayed record names its own place.
+func TestDeadLetterAgain(t *testing.T) {
+	t.Parallel()
+	first := feed(t, outside(schemas.TopicFeedTransactions, "bad"))[0]
+	first.Topic, first.Offset = schemas.TopicFeedTransactions, 99
+	second := feed(t, first)[0]
+	require.Len(t, second.Headers, len(first.Headers))
+	require.Equal(t, "99", header(second, HeaderErrorOffset))
+}
+
+// TestTooLargeForADeadLetter keeps one enormous record from stopping the stream: it stays where it is and the dead letter says where.
+func TestTooLargeForADeadLetter(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	stopIntake := h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	huge := outside(schemas.TopicFeedTransactions, strings.Repeat("x", 1_000_000-200))
+	nearly := outside(schemas.TopicFeedTransactions, strings.Repeat("y", largestValue-100))
+	h.produce(huge, nearly, outside(schemas.TopicFeedTransactions, goodTransaction))
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	stopIntake()
+	dead := flat(h.read(schemas.TopicDeadLetters))
+	require.Len(t, dead, 2)
+	require.Empty(t, dead[0].Value)
+	require.Equal(t, processors.RejectTooLarge, header(dead[0], HeaderErrorClass))
+	require.Equal(t, "999800", header(dead[0], HeaderOmitted))
+	require.Equal(t, nearly.Value, dead[1].Value)
+	require.Len(t, flat(h.read(schemas.TopicTimeline)), 1)
+}
+
+// command is a policy command record as the API writes it.
+func command(t testing.TB, partitions int32, cmd schemas.PolicyCommand) *kgo.Record {
+	t.Helper()
+	value, err := json.Marshal(cmd)
+	require.NoError(t, err)
+	key := schemas.CustomerKey(cmd.TenantID, cmd.PolicyNumber)
+	return &kgo.Record{
+		Topic: schemas.TopicPolicyCommands, Partition: schemas.PartitionOf(schemas.RoutingHash(key), partitions), Key: []byte(key), Value: value,
+		Timestamp: time.UnixMilli(1_762_000_000_000), Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindPolicy)}},
+	}
+}
+
+func claim(customer string, row int) schemas.PolicyCommand {
+	return schemas.PolicyCommand{
+		RequestID: "req", Row: row, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer, PolicyNumber: "POL1",
+		Terms: &schemas.PolicyTerms{PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+	}
+}
+
+// TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and knows all that after a restore.
+func TestPolicyOwner(t *testing.T) {
+	t.Parallel()
+	stage := row("policies")
+	tk, mem := newOwnerTask(0, 1)
+	cancelled := schemas.PolicyCancelled
+	patch := schemas.PolicyCommand{RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme", PolicyNumber: "POL1", SetStatus: &cancelled}
+	unknown := patch
+	unknown.PolicyNumber, unknown.Row = "POL2", 4
+
+	first := takeAll(t, stage, tk, mem, 1, command(t, 1, claim("C1", 1)), command(t, 1, claim("C2", 2)), command(t, 1, patch), command(t, 1, unknown))
+	require.Len(t, first, 4)
+	require.Equal(t, schemas.CustomerKey("acme", "C1"), string(first[0].Key))
+	require.Equal(t, command(t, 1, claim("C1", 1)).Value, first[0].Value)
+	requireOutcome(t, first[1], 2, schemas.OutcomeConflict, 1)
+	var passed schemas.PolicyCommand
+	require.NoError(t, json.Unmarshal(first[2].Value, &passed))
+	require.Equal(t, "C1", passed.CustomerID)
+	require.Equal(t, schemas.KindPolicy, kindOf(first[2]))
+	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
+
+	restored, rmem := newOwnerTask(0, 1)
+	require.NoError(t, mem.writeAll(func(key string, value []byte) { require.NoError(t, rmem.load(key, value)) }))
+	again := takeAll(t, stage, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
+	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
+	require.Equal(t, schemas.TopicTimeline, again[1].Topic)
+}
+
+func requireOutcome(t *testing.T, r *kgo.Record, row int, code string, seq int64) {
+	t.Helper()
+	require.Equal(t, schemas.TopicOutcomes, r.Topic)
+	var ev schemas.OutcomeEvent
+	require.NoError(t, json.Unmarshal(r.Value, &ev))
+	require.Equal(t, row, ev.Row)
+	require.Equal(t, code, ev.Code)
+	require.Equal(t, seq, ev.Seq)
+	require.Equal(t, intakeStage, ev.Stage)
+	require.NotEmpty(t, ev.EventID)
+}
+
+// TestPolicyCommandRefused gives each command that the API cannot have written its class.
+func TestPolicyCommandRefused(t *testing.T) {
+	t.Parallel()
+	noKind, noJSON, elsewhere := command(t, 4, claim("C", 1)), command(t, 4, claim("C", 1)), command(t, 4, claim("C", 1))
+	noKind.Headers = nil
+	noJSON.Value = []byte("{")
+	elsewhere.Partition = (elsewhere.Partition + 1) % 4
+	noAction, noTerms := claim("C", 1), claim("C", 1)
+	noAction.Action = "DELETE"
+	noTerms.Terms = nil
+	tk, mem := newOwnerTask(0, 4)
+	out := takeAll(t, row("policies"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms), elsewhere)
+	require.Equal(t, []string{ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand, ClassWrongPartition}, classes(out))
+	require.Zero(t, mem.keys())
+}
+
+// TestFromOutsideToOutcome runs intake and collect together on Kafka: what integrators and the API write comes out as outcomes and debits, and what is bad
+// does not stop it.
+func TestFromOutsideToOutcome(t *testing.T) {
+	t.Parallel()
+	const partitions = 2
+	h := newHarness(t, partitions)
+	h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	h.start(runCollect(h.cfg))
+	m := newMonth(t, partitions)
+	m.tick("2025-11-05", 0)
+	h.produce(m.records...)
+	h.produce(command(t, partitions, claim("C1", 1)), command(t, partitions, claim("C2", 2)))
+	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction), outside(schemas.TopicFeedTransactions, goodTransaction), outside(schemas.TopicFeedTransactions, "bad"))
+	h.caughtUp(schemas.GroupPolicies, schemas.TopicPolicyCommands)
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	m.records = nil
+	m.of(schemas.KindExecute, "C1", schemas.ExecuteCommand{RequestID: "req2", Row: 1, TenantID: "acme", CustomerID: "C1", PolicyNumber: "POL1", PeriodMonth: "2025-11"})
+	m.tick("2025-11-05", 1)
+	h.produce(m.records...)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	codes := map[string]int{}
+	for _, r := range flat(h.read(schemas.TopicOutcomes)) {
+		var ev schemas.OutcomeEvent
+		require.NoError(t, json.Unmarshal(r.Value, &ev))
+		codes[ev.Stage+" "+ev.RequestID+" "+ev.Code]++
+	}
+	require.Equal(t, map[string]int{"intake req CONFLICT": 1, "collect req OK": 1, "collect req2 OK": 1}, codes)
+	require.Len(t, flat(h.read(schemas.TopicTransactions)), 1, "the same transaction twice counts once")
+	require.Len(t, flat(h.read(schemas.TopicDeadLetters)), 1)
+}
