@@ -29,9 +29,7 @@ type Ledger interface {
 // It returns nil when ctx ended, and an error only where trying again cannot help.
 func RunSettle(ctx context.Context, cfg Config, r *processors.Rules, l Ledger, ready func()) error {
 	return run(ctx, cfg, row("settle"), func(_, _ int32) (task, memory) {
-		t := &settleTask{ctx: ctx, rules: r, ledger: l, log: cfg.logger()}
-		t.store = newStore(jsonCodec((*processors.Tenant).Clone))
-		return t, t.store
+		return newSettleTask(ctx, cfg, r, l)
 	}, ready)
 }
 
@@ -42,6 +40,12 @@ type settleTask struct {
 	rules  *processors.Rules
 	ledger Ledger
 	log    *slog.Logger
+}
+
+func newSettleTask(ctx context.Context, cfg Config, r *processors.Rules, l Ledger) (task, memory) {
+	t := &settleTask{ctx: ctx, rules: r, ledger: l, log: cfg.logger()}
+	t.store = newStore(jsonCodec((*processors.Tenant).Clone))
+	return t, t.store
 }
 
 // take implements task.

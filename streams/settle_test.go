@@ -1,0 +1,184 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// bookLedger is a ledger whose sum depends on the coverage alone, and which may fail some times first.
+type bookLedger struct {
+	mu    sync.Mutex
+	fails int
+	asked int
+	empty bool
+}
+
+func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked++
+	if l.fails > 0 {
+		l.fails--
+		return schemas.LedgerSums{}, errors.New("clickhouse is away")
+	}
+	var sums schemas.LedgerSums
+	for _, c := range cov {
+		for p := range c.To {
+			n := c.To[p]
+			if p < len(c.From) {
+				n -= c.From[p]
+			}
+			sums.Movements += n
+			sums.TotalCents += schemas.Cents(1000 * n)
+		}
+	}
+	return sums, nil
+}
+
+func (l *bookLedger) HasCollections(context.Context, string, schemas.Period) (bool, error) {
+	return !l.empty, nil
+}
+
+// settleInput is a settlement command as the API writes it.
+func settleInput(t testing.TB, partitions int32, tenant, request string, cut ...int64) *kgo.Record {
+	t.Helper()
+	value, err := json.Marshal(schemas.SettleCommand{RequestID: request, TenantID: tenant, PeriodMonth: "2025-11", Cut: cut})
+	require.NoError(t, err)
+	return settleRecord(schemas.KindSettle, schemas.PartitionOf(schemas.RoutingHash(tenant), partitions), tenant, value)
+}
+
+func settleRecord(kind schemas.Kind, partition int32, key string, value []byte) *kgo.Record {
+	return &kgo.Record{
+		Topic: schemas.TopicSettlementCommands, Partition: partition, Key: []byte(key), Value: value, Timestamp: time.UnixMilli(1_764_600_000_000),
+		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+	}
+}
+
+func settleTick(date string, cutoff int, partition int32) *kgo.Record {
+	value, _ := json.Marshal(schemas.Tick{Date: date, Cutoff: cutoff})
+	return settleRecord(schemas.KindTick, partition, "tick", value)
+}
+
+func openSettle(l Ledger) open {
+	return func(int32, int32) (task, memory) {
+		return newSettleTask(context.Background(), Config{}, processors.DefaultRules(), l)
+	}
+}
+
+// settlements and outcomes of some output records.
+func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []string) {
+	t.Helper()
+	for _, r := range records {
+		switch r.Topic {
+		case schemas.TopicSettlements:
+			var ev schemas.SettlementEvent
+			require.NoError(t, json.Unmarshal(r.Value, &ev))
+			numbers = append(numbers, ev.Number+" "+string(ev.Status))
+		case schemas.TopicOutcomes:
+			var ev schemas.OutcomeEvent
+			require.NoError(t, json.Unmarshal(r.Value, &ev))
+			codes = append(codes, ev.RequestID+" "+ev.Code)
+			require.Equal(t, settleStage, ev.Stage)
+			require.Equal(t, ev.Code == schemas.OutcomeNotFound, ev.ObjectID == "")
+		}
+	}
+	return numbers, codes
+}
+
+// TestSettleNumbers gives gap-free numbers, the same statement to the same call, and the next one only when something moved; the payment date pays.
+func TestSettleNumbers(t *testing.T) {
+	t.Parallel()
+	tk, mem := openSettle(&bookLedger{fails: 2})(0, 1)
+	out := takeAll(t, row("settle"), tk, mem, 1,
+		settleTick("2025-12-02", 0, 0),
+		settleInput(t, 1, "acme", "a", 10),
+		settleInput(t, 1, "acme", "b", 10),
+		settleInput(t, 1, "acme", "c", 15),
+		settleInput(t, 1, "other", "d", 15),
+		settleTick("2025-12-03", 1, 0),
+		settleTick("2025-12-03", 1, 0),
+	)
+	numbers, codes := settled(t, out)
+	require.Equal(t, []string{"a OK", "b UNCHANGED", "c OK", "d OK"}, codes)
+	require.Equal(t, []string{
+		"SETTLE-2025-11-001 pending", "SETTLE-2025-11-002 pending", "SETTLE-2025-11-001 pending",
+		"SETTLE-2025-11-001 paid", "SETTLE-2025-11-002 paid", "SETTLE-2025-11-001 paid",
+	}, numbers)
+}
+
+// TestSettleNothing answers NOT_FOUND where the period has no collections, and keeps no state of it.
+func TestSettleNothing(t *testing.T) {
+	t.Parallel()
+	tk, mem := openSettle(&bookLedger{empty: true})(0, 1)
+	numbers, codes := settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 0)))
+	require.Empty(t, numbers)
+	require.Equal(t, []string{"a NOT_FOUND"}, codes)
+	require.Zero(t, mem.keys())
+}
+
+// TestSettleRefuses gives each command that cannot be answered its class.
+func TestSettleRefuses(t *testing.T) {
+	t.Parallel()
+	noTenant, noKind, noJSON := settleInput(t, 1, "", "a", 1), settleInput(t, 1, "acme", "a", 1), settleInput(t, 1, "acme", "a", 1)
+	noKind.Headers, noJSON.Value = nil, []byte("{")
+	tk, mem := openSettle(&bookLedger{})(0, 1)
+	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2), settleInput(t, 1, "acme", "a", -1))
+	require.Equal(t, []string{ClassBadCommand, ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand}, classes(out))
+}
+
+// TestSettleOnKafka restarts the stage between commands while the ledger comes and goes: the statements are those of an uninterrupted run.
+func TestSettleOnKafka(t *testing.T) {
+	t.Parallel()
+	const partitions = 2
+	h := newHarness(t, partitions)
+	ledger := &bookLedger{fails: 1}
+	start := func() stop {
+		return h.start(func(ctx context.Context, ready func()) error {
+			return RunSettle(ctx, h.cfg, processors.DefaultRules(), ledger, ready)
+		})
+	}
+	for p := range int32(partitions) {
+		h.produce(settleTick("2025-12-02", 0, p))
+	}
+	for i := range int64(6) {
+		stopStage := start()
+		h.produce(settleInput(t, partitions, "acme", string(rune('a'+i)), 10+5*(i/2), 3), settleInput(t, partitions, "other", string(rune('p'+i)), 7, i))
+		if i%2 == 0 {
+			h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
+		}
+		stopStage()
+	}
+	start()
+	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
+	h.requireExactly(row("settle"), openSettle(&bookLedger{}))
+	require.Greater(t, ledger.asked, 12)
+}
+
+// TestSettleStopsWhileItWaits ends a stage whose ledger never answers; the command is answered by the next start.
+func TestSettleStopsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	away := &bookLedger{fails: 1 << 30}
+	stopStage := h.start(func(ctx context.Context, ready func()) error {
+		return RunSettle(ctx, h.cfg, processors.DefaultRules(), away, ready)
+	})
+	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
+	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience, retryPause)
+	stopStage()
+	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
+	h.start(func(ctx context.Context, ready func()) error {
+		return RunSettle(ctx, h.cfg, processors.DefaultRules(), &bookLedger{}, ready)
+	})
+	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
+	require.Len(t, flat(h.read(schemas.TopicSettlements)), 1)
+}

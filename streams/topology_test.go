@@ -1,0 +1,50 @@
+package streams
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// TestTopologyIsWhole checks the table against the topic table: every topic exists there, one writer keeps each dense sequence, and state
+// lies beside its input.
+func TestTopologyIsWhole(t *testing.T) {
+	t.Parallel()
+	topics := map[string]schemas.Topic{}
+	for _, topic := range schemas.Topics {
+		topics[topic.Name] = topic
+	}
+	dense, groups, names := map[string][]string{}, map[string]bool{}, map[string]bool{}
+	for _, s := range Topology {
+		require.False(t, groups[s.Group] || names[s.Name], s.Name)
+		groups[s.Group], names[s.Name] = true, true
+		for _, in := range s.Inputs {
+			require.Contains(t, topics, in)
+			require.True(t, topics[in].Partitioned, in)
+		}
+		for _, o := range s.Outputs {
+			require.Contains(t, topics, o.Topic)
+			require.NotContains(t, s.Inputs, o.Topic, "a stage must not feed itself")
+			if o.Dense {
+				require.True(t, topics[o.Topic].Partitioned, o.Topic)
+				dense[o.Topic] = append(dense[o.Topic], s.Name)
+			}
+		}
+		if s.State != "" {
+			require.True(t, topics[s.State].Compacted && topics[s.State].Partitioned, s.State)
+			require.Len(t, s.Inputs, 1, "state of %s has the partitions of its one input", s.Name)
+		}
+	}
+	for topic, writers := range dense {
+		if topic != schemas.TopicOutcomes { // dense per stage
+			require.Len(t, writers, 1, topic)
+		}
+	}
+	for topic := range schemas.SunkTopics {
+		if topic != schemas.TopicCalendar { // the ticker writes it
+			require.Contains(t, dense, topic)
+		}
+	}
+}
