@@ -198,14 +198,16 @@ func flat(parts [][]*kgo.Record) []*kgo.Record {
 	return out
 }
 
-// take runs records of one partition through a task without Kafka.
+// takeAll runs records of one partition through a task without Kafka.
 func takeAll(t testing.TB, stage Stage, tk task, m memory, count int32, records ...*kgo.Record) []*kgo.Record {
 	t.Helper()
 	for i, r := range records {
 		r.Offset = int64(i) + m.now().Next
 	}
-	j := &job{at: place{stage.Inputs[0], records[0].Partition}, slot: &slot{task: tk, memory: m}, records: records,
-		batch: batch{stage: &stage, partition: records[0].Partition, count: count, facts: &facts{}}}
+	j := &job{
+		at: place{stage.Inputs[0], records[0].Partition}, slot: &slot{task: tk, memory: m}, records: records,
+		batch: batch{stage: &stage, partition: records[0].Partition, count: count, facts: &facts{}},
+	}
 	require.NoError(t, j.run())
 	m.merge()
 	var out []*kgo.Record

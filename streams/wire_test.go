@@ -53,7 +53,7 @@ func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		delete(w.conns, c)
 	}
 }
@@ -119,7 +119,7 @@ func (t *tapped) frame() ([]byte, error) {
 	}
 	if t.wire.lose.Add(-1) >= 0 {
 		t.wire.hits.Add(1)
-		_ = t.Conn.Close()
+		_ = t.Close()
 		return nil, io.EOF
 	}
 	if t.wire.falsify.Add(-1) >= 0 {
