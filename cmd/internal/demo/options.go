@@ -65,10 +65,13 @@ func (p Product) analyst() *analyst {
 	return &analyst{url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, http: &http.Client{Timeout: time.Minute}}
 }
 
+// minPolicies is how many policies a month takes at least: some are changed and cancelled on the way.
+const minPolicies = 40
+
 // Options of the November run.
 type Options struct {
 	Product
-	// Policies is the number of rows of policies.csv; 0 means 1,000. Some customers hold two.
+	// Policies is the number of rows of policies.csv, 40 or more; 0 means 1,000. Some customers hold two.
 	Policies int
 	// Seed decides everything that is left to chance; 0 means 1. The same seed gives the same month.
 	Seed uint64
@@ -85,6 +88,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Policies == 0 {
 		o.Policies = 1000
+	}
+	if o.Policies < minPolicies {
+		return o, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
 	}
 	if o.Seed == 0 {
 		o.Seed = 1

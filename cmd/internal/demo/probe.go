@@ -87,6 +87,7 @@ type probe struct {
 	ticks    map[string]time.Time   // last cut-off tick of each day, as stamped
 	debits   map[string][]time.Time // debits seen, by the day of their instruction
 	rows     map[string]time.Time   // first debit of a day seen in ClickHouse
+	asking   bool                   // one row is being waited for; the analyst's queries at a time are limited
 }
 
 func newProbe(ctx context.Context, p Product) (*probe, error) {
@@ -158,7 +159,8 @@ func (b *probe) seen(ctx context.Context, r *kgo.Record, now time.Time) {
 		if json.Unmarshal(r.Value, &d) != nil {
 			return
 		}
-		if len(b.debits[d.BusinessDate]) == 0 {
+		if len(b.debits[d.BusinessDate]) == 0 && !b.asking {
+			b.asking = true
 			b.work.Go(func() { b.row(ctx, d) })
 		}
 		b.debits[d.BusinessDate] = append(b.debits[d.BusinessDate], now)
@@ -169,6 +171,11 @@ func (b *probe) seen(ctx context.Context, r *kgo.Record, now time.Time) {
 func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 	ctx, cancel := context.WithTimeout(ctx, rowPatience)
 	defer cancel()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.asking = false
+	}()
 	for {
 		n, err := b.analyst.number(ctx, "SELECT count() FROM debits_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND debit_id = {id:String}",
 			map[string]string{"tenant": d.TenantID, "period": string(d.PeriodMonth), "id": d.DebitID})
@@ -177,8 +184,8 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 		}
 		if n > 0 {
 			b.mu.Lock()
-			defer b.mu.Unlock()
 			b.rows[d.BusinessDate] = time.Now()
+			b.mu.Unlock()
 			return
 		}
 		if sleep(ctx, 2*time.Millisecond) != nil {

@@ -34,12 +34,15 @@ func rightFrom(n, last int) []table.ColumnConfig {
 	return c
 }
 
-// rate is a share in percent with one decimal, in integers.
+// rate is a share in percent with one decimal, in integers. What is not all never reads 100.0 %.
 func rate[T ~int | ~int64](part, whole T) string {
 	if whole == 0 {
 		return "-"
 	}
 	permille := (int64(part)*1000 + int64(whole)/2) / int64(whole)
+	if part < whole {
+		permille = min(permille, 999)
+	}
 	return fmt.Sprintf("%d.%d %%", permille/10, permille%10)
 }
 

@@ -96,3 +96,20 @@ func TestOptionsSayAllThatIsMissing(t *testing.T) {
 		require.ErrorContains(t, err, name+" is not set")
 	}
 }
+
+func TestWhatIsNotAllNeverReadsAHundredPercent(t *testing.T) {
+	require.Equal(t, "99.9 %", rate(9999, 10_000))
+	require.Equal(t, "100.0 %", rate(10_000, 10_000))
+	require.Equal(t, "33.3 %", rate(schemas.Cents(1), 3))
+	require.Equal(t, "-", rate(0, 0))
+}
+
+func TestAMonthTakesSomePolicies(t *testing.T) {
+	o := newStandin(t).options(t, &bytes.Buffer{})
+	o.Policies = 39
+	_, err := Month(t.Context(), o)
+	require.ErrorContains(t, err, "at least 40")
+	o.Policies, o.From = 40, november.AddDays(1)
+	_, err = Month(t.Context(), o)
+	require.ErrorContains(t, err, "the month starts on a 1st")
+}
