@@ -29,14 +29,17 @@ WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
 ORDER BY version DESC
 LIMIT 1`
 
+// The periods covered are named once more from outside, since only that reaches the index of collections_log through the view.
 const sqlSettlementLines = `SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref, policy_number, product_code, amount_cents
 FROM settlement_lines
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+    AND period_month IN (SELECT arrayJoin(coverage_period) FROM settlements_log WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID})
 ORDER BY line_type = 'ADJUSTMENT', period_month, policy_number, collection_id`
 
 const sqlSettlementLinesSum = `SELECT sum(amount_cents)
 FROM settlement_lines
-WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}`
+WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+    AND period_month IN (SELECT arrayJoin(coverage_period) FROM settlements_log WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID})`
 
 // settlementFilter is what GET /settlements filters by; empty fields do not filter.
 type settlementFilter struct{ period, status string }

@@ -58,6 +58,10 @@ func rowText(t *testing.T, rows driver.Rows, first bool) string {
 		if elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()
 		}
+		if !elem.IsValid() {
+			out = append(out, "NULL")
+			continue
+		}
 		text := fmt.Sprint(elem.Interface())
 		if at, ok := elem.Interface().(time.Time); ok {
 			text = at.UTC().Format(time.DateTime)
