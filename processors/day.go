@@ -1,11 +1,15 @@
 package processors
 
-import "cloud.google.com/go/civil"
+import (
+	"time"
+
+	"cloud.google.com/go/civil"
+)
 
 // day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no day.
 type day int32
 
-// dayOf is the number of a date, by the days-from-civil method over 400-year eras starting in March. An invalid date is 0.
+// dayOf is the number of a date, counted in eras of 400 years that begin in March, for dates of year 0 and later. An invalid date is 0.
 func dayOf(d civil.Date) day {
 	if d.Month < 1 || d.Day < 1 {
 		return 0
@@ -16,16 +20,25 @@ func dayOf(d civil.Date) day {
 		m += 12
 	}
 	era := y / 400
-	if y < 0 {
-		era = (y - 399) / 400
-	}
 	yoe := y - era*400
 	doy := (153*(m-3)+2)/5 + d.Day - 1
 	return day(era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468)
 }
 
-// date is the day as a date.
-func (d day) date() civil.Date { return epoch.AddDays(int(d)) }
+// date is the day as a date: dayOf backwards, for days of year 0 and later.
+func (d day) date() civil.Date {
+	z := int(d) + 719468
+	era := z / 146097
+	doe := z - era*146097
+	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	c := civil.Date{Year: yoe + era*400, Month: time.Month(mp + 3), Day: doy - (153*mp+2)/5 + 1}
+	if mp >= 10 {
+		c.Year, c.Month = c.Year+1, time.Month(mp-9)
+	}
+	return c
+}
 
 var epoch = civil.Date{Year: 1970, Month: 1, Day: 1}
 

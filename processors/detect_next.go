@@ -1,6 +1,10 @@
 package processors
 
 import (
+	"time"
+
+	"cloud.google.com/go/civil"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -57,7 +61,7 @@ func (e *Engine) cycle(s *stream, n int) day {
 
 // payday is the day on which a monthly stream pays in a month.
 func (e *Engine) payday(s *stream, month int) day {
-	p := monthPeriod(month)
+	p := schemas.PeriodOf(firstOf(month))
 	switch s.Kind {
 	case schemas.Salary, schemas.Wage:
 		return dayOf(e.rules.Calendar.Payday(p, s.A))
@@ -88,16 +92,14 @@ func monthOf(d day) int {
 	return t.Year*12 + int(t.Month) - 1
 }
 
-func monthPeriod(month int) schemas.Period {
-	t := epoch
-	t.Year, t.Month = month/12, 1
-	return schemas.PeriodOf(t.AddMonths(month % 12))
+// firstOf is the first day of a month.
+func firstOf(month int) civil.Date {
+	return civil.Date{Year: month / 12, Month: time.Month(month%12 + 1), Day: 1}
 }
 
 // dayInMonth is a day of the month, or the month's last where it is shorter.
 func dayInMonth(month, dom int) day {
-	p := monthPeriod(month)
-	return min(dayOf(p.First())+day(dom-1), dayOf(p.Last()))
+	return min(dayOf(firstOf(month))+day(dom-1), dayOf(firstOf(month+1))-1)
 }
 
 // nearestMonth is the month whose given day lies nearest: a salary of the 1st that came on the 31st belongs to the month after.

@@ -45,6 +45,7 @@ type sample struct {
 	dom    [window]int // day of the month
 	month  [window]int // 1-12
 	salary bool
+	early  bool // paid on the banking day before where the day is none
 }
 
 // fit is how well a pattern explains a sample: gaps explained, and how far off the explained ones are, in days.
@@ -61,8 +62,11 @@ func detect(history []entry, kind schemas.IncomeKind) pattern {
 	}
 	gaps := s.n - 1
 	mean := int(s.days[s.n-1]-s.days[0]) / gaps
-	best := s.byWeek(freqWeekly, 7, 2)
-	if mean >= 9 {
+	var best fit
+	if mean <= 20 {
+		best = s.byWeek(freqWeekly, 7, 2)
+	}
+	if mean >= 9 && mean <= 30 {
 		best = best.or(s.byWeek(freqBiweekly, 14, 3))
 	}
 	if mean >= 11 && mean <= 20 {
@@ -99,7 +103,7 @@ func sampleOf(history []entry, kind schemas.IncomeKind) sample {
 		}
 		sorted[j] = e[1]
 	}
-	s := sample{salary: kind == schemas.Salary}
+	s := sample{salary: kind == schemas.Salary, early: kind == schemas.Salary || kind == schemas.Wage}
 	for _, e := range history {
 		if e[1] >= sorted[len(history)/2]/4 {
 			d := e.day().date()
@@ -130,11 +134,14 @@ func (s *sample) byWeek(freq string, days, slack int) fit {
 
 // monthly explains gaps of about a month that end near the same day of the month. A salary may come weeks early in December.
 func (s *sample) monthly() fit {
-	anchor := middle(s.dom[:s.n], 30)
+	anchor := middle(s.dom[:s.n], 31)
 	f := fit{pattern: pattern{Freq: freqMonthly, A: anchor}}
+	if s.early {
+		f.A = s.nominal(anchor)
+	}
 	for i := 1; i < s.n; i++ {
 		gap := int(s.days[i] - s.days[i-1])
-		low, high, off := 24, 38, ring(s.dom[i], anchor, 30)
+		low, high, off := 24, 38, ring(s.dom[i], anchor, 31)
 		if s.salary && s.month[i] == 12 {
 			low, off = 15, min(off, 4)
 		}
@@ -149,26 +156,41 @@ func (s *sample) monthly() fit {
 	return f
 }
 
+// nominal is the day of the month that was agreed, where weekends and holidays only ever make a payment come earlier: the latest of the days near the
+// usual one.
+func (s *sample) nominal(usual int) int {
+	best := usual
+	for _, d := range s.dom[:s.n] {
+		if d > best && d-usual <= 3 {
+			best = d
+		}
+	}
+	return best
+}
+
 // semiMonthly explains gaps of half a month between two days of the month in turn.
 func (s *sample) semiMonthly() fit {
 	var best fit
 	for i := range s.n {
 		for j := range i {
 			a, b := min(s.dom[i], s.dom[j]), max(s.dom[i], s.dom[j])
-			if ring(a, b, 30) < 10 {
+			if ring(a, b, 31) < 10 {
 				continue
 			}
 			best = best.or(s.twoDays(a, b))
 		}
+	}
+	if s.early && best.hits > 0 {
+		best.A, best.B = s.nominal(best.A), s.nominal(best.B)
 	}
 	return best
 }
 
 func (s *sample) twoDays(a, b int) fit {
 	f := fit{pattern: pattern{Freq: freqSemiMonthly, A: a, B: b}}
-	lastIsA := ring(s.dom[0], a, 30) <= ring(s.dom[0], b, 30)
+	lastIsA := ring(s.dom[0], a, 31) <= ring(s.dom[0], b, 31)
 	for i := 1; i < s.n; i++ {
-		toA, toB := ring(s.dom[i], a, 30), ring(s.dom[i], b, 30)
+		toA, toB := ring(s.dom[i], a, 31), ring(s.dom[i], b, 31)
 		isA := toA <= toB
 		gap := int(s.days[i] - s.days[i-1])
 		if isA != lastIsA && gap >= 10 && gap <= 20 && min(toA, toB) <= 3 {

@@ -19,7 +19,8 @@ func veteran(b *testing.B) (*Engine, *Customer, Moment) {
 }
 
 func BenchmarkTransactionSpending(b *testing.B) { benchTransaction(b, schemas.Debit, "CARD PURCHASE") }
-func BenchmarkTransactionIncome(b *testing.B)   { benchTransaction(b, schemas.Credit, "ACME LTD SALARY") }
+
+func BenchmarkTransactionIncome(b *testing.B) { benchTransaction(b, schemas.Credit, "ACME LTD SALARY") }
 
 func benchTransaction(b *testing.B, dir schemas.Direction, text string) {
 	e, start, m := veteran(b)

@@ -1,0 +1,172 @@
+package processors
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+func historyOf(cents int64, dates ...string) []entry {
+	var h []entry
+	for _, s := range dates {
+		d, err := civil.ParseDate(s)
+		if err != nil {
+			panic(err)
+		}
+		h = append(h, entry{int64(dayOf(d)), cents})
+	}
+	return h
+}
+
+func TestDetect(t *testing.T) {
+	t.Parallel()
+	e := NewEngine(DefaultRules())
+	for _, c := range []struct {
+		name  string
+		kind  schemas.IncomeKind
+		dates []string
+		freq  string
+		next  string
+	}{
+		{"two deposits say nothing", schemas.Salary, []string{"2025-08-25", "2025-09-25"}, freqUnknown, ""},
+		{"salary on the 25th, earlier on weekends", schemas.Salary, []string{"2025-08-25", "2025-09-25", "2025-10-24"}, freqMonthly, "2025-11-25"},
+		{"the next one lies on a Sunday", schemas.Salary, []string{"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23", "2026-02-25", "2026-03-25", "2026-04-24", "2026-05-25", "2026-06-25", "2026-07-24", "2026-08-25", "2026-09-25"}, freqMonthly, "2026-10-23"},
+		{"December early and the long January", schemas.Salary, []string{"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23"}, freqMonthly, "2026-02-25"},
+		{"salary on the first, paid in the month before", schemas.Salary, []string{"2025-08-01", "2025-09-01", "2025-10-01", "2025-10-31"}, freqMonthly, "2025-12-01"},
+		{"last day of the month", schemas.Wage, []string{"2025-08-29", "2025-09-30", "2025-10-31"}, freqMonthly, "2025-11-28"},
+		{"weekly on Fridays, one a Thursday", schemas.Wage, []string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"}, freqWeekly, "2025-05-02"},
+		{"every second Friday", schemas.Wage, []string{"2025-09-05", "2025-09-19", "2025-10-03", "2025-10-17"}, freqBiweekly, "2025-10-31"},
+		{"the 15th and the last", schemas.Wage, []string{"2025-08-15", "2025-08-29", "2025-09-15", "2025-09-30", "2025-10-15"}, freqSemiMonthly, "2025-10-30"},
+		{"older persons' grant", schemas.Grant, []string{"2025-08-05", "2025-09-02", "2025-10-02"}, freqMonthly, "2025-11-04"},
+		{"no pattern", schemas.Gig, []string{"2025-08-01", "2025-08-04", "2025-08-23", "2025-10-02", "2025-10-09"}, freqIrregular, ""},
+	} {
+		s := stream{Kind: c.kind, History: historyOf(100000, c.dates...)}
+		e.learn(&s)
+		require.Equal(t, c.freq, s.Freq, c.name)
+		require.Equal(t, c.next, s.Next.text(), c.name)
+	}
+}
+
+func TestExpensesPaidBackAreNoPayday(t *testing.T) {
+	t.Parallel()
+	h := historyOf(850000, "2025-08-25", "2025-09-25", "2025-10-24")
+	h = append(h[:2:2], append(historyOf(12000, "2025-10-09"), h[2])...)
+	require.Equal(t, freqMonthly, detect(h, schemas.Salary).Freq)
+}
+
+func TestAMissedPaymentIsWaitedForThenTheStreamEnds(t *testing.T) {
+	t.Parallel()
+	e := NewEngine(DefaultRules())
+	s := stream{Kind: schemas.Salary, History: historyOf(850000, "2025-07-25", "2025-08-25", "2025-09-25")}
+	e.learn(&s)
+	on := func(text string) (string, bool, string) {
+		d, err := civil.ParseDate(text)
+		require.NoError(t, err)
+		x, ok := e.expects(&s, dayOf(d))
+		if !ok {
+			return "", false, e.streamStatus(&s, dayOf(d))
+		}
+		return x.day.text(), x.late, e.streamStatus(&s, dayOf(d))
+	}
+	for _, c := range []struct {
+		today, next string
+		late        bool
+		status      string
+	}{
+		{"2025-10-24", "2025-10-24", false, streamMature},
+		{"2025-10-28", "2025-10-24", true, streamMature},
+		{"2025-10-29", "2025-11-25", false, streamMature},
+		{"2025-11-29", "2025-11-25", true, streamMature},
+		{"2025-11-30", "", false, streamEnded},
+	} {
+		next, late, status := on(c.today)
+		require.Equal(t, c.next, next, c.today)
+		require.Equal(t, c.late, late, c.today)
+		require.Equal(t, c.status, status, c.today)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	p := DefaultRules().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
+	stream := func(tx schemas.Transaction) (schemas.IncomeKind, uint32, bool) {
+		tx.Direction, tx.AmountCents = schemas.Credit, 100000
+		return classify(&tx, &p)
+	}
+	for text, want := range map[string]schemas.IncomeKind{
+		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary, "sales of eggs": schemas.OtherIncome,
+		"SASSA 12345": schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage, "": schemas.OtherIncome,
+	} {
+		kind, _, income := stream(schemas.Transaction{Description: text})
+		require.True(t, income, text)
+		require.Equal(t, want, kind, text)
+	}
+	_, _, income := stream(schemas.Transaction{Description: "DEBIT ORDER UNPAID 123"})
+	require.False(t, income)
+	_, november, _ := stream(schemas.Transaction{Description: "Acme Salary Nov 2025 ref 881"})
+	_, december, _ := stream(schemas.Transaction{Description: "ACME SALARY DEC 2025 REF 912"})
+	require.Equal(t, november, december, "months and numbers do not make another stream")
+	_, other, _ := stream(schemas.Transaction{Description: "Beta Salary Nov"})
+	require.NotEqual(t, november, other)
+	require.Equal(t, "SALARY-0000002a", streamID(schemas.Salary, 42))
+}
+
+// TestDetectorFindsPlantedRhythms measures the detector on made-up streams with jitter and missed payments. The figures are bounds, not hopes: they
+// fail when a change makes the detector worse.
+func TestDetectorFindsPlantedRhythms(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	const each = 500
+	for _, c := range []struct {
+		freq   string
+		days   []int // days between payments, in turn; 0: monthly
+		jitter int
+		least  int // percent found
+	}{
+		{freqWeekly, []int{7}, 1, 95},
+		{freqBiweekly, []int{14}, 1, 90},
+		{freqMonthly, nil, 1, 95},
+		{freqMonthly, nil, 3, 80},
+	} {
+		found := 0
+		for range each {
+			var h []entry
+			at := dayOf(civil.Date{Year: 2025, Month: 1, Day: 1}) + day(rng.IntN(300))
+			month, dom := monthOf(at), 1+rng.IntN(28)
+			for i := range 8 {
+				d := dayInMonth(month+i, dom)
+				if c.days != nil {
+					at += day(c.days[0])
+					d = at
+				}
+				if i > 0 && rng.IntN(20) == 0 {
+					continue // missed
+				}
+				h = append(h, entry{int64(d) + int64(rng.IntN(2*c.jitter+1)-c.jitter), 100000})
+			}
+			if detect(h, schemas.OtherIncome).Freq == c.freq {
+				found++
+			}
+		}
+		t.Logf("%s, %d days of jitter: %d of %d found", c.freq, c.jitter, found, each)
+		require.GreaterOrEqual(t, found*100/each, c.least, c.freq)
+	}
+	regular := 0
+	for range each {
+		var h []entry
+		at := dayOf(civil.Date{Year: 2025, Month: 1, Day: 1})
+		for range 10 {
+			at += day(1 + rng.IntN(40))
+			h = append(h, entry{int64(at), 100000})
+		}
+		if p := detect(h, schemas.OtherIncome); p.mature() {
+			regular++
+		}
+	}
+	t.Logf("random gaps of 1-40 days: %d of %d taken for regular", regular, each)
+	require.Less(t, regular*100/each, 10)
+}
