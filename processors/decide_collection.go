@@ -117,8 +117,10 @@ func (d *desk) waiting(k *collection, f funds) ruling {
 		expected = 0 // any day now
 	}
 	switch {
-	case f.clearing != 0 && f.total > f.usable:
+	case f.clearing != 0 && f.total > f.usable && f.seen:
 		return ruling{reason: WhyDepositClearing, next: f.clearing}
+	case f.clearing != 0 && f.total > f.usable:
+		return ruling{reason: WhyAwaitIncome, next: f.clearing}
 	case f.usable > 0 && f.usable < d.params.MinDebitCents:
 		return ruling{reason: WhyBelowMinimum, next: expected}
 	case f.usable > 0:

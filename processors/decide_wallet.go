@@ -16,6 +16,7 @@ type funds struct {
 	total     schemas.Cents // all money that came in and was not used
 	announced bool          // what is usable was announced, never seen
 	clearing  day           // first banking day on which more becomes usable
+	seen      bool          // some of that more has been seen, not only announced
 }
 
 // openWallet decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
@@ -26,9 +27,9 @@ func (d *desk) openWallet(outstanding schemas.Cents) {
 	w.ready = w.store[:0]
 	for i := range d.c.Deposits {
 		dep := &d.c.Deposits[i]
-		ready := dep.day() < d.today && d.next(dep.day()) <= d.today
-		if !ready && dep.day() <= d.today && dep.Remaining > 0 && dep.Remaining <= outstanding && dep.From != fromAnnounce {
-			ready = d.irregular(dep.Stream)
+		ready := w.counts(dep)
+		if ready && (dep.day() >= d.today || d.next(dep.day()) > d.today) {
+			ready = dep.Remaining <= outstanding && dep.From != fromAnnounce && d.irregular(dep.Stream)
 		}
 		w.ready = append(w.ready, ready)
 	}
@@ -76,8 +77,11 @@ func (d *desk) funds() funds {
 		if w.ready[i] {
 			usable = dep.Remaining
 			f.announced = f.announced && dep.From == fromAnnounce
-		} else if n := d.next(dep.day()); f.clearing == 0 || n < f.clearing {
-			f.clearing = n
+		} else {
+			f.seen = f.seen || dep.From != fromAnnounce
+			if n := d.next(dep.day()); f.clearing == 0 || n < f.clearing {
+				f.clearing = n
+			}
 		}
 		if b := w.cover(dep); b != nil {
 			left := &capped[w.index(b)]
