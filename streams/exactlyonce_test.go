@@ -1,12 +1,16 @@
 package streams
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -20,21 +24,24 @@ func broker(f kfake.Fault) func(*harness, *wire) func() int {
 // answered is a fault after the request was applied.
 func answered(key kmsg.Key, lose, falsify int32, code *kerr.Error) func(*harness, *wire) func() int {
 	return func(_ *harness, w *wire) func() int {
-		w.key, w.code = key, code
+		w.code = code
+		w.key.Store(int32(key))
 		w.lose.Store(lose)
 		w.falsify.Store(falsify)
 		return func() int { return int(w.hits.Load()) }
 	}
 }
 
-// TestExactlyOnceUnderFaults runs the stage over one input while one fault after the other hits it. Whatever happens, the outputs are those of an
-// uninterrupted run, byte for byte. Each fault must have fired.
-func TestExactlyOnceUnderFaults(t *testing.T) {
+// fault is one thing that goes wrong; inject arms it and returns how often it has fired.
+type fault struct {
+	name   string
+	inject func(*harness, *wire) func() int
+}
+
+// faults are those that hit a stage between an input and an output topic.
+func faults(in, out string) []fault {
 	end, produce, offsets := kmsg.EndTxn, kmsg.Produce, kmsg.TxnOffsetCommit
-	for _, tc := range []struct {
-		name   string
-		inject func(*harness, *wire) func() int
-	}{
+	return []fault{
 		{"no fault", func(*harness, *wire) func() int { return func() int { return 1 } }},
 		{"EndTxn refused, coordinator moved", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.NotCoordinator, Count: 3})},
 		{"EndTxn refused, coordinator loads", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.CoordinatorLoadInProgress, Count: 3})},
@@ -53,32 +60,87 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 		{"offsets refused, metadata too large", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.OffsetMetadataTooLarge, Count: 1})},
 		{"offsets applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.RequestTimedOut, Count: 2})},
 		{"offsets applied, answer lost", answered(offsets, 2, 0, nil)},
-		{"produce refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.NotLeaderForPartition, Count: 3})},
-		{"produce refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.MessageTooLarge, Count: 2})},
-		{"changelog refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicStateCollect, Err: kerr.MessageTooLarge, Count: 2})},
-		{"produce applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.RequestTimedOut, Count: 2})},
+		{"produce refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.NotLeaderForPartition, Count: 3})},
+		{"produce refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.MessageTooLarge, Count: 2})},
+		{"produce applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.RequestTimedOut, Count: 2})},
 		{"produce applied, answer lost", answered(produce, 3, 0, nil)},
-		{"produce refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: schemas.TopicTransactions, Err: kerr.InvalidProducerEpoch, Count: 1})},
-		{"fetch refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: schemas.TopicTimeline, Err: kerr.NotLeaderForPartition, Count: 3})},
+		{"produce refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.InvalidProducerEpoch, Count: 1})},
+		{"fetch refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: in, Err: kerr.NotLeaderForPartition, Count: 3})},
 		{"heartbeat refused, unknown member", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID, Count: 1})},
-	} {
+	}
+}
+
+// TestExactlyOnceUnderFaults runs the stage over one input while one fault after the other hits it. Whatever happens, the outputs are those of an
+// uninterrupted run, byte for byte. Each fault must have fired.
+func TestExactlyOnceUnderFaults(t *testing.T) {
+	t.Parallel()
+	refused := kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: schemas.TopicStateCollect, Err: kerr.MessageTooLarge, Count: 2}
+	for _, tc := range append(faults(schemas.TopicTimeline, schemas.TopicTransactions), fault{"changelog refused, too large", broker(refused)}) {
+		for _, first := range []bool{false, true} {
+			t.Run(tc.name+map[bool]string{true: ", first transaction"}[first], func(t *testing.T) {
+				t.Parallel()
+				const partitions = 3
+				h := newHarness(t, partitions)
+				w := &wire{}
+				cfg := h.wired(w)
+				cfg.MaxRecords = 40
+				input := countInput(600, partitions)
+				stopStage, fired := stop(nil), func() int { return 1 }
+				if first {
+					fired = tc.inject(h, w)
+					h.produce(input[:200]...)
+					stopStage = h.startCount(cfg)
+				} else {
+					h.produce(input[:200]...)
+					stopStage = h.startCount(cfg)
+					h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+					fired = tc.inject(h, w)
+				}
+				h.produce(input[200:]...)
+				require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
+				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+				stopStage()
+				h.requireExactly(row("collect"), newCountTask)
+			})
+		}
+	}
+}
+
+// TestIntakeExactlyOnceUnderFaults does the same to a stage without state, where nothing but the group's offset tells what has been taken over.
+func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
+	t.Parallel()
+	stage := row("intake")
+	for _, tc := range faults(schemas.TopicFeedTransactions, schemas.TopicTimeline) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			const partitions = 3
+			const partitions = 2
 			h := newHarness(t, partitions)
 			w := &wire{}
 			cfg := h.wired(w)
-			cfg.MaxRecords = 40
-			h.produce(countInput(200, partitions)...)
-			stopStage := h.startCount(cfg)
-			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			cfg.MaxRecords = 20
 			fired := tc.inject(h, w)
-			more := countInput(600, partitions)[200:]
-			h.produce(more...)
+			stopStage := h.start(func(ctx context.Context, ready func()) error {
+				return run(ctx, cfg, stage, func(int32, int32) (task, memory) { return feedTask{}, nil }, ready)
+			})
+			expected := map[string][]string{}
+			var input []*kgo.Record
+			for i := range 300 {
+				in := outside(schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `"t1"`, fmt.Sprintf(`"t%d"`, i), 1))
+				if i%40 == 0 {
+					in.Value = fmt.Appendf(nil, "bad %d", i)
+				}
+				in.Partition = int32(i % partitions)
+				input = append(input, in)
+				for _, out := range feed(t, &kgo.Record{Topic: in.Topic, Value: in.Value, Key: in.Key, Headers: in.Headers, Timestamp: in.Timestamp, Partition: in.Partition, Offset: int64(i / partitions)}) {
+					expected[out.Topic] = append(expected[out.Topic], lines([]*kgo.Record{out})...)
+				}
+			}
+			h.feed(input, 25, func(int) {})
 			require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
-			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+			h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 			stopStage()
-			h.requireExactly(row("collect"), newCountTask)
+			require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))
+			require.ElementsMatch(t, expected[schemas.TopicDeadLetters], lines(flat(h.read(schemas.TopicDeadLetters))))
 		})
 	}
 }

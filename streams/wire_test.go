@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // wire stands between a client and the broker. The broker's own faults refuse a request; wire can let it be applied and then lose or falsify the
@@ -21,7 +20,7 @@ type wire struct {
 	dead  bool
 
 	// lose and falsify count down the answers still to be tampered with, per request key.
-	key     kmsg.Key
+	key     atomic.Int32
 	lose    atomic.Int32
 	falsify atomic.Int32
 	code    *kerr.Error
@@ -114,7 +113,7 @@ func (t *tapped) frame() ([]byte, error) {
 	key, known := t.pending[id]
 	delete(t.pending, id)
 	t.mu.Unlock()
-	if !known || kmsg.Key(key) != t.wire.key {
+	if !known || int32(key) != t.wire.key.Load() {
 		return frame, nil
 	}
 	if t.wire.lose.Add(-1) >= 0 {
