@@ -65,6 +65,24 @@ func TestExecuteNamedPolicies(t *testing.T) {
 		strings.NewReader(`{"period_month":"2025-11","policy_ids":["POL001"]}`)).is(http.StatusNotFound).err().Code)
 }
 
+// TestThousandPolicies is use case 1: imported by CSV, then executed, all queued, one collection each.
+func TestThousandPolicies(t *testing.T) {
+	e := newEnv(t)
+	file, names := importHeader, []string{}
+	for i := range 1200 {
+		file += fmt.Sprintf("C%d,E%d,POL%04d,FUNERAL_01,150.00\n", i, i, i)
+		if i >= 100 {
+			names = append(names, fmt.Sprintf(`"POL%04d"`, i))
+		}
+	}
+	require.Equal(t, 1200, decoded[api.ImportResult](e.upload(file).is(http.StatusOK)).Imported)
+	require.Equal(t, 1100, e.execute(`{"period_month":"2025-11","policy_ids":[`+strings.Join(names, ",")+`]}`).PoliciesQueued)
+	require.Equal(t, 100, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
+	l := decoded[api.CollectionList](e.get("/v1/collections?limit=1000&period_month=2025-11"))
+	require.Len(t, l.Data, 1000)
+	require.Len(t, decoded[api.CollectionList](e.get("/v1/collections?limit=1000&cursor="+*l.NextCursor)).Data, 200)
+}
+
 func TestExecutePeriodsThatHavePassed(t *testing.T) {
 	e := newEnv(t)
 	e.threePolicies()

@@ -57,6 +57,11 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 		Keys: []api.Key{{Tenant: "acme", Key: acmeKey}, {Tenant: "other", Key: otherKey}},
 		DB:   db, Commands: e.pipe, Log: slog.New(slog.NewJSONHandler(e.log, nil)), Wait: 5 * time.Second,
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the API's log:\n%s", e.log)
+		}
+	})
 	for _, f := range change {
 		f(&cfg)
 	}
