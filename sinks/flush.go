@@ -41,7 +41,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 // firstOf shortens the errors of many chunks, which mostly say the same, to one.
 func firstOf(err error) error {
 	for {
-		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost layer is meant
+		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok || len(joined.Unwrap()) == 0 {
 			return err
 		}

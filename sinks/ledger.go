@@ -135,7 +135,7 @@ func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPa
 	if err != nil {
 		return nil, fmt.Errorf("read sink_marks: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // Err below says what matters
+	defer rows.Close()
 	marks := make(map[topicPartition]int64)
 	for rows.Next() {
 		var t string

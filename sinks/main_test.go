@@ -122,38 +122,54 @@ func sample(topic string, partition int32, seq int64) any {
 	balance := schemas.Cents(99_900 + seq)
 	switch topic {
 	case schemas.TopicTransactions:
-		return schemas.TransactionEvent{Meta: m, Transaction: schemas.Transaction{TransactionID: name("TX"), TenantID: "acme", CustomerID: name("CUST"),
+		return schemas.TransactionEvent{Meta: m, Transaction: schemas.Transaction{
+			TransactionID: name("TX"), TenantID: "acme", CustomerID: name("CUST"),
 			BookedAt: sampleTime.Add(-time.Hour), AmountCents: 850_000, Direction: schemas.Credit, AccountID: "ACC", BalanceAfterCents: &balance,
-			Currency: "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME"}}
+			Currency: "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME",
+		}}
 	case schemas.TopicDeposits:
-		return schemas.DepositEvent{Meta: m, TenantID: "acme", CustomerID: name("CUST"), TransactionID: name("TX"), DepositDate: "2025-11-04",
+		return schemas.DepositEvent{
+			Meta: m, TenantID: "acme", CustomerID: name("CUST"), TransactionID: name("TX"), DepositDate: "2025-11-04",
 			AmountCents: 850_000, StreamID: "salary/employer", Kind: schemas.Salary, Frequency: "MONTHLY", StreamStatus: "MATURE",
-			ConfidencePercent: 97, NextExpectedDate: "2025-12-04"}
+			ConfidencePercent: 97, NextExpectedDate: "2025-12-04",
+		}
 	case schemas.TopicDecisions:
-		return schemas.DecisionEvent{Meta: m, TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
+		return schemas.DecisionEvent{
+			Meta: m, TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
 			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Action: schemas.DecideDebit, Reason: "FUNDS_SEEN", Explanation: "Money is there.",
 			DebitID: name("DEB"), AmountCents: 15_000, NextDate: "2025-11-06", Alternatives: []schemas.Alternative{{Action: schemas.DecideWait, Reason: "X"}},
-			Inputs: schemas.DecisionInputs{DueCents: 15_000, BalanceCents: &balance, Rail: schemas.RailDebiCheck}}
+			Inputs: schemas.DecisionInputs{DueCents: 15_000, BalanceCents: &balance, Rail: schemas.RailDebiCheck},
+		}
 	case schemas.TopicDebits:
-		return schemas.DebitInstruction{Meta: m, DebitID: name("DEB"), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
+		return schemas.DebitInstruction{
+			Meta: m, DebitID: name("DEB"), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
 			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Attempt: 2, AmountCents: 15_000, Currency: "ZAR", ActionDate: "2025-11-06",
-			Rail: schemas.RailEFT, MandateReference: "MND"}
+			Rail: schemas.RailEFT, MandateReference: "MND",
+		}
 	case schemas.TopicPolicies:
-		return schemas.PolicyEvent{Meta: m, PolicyID: schemas.PolicyID("acme", name("POL")), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
-			Version: 3, PolicyTerms: schemas.PolicyTerms{ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: 15_000,
-				Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck, MandateReference: "MND", MandateMaxCents: 30_000, MandateFixed: true, CollectionDay: 25},
-			HoldReason: "MANDATE_ENDED", RequestID: "req", CreatedAt: sampleTime, UpdatedAt: sampleTime.Add(time.Minute)}
+		return schemas.PolicyEvent{
+			Meta: m, PolicyID: schemas.PolicyID("acme", name("POL")), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
+			Version: 3, PolicyTerms: schemas.PolicyTerms{
+				ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: 15_000,
+				Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck, MandateReference: "MND", MandateMaxCents: 30_000, MandateFixed: true, CollectionDay: 25,
+			},
+			HoldReason: "MANDATE_ENDED", RequestID: "req", CreatedAt: sampleTime, UpdatedAt: sampleTime.Add(time.Minute),
+		}
 	case schemas.TopicCollections:
 		return sampleCollection(m, name)
 	case schemas.TopicSettlements:
-		return schemas.SettlementEvent{Meta: m, SettlementID: schemas.SettlementID("acme", "2025-11", int(seq)), TenantID: "acme", Number: name("SETTLE"),
+		return schemas.SettlementEvent{
+			Meta: m, SettlementID: schemas.SettlementID("acme", "2025-11", int(seq)), TenantID: "acme", Number: name("SETTLE"),
 			PeriodMonth: "2025-11", Sequence: int(partition)*1_000_000 + int(seq), Version: 1, TotalCollectionsCents: 4_250_000, AdjustmentsCents: -15_000, DistributionFeeCents: 1_062_500,
 			CollectionsFeeCents: 148_750, TotalFeesCents: 1_211_250, VATCents: 181_688, NetCents: 2_857_062, PaymentDate: "2025-12-03",
 			PaymentReference: "EFT-20251203-001", Status: schemas.SettlementPending, RequestID: "req", CreatedAt: sampleTime,
-			Coverage: []schemas.Coverage{{Period: "2025-11", From: []int64{0, 0}, To: []int64{7, 8}}, {Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}}}}
+			Coverage: []schemas.Coverage{{Period: "2025-11", From: []int64{0, 0}, To: []int64{7, 8}}, {Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}}},
+		}
 	case schemas.TopicOutcomes:
-		return schemas.OutcomeEvent{Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
-			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Stage: "collect"}
+		return schemas.OutcomeEvent{
+			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
+			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Stage: "collect",
+		}
 	case schemas.TopicCalendar:
 		day := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(seq))
 		return schemas.Tick{Date: day.Format(time.DateOnly), Cutoff: 1}
@@ -162,12 +178,16 @@ func sample(topic string, partition int32, seq int64) any {
 }
 
 func sampleCollection(m schemas.Meta, name func(string) string) schemas.CollectionEvent {
-	return schemas.CollectionEvent{Meta: m, CollectionID: schemas.FactID(name("COL")), TenantID: "acme", CustomerID: name("CUST"),
+	return schemas.CollectionEvent{
+		Meta: m, CollectionID: schemas.FactID(name("COL")), TenantID: "acme", CustomerID: name("CUST"),
 		PolicyID: schemas.PolicyID("acme", name("POL")), PolicyNumber: name("POL"), ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01",
 		PeriodMonth: "2025-11", ExecutionID: "exec", Version: 4, DueCents: 20_000, CollectedCents: 15_000, InFlightCents: 5_000, Status: schemas.PaidPartial,
 		FirstAttemptDate: "2025-11-05", LastAttemptDate: "2025-11-26", Attempts: 3, LastFailureReason: "INSUFFICIENT_FUNDS",
-		Change: schemas.Change{Kind: schemas.ChangePaid, DebitID: name("DEB"), ResultID: name("RES"), MovedCents: 15_000, AmountCents: 15_001,
-			ReasonCode: "02", ReasonScheme: "ZA", EffectiveDate: "2025-11-27"}}
+		Change: schemas.Change{
+			Kind: schemas.ChangePaid, DebitID: name("DEB"), ResultID: name("RES"), MovedCents: 15_000, AmountCents: 15_001,
+			ReasonCode: "02", ReasonScheme: "ZA", EffectiveDate: "2025-11-27",
+		},
+	}
 }
 
 func (w *world) config(more ...kgo.Opt) Config {

@@ -32,7 +32,7 @@ func Migrate(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) er
 	}
 	maps.Copy(o.Settings, insertSettings(o.Protocol)) // a version must be there when its insert returns
 	db := clickhouse.OpenDB(&o)
-	defer db.Close() //nolint:errcheck // nothing is pending in it
+	defer db.Close()
 	p, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("sinks: migrations: %w", err)
@@ -59,7 +59,7 @@ func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
 	if err != nil {
 		return fmt.Errorf("sinks: open ClickHouse: %w", err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is pending in it
+	defer conn.Close()
 	name := "`" + strings.ReplaceAll(opts.Auth.Database, "`", "``") + "`"
 	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+name+" COMMENT 'Kasi Collections'"); err != nil {
 		return fmt.Errorf("sinks: create ClickHouse database %s: %w", name, err)

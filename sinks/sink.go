@@ -33,7 +33,7 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 	if err != nil {
 		return fmt.Errorf("sinks: open ClickHouse: %w", err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is pending in it
+	defer conn.Close()
 	for {
 		s := &sink{
 			cfg: cfg, tuning: t, conn: conn, settings: insertSettings(cfg.ClickHouse.Protocol), tables: tables(),

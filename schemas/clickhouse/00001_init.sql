@@ -147,7 +147,8 @@ CREATE TABLE IF NOT EXISTS policies_log
     seq Int64 COMMENT 'Dense count of events in this partition: 1, 2, 3...',
     src_partition UInt32 COMMENT 'Kafka partition the row came from',
     src_offset Int64 COMMENT 'Kafka offset the row came from',
-    INDEX by_request request_id TYPE bloom_filter GRANULARITY 1
+    INDEX by_request request_id TYPE bloom_filter GRANULARITY 1,
+    INDEX by_policy policy_number TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, policy_id, version)
@@ -194,7 +195,8 @@ CREATE TABLE IF NOT EXISTS collections_log
     at DateTime64(3, 'UTC') COMMENT 'Timestamp of the record that caused the event',
     seq Int64 COMMENT 'Dense count of events in this partition: 1, 2, 3...',
     src_partition UInt32 COMMENT 'Kafka partition the row came from',
-    src_offset Int64 COMMENT 'Kafka offset the row came from'
+    src_offset Int64 COMMENT 'Kafka offset the row came from',
+    INDEX by_policy policy_number TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, period_month, collection_id, version)
