@@ -99,7 +99,7 @@ func (m *month) begin(ctx context.Context) error {
 func (m *month) days(ctx context.Context) (*Result, error) {
 	r := &Result{Period: m.period}
 	total := int64(m.To.DaysSince(m.From) + 1)
-	m.bar = feed.NewProgress(m.Out, m.Terminal, "days", total).EachStep()
+	m.bar = feed.NewProgress(m.Progress, m.Terminal, "days", total).EachStep()
 	defer m.bar.Done()
 	for d := m.From; !d.After(m.To); d = d.AddDays(1) {
 		if err := m.day(ctx, d); err != nil {

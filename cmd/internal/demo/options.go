@@ -34,9 +34,9 @@ type Product struct {
 	Advancer                                    Advancer
 	// Calendar knows the banking days; nil means the one built in.
 	Calendar Calendar
-	Out      io.Writer
-	// Terminal tells that Out shows progress bars.
-	Terminal bool
+	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal, for bars instead of lines.
+	Out, Progress io.Writer
+	Terminal      bool
 }
 
 // withDefaults fills what may be left out, and refuses what may not.
@@ -50,12 +50,22 @@ func (p Product) withDefaults() (Product, error) {
 	if p.Calendar == nil {
 		p.Calendar = processors.DefaultRules().Calendar
 	}
+	if p.Progress == nil {
+		p.Progress = p.Out
+	}
 	var missing []error
-	for name, absent := range map[string]bool{
-		"BaseURL": p.BaseURL == "", "Brokers": len(p.Brokers) == 0, "ClickHouseURL": p.ClickHouseURL == "", "Advancer": p.Advancer == nil, "Out": p.Out == nil,
+	for _, need := range []struct {
+		name   string
+		absent bool
+	}{
+		{"BaseURL", p.BaseURL == ""},
+		{"Brokers", len(p.Brokers) == 0},
+		{"ClickHouseURL", p.ClickHouseURL == ""},
+		{"Advancer", p.Advancer == nil},
+		{"Out", p.Out == nil},
 	} {
-		if absent {
-			missing = append(missing, fmt.Errorf("demo: %s is not set", name))
+		if need.absent {
+			missing = append(missing, fmt.Errorf("demo: %s is not set", need.name))
 		}
 	}
 	return p, errors.Join(missing...)

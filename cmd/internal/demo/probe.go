@@ -66,7 +66,7 @@ func ms(d time.Duration) string {
 
 // Latency plays the month without a word and returns what the probe measured on the way.
 func Latency(ctx context.Context, o Options) (LatencyReport, error) {
-	o.Out, o.Terminal = io.Discard, false
+	o.Out, o.Progress, o.Terminal = io.Discard, io.Discard, false
 	r, err := Month(ctx, o)
 	if err != nil {
 		return LatencyReport{}, err

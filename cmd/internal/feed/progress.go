@@ -3,6 +3,7 @@ package feed
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -27,12 +28,12 @@ type Progress struct {
 	text atomic.Pointer[string]
 }
 
-// NewProgress starts a progress of total units on out.
+// NewProgress starts a progress of total units on out. A bar needs the terminal itself, as an *os.File: anything wrapped around it gets plain lines.
 func NewProgress(out io.Writer, terminal bool, title string, total int64) *Progress {
 	p := &Progress{out: out, total: total, title: title, start: time.Now(), every: lineEvery}
 	empty := ""
 	p.text.Store(&empty)
-	if !terminal {
+	if _, file := out.(*os.File); !terminal || !file {
 		return p
 	}
 	p.pool = mpb.New(mpb.WithOutput(out), mpb.WithWidth(32))

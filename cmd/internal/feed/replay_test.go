@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +127,18 @@ func TestProgressOnATerminalAndElsewhere(t *testing.T) {
 	p.Done()
 	require.Equal(t, "days  50%  first\ndays 100%  second\n", plain.String())
 
-	p = NewProgress(&bar, true, "days", 2)
+	p = NewProgress(&bar, true, "days", 1)
+	p.Step(1, "wrapped")
+	p.Done()
+	require.Equal(t, "days 100%  wrapped\n", bar.String())
+
+	f, err := os.Create(filepath.Join(t.TempDir(), "terminal"))
+	require.NoError(t, err)
+	defer f.Close()
+	p = NewProgress(f, true, "days", 3)
+	p.Step(2, "second")
+	p.Done() // a run that failed
+	p = NewProgress(f, true, "days", 2)
 	p.Step(2, "second")
 	p.Done()
 }

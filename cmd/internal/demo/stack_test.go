@@ -1,0 +1,120 @@
+package demo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/schemas"
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+func TestMain(m *testing.M) {
+	chembed.RunIfChild()
+	os.Exit(m.Run())
+}
+
+// stackAdvancer drives the real product's calendar.
+type stackAdvancer struct{ cal *streams.Calendar }
+
+func (a stackAdvancer) Advance(ctx context.Context, to civil.Date) error {
+	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	return err
+}
+
+// stack starts the whole product on embedded engines, its calendar standing at the date.
+func stack(t *testing.T, date string, out *bytes.Buffer) Product {
+	var log bytes.Buffer
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the product:\n%s\nwhat it said:\n%s", log.String(), out.String())
+		}
+	})
+	cfg := config.Config{
+		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t), ClickHouseNative: freePort(t), Database: "kasi",
+		Calendar: "manual", Date: date, APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test", Instance: "1", Partitions: 4, Replication: 1,
+	}
+	s, err := app.Up(t.Context(), cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	rules, err := app.Rules(cfg)
+	require.NoError(t, err)
+	cal, err := streams.NewCalendar(s.Streams(), rules)
+	require.NoError(t, err)
+	t.Cleanup(cal.Close)
+	return Product{
+		BaseURL: "http://" + cfg.HTTP, APIKey: "key", Brokers: s.Streams().Brokers, ClickHouseURL: "http://" + cfg.ClickHouseHTTP, AnalystPassword: cfg.AnalystPassword,
+		Advancer: stackAdvancer{cal}, Out: out,
+	}
+}
+
+func freePort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestTheProductPlaysAMonthAndTheBooksAgree(t *testing.T) {
+	var out bytes.Buffer
+	r, err := Month(t.Context(), Options{Product: stack(t, "2025-11-01", &out), Policies: 80, Seed: 11, Dir: t.TempDir()})
+	require.NoError(t, err)
+	require.Len(t, r.Report, 80)
+	require.Equal(t, "SETTLE-2025-11-001", r.Settlement.Number)
+	require.Equal(t, "paid", r.Settlement.Status)
+	require.Equal(t, "2025-12-03", r.Settlement.PaymentDate)
+	cancelled := 0
+	for _, row := range r.Report {
+		if row.Status == schemas.CollectionCancelled {
+			cancelled++
+		}
+	}
+	require.LessOrEqual(t, cancelled, 2)
+	require.Positive(t, r.Latency.Deposit.Samples)
+}
+
+// Made-up accounts in the real file's columns: one with a salary, one with cash now and then, one that is overdrawn.
+func TestTheProductReplaysRealShapedTransactions(t *testing.T) {
+	lines := []string{"account_id,date,type,operation,amount,balance,k_symbol,bank,account"}
+	salary := 0
+	for d := (civil.Date{Year: 1993, Month: 1, Day: 1}); d.Before(civil.Date{Year: 1993, Month: 5, Day: 20}); d = d.AddDays(1) {
+		switch d.Day {
+		case 12:
+			lines = append(lines, fmt.Sprintf("11,%s,credit,transfer_in,6207.00,%d.00,pension,YZ,30300313", d, 6207+salary))
+		case 20:
+			salary += 100
+			lines = append(lines, fmt.Sprintf("11,%s,debit,cash_withdrawal,6107.00,%d.00,,,", d, salary))
+		case 6, 19:
+			lines = append(lines, fmt.Sprintf("12,%s,credit,cash_deposit,900.00,1000.00,,,", d), fmt.Sprintf("12,%s,debit,cash_withdrawal,900.00,100.00,,,", d),
+				fmt.Sprintf("13,%s,debit,cash_withdrawal,10.00,-500.00,household,,", d))
+		}
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte(strings.Join(lines, "\n") + "\n"))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	file := filepath.Join(t.TempDir(), "made-up.csv.gz")
+	require.NoError(t, os.WriteFile(file, packed.Bytes(), 0o600))
+
+	var out bytes.Buffer
+	r, err := Real(t.Context(), RealOptions{Product: stack(t, "1993-01-01", &out), File: file, NoBuffer: true, Until: civil.Date{Year: 1993, Month: 5, Day: 15}})
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Policies)
+	require.Positive(t, r.Bank)
+	require.EqualValues(t, r.Rows, r.Accepted)
+	require.Contains(t, out.String(), "difference R 0.00")
+}
