@@ -60,3 +60,14 @@ func TestTheSameSeedPlaysTheSameMonth(t *testing.T) {
 	}
 	require.Equal(t, kinds[0], kinds[1])
 }
+
+func TestLatencyPlaysTheMonthWithoutAWord(t *testing.T) {
+	var out bytes.Buffer
+	r, err := Latency(t.Context(), newStandin(t).options(t, &out))
+	require.NoError(t, err)
+	require.Empty(t, out.String())
+	require.Positive(t, r.Debit.Samples)
+	require.LessOrEqual(t, r.Debit.P50, r.Debit.P99)
+	r.Print(&out)
+	require.Contains(t, out.String(), "cut-off tick")
+}
