@@ -11,10 +11,10 @@ import (
 
 // The queries are whole texts with bound parameters; nothing is ever pasted into them. An optional filter is an empty parameter.
 //
-// They read the *_log tables with the tenant inside, and take the latest version by LIMIT 1 BY, instead of filtering the views: a filter
-// is not pushed through a view's LIMIT BY, so one tenant's page would read every tenant's rows. A row that was inserted twice has the same
-// version, so LIMIT 1 BY also drops duplicates, before and after merges; FINAL would add nothing. Fields that never change between versions
-// (numbers, customer, period) are filtered inside, status outside.
+// They read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve duplicates with FINAL first, which
+// is not needed here (a row that was inserted twice has the same version, so LIMIT 1 BY drops it, before and after merges), and let only
+// filters on ids and numbers through to the table. Fields that never change between versions (numbers, customer, period) are filtered inside,
+// status outside.
 
 func arg(name string, value any) any { return clickhouse.Named(name, value) }
 
