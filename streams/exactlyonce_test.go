@@ -106,6 +106,29 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 	}
 }
 
+// feedInput is good and bad outside records, and what intake must make of them, by topic.
+func feedInput(t *testing.T, n, partitions int) (input []*kgo.Record, expected map[string][]string) {
+	t.Helper()
+	expected = map[string][]string{}
+	for i := range n {
+		in := outside(schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `"t1"`, fmt.Sprintf(`"t%d"`, i), 1))
+		if i%40 == 0 {
+			in.Value = fmt.Appendf(nil, "bad %d", i)
+		}
+		in.Partition = int32(i % partitions)
+		input = append(input, in)
+		stored := *in
+		stored.Offset = int64(i / partitions)
+		stage := row("intake")
+		b := batch{stage: &stage, count: int32(partitions), facts: &facts{}}
+		require.NoError(t, feedTask{}.take(&b, &stored))
+		for _, out := range b.out {
+			expected[out.Topic] = append(expected[out.Topic], lines([]*kgo.Record{out})...)
+		}
+	}
+	return input, expected
+}
+
 // TestIntakeExactlyOnceUnderFaults does the same to a stage without state, where nothing but the group's offset tells what has been taken over.
 func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 	t.Parallel()
@@ -122,19 +145,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
 				return run(ctx, cfg, stage, func(int32, int32) (task, memory) { return feedTask{}, nil }, ready)
 			})
-			expected := map[string][]string{}
-			var input []*kgo.Record
-			for i := range 300 {
-				in := outside(schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `"t1"`, fmt.Sprintf(`"t%d"`, i), 1))
-				if i%40 == 0 {
-					in.Value = fmt.Appendf(nil, "bad %d", i)
-				}
-				in.Partition = int32(i % partitions)
-				input = append(input, in)
-				for _, out := range feed(t, &kgo.Record{Topic: in.Topic, Value: in.Value, Key: in.Key, Headers: in.Headers, Timestamp: in.Timestamp, Partition: in.Partition, Offset: int64(i / partitions)}) {
-					expected[out.Topic] = append(expected[out.Topic], lines([]*kgo.Record{out})...)
-				}
-			}
+			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})
 			require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
 			h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)

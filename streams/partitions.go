@@ -61,7 +61,7 @@ func (p *partitions) len() int {
 // assign makes the slots of newly assigned partitions and says where to read on. It runs inside the group session, after the broker handed out
 // the group's offsets, while partitions that we keep go on being processed. Its context ends when the group rebalances again.
 //
-// Offsets are always explicit: kgo forgets to rewind a partition without a committed offset when its first transaction aborts.
+// Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from a known place.
 func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	bounds, err := r.bounds(ctx, offsets)
 	if err != nil {

@@ -91,16 +91,13 @@ func TestRestart(t *testing.T) {
 	h.requireExactly(row("collect"), newCountTask)
 }
 
-// TestKill kills the stage at a random point of its work, at a random kind of request, and starts it again under the same instance id: nothing
-// of the dead process reaches the broker any more, and its open transaction is fenced.
-func TestKill(t *testing.T) {
-	t.Parallel()
-	const partitions, kills = 3, 12
+// kill runs a stage again and again under the same instance id and kills it at a random point of its work, at each kind of request in turn: nothing of the
+// dead process reaches the broker any more, and its open transaction is fenced by the next one.
+func (h *harness) kill(kills int, life func(context.Context, Config) error) {
+	h.t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	h.t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	h := newHarness(t, partitions)
-	h.produce(countInput(4000, partitions)...)
 	var victims sync.WaitGroup
 	for i := range kills {
 		w := &wire{}
@@ -122,18 +119,43 @@ func TestKill(t *testing.T) {
 		victims.Add(1)
 		go func() {
 			defer victims.Done()
-			_ = run(ctx, cfg, row("collect"), newCountTask, nil) // a dead process says nothing
+			_ = life(ctx, cfg) // a dead process says nothing
 		}()
 		select {
 		case <-dead:
 		case <-time.After(patience):
-			require.Fail(t, "the process was never killed", "kill %d at request %s", i, strconv.Itoa(int(key)))
+			require.Fail(h.t, "the process was never killed", "kill %d at request %s", i, strconv.Itoa(int(key)))
 		}
 		fault.Remove()
 		cancel()
 	}
+	victims.Wait()
+}
+
+// TestKill kills a stage with state.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	h := newHarness(t, partitions)
+	h.produce(countInput(4000, partitions)...)
+	h.kill(12, func(ctx context.Context, cfg Config) error { return run(ctx, cfg, row("collect"), newCountTask, nil) })
 	h.startCount(h.cfg)
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	h.requireExactly(row("collect"), newCountTask)
-	victims.Wait()
+}
+
+// TestKillIntake kills a stage without state: the committed offset alone keeps its outputs whole.
+func TestKillIntake(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 2)
+	input, expected := feedInput(t, 3000, 2)
+	h.produce(input...)
+	intake := func(ctx context.Context, cfg Config, ready func()) error {
+		return run(ctx, cfg, row("intake"), func(int32, int32) (task, memory) { return feedTask{}, nil }, ready)
+	}
+	h.kill(12, func(ctx context.Context, cfg Config) error { return intake(ctx, cfg, nil) })
+	h.start(func(ctx context.Context, ready func()) error { return intake(ctx, h.cfg, ready) })
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))
+	require.ElementsMatch(t, expected[schemas.TopicDeadLetters], lines(flat(h.read(schemas.TopicDeadLetters))))
 }
