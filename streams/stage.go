@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -71,7 +72,10 @@ type session struct {
 	cuts  bool // the stage keeps its changelog short itself (snapshot.go)
 	parts partitions
 	fail  context.CancelCauseFunc
+	once  sync.Once // closes sess: kgo must not be closed from two sides at once
 }
+
+func (r *session) close() { r.once.Do(r.sess.Close) }
 
 // run returns when ctx ends or with the error that ended the session.
 func (r *session) run(ctx context.Context) error {
@@ -86,7 +90,7 @@ func (r *session) run(ctx context.Context) error {
 		return bug(fmt.Errorf("kafka client: %w", err))
 	}
 	close(r.made)
-	defer r.sess.Close()
+	defer r.close()
 	defer r.hurry(ctx)()
 	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would otherwise wait for.
 	if _, _, err := r.sess.Client().ProducerID(loop); err != nil {
@@ -119,7 +123,7 @@ func (r *session) hurry(ctx context.Context) (stop func()) {
 		case <-t.C:
 			r.log.Warn("the last transaction did not end in time; its outcome is left to the next start")
 			r.sess.Client().UnsafeAbortBufferedRecords()
-			r.sess.Close()
+			r.close()
 		}
 	}()
 	return func() { close(done) }
