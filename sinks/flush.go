@@ -208,6 +208,14 @@ func (s *sink) insertAll(ctx context.Context, cs []*chunk) error {
 	return errors.Join(errs...)
 }
 
+// bounded limits one try of an insert. The context is left to run out, not cancelled when the insert has ended: clickhouse-go (2.50) watches it from
+// a goroutine that may not have heard yet that the insert is over, and would then close a connection that another insert has taken from the pool.
+func (s *sink) bounded(ctx context.Context) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
 func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	if len(c.records) == 0 {
 		return nil
@@ -217,8 +225,7 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
-	defer cancel()
+	ctx = s.bounded(ctx)
 	if err := insert(withSettings(ctx, s.settings, c.token()), s.conn, t.insertQuery(), rs); err != nil {
 		return fmt.Errorf("%s: %w", c.token(), err)
 	}
@@ -228,8 +235,7 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 // mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
 // harm: it was true when it was set, and readers take the greatest.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
-	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
-	defer cancel()
+	ctx = s.bounded(ctx)
 	b, err := s.conn.PrepareBatch(withSettings(ctx, s.settings, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
