@@ -126,13 +126,17 @@ func (c *Calendar) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (T
 			return today, err
 		}
 		if len(day) == 0 {
-			return today, c.waitSink(ctx, o)
+			break
 		}
 		if err := c.pass(ctx, day, o); err != nil {
 			return today, fmt.Errorf("calendar at %s: %w", day[0].Date, err)
 		}
 		today.Tick = day[len(day)-1]
 	}
+	if o.WaitSink {
+		return today, c.WaitSink(ctx, o.Stall)
+	}
+	return today, nil
 }
 
 func mayAdvance(today Today, mode string, to civil.Date) error {
@@ -205,17 +209,14 @@ func (c *Calendar) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) 
 	return nil
 }
 
-// waitSink waits until the sink has passed what lies on its topics now.
-func (c *Calendar) waitSink(ctx context.Context, o AdvanceOpts) error {
-	if !o.WaitSink {
-		return nil
-	}
+// WaitSink waits until the sink has passed what lies on its topics now. stall is how long it waits while nothing moves; 0 means DefaultStall.
+func (c *Calendar) WaitSink(ctx context.Context, stall time.Duration) error {
 	// Records whose transaction is being committed count too: the stages' offsets may show before the markers are on every partition.
 	ends, err := c.progress.ends(ctx, false, slices.Sorted(maps.Keys(schemas.SunkTopics))...)
 	if err != nil {
 		return err
 	}
-	return c.progress.wait(ctx, o.Stall, goal{schemas.GroupSink, ends})
+	return c.progress.wait(ctx, stall, goal{schemas.GroupSink, ends})
 }
 
 // intakeGoals are that intake has taken over what lies on the outside topics and the policy commands now. Records of transactions that
