@@ -151,7 +151,7 @@ func whereIs(cmd *cobra.Command, s *app.Stack, cal *streams.Calendar) (demo.Prod
 	}
 	return demo.Product{
 		BaseURL: "http://" + c.HTTP, APIKey: keys[0].Key, Tenant: keys[0].Tenant, Brokers: s.Streams().Brokers,
-		ClickHouseURL: "http://" + c.ClickHouseHTTP, AnalystPassword: c.AnalystPassword, Advancer: advancer{cal}, Out: cmd.OutOrStdout(),
-		Terminal: isTerminal(cmd.OutOrStdout()),
+		ClickHouseURL: "http://" + c.ClickHouseHTTP, AnalystPassword: c.AnalystPassword, Advancer: advancer{cal},
+		Progress: cmd.OutOrStdout(), Terminal: isTerminal(cmd.OutOrStdout()),
 	}, nil
 }

@@ -89,9 +89,7 @@ func (d *demoData) play(cmd *cobra.Command, s *app.Stack, run func(context.Conte
 		return err
 	}
 	defer kept.Close()
-	if !p.Terminal {
-		p.Out = io.MultiWriter(out, kept)
-	}
+	p.Out = io.MultiWriter(out, kept)
 	if err := run(cmd.Context(), p, filepath.Join(d.dir, "files")); err != nil {
 		return err
 	}

@@ -13,12 +13,13 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 )
 
-// advancer lets a feed or a demonstration drive the calendar.
+// advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, and for the sink only at the
+// end, before ClickHouse is read.
 type advancer struct{ cal *streams.Calendar }
 
 // Advance moves the calendar through every cut-off up to and including the day.
 func (a advancer) Advance(ctx context.Context, to civil.Date) error {
-	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{WaitSink: true})
+	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
 	return err
 }
 
@@ -53,6 +54,9 @@ Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbo
 				}
 				s, err := feed.Replay(cmd.Context(), o)
 				if err != nil {
+					return err
+				}
+				if err := cal.WaitSink(cmd.Context(), 0); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days, s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
