@@ -112,8 +112,10 @@ func TestUseCase4MonthEnd(t *testing.T) {
 	p.advance("2025-12-02")
 	code, body := p.call("POST", "/v1/settlements", "application/json", `{"period_month":"2025-11"}`)
 	require.Contains(t, []int{200, 201}, code, body)
-	for _, figure := range []string{`"settlement_number":"SETTLE-2025-11-001"`, `"total_collections":42500.00`, `"distribution_fee":10625.00`, `"collections_fee":1487.50`,
-		`"total_fees":12112.50`, `"vat":1816.88`, `"net_amount":28570.62`, `"payment_date":"2025-12-03"`, `"status":"pending"`} {
+	for _, figure := range []string{
+		`"settlement_number":"SETTLE-2025-11-001"`, `"total_collections":42500.00`, `"distribution_fee":10625.00`, `"collections_fee":1487.50`,
+		`"total_fees":12112.50`, `"vat":1816.88`, `"net_amount":28570.62`, `"payment_date":"2025-12-03"`, `"status":"pending"`,
+	} {
 		require.Contains(t, strings.ReplaceAll(body, " ", ""), figure)
 	}
 	var made struct{ ID string }

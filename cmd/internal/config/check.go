@@ -65,8 +65,10 @@ func (c Config) checkSizes() []error {
 		key           string
 		v, least, top int
 	}{
-		{"partitions", c.Partitions, 1, 10_000}, {"replication", c.Replication, 1, 10},
-		{"queries-per-minute", c.QueryRate, 0, 1 << 30}, {"updates-per-minute", c.UpdateRate, 0, 1 << 30},
+		{"partitions", c.Partitions, 1, 10_000},
+		{"replication", c.Replication, 1, 10},
+		{"queries-per-minute", c.QueryRate, 0, 1 << 30},
+		{"updates-per-minute", c.UpdateRate, 0, 1 << 30},
 	} {
 		if n.v < n.least || n.v > n.top {
 			errs = append(errs, fmt.Errorf("%s: %d is not between %d and %d", n.key, n.v, n.least, n.top))
