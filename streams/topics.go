@@ -187,6 +187,9 @@ func topicConfigs(cfg Config, t schemas.Topic) [][2]string {
 		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
 		configs = [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}
 	}
+	// Our records carry the timestamp of the outside record that caused them, so that a replay is identical: one from a clock that runs ahead
+	// must not stall a stage.
+	configs = append(configs, [2]string{"message.timestamp.after.max.ms", "9223372036854775807"})
 	if cfg.replication() >= 3 {
 		configs = append(configs, [2]string{"min.insync.replicas", "2"})
 	}

@@ -52,8 +52,16 @@ func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger) e
 
 // Streams is the Kafka configuration of one role.
 func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) streams.Config {
+	partitions := int32(cfg.Partitions)
+	switch {
+	case partitions > 0:
+	case e.EmbeddedKafka:
+		partitions = 4
+	default:
+		partitions = 24
+	}
 	return streams.Config{
-		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: int32(cfg.Partitions),
+		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: partitions,
 		Replication: int16(cfg.Replication), Log: log.With("client", role),
 	}
 }

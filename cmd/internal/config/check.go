@@ -65,7 +65,7 @@ func (c Config) checkSizes() []error {
 		key           string
 		v, least, top int
 	}{
-		{"partitions", c.Partitions, 1, 10_000},
+		{"partitions", c.Partitions, 0, 10_000},
 		{"replication", c.Replication, 1, 10},
 		{"queries-per-minute", c.QueryRate, 0, 1 << 30},
 		{"updates-per-minute", c.UpdateRate, 0, 1 << 30},

@@ -68,7 +68,7 @@ var Options = []Option{
 	{Name: "clickhouse-password", Default: "", Usage: "password of the ClickHouse user kasi", Secret: true},
 	{Name: "analyst-password", Default: "", Usage: "password of the read-only ClickHouse user analyst", Secret: true},
 	{Name: "instance", Default: "1", Usage: "stable name of this process among its role's; part of its transactional ids"},
-	{Name: "partitions", Default: 8, Usage: "partitions of new topics; fixed once they exist"},
+	{Name: "partitions", Default: 0, Usage: "partitions of new topics, fixed once they exist; 0 = 4 on the embedded Kafka, 24 on a real one"},
 	{Name: "replication", Default: 1, Usage: "replication factor of new topics on a real Kafka"},
 	{Name: "queries-per-minute", Default: 100, Usage: "GET requests a key may make; 0 = no limit"},
 	{Name: "updates-per-minute", Default: 10, Usage: "changing requests a key may make; 0 = no limit"},

@@ -41,15 +41,15 @@ func TestDefaultsWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config.Config{
 		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123", ClickHouseNative: "127.0.0.1:9000",
-		Database: "kasi", Calendar: "real", Instance: "1", Partitions: 8, Replication: 1, QueryRate: 100, UpdateRate: 10, LogLevel: "info", LogFormat: "text",
+		Database: "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10, LogLevel: "info", LogFormat: "text",
 	}, c)
 }
 
 func TestAllMistakesAtOnce(t *testing.T) {
-	_, err := load(t, "htttp: x\ncalendar: julian\npartitions: 0\n", []string{"KASI_API_KEYS=demo=a,other=a", "KASI_KAFKA=0.0.0.0:9092", "KASI_DATE=2025-13-01"}, "--log-level", "loud")
+	_, err := load(t, "htttp: x\ncalendar: julian\npartitions: -1\n", []string{"KASI_API_KEYS=demo=a,other=a", "KASI_KAFKA=0.0.0.0:9092", "KASI_DATE=2025-13-01"}, "--log-level", "loud")
 	require.Error(t, err)
 	for _, want := range []string{
-		"htttp: unknown key", `calendar: "julian"`, "partitions: 0", "api-keys: pair 2 repeats", `kafka: "0.0.0.0:9092" is not a loopback`, `date: "2025-13-01"`, `log-level: "loud"`,
+		"htttp: unknown key", `calendar: "julian"`, "partitions: -1", "api-keys: pair 2 repeats", `kafka: "0.0.0.0:9092" is not a loopback`, `date: "2025-13-01"`, `log-level: "loud"`,
 	} {
 		require.Contains(t, err.Error(), want)
 	}
