@@ -49,8 +49,9 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 	if err == nil {
 		err = waitReady(ctx, run, ready)
 	}
-	go s.supervise(run)
-	if err != nil {
+	s.roles.Go(func() error { return s.watchEngines(run) })
+	go s.supervise()
+	if err != nil || run.Err() != nil { // run has ended where a role failed: Stop returns its error
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
@@ -122,7 +123,7 @@ func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
 		select {
 		case <-up:
 		case <-run.Done():
-			return nil // a role failed; Stop returns its error
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -130,8 +131,21 @@ func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
 	return nil
 }
 
+// watchEngines ends the stack when the embedded ClickHouse cannot be kept alive; a crash that its supervisor mends is none of its business.
+func (s *Stack) watchEngines(run context.Context) error {
+	if s.house == nil {
+		return nil
+	}
+	select {
+	case <-run.Done():
+		return nil
+	case <-s.house.Done():
+		return fmt.Errorf("embedded ClickHouse: %w", s.house.Err())
+	}
+}
+
 // supervise ends the engines after the last role has ended, whether asked to or because a role failed.
-func (s *Stack) supervise(context.Context) {
+func (s *Stack) supervise() {
 	s.err = errors.Join(s.roles.Wait(), s.stopEngines())
 	close(s.stopped)
 }
