@@ -101,15 +101,16 @@ func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outpu
 	e.deposited(c, s, w.TxID, no, w.day(), w.Cents, m, out)
 }
 
-// deposited emits what was detected in the customer's deposit of that number.
+// deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's day: history told of in one go must
+// not make a stream look ended that was alive when the money came. Decisions judge streams as of the business date.
 func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day, cents schemas.Cents, m Moment, out *Outputs) {
 	ev := schemas.DepositEvent{
 		Meta:     m.meta("deposit", c.Tenant, c.ID, source, strconv.Itoa(no)),
 		TenantID: c.Tenant, CustomerID: c.ID, TransactionID: source, DepositDate: d.text(), AmountCents: cents,
 		StreamID: streamID(s.Kind, s.Key), Kind: s.Kind, Frequency: s.Freq,
-		StreamStatus: e.streamStatus(s, m.today()), ConfidencePercent: s.Confidence,
+		StreamStatus: e.streamStatus(s, d), ConfidencePercent: s.Confidence,
 	}
-	if x, ok := e.expects(s, m.today()); ok {
+	if x, ok := e.expects(s, d); ok {
 		ev.NextExpectedDate = x.day.text()
 	}
 	out.Deposits = append(out.Deposits, ev)

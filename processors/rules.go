@@ -61,7 +61,7 @@ type Params struct {
 	StreamHistory int
 	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same money.
 	SameMoneyDays int
-	// NotIncome are words in a credit's description or category that mark reversals, refunds and returned debits.
+	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the bank's interest.
 	NotIncome []string
 	// KindWords are the words that mark each kind of income, in the order in which the kinds are tried.
 	KindWords []KindWords
