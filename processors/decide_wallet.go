@@ -7,6 +7,7 @@ type wallet struct {
 	c     *Customer
 	first int64 // deposits from before this instant have expired
 	ready []bool
+	held  [maxBalances]schemas.Cents // by balance: deposits it covers that count but are not ready
 	store [16]bool
 }
 
@@ -32,6 +33,9 @@ func (d *desk) openWallet(outstanding schemas.Cents) {
 			ready = dep.Remaining <= outstanding && dep.From != fromAnnounce && d.irregular(dep.Stream)
 		}
 		w.ready = append(w.ready, ready)
+		if b := w.cover(dep); b >= 0 && !ready && w.counts(dep) {
+			w.held[b] += dep.Remaining
+		}
 	}
 }
 
@@ -53,27 +57,31 @@ func (d *desk) irregular(key uint32) bool {
 // counts tells whether a deposit still counts towards the budget.
 func (w *wallet) counts(dep *deposit) bool { return dep.Remaining > 0 && dep.At >= w.first }
 
-// cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit.
-func (w *wallet) cover(dep *deposit) *balance {
+// cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit. It is the balance's place, or -1.
+func (w *wallet) cover(dep *deposit) int {
 	for i := range w.c.Balances {
 		if b := &w.c.Balances[i]; b.Account == dep.Account && b.At >= dep.At {
-			return b
+			return i
 		}
 	}
-	return nil
+	return -1
 }
+
+// room is what a balance leaves for a debit of money that is ready: all of it but the deposits it holds that are not ready yet. On a payday the balance
+// holds the new salary already, and what is left of an older deposit must not reach into it.
+func (w *wallet) room(i int) schemas.Cents { return max(0, w.c.Balances[i].Cents-w.held[i]) }
 
 // funds adds up. A balance caps all deposits it covers together.
 func (d *desk) funds() funds {
 	w := &d.wallet
 	f := funds{announced: true}
-	var capped [maxBalances]struct{ usable, total schemas.Cents }
+	var covered [maxBalances]struct{ ready, total schemas.Cents }
 	for i := range w.c.Deposits {
 		dep := &w.c.Deposits[i]
 		if !w.counts(dep) {
 			continue
 		}
-		usable, total := schemas.Cents(0), dep.Remaining
+		usable := schemas.Cents(0)
 		if w.ready[i] {
 			usable = dep.Remaining
 			f.announced = f.announced && dep.From == fromAnnounce
@@ -83,25 +91,19 @@ func (d *desk) funds() funds {
 				f.clearing = n
 			}
 		}
-		if b := w.cover(dep); b != nil {
-			left := &capped[w.index(b)]
-			u, t := min(left.usable+usable, max(0, b.Cents)), min(left.total+total, max(0, b.Cents))
-			usable, total = u-left.usable, t-left.total
-			left.usable, left.total = u, t
+		if b := w.cover(dep); b >= 0 {
+			covered[b].ready += usable
+			covered[b].total += dep.Remaining
+			continue
 		}
 		f.usable += usable
-		f.total += total
+		f.total += dep.Remaining
+	}
+	for i := range w.c.Balances {
+		f.usable += min(covered[i].ready, w.room(i))
+		f.total += min(covered[i].total, max(0, w.c.Balances[i].Cents))
 	}
 	return f
-}
-
-func (w *wallet) index(b *balance) int {
-	for i := range w.c.Balances {
-		if &w.c.Balances[i] == b {
-			return i
-		}
-	}
-	return 0
 }
 
 // take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there is, usable or not.
@@ -116,9 +118,16 @@ func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
 			continue
 		}
 		n := min(amount, dep.Remaining)
-		if b := w.cover(dep); b != nil {
-			n = min(n, max(0, b.Cents))
-			b.Cents -= n // a later balance from the feed replaces it
+		if b := w.cover(dep); b >= 0 {
+			if all {
+				n = min(n, max(0, w.c.Balances[b].Cents))
+			} else {
+				n = min(n, w.room(b))
+			}
+			w.c.Balances[b].Cents -= n // a later balance from the feed replaces it
+			if !w.ready[i] {
+				w.held[b] -= n
+			}
 		}
 		if n > 0 {
 			dep.Remaining -= n
