@@ -80,7 +80,7 @@ func verdictOf(reason string) verdict {
 	case WhyAwaitFunds:
 		return verdict{wait, "An attempt has failed or the money seen is used up; the next one follows new money.", debitFor(WhyBlindRetry)}
 	case WhyAwaitIncome:
-		return verdict{wait, "The customer's income is known, and it has not come yet.", debitFor(WhyFirstAttempt)}
+		return verdict{wait, "The customer's income is known, and the next has not come yet; what came before is used up or, days later, taken to be spent.", debitFor(WhyFirstAttempt)}
 	case WhyAwaitFirstAttempt:
 		return verdict{wait, "No income of the customer is known, and the planned day of the first attempt has not come.", debitFor(WhyFirstAttempt)}
 	case WhyPolicyCancelled:

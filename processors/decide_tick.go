@@ -164,6 +164,9 @@ func (d *desk) wake() day {
 	for i := range d.c.Deposits {
 		if dep := &d.c.Deposits[i]; dep.Remaining > 0 {
 			sooner(d.next(dep.day()))
+			if dep.day() >= d.wallet.fresh {
+				sooner(d.spentFrom(dep))
+			}
 			sooner(dep.day() + day(d.params.DepositDays) + 1)
 		}
 	}

@@ -6,10 +6,21 @@ import "github.com/kasi-collections/kasi/schemas"
 type wallet struct {
 	c     *Customer
 	first int64 // deposits from before this instant have expired
-	ready []bool
+	fresh day   // deposits from before this day are taken to be spent, unless a balance says otherwise
+	state []money
 	held  [maxBalances]schemas.Cents // by balance: deposits it covers that count but are not ready
-	store [16]bool
+	store [16]money
 }
+
+// money is what a deposit is worth at a cut-off.
+type money int8
+
+const (
+	moneyGone     money = iota // used up or expired
+	moneySpent                 // taken to be spent by the customer
+	moneyClearing              // usable from a later banking day
+	moneyReady
+)
 
 // funds sums up a wallet.
 type funds struct {
@@ -24,19 +35,54 @@ type funds struct {
 // came, before it is spent; a salary, grant or wage, income by the month, and money announced only, on the next banking day (SPEC 4.4).
 func (d *desk) openWallet(outstanding schemas.Cents) {
 	w := &d.wallet
-	w.c, w.first = d.c, (d.today - day(d.params.DepositDays)).openingOf()
-	w.ready = w.store[:0]
+	w.c, w.first, w.fresh = d.c, (d.today - day(d.params.DepositDays)).openingOf(), d.freshFrom()
+	w.state = w.store[:0]
 	for i := range d.c.Deposits {
 		dep := &d.c.Deposits[i]
-		ready := w.counts(dep)
-		if ready && (dep.day() >= d.today || d.next(dep.day()) > d.today) {
-			ready = dep.Remaining <= outstanding && dep.From != fromAnnounce && d.irregular(dep.Stream)
-		}
-		w.ready = append(w.ready, ready)
-		if b := w.cover(dep); b >= 0 && !ready && w.counts(dep) {
+		st := d.worth(dep, outstanding)
+		w.state = append(w.state, st)
+		if b := w.cover(dep); b >= 0 && st == moneyClearing {
 			w.held[b] += dep.Remaining
 		}
 	}
+}
+
+// worth judges one deposit.
+func (d *desk) worth(dep *deposit, outstanding schemas.Cents) money {
+	w := &d.wallet
+	switch {
+	case dep.Remaining == 0 || dep.At < w.first:
+		return moneyGone
+	case dep.day() < w.fresh:
+		if w.cover(dep) >= 0 || dep.Cents <= outstanding && dep.From != fromAnnounce && d.irregular(dep.Stream) {
+			return moneyReady
+		}
+		return moneySpent
+	case dep.day() >= d.today || d.next(dep.day()) > d.today:
+		if dep.Remaining <= outstanding && dep.From != fromAnnounce && d.irregular(dep.Stream) {
+			return moneyReady
+		}
+		return moneyClearing
+	}
+	return moneyReady
+}
+
+// freshFrom is the first day whose deposits count without a balance that vouches for them: those usable for no more than MoneyDays banking days, that of the
+// next possible debit included. A salary of the 25th is so not debited on the 1st for the next month's premium, when it has long been spent.
+func (d *desk) freshFrom() day {
+	from := d.m.Date
+	if !d.banking {
+		from = d.nextBanking.date()
+	}
+	for range d.params.MoneyDays {
+		from = d.e.rules.Calendar.OnOrBefore(from.AddDays(-1))
+	}
+	return dayOf(from)
+}
+
+// spentFrom is the first day on which a deposit is taken to be spent: the day after the last of its banking days.
+func (d *desk) spentFrom(dep *deposit) day {
+	return dayOf(d.e.rules.Calendar.Add(d.next(dep.day()).date(), d.params.MoneyDays-1)) + 1
 }
 
 // irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by its history. Small sums that happen to come
@@ -53,9 +99,6 @@ func (d *desk) irregular(key uint32) bool {
 	_, expected := d.e.expects(s, d.today)
 	return !expected || s.Freq != freqMonthly && s.Freq != freqSemiMonthly
 }
-
-// counts tells whether a deposit still counts towards the budget.
-func (w *wallet) counts(dep *deposit) bool { return dep.Remaining > 0 && dep.At >= w.first }
 
 // cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit. It is the balance's place, or -1.
 func (w *wallet) cover(dep *deposit) int {
@@ -78,11 +121,11 @@ func (d *desk) funds() funds {
 	var covered [maxBalances]struct{ ready, total schemas.Cents }
 	for i := range w.c.Deposits {
 		dep := &w.c.Deposits[i]
-		if !w.counts(dep) {
+		if dep.Remaining == 0 || w.state[i] <= moneySpent {
 			continue
 		}
 		usable := schemas.Cents(0)
-		if w.ready[i] {
+		if w.state[i] == moneyReady {
 			usable = dep.Remaining
 			f.announced = f.announced && dep.From == fromAnnounce
 		} else {
@@ -106,7 +149,7 @@ func (d *desk) funds() funds {
 	return f
 }
 
-// take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there is, usable or not.
+// take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there may be, usable or not.
 func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
 	var uses [][2]int64
 	for i := range w.c.Deposits {
@@ -114,7 +157,7 @@ func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
 		if amount == 0 {
 			break
 		}
-		if !w.counts(dep) || !all && !w.ready[i] {
+		if st := w.state[i]; st == moneyGone || !all && st != moneyReady {
 			continue
 		}
 		n := min(amount, dep.Remaining)
@@ -125,7 +168,7 @@ func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
 				n = min(n, w.room(b))
 			}
 			w.c.Balances[b].Cents -= n // a later balance from the feed replaces it
-			if !w.ready[i] {
+			if w.state[i] == moneyClearing {
 				w.held[b] -= n
 			}
 		}

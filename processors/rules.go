@@ -53,8 +53,11 @@ type Params struct {
 	ArrearsPeriods int
 	// CutoffTimes are the cut-offs of a day, HH:MM in Johannesburg, ascending.
 	CutoffTimes []string
-	// DepositDays is for how many days an unused deposit counts towards the budget.
+	// DepositDays is for how many days an unused deposit counts towards the budget at all.
 	DepositDays int
+	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum counts without a balance that
+	// shows that it is still there.
+	MoneyDays int
 	// KnownIncomeDays: a customer without any deposit in so many days has no known income.
 	KnownIncomeDays int
 	// StreamHistory is how many deposits a stream keeps.

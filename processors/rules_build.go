@@ -123,6 +123,7 @@ func buildCollecting(p *problems, entries []collectingEntry) []dated[Params] {
 		number("seen_days", &v.SeenDays, e.SeenDays, 31, 1000)
 		number("arrears_periods", &v.ArrearsPeriods, e.ArrearsPeriods, 0, 12)
 		number("deposit_days", &v.DepositDays, e.DepositDays, 1, 366)
+		number("money_days", &v.MoneyDays, e.MoneyDays, 1, 60)
 		number("known_income_days", &v.KnownIncomeDays, e.KnownIncomeDays, 1, 366)
 		number("stream_history", &v.StreamHistory, e.StreamHistory, 3, 100)
 		number("same_money_days", &v.SameMoneyDays, e.SameMoneyDays, 0, 31)

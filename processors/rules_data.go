@@ -95,6 +95,7 @@ type collectingEntry struct {
 	ArrearsPeriods  *int        `yaml:"arrears_periods"`
 	CutoffTimes     []string    `yaml:"cutoff_times"`
 	DepositDays     *int        `yaml:"deposit_days"`
+	MoneyDays       *int        `yaml:"money_days"`
 	KnownIncomeDays *int        `yaml:"known_income_days"`
 	StreamHistory   *int        `yaml:"stream_history"`
 	SameMoneyDays   *int        `yaml:"same_money_days"`
