@@ -32,7 +32,7 @@ type demoFlags struct{ fresh, exit bool }
 func (f *demoFlags) register(cmd *cobra.Command, dir string) {
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "remove what an earlier run left in the data directory, and start afresh")
 	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
-	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "clickhouse-http", "clickhouse-native", "partitions", "log-level", "log-format")
+	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions", "log-level", "log-format")
 	// Only a flag that does not exist can make these fail.
 	cobra.CheckErr(cmd.Flags().Set("data-dir", dir))
 	cmd.Flags().Lookup("data-dir").DefValue = dir
