@@ -8,7 +8,7 @@ import (
 )
 
 // Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline is judged by. Its size
-// is bounded: transaction ids are kept for Params.SeenDays, deposits for DepositDays, a stream's last StreamHistory deposits, collections
+// is bounded: transaction ids are kept for Params.SeenDays from the booking or, if that is later, from the first transaction, deposits for DepositDays, a stream's last StreamHistory deposits, collections
 // until their debits can no longer be disputed. Debits without a result are kept until it comes, however long that takes.
 //
 // The fields are exported for the codec alone; other packages use the methods and the Engine. The zero value is a new customer.
@@ -25,6 +25,9 @@ type Customer struct {
 	Incomes     []income     `json:"i,omitempty"` // in the order of their arrival
 	Balances    []balance    `json:"b,omitempty"` // latest known balance of each account, in the order of arrival
 	Seen        seenIDs      `json:"x,omitempty"`
+	// First is the business date on which the customer's first transaction was taken in; 0 while none was, or only before the first tick. Every id ever
+	// seen is in Seen until First + Params.SeenDays.
+	First day `json:"y,omitempty"`
 	// Bounced is the latest action date of a debit that failed for want of money: money from before it is gone.
 	Bounced day `json:"f,omitempty"`
 	// Wake is the first day on which a cut-off can bring anything new, unless a record comes before; 0: the next one.

@@ -30,8 +30,8 @@ func UnmarshalCustomer(b []byte) (*Customer, error) {
 	return c, nil
 }
 
-// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of its booking day: at 12 bytes an id the list stays small
-// in memory, and JSON writes it as base64.
+// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by (Engine.Transaction): at 12 bytes an id the
+// list stays small in memory, and JSON writes it as base64.
 type seenIDs []byte
 
 const seenSize = 12
@@ -50,13 +50,26 @@ func (s seenIDs) add(hash uint64, d day) seenIDs {
 	return binary.LittleEndian.AppendUint32(s, uint32(d))
 }
 
-// since keeps the ids booked on or after a day, in place.
+// since keeps the ids of a day and later, in place.
 func (s seenIDs) since(first day) seenIDs {
-	kept := s[:0]
-	for i := 0; i+seenSize <= len(s); i += seenSize {
-		if day(binary.LittleEndian.Uint32(s[i+8:])) >= first {
+	i := 0
+	for i < len(s) && s.day(i) >= first {
+		i += seenSize
+	}
+	kept := s[:i] // mostly all
+	for ; i < len(s); i += seenSize {
+		if s.day(i) >= first {
 			kept = append(kept, s[i:i+seenSize]...)
 		}
 	}
 	return kept
 }
+
+// keepUntil makes ids of before a day stay as long as those of that day.
+func (s seenIDs) keepUntil(d day) {
+	for i := 0; i < len(s); i += seenSize {
+		binary.LittleEndian.PutUint32(s[i+8:], uint32(max(s.day(i), d)))
+	}
+}
+
+func (s seenIDs) day(at int) day { return day(binary.LittleEndian.Uint32(s[at+8:])) }

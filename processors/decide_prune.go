@@ -9,7 +9,7 @@ import (
 const (
 	// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute on the last day is met late.
 	disputeSlack = 7
-	// silentDays is after how many days without money a stream is forgotten.
+	// silentDays is after how many days without money a stream is forgotten, or later, where older history may still be told of.
 	silentDays = 400
 )
 
@@ -38,8 +38,14 @@ func (c *Customer) prune(today day, r *Rules, p *Params) {
 		}
 		return !slices.ContainsFunc(k.Debits, func(b debit) bool { return !b.forgotten(today, r) })
 	})
+	c.forgetMoney(today, p)
+}
+
+// forgetMoney drops deposits and streams that have had their days. It runs before anything is made of new money, so that it makes no difference when a
+// cut-off looked at the customer last.
+func (c *Customer) forgetMoney(today day, p *Params) {
 	c.Deposits = slices.DeleteFunc(c.Deposits, func(d deposit) bool {
 		return d.day() < today-day(p.DepositDays)-day(p.SameMoneyDays)
 	})
-	c.Streams = slices.DeleteFunc(c.Streams, func(s stream) bool { return s.last() < today-silentDays })
+	c.Streams = slices.DeleteFunc(c.Streams, func(s stream) bool { return s.last() < today-day(max(silentDays, p.BackfillDays)) })
 }

@@ -55,6 +55,7 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 		if was == now || was.State == schemas.IncomePaid && now.State == schemas.Announced {
 			return nil
 		}
+		c.forgetMoney(m.today(), &p)
 		c.Incomes[i] = e.replace(c, c.Incomes[i], now, &p, m, out)
 	} else {
 		c.own(in.TenantID, in.CustomerID)
@@ -104,6 +105,7 @@ func (e *Engine) replace(c *Customer, was, now income, p *Params, m Moment, out 
 func (e *Engine) paid(c *Customer, in *income, p *Params, m Moment, out *Outputs) {
 	in.Done = true
 	c.touch()
+	c.forgetMoney(m.today(), p)
 	if d := c.sameMoney(in.Cents, in.Day, p.SameMoneyDays, fromBank); d != nil {
 		d.From, d.Income = d.From|fromIncome, in.ID
 		return

@@ -34,17 +34,17 @@ type balance struct {
 const maxBalances = 8
 
 // Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days that ids are remembered
-// for is refused (TOO_OLD), since nobody could tell whether it is new. One booked after the business date is accepted and counts from its
-// own day.
+// for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever seen is still remembered, history is taken in as far
+// back as BackfillDays. One booked after the business date is accepted and counts from its own day.
 func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out *Outputs) error {
 	if err := c.claim(tx.TenantID, tx.CustomerID); err != nil {
 		return err
 	}
 	today, p := m.today(), e.rules.Params(m.date())
 	w := waiting{At: tx.BookedAt.Unix(), Account: tx.AccountID, Balance: cloneCents(tx.BalanceAfterCents)}
-	oldest := today - day(p.SeenDays)
-	if today != 0 && w.day() < oldest {
-		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", p.SeenDays, m.Date)}
+	days := c.acceptedDays(today, &p)
+	if today != 0 && w.day() < today-day(days) {
+		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", days, m.Date)}
 	}
 	hash := xxhash.Sum64String(tx.TransactionID)
 	if c.Seen.has(hash) {
@@ -52,7 +52,7 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out 
 	}
 
 	c.own(tx.TenantID, tx.CustomerID)
-	c.Seen = c.Seen.since(oldest).add(hash, w.day())
+	c.remember(hash, w.day(), today, &p)
 	out.Transactions = append(out.Transactions, schemas.TransactionEvent{
 		Meta: m.meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID), Transaction: tx,
 	})
@@ -77,6 +77,24 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out 
 	return nil
 }
 
+// acceptedDays is how many days before the business date a booking may lie.
+func (c *Customer) acceptedDays(today day, p *Params) int {
+	if c.First == 0 || today-c.First <= day(p.SeenDays) {
+		return max(p.SeenDays, p.BackfillDays)
+	}
+	return p.SeenDays
+}
+
+// remember keeps an id for as long as the same transaction would be accepted again: SeenDays from its booking or, if that is later, from the customer's first
+// transaction, after which no backfill is accepted.
+func (c *Customer) remember(hash uint64, booked, today day, p *Params) {
+	if c.First == 0 && today != 0 {
+		c.First = today
+		c.Seen.keepUntil(today) // what came before the first tick
+	}
+	c.Seen = c.Seen.since(today-day(p.SeenDays)).add(hash, max(booked, c.First))
+}
+
 // arrive lets a transaction count: its balance is known from now on, its money is a deposit.
 func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outputs) {
 	if w.Balance != nil {
@@ -86,6 +104,7 @@ func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outpu
 	if w.TxID == "" {
 		return
 	}
+	c.forgetMoney(m.today(), p)
 	if d := c.sameMoney(w.Cents, w.day(), p.SameMoneyDays, fromIncome); d != nil {
 		d.From |= fromBank // the income feed told of this money before
 		d.Account = w.Account

@@ -51,7 +51,7 @@ func (h *history) pick(name string, n int) int { return rapid.IntRange(0, n-1).D
 func (h *history) next() {
 	switch what := h.pick("event", 20); {
 	case what < 6:
-		h.advance(h.m.Date.AddDays(rapid.SampledFrom([]int{0, 1, 1, 1, 2, 5, 9, 31}).Draw(h.t, "days")))
+		h.advance(h.m.Date.AddDays(rapid.SampledFrom([]int{0, 1, 1, 1, 2, 5, 9, 31, 121}).Draw(h.t, "days")))
 	case what < 9:
 		h.transaction(h.m.Date)
 	case what < 14:
@@ -131,7 +131,7 @@ func (h *history) execute() {
 
 func (h *history) transaction(near civil.Date) {
 	t := h.t
-	at := near.AddDays(rapid.SampledFrom([]int{-200, -40, -3, -1, 0, 0, 0, 0, 1, 4, 30}).Draw(t, "booked")).In(schemas.Johannesburg)
+	at := near.AddDays(rapid.SampledFrom([]int{-731, -730, -400, -121, -120, -40, -3, -1, 0, 0, 0, 0, 1, 4, 30}).Draw(t, "booked")).In(schemas.Johannesburg)
 	tx := schemas.Transaction{
 		TransactionID: h.id("t"), TenantID: "T", CustomerID: "C", BookedAt: at.Add(time.Duration(h.pick("hour", 24)) * time.Hour),
 		AmountCents: schemas.Cents(rapid.SampledFrom([]int{50, 999, 1000, 8000, 15000, 40000, 850000}).Draw(t, "amount")),
@@ -199,6 +199,44 @@ func (h *history) answer() {
 		res.AmountCents = &cents
 	}
 	h.give(res)
+}
+
+// TestHistoryCountsOnce tells of history long past, in any order, again and again, around the days on which backfill and ids end; world.judgeTransaction
+// says what must be taken in and what not.
+func TestHistoryCountsOnce(t *testing.T) {
+	t.Parallel()
+	rules := DefaultRules()
+	p := rules.Params(civil.Date{Year: 2025, Month: 10, Day: 20})
+	rapid.Check(t, func(t *rapid.T) {
+		h := &history{world: newWorld(t, rules), t: t}
+		start := civil.Date{Year: 2025, Month: 10, Day: 20}
+		near := func(name string, days ...int) int {
+			return rapid.SampledFrom(days).Draw(t, name) + rapid.IntRange(-1, 1).Draw(t, name+" and")
+		}
+		tell := func(today civil.Date) {
+			h.give(schemas.Transaction{
+				TransactionID: h.id("t"), TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 20000,
+				Description: rapid.SampledFrom([]string{"SALARY", "WAGES", "gift"}).Draw(t, "of"),
+				BookedAt:    today.AddDays(-near("booked", 0, 30, p.SeenDays, 2*p.SeenDays, p.BackfillDays)).In(schemas.Johannesburg),
+			})
+		}
+		if rapid.Bool().Draw(t, "told before the first tick") {
+			tell(start)
+		}
+		h.step(schemas.Tick{Date: start.String()})
+		for n := rapid.IntRange(5, 60).Draw(t, "steps"); n > 0; n-- {
+			switch what := h.pick("event", 8); {
+			case what == 0:
+				days := max(0, near("days", 0, 1, p.SeenDays/2, p.SeenDays))
+				h.step(schemas.Tick{Date: h.m.Date.AddDays(days).String()})
+			case what < 4 || len(h.given) == 0:
+				tell(h.m.Date)
+			default:
+				h.step(h.given[h.pick("again", len(h.given))])
+			}
+		}
+		h.replay()
+	})
 }
 
 // TestLateAndEarlyUnpaidEndTheSame brings PAID and a later UNPAID in both orders: what the insurer sees and what the engine does next is the same.

@@ -35,6 +35,8 @@ type world struct {
 	collections map[string]*collectionModel
 	policies    map[string]schemas.PolicyEvent // by number
 	decided     map[string]schemas.DecisionEvent
+	taken       map[string]bool // transaction ids taken in
+	firstTaken  civil.Date      // business date of the first of them after the first tick
 }
 
 // debitModel is what the oracle knows of a debit: the answers that were accepted.
@@ -67,6 +69,7 @@ func newWorld(t require.TestingT, r *Rules) *world {
 		m:   Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
+		taken: map[string]bool{},
 	}
 }
 
@@ -114,6 +117,9 @@ func (w *world) step(rec any) (Outputs, *Reject) {
 	require.Equal(w.t, twinErr, err)
 	require.Equal(w.t, twinOut, out, "sleeping and JSON change no output")
 
+	if tx, ok := rec.(schemas.Transaction); ok {
+		w.judgeTransaction(tx, err, &out)
+	}
 	var reject *Reject
 	if err != nil {
 		require.True(w.t, errors.As(err, &reject), "%v", err)
@@ -130,6 +136,30 @@ func (w *world) step(rec any) (Outputs, *Reject) {
 	}
 	w.judge(&out)
 	return out, nil
+}
+
+// judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was forgotten.
+func (w *world) judgeTransaction(tx schemas.Transaction, err error, out *Outputs) {
+	p := w.engine.rules.Params(w.m.date())
+	days := p.SeenDays
+	if !w.firstTaken.IsValid() || w.m.Date.DaysSince(w.firstTaken) <= p.SeenDays {
+		days = p.BackfillDays
+	}
+	booked := civil.DateOf(tx.BookedAt.In(schemas.Johannesburg))
+	if w.m.Date.IsValid() && w.m.Date.DaysSince(booked) > days {
+		require.ErrorContains(w.t, err, "booked_at lies more than")
+		return
+	}
+	require.NoError(w.t, err)
+	if w.taken[tx.TransactionID] {
+		require.Equal(w.t, Outputs{}, *out, "a transaction counts once")
+		return
+	}
+	require.Len(w.t, out.Transactions, 1)
+	w.taken[tx.TransactionID] = true
+	if w.m.Date.IsValid() && !w.firstTaken.IsValid() {
+		w.firstTaken = w.m.Date
+	}
 }
 
 // judge checks what came out against the oracle.

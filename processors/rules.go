@@ -47,8 +47,10 @@ type Params struct {
 	FirstAttemptDay int
 	// MinDebitCents is the least amount of a partial debit, and the least credit that counts as income.
 	MinDebitCents schemas.Cents
-	// SeenDays is for how many days transaction ids are remembered; an older booking is refused.
+	// SeenDays is for how many days transaction ids are remembered; an older booking is refused, unless it is a backfill.
 	SeenDays int
+	// BackfillDays is how old a booking may be during the first SeenDays after the customer's first transaction.
+	BackfillDays int
 	// ArrearsPeriods is how many earlier periods' shortfalls are still collected.
 	ArrearsPeriods int
 	// CutoffTimes are the cut-offs of a day, HH:MM in Johannesburg, ascending.

@@ -121,6 +121,7 @@ func buildCollecting(p *problems, entries []collectingEntry) []dated[Params] {
 		}
 		number("first_attempt_day", &v.FirstAttemptDay, e.FirstAttemptDay, 1, 31)
 		number("seen_days", &v.SeenDays, e.SeenDays, 31, 1000)
+		number("backfill_days", &v.BackfillDays, e.BackfillDays, 0, 3660)
 		number("arrears_periods", &v.ArrearsPeriods, e.ArrearsPeriods, 0, 12)
 		number("deposit_days", &v.DepositDays, e.DepositDays, 1, 366)
 		number("money_days", &v.MoneyDays, e.MoneyDays, 1, 60)

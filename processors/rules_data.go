@@ -92,6 +92,7 @@ type collectingEntry struct {
 	FirstAttemptDay *int        `yaml:"first_attempt_day"`
 	MinDebit        *string     `yaml:"min_debit"`
 	SeenDays        *int        `yaml:"seen_days"`
+	BackfillDays    *int        `yaml:"backfill_days"`
 	ArrearsPeriods  *int        `yaml:"arrears_periods"`
 	CutoffTimes     []string    `yaml:"cutoff_times"`
 	DepositDays     *int        `yaml:"deposit_days"`

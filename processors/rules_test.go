@@ -65,6 +65,7 @@ func TestCollectingParameters(t *testing.T) {
 	require.Equal(t, schemas.Cents(1000), p.MinDebitCents)
 	require.Equal(t, 120, p.SeenDays)
 	require.Equal(t, 3, p.MoneyDays)
+	require.Equal(t, 730, p.BackfillDays)
 	require.Equal(t, 2, p.ArrearsPeriods)
 	require.Equal(t, []string{"15:00"}, p.CutoffTimes)
 	require.Equal(t, 35, p.DepositDays)
