@@ -2,11 +2,12 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 GOLANGCI    := bin/golangci-lint-v2.15.0
+KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real test test-kafka kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -20,6 +21,26 @@ real: build ## a month after the other over a real bank's transactions: make rea
 
 test: setup ## all tests: units, properties, and the six use cases from outside
 	@go test -timeout 20m ./...
+
+test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
+
+kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
+
+$(KAFKA_JARS): deploy/kafka/pom.xml deploy/kafka/SHA256SUMS
+	@command -v java >/dev/null || { echo 'java is missing: install Java 17 or later, it runs Apache Kafka for the tests'; exit 1; }
+	@command -v mvn >/dev/null || { echo 'mvn is missing: install Apache Maven 3.8 or later, it fetches Apache Kafka for the tests'; exit 1; }
+	@echo 'fetching Apache Kafka (55 MB, once) ...'
+	@rm -rf deploy/kafka/jars
+	@mvn -q -B -C -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/deploy/kafka/jars
+	@cd deploy/kafka/jars && sha256sum --quiet --strict -c ../SHA256SUMS && test "$$(ls *.jar | wc -l)" = "$$(wc -l < ../SHA256SUMS)" \
+		|| { echo 'the jars are not those of deploy/kafka/SHA256SUMS'; exit 1; }
+	@touch $@
+
+kafka-checksums: ## after a change of deploy/kafka/pom.xml: fetch the jars and write SHA256SUMS anew
+	@rm -rf deploy/kafka/jars
+	@mvn -q -B -C -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/deploy/kafka/jars
+	@cd deploy/kafka/jars && LC_ALL=C sha256sum *.jar > ../SHA256SUMS
 
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...

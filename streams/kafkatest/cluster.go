@@ -1,0 +1,230 @@
+package kafkatest
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// startPatience bounds the start of a broker; the machine may be busy.
+const startPatience = 90 * time.Second
+
+// Cluster is Apache Kafka in KRaft mode on this machine: one node or three, each broker and controller, loopback only, without fsync (Kafka's
+// default). Its directory is removed when the test process ends, however it ends, unless Keep was called.
+type Cluster struct {
+	dir   string
+	nodes []*node
+}
+
+// node is one broker.
+type node struct {
+	id      int
+	addr    string
+	dir     string
+	config  string
+	process *process
+}
+
+// StartCluster formats and starts n brokers and returns when all of them answer. It belongs to the test process: Stop it, or let it die with it.
+func StartCluster(n int) (*Cluster, error) {
+	jars, err := findJars()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := exec.LookPath("java"); err != nil {
+		return nil, errors.New("java is missing: install Java 17 or later")
+	}
+	dir, err := os.MkdirTemp("", "kasi-kafka-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir}
+	if err := c.configure(n); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	id := clusterID()
+	for i, node := range c.nodes {
+		out, err := java(jars, "kafka.tools.StorageTool", "format", "-t", id, "-c", node.config).CombinedOutput()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("format of broker %d: %w\n%s", node.id, err, out), os.RemoveAll(dir))
+		}
+		if err := c.Start(i); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	if err := c.Ready(ctx); err != nil {
+		c.Keep()
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// findJars looks for deploy/kafka/jars upwards from the test's directory.
+func findJars() (string, error) {
+	dir := os.Getenv("KASI_TEST_KAFKA_JARS")
+	if dir == "" {
+		at, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		for ; ; at = filepath.Dir(at) {
+			if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil || at == filepath.Dir(at) {
+				break
+			}
+		}
+		dir = filepath.Join(at, "deploy", "kafka", "jars")
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "kafka_2.13-*.jar")); len(found) == 0 {
+		return "", fmt.Errorf("no Kafka in %s: make kafka-jars fetches it", dir)
+	}
+	return dir, nil
+}
+
+// clusterID is 16 random bytes as 22 characters of base64url. Kafka refuses a leading dash.
+func clusterID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[0] &= 0x7f
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// configure chooses ports and writes the brokers' properties.
+func (c *Cluster) configure(n int) error {
+	ports, err := freePorts(2 * n)
+	if err != nil {
+		return err
+	}
+	var voters []string
+	for i := range n {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, ports[2*i+1]))
+	}
+	for i := range n {
+		b := &node{id: i + 1, addr: ports[2*i], dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", i+1)), config: filepath.Join(c.dir, fmt.Sprintf("broker-%d.properties", i+1))}
+		text := properties(map[string]string{
+			"node.id": fmt.Sprint(b.id), "process.roles": "broker,controller", "log.dirs": b.dir,
+			"listeners":            "PLAINTEXT://" + b.addr + ",CONTROLLER://" + ports[2*i+1],
+			"advertised.listeners": "PLAINTEXT://" + b.addr, "controller.listener.names": "CONTROLLER",
+			"controller.quorum.voters": strings.Join(voters, ","),
+		}, settings(n))
+		if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
+			return err
+		}
+		c.nodes = append(c.nodes, b)
+	}
+	return nil
+}
+
+// settings are what a Kafka of n brokers for tests is given beside its addresses: replication that it can have, and no waiting.
+func settings(n int) map[string]string {
+	factor, isr := "1", "1"
+	if n >= 3 {
+		factor, isr = "3", "2"
+	}
+	return map[string]string{
+		"default.replication.factor": factor, "min.insync.replicas": isr, "auto.create.topics.enable": "false",
+		"offsets.topic.replication.factor": factor, "offsets.topic.num.partitions": "5",
+		"transaction.state.log.replication.factor": factor, "transaction.state.log.min.isr": isr, "transaction.state.log.num.partitions": "5",
+		"share.coordinator.state.topic.replication.factor": factor, "share.coordinator.state.topic.min.isr": isr,
+		"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": fmt.Sprint(minSession.Milliseconds()),
+		"log.segment.delete.delay.ms": "1000",
+	}
+}
+
+func properties(maps ...map[string]string) string {
+	var b strings.Builder
+	for _, m := range maps {
+		for k, v := range m {
+			fmt.Fprintf(&b, "%s=%s\n", k, v)
+		}
+	}
+	return b.String()
+}
+
+// freePorts are addresses that nobody listens at; all are chosen before any is let go.
+func freePorts(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
+
+// Brokers are the addresses of all nodes.
+func (c *Cluster) Brokers() []string {
+	var out []string
+	for _, n := range c.nodes {
+		out = append(out, n.addr)
+	}
+	return out
+}
+
+func (c *Cluster) replication() int16 { return int16(min(3, len(c.nodes))) }
+
+// Start starts broker i (0, 1, ...) after its first format or after Kill. It does not wait for its answer: Ready does.
+func (c *Cluster) Start(i int) error {
+	jars, err := findJars()
+	if err != nil {
+		return err
+	}
+	n := c.nodes[i]
+	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, "kafka.Kafka", n.config))
+	return err
+}
+
+// Kill ends broker i as kill -9 does and waits for its end.
+func (c *Cluster) Kill(i int) { c.nodes[i].process.kill() }
+
+// Ready waits until the cluster answers and names all its brokers.
+func (c *Cluster) Ready(ctx context.Context) error {
+	for {
+		var last error
+		for _, n := range c.nodes {
+			if ended := n.process.ended(); ended {
+				return fmt.Errorf("broker %d has ended:\n%s", n.id, tail(n.dir+".log"))
+			}
+		}
+		found, err := brokerCount(ctx, c.Brokers())
+		if err == nil && found == len(c.nodes) {
+			return nil
+		}
+		last = cmp.Or(err, fmt.Errorf("%d of %d brokers", found, len(c.nodes)))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kafka in %s does not get ready: %w", c.dir, last)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Keep leaves the brokers' logs behind when the process ends; the data is removed all the same.
+func (c *Cluster) Keep() { _ = os.WriteFile(filepath.Join(c.dir, keepFile), nil, 0o600) }
+
+// Stop kills all brokers and removes the directory, unless Keep was called.
+func (c *Cluster) Stop() {
+	for _, n := range c.nodes {
+		if n.process != nil {
+			n.process.kill()
+		}
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, keepFile)); err != nil {
+		_ = os.RemoveAll(c.dir)
+	}
+}

@@ -1,0 +1,69 @@
+package kafkatest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// DefaultImage is run where KASI_TEST_KAFKA_IMAGE names none. Any image works that turns KAFKA_X_Y=z in its environment into the property x.y=z,
+// as the official one does.
+const DefaultImage = "apache/kafka:4.3.0"
+
+// inContainer runs one broker in Docker. The testcontainers' reaper removes it after the test process, unless TESTCONTAINERS_RYUK_DISABLED=true;
+// then it is removed by whoever runs the tests (label org.testcontainers=true).
+func inContainer() (*Kafka, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	free, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	addr := free[0]
+	_, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_KAFKA_IMAGE"), DefaultImage),
+		testcontainers.WithEnv(containerEnv(addr)),
+		testcontainers.WithExposedPorts("9092/tcp"),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
+			// The address that the broker advertises must be known before it starts.
+			at := netip.MustParseAddrPort(addr)
+			h.PortBindings = network.PortMap{network.MustParsePort("9092/tcp"): {{HostIP: at.Addr(), HostPort: fmt.Sprint(at.Port())}}}
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("is Docker running? %w", err)
+	}
+	for {
+		n, err := brokerCount(ctx, []string{addr})
+		if err == nil && n == 1 {
+			return &Kafka{Kind: Containers, Brokers: []string{addr}, Replication: 1}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the container does not answer at %s: %w", addr, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func containerEnv(addr string) map[string]string {
+	all := map[string]string{
+		"node.id": "1", "process.roles": "broker,controller", "controller.quorum.voters": "1@localhost:9093",
+		"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://" + addr,
+		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"controller.listener.names":      "CONTROLLER", "inter.broker.listener.name": "PLAINTEXT",
+	}
+	maps.Copy(all, settings(1))
+	env := map[string]string{"CLUSTER_ID": clusterID()}
+	for k, v := range all {
+		env["KAFKA_"+strings.ToUpper(strings.ReplaceAll(k, ".", "_"))] = v
+	}
+	return env
+}

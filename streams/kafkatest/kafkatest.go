@@ -1,0 +1,167 @@
+// Package kafkatest gives a test its Kafka and says which:
+//
+//	k := kafkatest.Start(t)
+//
+// The first of these that is set decides:
+//
+//	KASI_TEST_KAFKA_BROKERS=host:port,...  a cluster that runs already. Its kasi.* topics are deleted between tests.
+//	KASI_TEST_KAFKA=containers             the image KASI_TEST_KAFKA_IMAGE (default apache/kafka:4.3.0) in Docker
+//	KASI_TEST_KAFKA=local                  Apache Kafka out of the jars in deploy/kafka/jars, run with Java 17 or later
+//	KASI_TEST_KAFKA=embedded, or nothing   kfake in the process
+//
+// The embedded Kafka is a new one for each test. The others are one for each test binary, started on first use: tests take turns, parallel ones
+// too, and each finds no topic, group or open transaction of ours. KASI_TEST_KAFKA_NODES=3 makes the local Kafka a cluster of three.
+// Nothing is skipped: where the Kafka that was asked for cannot be had, the test fails and says what is missing.
+package kafkatest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// Kind says what a Kafka is.
+type Kind string
+
+// The kinds.
+const (
+	Embedded   Kind = "embedded"
+	Local      Kind = "local"
+	Containers Kind = "containers"
+	Addresses  Kind = "addresses"
+)
+
+// minSession is the least session timeout that the Kafkas started here accept, so that tests need not wait 6 seconds for a dead group member.
+const minSession = 100 * time.Millisecond
+
+// Kafka is what a test got.
+type Kafka struct {
+	Kind    Kind
+	Brokers []string
+	// Replication is what topics should have here.
+	Replication int16
+	// Fake is the embedded cluster, nil for the other kinds.
+	Fake *kfake.Cluster
+	// Cluster has the brokers as processes, nil unless Kind is Local.
+	Cluster *Cluster
+}
+
+// shared is the one Kafka of a test binary. It is global because tests have nothing else in common than their binary; turn is held by the test
+// that has it.
+var shared struct {
+	turn  sync.Mutex
+	once  sync.Once
+	kafka *Kafka
+	err   error
+}
+
+// Chosen is the kind that the environment asks for.
+func Chosen() Kind {
+	if os.Getenv("KASI_TEST_KAFKA_BROKERS") != "" {
+		return Addresses
+	}
+	return cmp.Or(Kind(os.Getenv("KASI_TEST_KAFKA")), Embedded)
+}
+
+// Start gives the test a Kafka without topics of ours. A test calls it once.
+func Start(t testing.TB) *Kafka {
+	t.Helper()
+	if k := External(t); k != nil {
+		return k
+	}
+	return Fake(t)
+}
+
+// Fake gives the test an embedded Kafka whatever the environment says: for tests that need its fault control, clock or hooks.
+func Fake(t testing.TB, opts ...kfake.Opt) *Kafka {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(minSession)}, opts...)...)
+	if err != nil {
+		t.Fatalf("embedded Kafka: %v", err)
+	}
+	t.Cleanup(cluster.Close)
+	return &Kafka{Kind: Embedded, Brokers: cluster.ListenAddrs(), Replication: 1, Fake: cluster}
+}
+
+// External is Start for tests that bring an embedded Kafka of their own: it returns nil where the environment asks for none other.
+func External(t testing.TB) *Kafka {
+	t.Helper()
+	if Chosen() == Embedded {
+		return nil
+	}
+	shared.turn.Lock()
+	t.Cleanup(func() {
+		if t.Failed() && shared.kafka != nil {
+			shared.kafka.keep(t)
+		}
+		shared.turn.Unlock()
+	})
+	shared.once.Do(func() { shared.kafka, shared.err = begin(t) })
+	if shared.err != nil {
+		t.Fatalf("no Kafka (%s) for the tests: %v", Chosen(), shared.err)
+	}
+	k := shared.kafka
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := wipe(ctx, k.Brokers); err != nil {
+		t.Fatalf("Kafka (%s) at %v: cannot be emptied for the test: %v", k.Kind, k.Brokers, err)
+	}
+	t.Logf("Kafka: %s at %s", k.Kind, strings.Join(k.Brokers, ","))
+	return k
+}
+
+// begin starts the binary's Kafka, or finds it.
+func begin(t testing.TB) (*Kafka, error) {
+	switch kind := Chosen(); kind {
+	case Addresses:
+		return atAddresses(strings.Split(os.Getenv("KASI_TEST_KAFKA_BROKERS"), ","))
+	case Local:
+		began := time.Now()
+		c, err := StartCluster(nodes())
+		if err != nil {
+			return nil, err
+		}
+		t.Logf("Apache Kafka with %d broker(s) started in %s, log in %s", len(c.nodes), time.Since(began).Round(time.Millisecond), c.dir)
+		return &Kafka{Kind: Local, Brokers: c.Brokers(), Replication: c.replication(), Cluster: c}, nil
+	case Containers:
+		return inContainer()
+	default:
+		return nil, fmt.Errorf("KASI_TEST_KAFKA=%s is unknown: local, containers or embedded", kind)
+	}
+}
+
+func nodes() int {
+	if os.Getenv("KASI_TEST_KAFKA_NODES") == "3" {
+		return 3
+	}
+	return 1
+}
+
+// atAddresses takes a cluster that runs already. Topics of ours that somebody else may need are not deleted unasked.
+func atAddresses(brokers []string) (*Kafka, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	topics, replication, err := look(ctx, brokers)
+	if err != nil {
+		return nil, err
+	}
+	if len(topics) > 0 && os.Getenv("KASI_TEST_KAFKA_WIPE") != "1" {
+		return nil, fmt.Errorf("it holds %d topics kasi.*, which the tests would delete: set KASI_TEST_KAFKA_WIPE=1 if that is meant", len(topics))
+	}
+	return &Kafka{Kind: Addresses, Brokers: brokers, Replication: replication}, nil
+}
+
+// keep leaves the log behind and says where it is.
+func (k *Kafka) keep(t testing.TB) {
+	if k.Cluster != nil {
+		k.Cluster.Keep()
+		t.Logf("Kafka's log is kept in %s", k.Cluster.dir)
+	}
+}
