@@ -91,7 +91,7 @@ func BenchmarkStage(b *testing.B) {
 			const n = 300_000
 			for b.Loop() {
 				b.StopTimer()
-				h := newHarness(b, benchPartitions)
+				h := newFakeHarness(b, benchPartitions)
 				h.produce(benchInput(b, n, bc.customers)...)
 				b.StartTimer()
 				start, cpu := time.Now(), cpuTime()
@@ -157,7 +157,7 @@ func runBare(ctx context.Context, cfg Config, ready func()) error {
 
 // BenchmarkRestore measures how long a start takes: the changelog of 10,000 customers in 300,000 transactions, written and read by the real stage.
 func BenchmarkRestore(b *testing.B) {
-	h := newHarness(b, benchPartitions)
+	h := newFakeHarness(b, benchPartitions)
 	h.produce(benchInput(b, 300_000, 10_000)...)
 	stopStage := h.start(runCollect(h.cfg))
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)

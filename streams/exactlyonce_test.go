@@ -80,7 +80,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 			t.Run(tc.name+map[bool]string{true: ", first transaction"}[first], func(t *testing.T) {
 				t.Parallel()
 				const partitions = 3
-				h := newHarness(t, partitions)
+				h := newFakeHarness(t, partitions)
 				w := &wire{}
 				cfg := h.wired(w)
 				cfg.MaxRecords = 40
@@ -137,7 +137,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			const partitions = 2
-			h := newHarness(t, partitions)
+			h := newFakeHarness(t, partitions)
 			w := &wire{}
 			cfg := h.wired(w)
 			cfg.MaxRecords = 20

@@ -17,25 +17,35 @@ import (
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 // patience bounds every wait of a test; the machine may be busy.
 const patience = 90 * time.Second
 
-// harness is a broker of a test's own, with all topics.
+// harness is a broker that a test has for itself, with all topics.
 type harness struct {
 	t       testing.TB
-	cluster *kfake.Cluster
+	cluster *kfake.Cluster // nil on a real Kafka
 	cfg     Config
 }
 
+// newHarness is on the Kafka that the environment asks for.
 func newHarness(t testing.TB, partitions int32, change ...func(*Config)) *harness {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
-	require.NoError(t, err)
-	t.Cleanup(cluster.Close)
-	h := &harness{t: t, cluster: cluster}
-	h.cfg = Config{Brokers: cluster.ListenAddrs(), Partitions: partitions, Log: testLog(t)}
+	return harnessOn(t, kafkatest.Start(t), partitions, change...)
+}
+
+// newFakeHarness is on the embedded Kafka, for tests that make it misbehave.
+func newFakeHarness(t testing.TB, partitions int32, change ...func(*Config)) *harness {
+	t.Helper()
+	return harnessOn(t, kafkatest.Fake(t), partitions, change...)
+}
+
+func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ...func(*Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, cluster: kafka.Fake}
+	h.cfg = Config{Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, Log: testLog(t)}
 	h.cfg.KgoOpts = []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })}
 	for _, c := range change {
 		c(&h.cfg)

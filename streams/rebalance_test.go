@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -43,17 +42,42 @@ func TestRebalance(t *testing.T) {
 		case 600, 2000:
 			stopSecond = h.startCount(second)
 		case 1400, 3000:
-			info, err := h.cluster.WaitGroupInfo(h.ctx(), schemas.GroupCollect, func(g *kfake.GroupInfo) bool {
-				return g != nil && len(g.Members) == 2 && g.Members[0].NumAssigned() == 2 && g.Members[1].NumAssigned() == 2
-			})
-			require.NoError(t, err)
-			both += len(info.Members)
+			h.shared(schemas.GroupCollect, 2, 2)
+			both += 2
 			stopSecond()
 		}
 	})
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	require.Equal(t, 4, both, "two instances must have shared the partitions, twice")
 	h.requireExactly(row("collect"), newCountTask)
+}
+
+// shared waits until the group is stable with so many members that have so many partitions each.
+func (h *harness) shared(group string, members, partitions int) {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	require.Eventually(h.t, func() bool {
+		described, err := adm.DescribeGroups(h.ctx(), group)
+		g := described[group]
+		if err != nil || g.State != "Stable" || len(g.Members) != members {
+			return false
+		}
+		for _, m := range g.Members {
+			assigned := 0
+			if got, ok := m.Assigned.AsConsumer(); ok {
+				for _, t := range got.Topics {
+					assigned += len(t.Partitions)
+				}
+			}
+			if assigned != partitions {
+				return false
+			}
+		}
+		return true
+	}, patience, retryPause, "%s never had %d members with %d partitions each", group, members, partitions)
 }
 
 // TestStandby starts more instances than partitions: the idle one is ready, and takes over when the working one leaves.
@@ -106,15 +130,13 @@ func (h *harness) kill(kills int, life func(context.Context, Config) error) {
 		// The group forgets a dead member after half a second instead of 15.
 		cfg.KgoOpts = append(cfg.KgoOpts, kgo.SessionTimeout(500*time.Millisecond), kgo.HeartbeatInterval(50*time.Millisecond))
 		key := []kmsg.Key{kmsg.Produce, kmsg.TxnOffsetCommit, kmsg.EndTxn}[i%3]
-		var left atomic.Int32
-		left.Store(int32(random.IntN(12)) + 1)
 		dead := make(chan struct{})
-		fault := h.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: kerr.NotCoordinator, Count: -1, Observe: true, When: func(kmsg.Request) bool {
-			if left.Add(-1) == 0 {
+		left := int32(random.IntN(12)) + 1
+		w.sent = func(k kmsg.Key) {
+			if k == key && atomic.AddInt32(&left, -1) == 0 {
 				go func() { w.kill(); close(dead) }()
 			}
-			return true
-		}})
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		victims.Add(1)
 		go func() {
@@ -126,7 +148,6 @@ func (h *harness) kill(kills int, life func(context.Context, Config) error) {
 		case <-time.After(patience):
 			require.Fail(h.t, "the process was never killed", "kill %d at request %s", i, strconv.Itoa(int(key)))
 		}
-		fault.Remove()
 		cancel()
 	}
 	victims.Wait()

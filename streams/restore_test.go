@@ -23,9 +23,15 @@ func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 	h.feed(countInput(3000, partitions), 100, func(int) {})
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	stopStage()
-	for p, info := range h.cluster.PartitionInfos(schemas.TopicStateCollect) {
-		require.Positive(t, info.LogStartOffset, "partition %d was never cut", p)
-		require.Less(t, info.HighWatermark-info.LogStartOffset, info.HighWatermark/3, "partition %d", p)
+	adm := h.admin()
+	starts, err := adm.ListStartOffsets(h.ctx(), schemas.TopicStateCollect)
+	require.NoError(t, err)
+	ends, err := adm.ListEndOffsets(h.ctx(), schemas.TopicStateCollect)
+	require.NoError(t, err)
+	for p, end := range ends[schemas.TopicStateCollect] {
+		first := starts[schemas.TopicStateCollect][p].Offset
+		require.Positive(t, first, "partition %d was never cut", p)
+		require.Less(t, end.Offset-first, end.Offset/3, "partition %d", p)
 	}
 	h.requireExactly(row("collect"), newCountTask)
 	h.startCount(h.cfg)
@@ -79,6 +85,27 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 	}
 }
 
+// admin is a client for what an operator's tools do.
+func (h *harness) admin() *kadm.Client {
+	h.t.Helper()
+	cl, err := kgo.NewClient(h.cfg.client()...)
+	require.NoError(h.t, err)
+	h.t.Cleanup(cl.Close)
+	return kadm.NewClient(cl)
+}
+
+// createAnew deletes a topic and creates another of its name.
+func (h *harness) createAnew(topic string, partitions int32) {
+	h.t.Helper()
+	adm := h.admin()
+	_, err := adm.DeleteTopic(h.ctx(), topic)
+	require.NoError(h.t, err)
+	require.Eventually(h.t, func() bool {
+		_, err := adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
+		return err == nil
+	}, patience, retryPause)
+}
+
 // setOffset writes the collect group's committed offset of partition 0, as an operator's tool does.
 func (h *harness) setOffset(to int64) {
 	h.t.Helper()
@@ -113,7 +140,10 @@ func TestRefusesLostInput(t *testing.T) {
 		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 		stopStage()
 		h.produce(countInput(100, 1)[50:]...)
-		require.NoError(t, h.cluster.DeleteRecords(schemas.TopicTimeline, 0, 80))
+		before := kadm.Offsets{}
+		before.Add(kadm.Offset{Topic: schemas.TopicTimeline, Partition: 0, At: 80})
+		_, err := h.admin().DeleteRecords(h.ctx(), before)
+		require.NoError(t, err)
 		require.ErrorContains(t, h.runUntilEnd(newCountTask), "switch its retention off")
 	})
 	t.Run("anew", func(t *testing.T) {
@@ -123,8 +153,7 @@ func TestRefusesLostInput(t *testing.T) {
 		stopStage := h.startCount(h.cfg)
 		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 		stopStage()
-		require.NoError(t, h.cluster.DeleteTopic(schemas.TopicTimeline))
-		require.NoError(t, h.cluster.CreateTopic(schemas.TopicTimeline, 1, nil))
+		h.createAnew(schemas.TopicTimeline, 1)
 		require.ErrorContains(t, h.runUntilEnd(newCountTask), "has lost records or was created anew")
 	})
 }
@@ -133,8 +162,7 @@ func TestRefusesLostInput(t *testing.T) {
 func TestRefusesUnequalPartitions(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 2)
-	require.NoError(t, h.cluster.DeleteTopic(schemas.TopicStateCollect))
-	require.NoError(t, h.cluster.CreateTopic(schemas.TopicStateCollect, 3, nil))
+	h.createAnew(schemas.TopicStateCollect, 3)
 	require.ErrorContains(t, h.runUntilEnd(newCountTask), "must have the same number")
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // wire stands between a client and the broker. The broker's own faults refuse a request; wire can let it be applied and then lose or falsify the
@@ -25,6 +26,8 @@ type wire struct {
 	falsify atomic.Int32
 	code    *kerr.Error
 	hits    atomic.Int32
+	// sent, where set, is told each request once it has been handed to the network.
+	sent func(kmsg.Key)
 }
 
 var errDead = errors.New("wire: this process is dead")
@@ -82,7 +85,11 @@ func (t *tapped) Write(p []byte) (int, error) {
 		t.pending[binary.BigEndian.Uint32(p[8:12])] = binary.BigEndian.Uint16(p[4:6])
 		t.mu.Unlock()
 	}
-	return t.Conn.Write(p)
+	n, err := t.Conn.Write(p)
+	if len(p) >= 12 && t.wire.sent != nil {
+		t.wire.sent(kmsg.Key(binary.BigEndian.Uint16(p[4:6])))
+	}
+	return n, err
 }
 
 func (t *tapped) Read(p []byte) (int, error) {
