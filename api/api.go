@@ -12,6 +12,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -59,6 +60,7 @@ const (
 	defaultMaxImportRows  = 1_000_000
 	defaultWait           = 10 * time.Second
 	defaultImportWait     = 30 * time.Second
+	readyTimeout          = 3 * time.Second // a probe must hear of a ClickHouse that hangs, not hang with it
 )
 
 type server struct {
@@ -99,7 +101,7 @@ func New(cfg Config) (http.Handler, error) {
 
 func (s *server) routes(asJSON []byte) http.Handler {
 	root := chi.NewRouter()
-	root.Use(s.observe)
+	root.Use(s.observe, middleware.GetHead)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, newError(http.StatusNotFound, codeNotFound, "There is no route %s; the routes are in /v1/openapi.yaml", clip(r.URL.Path)))
 	})
@@ -120,7 +122,9 @@ func (s *server) routes(asJSON []byte) http.Handler {
 
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Ready != nil {
-		if err := s.cfg.Ready(r.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := s.cfg.Ready(ctx); err != nil {
 			s.fail(w, r, unavailable(err, "Not ready"))
 			return
 		}

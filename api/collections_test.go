@@ -95,6 +95,16 @@ func TestExecutePeriodsThatHavePassed(t *testing.T) {
 	e.post("/v1/collections/execute", `{"period_month":"2025-11"}`).is(http.StatusUnprocessableEntity)
 }
 
+func TestExecutePeriodsFarAhead(t *testing.T) {
+	e := newEnv(t)
+	e.threePolicies()
+	require.Equal(t, 2, e.execute(`{"period_month":"2026-11"}`).PoliciesQueued)
+	for _, period := range []string{"2026-12", "2052-11", "9999-12"} {
+		got := e.post("/v1/collections/execute", `{"period_month":"`+period+`"}`).is(http.StatusUnprocessableEntity).err()
+		require.Equal(t, "2025-11 to 2026-11", got.Details.Expected)
+	}
+}
+
 func TestExecuteBeforeTheCalendarHasStarted(t *testing.T) {
 	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
 	require.NoError(t, e.db.Exec(t.Context(), "TRUNCATE TABLE calendar_log"))

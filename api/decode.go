@@ -170,6 +170,12 @@ func (in *input) wrongType(name, expected string, raw json.RawMessage) {
 	in.refuse(invalid(name, expected, string(raw), "%s is %s; expected %s", name, kindOf(raw), expected))
 }
 
+// halfSurrogate tells whether encoding/json has put U+FFFD in place of a lone \uD800 to \uDFFF: then different texts would become equal ids.
+func halfSurrogate(raw json.RawMessage, v string) bool {
+	const replacement = "\uFFFD"
+	return strings.Count(v, replacement) > strings.Count(string(raw), replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
+}
+
 // str reads a string without judging it; ok tells whether the field is there.
 func (in *input) str(name string, required bool, expected string) (v string, ok bool) {
 	raw, ok := in.raw(name, required, expected)
@@ -178,6 +184,10 @@ func (in *input) str(name string, required bool, expected string) (v string, ok 
 	}
 	if raw[0] != '"' || json.Unmarshal(raw, &v) != nil {
 		in.wrongType(name, "a string: "+expected, raw)
+		return "", false
+	}
+	if halfSurrogate(raw, v) {
+		in.refuse(invalid(name, expected, string(raw), "%s holds half of a surrogate pair, which is no character", name))
 		return "", false
 	}
 	return v, true

@@ -69,7 +69,7 @@ func invalid(field, expected, received, format string, args ...any) *apiError {
 }
 
 func notFound(what, id string) *apiError {
-	return newError(http.StatusNotFound, codeNotFound, "There is no %s with this id", what).at("id", "the id of one of your "+what+"s", id)
+	return newError(http.StatusNotFound, codeNotFound, "There is no %s with this id", what).at("id", "the id of a "+what+" of yours", id)
 }
 
 func conflict(format string, args ...any) *apiError {

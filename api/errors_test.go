@@ -51,6 +51,7 @@ func TestRefusedBodies(t *testing.T) {
 		{"POST", "/policies", policy(`"customer_id":7`), "customer_id", "7"},
 		{"POST", "/policies", policy(`"customer_id":"a\u001fb"`), "customer_id", "a\x1fb"},
 		{"POST", "/policies", policy(`"customer_id":" a"`), "customer_id", " a"},
+		{"POST", "/policies", policy(`"customer_id":"\ud800x"`), "customer_id", `"\ud800x"`},
 		{"POST", "/policies", policy(`"policy_number":"` + long + `"`), "policy_number", long[:100] + "..."},
 		{"POST", "/policies", policy(`"external_customer_ref":null`), "external_customer_ref", "null"},
 		{"POST", "/policies", policy(`"product_code":true`), "product_code", "true"},
@@ -166,6 +167,30 @@ func TestUnknownObjectsRoutesAndMethods(t *testing.T) {
 	}
 }
 
+// TestHead: probes and caches ask by HEAD; it answers as GET does, without the body.
+func TestHead(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.QueriesPerMinute, c.UpdatesPerMinute = 2, 1 })
+	for _, c := range []struct {
+		path   string
+		status int
+	}{
+		{"/livez", 200},
+		{"/readyz", 200},
+		{"/v1/openapi.yaml", 200},
+		{"/v1/policies", 200},
+		{"/v1/policies/x", 404},
+		{"/v1/policies", 429}, // it counts as a query
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, e.url+c.path, nil)
+		require.NoError(t, err)
+		req.Header.Set("X-API-Key", acmeKey)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, c.path)
+	}
+}
+
 func TestContentTypesAndSizes(t *testing.T) {
 	e := newEnv(t)
 	for _, path := range []string{"/v1/policies", "/v1/collections/execute", "/v1/settlements"} {
@@ -225,6 +250,20 @@ func TestDatabaseAway(t *testing.T) {
 	require.Contains(t, got.Message, "ClickHouse cannot be reached")
 	require.Contains(t, e.get("/readyz").is(http.StatusServiceUnavailable).err().Message, ready.Error())
 	require.Equal(t, `{"status":"ok"}`+"\n", string(e.get("/livez").is(http.StatusOK).body))
+}
+
+// TestReadinessIsBounded: a database that takes the connection and never answers must not hang the probe.
+func TestReadinessIsBounded(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) {
+		c.Ready = func(ctx context.Context) error {
+			until, bounded := ctx.Deadline()
+			if !bounded || time.Until(until) > 5*time.Second {
+				return nil
+			}
+			return errors.New("the probe was given up")
+		}
+	})
+	require.Contains(t, e.get("/readyz").is(http.StatusServiceUnavailable).err().Message, "given up")
 }
 
 func TestPanicsAreInternalErrors(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 const (
 	executePage = 20_000 // policies read at once when all are executed
 	lookupBatch = 1_000  // ids looked up at once when policies are named
+	// executeAhead is how many months ahead a period may lie: 2052-11 typed for 2025-11 must not queue collections that wait for decades.
+	executeAhead = 12
 )
 
 // ExecuteCollections is POST /collections/execute.
@@ -57,7 +59,8 @@ func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// checkNotPassed refuses a period that has fully passed on the business calendar: its collections could not be debited any more.
+// checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be debited any more, and one
+// too far ahead.
 func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
 	day, known, err := s.today(ctx)
 	if err == nil && !known { // a fresh system: the first tick is on its way
@@ -75,6 +78,10 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 	if !inPeriodOrLater(period, day) {
 		return newError(http.StatusUnprocessableEntity, codeUnprocessable, "The period %s has passed: the business date is %s", period, day).
 			at("period_month", string(schemas.PeriodOf(day))+" or later", string(period))
+	}
+	if last := schemas.PeriodOf(schemas.PeriodOf(day).First().AddMonths(executeAhead)); period > last {
+		return newError(http.StatusUnprocessableEntity, codeUnprocessable, "The period %s is more than %d months ahead: the business date is %s", period,
+			executeAhead, day).at("period_month", string(schemas.PeriodOf(day))+" to "+string(last), string(period))
 	}
 	return nil
 }

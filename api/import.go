@@ -148,9 +148,9 @@ func (i *importing) finish(ctx context.Context) (ImportResult, error) {
 	if err == nil {
 		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) { return s.policiesOfRequest(ctx, i.tenant, i.request) })
 	}
-	if errors.Is(err, errLate) {
+	if errors.Is(err, errLate) || errors.As(err, new(*dbError)) {
 		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
-			"%d rows were accepted, but the pipeline has answered only %d of them and has not moved on for %s. All of them will be carried out; "+
+			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them will be carried out; "+
 				"sending the same file again later is safe and tells what became of each", sent, counts.answered, s.importWait).because(err)
 	}
 	if err != nil {

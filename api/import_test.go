@@ -168,7 +168,7 @@ func TestImportWithoutAnAnswerSaysHowFarItGot(t *testing.T) {
 	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
 	e.pipe.deaf = true
 	got := e.upload(importHeader + "C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err()
-	require.Contains(t, got.Message, "1 rows were accepted, but the pipeline has answered only 0")
+	require.Contains(t, got.Message, "1 rows were accepted, but the answers to only 0")
 	e.pipe.fail = errKafka
 	require.Contains(t, e.upload(importHeader+"C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err().Message, "no broker")
 }

@@ -144,7 +144,8 @@ func (s *server) rateLimits() []func(http.Handler) http.Handler {
 			})
 		})
 	}
-	add(s.cfg.QueriesPerMinute, "queries", func(m string) bool { return m == http.MethodGet })
-	add(s.cfg.UpdatesPerMinute, "updates", func(m string) bool { return m != http.MethodGet })
+	query := func(m string) bool { return m == http.MethodGet || m == http.MethodHead }
+	add(s.cfg.QueriesPerMinute, "queries", query)
+	add(s.cfg.UpdatesPerMinute, "updates", func(m string) bool { return !query(m) })
 	return out
 }

@@ -142,13 +142,25 @@ func (s *server) patchPolicy(w http.ResponseWriter, r *http.Request, id string) 
 	case schemas.OutcomeNotFound:
 		return notFound("policy", id)
 	}
-	if p, _, err = s.policyByID(ctx, info.tenant, p.ID); err != nil {
+	if p, err = s.patched(ctx, p.ID, o); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, PolicyPatched{
 		ID: p.ID, PolicyNumber: p.PolicyNumber, CollectionAmount: p.CollectionAmount, Status: p.Status, UpdatedAt: p.UpdatedAt,
 	})
 	return nil
+}
+
+// patched is the policy as a change left it, even where a later one has overtaken it: the caller must recognise its own.
+func (s *server) patched(ctx context.Context, id string, o outcome) (Policy, error) {
+	info := infoOf(ctx)
+	if o.code == schemas.OutcomeOK {
+		if p, ok, err := s.policyOfRequest(ctx, info.tenant, id, info.requestID); ok || err != nil {
+			return p, err
+		}
+	}
+	p, _, err := s.policyByID(ctx, info.tenant, id)
+	return p, err
 }
 
 // findPolicy is the tenant's policy of an id out of a path, or a 404.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +76,21 @@ func TestPatchPolicy(t *testing.T) {
 	require.EqualValues(t, 4, decoded[api.Policy](e.get(path)).Version)
 }
 
+// TestPatchAnswersItsOwnChange: a change that was overtaken before it could be read back is still answered as it was made.
+func TestPatchAnswersItsOwnChange(t *testing.T) {
+	e := newEnv(t)
+	id := e.policy("POL001")
+	e.pipe.every = func() {
+		later := e.pipe.policies[id]
+		later.PolicyID, later.TenantID, later.PolicyNumber, later.RequestID = id, "acme", "POL001", "another request"
+		later.PremiumCents, later.Version, later.UpdatedAt = 99900, 9, time.Now()
+		e.pipe.insert("policies_log", policyColumns, [][]any{policyRow(later)})
+	}
+	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, "/v1/policies/"+id, `{"collection_amount":200}`).is(http.StatusOK))
+	require.EqualValues(t, 20000, p.CollectionAmount)
+	require.EqualValues(t, 99900, decoded[api.Policy](e.get("/v1/policies/"+id)).CollectionAmount, "the later change stands")
+}
+
 func TestListPolicies(t *testing.T) {
 	e := newEnv(t)
 	for _, n := range []string{"P3", "P1", "P5", "P2", "P4"} {
@@ -130,6 +146,24 @@ func TestStrangeTextSurvives(t *testing.T) {
 	id := decoded[api.PolicyCreated](e.post("/v1/policies", body).is(http.StatusCreated)).ID
 	require.Equal(t, number, decoded[api.Policy](e.get("/v1/policies/"+id)).PolicyNumber)
 	require.Len(t, decoded[api.PolicyList](e.get("/v1/policies?policy_number=%3Dcmd%27%5Cn%7Bx%3AString%7D%22%C3%A9%E6%BC%A2")).Data, 1)
+}
+
+// TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway: a caller who hears "try again" alone would not know that the write is under way.
+func TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway(t *testing.T) {
+	away := &atomic.Bool{}
+	e := newEnv(t, func(c *api.Config) { c.Wait, c.DB = 50*time.Millisecond, awayConn{c.DB, away} })
+	id := e.policy("POL001")
+	e.pipe.every = func() { away.Store(true) }
+	for _, ask := range []func() *answer{
+		func() *answer { return e.post("/v1/policies", policyJSON("POL002")) },
+		func() *answer { return e.send(http.MethodPatch, "/v1/policies/"+id, `{"status":"lapsed"}`) },
+		func() *answer { return e.upload(importHeader + "C,E,P1,F,1\n") },
+	} {
+		away.Store(false)
+		a := ask().is(http.StatusServiceUnavailable)
+		require.Contains(t, strings.ToLower(a.err().Message), "accepted")
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
 }
 
 func TestWritesThatCannotBeReadBackSaySo(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -15,6 +16,10 @@ import (
 // is not needed here (a row that was inserted twice has the same version, so LIMIT 1 BY drops it, before and after merges), and let only
 // filters on ids and numbers through to the table. Fields that never change between versions (numbers, customer, period) are filtered inside,
 // status outside.
+
+// queryTimeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is a 503, not a request without
+// end.
+const queryTimeout = 20 * time.Second
 
 func arg(name string, value any) any { return clickhouse.Named(name, value) }
 
@@ -42,6 +47,8 @@ func eachRow[T any](ctx context.Context, db driver.Conn, query string, args []an
 
 // allRows runs a query whose answer is bounded by its LIMIT or its arguments.
 func allRows[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error)) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	var out []T
 	err := eachRow(ctx, db, query, args, scan, func(item T) error {
 		out = append(out, item)
@@ -52,6 +59,8 @@ func allRows[T any](ctx context.Context, db driver.Conn, query string, args []an
 
 // oneRow runs a query that answers at most one row; ok tells whether it did.
 func oneRow[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error)) (item T, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	item, err = scan(db.QueryRow(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return item, false, nil

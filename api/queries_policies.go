@@ -28,6 +28,13 @@ WHERE tenant_id = {tenant:String} AND policy_id = {id:UUID}
 ORDER BY version DESC
 LIMIT 1`
 
+const sqlPolicyOfRequest = `SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents, status, rail,
+    mandate_reference, mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, created_at, updated_at
+FROM policies_log
+WHERE tenant_id = {tenant:String} AND policy_id = {id:UUID} AND request_id = {request:String}
+ORDER BY version DESC
+LIMIT 1`
+
 const sqlPoliciesByIDs = `SELECT policy_id, policy_number, customer_id, status
 FROM policies_log
 WHERE tenant_id = {tenant:String} AND policy_id IN {ids:Array(UUID)}
@@ -88,6 +95,11 @@ func (s *server) policyPage(ctx context.Context, tenant string, f policyFilter, 
 
 func (s *server) policyByID(ctx context.Context, tenant, id string) (Policy, bool, error) {
 	return oneRow(ctx, s.db, sqlPolicyByID, []any{arg("tenant", tenant), arg("id", id)}, scanPolicy)
+}
+
+// policyOfRequest is the version of a policy that one request made. Another request may have made a later one already.
+func (s *server) policyOfRequest(ctx context.Context, tenant, id, request string) (Policy, bool, error) {
+	return oneRow(ctx, s.db, sqlPolicyOfRequest, []any{arg("tenant", tenant), arg("id", id), arg("request", request)}, scanPolicy)
 }
 
 // policyRef is what an execution needs of a policy.

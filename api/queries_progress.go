@@ -93,4 +93,4 @@ func (s *server) today(ctx context.Context) (d civil.Date, ok bool, err error) {
 }
 
 // inPeriodOrLater tells whether the period has not fully passed on the day.
-func inPeriodOrLater(p schemas.Period, day civil.Date) bool { return !p.Last().Before(day) }
+func inPeriodOrLater(p schemas.Period, day civil.Date) bool { return p >= schemas.PeriodOf(day) }

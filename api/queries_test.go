@@ -58,8 +58,12 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]any{tenant, named("id", a)},
 			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25 MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
 		},
-		"policies_by_ids":     {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
-		"policies_after":      {[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policies_after":  {[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policy_of_request": {
+			[]any{tenant, named("id", a), request},
+			[]string{a + " P1 C1 E1 F 15000 active RM M1 30000 true 25  1 2025-11-01 07:00:00 2025-11-01 07:00:00"},
+		},
 		"policies_of_request": {[]any{tenant, request}, []string{"2"}},
 		"collection_list": {
 			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""), named("after_policy", "")),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,21 @@ func (c failingConn) Query(ctx context.Context, query string, args ...any) (driv
 		return nil, err
 	}
 	return &failingRows{Rows: rows, left: c.after}, nil
+}
+
+// awayConn is a real connection that can be cut off.
+type awayConn struct {
+	driver.Conn
+	away *atomic.Bool
+}
+
+func (c awayConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
+	if c.away.Load() {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = ended
+	}
+	return c.Conn.QueryRow(ctx, query, args...)
 }
 
 type failingRows struct {

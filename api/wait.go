@@ -76,6 +76,10 @@ func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func()
 
 // late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without doing it twice.
 func (s *server) late(err error, format string, args ...any) error {
+	if errors.As(err, new(*dbError)) {
+		return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but ClickHouse cannot be asked what became of it. %s",
+			fmt.Sprintf(format, args...)).because(err)
+	}
 	if !errors.Is(err, errLate) {
 		return err
 	}
