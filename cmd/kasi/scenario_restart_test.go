@@ -56,6 +56,7 @@ func month(p *product, between func(day string)) ran {
 	s := p.settle(testKey, "2025-11")
 	p.execute("2025-12", len(rows))
 	b.until("2025-12-05")
+	p.advance("2025-12-06")
 	out := ran{
 		report: strings.Join(p.report("2025-11"), "\n"), december: strings.Join(p.report("2025-12"), "\n"), export: s.export,
 		statement: fmt.Sprint(s.ID, s.Number, s.Total, s.Fees, s.VAT, s.Net, s.PaymentDate, s.PaymentRef),
