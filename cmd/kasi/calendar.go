@@ -21,6 +21,8 @@ func calendarCmd() *cobra.Command {
 		Short: "Look at the business calendar, or move a manual one",
 		Long: `With --calendar manual, business time stands still until it is advanced (for demonstrations, tests and backtests). The commands talk to
 Kafka only, so they work beside any kasi that uses the same brokers.`,
+		Example: `  kasi calendar show
+  kasi calendar advance --to 2025-11-26`,
 	}
 	cmd.AddCommand(calendarAdvance(), calendarShow())
 	return cmd

@@ -21,6 +21,8 @@ func demoCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play whole months with a pretend bank, on the embedded engines",
+		Example: `  kasi demo november
+  kasi demo real transactions.csv.gz`,
 	}
 	cmd.AddCommand(demoNovember(), demoReal())
 	return cmd

@@ -24,7 +24,7 @@ func (a advancer) Advance(ctx context.Context, to civil.Date) error {
 }
 
 func feedCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "feed", Short: "Push bank transactions to the feed topic"}
+	cmd := &cobra.Command{Use: "feed", Short: "Push bank transactions to the feed topic", Example: "  kasi feed replay transactions.csv.gz"}
 	cmd.AddCommand(feedReplay())
 	return cmd
 }

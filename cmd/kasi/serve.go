@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,11 +89,19 @@ process's Kafka transactions. Roles: ` + strings.Join(app.Roles, ", ") + `.`,
 		Example: `  kasi run collect --instance collect-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000
   kasi run sink --instance sink-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
 		ValidArgs: app.Roles,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      oneRole,
 		RunE:      func(cmd *cobra.Command, args []string) error { return runRole(cmd, args[0]) },
 	}
 	config.Flags(cmd.Flags())
 	return cmd
+}
+
+// oneRole says which roles there are; cobra's own check does not.
+func oneRole(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || !slices.Contains(app.Roles, args[0]) {
+		return fmt.Errorf("one role is needed, not %q; the roles are %s", strings.Join(args, " "), strings.Join(app.Roles, ", "))
+	}
+	return nil
 }
 
 func apiCmd() *cobra.Command {
@@ -125,7 +134,7 @@ func runRole(cmd *cobra.Command, role string) error {
 
 func versionCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Example: "  kasi version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			version := "development build"
 			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -74,7 +76,7 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Ka
 		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("embedded kafka: cannot start on %s with data in %s: %w", listen, dir, err)
+		return nil, fmt.Errorf("embedded kafka: cannot start on %s with data in %s: %w%s", listen, dir, err, wayOut(err))
 	}
 	k := &Kafka{cluster: cluster, addr: cluster.ListenAddrs()[0]}
 	if err := closeLeftovers(ctx, k.addr); err != nil {
@@ -83,6 +85,14 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Ka
 	}
 	log.Info("embedded kafka started", "address", k.addr, "took", time.Since(began).Round(time.Millisecond))
 	return k, nil
+}
+
+// wayOut is what an operator can do about an error of the start.
+func wayOut(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
+		return "; choose another address, or stop what holds it (`ss -ltnp` shows it; is another kasi running?)"
+	}
+	return ""
 }
 
 // Addr is the address that clients use, host:port.

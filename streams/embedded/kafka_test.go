@@ -104,7 +104,7 @@ func TestOneProcessADirectory(t *testing.T) {
 func TestATakenPortIsAnErrorAndLeavesTheDirectoryFree(t *testing.T) {
 	k, dir := launch(t, t.TempDir(), "127.0.0.1:0"), t.TempDir()
 	_, err := StartKafka(t.Context(), dir, k.Addr(), nil)
-	require.ErrorContains(t, err, "address already in use")
+	require.ErrorContains(t, err, "address already in use; choose another address")
 	launch(t, dir, "127.0.0.1:0")
 }
 

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
@@ -126,12 +128,78 @@ func Load(path string, fs *pflag.FlagSet, environ []string) (Config, error) {
 			errs = append(errs, fmt.Errorf("%s: unknown key; `kasi config check --help` lists them", key))
 		}
 	}
+	errs = append(errs, settle(k)...)
 	var c Config
 	if err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{FlatPaths: true}); err != nil {
 		errs = append(errs, err)
 		return c, errors.Join(errs...)
 	}
 	return c, errors.Join(append(errs, c.Check()...)...)
+}
+
+// settle gives each option the type of its default. A value that cannot have it is an error and replaced by the default, so that one wrong
+// type does not hide the other mistakes.
+func settle(k *koanf.Koanf) []error {
+	var errs []error
+	for _, o := range Options {
+		given := k.Get(o.Name)
+		value, ok := o.Default, given == nil // `http:` with nothing behind it
+		want := "text, or a list of texts"
+		switch o.Default.(type) {
+		case string:
+			if s, fits := asText(given); fits {
+				value, ok = s, true
+			}
+		case int:
+			want = "a whole number"
+			if n, fits := asNumber(given); fits {
+				value, ok = n, true
+			}
+		}
+		if !ok {
+			shown := fmt.Sprintf("%q ", fmt.Sprint(given))
+			if o.Secret {
+				shown = ""
+			}
+			errs = append(errs, fmt.Errorf("%s: %sis not %s", o.Name, shown, want))
+		}
+		errs = append(errs, k.Set(o.Name, value))
+	}
+	return errs
+}
+
+// asText reads what YAML makes of texts that look like something else, such as date: 2025-11-01.
+func asText(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case time.Time:
+		return v.Format(time.DateOnly), true
+	case int, int64, uint64, float64, bool:
+		return fmt.Sprint(v), true
+	case []any:
+		var parts []string
+		for _, item := range v {
+			s, ok := item.(string)
+			if !ok {
+				return "", false
+			}
+			parts = append(parts, s)
+		}
+		return strings.Join(parts, ","), true
+	}
+	return "", false
+}
+
+func asNumber(v any) (int, bool) {
+	switch v := v.(type) {
+	case int:
+		return v, true
+	case string:
+		n, err := strconv.Atoi(v)
+		return n, err == nil
+	}
+	return 0, false
 }
 
 // envKey turns KASI_DATA_DIR into data-dir. Other KASI_ variables (such as KASI_LIBCHDB) are not configuration keys.

@@ -55,6 +55,24 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 }
 
+// TestWrongTypesHideNothing: a number that is none stands beside the other mistakes, and what YAML reads as a date or a list is still text.
+func TestWrongTypesHideNothing(t *testing.T) {
+	_, err := load(t, "partitions: many\nreplication: 1.5\nhttp: {a: b}\napi-keys: [1]\ncalendar: julian\n", []string{"KASI_UPDATES_PER_MINUTE=ten"})
+	require.Error(t, err)
+	for _, want := range []string{
+		`partitions: "many" is not a whole number`, `replication: "1.5" is not a whole number`, `http: "map[a:b]" is not text`, `api-keys: is not text`,
+		`calendar: "julian" is neither`, `updates-per-minute: "ten" is not a whole number`,
+	} {
+		require.Contains(t, err.Error(), want)
+	}
+	c, err := load(t, "date: 2025-11-01\ncalendar: manual\nhttp:\nkafka-brokers: [a:1, b:2]\ninstance: 7\n", nil)
+	require.NoError(t, err)
+	require.Equal(t, "2025-11-01", c.Date)
+	require.Equal(t, "127.0.0.1:8080", c.HTTP, "a key without a value is its default")
+	require.Equal(t, []string{"a:1", "b:2"}, c.Brokers())
+	require.Equal(t, "7", c.Instance)
+}
+
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	c, err := load(t, "", []string{"KASI_API_KEYS=demo=very-secret", "KASI_ANALYST_PASSWORD=also-secret"})
 	require.NoError(t, err)
