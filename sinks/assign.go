@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -157,17 +158,23 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 	return offsets, nil
 }
 
-// marksWithRetry reads all marks, waiting for ClickHouse until ctx ends.
+// marksWithRetry reads all marks, and what settings the server knows, waiting for ClickHouse until ctx ends.
 func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]int64, error) {
 	for pause := s.tuning.retryMin; ; pause = min(2*pause, s.tuning.retryMax) {
 		marks, err := readMarks(ctx, s.conn, "")
 		if err == nil {
-			return marks, nil
+			var settings clickhouse.Settings
+			if settings, err = settingsFor(ctx, s.conn, s.cfg.ClickHouse.Protocol); err == nil {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.settings = settings
+				return marks, nil
+			}
 		}
 		s.cfg.Log.Warn("sink: waiting for ClickHouse", "err", err)
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("sinks: read marks: %w", err)
+			return nil, fmt.Errorf("sinks: ask ClickHouse how far it is: %w", err)
 		case <-time.After(pause):
 		}
 	}

@@ -43,8 +43,9 @@ type tuning struct {
 	linger time.Duration
 	// interval is the least time between the starts of two flushes. It bounds the number of parts ClickHouse has to merge.
 	interval time.Duration
-	// insertTimeout bounds one try of an insert. Well under Kafka's rebalance timeout (60 s), because a rebalance waits for the try.
-	insertTimeout time.Duration
+	// insertTimeout bounds one try of a flush's inserts, callTimeout each of its commits and the marks. Together they stay under Kafka's
+	// rebalance timeout (60 s), because a rebalance waits for the flush.
+	insertTimeout, callTimeout time.Duration
 	// retryMin and retryMax bound the pause after a failed flush.
 	retryMin, retryMax time.Duration
 	// workers is how many inserts run at once.
@@ -55,7 +56,7 @@ type tuning struct {
 
 func defaults() tuning {
 	return tuning{
-		maxRows: 50_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second,
+		maxRows: 50_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, workers: 4,
 	}
 }

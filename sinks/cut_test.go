@@ -23,6 +23,8 @@ type proxy struct {
 	mute  atomic.Bool
 	after int64
 	cuts  atomic.Int64
+	// gate, while locked, holds back what the sink sends.
+	gate  sync.RWMutex
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 }
@@ -64,6 +66,8 @@ func (p *proxy) upstream(to io.Writer, from io.Reader, sent *atomic.Int64) {
 	buf := make([]byte, 512)
 	for {
 		n, err := from.Read(buf)
+		p.gate.RLock()
+		p.gate.RUnlock() //nolint:staticcheck // passing the gate is the point
 		if left := p.budget.Load(); n > 0 && left >= 0 {
 			if p.budget.Add(-int64(n)) < 0 {
 				p.budget.Store(0)

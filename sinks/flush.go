@@ -126,7 +126,7 @@ func (s *sink) commit(ctx context.Context, cs []*chunk) error {
 // left, and closed here: after such a refusal the client joins again by itself, under a new member id, and until the group's answer comes
 // it still counts its old partitions as its own. A commit under an id other than the one that the partitions were given to is not sent.
 func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at func(*chunk) (kgo.EpochOffset, string)) error {
-	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.callTimeout)
 	defer cancel()
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
 	metadata := make(map[topicPartition]string)
@@ -191,8 +191,10 @@ func commitError(topic string, partition int32, reached step, err error) error {
 	return err
 }
 
-// insertAll writes the rows of the chunks, a few inserts at a time.
+// insertAll writes the rows of the chunks, a few inserts at a time, all within one time limit: a rebalance waits for it.
 func (s *sink) insertAll(ctx context.Context, cs []*chunk) error {
+	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
+	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(s.tuning.workers)
 	errs := make([]error, len(cs))
@@ -226,17 +228,23 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 		return err
 	}
 	ctx = s.bounded(ctx)
-	if err := insert(withSettings(ctx, s.settings, c.token()), s.conn, t.insertQuery(), rs); err != nil {
+	if err := insert(s.withSettings(ctx, c.token()), s.conn, t.insertQuery(), rs); err != nil {
 		return fmt.Errorf("%s: %w", c.token(), err)
 	}
 	return nil
+}
+
+func (s *sink) withSettings(ctx context.Context, token string) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return withSettings(ctx, s.settings, token)
 }
 
 // mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
 // harm: it was true when it was set, and readers take the greatest.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	ctx = s.bounded(ctx)
-	b, err := s.conn.PrepareBatch(withSettings(ctx, s.settings, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
+	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
 	}

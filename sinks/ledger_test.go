@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks/chtest"
@@ -22,6 +24,7 @@ WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AN
     AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
 	require.Equal(t, `
 SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
+	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
 }
 
 func TestLedgerSums(t *testing.T) {
@@ -60,6 +63,30 @@ func TestLedgerSums(t *testing.T) {
 	}
 	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
 	require.ErrorContains(t, err, "coverage of 2025-11")
+}
+
+// The token, not the rows, decides what is a repetition: a release that renders a column differently repeats its predecessor's chunk safely.
+func TestTokenDecidesWhatIsARepetition(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	ctx := context.Background()
+	settings, err := settingsFor(ctx, conn, clickhouse.Native)
+	require.NoError(t, err)
+	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
+	table := tables()[schemas.TopicDecisions]
+	put := func(token, explanation string) uint64 {
+		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
+		d.Explanation = explanation
+		rs, err := table.decode([]*kgo.Record{{Topic: schemas.TopicDecisions, Value: encode(t, d)}})
+		require.NoError(t, err)
+		require.NoError(t, insert(withSettings(ctx, settings, token), conn, table.insertQuery(), rs))
+		var n uint64
+		require.NoError(t, conn.QueryRow(ctx, "SELECT count() FROM decisions_log").Scan(&n))
+		return n
+	}
+	require.NoError(t, conn.Exec(ctx, "SYSTEM STOP MERGES decisions_log"))
+	require.EqualValues(t, 1, put("a", "one wording"))
+	require.EqualValues(t, 1, put("a", "another wording"))
+	require.EqualValues(t, 2, put("b", "one wording"))
 }
 
 // A sum is not made before all that it counts has arrived.

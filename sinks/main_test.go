@@ -55,7 +55,11 @@ func newWorld(t testing.TB, partitions int32) *world {
 	t.Cleanup(w.kafka.Close)
 	w.opts = chtest.New(t)
 	w.conn = open(t, w.opts)
+	for _, table := range schemas.SunkTopics {
+		require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM STOP MERGES "+table), "a merge would hide duplicates")
+	}
 	w.w, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(w.w.Close)

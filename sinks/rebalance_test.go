@@ -2,6 +2,9 @@ package sinks
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,6 +89,87 @@ func TestSinkThoughtDeadCannotRewind(t *testing.T) {
 	}
 }
 
+// The same, but the hanging sink learns nothing from its own commit: its insert fails only after the group has gone on, and when it tries
+// again its client has a new member id, which Kafka accepts. Still nothing may be committed for partitions that were given to the old id.
+func TestSinkWithANewMemberIDCannotRewind(t *testing.T) {
+	w := newWorld(t, 2)
+	p, through := newProxy(t, w.opts)
+	cfg := w.config()
+	cfg.ClickHouse = through
+	planned, tn := make(chan struct{}), quick()
+	tn.insertTimeout = 3 * time.Second // beyond the rebalance timeout
+	var hanging, opened, rejoined atomic.Bool
+	tn.hook = func(s step, cs []*chunk) error {
+		switch {
+		case !hanging.Load() || !hasRows(cs):
+		case s == stepPlanned && !opened.Load():
+			close(planned)
+		case s == stepInserted && opened.CompareAndSwap(false, true):
+			p.gate.Unlock() // the try has failed; the next one gets through
+		case s == stepInserted && rejoined.CompareAndSwap(false, true):
+			w.members(2) // the client has joined again; it could commit, and does not know yet what it has lost
+		}
+		return nil
+	}
+	w.write(6)
+	zombie := w.start(cfg, tn)
+	w.caughtUp()
+	old := w.kafka.GroupInfo(schemas.GroupSink).Members[0].MemberID
+	p.gate.Lock()
+	hanging.Store(true)
+	w.write(4)
+	<-planned
+	// Its slow heartbeats keep the zombie's joining anew open for long enough.
+	successor := w.start(w.config(kgo.HeartbeatInterval(2*time.Second), kgo.RebalanceTimeout(10*time.Second)), quick())
+	w.caughtUp()
+	w.write(5)
+	w.caughtUp()
+	ends := w.ends()
+	var rewinds atomic.Int64
+	w.kafka.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.kafka.KeepControl()
+		if req := r.(*kmsg.OffsetCommitRequest); req.MemberID != old && goesBack(req, ends) { // Kafka itself refuses the old id
+			rewinds.Add(1)
+		}
+		return nil, nil, false
+	})
+	require.Eventually(t, rejoined.Load, 20*time.Second, time.Millisecond, "the zombie did not try again")
+	w.members(2)
+	w.write(3)
+	w.caughtUp()
+	require.Zero(t, rewinds.Load(), "a member of the group has committed an offset that lies behind")
+	zombie.end()
+	w.write(3)
+	w.caughtUp()
+	successor.end()
+	w.exact()
+}
+
+// goesBack tells whether a commit moves any partition below an end it had reached.
+func goesBack(req *kmsg.OffsetCommitRequest, ends map[string]int64) bool {
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			if p.Offset < max(ends[fmt.Sprintf("%x/%d", t.TopicID, p.Partition)], ends[fmt.Sprintf("%s/%d", t.Topic, p.Partition)]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ends is the end of each partition, by topic id and by topic name: commits use the one or the other.
+func (w *world) ends() map[string]int64 {
+	w.t.Helper()
+	ends, err := w.admin.ListEndOffsets(context.Background(), slices.Collect(maps.Keys(schemas.SunkTopics))...)
+	require.NoError(w.t, err)
+	byID := make(map[string]int64)
+	ends.Each(func(o kadm.ListedOffset) {
+		byID[fmt.Sprintf("%x/%d", w.kafka.TopicInfo(o.Topic).TopicID, o.Partition)] = o.Offset
+		byID[fmt.Sprintf("%s/%d", o.Topic, o.Partition)] = o.Offset
+	})
+	return byID
+}
+
 // neverRewinds expects the committed offsets to stay at the end while the zombie is rejoining.
 func (w *world) neverRewinds() {
 	w.t.Helper()
@@ -99,16 +183,18 @@ func TestSinkReplayChangesNothing(t *testing.T) {
 	for range 3 {
 		w.write(9)
 	}
-	s := w.start(w.config(), quick())
+	tn := quick()
+	tn.linger = 500 * time.Millisecond // the first pass takes all in few large chunks
+	s := w.start(w.config(), tn)
 	w.caughtUp()
 	s.end()
 	before := w.contents()
-	tn := quick()
-	tn.maxRows = 7
+	tn = quick()
+	tn.maxRows = 7 // the replays in many small ones
 	for range 2 {
 		_, err := w.admin.DeleteGroup(context.Background(), schemas.GroupSink)
 		require.NoError(t, err)
-		s := w.start(w.config(kgo.FetchMaxBytes(600), kgo.FetchMaxPartitionBytes(600)), tn)
+		s := w.start(w.config(), tn)
 		w.caughtUp()
 		s.end()
 	}
@@ -116,9 +202,23 @@ func TestSinkReplayChangesNothing(t *testing.T) {
 	require.Equal(t, before, w.contents())
 	w.complete()
 	for _, table := range schemas.SunkTopics {
+		require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM START MERGES "+table))
 		require.NoError(t, w.conn.Exec(context.Background(), "OPTIMIZE TABLE "+table+" FINAL"))
 	}
 	require.Equal(t, before, w.contents())
+	w.exact()
+}
+
+// A backlog larger than a default fetch (50 MB), full of aborted transactions: the fetch that a limit cuts short must not let them through.
+func TestAbortedRecordsStayOut(t *testing.T) {
+	w := newWorld(t, 16)
+	topics := []string{schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicCollections}
+	for range 5 {
+		w.write(150, topics...)
+	}
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	s.end()
 	w.exact()
 }
 

@@ -2,9 +2,12 @@ package sinks
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // insertSettings are stated with every insert, because servers differ: since 26.2 the default of async_insert is 1, and an asynchronous
@@ -21,6 +24,25 @@ func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
 		s["wait_end_of_query"] = 1
 	}
 	return s
+}
+
+// newerSettings are stated where the server knows them; it refuses what it does not know. deduplicate_insert overrides insert_deduplicate.
+var newerSettings = clickhouse.Settings{"deduplicate_insert": "enable"}
+
+const querySettings = `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`
+
+// settingsFor completes insertSettings by asking the server.
+func settingsFor(ctx context.Context, conn driver.Conn, p clickhouse.Protocol) (clickhouse.Settings, error) {
+	var known []string
+	names := slices.Sorted(maps.Keys(newerSettings))
+	if err := conn.QueryRow(ctx, querySettings, clickhouse.Named("names", names)).Scan(&known); err != nil {
+		return nil, fmt.Errorf("read system.settings: %w", err)
+	}
+	s := insertSettings(p)
+	for _, name := range known {
+		s[name] = newerSettings[name]
+	}
+	return s, nil
 }
 
 // withSettings makes a context whose inserts carry the settings and, unless it is empty, the token.
