@@ -26,6 +26,8 @@ func dlqCmd() *cobra.Command {
 		Short: "Look at dead letters, the records that were refused, and replay them",
 		Long: `A record that cannot be taken in (a missing field, a debit nobody knows, an answer that contradicts a final one) is written untouched to
 kasi.deadletters.v1 with the reason in its headers, and the stream goes on. The commands talk to Kafka only.`,
+		Example: `  kasi dlq list
+  kasi dlq list --class UNKNOWN_DEBIT --since 24h`,
 	}
 	cmd.AddCommand(dlqList(), dlqShow(), dlqReplay())
 	return cmd
