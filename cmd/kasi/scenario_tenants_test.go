@@ -88,6 +88,7 @@ func matchesSchema(p *product, topic string) {
 	require.NotEmpty(t, records, topic)
 	ids := map[string]bool{}
 	for _, r := range records {
+		require.LessOrEqual(t, r.Attrs.CompressionType(), uint8(1), "%s: none or gzip, which every client reads", topic)
 		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.Value))
 		require.NoError(t, err)
 		require.NoError(t, schema.Validate(v), string(r.Value))
