@@ -139,15 +139,25 @@ func (h *harness) caughtUp(group string, topics ...string) {
 	require.NoError(h.t, g.wait(h.ctx(), patience, goal{group, ends}))
 }
 
-// read is everything committed on a topic, by partition.
+// read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers a commit before the
+// outputs' markers are written.
 func (h *harness) read(topic string) [][]*kgo.Record {
 	h.t.Helper()
 	cl, err := kgo.NewClient(h.cfg.client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
 	peek := newPeeker(cl)
-	ends, err := peek.ends(h.ctx(), true, topic)
+	ends, err := peek.ends(h.ctx(), false, topic)
 	require.NoError(h.t, err)
+	require.Eventually(h.t, func() bool {
+		decided, err := peek.ends(h.ctx(), true, topic)
+		for at, end := range ends {
+			if err != nil || decided[at] < end {
+				return false
+			}
+		}
+		return true
+	}, patience, retryPause, "a transaction on %s is never decided", topic)
 	out := make([][]*kgo.Record, len(ends))
 	for at, end := range ends {
 		next, err := peek.scan(h.ctx(), at, 0, end, 8<<20, func(r *kgo.Record) error {

@@ -86,23 +86,31 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 }
 
 // admin is a client for what an operator's tools do.
-func (h *harness) admin() *kadm.Client {
+func (h *harness) admin() *kadm.Client { return kadm.NewClient(h.client()) }
+
+func (h *harness) client() *kgo.Client {
 	h.t.Helper()
 	cl, err := kgo.NewClient(h.cfg.client()...)
 	require.NoError(h.t, err)
 	h.t.Cleanup(cl.Close)
-	return kadm.NewClient(cl)
+	return cl
 }
 
-// createAnew deletes a topic and creates another of its name.
+// createAnew deletes a topic and creates another of its name, and waits until the broker shows that one: the controller answers earlier.
 func (h *harness) createAnew(topic string, partitions int32) {
 	h.t.Helper()
-	adm := h.admin()
+	cl := h.client()
+	adm := kadm.NewClient(cl)
 	_, err := adm.DeleteTopic(h.ctx(), topic)
 	require.NoError(h.t, err)
+	var made kadm.CreateTopicResponse
 	require.Eventually(h.t, func() bool {
-		_, err := adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
+		made, err = adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
 		return err == nil
+	}, patience, retryPause)
+	require.Eventually(h.t, func() bool {
+		topics, err := describeTopics(h.ctx(), cl, topic)
+		return err == nil && len(topics[topic].Partitions) == int(partitions) && topics[topic].TopicID == made.ID
 	}, patience, retryPause)
 }
 
