@@ -151,8 +151,10 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	})
 	bank.until("2025-11-21", "2025-12-01")
 	one, two := "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,", "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-21,2,"
-	for policy, ends := range map[string]string{"TWICE": one, "AMOUNT": one, "CONTRA": two, "LATE": two, "BACK": two, "BACKFIRST": two,
-		"NEVER": "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,"} {
+	for policy, ends := range map[string]string{
+		"TWICE": one, "AMOUNT": one, "CONTRA": two, "LATE": two, "BACK": two, "BACKFIRST": two,
+		"NEVER": "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,",
+	} {
 		require.Equal(t, ends, p.ends("2025-11", policy), policy)
 	}
 	require.Len(t, p.dates("NEVER"), 1, "an unknown result is never retried")
