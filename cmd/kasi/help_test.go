@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/cmd/internal/config"
 )
 
 // TestEveryCommandHasAnExample: help without an example leaves the reader to guess.
@@ -26,4 +28,10 @@ func TestRunNamesItsRoles(t *testing.T) {
 		require.ErrorContains(t, oneRole(nil, strings.Fields(args)), "ticker, intake, collect, settle, sink, api")
 	}
 	require.NoError(t, oneRole(nil, []string{"sink"}))
+}
+
+func TestTheReadyLineTellsWhereMadeKeysAre(t *testing.T) {
+	c := config.Config{HTTP: "127.0.0.1:8080", DataDir: "d"}
+	require.Contains(t, readyLine(c, true), " data d keys d/secrets.yaml")
+	require.NotContains(t, readyLine(c, false), "keys")
 }

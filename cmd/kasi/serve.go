@@ -55,7 +55,7 @@ users kasi and analyst. What is not set is made at random and kept in the data d
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), readyLine(s))
+			fmt.Fprintln(cmd.OutOrStdout(), readyLine(s.Config(), cfg.APIKeys == ""))
 			select {
 			case <-cmd.Context().Done():
 			case <-s.Done():
@@ -67,9 +67,8 @@ users kasi and analyst. What is not set is made at random and kept in the data d
 	return cmd
 }
 
-// readyLine is the one line that says all is ready, and where.
-func readyLine(s *app.Stack) string {
-	c := s.Config()
+// readyLine is the one line that says all is ready, and where; also where the API keys are, if they were made and not set.
+func readyLine(c config.Config, keysMade bool) string {
 	kafka, house := c.Kafka, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"
 	if c.KafkaBrokers != "" {
 		kafka = c.KafkaBrokers
@@ -77,7 +76,11 @@ func readyLine(s *app.Stack) string {
 	if c.ClickHouseAddr != "" {
 		house = c.ClickHouseAddr
 	}
-	return fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house, c.Calendar, c.DataDir)
+	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house, c.Calendar, c.DataDir)
+	if keysMade {
+		line += " keys " + app.SecretsFile(c.DataDir)
+	}
+	return line
 }
 
 func runCmd() *cobra.Command {
