@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 // asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its own, from outside.
@@ -42,6 +44,7 @@ func TestMain(m *testing.M) {
 type product struct {
 	t                          *testing.T
 	http, kafka, house, native string
+	engine                     []string // the flags that name its Kafka
 	client                     *kgo.Client
 	process                    *exec.Cmd
 	results                    int
@@ -60,10 +63,25 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs `kasi up` with a manual calendar on free ports and waits for its ready line.
+// start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka is what the environment asks for; on other than
+// the embedded one, tests take turns.
 func start(t *testing.T, date string) *product {
 	t.Helper()
+	k := kafkatest.External(t)
+	if k == nil {
+		return startEmbedded(t, date)
+	}
+	p := &product{t: t, http: freePort(t), kafka: k.Brokers[0], house: freePort(t), native: freePort(t)}
+	p.engine = []string{"--kafka-brokers", strings.Join(k.Brokers, ","), "--replication", strconv.Itoa(int(k.Replication)), "--partitions", "4"}
+	p.up(t.TempDir(), date)
+	return p
+}
+
+// startEmbedded is start on the embedded Kafka, whatever the environment asks for.
+func startEmbedded(t *testing.T, date string) *product {
+	t.Helper()
 	p := &product{t: t, http: freePort(t), kafka: freePort(t), house: freePort(t), native: freePort(t)}
+	p.engine = []string{"--kafka", p.kafka}
 	p.up(t.TempDir(), date)
 	return p
 }
@@ -71,8 +89,8 @@ func start(t *testing.T, date string) *product {
 func (p *product) up(dir, date string) {
 	t := p.t
 	t.Helper()
-	p.process = command(context.Background(), "up", "--calendar", "manual", "--date", date, "--data-dir", dir, "--http", p.http, "--kafka", p.kafka,
-		"--clickhouse-http", p.house, "--clickhouse-native", p.native, "--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0")
+	p.process = command(context.Background(), append([]string{"up", "--calendar", "manual", "--date", date, "--data-dir", dir, "--http", p.http,
+		"--clickhouse-http", p.house, "--clickhouse-native", p.native, "--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0"}, p.engine...)...)
 	out, err := p.process.StdoutPipe()
 	require.NoError(t, err)
 	log, err := os.Create(filepath.Join(dir, "up.log"))

@@ -91,7 +91,8 @@ func TestScenarioSameInputsSameMonth(t *testing.T) {
 	t.Parallel()
 	var through, crashed ran
 	var both sync.WaitGroup
-	straight, killed := start(t, "2025-11-01"), start(t, "2025-11-01")
+	// The one on the embedded Kafka, the other on what the environment asks for.
+	straight, killed := startEmbedded(t, "2025-11-01"), start(t, "2025-11-01")
 	both.Go(func() { through = month(straight, func(string) {}) })
 	crashed = month(killed, func(day string) {
 		if day == "2025-11-05" || day == "2025-11-26" {
