@@ -16,11 +16,11 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks/chtest"
+	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 func TestMain(m *testing.M) { os.Exit(chtest.Main(m)) }
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { os.Exit(chtest.Main(m)) }
 // world is a Kafka, a ClickHouse database and a writer that plays the stages.
 type world struct {
 	t     testing.TB
-	kafka *kfake.Cluster
+	kafka *kafkatest.Kafka
 	opts  *clickhouse.Options
 	conn  driver.Conn
 	admin *kadm.Client
@@ -39,9 +39,21 @@ type world struct {
 	rows map[string]int
 }
 
+// newWorld is on the Kafka that the environment asks for.
 func newWorld(t testing.TB, partitions int32) *world {
 	t.Helper()
-	w := &world{t: t, n: partitions, seq: make(map[topicPartition]int64), rows: make(map[string]int)}
+	return worldOn(t, kafkatest.Start(t), partitions)
+}
+
+// newFakeWorld is on the embedded Kafka, for tests that watch or change its requests.
+func newFakeWorld(t testing.TB, partitions int32) *world {
+	t.Helper()
+	return worldOn(t, kafkatest.Fake(t), partitions)
+}
+
+func worldOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32) *world {
+	t.Helper()
+	w := &world{t: t, kafka: kafka, n: partitions, seq: make(map[topicPartition]int64), rows: make(map[string]int)}
 	var parted []string
 	for _, topic := range slices.Sorted(maps.Keys(schemas.SunkTopics)) {
 		if topic != schemas.TopicCalendar {
@@ -49,16 +61,14 @@ func newWorld(t testing.TB, partitions int32) *world {
 		}
 	}
 	var err error
-	w.kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, parted...), kfake.SeedTopics(1, schemas.TopicCalendar),
-		kfake.GroupMinSessionTimeout(500*time.Millisecond))
-	require.NoError(t, err)
-	t.Cleanup(w.kafka.Close)
+	kafka.Topics(t, partitions, parted...)
+	kafka.Topics(t, 1, schemas.TopicCalendar)
 	w.opts = chtest.New(t)
 	w.conn = open(t, w.opts)
 	for _, table := range schemas.SunkTopics {
 		require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM STOP MERGES "+table), "a merge would hide duplicates")
 	}
-	w.w, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.ListenAddrs()...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
+	w.w, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
 	require.NoError(t, err)
@@ -78,28 +88,32 @@ func open(t testing.TB, opts *clickhouse.Options) driver.Conn {
 // write commits per events of each topic to each partition in one transaction, as a stage does. Before it, it aborts one of the same size.
 func (w *world) write(per int, topics ...string) {
 	w.t.Helper()
+	w.transaction(kgo.TryAbort, per, topics...)
+	w.transaction(kgo.TryCommit, per, topics...)
+}
+
+func (w *world) transaction(end kgo.TransactionEndTry, per int, topics ...string) {
+	w.t.Helper()
 	if len(topics) == 0 {
 		topics = slices.Sorted(maps.Keys(schemas.SunkTopics))
 	}
-	for _, end := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit} {
-		require.NoError(w.t, w.w.BeginTransaction())
-		seq, rows := maps.Clone(w.seq), maps.Clone(w.rows)
-		var rs []*kgo.Record
-		for _, topic := range topics {
-			for p := range w.partitions(topic) {
-				for range per {
-					place := topicPartition{topic, p}
-					seq[place]++
-					rows[topic]++
-					rs = append(rs, &kgo.Record{Topic: topic, Partition: p, Value: encode(w.t, sample(topic, p, seq[place]))})
-				}
+	require.NoError(w.t, w.w.BeginTransaction())
+	seq, rows := maps.Clone(w.seq), maps.Clone(w.rows)
+	var rs []*kgo.Record
+	for _, topic := range topics {
+		for p := range w.partitions(topic) {
+			for range per {
+				place := topicPartition{topic, p}
+				seq[place]++
+				rows[topic]++
+				rs = append(rs, &kgo.Record{Topic: topic, Partition: p, Value: encode(w.t, sample(topic, p, seq[place]))})
 			}
 		}
-		require.NoError(w.t, w.w.ProduceSync(context.Background(), rs...).FirstErr())
-		require.NoError(w.t, w.w.EndTransaction(context.Background(), end))
-		if end == kgo.TryCommit {
-			w.seq, w.rows = seq, rows
-		}
+	}
+	require.NoError(w.t, w.w.ProduceSync(context.Background(), rs...).FirstErr())
+	require.NoError(w.t, w.w.EndTransaction(context.Background(), end))
+	if end == kgo.TryCommit {
+		w.seq, w.rows = seq, rows
 	}
 }
 
@@ -199,7 +213,7 @@ func (w *world) config(more ...kgo.Opt) Config {
 	if os.Getenv("SINK_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	return Config{Brokers: w.kafka.ListenAddrs(), ClickHouse: w.opts, Log: log, KgoOpts: append([]kgo.Opt{
+	return Config{Brokers: w.kafka.Brokers, ClickHouse: w.opts, Log: log, KgoOpts: append([]kgo.Opt{
 		kgo.MetadataMinAge(50 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond), kgo.RebalanceTimeout(time.Second),
 	}, more...)}
 }
