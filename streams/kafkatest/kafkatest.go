@@ -24,7 +24,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Kind says what a Kafka is.
@@ -164,4 +166,44 @@ func (k *Kafka) keep(t testing.TB) {
 		k.Cluster.Keep()
 		t.Logf("Kafka's log is kept in %s", k.Cluster.dir)
 	}
+}
+
+// Topics creates topics and returns when the brokers show them with all their leaders.
+func (k *Kafka) Topics(t testing.TB, partitions int32, names ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.MetadataMinAge(pause))
+	if err != nil {
+		t.Fatalf("topics: %v", err)
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	made, err := adm.CreateTopics(ctx, partitions, k.Replication, nil, names...)
+	if err == nil {
+		err = made.Error()
+	}
+	for err == nil {
+		var topics kadm.TopicDetails
+		if topics, err = adm.ListTopics(ctx, names...); err == nil && allLed(topics, names, partitions) {
+			return
+		}
+		<-time.After(pause)
+	}
+	t.Fatalf("topics: %v", err)
+}
+
+func allLed(topics kadm.TopicDetails, names []string, partitions int32) bool {
+	for _, name := range names {
+		topic := topics[name]
+		if topic.Err != nil || len(topic.Partitions) != int(partitions) {
+			return false
+		}
+		for _, p := range topic.Partitions {
+			if p.Err != nil || p.Leader < 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
