@@ -47,6 +47,6 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 		SilenceErrors: true,
 	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), configCmd(), versionCmd())
+	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(), configCmd(), versionCmd())
 	return cmd
 }

@@ -1,0 +1,92 @@
+package verify
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// LedgerLine is one debit in the bank's own book.
+type LedgerLine struct {
+	DebitID string
+	// Status is PAID, UNPAID, REJECTED, RETURNED (paid first, then unpaid), DISPUTED or PENDING.
+	Status string
+	Cents  int64
+}
+
+var ledgerStandings = map[string]standing{
+	"PAID": isPaid, "UNPAID": isUnpaid, "RETURNED": isUnpaid, "REJECTED": isRejected, "DISPUTED": isDisputed, "PENDING": isPending,
+}
+
+// ReadLedger reads a CSV with the header debit_id,status,amount_cents. The error names the line.
+func ReadLedger(r io.Reader) ([]LedgerLine, error) {
+	in := csv.NewReader(r)
+	head, err := in.Read()
+	if err != nil || strings.Join(head, ",") != "debit_id,status,amount_cents" {
+		return nil, fmt.Errorf("ledger: the first line must be debit_id,status,amount_cents: %w", err)
+	}
+	lines := []LedgerLine{}
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		n, _ := in.FieldPos(0)
+		cents, err := strconv.ParseInt(row[2], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("ledger line %d: amount_cents %q is not a whole number", n, row[2])
+		}
+		if _, ok := ledgerStandings[strings.ToUpper(row[1])]; !ok {
+			return nil, fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n, row[1])
+		}
+		lines = append(lines, LedgerLine{strings.ToLower(row[0]), strings.ToUpper(row[1]), cents})
+	}
+}
+
+// ledger compares debit by debit, and the money at the end.
+func (b *books) ledger(c *Check, lines []LedgerLine) {
+	told, at, seen := map[string]*event{}, b.stands(), map[string]bool{}
+	for _, d := range b.debits {
+		told[d.DebitID] = d
+	}
+	var bank, ours int64
+	for _, l := range lines {
+		c.Counted++
+		d, want := told[l.DebitID], ledgerStandings[l.Status]
+		switch {
+		case seen[l.DebitID]:
+			c.differ("debit %s is in the bank's ledger twice", l.DebitID)
+		case d == nil:
+			c.differ("debit %s of %s is in the bank's ledger and was never instructed", l.DebitID, rands(l.Cents))
+		case d.Amount != l.Cents:
+			c.differ("debit %s: %s in the bank's ledger, instructed %s", l.DebitID, rands(l.Cents), rands(d.Amount))
+		case at[l.DebitID] != want:
+			c.differ("debit %s of %s is %s in the bank's ledger, %s here", l.DebitID, rands(l.Cents), want, at[l.DebitID])
+		}
+		seen[l.DebitID] = true
+		if want == isPaid {
+			bank += l.Cents
+		}
+	}
+	for _, d := range b.debits {
+		if at[d.DebitID] == isPaid {
+			ours += d.Amount
+		}
+		switch {
+		case seen[d.DebitID]:
+		case d.fresh:
+			c.InTransit++
+		default:
+			c.differ("debit %s of %s was instructed and is not in the bank's ledger", d.DebitID, rands(d.Amount))
+		}
+	}
+	if bank != ours {
+		c.differ("the bank's ledger holds %s, ours %s: difference %s", rands(bank), rands(ours), rands(ours-bank))
+	}
+}

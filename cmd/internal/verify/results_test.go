@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each line: the action date, the bank's answers in their order (status and effective date, "|" begins another partition, "*" marks one too young to judge), and how
+// the debit may stand.
+func TestStandings(t *testing.T) {
+	for _, line := range []string{
+		"2025-11-05: = pending",
+		"2025-11-05: PAID 2025-11-05 = paid",
+		"2025-11-05: UNPAID 2025-11-05 PAID 2025-11-06 = unpaid",
+		"2025-11-05: REJECTED 2025-11-05 = rejected",
+		"2025-11-05: PAID 2025-11-05 PAID 2025-11-05 = paid",
+		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-11 = unpaid",                     // the fourth banking day
+		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-12 = paid",                       // the fifth: refused
+		"2025-12-15: PAID 2025-12-15 UNPAID 2025-12-22 = unpaid",                     // the 16th is a holiday
+		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-05 = paid",                       // contradicts
+		"2025-11-05: UNPAID 2025-11-07 PAID 2025-11-05 = unpaid",                     // absorbed
+		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-15 = disputed",                 // the fortieth day
+		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-16 = paid",                     // too late
+		"2026-04-13: PAID 2026-04-13 DISPUTED 2026-06-12 = disputed",                 // sixty from then on
+		"2026-04-13: PAID 2026-04-13 DISPUTED 2026-06-13 = paid",                     // too late
+		"2025-11-05: DISPUTED 2025-11-06 PAID 2025-11-05 = disputed",                 // disputed first
+		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-06 DISPUTED 2025-11-07 = unpaid", // nothing left to dispute
+		"2025-11-05: PAID 2025-11-05 | UNPAID 2025-11-05 = paid unpaid",              // which came first, nobody outside knows
+		"2025-11-05: PAID 2025-11-05 *DISPUTED 2025-11-06 = paid disputed",
+		"2025-11-05: *PAID 2025-11-05 = pending paid",
+	} {
+		head, want, _ := strings.Cut(line, " = ")
+		if want == "" {
+			head, want, _ = strings.Cut(line, "= ")
+		}
+		action, text, _ := strings.Cut(head, ":")
+		var rs []*result
+		partition := int32(0)
+		words := strings.Fields(text)
+		for i := 0; i < len(words); i++ {
+			if words[i] == "|" {
+				partition++
+				continue
+			}
+			rs = append(rs, &result{Status: strings.TrimPrefix(words[i], "*"), Effective: words[i+1], partition: partition, fresh: words[i][0] == '*'})
+			i++
+		}
+		var have []string
+		for _, s := range standings(&event{ActionDate: action, Amount: 100}, rs, "2025-11-30") {
+			have = append(have, string(s))
+		}
+		require.ElementsMatch(t, strings.Fields(want), have, line)
+	}
+	d := &event{ActionDate: "2025-11-05", Amount: 100}
+	other := int64(99)
+	require.Equal(t, []standing{isPending}, standings(d, []*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}, ""), "another amount is refused")
+	late := []*result{{Status: "PAID", Effective: "2025-11-05"}, {Status: "DISPUTED", Effective: "2025-12-15"}}
+	require.ElementsMatch(t, []standing{isPaid, isDisputed}, standings(d, late, "2026-03-01"), "months later nobody outside knows when the dispute came")
+}
+
+func TestPercent(t *testing.T) {
+	require.EqualValues(t, 1062500, percent(4250000, documented.Distribution))
+	require.EqualValues(t, 148750, percent(4250000, documented.Collections))
+	require.EqualValues(t, 181688, percent(1211250, vatPercent("2025-11-31")), "1816.875 is half a cent: away from zero")
+	require.EqualValues(t, -181688, percent(-1211250, big.NewRat(15, 1)))
+	require.EqualValues(t, 0, percent(1, big.NewRat(35, 10)))
+	require.Equal(t, big.NewRat(14, 1), vatPercent("2018-03-31"))
+	require.Equal(t, big.NewRat(10, 1), vatPercent("1993-03-31"))
+}
+
+func TestReadLedger(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "the first line must be", "id,status\n": "the first line must be",
+		"debit_id,status,amount_cents\na,PAID,1.50\n": "line 2: amount_cents", "debit_id,status,amount_cents\na,LOST,1\n": `line 2: status "LOST"`,
+		"debit_id,status,amount_cents\na,PAID\n": "ledger: ",
+	} {
+		_, err := ReadLedger(strings.NewReader(text))
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -1,0 +1,153 @@
+package verify
+
+import (
+	"fmt"
+	"math/big"
+)
+
+// Fees are a tenant's rates in percent.
+type Fees struct{ Distribution, Collections *big.Rat }
+
+// documented are the rates of SPEC section 5.
+var documented = Fees{big.NewRat(25, 1), big.NewRat(35, 10)}
+
+// vatPercent is the rate of VAT on a day, YYYY-MM-DD.
+func vatPercent(day string) *big.Rat {
+	switch {
+	case day >= "2018-04-01":
+		return big.NewRat(15, 1)
+	case day >= "1993-04-07":
+		return big.NewRat(14, 1)
+	}
+	return big.NewRat(10, 1)
+}
+
+// percent is rate percent of an amount, rounded to the cent, half away from zero.
+func percent(cents int64, rate *big.Rat) int64 {
+	x := new(big.Rat).Mul(new(big.Rat).SetInt64(cents), rate)
+	num, den := new(big.Int).Mul(x.Num(), big.NewInt(2)), new(big.Int).Mul(x.Denom(), big.NewInt(200))
+	// round(n/d) half away from zero is (2|n| + d) / 2d, with n's sign.
+	negative := num.Sign() < 0
+	num.Abs(num).Add(num, new(big.Int).Div(den, big.NewInt(2)))
+	out := num.Div(num, den).Int64()
+	if negative {
+		return -out
+	}
+	return out
+}
+
+// counts tells whether a statement's coverage counts an event, and whether as one of its own period.
+func (e *event) counts(m *event) (counted, own bool) {
+	if m.Tenant != e.Tenant {
+		return false, false
+	}
+	for _, cov := range e.Coverage {
+		p := int(m.partition)
+		if cov.Period == m.Period && p < len(cov.From) && p < len(cov.To) && m.offset >= cov.From[p] && m.offset < cov.To[p] {
+			return true, m.Period == e.Period
+		}
+	}
+	return false, false
+}
+
+// movements are the versions of collections that moved money, by tenant.
+func (b *books) movements() map[string][]*event {
+	out := map[string][]*event{}
+	for _, e := range b.collections {
+		if e.Change.Moved != 0 {
+			out[e.Tenant] = append(out[e.Tenant], e)
+		}
+	}
+	return out
+}
+
+// statements recomputes the figures of every statement, at every version.
+func (b *books) statements(c *Check) {
+	moved := b.movements()
+	first := map[string]*event{}
+	for _, s := range b.settlements {
+		c.Counted++
+		if was := first[s.SettlementID]; was != nil {
+			if figures(was) != figures(s) {
+				c.differ("%s of %s: the figures of version %d are not those of version %d", s.Number, s.Tenant, s.Version, was.Version)
+			}
+			continue
+		}
+		first[s.SettlementID] = s
+		var total, adjustments int64
+		for _, m := range moved[s.Tenant] {
+			counted, own := s.counts(m)
+			if counted {
+				total += m.Change.Moved
+			}
+			if counted && !own {
+				adjustments += m.Change.Moved
+			}
+		}
+		rates, ok := b.o.Fees[s.Tenant]
+		if !ok {
+			rates = documented
+		}
+		want := statement{Total: total, Adjustments: adjustments}
+		want.DistributionFee, want.CollectionsFee = percent(total, rates.Distribution), percent(total, rates.Collections)
+		want.TotalFees = want.DistributionFee + want.CollectionsFee
+		want.VAT = percent(want.TotalFees, vatPercent(s.Period+"-31"))
+		want.Net = total - want.TotalFees - want.VAT
+		if have, should := figures(s), figures(&event{statement: want}); have != should {
+			c.differ("%s of %s says %s; its movements give %s", s.Number, s.Tenant, have, should)
+		}
+	}
+}
+
+func figures(e *event) string {
+	return fmt.Sprintf("total %s (adjustments %s), fees %s + %s = %s, VAT %s, net %s", rands(e.Total), rands(e.Adjustments), rands(e.DistributionFee),
+		rands(e.CollectionsFee), rands(e.TotalFees), rands(e.VAT), rands(e.Net))
+}
+
+// settledOnce checks that coverages join without overlap or gap: each begins, on each partition, where the one before it ended.
+func (b *books) settledOnce(c *Check) {
+	type covered struct {
+		tenant, period string
+		partition      int
+	}
+	type numbered struct{ tenant, period string }
+	upTo, count := map[covered]int64{}, map[numbered]int{}
+	var statements []*event
+	for _, s := range b.settlements {
+		if s.Version != 1 {
+			continue
+		}
+		statements = append(statements, s)
+		c.Counted++
+		n := numbered{s.Tenant, s.Period}
+		count[n]++
+		if s.Sequence != count[n] {
+			c.differ("%s of %s is the period's statement %d; expected %d", s.Number, s.Tenant, s.Sequence, count[n])
+		}
+		for _, cov := range s.Coverage {
+			for p := range min(len(cov.From), len(cov.To)) {
+				k := covered{s.Tenant, cov.Period, p}
+				if cov.From[p] != upTo[k] {
+					c.differ("%s of %s counts %s on partition %d from offset %d; the one before ended at %d", s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
+				}
+				upTo[k] = max(upTo[k], cov.To[p])
+			}
+		}
+	}
+	for tenant, moves := range b.movements() {
+		for _, m := range moves {
+			in := 0
+			for _, s := range statements {
+				if s.Tenant != tenant {
+					continue
+				}
+				if counted, _ := s.counts(m); counted {
+					in++
+				}
+			}
+			if in > 1 {
+				c.differ("the movement of %s on collection %s version %d is in %d statements", rands(m.Change.Moved), m.Collection, m.Version, in)
+			}
+		}
+	}
+}

@@ -1,0 +1,136 @@
+// Package verify checks Kasi's books from outside, at any time: what the bank sent, what lies on the topics and what is in ClickHouse must agree to the
+// cent. It shares no code with the pipeline (of package schemas only the names of topics), and reads no state of a stage: what both got wrong in one way
+// would not be seen.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/cmd/internal/records"
+)
+
+// Kafka is what the verifier reads topics through.
+type Kafka interface {
+	Ends(ctx context.Context, topics ...string) (records.Ends, error)
+	Read(ctx context.Context, ends records.Ends, each func(*kgo.Record) error) error
+}
+
+// Options say where the books are.
+type Options struct {
+	Kafka Kafka
+	House House
+	// Grace is the age under which a record may still be on its way through the stages; younger ones are counted as in transit, not as differences.
+	Grace time.Duration
+	// Wait bounds how long the sink may take to reach the end of the topics. 0 means 30 s.
+	Wait time.Duration
+	// Ledger is the bank's own ledger; nil where the bank gave none.
+	Ledger []LedgerLine
+	// Fees are the rates of tenants that have their own; the others pay the documented ones.
+	Fees map[string]Fees
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// maxExamples bounds the differences kept of each check.
+const maxExamples = 20
+
+// Check is one thing looked at.
+type Check struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	// Counted is how many things were looked at, InTransit how many of them are too young to be judged.
+	Counted   int64 `json:"counted"`
+	InTransit int64 `json:"in_transit"`
+	// Differences is how many things are not as they must be; Examples holds the first of them.
+	Differences int64         `json:"differences"`
+	Examples    []string      `json:"examples,omitempty"`
+	Took        time.Duration `json:"took_ns"`
+}
+
+func (c *Check) differ(format string, args ...any) {
+	c.Differences++
+	if len(c.Examples) < maxExamples {
+		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
+	}
+}
+
+// Report is the outcome.
+type Report struct {
+	Checks []*Check `json:"checks"`
+	// Took is the whole time, ReadTook the part of it that reading Kafka took.
+	Took     time.Duration `json:"took_ns"`
+	ReadTook time.Duration `json:"read_ns"`
+	Records  int64         `json:"records"`
+}
+
+// OK tells that there is no difference.
+func (r *Report) OK() bool { return r.Differences() == 0 }
+
+// Differences is how many there are over all checks.
+func (r *Report) Differences() (n int64) {
+	for _, c := range r.Checks {
+		n += c.Differences
+	}
+	return n
+}
+
+// run carries out one check.
+func (r *Report) run(name, about string, do func(c *Check) error) error {
+	c := &Check{Name: name, About: about}
+	began := time.Now()
+	err := do(c)
+	c.Took = time.Since(began)
+	r.Checks = append(r.Checks, c)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", name, err)
+	}
+	return nil
+}
+
+// Run reads everything and compares it. An error means that it could not look; a difference is no error but a line of the report.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wait == 0 {
+		o.Wait = 30 * time.Second
+	}
+	began := time.Now()
+	b, err := readBooks(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{ReadTook: time.Since(began), Records: b.records}
+	for _, check := range []struct {
+		name, about string
+		do          func(*books, *Check)
+	}{
+		{"sequences", "each topic's events are numbered 1, 2, 3... per partition", (*books).sequences},
+		{"transactions once", "no bank transaction is accepted twice", (*books).transactionsOnce},
+		{"transactions kept", "each fed transaction is accepted or a dead letter", (*books).transactionsKept},
+		{"debits once", "each debit id, and each attempt of a collection, once", (*books).debitsOnce},
+		{"debits booked", "each debit is in its collection's history with its amount", (*books).debitsBooked},
+		{"versions dense", "versions of collections, policies and statements are 1, 2, 3...", (*books).versionsDense},
+		{"one in flight", "never two debits of a collection with the bank", (*books).oneInFlight},
+		{"within due", "collected + in flight never above due, never below zero", (*books).withinDue},
+		{"moved = collected", "the sum of movements is what was collected, at each version", (*books).movedIsCollected},
+		{"results applied", "what the bank said of each debit led to the state the rules give", (*books).resultsApplied},
+		{"clearing balance", "instructed - succeeded - failed - disputed - pending = 0", (*books).clearing},
+		{"statements", "each statement is the sum of its movements; fees and VAT by the rates", (*books).statements},
+		{"settled once", "no movement in two statements, none left out between two", (*books).settledOnce},
+	} {
+		_ = r.run(check.name, check.about, func(c *Check) error { check.do(b, c); return nil })
+	}
+	if o.Ledger != nil {
+		_ = r.run("bank's ledger", "each debit stands in the bank's own book as in ours", func(c *Check) error { b.ledger(c, o.Ledger); return nil })
+	}
+	if err := r.house(ctx, b, o); err != nil {
+		return nil, err
+	}
+	r.Took = time.Since(began)
+	return r, nil
+}

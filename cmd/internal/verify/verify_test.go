@@ -1,0 +1,240 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// failing are the checks that found something.
+func (r *Report) failing() (names []string) {
+	for _, c := range r.Checks {
+		if c.Differences > 0 {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func (r *Report) check(t *testing.T, name string) *Check {
+	t.Helper()
+	i := slices.IndexFunc(r.Checks, func(c *Check) bool { return c.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no check %q", name)
+	return r.Checks[i]
+}
+
+// The product's own output passes; whatever is changed in it, the check it concerns says so.
+func TestVerifier(t *testing.T) {
+	o, cfg := playMonth(t)
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	for _, c := range r.Checks {
+		require.Empty(t, c.Examples, c.Name)
+		require.Positive(t, c.Counted, "%s looked at nothing", c.Name)
+		require.Zero(t, c.InTransit, c.Name)
+	}
+	lines := ledgerOf(t, o)
+	o.Ledger = lines
+	r, err = Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, r.failing())
+	require.EqualValues(t, len(lines), r.check(t, "bank's ledger").Counted)
+
+	for name, plant := range tamperings(t) {
+		t.Run(name, func(t *testing.T) {
+			o := o
+			o.Kafka = tampered{o.Kafka, plant.change()}
+			r, err := Run(t.Context(), o)
+			require.NoError(t, err)
+			for _, want := range plant.fails {
+				require.Contains(t, r.failing(), want)
+			}
+		})
+	}
+	t.Run("ledger", func(t *testing.T) { tamperLedger(t, o, lines) })
+	t.Run("clickhouse", func(t *testing.T) { tamperHouse(t, o, cfg.ClickHouseNative, cfg.Password) })
+}
+
+// ledgerOf makes the bank's ledger out of the debits and the last result of each.
+func ledgerOf(t *testing.T, o Options) []LedgerLine {
+	o.Now = time.Now
+	b, err := readBooks(t.Context(), o)
+	require.NoError(t, err)
+	var text strings.Builder
+	text.WriteString("debit_id,status,amount_cents\n")
+	for _, d := range b.debits {
+		status := "PENDING"
+		if rs := b.results[d.DebitID]; len(rs) > 0 {
+			status = rs[len(rs)-1].Status
+		}
+		fmt.Fprintf(&text, "%s,%s,%d\n", strings.ToUpper(d.DebitID), status, d.Amount)
+	}
+	lines, err := ReadLedger(strings.NewReader(text.String()))
+	require.NoError(t, err)
+	return lines
+}
+
+type tampering struct {
+	fails  []string
+	change func() func(*kgo.Record) []*kgo.Record
+}
+
+// once applies a change to the first record of a topic that fits, and to no other.
+func once(topic string, fits func(*kgo.Record) bool, do func(*kgo.Record) []*kgo.Record) func() func(*kgo.Record) []*kgo.Record {
+	return func() func(*kgo.Record) []*kgo.Record {
+		done := false
+		return func(r *kgo.Record) []*kgo.Record {
+			if done || r.Topic != topic || fits != nil && !fits(r) {
+				return []*kgo.Record{r}
+			}
+			done = true
+			return do(r)
+		}
+	}
+}
+
+func lost(*kgo.Record) []*kgo.Record    { return nil }
+func twice(r *kgo.Record) []*kgo.Record { return []*kgo.Record{r, r} }
+
+// tamperings are the changes to Kafka, each with the checks that must find it.
+func tamperings(t *testing.T) map[string]tampering {
+	kind := func(k string) func(*kgo.Record) bool {
+		return func(r *kgo.Record) bool { return fields(t, r).Change.Kind == k }
+	}
+	set := func(do func(m map[string]any)) func(*kgo.Record) []*kgo.Record {
+		return func(r *kgo.Record) []*kgo.Record { return []*kgo.Record{edited(t, r, do)} }
+	}
+	change := func(m map[string]any) map[string]any { return m["change"].(map[string]any) }
+	add := func(m map[string]any, name string, n float64) { m[name] = m[name].(float64) + n }
+	accepted := once(schemas.TopicTransactions, nil, twice)
+	first := func(r *kgo.Record) bool { return fields(t, r).Version == 1 }
+	return map[string]tampering{
+		"transaction accepted twice": {[]string{"transactions once", "sequences", "clickhouse transactions"}, accepted},
+		"transaction lost":           {[]string{"transactions kept", "sequences"}, once(schemas.TopicTransactions, nil, lost)},
+		"dead letter lost":           {[]string{"transactions kept"}, once(schemas.TopicDeadLetters, func(r *kgo.Record) bool { return strings.Contains(headers(r), schemas.TopicFeedTransactions) }, lost)},
+		"debit sent twice":           {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
+		"debit not sent":             {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
+		"debit of another amount": {
+			[]string{"debits booked", "clearing balance", "clickhouse debits"}, once(schemas.TopicDebits, nil, set(func(m map[string]any) { add(m, "amount_cents", 1) })),
+		},
+		"second debit in flight": {[]string{"one in flight", "versions dense"}, once(schemas.TopicCollections, kind(instructed), func(r *kgo.Record) []*kgo.Record {
+			return []*kgo.Record{r, edited(t, r, func(m map[string]any) { change(m)["debit_id"] = "0123456789abcdef0123456789abcdef" })}
+		})},
+		"version lost": {[]string{"versions dense"}, once(schemas.TopicCollections, first, lost)},
+		"more than due": {[]string{"within due", "one in flight"}, once(schemas.TopicCollections, kind(instructed), set(func(m map[string]any) {
+			add(m, "in_flight_cents", m["due_cents"].(float64)+1)
+		}))},
+		"due changed":    {[]string{"within due"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) { add(m, "due_cents", 100) }))},
+		"movement lost":  {[]string{"sequences", "statements", "results applied", "clearing balance"}, once(schemas.TopicCollections, kind(paid), lost)},
+		"a changed cent": {[]string{"moved = collected", "statements", "clickhouse collections"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) { add(change(m), "moved_cents", 1) }))},
+		"collected changed": {[]string{"moved = collected"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) {
+			add(m, "collected_cents", -1)
+		}))},
+		"unpaid said, paid booked": {[]string{"results applied", "clearing balance"}, func() func(*kgo.Record) []*kgo.Record {
+			var debit string
+			return func(r *kgo.Record) []*kgo.Record {
+				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" && resultOf(t, r).DebitID != debit {
+					return []*kgo.Record{r}
+				}
+				debit = resultOf(t, r).DebitID
+				return set(func(m map[string]any) { m["status"] = "UNPAID" })(r)
+			}
+		}},
+		"paid without an answer": {[]string{"results applied", "clearing balance"}, func() func(*kgo.Record) []*kgo.Record {
+			var debit string
+			return func(r *kgo.Record) []*kgo.Record {
+				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" && resultOf(t, r).DebitID != debit {
+					return []*kgo.Record{r}
+				}
+				debit = resultOf(t, r).DebitID
+				return nil
+			}
+		}},
+		"statement a cent off": {[]string{"statements", "clickhouse settlements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "net_cents", 1) }))},
+		"VAT a cent off":       {[]string{"statements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "vat_cents", 1) }))},
+		"figures change later": {[]string{"statements"}, once(schemas.TopicSettlements, func(r *kgo.Record) bool { return !first(r) }, set(func(m map[string]any) { add(m, "total_fees_cents", 1) }))},
+		"movement in two statements": {[]string{"settled once"}, once(schemas.TopicSettlements, first, func(r *kgo.Record) []*kgo.Record {
+			return []*kgo.Record{r, edited(t, r, func(m map[string]any) { m["settlement_id"], m["sequence"] = "other", 2 })}
+		})},
+		"statement left out": {[]string{"settled once"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { m["sequence"] = 2 }))},
+		"total of another":   {[]string{"clickhouse lines", "statements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "total_collections_cents", 5) }))},
+		"no JSON":            {[]string{"sequences"}, once(schemas.TopicDecisions, nil, func(r *kgo.Record) []*kgo.Record { c := *r; c.Value = []byte("{"); return []*kgo.Record{&c} })},
+		"tick lost":          {[]string{"clickhouse calendar"}, once(schemas.TopicCalendar, nil, lost)},
+		"outcome lost":       {[]string{"clickhouse outcomes"}, once(schemas.TopicOutcomes, nil, lost)},
+		"deposit lost":       {[]string{"clickhouse deposits"}, once(schemas.TopicDeposits, nil, lost)},
+		"decision lost":      {[]string{"clickhouse decisions"}, once(schemas.TopicDecisions, nil, lost)},
+		"premium changed":    {[]string{"clickhouse policies"}, once(schemas.TopicPolicies, nil, set(func(m map[string]any) { add(m, "collection_amount_cents", 1) }))},
+	}
+}
+
+func headers(r *kgo.Record) (all string) {
+	for _, h := range r.Headers {
+		all += string(h.Value) + "\n"
+	}
+	return all
+}
+
+func resultOf(t *testing.T, r *kgo.Record) result {
+	t.Helper()
+	b := books{results: map[string][]*result{}, resultIDs: map[string]map[string]bool{}}
+	b.takeResult(r, false)
+	for _, rs := range b.results {
+		return *rs[0]
+	}
+	return result{}
+}
+
+func tamperLedger(t *testing.T, o Options, lines []LedgerLine) {
+	paidAt := slices.IndexFunc(lines, func(l LedgerLine) bool { return l.Status == "PAID" })
+	for want, change := range map[string]func([]LedgerLine) []LedgerLine{
+		"in the bank's ledger twice": func(l []LedgerLine) []LedgerLine { return append(l, l[0]) },
+		"never instructed":           func(l []LedgerLine) []LedgerLine { l[0].DebitID = "x"; return l },
+		"is not in the bank's":       func(l []LedgerLine) []LedgerLine { return l[1:] },
+		"instructed R":               func(l []LedgerLine) []LedgerLine { l[0].Cents++; return l },
+		"difference R":               func(l []LedgerLine) []LedgerLine { l[paidAt].Status = "RETURNED"; return l },
+	} {
+		o.Ledger = change(slices.Clone(lines))
+		r, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, []string{"bank's ledger"}, r.failing(), want)
+		require.Contains(t, strings.Join(r.check(t, "bank's ledger").Examples, "\n"), want)
+	}
+}
+
+// tamperHouse changes rows of the real ClickHouse, each time in another table, so that no change hides another.
+func tamperHouse(t *testing.T, o Options, addr, password string) {
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{Database: "kasi", Username: "kasi", Password: password}})
+	require.NoError(t, err)
+	defer conn.Close()
+	var broken []string
+	for _, plant := range []struct{ check, sql, says string }{
+		{"clickhouse deposits", "INSERT INTO deposits_log SELECT * FROM deposits_log ORDER BY seq LIMIT 1 SETTINGS insert_deduplicate = 0", "different numbers"},
+		{"clickhouse collections", "DELETE FROM collections_log WHERE change_kind = 'DEBIT_PAID' AND seq IN (SELECT min(seq) FROM collections_log WHERE change_kind = 'DEBIT_PAID')", "rows in ClickHouse"},
+		{"clickhouse debits", "ALTER TABLE debits_log UPDATE amount_cents = amount_cents + 1 WHERE attempt = 1 AND seq = 1 SETTINGS mutations_sync = 1", "difference R 0.0"},
+		{"clickhouse decisions", "ALTER TABLE decisions_log UPDATE amount_cents = if(seq = 1, amount_cents + 1, amount_cents - 1) WHERE seq <= 2 SETTINGS mutations_sync = 1", "the rows are not the records"},
+		{"clickhouse transactions", "INSERT INTO transactions_log SELECT * REPLACE (toUInt32(99) AS src_partition) FROM transactions_log LIMIT 1 SETTINGS insert_deduplicate = 0", "partition 99"},
+		{"clickhouse policies", "INSERT INTO policies_log SELECT * REPLACE (seq + 1000000 AS seq) FROM policies_log ORDER BY seq LIMIT 1 SETTINGS insert_deduplicate = 0", "readers see"},
+		{"clickhouse outcomes", "TRUNCATE TABLE outcomes_log", "no row in ClickHouse"},
+	} {
+		require.NoError(t, conn.Exec(t.Context(), plant.sql), plant.check)
+		broken = append(broken, plant.check)
+		r, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Subset(t, r.failing(), broken)
+		require.Contains(t, strings.Join(r.check(t, plant.check).Examples, "\n"), plant.says)
+	}
+	require.NoError(t, conn.Exec(t.Context(), "TRUNCATE TABLE sink_marks"))
+	o.Wait = 1
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(r.check(t, "clickhouse calendar").Examples, "\n"), "is the sink running?")
+	require.Contains(t, strings.Join(r.check(t, "clickhouse lines").Examples, "\n"), "its lines add up to", "a movement is gone from ClickHouse")
+}

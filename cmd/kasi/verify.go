@@ -1,0 +1,157 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/verify"
+)
+
+func verifyCmd() *cobra.Command {
+	var o verify.Options
+	var user, ledger string
+	var fees []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check from outside that the bank's answers, Kafka and ClickHouse agree to the cent",
+		Long: `verify reads the topics to their end, the bank's results as the bank sent them, and ClickHouse over HTTP, and checks that no transaction,
+debit, result or row is lost or there twice, that no collection ever had two debits in flight or took more than is due, that every debit stands
+as the bank's answers say, that statements, fees and VAT are right, and that the clearing balance is zero. It shares no code with the pipeline
+and changes nothing, so it may be run at any time; what is younger than --grace is counted as in transit where it is still on its way. The exit
+code is 1 where there is any difference.
+
+The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's secrets.yaml.`,
+		Example: `  kasi verify
+  kasi verify --kafka-brokers k1:9092 --clickhouse-http ch1:8123 --json
+  kasi verify --ledger bank.csv            # debit_id,status,amount_cents`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			if o.Kafka, err = source(cmd); err != nil {
+				return err
+			}
+			if o.House, err = house(cfg, user); err != nil {
+				return err
+			}
+			if o.Fees, err = parseFees(fees); err != nil {
+				return err
+			}
+			if o.Ledger, err = readLedger(ledger); err != nil {
+				return err
+			}
+			r, err := verify.Run(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if err := printReport(cmd.OutOrStdout(), r, asJSON); err != nil {
+				return err
+			}
+			if !r.OK() {
+				return fmt.Errorf("the books do not agree: %d differences", r.Differences())
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
+	cmd.Flags().StringVar(&ledger, "ledger", "", "the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")
+	cmd.Flags().StringArrayVar(&fees, "fees", nil, "rates of a tenant that has its own, in percent: tenant=distribution/collections, such as demo=20/3.5")
+	cmd.Flags().DurationVar(&o.Grace, "grace", 10*time.Second, "age under which a record may still be on its way")
+	cmd.Flags().DurationVar(&o.Wait, "wait", 30*time.Second, "how long the ClickHouse sink may take to reach the end of the topics")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
+	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "log-level", "log-format")
+	return cmd
+}
+
+// house is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing behind.
+func house(cfg config.Config, user string) (verify.House, error) {
+	if cfg.AnalystPassword == "" {
+		if _, err := os.Stat(app.SecretsFile(cfg.DataDir)); err == nil {
+			if cfg, err = app.FillSecrets(cfg); err != nil {
+				return verify.House{}, err
+			}
+		}
+	}
+	url := cfg.ClickHouseHTTP
+	if !strings.Contains(url, "://") {
+		url = "http://" + url
+	}
+	return verify.House{URL: url, Database: cfg.Database, User: user, Password: cfg.AnalystPassword}, nil
+}
+
+func readLedger(path string) ([]verify.LedgerLine, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--ledger: %w", err)
+	}
+	lines, err := verify.ReadLedger(f)
+	return lines, errors.Join(err, f.Close())
+}
+
+func parseFees(pairs []string) (map[string]verify.Fees, error) {
+	out := map[string]verify.Fees{}
+	for _, pair := range pairs {
+		i := strings.LastIndexByte(pair, '=')
+		distribution, collections, ok := strings.Cut(pair[i+1:], "/")
+		d, ok1 := new(big.Rat).SetString(distribution)
+		c, ok2 := new(big.Rat).SetString(collections)
+		if i < 1 || !ok || !ok1 || !ok2 {
+			return nil, fmt.Errorf("--fees: %q is not tenant=distribution/collections, such as demo=20/3.5", pair)
+		}
+		out[pair[:i]] = verify.Fees{Distribution: d, Collections: c}
+	}
+	return out, nil
+}
+
+// printReport writes a table, and below it what differs.
+func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(struct {
+			OK          bool  `json:"ok"`
+			Differences int64 `json:"differences"`
+			*verify.Report
+		}{r.OK(), r.Differences(), r})
+	}
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight}})
+	t.AppendHeader(table.Row{"Check", "", "Counted", "In transit", "Differences", "Time"})
+	for _, c := range r.Checks {
+		t.AppendRow(table.Row{c.Name, c.About, c.Counted, c.InTransit, c.Differences, c.Took.Round(100 * time.Microsecond)})
+	}
+	t.Render()
+	for _, c := range r.Checks {
+		for _, e := range c.Examples {
+			fmt.Fprintf(w, "%s: %s\n", c.Name, e)
+		}
+		if n := c.Differences - int64(len(c.Examples)); n > 0 {
+			fmt.Fprintf(w, "%s: and %d more\n", c.Name, n)
+		}
+	}
+	verdict := "the books agree"
+	if !r.OK() {
+		verdict = "THE BOOKS DO NOT AGREE"
+	}
+	_, err := fmt.Fprintf(w, "%d records read in %s, %d checks in %s: %s, %d differences\n", r.Records, r.ReadTook.Round(time.Millisecond), len(r.Checks),
+		r.Took.Round(time.Millisecond), verdict, r.Differences())
+	return err
+}
