@@ -66,6 +66,8 @@ func (s *sink) session(ctx context.Context) (err error) {
 		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
 		kgo.KeepControlRecords(),
 		kgo.DisableAutoCommit(),
+		// kfake started again after a kill does not wake the fetches that wait for a commit: without this the first rows would be 5 s late.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a partition short, forgets
 		// to say which of its transactions were aborted, and aborted records would come through (TestAbortedRecordsStayOut).
 		kgo.FetchMaxPartitionBytes(256<<10), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
