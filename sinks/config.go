@@ -19,6 +19,16 @@ type Config struct {
 	ClickHouse *clickhouse.Options
 	// Log receives progress and failures, never personal data.
 	Log *slog.Logger
+	// Observer hears of every insert. Nil means nobody listens.
+	Observer Observer
+}
+
+// Observer is the seam for metrics. Inserts run at once, so its methods are called from several goroutines.
+type Observer interface {
+	// Inserted tells that rows are in a table's ClickHouse. oldest is the earliest timestamp among their Kafka records.
+	Inserted(table string, rows int, oldest time.Time)
+	// InsertFailed tells that an insert failed or has an unknown outcome; the same rows are tried again under the same token.
+	InsertFailed(table string)
 }
 
 func (c Config) validate() error {

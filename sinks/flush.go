@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // flushOnce takes every chunk as far as it gets. What failed for now is kept and tried again after a pause; only errors that no repetition
@@ -229,7 +231,19 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	}
 	ctx = s.bounded(ctx)
 	if err := insert(s.withSettings(ctx, c.token()), s.conn, t.insertQuery(), rs); err != nil {
+		if s.cfg.Observer != nil {
+			s.cfg.Observer.InsertFailed(schemas.SunkTopics[c.topic])
+		}
 		return fmt.Errorf("%s: %w", c.token(), err)
+	}
+	if s.cfg.Observer != nil {
+		oldest := c.records[0].Timestamp
+		for _, r := range c.records {
+			if r.Timestamp.Before(oldest) {
+				oldest = r.Timestamp
+			}
+		}
+		s.cfg.Observer.Inserted(schemas.SunkTopics[c.topic], len(c.records), oldest)
 	}
 	return nil
 }
