@@ -70,11 +70,11 @@ func (b *batch) next(topic string) int64 {
 	return b.facts.Seq[topic]
 }
 
-// timeline passes a value on to the timeline partition of a routing hash.
-func (b *batch) timeline(kind schemas.Kind, hash uint32, key string, value []byte, at time.Time) {
+// timeline passes a value on to the timeline partition of a routing hash. more are headers beside the kind.
+func (b *batch) timeline(kind schemas.Kind, hash uint32, key string, value []byte, at time.Time, more ...kgo.RecordHeader) {
 	b.out = append(b.out, &kgo.Record{
 		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, b.count), Key: []byte(key), Value: value, Timestamp: at,
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+		Headers: append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
 	})
 }
 

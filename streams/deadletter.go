@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -34,21 +35,55 @@ const (
 // largestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit of 1 MiB a record batch.
 const largestValue = 960 << 10
 
+// headerOrigin goes with what intake passes on: where the outsider's record lies, so that a dead letter of a later stage names the record its
+// sender knows, not our copy of it.
+const headerOrigin = "kasi.origin"
+
+// origin is a place in a topic.
+type origin struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+// originOf is what headerOrigin says, or the record's own place. A header that is not of our making is ignored.
+func originOf(rec *kgo.Record) origin {
+	own := origin{rec.Topic, rec.Partition, rec.Offset}
+	if rec.Topic != schemas.TopicTimeline {
+		return own
+	}
+	for _, h := range rec.Headers {
+		if h.Key != headerOrigin {
+			continue
+		}
+		var o origin
+		if _, err := fmt.Sscanf(string(h.Value), "%s %d %d", &o.topic, &o.partition, &o.offset); err == nil {
+			return o
+		}
+	}
+	return own
+}
+
+func (o origin) header() kgo.RecordHeader {
+	return kgo.RecordHeader{Key: headerOrigin, Value: fmt.Appendf(nil, "%s %d %d", o.topic, o.partition, o.offset)}
+}
+
 // reject appends the record as a dead letter: key, value, headers and timestamp untouched, the reason in further headers. The reasons of
 // an earlier rejection are replaced. It is written in the transaction that consumes the record, so it is there exactly once.
 func (b *batch) reject(rec *kgo.Record, why *processors.Reject) {
 	dead := &kgo.Record{Topic: schemas.TopicDeadLetters, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp}
+	from := originOf(rec)
 	for _, h := range rec.Headers {
-		if !strings.HasPrefix(h.Key, headerErrors) {
+		if !strings.HasPrefix(h.Key, headerErrors) && h.Key != headerOrigin {
 			dead.Headers = append(dead.Headers, h)
 		}
 	}
 	add := func(key, value string) {
 		dead.Headers = append(dead.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
 	}
-	add(HeaderErrorTopic, rec.Topic)
-	add(HeaderErrorPartition, strconv.Itoa(int(rec.Partition)))
-	add(HeaderErrorOffset, strconv.FormatInt(rec.Offset, 10))
+	add(HeaderErrorTopic, from.topic)
+	add(HeaderErrorPartition, strconv.Itoa(int(from.partition)))
+	add(HeaderErrorOffset, strconv.FormatInt(from.offset, 10))
 	add(HeaderErrorConnector, b.stage.Name)
 	add(HeaderErrorClass, why.Class)
 	add(HeaderErrorMessage, why.Message)

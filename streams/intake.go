@@ -49,7 +49,7 @@ func (feedTask) take(b *batch, rec *kgo.Record) error {
 	if err != nil {
 		return refuse(b, rec, err)
 	}
-	b.timeline(kind, hash, key, rec.Value, rec.Timestamp)
+	b.timeline(kind, hash, key, rec.Value, rec.Timestamp, originOf(rec).header())
 	return nil
 }
 

@@ -59,7 +59,7 @@ func TestIntakeRoutes(t *testing.T) {
 		require.Len(t, out, 1)
 		require.Equal(t, &kgo.Record{
 			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.value), Timestamp: in.Timestamp,
-			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(tc.kind)}},
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(tc.kind)}, {Key: headerOrigin, Value: []byte(tc.topic + " 0 0")}},
 		}, out[0])
 	}
 }
@@ -229,4 +229,25 @@ func TestFromOutsideToOutcome(t *testing.T) {
 	require.Equal(t, map[string]int{"intake req CONFLICT": 1, "collect req OK": 1, "collect req2 OK": 1}, codes)
 	require.Len(t, flat(h.read(schemas.TopicTransactions)), 1, "the same transaction twice counts once")
 	require.Len(t, flat(h.read(schemas.TopicDeadLetters)), 1)
+}
+
+// TestDeadLetterNamesTheOutsidersRecord shows a dead letter of a later stage that names the record its sender knows, with nothing of ours left on it.
+func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
+	t.Parallel()
+	in := outside(schemas.TopicFeedTransactions, goodTransaction)
+	in.Partition, in.Offset = 3, 77
+	passed := feed(t, in)[0]
+	require.Equal(t, schemas.TopicTimeline, passed.Topic)
+	passed.Partition, passed.Offset = 1, 5
+	b := &batch{stage: &Stage{Name: "collect"}}
+	b.reject(passed, &processors.Reject{Class: "X", Message: "y"})
+	dead := b.out[0]
+	require.Equal(t, schemas.TopicFeedTransactions, header(dead, HeaderErrorTopic))
+	require.Equal(t, "3", header(dead, HeaderErrorPartition))
+	require.Equal(t, "77", header(dead, HeaderErrorOffset))
+	require.Empty(t, header(dead, headerOrigin))
+
+	passed.Topic = schemas.TopicSettlementCommands // only the timeline is ours to believe
+	b.reject(passed, &processors.Reject{Class: "X", Message: "y"})
+	require.Equal(t, "5", header(b.out[1], HeaderErrorOffset))
 }
