@@ -119,9 +119,7 @@ func BenchmarkSink(b *testing.B) {
 		}
 		b.StartTimer()
 		s := w.start(w.config(), defaults())
-		for w.behind() != "" {
-			time.Sleep(5 * time.Millisecond)
-		}
+		w.untilCaughtUp(5 * time.Millisecond)
 		b.StopTimer()
 		s.end()
 		w.exact()
@@ -141,9 +139,7 @@ func BenchmarkLatency(b *testing.B) {
 		b.StopTimer()
 		w.write(3, schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicCollections)
 		b.StartTimer()
-		for w.behind() != "" {
-			time.Sleep(time.Millisecond)
-		}
+		w.untilCaughtUp(time.Millisecond)
 	}
 	b.StopTimer()
 	s.end()
@@ -169,3 +165,12 @@ func at(values any, i int) any {
 }
 
 func uuids(values any) []uuid.UUID { return values.([]uuid.UUID) }
+
+// untilCaughtUp looks every so often whether the sink has committed everything.
+func (w *world) untilCaughtUp(every time.Duration) {
+	look := time.NewTicker(every)
+	defer look.Stop()
+	for w.behind() != "" {
+		<-look.C
+	}
+}
