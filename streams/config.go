@@ -41,6 +41,24 @@ type Observer interface {
 	Aborted(stage string, cause error)
 }
 
+// RecordObserver is an Observer that also wants to hear of the records of committed transactions. Calls come from the stage's own goroutine.
+type RecordObserver interface {
+	Observer
+	// Took tells of each record taken over, with the timestamp that its producer gave it.
+	Took(stage string, written time.Time)
+	// Refused tells of each dead letter, with its class.
+	Refused(stage, class string)
+}
+
+// SessionObserver is an Observer that also wants to hear of the lives of a stage.
+type SessionObserver interface {
+	Observer
+	// Restored tells how long a restore of state took; partitions that move restore by themselves.
+	Restored(stage string, took time.Duration)
+	// Ended tells that the stage starts again from what is committed, and why. It serves again when its ready function is called.
+	Ended(stage string, cause error)
+}
+
 // Defaults of Config.
 const (
 	DefaultPartitions = 8

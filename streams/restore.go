@@ -76,6 +76,9 @@ func restore(ctx context.Context, cfg Config, stage *Stage, slots map[int32]*slo
 	for _, s := range slots {
 		keys, bytes = keys+s.memory.keys(), bytes+s.memory.bytes()
 	}
+	if o, ok := cfg.Observer.(SessionObserver); ok {
+		o.Restored(stage.Name, time.Since(start))
+	}
 	cfg.logger().Info("state restored", "stage", stage.Name, "partitions", len(slots), "keys", keys, "bytes", bytes, "took", time.Since(start).Round(time.Millisecond))
 	return nil
 }

@@ -46,6 +46,9 @@ func run(ctx context.Context, cfg Config, stage Stage, open open, ready func()) 
 			return fmt.Errorf("stage %s: %w", stage.Name, err)
 		}
 		log.Warn("stage starts again from what is committed", "err", err)
+		if o, ok := cfg.Observer.(SessionObserver); ok {
+			o.Ended(stage.Name, err)
+		}
 		if !again.wait(ctx) {
 			return nil
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // beginner is a task that keeps something per batch outside of its memory.
@@ -164,10 +166,40 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
 	}
 	r.calm()
 	r.log.Debug("committed", "in", in, "out", out)
-	if r.cfg.Observer != nil {
-		r.cfg.Observer.Committed(r.stage.Name, in, out)
-	}
+	r.observe(jobs, in, out)
 	return nil
+}
+
+// observe tells the observer of a committed transaction.
+func (r *session) observe(jobs []*job, in, out int) {
+	if r.cfg.Observer == nil {
+		return
+	}
+	r.cfg.Observer.Committed(r.stage.Name, in, out)
+	records, ok := r.cfg.Observer.(RecordObserver)
+	if !ok {
+		return
+	}
+	for _, j := range jobs {
+		for _, rec := range j.records {
+			records.Took(r.stage.Name, rec.Timestamp)
+		}
+		for _, rec := range j.batch.out {
+			if rec.Topic == schemas.TopicDeadLetters {
+				records.Refused(r.stage.Name, classOf(rec))
+			}
+		}
+	}
+}
+
+// classOf is the class of a dead letter of ours.
+func classOf(dead *kgo.Record) string {
+	for _, h := range dead.Headers {
+		if h.Key == HeaderErrorClass {
+			return string(h.Value)
+		}
+	}
+	return ""
 }
 
 // confirm makes sure that a transaction of which End says "not committed" is not: where the broker applied it and answered with an error all the same, kgo

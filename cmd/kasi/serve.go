@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -132,7 +134,20 @@ func runRole(cmd *cobra.Command, role string) error {
 	if err := env.Prepare(cmd.Context(), cfg, log); err != nil {
 		return err
 	}
-	return env.Run(cmd.Context(), role, cfg, log, func() { log.Info("ready") })
+	g, ctx := errgroup.WithContext(cmd.Context())
+	serve, err := env.ServeMetrics(ctx, cfg, role)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	if serve != nil {
+		g.Go(func() error { return serve(ctx) })
+	}
+	g.Go(func() error {
+		defer stop()
+		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
+	})
+	return g.Wait()
 }
 
 func versionCmd() *cobra.Command {

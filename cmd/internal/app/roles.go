@@ -15,6 +15,7 @@ import (
 
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks"
@@ -29,6 +30,8 @@ type Env struct {
 	Brokers       []string
 	EmbeddedKafka bool
 	House         *clickhouse.Options
+	// Metrics counts what the roles do; nil where nobody asked for it.
+	Metrics *metrics.Metrics
 }
 
 // RealEnv is the Env of a role that runs by itself, on servers named by the configuration.
@@ -60,10 +63,14 @@ func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) streams.C
 	default:
 		partitions = 24
 	}
-	return streams.Config{
+	s := streams.Config{
 		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: partitions,
 		Replication: int16(cfg.Replication), Log: log.With("client", role),
 	}
+	if e.Metrics != nil {
+		s.Observer = e.Metrics
+	}
+	return s
 }
 
 // Run runs one role until ctx ends. ready is called when it serves.
@@ -73,6 +80,10 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 		return err
 	}
 	kafka := e.Streams(cfg, role, log)
+	if e.Metrics != nil {
+		serves := ready
+		ready = func() { e.Metrics.Ready(role); serves() }
+	}
 	switch role {
 	case "ticker":
 		return e.runTicker(ctx, cfg, kafka, rules, ready)
@@ -88,7 +99,11 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 		defer db.Close()
 		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
 	case "sink":
-		return sinks.Run(ctx, sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log}, ready)
+		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log}
+		if e.Metrics != nil {
+			sink.Observer = e.Metrics
+		}
+		return sinks.Run(ctx, sink, ready)
 	case "api":
 		return e.runAPI(ctx, cfg, kafka, log, ready)
 	}

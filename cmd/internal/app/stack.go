@@ -45,7 +45,7 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.roles, run = errgroup.WithContext(run)
-	ready, err := s.startRoles(ctx, run)
+	ready, err := s.start(ctx, run)
 	if err == nil {
 		err = waitReady(ctx, run, ready)
 	}
@@ -85,6 +85,18 @@ func (s *Stack) startEngines(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// start serves the metrics, where they are asked for, and starts the roles.
+func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
+	serve, err := s.env.ServeMetrics(ctx, s.cfg, Roles...)
+	if err != nil {
+		return nil, err
+	}
+	if serve != nil {
+		s.roles.Go(func() error { return serve(run) })
+	}
+	return s.startRoles(ctx, run)
 }
 
 // startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role serves.

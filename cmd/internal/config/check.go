@@ -25,6 +25,11 @@ func (c Config) Check() []error {
 			bad(a.key, a.addr, "is not host:port, such as 127.0.0.1:8080")
 		}
 	}
+	if c.Metrics != "" {
+		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
+			bad("metrics", c.Metrics, "is not host:port, such as 127.0.0.1:9100")
+		}
+	}
 	if host, _, err := net.SplitHostPort(c.Kafka); err == nil && c.KafkaBrokers == "" && !loopback(host) {
 		bad("kafka", c.Kafka, "is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
 	}

@@ -42,6 +42,7 @@ type Config struct {
 	QueryRate        int    `koanf:"queries-per-minute"`
 	UpdateRate       int    `koanf:"updates-per-minute"`
 	Rules            string `koanf:"rules"`
+	Metrics          string `koanf:"metrics"`
 	LogLevel         string `koanf:"log-level"`
 	LogFormat        string `koanf:"log-format"`
 }
@@ -75,6 +76,7 @@ var Options = []Option{
 	{Name: "queries-per-minute", Default: 100, Usage: "GET requests a key may make; 0 = no limit"},
 	{Name: "updates-per-minute", Default: 10, Usage: "changing requests a key may make; 0 = no limit"},
 	{Name: "rules", Default: "", Usage: "YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters"},
+	{Name: "metrics", Default: "", Usage: "address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off"},
 	{Name: "log-level", Default: "info", Usage: "debug, info, warn or error"},
 	{Name: "log-format", Default: "text", Usage: "text or json"},
 }

@@ -1,0 +1,143 @@
+// Package metrics counts what the roles of a process do, for Prometheus, and says whether the process lives and is ready.
+package metrics
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics is what one process counts. It hears the stages (streams.Observer and its further interfaces) and the sink (sinks.Observer).
+type Metrics struct {
+	registry *prometheus.Registry
+
+	records      *prometheus.CounterVec
+	transactions *prometheus.CounterVec
+	restore      *prometheus.GaugeVec
+	dead         *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	inserts      *prometheus.CounterVec
+	rows         *prometheus.CounterVec
+
+	mu    sync.Mutex
+	ready map[string]bool
+}
+
+// buckets run from 1 ms to about 17 minutes: a stage that was away catches up on old records.
+var buckets = prometheus.ExponentialBuckets(0.001, 4, 11)
+
+// New makes the metrics of a process that runs these roles; each is unready until Ready.
+func New(roles ...string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kasi", Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		registry:     prometheus.NewRegistry(),
+		records:      counter("records_total", "Records of committed transactions: read (in) and written, the changelog included (out).", "stage", "direction"),
+		transactions: counter("transactions_total", "Kafka transactions by outcome; the records of an aborted one are read again.", "stage", "outcome"),
+		restore: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "kasi", Name: "restore_seconds", Help: "How long the stage's latest restore of state took.",
+		}, []string{"stage"}),
+		dead: counter("dead_letters_total", "Records refused, by class.", "stage", "class"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "kasi", Name: "record_seconds", Help: "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.", Buckets: buckets,
+		}, []string{"stage"}),
+		inserts: counter("sink_inserts_total", "Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome"),
+		rows:    counter("sink_rows_total", "Rows inserted into ClickHouse.", "table"),
+		ready:   map[string]bool{},
+	}
+	for _, r := range roles {
+		m.ready[r] = false
+	}
+	m.registry.MustRegister(m.records, m.transactions, m.restore, m.dead, m.seconds, m.inserts, m.rows,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Committed implements streams.Observer.
+func (m *Metrics) Committed(stage string, in, out int) {
+	m.transactions.WithLabelValues(stage, "committed").Inc()
+	m.records.WithLabelValues(stage, "in").Add(float64(in))
+	m.records.WithLabelValues(stage, "out").Add(float64(out))
+}
+
+// Aborted implements streams.Observer.
+func (m *Metrics) Aborted(stage string, _ error) {
+	m.transactions.WithLabelValues(stage, "aborted").Inc()
+}
+
+// Took implements streams.RecordObserver.
+func (m *Metrics) Took(stage string, written time.Time) {
+	m.seconds.WithLabelValues(stage).Observe(max(0, time.Since(written).Seconds()))
+}
+
+// Refused implements streams.RecordObserver.
+func (m *Metrics) Refused(stage, class string) { m.dead.WithLabelValues(stage, class).Inc() }
+
+// Restored implements streams.SessionObserver.
+func (m *Metrics) Restored(stage string, took time.Duration) {
+	m.restore.WithLabelValues(stage).Set(took.Seconds())
+}
+
+// Ended implements streams.SessionObserver: the stage is not ready until it serves again.
+func (m *Metrics) Ended(stage string, _ error) {
+	if stage == "policies" { // the other half of intake
+		stage = "intake"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ours := m.ready[stage]; ours {
+		m.ready[stage] = false
+	}
+}
+
+// Inserted implements sinks.Observer.
+func (m *Metrics) Inserted(table string, rows int, oldest time.Time) {
+	m.inserts.WithLabelValues(table, "done").Inc()
+	m.rows.WithLabelValues(table).Add(float64(rows))
+	m.Took("sink", oldest)
+}
+
+// InsertFailed implements sinks.Observer.
+func (m *Metrics) InsertFailed(table string) { m.inserts.WithLabelValues(table, "failed").Inc() }
+
+// Ready notes that a role serves.
+func (m *Metrics) Ready(role string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ready[role] = true
+}
+
+// Handler serves /metrics, /livez and /readyz. /readyz is 503 and names the roles that do not serve yet.
+func (m *Metrics) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if waiting := m.waiting(); len(waiting) > 0 {
+			http.Error(w, "not ready: "+strings.Join(waiting, ", "), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+func (m *Metrics) waiting() (roles []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range slices.Sorted(maps.Keys(m.ready)) {
+		if !m.ready[r] {
+			roles = append(roles, r)
+		}
+	}
+	return roles
+}
