@@ -82,7 +82,7 @@ func TestAdvanceRefuses(t *testing.T) {
 // What lay outside when Advance was called must stand before the tick on the timeline. lying makes the broker say that intake has taken
 // it over, which is what an Advance that does not wait for intake would do.
 func advanceWithSlowIntake(t *testing.T, lying bool) (recordFirst bool) {
-	r := newRig(t)
+	r := newFakeRig(t)
 	c := r.calendar("2025-11-28")
 	r.produce(schemas.TopicRailResults, 2, "paid", "", kgo.TryCommit)
 	asked, done, gate := r.asked(schemas.GroupIntake), make(chan struct{}), make(chan struct{})
@@ -157,7 +157,7 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 
 // Between the stages' ticks and the calendar's a call may die. The next one must repair it without leaving a tick out.
 func TestAdvanceAfterAnInterruption(t *testing.T) {
-	r := newRig(t)
+	r := newFakeRig(t)
 	r.stages()
 	c := r.calendar("2025-11-28")
 	dies := func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -197,7 +197,7 @@ func TestAdvanceWaitsForTheSink(t *testing.T) {
 	r.stages()
 	c := r.calendar("2025-11-28")
 	r.produce(schemas.TopicRailResults, 1, "paid", "", kgo.TryCommit)
-	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 200 * time.Millisecond})
+	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 2 * time.Second})
 	var behind *Behind
 	require.ErrorAs(t, err, &behind)
 	require.Equal(t, "sink", behind.Stage)

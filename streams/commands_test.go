@@ -62,7 +62,7 @@ func TestCommandsGoToTheirKeysPartition(t *testing.T) {
 }
 
 func TestCommandsWithoutABroker(t *testing.T) {
-	r := newRig(t)
+	r := newFakeRig(t)
 	c := r.commands()
 	r.cluster.Close()
 	ctx, cancel := context.WithTimeout(r.context(), 200*time.Millisecond)
@@ -80,6 +80,10 @@ func TestCommandsNeedTopics(t *testing.T) {
 	defer cl.Close()
 	_, err = newPeeker(cl).adm.DeleteTopics(r.context(), schemas.TopicTimeline)
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { // the controller answers before the broker knows
+		topics, err := describeTopics(r.context(), cl, schemas.TopicTimeline)
+		return err == nil && len(topics[schemas.TopicTimeline].Partitions) == 0
+	}, patience, retryPause)
 	_, err = NewCommands(r.cfg)
 	require.ErrorContains(t, err, schemas.TopicTimeline)
 }
@@ -87,7 +91,7 @@ func TestCommandsNeedTopics(t *testing.T) {
 // cutWithSlowCollect takes a cut while a result lies outside, another on the timeline, and collect is slow. lying makes the broker say
 // that collect has taken both over, which is what a Cut that does not wait would assume.
 func cutWithSlowCollect(t *testing.T, lying bool) []int64 {
-	r := newRig(t)
+	r := newFakeRig(t)
 	r.produce(schemas.TopicRailResults, 1, "outside", "", kgo.TryCommit)
 	r.produce(schemas.TopicTimeline, 3, "inside", "", kgo.TryCommit)
 	asked, done, gate := r.asked(schemas.GroupCollect), make(chan struct{}), make(chan struct{})

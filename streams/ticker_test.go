@@ -101,7 +101,7 @@ func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	require.ErrorIs(t, err, ErrReal)
 	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true), "--calendar real")
 
-	r = newRig(t)
+	r = newFakeRig(t) // at the same time as the first one
 	require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, "2025-11-28"), true))
 	require.ErrorIs(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, false), errManual)
 }

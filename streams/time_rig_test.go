@@ -17,24 +17,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 // rig is a broker with all topics on which stand-ins of the stages run: what the calendar waits for is their offsets.
 type rig struct {
 	*testing.T
-	cluster *kfake.Cluster
+	cluster *kfake.Cluster // nil on a real Kafka
 	cfg     Config
 }
 
+// newRig is on the Kafka that the environment asks for.
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	require.NoError(t, err)
-	t.Cleanup(cluster.Close)
+	return rigOn(t, kafkatest.Start(t))
+}
+
+// newFakeRig is on the embedded Kafka, for tests that count or falsify its answers.
+func newFakeRig(t *testing.T) *rig {
+	t.Helper()
+	return rigOn(t, kafkatest.Fake(t))
+}
+
+func rigOn(t *testing.T, kafka *kafkatest.Kafka) *rig {
+	t.Helper()
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9) // names, not ids, so that lie can answer
-	r := &rig{T: t, cluster: cluster, cfg: Config{
-		Brokers: cluster.ListenAddrs(), Partitions: 4, FreshTxnID: true,
+	r := &rig{T: t, cluster: kafka.Fake, cfg: Config{
+		Brokers: kafka.Brokers, Partitions: 4, Replication: kafka.Replication, FreshTxnID: true,
 		KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.MaxVersions(versions)},
 	}}
 	n, err := EnsureTopics(r.context(), r.cfg)

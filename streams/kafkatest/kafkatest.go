@@ -21,6 +21,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ type Kafka struct {
 // that has it.
 var shared struct {
 	turn  sync.Mutex
+	who   atomic.Value // the name of the test that has the turn
 	once  sync.Once
 	kafka *Kafka
 	err   error
@@ -98,11 +100,16 @@ func External(t testing.TB) *Kafka {
 	if Chosen() == Embedded {
 		return nil
 	}
+	if shared.who.Load() == t.Name() {
+		t.Fatal("the test has a Kafka already and would wait for itself")
+	}
 	shared.turn.Lock()
+	shared.who.Store(t.Name())
 	t.Cleanup(func() {
 		if t.Failed() && shared.kafka != nil {
 			shared.kafka.keep(t)
 		}
+		shared.who.Store("")
 		shared.turn.Unlock()
 	})
 	shared.once.Do(func() { shared.kafka, shared.err = begin(t) })
