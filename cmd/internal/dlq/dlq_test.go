@@ -117,7 +117,8 @@ func TestReplayedRecordThatIsGoodNowCountsOnce(t *testing.T) {
 	r.advance("2025-11-02")
 	refused := r.letters(Filter{Class: processors.RejectUnknownDebit})
 	require.Len(t, refused, 1)
-	require.Equal(t, schemas.TopicTimeline, refused[0].Origin.Topic, "collect refused it")
+	require.Equal(t, "collect", refused[0].Stage)
+	require.Equal(t, schemas.TopicRailResults, refused[0].Origin.Topic, "the record its sender knows")
 
 	commands, err := streams.NewCommands(r.cfg)
 	require.NoError(t, err)
