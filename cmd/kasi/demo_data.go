@@ -114,9 +114,10 @@ All of it is still up. Look further:
                WHERE policy_number = 'POL0001' AND business_date <= '2025-11-12' ORDER BY seq DESC LIMIT 1
   Kafka        kcat -b %[7]s -C -e -t kasi.debits.v1
   Calendar     bin/kasi calendar show --kafka-brokers %[7]s
+  The books    bin/kasi verify --data-dir %[8]s       (an outside check of Kafka, ClickHouse and the bank's answers)
 
 Ctrl-C stops it.
-`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka)
+`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka, c.DataDir)
 }
 
 func port(addr string) string {

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // product is a running `kasi up`, met only through HTTP, Kafka, the command line and ClickHouse's ports.
 type product struct {
-	t                          *testing.T
+	t                          testing.TB
 	http, kafka, house, native string
 	engine                     []string // the flags that name its Kafka
 	client                     *kgo.Client
@@ -65,7 +65,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 
 // start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka is what the environment asks for; on other than
 // the embedded one, tests take turns.
-func start(t *testing.T, date string) *product {
+func start(t testing.TB, date string) *product {
 	t.Helper()
 	k := kafkatest.External(t)
 	if k == nil {
@@ -78,7 +78,7 @@ func start(t *testing.T, date string) *product {
 }
 
 // startEmbedded is start on the embedded Kafka, whatever the environment asks for.
-func startEmbedded(t *testing.T, date string) *product {
+func startEmbedded(t testing.TB, date string) *product {
 	t.Helper()
 	p := &product{t: t, http: freePort(t), kafka: freePort(t), house: freePort(t), native: freePort(t)}
 	p.engine = []string{"--kafka", p.kafka}
@@ -89,8 +89,10 @@ func startEmbedded(t *testing.T, date string) *product {
 func (p *product) up(dir, date string) {
 	t := p.t
 	t.Helper()
-	p.process = command(context.Background(), append([]string{"up", "--calendar", "manual", "--date", date, "--data-dir", dir, "--http", p.http,
-		"--clickhouse-http", p.house, "--clickhouse-native", p.native, "--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0"}, p.engine...)...)
+	p.process = command(context.Background(), append([]string{
+		"up", "--calendar", "manual", "--date", date, "--data-dir", dir, "--http", p.http,
+		"--clickhouse-http", p.house, "--clickhouse-native", p.native, "--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0",
+	}, p.engine...)...)
 	out, err := p.process.StdoutPipe()
 	require.NoError(t, err)
 	log, err := os.Create(filepath.Join(dir, "up.log"))
@@ -141,7 +143,7 @@ func (p *product) down() {
 	p.process = nil
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
