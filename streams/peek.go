@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -142,9 +143,28 @@ func (k *peeker) leader(ctx context.Context, p place) (leader, error) {
 	return l, nil
 }
 
+// electionPatience is how long ends waits for a leader that has just been elected, or for a broker that is gone to be replaced.
+const electionPatience = 15 * time.Second
+
 // ends are the offsets at which the next record of each partition will be written. committed tells whether records of open
-// transactions are left out. A topic that does not exist is an error.
+// transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a leader elected a moment ago refuses
+// to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an answer.
 func (k *peeker) ends(ctx context.Context, committed bool, topics ...string) (map[place]int64, error) {
+	for began := time.Now(); ; {
+		ends, err := k.endsOnce(ctx, committed, topics)
+		var broker *kerr.Error
+		if err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience || sleep(ctx, retryPause) != nil {
+			return ends, err
+		}
+	}
+}
+
+// passes tells the errors of an election. A topic that is unknown is retriable for Kafka, and an error for us.
+func passes(err *kerr.Error) bool {
+	return err.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition)
+}
+
+func (k *peeker) endsOnce(ctx context.Context, committed bool, topics []string) (map[place]int64, error) {
 	list := k.adm.ListEndOffsets
 	if committed {
 		list = k.adm.ListCommittedOffsets

@@ -1,7 +1,6 @@
 package kafkatest
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -140,6 +139,8 @@ func settings(n int) map[string]string {
 		"share.coordinator.state.topic.replication.factor": factor, "share.coordinator.state.topic.min.isr": isr,
 		"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": fmt.Sprint(minSession.Milliseconds()),
 		"log.segment.delete.delay.ms": "1000",
+		// A broker that was killed may register anew once its old session has run out.
+		"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
 	}
 }
 
@@ -192,26 +193,36 @@ func (c *Cluster) Start(i int) error {
 // Kill ends broker i as kill -9 does and waits for its end.
 func (c *Cluster) Kill(i int) { c.nodes[i].process.kill() }
 
-// Ready waits until the cluster answers and names all its brokers.
+// Ready waits until each broker answers and names all of them. Asking one would not do: for some seconds the others still name one that is dead.
 func (c *Cluster) Ready(ctx context.Context) error {
 	for {
-		var last error
-		for _, n := range c.nodes {
-			if ended := n.process.ended(); ended {
-				return fmt.Errorf("broker %d has ended:\n%s", n.id, tail(n.dir+".log"))
-			}
+		waiting, err := c.notReady(ctx)
+		if err != nil || waiting == nil {
+			return err
 		}
-		found, err := brokerCount(ctx, c.Brokers())
-		if err == nil && found == len(c.nodes) {
-			return nil
-		}
-		last = cmp.Or(err, fmt.Errorf("%d of %d brokers", found, len(c.nodes)))
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("kafka in %s does not get ready: %w", c.dir, last)
+			return fmt.Errorf("kafka in %s does not get ready: %w", c.dir, waiting)
 		case <-time.After(pause):
 		}
 	}
+}
+
+// notReady says what the cluster still lacks; err is that it never will have it.
+func (c *Cluster) notReady(ctx context.Context) (waiting, err error) {
+	for _, n := range c.nodes {
+		if n.process.ended() {
+			return nil, fmt.Errorf("broker %d has ended:\n%s", n.id, tail(n.dir+".log"))
+		}
+		found, err := brokerCount(ctx, []string{n.addr})
+		if err != nil {
+			return err, nil //nolint:nilerr // it may pass
+		}
+		if found != len(c.nodes) {
+			return fmt.Errorf("broker %d knows %d of %d", n.id, found, len(c.nodes)), nil
+		}
+	}
+	return nil, nil
 }
 
 // Keep leaves the brokers' logs behind when the process ends; the data is removed all the same.
