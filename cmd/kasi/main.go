@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,9 +26,9 @@ func main() {
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			os.Exit(130)
 		}
-		// color knows whether standard output is a terminal; errors go to standard error, which is asked by itself.
-		_, _ = color.New(color.FgRed).Fprint(os.Stderr, "error: ")
-		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		// The library asks standard output whether it is a terminal; this goes to standard error.
+		color.NoColor = color.NoColor || !isTerminal(os.Stderr)
+		fmt.Fprintln(os.Stderr, color.RedString("error:"), err)
 		os.Exit(1)
 	}
 }
