@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/spf13/cobra"
@@ -29,7 +30,12 @@ func demoCmd() *cobra.Command {
 }
 
 // demoFlags are what both demonstrations share.
-type demoFlags struct{ fresh, exit bool }
+type demoFlags struct {
+	fresh, exit bool
+	// day and policy are an example that fits the data, for the commands to look further.
+	day    civil.Date
+	policy string
+}
 
 func (f *demoFlags) register(cmd *cobra.Command, dir string) {
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "remove what an earlier run left in the data directory, and start afresh")
@@ -54,6 +60,7 @@ up to be looked at until Ctrl-C. Run again, it shows what is there and serves it
   kasi demo november --policies 5000 --exit`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.day, f.policy = civil.Date{Year: 2025, Month: time.November, Day: 12}, "POL0001"
 			return runDemo(cmd, f, "2025-11-01", func(ctx context.Context, p demo.Product, dir string) error {
 				o.Product, o.Dir = p, dir
 				_, err := demo.Month(ctx, o)
@@ -90,6 +97,8 @@ income. One month is executed after the other, and the pretend bank answers each
 			if err != nil {
 				return err
 			}
+			middle := rows[len(rows)/2]
+			f.day, f.policy = middle.Date, "POL"+middle.AccountID
 			return runDemo(cmd, f, rows[0].Date.String(), func(ctx context.Context, p demo.Product, _ string) error {
 				o.Product = p
 				_, err := demo.Real(ctx, o)
@@ -135,7 +144,7 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 	if f.exit {
 		return s.Stop()
 	}
-	fmt.Fprint(out, lookFurther(s.Config()))
+	fmt.Fprint(out, lookFurther(s.Config(), f))
 	select {
 	case <-cmd.Context().Done():
 		fmt.Fprintln(out, "\nstopping ...")

@@ -15,6 +15,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -97,7 +98,7 @@ func (d *demoData) play(cmd *cobra.Command, s *app.Stack, run func(context.Conte
 }
 
 // lookFurther tells where to look now.
-func lookFurther(c config.Config) string {
+func lookFurther(c config.Config, f demoFlags) string {
 	keys, err := c.Keys()
 	if err != nil || len(keys) == 0 {
 		return ""
@@ -105,19 +106,19 @@ func lookFurther(c config.Config) string {
 	return fmt.Sprintf(`
 All of it is still up. Look further:
 
-  REST API     curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/reports/collections?period_month=2025-11'
+  REST API     curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/reports/collections?period_month=%[9]s'
                curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/settlements'
                http://%[2]s/v1/openapi.yaml
   ClickHouse   curl 'http://%[3]s/?user=analyst&password=%[4]s&database=%[5]s' -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL FORMAT PrettyCompact'
                clickhouse-client --host 127.0.0.1 --port %[6]s --user analyst --password %[4]s --database %[5]s
-               why was a policy not debited on the 12th?  SELECT business_date, action, reason, explanation FROM decisions
-               WHERE policy_number = 'POL0001' AND business_date <= '2025-11-12' ORDER BY seq DESC LIMIT 1
+               why was a policy not debited on a day?   SELECT business_date, action, reason, explanation FROM decisions
+               WHERE policy_number = '%[10]s' AND business_date <= '%[11]s' ORDER BY seq DESC LIMIT 1
   Kafka        kcat -b %[7]s -C -e -t kasi.debits.v1
   Calendar     bin/kasi calendar show --kafka-brokers %[7]s
   The books    bin/kasi verify --data-dir %[8]s       (an outside check of Kafka, ClickHouse and the bank's answers)
 
 Ctrl-C stops it.
-`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka, c.DataDir)
+`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka, c.DataDir, schemas.PeriodOf(f.day), f.policy, f.day)
 }
 
 func port(addr string) string {
