@@ -94,7 +94,7 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	ctx := context.Background()
 	l := NewLedger(conn)
-	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	_, err := l.Sum(short, "acme", "2025-10", octoberStatement().Coverage)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
