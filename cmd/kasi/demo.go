@@ -41,8 +41,6 @@ func (f *demoFlags) register(cmd *cobra.Command, dir string) {
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "remove what an earlier run left in the data directory, and start afresh")
 	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
 	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions", "log-level", "log-format")
-	// Only a flag that does not exist can make these fail.
-	cobra.CheckErr(cmd.Flags().Set("data-dir", dir))
 	cmd.Flags().Lookup("data-dir").DefValue = dir
 }
 
@@ -121,6 +119,9 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 		return err
 	}
 	cfg.Calendar, cfg.Date = "manual", from
+	if cfg.DataDir == config.DefaultDataDir { // set nowhere: a demonstration keeps its data apart
+		cfg.DataDir = cmd.Flags().Lookup("data-dir").DefValue
+	}
 	// The pretend insurer works through its months faster than any back office would.
 	cfg.QueryRate, cfg.UpdateRate = 0, 0
 	d, err := openDemo(cfg.DataDir, f.fresh)

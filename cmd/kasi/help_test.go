@@ -35,3 +35,19 @@ func TestTheReadyLineTellsWhereMadeKeysAre(t *testing.T) {
 	require.Contains(t, readyLine(c, true), " data d keys d/secrets.yaml")
 	require.NotContains(t, readyLine(c, false), "keys")
 }
+
+func TestFlagsOfOneCommandComeFromTheEnvironmentToo(t *testing.T) {
+	env := map[string]string{"KASI_TO": "2025-11-26", "KASI_KAFKA_BROKERS": "left-to-config:1"}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	cmd := calendarAdvance()
+	require.NoError(t, flagsFromEnvironment(cmd, lookup))
+	require.Equal(t, "2025-11-26", cmd.Flags().Lookup("to").Value.String())
+	require.Empty(t, cmd.Flags().Lookup("kafka-brokers").Value.String())
+	require.NoError(t, cmd.ValidateRequiredFlags())
+
+	require.NoError(t, cmd.Flags().Set("to", "2025-12-01"))
+	require.NoError(t, flagsFromEnvironment(cmd, lookup))
+	require.Equal(t, "2025-12-01", cmd.Flags().Lookup("to").Value.String(), "the command line wins")
+
+	require.ErrorContains(t, flagsFromEnvironment(feedReplay(), func(string) (string, bool) { return "soon", true }), "KASI_PACE")
+}

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/kasi-collections/kasi/cmd/internal/config"
 	chembed "github.com/kasi-collections/kasi/sinks/embedded"
 )
 
@@ -40,14 +44,34 @@ func root() *cobra.Command {
 		Long: `Kasi reads bank transactions and income events from Kafka, detects when each customer's money comes, debits the premium then, follows the
 bank's answers, and gives the insurer reports and settlements over HTTP and ClickHouse.
 
-Every flag may also be given as KASI_NAME in the environment or as name: value in a YAML file (--config).`,
+Every flag may also be given as KASI_NAME in the environment; what ` + "`kasi config check`" + ` lists, also as name: value in a YAML file (--config).`,
 		Example: `  kasi demo november                 # a whole month with a pretend bank, on one machine
   kasi up --calendar manual --date 2025-11-01
   kasi calendar advance --to 2025-11-26`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return flagsFromEnvironment(cmd, os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(), configCmd(), versionCmd())
 	return cmd
+}
+
+// flagsFromEnvironment sets the flags of one command alone, such as --to, from KASI_NAME where the command line does not. The options of package
+// config are left to it: there the environment lies between the YAML file and the flags.
+func flagsFromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) error {
+	var errs []error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		option := slices.ContainsFunc(config.Options, func(o config.Option) bool { return o.Name == f.Name })
+		if f.Changed || option || f.Name == "help" {
+			return
+		}
+		name := "KASI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value, ok := lookup(name); ok {
+			if err := cmd.Flags().Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
 }

@@ -55,9 +55,12 @@ type Option struct {
 	Secret  bool // only from the environment or the file, and never printed
 }
 
+// DefaultDataDir is the data directory where none is set.
+const DefaultDataDir = ".kasi"
+
 // Options is the option table.
 var Options = []Option{
-	{Name: "data-dir", Default: ".kasi", Usage: "directory of the embedded engines' data"},
+	{Name: "data-dir", Default: DefaultDataDir, Usage: "directory of the embedded engines' data"},
 	{Name: "http", Default: "127.0.0.1:8080", Usage: "address of the REST API"},
 	{Name: "kafka", Default: "127.0.0.1:9092", Usage: "address of the embedded Kafka (loopback only)"},
 	{Name: "clickhouse-http", Default: "127.0.0.1:8123", Usage: "HTTP address of the embedded ClickHouse"},
