@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,18 +38,29 @@ func TestTheReadyLineTellsWhereMadeKeysAre(t *testing.T) {
 	require.NotContains(t, readyLine(c, false), "keys")
 }
 
-func TestFlagsOfOneCommandComeFromTheEnvironmentToo(t *testing.T) {
-	env := map[string]string{"KASI_TO": "2025-11-26", "KASI_KAFKA_BROKERS": "left-to-config:1"}
+func TestFlagsOfOneCommandComeFromEnvironmentAndFileToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kasi.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("to: 2025-11-24\npace: soon\nkafka-brokers: k1:9092\n"), 0o600))
+	find := func(args ...string) *cobra.Command {
+		cmd, rest, err := root().Find(args)
+		require.NoError(t, err)
+		require.NoError(t, cmd.ParseFlags(rest))
+		return cmd
+	}
+	env := map[string]string{"KASI_CONFIG": file}
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	cmd := calendarAdvance()
-	require.NoError(t, flagsFromEnvironment(cmd, lookup))
-	require.Equal(t, "2025-11-26", cmd.Flags().Lookup("to").Value.String())
-	require.Empty(t, cmd.Flags().Lookup("kafka-brokers").Value.String())
-	require.NoError(t, cmd.ValidateRequiredFlags())
-
-	require.NoError(t, cmd.Flags().Set("to", "2025-12-01"))
-	require.NoError(t, flagsFromEnvironment(cmd, lookup))
-	require.Equal(t, "2025-12-01", cmd.Flags().Lookup("to").Value.String(), "the command line wins")
-
-	require.ErrorContains(t, flagsFromEnvironment(feedReplay(), func(string) (string, bool) { return "soon", true }), "KASI_PACE")
+	filled := func(args ...string) string {
+		cmd := find(append([]string{"calendar", "advance"}, args...)...)
+		require.NoError(t, fillFlags(cmd, lookup))
+		require.NoError(t, cmd.ValidateRequiredFlags())
+		c, err := load(cmd)
+		require.NoError(t, err, "a key of another command is no mistake")
+		require.Equal(t, "k1:9092", c.KafkaBrokers)
+		return cmd.Flags().Lookup("to").Value.String()
+	}
+	require.Equal(t, "2025-11-24", filled(), "the file")
+	env["KASI_TO"] = "2025-11-26"
+	require.Equal(t, "2025-11-26", filled(), "the environment wins over the file")
+	require.Equal(t, "2025-12-01", filled("--to", "2025-12-01"), "the command line wins over both")
+	require.ErrorContains(t, fillFlags(find("feed", "replay"), lookup), "pace in "+file)
 }

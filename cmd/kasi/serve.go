@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
@@ -18,18 +19,24 @@ import (
 
 // load reads the configuration of a command: its flags, the environment and the YAML file.
 func load(cmd *cobra.Command) (config.Config, error) {
-	path, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return config.Config{}, err
-	}
-	if path == "" {
-		path = os.Getenv("KASI_CONFIG")
-	}
-	c, err := config.Load(path, cmd.Flags(), os.Environ())
+	c, err := config.Load(configFile(cmd), cmd.Flags(), os.Environ(), flagNames(cmd.Root())...)
 	if err != nil {
 		return c, fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
 	return c, nil
+}
+
+// configFile is the YAML file of --config, which KASI_CONFIG has set already where the command line does not.
+func configFile(cmd *cobra.Command) string { return cmd.Flag("config").Value.String() }
+
+// flagNames are the flags of a command and of all below it: one file serves all of them.
+func flagNames(cmd *cobra.Command) []string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, sub := range cmd.Commands() {
+		names = append(names, flagNames(sub)...)
+	}
+	return names
 }
 
 func logger(c config.Config) *slog.Logger { return app.Logger(os.Stderr, c.LogLevel, c.LogFormat) }

@@ -99,8 +99,24 @@ func Flags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only those set count.
-func Load(path string, fs *pflag.FlagSet, environ []string) (Config, error) {
+// FileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has none, and Load says why.
+func FileValues(path string) map[string]string {
+	k, out := koanf.New("\x00"), map[string]string{}
+	if path == "" || k.Load(file.Provider(path), yaml.Parser()) != nil {
+		return out
+	}
+	for key, value := range k.All() {
+		if day, ok := value.(time.Time); ok { // YAML reads an unquoted date as an instant
+			value = day.Format(time.DateOnly)
+		}
+		out[key] = fmt.Sprint(value)
+	}
+	return out
+}
+
+// Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only those set count. also are
+// further keys that the file may hold: the flags of single commands.
+func Load(path string, fs *pflag.FlagSet, environ []string, also ...string) (Config, error) {
 	defaults, known := map[string]any{}, map[string]bool{}
 	for _, o := range Options {
 		defaults[o.Name], known[o.Name] = o.Default, true
@@ -129,7 +145,7 @@ func Load(path string, fs *pflag.FlagSet, environ []string) (Config, error) {
 		}), nil))
 	}
 	for _, key := range slices.Sorted(maps.Keys(k.All())) {
-		if !known[key] {
+		if !known[key] && !slices.Contains(also, key) {
 			errs = append(errs, fmt.Errorf("%s: unknown key; `kasi config check --help` lists them", key))
 		}
 	}
