@@ -2,12 +2,20 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"slices"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks"
+	"github.com/kasi-collections/kasi/streams"
 )
 
 // groupsOf are the consumer groups whose lag a role shows.
@@ -30,16 +38,26 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config, roles ...stri
 	for _, r := range roles {
 		groups = append(groups, groupsOf[r]...)
 	}
-	closeLag := func() {}
-	if len(groups) > 0 {
-		if closeLag, err = m.WatchLag(e.Brokers, groups); err != nil {
-			_ = l.Close()
-			return nil, fmt.Errorf("metrics: %w", err)
+	queue, err := streams.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)))
+	if err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	m.WatchLag(queue, groups...)
+	var db driver.Conn
+	if slices.Contains(roles, "sink") {
+		if db, err = clickhouse.Open(e.House); err != nil {
+			queue.Close()
+			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
 		}
+		m.WatchClearing(func(ctx context.Context) ([]sinks.Clearing, error) { return sinks.ReadClearing(ctx, db) })
 	}
 	e.Metrics = m
 	return func(ctx context.Context) error {
-		defer closeLag()
+		defer queue.Close()
+		if db != nil {
+			defer db.Close()
+		}
 		return serve(ctx, l, m.Handler(), func() {})
 	}, nil
 }

@@ -5,57 +5,55 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/streams"
 )
 
-// lagPatience bounds how long a scrape waits for the brokers.
-const lagPatience = 3 * time.Second
+// askPatience bounds how long a scrape waits for the brokers, or for ClickHouse.
+const askPatience = 3 * time.Second
+
+// Queue tells what waits for a group; *streams.Queue does.
+type Queue interface {
+	Of(ctx context.Context, group string) ([]streams.Waiting, error)
+}
 
 // lags asks the brokers at each scrape how far the groups are.
 type lags struct {
-	adm    *kadm.Client
-	groups []string
-	desc   *prometheus.Desc
+	queue            Queue
+	groups           []string
+	records, seconds *prometheus.Desc
 }
 
-// WatchLag adds the lag of consumer groups. close ends its client.
-func (m *Metrics) WatchLag(brokers []string, groups []string, opts ...kgo.Opt) (closer func(), err error) {
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...), kgo.ClientID("kasi-metrics")}, opts...)...)
-	if err != nil {
-		return nil, err
-	}
-	m.registry.MustRegister(&lags{kadm.NewClient(cl), groups, prometheus.NewDesc("kasi_lag_records",
-		"Offsets a group has not taken over. The marker of the last transaction counts, so a group that is up to date shows up to 1 a partition.",
-		[]string{"group", "topic"}, nil)})
-	return cl.Close, nil
+// WatchLag adds the lag of consumer groups, in records and in seconds.
+func (m *Metrics) WatchLag(queue Queue, groups ...string) {
+	m.registry.MustRegister(&lags{
+		queue, groups,
+		prometheus.NewDesc("kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left.", []string{"group", "topic"}, nil),
+		prometheus.NewDesc("kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer gave it; 0 where none waits.",
+			[]string{"group", "topic"}, nil),
+	})
 }
 
 // Describe implements prometheus.Collector.
-func (l *lags) Describe(ch chan<- *prometheus.Desc) { ch <- l.desc }
+func (l *lags) Describe(ch chan<- *prometheus.Desc) { ch <- l.records; ch <- l.seconds }
 
 // Collect implements prometheus.Collector. What the brokers do not answer is left out, and the scrape says so.
 func (l *lags) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), lagPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
-	described, err := l.adm.Lag(ctx, l.groups...)
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(l.desc, err)
-		return
-	}
-	for _, g := range described {
-		if err := g.Error(); err != nil {
-			ch <- prometheus.NewInvalidMetric(l.desc, err)
+	for _, group := range l.groups {
+		rows, err := l.queue.Of(ctx, group)
+		if err != nil {
+			ch <- prometheus.NewInvalidMetric(l.records, err)
 			continue
 		}
-		byTopic := map[string]int64{}
-		for _, p := range g.Lag.Sorted() {
-			if p.Err == nil {
-				byTopic[p.Topic] += max(0, p.Lag)
+		for _, w := range rows {
+			age := 0.0
+			if !w.Oldest.IsZero() {
+				age = max(0, time.Since(w.Oldest).Seconds())
 			}
-		}
-		for topic, n := range byTopic {
-			ch <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, float64(n), g.Group, topic)
+			ch <- prometheus.MustNewConstMetric(l.records, prometheus.GaugeValue, float64(w.Records), w.Group, w.Topic)
+			ch <- prometheus.MustNewConstMetric(l.seconds, prometheus.GaugeValue, age, w.Group, w.Topic)
 		}
 	}
 }

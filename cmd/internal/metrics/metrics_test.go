@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -10,9 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/sinks"
 	"github.com/kasi-collections/kasi/streams"
@@ -78,30 +76,46 @@ func TestReadiness(t *testing.T) {
 	require.Equal(t, "not ready: intake\n", body, "a role of another process does not count here")
 }
 
-func TestLag(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	t.Cleanup(cl.Close)
-	for p := range int32(2) {
-		for range 3 {
-			require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Partition: p, Value: []byte("v")}).FirstErr())
-		}
+type waiting []streams.Waiting
+
+func (w waiting) Of(_ context.Context, group string) ([]streams.Waiting, error) {
+	if len(w) == 0 {
+		return nil, errors.New("no broker answers")
 	}
-	offsets := kadm.Offsets{}
-	offsets.AddOffset("t", 0, 1, -1)
-	offsets.AddOffset("t", 1, 3, -1)
-	require.NoError(t, kadm.NewClient(cl).CommitAllOffsets(t.Context(), "g", offsets))
+	return w, nil
+}
+
+func TestLag(t *testing.T) {
 	m := New()
-	end, err := m.WatchLag(c.ListenAddrs(), []string{"g"})
-	require.NoError(t, err)
+	m.WatchLag(waiting{{Group: "g", Topic: "t", Records: 2, Oldest: time.Now().Add(-time.Minute)}, {Group: "g", Topic: "u"}}, "g")
 	_, body := get(t, m, "/metrics")
 	require.Contains(t, body, `kasi_lag_records{group="g",topic="t"} 2`+"\n")
-	c.Close()
-	end()
+	require.Regexp(t, `kasi_lag_seconds\{group="g",topic="t"\} 60\.`, body)
+	require.Contains(t, body, `kasi_lag_seconds{group="g",topic="u"} 0`+"\n")
+
+	m = New()
+	m.WatchLag(waiting{}, "g")
 	code, body := get(t, m, "/metrics")
 	require.Equal(t, http.StatusOK, code, "brokers that are away do not take the other figures with them")
 	require.True(t, strings.Contains(body, "go_goroutines") && !strings.Contains(body, "kasi_lag_records{"))
+}
+
+// ClickHouse is not asked at each scrape, but again at once after an error.
+func TestClearing(t *testing.T) {
+	m, asked, answer := New(), 0, error(nil)
+	m.WatchClearing(func(context.Context) ([]sinks.Clearing, error) {
+		asked++
+		return []sinks.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}}, answer
+	})
+	answer = errors.New("away")
+	_, body := get(t, m, "/metrics")
+	require.NotContains(t, body, "kasi_clearing_balance_cents{")
+	answer = nil
+	for range 3 {
+		_, body = get(t, m, "/metrics")
+		require.Contains(t, body, `kasi_clearing_balance_cents{tenant="demo"} 50`+"\n")
+		require.Contains(t, body, `kasi_open_debits{tenant="demo"} 1`+"\n")
+		require.Contains(t, body, `kasi_oldest_open_debit_seconds{tenant="demo"} 172800`+"\n")
+	}
+	require.Equal(t, 2, asked)
 }
