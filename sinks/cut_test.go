@@ -11,6 +11,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // proxy stands between the sink and ClickHouse and can be cut in two ways.
@@ -167,6 +169,8 @@ func TestSinkWaitsForClickHouse(t *testing.T) {
 	s := w.start(w.config(), quick())
 	w.write(3)
 	w.caughtUp()
+	before, err := readMarks(ctx, w.conn, schemas.TopicDebits)
+	require.NoError(t, err)
 	require.NoError(t, w.conn.Exec(ctx, "RENAME TABLE debits_log TO away"))
 	w.write(4)
 	w.write(4)
@@ -175,6 +179,9 @@ func TestSinkWaitsForClickHouse(t *testing.T) {
 	},
 		20*time.Second, 5*time.Millisecond, "a table that is away must not hold up the others")
 	require.NotEmpty(t, w.behind())
+	marks, err := readMarks(ctx, w.conn, schemas.TopicDebits)
+	require.NoError(t, err)
+	require.Equal(t, before, marks, "a mark promises rows that are not there")
 	require.NoError(t, w.conn.Exec(ctx, "RENAME TABLE away TO debits_log"))
 	w.caughtUp()
 	s.end()

@@ -65,28 +65,28 @@ func TestLedgerSums(t *testing.T) {
 	require.ErrorContains(t, err, "coverage of 2025-11")
 }
 
-// The token, not the rows, decides what is a repetition: a release that renders a column differently repeats its predecessor's chunk safely.
+// The token of the chunk, not its rows, decides what is a repetition: a release that renders a column differently repeats its predecessor's chunk safely.
 func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	ctx := context.Background()
 	settings, err := settingsFor(ctx, conn, clickhouse.Native)
 	require.NoError(t, err)
 	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
-	table := tables()[schemas.TopicDecisions]
-	put := func(token, explanation string) uint64 {
+	s := &sink{conn: conn, tables: tables(), settings: settings, tuning: quick()}
+	put := func(first int64, explanation string) uint64 {
 		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
 		d.Explanation = explanation
-		rs, err := table.decode([]*kgo.Record{{Topic: schemas.TopicDecisions, Value: encode(t, d)}})
-		require.NoError(t, err)
-		require.NoError(t, insert(withSettings(ctx, settings, token), conn, table.insertQuery(), rs))
+		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first}
+		c.records = []*kgo.Record{{Topic: c.topic, Value: encode(t, d)}}
+		require.NoError(t, s.insertChunk(ctx, c))
 		var n uint64
 		require.NoError(t, conn.QueryRow(ctx, "SELECT count() FROM decisions_log").Scan(&n))
 		return n
 	}
 	require.NoError(t, conn.Exec(ctx, "SYSTEM STOP MERGES decisions_log"))
-	require.EqualValues(t, 1, put("a", "one wording"))
-	require.EqualValues(t, 1, put("a", "another wording"))
-	require.EqualValues(t, 2, put("b", "one wording"))
+	require.EqualValues(t, 1, put(7, "one wording"))
+	require.EqualValues(t, 1, put(7, "another wording"))
+	require.EqualValues(t, 2, put(8, "one wording"))
 }
 
 // A sum is not made before all that it counts has arrived.

@@ -106,6 +106,28 @@ func TestDeadLetterAgain(t *testing.T) {
 	require.Equal(t, "99", header(second, HeaderErrorOffset))
 }
 
+// TestIntakeLeavesOutWhatIsTakenBack reads a feed whose producer uses transactions: what it aborts has never been.
+func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	cl, err := kgo.NewClient(h.cfg.client(kgo.TransactionalID("feed"))...)
+	require.NoError(t, err)
+	defer cl.Close()
+	for id, end := range map[string]kgo.TransactionEndTry{"kept": kgo.TryCommit, "taken back": kgo.TryAbort} {
+		require.NoError(t, cl.BeginTransaction())
+		rec := outside(schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `"t1"`, `"`+id+`"`, 1))
+		require.NoError(t, cl.ProduceSync(h.ctx(), rec).FirstErr())
+		require.NoError(t, cl.EndTransaction(h.ctx(), end))
+	}
+	stopIntake := h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	stopIntake()
+	taken := flat(h.read(schemas.TopicTimeline))
+	require.Len(t, taken, 2)
+	require.Contains(t, string(taken[0].Value), "kept")
+}
+
 // TestTooLargeForADeadLetter keeps one enormous record from stopping the stream: it stays where it is and the dead letter says where.
 func TestTooLargeForADeadLetter(t *testing.T) {
 	t.Parallel()

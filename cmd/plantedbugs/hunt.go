@@ -165,7 +165,8 @@ func (h *hunt) one(ctx context.Context, b bug) (finding, error) {
 	case err != nil:
 		return f, err
 	}
-	t, err := goTest(ctx, h.root, dir, "-overlay", overlay, "-timeout", b.Timeout.String(), "-run", b.Run, b.Package)
+	args := append([]string{"-overlay", overlay, "-timeout", b.Timeout.String(), "-run", b.Run, b.Package}, b.Args...)
+	t, err := goTest(ctx, h.root, dir, args...)
 	if err != nil {
 		return f, err
 	}

@@ -33,6 +33,8 @@ type bug struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// Hangs tells that the bug shows as a test that does not end within Timeout.
 	Hangs bool `yaml:"hangs"`
+	// Args are further arguments of the test binary.
+	Args []string `yaml:"args"`
 	// Quick bugs are also run by this program's own test, so that `make test` sees them caught.
 	Quick bool `yaml:"quick"`
 }
