@@ -7,7 +7,7 @@ LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test test-kafka kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real test test-kafka bugs kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ test: setup ## all tests: units, properties, and the six use cases from outside
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
+
+bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
+	@go build -o bin/plantedbugs ./cmd/plantedbugs
+	@bin/plantedbugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 

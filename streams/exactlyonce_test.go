@@ -50,7 +50,6 @@ func faults(in, out string) []fault {
 		{"EndTxn refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ProducerFenced, Count: 1})},
 		{"EndTxn refused, abortable", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.TransactionAbortable, Count: 1})},
 		{"EndTxn applied, answer lost", answered(end, 3, 0, nil)},
-		{"EndTxn applied, answer lost until the client gives up", answered(end, 30, 0, nil)},
 		{"EndTxn applied, answered as unknown server error", answered(end, 0, 1, kerr.UnknownServerError)},
 		{"EndTxn applied, answered as fenced", answered(end, 0, 1, kerr.ProducerFenced)},
 		{"EndTxn applied, answered as coordinator moved", answered(end, 0, 2, kerr.NotCoordinator)},

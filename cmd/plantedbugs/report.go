@@ -22,7 +22,7 @@ func newTable(w io.Writer, header ...any) table.Writer {
 // printList shows what would be planted.
 func printList(w io.Writer, bugs []bug) {
 	t := newTable(w, "Bug", "What it would do", "Where", "Test")
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 60}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}})
 	for _, b := range bugs {
 		t.AppendRow(table.Row{b.Name, b.Harm, b.File, b.Package + " " + b.Run})
 	}
