@@ -137,7 +137,7 @@ func (h *hunt) control(ctx context.Context, c control) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what stays lies in the temporary directory
 	t, err := goTest(ctx, h.root, dir, "-timeout", c.timeout.String(), "-run", c.run, c.pkg)
 	if err != nil {
 		return "", err
@@ -156,7 +156,7 @@ func (h *hunt) one(ctx context.Context, b bug) (finding, error) {
 	if err != nil {
 		return f, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what stays lies in the temporary directory
 	overlay, err := plant(h.root, dir, &b)
 	switch {
 	case errors.Is(err, errStale):
