@@ -5,9 +5,10 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 ARGS        ?=
+KILLS       ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test test-kafka kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real test test-kafka test-sink-kills kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -24,6 +25,9 @@ test: setup ## all tests: units, properties, and the six use cases from outside
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
+
+test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=; KASI_TEST_KAFKA=local: on Apache Kafka)
+	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 

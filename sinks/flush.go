@@ -76,6 +76,9 @@ func (s *sink) cutAll() []*chunk {
 // flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays there; the others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	var errs []error
+	if err := s.reached(stepCut, work); err != nil {
+		return err
+	}
 	for _, stage := range []struct {
 		from step
 		do   func(context.Context, []*chunk) error
@@ -92,13 +95,22 @@ func (s *sink) flush(ctx context.Context, work []*chunk) error {
 		if err := stage.do(ctx, here); err != nil {
 			errs = append(errs, err)
 		}
-		if s.tuning.hook != nil {
-			if err := s.tuning.hook(stage.from+1, here); err != nil {
-				return &stopError{err}
-			}
+		if err := s.reached(stage.from+1, here); err != nil {
+			return err
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// reached lets a test stop the sink there.
+func (s *sink) reached(at step, cs []*chunk) error {
+	if s.tuning.hook == nil {
+		return nil
+	}
+	if err := s.tuning.hook(at, cs); err != nil {
+		return &stopError{err}
+	}
+	return nil
 }
 
 // writePlans commits each chunk's first offset again, with its range as metadata.

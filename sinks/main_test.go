@@ -23,7 +23,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-func TestMain(m *testing.M) { os.Exit(chtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(chtest.Main(m, runIfSink)) }
 
 // world is a Kafka, a ClickHouse database and a writer that plays the stages.
 type world struct {
@@ -208,12 +208,14 @@ func sampleCollection(m schemas.Meta, name func(string) string) schemas.Collecti
 	}
 }
 
-func (w *world) config(more ...kgo.Opt) Config {
+func (w *world) config(more ...kgo.Opt) Config { return sinkConfig(w.kafka.Brokers, w.opts, more...) }
+
+func sinkConfig(brokers []string, opts *clickhouse.Options, more ...kgo.Opt) Config {
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("SINK_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	return Config{Brokers: w.kafka.Brokers, ClickHouse: w.opts, Log: log, KgoOpts: append([]kgo.Opt{
+	return Config{Brokers: brokers, ClickHouse: opts, Log: log, KgoOpts: append([]kgo.Opt{
 		kgo.MetadataMinAge(50 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond), kgo.RebalanceTimeout(time.Second),
 	}, more...)}
 }

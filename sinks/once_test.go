@@ -1,0 +1,28 @@
+package sinks
+
+import (
+	"testing"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+func TestSinkStoresEverythingOnce(t *testing.T) {
+	w := newWorld(t, 2)
+	w.write(7)
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	w.write(5)
+	w.write(1, schemas.TopicCollections)
+	w.caughtUp()
+	w.exact()
+	s.end()
+}
+
+func hasRows(cs []*chunk) bool {
+	for _, c := range cs {
+		if len(c.records) > 0 {
+			return true
+		}
+	}
+	return false
+}
