@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -34,6 +35,10 @@ type chunk struct {
 	// records are the range's records without transaction markers; aborted records are not among them.
 	records []*kgo.Record
 	step    step
+	// planned is when Kafka was asked to write the range down.
+	planned time.Time
+	// doubt says that its rows may be in ClickHouse although it has not got there.
+	doubt bool
 	// tries counts the flushes that failed with the chunk in them.
 	tries int
 }
@@ -108,7 +113,7 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch}
+	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch, doubt: p.plan != none}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

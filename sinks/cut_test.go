@@ -21,6 +21,9 @@ type proxy struct {
 	budget atomic.Int64
 	// spent, if set, is called when the budget is used up, before the connections break.
 	spent func()
+	// stall, if set, holds every connection back in the middle of a block; held counts those.
+	stall atomic.Pointer[stall]
+	held  atomic.Int64
 	// mute swallows what the server answers and breaks the connection at its first answer after at least after bytes went in.
 	mute  atomic.Bool
 	after int64
@@ -29,6 +32,12 @@ type proxy struct {
 	gate  sync.RWMutex
 	mu    sync.Mutex
 	conns map[net.Conn]bool
+}
+
+// stall holds back a stream that has run for so many bufferfuls without a break, until done is closed.
+type stall struct {
+	after int
+	done  chan struct{}
 }
 
 func newProxy(t testing.TB, opts *clickhouse.Options) (*proxy, *clickhouse.Options) {
@@ -66,8 +75,15 @@ func (p *proxy) serve() {
 
 func (p *proxy) upstream(to io.Writer, from io.Reader, sent *atomic.Int64) {
 	buf := make([]byte, 512)
-	for {
+	for full := 0; ; {
 		n, err := from.Read(buf)
+		if full++; n < len(buf) {
+			full = 0
+		}
+		if s := p.stall.Load(); s != nil && full >= s.after {
+			p.held.Add(1)
+			<-s.done
+		}
 		p.gate.RLock()
 		p.gate.RUnlock() //nolint:staticcheck // passing the gate is the point
 		if left := p.budget.Load(); n > 0 && left >= 0 {

@@ -32,7 +32,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 			c.tries++
 			s.pause = max(s.pause, min(s.tuning.retryMin<<min(c.tries, 16), s.tuning.retryMax))
 		}
-		s.cfg.Log.Warn("sink: flush failed; the same rows are tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
+		s.cfg.Log.Warn("sink: flush failed; what is not in ClickHouse is tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
 	}
 	if _, workable := s.load(); workable {
 		s.oldest = time.Now()
@@ -115,7 +115,9 @@ func (s *sink) reached(at step, cs []*chunk) error {
 
 // writePlans commits each chunk's first offset again, with its range as metadata.
 func (s *sink) writePlans(ctx context.Context, cs []*chunk) error {
+	now := time.Now().Round(0) // a clock that goes on while the machine sleeps
 	return s.commitOffsets(ctx, cs, stepPlanned, func(c *chunk) (kgo.EpochOffset, string) {
+		c.planned = now
 		return kgo.EpochOffset{Epoch: c.before, Offset: c.first}, c.plan()
 	})
 }
@@ -236,13 +238,8 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	if len(c.records) == 0 {
 		return nil
 	}
-	t := s.tables[c.topic]
-	rs, err := t.decode(c.records)
-	if err != nil {
-		return err
-	}
-	ctx = s.bounded(ctx)
-	if err := insert(s.withSettings(ctx, c.token()), s.conn, t.insertQuery(), rs); err != nil {
+	if err := s.send(s.bounded(ctx), c); err != nil {
+		c.doubt = true
 		if s.cfg.Observer != nil {
 			s.cfg.Observer.InsertFailed(schemas.SunkTopics[c.topic])
 		}

@@ -25,6 +25,8 @@ WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AN
 	require.Equal(t, `
 SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
+	require.Equal(t, `SELECT groupUniqArray(src_offset) FROM %s
+WHERE src_partition = {partition:UInt32} AND src_offset BETWEEN {first:Int64} AND {last:Int64}`, queryStored)
 }
 
 func TestLedgerSums(t *testing.T) {

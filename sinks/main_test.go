@@ -53,6 +53,12 @@ func newFakeWorld(t testing.TB, partitions int32) *world {
 
 func worldOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32) *world {
 	t.Helper()
+	return worldWith(t, kafka, chtest.New(t), partitions)
+}
+
+// worldWith is on a migrated ClickHouse database.
+func worldWith(t testing.TB, kafka *kafkatest.Kafka, opts *clickhouse.Options, partitions int32) *world {
+	t.Helper()
 	w := &world{t: t, kafka: kafka, n: partitions, seq: make(map[topicPartition]int64), rows: make(map[string]int)}
 	var parted []string
 	for _, topic := range slices.Sorted(maps.Keys(schemas.SunkTopics)) {
@@ -63,7 +69,7 @@ func worldOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32) *world {
 	var err error
 	kafka.Topics(t, partitions, parted...)
 	kafka.Topics(t, 1, schemas.TopicCalendar)
-	w.opts = chtest.New(t)
+	w.opts = opts
 	w.conn = open(t, w.opts)
 	for _, table := range schemas.SunkTopics {
 		require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM STOP MERGES "+table), "a merge would hide duplicates")
