@@ -55,7 +55,7 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	return nil
 }
 
-func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]int64) error {
+func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]mark) error {
 	topics := make(map[string]bool)
 	for place := range found {
 		topics[place.topic] = true
@@ -76,7 +76,7 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic, place.partition, err)
 		}
 		was := p.next
-		if err := p.resume(marks[place], start.Offset, end.Offset); err != nil {
+		if err := p.resume(marks[place].offset, start.Offset, end.Offset); err != nil {
 			s.stop(err)
 			return err
 		}
@@ -159,7 +159,7 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 }
 
 // marksWithRetry reads all marks, and what settings the server knows, waiting for ClickHouse until ctx ends.
-func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]int64, error) {
+func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]mark, error) {
 	for pause := s.tuning.retryMin; ; pause = min(2*pause, s.tuning.retryMax) {
 		marks, err := readMarks(ctx, s.conn, "")
 		if err == nil {

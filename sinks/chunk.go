@@ -6,7 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/segmentio/encoding/json"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // step is how far a chunk has got. Each step is repeatable; a chunk never goes back.
@@ -50,6 +53,20 @@ func (c *chunk) token() string {
 
 // plan is the commit metadata that writes the range down.
 func (c *chunk) plan() string { return planPrefix + fmt.Sprintf("%d-%d", c.first, c.last) }
+
+// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition (ticks have none, outcomes one for each
+// stage), and where there is no record.
+func (c *chunk) nextSeq() (int64, error) {
+	if len(c.records) == 0 || c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes {
+		return 0, nil
+	}
+	last := c.records[len(c.records)-1]
+	var counted struct{ Seq int64 }
+	if err := json.Unmarshal(last.Value, &counted); err != nil {
+		return 0, &BadRecordError{Topic: c.topic, Partition: c.partition, Offset: last.Offset, Err: err}
+	}
+	return counted.Seq + 1, nil
+}
 
 const planPrefix = "plan "
 

@@ -263,17 +263,22 @@ func (s *sink) withSettings(ctx context.Context, token string) context.Context {
 	return withSettings(ctx, s.settings, token)
 }
 
-// mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
+// mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq. The table keeps the greatest of each, so a chunk
+// of transaction markers alone, which knows no seq, takes nothing back. A mark set twice, or late by a sink that lost the partition, does no
 // harm: it was true when it was set, and readers take the greatest.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	ctx = s.bounded(ctx)
-	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
+	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
 	}
 	now := time.Now()
 	for _, c := range cs {
-		if err := b.Append(c.topic, uint32(c.partition), c.last+1, now); err != nil {
+		seq, err := c.nextSeq()
+		if err == nil {
+			err = b.Append(c.topic, uint32(c.partition), c.last+1, seq, now)
+		}
+		if err != nil {
 			return fmt.Errorf("marks: %w", err)
 		}
 	}

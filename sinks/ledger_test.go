@@ -14,14 +14,14 @@ import (
 )
 
 func TestQueriesAreWhatTheyWere(t *testing.T) {
-	require.Equal(t, `SELECT topic, partition, max(next_offset) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
+	require.Equal(t, `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
 	require.Equal(t, `
 WITH indexOf({periods:Array(String)}, period_month) AS i
 SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
 FROM collections_log FINAL
 WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
-    AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
-    AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
+    AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
+    AND seq < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
 	require.Equal(t, `
 SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
@@ -35,7 +35,7 @@ func TestLedgerSums(t *testing.T) {
 	defer cancel()
 	books(t, conn)
 	books(t, conn)
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 20, now64(3)), ('kasi.collections.v1', 1, 23, now64(3)), ('kasi.collections.v1', 1, 7, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
 	l := NewLedger(conn)
 
 	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
@@ -100,7 +100,7 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	defer cancel()
 	_, err := l.Sum(short, "acme", "2025-10", octoberStatement().Coverage)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "kasi.collections.v1 partition 0 is in ClickHouse up to offset 0 of 12")
+	require.ErrorContains(t, err, "kasi.collections.v1 partition 0 is in ClickHouse up to number 0 of 11")
 
 	type answer struct {
 		sums schemas.LedgerSums
@@ -113,10 +113,10 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 		sums, err := l.Sum(long, "acme", "2025-10", octoberStatement().Coverage)
 		got <- answer{sums, err}
 	}()
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 12, now64(3)), ('kasi.collections.v1', 1, 20, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 5, 12, now64(3)), ('kasi.collections.v1', 1, 99, 20, now64(3))"))
 	books(t, conn)
 	require.Empty(t, got, "one partition is still behind")
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 21, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 90, 21, now64(3))"))
 	a := <-got
 	require.NoError(t, a.err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, a.sums)

@@ -331,10 +331,14 @@ func (w *world) markedToEnd() {
 	w.t.Helper()
 	ends, err := w.admin.ListEndOffsets(context.Background(), slices.Collect(maps.Keys(schemas.SunkTopics))...)
 	require.NoError(w.t, err)
+	require.NoError(w.t, w.conn.Exec(context.Background(), "OPTIMIZE TABLE sink_marks FINAL"))
 	marks, err := readMarks(context.Background(), w.conn, "")
 	require.NoError(w.t, err)
 	ends.Each(func(o kadm.ListedOffset) {
-		require.Equal(w.t, o.Offset, marks[topicPartition{o.Topic, o.Partition}], "mark of %s partition %d", o.Topic, o.Partition)
+		if n := w.seq[topicPartition{o.Topic, o.Partition}]; n > 0 && o.Topic != schemas.TopicCalendar && o.Topic != schemas.TopicOutcomes {
+			require.Equal(w.t, n+1, marks[topicPartition{o.Topic, o.Partition}].seq, "mark of %s partition %d", o.Topic, o.Partition)
+		}
+		require.Equal(w.t, o.Offset, marks[topicPartition{o.Topic, o.Partition}].offset, "mark of %s partition %d", o.Topic, o.Partition)
 	})
 }
 

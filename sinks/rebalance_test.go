@@ -278,7 +278,7 @@ func TestSinkFillsAnEmptiedClickHouse(t *testing.T) {
 // A ClickHouse that was filled from another Kafka would take new rows for old ones: the sink says so and stops.
 func TestSinkRefusesAnotherKafkasClickHouse(t *testing.T) {
 	w := newWorld(t, 2)
-	require.NoError(t, w.conn.Exec(context.Background(), "INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, now64(3))"))
+	require.NoError(t, w.conn.Exec(context.Background(), "INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, 400, now64(3))"))
 	require.ErrorContains(t, w.start(w.config(), quick()).result(), "kasi.debits.v1 partition 1 up to offset 500, but Kafka's ends at 0")
 }
 

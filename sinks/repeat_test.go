@@ -66,7 +66,9 @@ func TestClickHouseAwayBeyondTheWindow(t *testing.T) {
 		p.after = 5_000 // more than a handshake and a query without rows
 		p.mute.Store(true)
 		w.write(20)
-		require.Eventually(t, func() bool { return p.cuts.Load() > 0 && w.number("SELECT count() FROM debits_log") == uint64(w.rows[schemas.TopicDebits]) },
+		require.Eventually(t, func() bool {
+			return p.cuts.Load() > 0 && w.number("SELECT count() FROM debits_log") == uint64(w.rows[schemas.TopicDebits])
+		},
 			20*time.Second, time.Millisecond, "the rows whose answer was swallowed did not arrive")
 		require.Eventually(t, func() bool { return w.inserting() == 0 }, 20*time.Second, time.Millisecond)
 		require.NotEmpty(t, w.behind())
@@ -147,4 +149,3 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
-

@@ -17,7 +17,7 @@ import (
 const settleStage = "settle"
 
 // Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the rows up to the
-// offsets asked for have arrived, and must give the same answer whenever they are asked again.
+// numbers asked for have arrived, and must give the same answer whenever they are asked again.
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
@@ -178,10 +178,10 @@ func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *pr
 		return bad("period_month " + err.Error())
 	}
 	if len(cmd.Cut) != int(partitions) {
-		return bad(fmt.Sprintf("cut needs one offset for each of the %d partitions of %s", partitions, schemas.TopicCollections))
+		return bad(fmt.Sprintf("cut needs one seq for each of the %d partitions of %s", partitions, schemas.TopicCollections))
 	}
-	if slices.ContainsFunc(cmd.Cut, func(o int64) bool { return o < 0 }) {
-		return bad("cut holds a negative offset")
+	if slices.ContainsFunc(cmd.Cut, func(seq int64) bool { return seq < 0 }) {
+		return bad("cut holds a negative seq")
 	}
 	return nil
 }
