@@ -3,6 +3,8 @@ package sinks
 import (
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -13,6 +15,8 @@ func TestSinkStoresEverythingOnce(t *testing.T) {
 	w.caughtUp()
 	w.write(5)
 	w.write(1, schemas.TopicCollections)
+	w.caughtUp()
+	w.transaction(kgo.TryAbort, 2) // leaves nothing but markers
 	w.caughtUp()
 	w.exact()
 	s.end()

@@ -21,8 +21,9 @@ const settleStage = "settle"
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
-	// HasCollections tells whether the tenant has any collection in the period.
-	HasCollections(ctx context.Context, tenant string, p schemas.Period) (bool, error)
+	// HasCollections tells whether the tenant has any collection in the period before the cut: cut[i] is a seq of partition i of
+	// kasi.collections.v1. Without the cut the answer would depend on when it is asked.
+	HasCollections(ctx context.Context, tenant string, p schemas.Period, cut []int64) (bool, error)
 }
 
 // RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it serves.
@@ -150,7 +151,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool, err error) {
 	for again := (backoff{}); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
-			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth)
+			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}
 		if err == nil {
 			return sums, anything, nil
