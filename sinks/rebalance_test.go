@@ -101,7 +101,7 @@ func TestRebalanceInMidInsert(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 4)
 			var second *running
-			for i := range 4 {
+			for i := range 2 {
 				p, through := newProxy(t, w.opts)
 				cfg := w.config()
 				cfg.ClickHouse = through
@@ -113,7 +113,7 @@ func TestRebalanceInMidInsert(t *testing.T) {
 				}
 				w.write(2)
 				w.caughtUp()
-				held := stall{after: 8 * (i + 1), done: make(chan struct{})} // 4 KB and more: beyond any query, within the block
+				held := stall{after: 8 + 16*i, done: make(chan struct{})} // 4 KB and more: beyond any query, within the block
 				p.stall.Store(&held)
 				w.transaction(kgo.TryCommit, 60)
 				require.Eventually(t, func() bool { return p.held.Load() > 0 }, 20*time.Second, time.Millisecond, "no insert was held")
