@@ -128,6 +128,7 @@ func (p *partition) resume(mark, start, end int64) error {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
 			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
 	}
+	p.known = max(p.next, p.plan+1, mark)
 	switch {
 	case p.next == none:
 		p.next = start

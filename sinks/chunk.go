@@ -103,6 +103,8 @@ type partition struct {
 	epoch int32
 	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such range.
 	plan int64
+	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again before it is looked for.
+	known int64
 	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
 	buffer []*kgo.Record
 	// work is the chunk under way. There is at most one, so that rows arrive in order.
@@ -130,7 +132,7 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch, doubt: p.plan != none}
+	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch, doubt: p.next < p.known}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

@@ -15,7 +15,7 @@ import (
 const queryStored = `SELECT groupUniqArray(src_offset) FROM %s
 WHERE src_partition = {partition:UInt32} AND src_offset BETWEEN {first:Int64} AND {last:Int64}`
 
-// doubtful tells whether the chunk's rows may be in ClickHouse already, or may be brought there by somebody else: an earlier owner planned the range, a try
+// doubtful tells whether the chunk's rows may be in ClickHouse already, or may be brought there by somebody else: what commit, plan or mark say of the range, a try
 // of ours has an unknown outcome, or so much time has gone by since Kafka took our plan (a paused process) that others may have taken over.
 func (s *sink) doubtful(c *chunk) bool {
 	return c.doubt || time.Since(c.planned) > s.tuning.session
