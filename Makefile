@@ -5,9 +5,10 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 ARGS        ?=
+KILLS       ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test test-kafka bugs kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real test test-kafka test-sink-kills replay bugs kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -28,6 +29,12 @@ test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apac
 bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -o bin/plantedbugs ./cmd/plantedbugs
 	@bin/plantedbugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
+
+test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=; KASI_TEST_KAFKA=local: on Apache Kafka)
+	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks
+
+replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
+	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 

@@ -26,8 +26,8 @@ type Commands interface {
 	Policies(ctx context.Context, cmds []schemas.PolicyCommand) error
 	Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error
 	Settle(ctx context.Context, cmd schemas.SettleCommand) error
-	// Cut is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has been told so far.
-	Cut(ctx context.Context) ([]int64, error)
+	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has been told so far.
+	Owed(ctx context.Context) ([]int64, error)
 }
 
 // Key lets its bearer act for a tenant. A tenant can have several.

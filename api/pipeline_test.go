@@ -206,9 +206,9 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 	}
 	var marks [][]any
 	for part, end := range p.ends {
-		marks = append(marks, []any{schemas.TopicCollections, uint32(part), end})
+		marks = append(marks, []any{schemas.TopicCollections, uint32(part), end, p.seq + 1})
 	}
-	p.insert("sink_marks", "topic, partition, next_offset", marks)
+	p.insert("sink_marks", "topic, partition, next_offset, next_seq", marks)
 }
 
 // change writes the next version of one collection of acme.
@@ -239,7 +239,7 @@ func (p *pipeline) pay(number string, period schemas.Period, cents schemas.Cents
 	})
 }
 
-func (p *pipeline) Cut(context.Context) ([]int64, error) {
+func (p *pipeline) Owed(context.Context) ([]int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]int64(nil), p.ends[:]...), p.cutErr
@@ -262,7 +262,7 @@ func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 		var sum int64
 		var n uint64
 		require.NoError(p.t, p.db.QueryRow(ctx, "SELECT sum(moved_cents), countIf(moved_cents != 0) FROM collections_log FINAL WHERE tenant_id = ? AND "+
-			"period_month = ? AND src_partition = ? AND src_offset >= ? AND src_offset < ?", cmd.TenantID, string(cmd.PeriodMonth), part, from[part],
+			"period_month = ? AND src_partition = ? AND seq >= ? AND seq < ?", cmd.TenantID, string(cmd.PeriodMonth), part, from[part],
 			cmd.Cut[part]).Scan(&sum, &n))
 		total, count = total+sum, count+int64(n)
 	}

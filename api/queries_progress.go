@@ -26,7 +26,7 @@ WHERE request_id = {request:String} AND tenant_id = {tenant:String}
 ORDER BY row, event_id
 LIMIT 1`
 
-const sqlSinkMarks = `SELECT partition, max(next_offset)
+const sqlSinkMarks = `SELECT partition, max(next_offset), max(next_seq)
 FROM sink_marks
 WHERE topic = {topic:String}
 GROUP BY partition`
@@ -66,20 +66,23 @@ func (s *server) firstOutcome(ctx context.Context, tenant, request string) (outc
 		})
 }
 
-// sinkMarks is, for each partition of a topic, the offset before which everything is in ClickHouse.
-func (s *server) sinkMarks(ctx context.Context, topic string) (map[uint32]int64, error) {
-	marks := map[uint32]int64{}
-	type mark struct {
+// mark is how far a partition is in ClickHouse: everything before the offset, and every event with a smaller seq.
+type mark struct{ offset, seq int64 }
+
+// sinkMarks are the marks of a topic's partitions.
+func (s *server) sinkMarks(ctx context.Context, topic string) (map[uint32]mark, error) {
+	marks := map[uint32]mark{}
+	type place struct {
 		partition uint32
-		next      int64
+		mark      mark
 	}
 	err := eachRow(ctx, s.db, sqlSinkMarks, []any{arg("topic", topic)},
-		func(row scanner) (m mark, err error) {
-			err = row.Scan(&m.partition, &m.next)
-			return m, err
+		func(row scanner) (p place, err error) {
+			err = row.Scan(&p.partition, &p.mark.offset, &p.mark.seq)
+			return p, err
 		},
-		func(m mark) error {
-			marks[m.partition] = m.next
+		func(p place) error {
+			marks[p.partition] = p.mark
 			return nil
 		})
 	return marks, err

@@ -88,7 +88,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
 		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
 		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1"}},
-		"sink_marks":           {[]any{named("topic", "t")}, []string{"0 9"}},
+		"sink_marks":           {[]any{named("topic", "t")}, []string{"0 9 7"}},
 		"calendar":             {nil, []string{"2025-11-05"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func (e *env) knownRows(a, b, cA, st string) {
 			['2025-11'], [[0]], [[7]])`,
 		`INSERT INTO outcomes_log (tenant_id, request_id, row, code, message, object_id, event_id) VALUES ('acme', 'r1', 1, 'OK', '', 'p1', 'A'),
 			('acme', 'r1', 2, 'UNCHANGED', '', 'p2', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other', 'r1', 4, 'CONFLICT', 'taken', '', 'S')`,
-		`INSERT INTO sink_marks (topic, partition, next_offset) VALUES ('t', 0, 9), ('t', 0, 4), ('u', 1, 3)`,
+		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1, 3, 2)`,
 	} {
 		q = strings.NewReplacer("'A'", "'"+a+"'", "'B'", "'"+b+"'", "'C'", "'"+cA+"'", "'S'", "'"+st+"'").Replace(q)
 		require.NoError(e.t, e.db.Exec(e.t.Context(), q))

@@ -15,8 +15,8 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func() error { return s.createSettlement(w, r) })
 }
 
-// createSettlement computes over what has provably arrived: it takes the cut of everything the pipeline owes by now, waits until all of
-// that is in ClickHouse, and only then asks for the statement of that cut.
+// createSettlement computes over what has provably arrived: it asks what the pipeline owes by now, waits until all of that is in ClickHouse, and
+// only then asks for the statement of what is there.
 func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error {
 	ctx, info := r.Context(), infoOf(r.Context())
 	in, err := readInput(w, r, "period_month")
@@ -27,11 +27,12 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	if err := in.done(); err != nil {
 		return err
 	}
-	ends, err := s.cutOfNow(ctx)
+	ends, err := s.owedNow(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.awaitMarks(ctx, schemas.TopicCollections, ends); err != nil {
+	arrived, err := s.awaitMarks(ctx, schemas.TopicCollections, ends)
+	if err != nil {
 		return err
 	}
 	if executed, err := s.collectionsExist(ctx, info.tenant, period); err != nil {
@@ -39,7 +40,7 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	} else if !executed {
 		return conflict("Nothing was executed for %s, so there is nothing to settle", period).at("period_month", "a period with collections", string(period))
 	}
-	cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: ends}
+	cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
 	if err := s.commands.Settle(ctx, cmd); err != nil {
 		return unavailable(err, "The command could not be written to Kafka")
 	}
@@ -76,19 +77,21 @@ func settlementCreated(st Settlement) SettlementCreated {
 	}
 }
 
-func (s *server) cutOfNow(ctx context.Context) ([]int64, error) {
+func (s *server) owedNow(ctx context.Context) ([]int64, error) {
 	bounded, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
-	ends, err := s.commands.Cut(bounded)
+	ends, err := s.commands.Owed(bounded)
 	if err != nil {
 		return nil, unavailable(err, "The engine has not yet worked off all results and instructions, or Kafka cannot be reached; try again")
 	}
 	return ends, nil
 }
 
-// awaitMarks waits until ClickHouse holds every partition of a topic up to its end, or says which one is how far behind.
-func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) error {
+// awaitMarks waits until ClickHouse holds every partition of a topic up to its end, or says which one is how far behind. It returns the first
+// seq of each partition that ClickHouse need not hold yet.
+func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]int64, error) {
 	behind, have, want := "", int64(0), int64(0)
+	arrived := make([]int64, len(ends))
 	err := poll(ctx, s.wait, func() (bool, uint64, error) {
 		marks, err := s.sinkMarks(ctx, topic)
 		if err != nil {
@@ -97,7 +100,8 @@ func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) err
 		var progress uint64
 		behind = ""
 		for p, end := range ends {
-			mark := marks[uint32(p)]
+			mark := marks[uint32(p)].offset
+			arrived[p] = marks[uint32(p)].seq
 			progress += uint64(max(0, min(mark, end)))
 			if mark < end && behind == "" {
 				behind, have, want = fmt.Sprintf("partition %d of %s", p, topic), mark, end
@@ -106,9 +110,9 @@ func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) err
 		return behind == "", progress, nil
 	})
 	if err == nil || behind == "" {
-		return err
+		return arrived, err
 	}
-	return newError(http.StatusServiceUnavailable, codeUnavailable,
+	return nil, newError(http.StatusServiceUnavailable, codeUnavailable,
 		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again", behind, have, want).
 		at(behind, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10)).because(err)
 }

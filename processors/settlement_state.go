@@ -25,7 +25,7 @@ type Tenant struct {
 type SettledPeriod struct {
 	// Statements is the sequence of the period's latest statement.
 	Statements int `json:"n"`
-	// Covered is, for each partition of kasi.collections.v1, the first offset that no statement counts yet.
+	// Covered is, for each partition of kasi.collections.v1, the first seq that no statement counts yet.
 	Covered []int64 `json:"cut"`
 }
 
@@ -43,10 +43,10 @@ func (t *Tenant) Clone() *Tenant {
 // checkCut refuses a cut that cannot be compared with the earlier ones.
 func (t *Tenant) checkCut(cmd schemas.SettleCommand) error {
 	if len(cmd.Cut) == 0 {
-		return &Reject{RejectCutMismatch, "the settlement's cut is empty; expected one offset a partition"}
+		return &Reject{RejectCutMismatch, "the settlement's cut is empty; expected one seq a partition"}
 	}
-	for partition, offset := range cmd.Cut {
-		if offset < 0 {
+	for partition, seq := range cmd.Cut {
+		if seq < 0 {
 			return &Reject{RejectCutMismatch, fmt.Sprintf("the settlement's cut is below zero on partition %d", partition)}
 		}
 	}

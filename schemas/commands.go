@@ -69,8 +69,8 @@ func (t Tick) After(other Tick) bool {
 	return t.Date > other.Date || t.Date == other.Date && t.Cutoff > other.Cutoff
 }
 
-// SettleCommand asks for a tenant's statement. Cut is, for each partition of kasi.collections.v1, the offset up to which it counts: the
-// caller took it, so that a replay of the command gives the same statement.
+// SettleCommand asks for a tenant's statement. Cut is, for each partition of kasi.collections.v1, the first seq that it does not count: the
+// caller took it, and a topic rebuilt from the timeline has the same numbers (not the same offsets), so a replay gives the same statement.
 type SettleCommand struct {
 	RequestID   string  `json:"request_id"`
 	TenantID    string  `json:"tenant_id"`

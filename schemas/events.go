@@ -259,8 +259,8 @@ type SettlementEvent struct {
 	Coverage []Coverage `json:"coverage"`
 }
 
-// Coverage is, for one period, the range of offsets of kasi.collections.v1 that a statement counts: on partition p those with
-// From[p] <= offset < To[p].
+// Coverage is, for one period, the range of kasi.collections.v1 that a statement counts: on partition p the events with
+// From[p] <= seq < To[p].
 type Coverage struct {
 	Period Period  `json:"period_month"`
 	From   []int64 `json:"from"`

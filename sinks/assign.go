@@ -55,7 +55,7 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	return nil
 }
 
-func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]int64) error {
+func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]mark) error {
 	topics := make(map[string]bool)
 	for place := range found {
 		topics[place.topic] = true
@@ -76,7 +76,7 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic, place.partition, err)
 		}
 		was := p.next
-		if err := p.resume(marks[place], start.Offset, end.Offset); err != nil {
+		if err := p.resume(marks[place].offset, start.Offset, end.Offset); err != nil {
 			s.stop(err)
 			return err
 		}
@@ -128,6 +128,7 @@ func (p *partition) resume(mark, start, end int64) error {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
 			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
 	}
+	p.known = max(p.next, p.plan+1, mark)
 	switch {
 	case p.next == none:
 		p.next = start
@@ -159,7 +160,7 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 }
 
 // marksWithRetry reads all marks, and what settings the server knows, waiting for ClickHouse until ctx ends.
-func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]int64, error) {
+func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]mark, error) {
 	for pause := s.tuning.retryMin; ; pause = min(2*pause, s.tuning.retryMax) {
 		marks, err := readMarks(ctx, s.conn, "")
 		if err == nil {

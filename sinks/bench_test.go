@@ -174,3 +174,38 @@ func (w *world) untilCaughtUp(every time.Duration) {
 		<-look.C
 	}
 }
+
+// BenchmarkLook asks which rows of a range are stored, as a repetition does: in a table of a million rows of 8 partitions merged into one part, and 40,000 that
+// came after, where repetitions lie; and of the merged part's last ones. A bare SELECT 1 stands beside it.
+func BenchmarkLook(b *testing.B) {
+	const old, late, partitions, each = 1_000_000, 40_000, 8, 5_000
+	conn := open(b, chtest.New(b))
+	ctx := context.Background()
+	put := func(from, n int) {
+		require.NoError(b, conn.Exec(ctx, fmt.Sprintf(`INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, src_partition, src_offset)
+			SELECT 'acme', '2025-11', reinterpretAsUUID(sipHash128(number %% 300000)), number, 'C', number %% %d, intDiv(number, %d) FROM numbers(%d, %d)`,
+			partitions, partitions, from, n)))
+	}
+	put(0, old)
+	require.NoError(b, conn.Exec(ctx, "OPTIMIZE TABLE collections_log FINAL"))
+	require.NoError(b, conn.Exec(ctx, "SYSTEM STOP MERGES collections_log"))
+	put(old, late)
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, conn.QueryRow(ctx, "SELECT 1").Scan(new(uint8)))
+		}
+	})
+	for name, last := range map[string]int64{"late": (old+late)/partitions - 1, "merged": old/partitions - 1} {
+		c := &chunk{topic: schemas.TopicCollections, partition: 3, first: last - each + 1, last: last, records: make([]*kgo.Record, each)}
+		for i := range c.records {
+			c.records[i] = &kgo.Record{Offset: c.first + int64(i)}
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				rest, err := (&sink{conn: conn}).missing(ctx, c)
+				require.NoError(b, err)
+				require.Empty(b, rest)
+			}
+		})
+	}
+}

@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/segmentio/encoding/json"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // step is how far a chunk has got. Each step is repeatable; a chunk never goes back.
@@ -34,6 +38,10 @@ type chunk struct {
 	// records are the range's records without transaction markers; aborted records are not among them.
 	records []*kgo.Record
 	step    step
+	// planned is when Kafka was asked to write the range down.
+	planned time.Time
+	// doubt says that its rows may be in ClickHouse although it has not got there.
+	doubt bool
 	// tries counts the flushes that failed with the chunk in them.
 	tries int
 }
@@ -45,6 +53,20 @@ func (c *chunk) token() string {
 
 // plan is the commit metadata that writes the range down.
 func (c *chunk) plan() string { return planPrefix + fmt.Sprintf("%d-%d", c.first, c.last) }
+
+// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition (ticks have none, outcomes one for each
+// stage), and where there is no record.
+func (c *chunk) nextSeq() (int64, error) {
+	if len(c.records) == 0 || c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes {
+		return 0, nil
+	}
+	last := c.records[len(c.records)-1]
+	var counted struct{ Seq int64 }
+	if err := json.Unmarshal(last.Value, &counted); err != nil {
+		return 0, &BadRecordError{Topic: c.topic, Partition: c.partition, Offset: last.Offset, Err: err}
+	}
+	return counted.Seq + 1, nil
+}
 
 const planPrefix = "plan "
 
@@ -81,6 +103,8 @@ type partition struct {
 	epoch int32
 	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such range.
 	plan int64
+	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again before it is looked for.
+	known int64
 	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
 	buffer []*kgo.Record
 	// work is the chunk under way. There is at most one, so that rows arrive in order.
@@ -108,7 +132,7 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch}
+	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch, doubt: p.next < p.known}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

@@ -98,6 +98,7 @@ func TestResume(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.wantNext, p.next)
 			require.Equal(t, c.wantPlan, p.plan)
+			require.Equal(t, max(c.next, c.mark, c.plan+1), p.known)
 		})
 	}
 }

@@ -58,15 +58,18 @@ type tuning struct {
 	insertTimeout, callTimeout time.Duration
 	// retryMin and retryMax bound the pause after a failed flush.
 	retryMin, retryMax time.Duration
+	// session is how long Kafka waits for a sink that is silent before others get its partitions. The library's 45 s are more than the views
+	// may be late.
+	session time.Duration
 	// workers is how many inserts run at once.
 	workers int
-	// hook, in tests, is called after each step of a flush; an error from it stops the sink there, as a crash would.
+	// hook, in tests, is called when chunks are cut and after each step of a flush; an error from it stops the sink there, as a crash would.
 	hook func(s step, cs []*chunk) error
 }
 
 func defaults() tuning {
 	return tuning{
 		maxRows: 50_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
-		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, workers: 4,
+		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
 	}
 }

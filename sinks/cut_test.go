@@ -22,6 +22,11 @@ type proxy struct {
 	target   string
 	// budget is how many more bytes may go to the server; when it is used up, connections break and count as cut. Negative: no limit.
 	budget atomic.Int64
+	// spent, if set, is called when the budget is used up, before the connections break.
+	spent func()
+	// stall, if set, holds every connection back in the middle of a block; held counts those.
+	stall atomic.Pointer[stall]
+	held  atomic.Int64
 	// mute swallows what the server answers and breaks the connection at its first answer after at least after bytes went in.
 	mute  atomic.Bool
 	after int64
@@ -32,7 +37,13 @@ type proxy struct {
 	conns map[net.Conn]bool
 }
 
-func newProxy(t *testing.T, opts *clickhouse.Options) (*proxy, *clickhouse.Options) {
+// stall holds back a stream that has run for so many bufferfuls without a break, until done is closed.
+type stall struct {
+	after int
+	done  chan struct{}
+}
+
+func newProxy(t testing.TB, opts *clickhouse.Options) (*proxy, *clickhouse.Options) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &proxy{listener: l, target: opts.Addr[0], conns: make(map[net.Conn]bool)}
@@ -67,14 +78,24 @@ func (p *proxy) serve() {
 
 func (p *proxy) upstream(to io.Writer, from io.Reader, sent *atomic.Int64) {
 	buf := make([]byte, 512)
-	for {
+	for full := 0; ; {
 		n, err := from.Read(buf)
+		if full++; n < len(buf) {
+			full = 0
+		}
+		if s := p.stall.Load(); s != nil && full >= s.after {
+			p.held.Add(1)
+			<-s.done
+		}
 		p.gate.RLock()
 		p.gate.RUnlock() //nolint:staticcheck // passing the gate is the point
 		if left := p.budget.Load(); n > 0 && left >= 0 {
-			if p.budget.Add(-int64(n)) < 0 {
+			if after := p.budget.Add(-int64(n)); after < 0 {
 				p.budget.Store(0)
-				p.cuts.Add(1)
+				_, _ = to.Write(buf[:max(0, int64(n)+after)]) // the server gets exactly what the budget allows
+				if p.cuts.Add(1); p.spent != nil {
+					p.spent()
+				}
 				return
 			}
 		}

@@ -32,7 +32,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 			c.tries++
 			s.pause = max(s.pause, min(s.tuning.retryMin<<min(c.tries, 16), s.tuning.retryMax))
 		}
-		s.cfg.Log.Warn("sink: flush failed; the same rows are tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
+		s.cfg.Log.Warn("sink: flush failed; what is not in ClickHouse is tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
 	}
 	if _, workable := s.load(); workable {
 		s.oldest = time.Now()
@@ -76,6 +76,9 @@ func (s *sink) cutAll() []*chunk {
 // flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays there; the others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	var errs []error
+	if err := s.reached(stepCut, work); err != nil {
+		return err
+	}
 	for _, stage := range []struct {
 		from step
 		do   func(context.Context, []*chunk) error
@@ -92,18 +95,29 @@ func (s *sink) flush(ctx context.Context, work []*chunk) error {
 		if err := stage.do(ctx, here); err != nil {
 			errs = append(errs, err)
 		}
-		if s.tuning.hook != nil {
-			if err := s.tuning.hook(stage.from+1, here); err != nil {
-				return &stopError{err}
-			}
+		if err := s.reached(stage.from+1, here); err != nil {
+			return err
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// reached lets a test stop the sink there.
+func (s *sink) reached(at step, cs []*chunk) error {
+	if s.tuning.hook == nil {
+		return nil
+	}
+	if err := s.tuning.hook(at, cs); err != nil {
+		return &stopError{err}
+	}
+	return nil
+}
+
 // writePlans commits each chunk's first offset again, with its range as metadata.
 func (s *sink) writePlans(ctx context.Context, cs []*chunk) error {
+	now := time.Now().Round(0) // a clock that goes on while the machine sleeps
 	return s.commitOffsets(ctx, cs, stepPlanned, func(c *chunk) (kgo.EpochOffset, string) {
+		c.planned = now
 		return kgo.EpochOffset{Epoch: c.before, Offset: c.first}, c.plan()
 	})
 }
@@ -224,13 +238,8 @@ func (s *sink) insertChunk(ctx context.Context, c *chunk) error {
 	if len(c.records) == 0 {
 		return nil
 	}
-	t := s.tables[c.topic]
-	rs, err := t.decode(c.records)
-	if err != nil {
-		return err
-	}
-	ctx = s.bounded(ctx)
-	if err := insert(s.withSettings(ctx, c.token()), s.conn, t.insertQuery(), rs); err != nil {
+	if err := s.send(s.bounded(ctx), c); err != nil {
+		c.doubt = true
 		if s.cfg.Observer != nil {
 			s.cfg.Observer.InsertFailed(schemas.SunkTopics[c.topic])
 		}
@@ -254,17 +263,22 @@ func (s *sink) withSettings(ctx context.Context, token string) context.Context {
 	return withSettings(ctx, s.settings, token)
 }
 
-// mark publishes that everything before last+1 is in ClickHouse. A mark set twice, or late by a sink that lost the partition, does no
+// mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq. The table keeps the greatest of each, so a chunk
+// of transaction markers alone, which knows no seq, takes nothing back. A mark set twice, or late by a sink that lost the partition, does no
 // harm: it was true when it was set, and readers take the greatest.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	ctx = s.bounded(ctx)
-	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, at)")
+	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
 	}
 	now := time.Now()
 	for _, c := range cs {
-		if err := b.Append(c.topic, uint32(c.partition), c.last+1, now); err != nil {
+		seq, err := c.nextSeq()
+		if err == nil {
+			err = b.Append(c.topic, uint32(c.partition), c.last+1, seq, now)
+		}
+		if err != nil {
 			return fmt.Errorf("marks: %w", err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // The queries of this package. Each is compared whole in a test and run against known rows.
 const (
 	// queryMarks: the greatest mark counts; the table is small and FINAL is not needed for a maximum. The argument is a topic or ” for all.
-	queryMarks = `SELECT topic, partition, max(next_offset) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`
+	queryMarks = `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`
 
 	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays; a partition that the coverage
 	// does not know has bounds 0 and 0 and counts nothing.
@@ -23,11 +23,12 @@ WITH indexOf({periods:Array(String)}, period_month) AS i
 SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
 FROM collections_log FINAL
 WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
-    AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
-    AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`
+    AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
+    AND seq < {to:Array(Array(Int64))}[i][src_partition + 1]`
 
 	queryHasCollections = `
-SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    AND seq < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`
 )
 
 // Ledger reads the movements of money for settlements.
@@ -45,7 +46,7 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, 
 	if err != nil || len(cov) == 0 {
 		return sums, err
 	}
-	if err := WaitMarks(ctx, l.conn, schemas.TopicCollections, furthest(to)); err != nil {
+	if err := waitMarks(ctx, l.conn, schemas.TopicCollections, furthest(to)); err != nil {
 		return sums, err
 	}
 	var total, adjustments int64
@@ -59,10 +60,15 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, 
 	return sums, nil
 }
 
-// HasCollections tells whether any collection of (tenant, period) has arrived.
-func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period) (bool, error) {
+// HasCollections tells whether (tenant, period) has any collection before the cut, whose numbers are by partition. It waits as Sum does: what
+// comes behind the cut never changes the answer.
+func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period, cut []int64) (bool, error) {
+	if err := waitMarks(ctx, l.conn, schemas.TopicCollections, cut); err != nil {
+		return false, err
+	}
 	var n uint64
-	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period))).Scan(&n)
+	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period)),
+		clickhouse.Named("cut", cut)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("collections of %s %s: %w", tenant, period, err)
 	}
@@ -85,20 +91,20 @@ func arrays(cov []schemas.Coverage) (periods []string, from, to [][]int64, err e
 // furthest is the greatest bound of each partition.
 func furthest(to [][]int64) []int64 {
 	var most []int64
-	for _, offsets := range to {
-		for p, o := range offsets {
+	for _, bounds := range to {
+		for p, seq := range bounds {
 			if p == len(most) {
 				most = append(most, 0)
 			}
-			most[p] = max(most[p], o)
+			most[p] = max(most[p], seq)
 		}
 	}
 	return most
 }
 
-// WaitMarks returns when everything before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the error says
-// which partition is behind and by how much.
-func WaitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
+// waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the
+// error says which partition is behind and by how much.
+func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
 	var why error
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		marks, err := readMarks(ctx, conn, topic)
@@ -120,31 +126,34 @@ func WaitMarks(ctx context.Context, conn driver.Conn, topic string, until []int6
 }
 
 // behind names the first partition whose mark is short of until.
-func behind(marks map[topicPartition]int64, topic string, until []int64) error {
-	for p, o := range until {
-		if mark := marks[topicPartition{topic, int32(p)}]; mark < o {
-			return fmt.Errorf("%s partition %d is in ClickHouse up to offset %d of %d", topic, p, mark, o)
+func behind(marks map[topicPartition]mark, topic string, until []int64) error {
+	for p, seq := range until {
+		if m := marks[topicPartition{topic, int32(p)}]; m.seq < seq {
+			return fmt.Errorf("%s partition %d is in ClickHouse up to number %d of %d", topic, p, max(m.seq-1, 0), seq-1)
 		}
 	}
 	return nil
 }
 
-// readMarks gives how far each partition is in ClickHouse; an empty topic means all.
-func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]int64, error) {
+// mark is how far a partition is in ClickHouse: everything before the offset, and every event with a smaller seq.
+type mark struct{ offset, seq int64 }
+
+// readMarks gives the mark of each partition; an empty topic means all.
+func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]mark, error) {
 	rows, err := conn.Query(ctx, queryMarks, clickhouse.Named("topic", topic))
 	if err != nil {
 		return nil, fmt.Errorf("read sink_marks: %w", err)
 	}
 	defer rows.Close()
-	marks := make(map[topicPartition]int64)
+	marks := make(map[topicPartition]mark)
 	for rows.Next() {
 		var t string
 		var p uint32
-		var next int64
-		if err := rows.Scan(&t, &p, &next); err != nil {
+		var m mark
+		if err := rows.Scan(&t, &p, &m.offset, &m.seq); err != nil {
 			return nil, fmt.Errorf("read sink_marks: %w", err)
 		}
-		marks[topicPartition{t, int32(p)}] = next
+		marks[topicPartition{t, int32(p)}] = m
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read sink_marks: %w", err)

@@ -14,17 +14,20 @@ import (
 )
 
 func TestQueriesAreWhatTheyWere(t *testing.T) {
-	require.Equal(t, `SELECT topic, partition, max(next_offset) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
+	require.Equal(t, `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
 	require.Equal(t, `
 WITH indexOf({periods:Array(String)}, period_month) AS i
 SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
 FROM collections_log FINAL
 WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
-    AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
-    AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
+    AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
+    AND seq < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
 	require.Equal(t, `
-SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    AND seq < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`, queryHasCollections)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
+	require.Equal(t, `SELECT groupUniqArray(src_offset) FROM %s
+WHERE src_partition = {partition:UInt32} AND src_offset BETWEEN {first:Int64} AND {last:Int64}`, queryStored)
 }
 
 func TestLedgerSums(t *testing.T) {
@@ -33,7 +36,7 @@ func TestLedgerSums(t *testing.T) {
 	defer cancel()
 	books(t, conn)
 	books(t, conn)
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 20, now64(3)), ('kasi.collections.v1', 1, 23, now64(3)), ('kasi.collections.v1', 1, 7, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
 	l := NewLedger(conn)
 
 	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
@@ -57,9 +60,12 @@ func TestLedgerSums(t *testing.T) {
 	require.Zero(t, sums)
 
 	for period, want := range map[schemas.Period]bool{"2025-10": true, "2025-11": true, "2025-12": false} {
-		has, err := l.HasCollections(ctx, "acme", period)
+		has, err := l.HasCollections(ctx, "acme", period, []int64{20, 23})
 		require.NoError(t, err)
 		require.Equal(t, want, has, period)
+		has, err = l.HasCollections(ctx, "acme", period, []int64{0, 0})
+		require.NoError(t, err)
+		require.False(t, has, "what lies behind the cut is not there")
 	}
 	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
 	require.ErrorContains(t, err, "coverage of 2025-11")
@@ -76,7 +82,7 @@ func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 	put := func(first int64, explanation string) uint64 {
 		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
 		d.Explanation = explanation
-		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first}
+		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, planned: time.Now()} // no doubt about it: the token alone decides
 		c.records = []*kgo.Record{{Topic: c.topic, Value: encode(t, d)}}
 		require.NoError(t, s.insertChunk(ctx, c))
 		var n uint64
@@ -98,7 +104,7 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	defer cancel()
 	_, err := l.Sum(short, "acme", "2025-10", octoberStatement().Coverage)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "kasi.collections.v1 partition 0 is in ClickHouse up to offset 0 of 12")
+	require.ErrorContains(t, err, "kasi.collections.v1 partition 0 is in ClickHouse up to number 0 of 11")
 
 	type answer struct {
 		sums schemas.LedgerSums
@@ -111,10 +117,10 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 		sums, err := l.Sum(long, "acme", "2025-10", octoberStatement().Coverage)
 		got <- answer{sums, err}
 	}()
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 12, now64(3)), ('kasi.collections.v1', 1, 20, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 5, 12, now64(3)), ('kasi.collections.v1', 1, 99, 20, now64(3))"))
 	books(t, conn)
 	require.Empty(t, got, "one partition is still behind")
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 21, now64(3))"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 90, 21, now64(3))"))
 	a := <-got
 	require.NoError(t, a.err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, a.sums)

@@ -61,8 +61,7 @@ func (s *sink) session(ctx context.Context) (err error) {
 	opts := append(slices.Clone(s.cfg.KgoOpts),
 		kgo.SeedBrokers(s.cfg.Brokers...),
 		kgo.ConsumerGroup(schemas.GroupSink),
-		// A sink that was killed holds its partitions back this long. The library's 45 s are more than the views may be late.
-		kgo.SessionTimeout(15*time.Second),
+		kgo.SessionTimeout(s.tuning.session),
 		kgo.ConsumeTopics(slices.Sorted(maps.Keys(schemas.SunkTopics))...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.

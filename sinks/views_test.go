@@ -50,14 +50,14 @@ func (m month) event(version int64, change schemas.ChangeKind, debit string, mov
 
 // books is a small known world: three policies over two periods on two partitions, with a late return, and two statements.
 //
-//	partition 0: offsets 10.. ; partition 1: offsets 20..
+//	partition 0: seq 10.. ; partition 1: seq 20.. ; the offsets are others
 //	October statement 001 counts everything of October before the cut; November statement 001 counts November, and October's late return
 //	as an adjustment.
 func books(t testing.TB, conn driver.Conn) {
 	a10, a11 := month{"POL-A", "2025-10", 10_000}, month{"POL-A", "2025-11", 10_000}
 	b10, b11 := month{"POL-B", "2025-10", 20_000}, month{"POL-B", "2025-11", 20_000}
 	c11 := month{"POL-C", "2025-11", 30_000}
-	store(t, conn, schemas.TopicCollections, 0, 10,
+	store(t, conn, schemas.TopicCollections, 0, 30, numbered(10,
 		a10.event(1, schemas.ChangeCreated, "", 0, 0, schemas.Unpaid),                  // 10
 		a10.event(2, schemas.ChangePaid, "d1", 10_000, 10_000, schemas.PaidFull),       // 11
 		a11.event(1, schemas.ChangeCreated, "", 0, 0, schemas.Unpaid),                  // 12
@@ -68,12 +68,12 @@ func books(t testing.TB, conn driver.Conn) {
 		c11.event(2, schemas.ChangePaid, "d4", 8_000, 8_000, schemas.PaidPartial),      // 17
 		c11.event(3, schemas.ChangePaid, "d5", 7_001, 15_001, schemas.PaidPartial),     // 18
 		c11.event(4, schemas.ChangeDisputed, "d4", -8_000, 7_001, schemas.PaidPartial), // 19: after November's cut
-	)
-	store(t, conn, schemas.TopicCollections, 1, 20,
+	)...)
+	store(t, conn, schemas.TopicCollections, 1, 5, numbered(20,
 		b10.event(1, schemas.ChangePaid, "d6", 20_000, 20_000, schemas.PaidFull), // 20
 		b11.event(1, schemas.ChangePaid, "d7", 5_000, 5_000, schemas.PaidPartial),
 		b11.event(2, schemas.ChangeCancelled, "", 0, 5_000, schemas.CollectionCancelled),
-	)
+	)...)
 	for i, d := range []string{"d1", "d2", "d3", "d4", "d5", "d9"} {
 		store(t, conn, schemas.TopicDebits, 0, int64(i), schemas.DebitInstruction{
 			Meta: schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime}, DebitID: d, TenantID: "acme",
@@ -85,6 +85,14 @@ func books(t testing.TB, conn driver.Conn) {
 	paid.Version, paid.Status, paid.EventID = 2, schemas.SettlementPaid, schemas.FactID("s1", "2")
 	store(t, conn, schemas.TopicSettlements, 0, 0, first, second, paid)
 	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"}, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
+}
+
+// numbered gives events the seq from..., as their stage does.
+func numbered(from int64, events ...schemas.CollectionEvent) []schemas.CollectionEvent {
+	for i := range events {
+		events[i].Seq = from + int64(i)
+	}
+	return events
 }
 
 func octoberStatement() schemas.SettlementEvent {

@@ -97,10 +97,10 @@ func (c *Commands) Execute(ctx context.Context, cmds []schemas.ExecuteCommand) e
 	return c.produce(ctx, records)
 }
 
-// Settle writes one settlement command. Its Cut must hold an offset for each partition (see Cut).
+// Settle writes one settlement command. Its Cut must hold a seq for each partition.
 func (c *Commands) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
 	if len(cmd.Cut) != int(c.partitions) {
-		return fmt.Errorf("the cut of a settlement has %d offsets for %d partitions", len(cmd.Cut), c.partitions)
+		return fmt.Errorf("the cut of a settlement has %d numbers for %d partitions", len(cmd.Cut), c.partitions)
 	}
 	r, err := c.record(schemas.TopicSettlementCommands, schemas.KindSettle, cmd.TenantID, &cmd)
 	if err != nil {
@@ -134,18 +134,18 @@ func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 	return nil
 }
 
-// Cut is, for each partition of kasi.collections.v1, the offset up to which a settlement made now counts. It first waits until intake has
-// taken over what lies on the outside topics now and collect what then lies on the timeline: money the bank has reported counts. The error
-// is a *Behind where ctx ends before, or nothing moves for DefaultStall.
-func (c *Commands) Cut(ctx context.Context) ([]int64, error) {
-	cut, err := c.cut(ctx, newProgress(c.peeker))
+// Owed is, for each partition of kasi.collections.v1, the offset that ClickHouse must have reached before a settlement asked for now can be cut. It first waits
+// until intake has taken over what lies on the outside topics now and collect what then lies on the timeline: money the bank has reported
+// counts. The error is a *Behind where ctx ends before, or nothing moves for DefaultStall.
+func (c *Commands) Owed(ctx context.Context) ([]int64, error) {
+	ends, err := c.owed(ctx, newProgress(c.peeker))
 	if err != nil {
-		return nil, fmt.Errorf("cut of a settlement: %w", err)
+		return nil, fmt.Errorf("what is owed to a settlement: %w", err)
 	}
-	return cut, nil
+	return ends, nil
 }
 
-func (c *Commands) cut(ctx context.Context, g *progress) ([]int64, error) {
+func (c *Commands) owed(ctx context.Context, g *progress) ([]int64, error) {
 	taken, err := intakeGoals(ctx, g)
 	if err != nil {
 		return nil, err
@@ -176,19 +176,19 @@ func (c *Commands) stable(ctx context.Context, g *progress, written map[place]in
 		if err != nil {
 			return nil, errors.Join(open, err)
 		}
-		cut := make([]int64, c.partitions)
+		owed := make([]int64, c.partitions)
 		open = nil
 		for at, end := range ends {
-			if int(at.partition) >= len(cut) {
-				return nil, fmt.Errorf("%s has %d partitions, more than the timeline's %d: was it altered?", at.topic, len(ends), len(cut))
+			if int(at.partition) >= len(owed) {
+				return nil, fmt.Errorf("%s has %d partitions, more than the timeline's %d: was it altered?", at.topic, len(ends), len(owed))
 			}
-			cut[at.partition] = end
+			owed[at.partition] = end
 			if end < written[at] {
 				open = fmt.Errorf("a transaction is open on partition %d of %s (offset %d of %d)", at.partition, at.topic, end, written[at])
 			}
 		}
 		if open == nil {
-			return cut, nil
+			return owed, nil
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return nil, errors.Join(open, err)

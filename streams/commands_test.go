@@ -58,7 +58,7 @@ func TestCommandsGoToTheirKeysPartition(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 4, n)
 	settle.Cut = settle.Cut[1:]
-	require.ErrorContains(t, c.Settle(t.Context(), settle), "3 offsets for 4 partitions")
+	require.ErrorContains(t, c.Settle(t.Context(), settle), "3 numbers for 4 partitions")
 }
 
 func TestCommandsWithoutABroker(t *testing.T) {
@@ -69,7 +69,7 @@ func TestCommandsWithoutABroker(t *testing.T) {
 	defer cancel()
 	err := c.Policies(ctx, []schemas.PolicyCommand{{TenantID: "acme", PolicyNumber: "POL001"}})
 	require.ErrorContains(t, err, "1 of 1 commands were not acknowledged")
-	_, err = c.Cut(ctx)
+	_, err = c.Owed(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -88,9 +88,9 @@ func TestCommandsNeedTopics(t *testing.T) {
 	require.ErrorContains(t, err, schemas.TopicTimeline)
 }
 
-// cutWithSlowCollect takes a cut while a result lies outside, another on the timeline, and collect is slow. lying makes the broker say
-// that collect has taken both over, which is what a Cut that does not wait would assume.
-func cutWithSlowCollect(t *testing.T, lying bool) []int64 {
+// owedWithSlowCollect asks what is owed while a result lies outside, another on the timeline, and collect is slow. lying makes the broker say
+// that collect has taken both over, which is what an Owed that does not wait would assume.
+func owedWithSlowCollect(t *testing.T, lying bool) []int64 {
 	r := newFakeRig(t)
 	r.produce(schemas.TopicRailResults, 1, "outside", "", kgo.TryCommit)
 	r.produce(schemas.TopicTimeline, 3, "inside", "", kgo.TryCommit)
@@ -100,29 +100,29 @@ func cutWithSlowCollect(t *testing.T, lying bool) []int64 {
 	}
 	r.intake(nil)
 	r.collect(gate)
-	var cut []int64
+	var owed []int64
 	var err error
 	go func() {
 		defer close(done)
-		cut, err = r.commands().Cut(r.context())
+		owed, err = r.commands().Owed(r.context())
 	}()
 	until(asked, 20, done, gate)
 	<-done
 	require.NoError(t, err)
-	return cut
+	return owed
 }
 
-func TestCutWaitsForCollect(t *testing.T) {
+func TestOwedWaitsForCollect(t *testing.T) {
 	// A record and the marker of its transaction on each of the two partitions.
-	require.Equal(t, []int64{0, 2, 0, 2}, cutWithSlowCollect(t, false))
+	require.Equal(t, []int64{0, 2, 0, 2}, owedWithSlowCollect(t, false))
 }
 
-func TestACutBeforeCollectIsThroughIsFound(t *testing.T) {
-	require.Equal(t, []int64{0, 0, 0, 0}, cutWithSlowCollect(t, true))
+func TestOwedBeforeCollectIsThroughIsFound(t *testing.T) {
+	require.Equal(t, []int64{0, 0, 0, 0}, owedWithSlowCollect(t, true))
 }
 
-// Collect's offsets may show before its transaction is decided on every partition: the cut must not fall short of what it wrote.
-func TestCutWaitsForOpenTransactions(t *testing.T) {
+// Collect's offsets may show before its transaction is decided on every partition: the answer must not fall short of what it wrote.
+func TestOwedWaitsForOpenTransactions(t *testing.T) {
 	r := newRig(t)
 	r.stages()
 	tx, err := kgo.NewClient(r.cfg.client(kgo.TransactionalID("open"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
@@ -134,12 +134,12 @@ func TestCutWaitsForOpenTransactions(t *testing.T) {
 	c := r.commands()
 	ctx, cancel := context.WithTimeout(r.context(), 300*time.Millisecond)
 	defer cancel()
-	_, err = c.Cut(ctx)
+	_, err = c.Owed(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "a transaction is open on partition 2 of kasi.collections.v1 (offset 0 of 1)")
 
 	require.NoError(t, tx.EndTransaction(r.context(), kgo.TryCommit))
-	cut, err := c.Cut(r.context())
+	owed, err := c.Owed(r.context())
 	require.NoError(t, err)
-	require.Equal(t, []int64{0, 0, 2, 0}, cut)
+	require.Equal(t, []int64{0, 0, 2, 0}, owed)
 }

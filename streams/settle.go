@@ -17,12 +17,13 @@ import (
 const settleStage = "settle"
 
 // Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the rows up to the
-// offsets asked for have arrived, and must give the same answer whenever they are asked again.
+// numbers asked for have arrived, and must give the same answer whenever they are asked again.
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
-	// HasCollections tells whether the tenant has any collection in the period.
-	HasCollections(ctx context.Context, tenant string, p schemas.Period) (bool, error)
+	// HasCollections tells whether the tenant has any collection in the period before the cut: cut[i] is a seq of partition i of
+	// kasi.collections.v1. Without the cut the answer would depend on when it is asked.
+	HasCollections(ctx context.Context, tenant string, p schemas.Period, cut []int64) (bool, error)
 }
 
 // RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it serves.
@@ -150,7 +151,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool, err error) {
 	for again := (backoff{}); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
-			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth)
+			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}
 		if err == nil {
 			return sums, anything, nil
@@ -178,10 +179,10 @@ func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *pr
 		return bad("period_month " + err.Error())
 	}
 	if len(cmd.Cut) != int(partitions) {
-		return bad(fmt.Sprintf("cut needs one offset for each of the %d partitions of %s", partitions, schemas.TopicCollections))
+		return bad(fmt.Sprintf("cut needs one seq for each of the %d partitions of %s", partitions, schemas.TopicCollections))
 	}
-	if slices.ContainsFunc(cmd.Cut, func(o int64) bool { return o < 0 }) {
-		return bad("cut holds a negative offset")
+	if slices.ContainsFunc(cmd.Cut, func(seq int64) bool { return seq < 0 }) {
+		return bad("cut holds a negative seq")
 	}
 	return nil
 }

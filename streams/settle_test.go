@@ -45,7 +45,7 @@ func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []sc
 	return sums, nil
 }
 
-func (l *bookLedger) HasCollections(context.Context, string, schemas.Period) (bool, error) {
+func (l *bookLedger) HasCollections(context.Context, string, schemas.Period, []int64) (bool, error) {
 	return !l.empty, nil
 }
 

@@ -233,8 +233,8 @@ CREATE TABLE IF NOT EXISTS settlements_log
     request_id String COMMENT 'API request that made the statement',
     created_at DateTime64(3, 'UTC') COMMENT 'When the statement was made',
     coverage_period Array(String) COMMENT 'Periods whose movements are counted here',
-    coverage_from Array(Array(Int64)) COMMENT 'For each covered period and partition of kasi.collections.v1: first offset counted',
-    coverage_to Array(Array(Int64)) COMMENT 'For each covered period and partition of kasi.collections.v1: first offset not counted',
+    coverage_from Array(Array(Int64)) COMMENT 'For each covered period and partition of kasi.collections.v1: first seq counted',
+    coverage_to Array(Array(Int64)) COMMENT 'For each covered period and partition of kasi.collections.v1: first seq not counted',
     event_id UUID COMMENT 'Made from facts: the same event has the same id in every run',
     business_date Date COMMENT 'The calendar''s day of the change',
     at DateTime64(3, 'UTC') COMMENT 'Timestamp of the record that caused the event',
@@ -292,10 +292,11 @@ CREATE TABLE IF NOT EXISTS sink_marks
 (
     topic LowCardinality(String) COMMENT 'Kafka topic',
     partition UInt32 COMMENT 'Kafka partition',
-    next_offset Int64 COMMENT 'Everything before this offset is in ClickHouse',
-    at DateTime64(3, 'UTC') COMMENT 'When the mark was set'
+    next_offset SimpleAggregateFunction(max, Int64) COMMENT 'Everything before this offset is in ClickHouse',
+    next_seq SimpleAggregateFunction(max, Int64) COMMENT 'Every event with a smaller seq is in ClickHouse; 0 where events have no dense count by partition',
+    at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the mark was set'
 )
-ENGINE = ReplacingMergeTree(next_offset)
+ENGINE = AggregatingMergeTree
 ORDER BY (topic, partition)
 COMMENT 'How far the sink has got: what read-your-writes and settlements wait for';
 -- +goose StatementEnd

@@ -81,7 +81,7 @@ FROM
     WHERE version = 1
 ) AS s
 INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
-WHERE c.src_offset >= s.covered_from[c.src_partition + 1] AND c.src_offset < s.covered_to[c.src_partition + 1]
+WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
 GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id
 COMMENT 'The lines of each statement: what each collection, or adjustment of an earlier period, moved';
 -- +goose StatementEnd

@@ -43,7 +43,7 @@ func (e *event) counts(m *event) (counted, own bool) {
 	}
 	for _, cov := range e.Coverage {
 		p := int(m.partition)
-		if cov.Period == m.Period && p < len(cov.From) && p < len(cov.To) && m.offset >= cov.From[p] && m.offset < cov.To[p] {
+		if cov.Period == m.Period && p < len(cov.From) && p < len(cov.To) && m.Seq >= cov.From[p] && m.Seq < cov.To[p] {
 			return true, m.Period == e.Period
 		}
 	}
@@ -128,7 +128,7 @@ func (b *books) settledOnce(c *Check) {
 			for p := range min(len(cov.From), len(cov.To)) {
 				k := covered{s.Tenant, cov.Period, p}
 				if cov.From[p] != upTo[k] {
-					c.differ("%s of %s counts %s on partition %d from offset %d; the one before ended at %d", s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
+					c.differ("%s of %s counts %s on partition %d from number %d; the one before ended at %d", s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
 				}
 				upTo[k] = max(upTo[k], cov.To[p])
 			}
