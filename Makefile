@@ -4,10 +4,11 @@ SHELL       := /bin/bash
 GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
+TEST_BASE   ?= kasi-base:test
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test test-kafka kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real image test test-kafka test-containers test-images kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -19,11 +20,25 @@ real: build ## a month after the other over a real bank's transactions: make rea
 	@test -n "$(FILE)" || { echo 'usage: make real FILE=path/to/transactions.csv.gz'; exit 2; }
 	@bin/kasi demo real $(FILE) $(ARGS)
 
-test: setup ## all tests: units, properties, and the six use cases from outside
+test: setup ## all tests: units, properties, and the six use cases from outside; then make test-kafka where Java and Maven are there
 	@go test -timeout 20m ./...
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory test-kafka; \
+		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
+	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
+
+test-containers: setup ## the same on a Kafka and a ClickHouse in Docker (images: KASI_TEST_KAFKA_IMAGE, KASI_TEST_CLICKHOUSE_IMAGE)
+	@deploy/test-containers.sh
+
+test-images: $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17; none: Debian, through mmdebstrap)
+	@if [ $(TEST_BASE) = kasi-base:test ] && ! docker image inspect $(TEST_BASE) >/dev/null 2>&1; then \
+		command -v mmdebstrap >/dev/null || { echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
+		mmdebstrap --quiet --variant=minbase --include=openjdk-17-jre-headless bookworm - | docker import - $(TEST_BASE); fi
+	@$(MAKE) --no-print-directory image BASE=$(TEST_BASE)
+	@DOCKER_BUILDKIT=0 docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
+	@DOCKER_BUILDKIT=0 docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 
@@ -47,6 +62,12 @@ bench: setup ## benchmarks, each beside its peer or its limit
 
 build: setup ## build bin/kasi
 	@go build -trimpath -o bin/kasi ./cmd/kasi
+
+image: setup ## build the product's Docker image, kasi:latest (BASE=debian:bookworm-slim or another with glibc)
+	@mkdir -p bin/image
+	@CGO_ENABLED=0 go build -trimpath -o bin/image/kasi ./cmd/kasi
+	@cp --reflink=auto $(LIBCHDB) bin/image/libchdb.so
+	@DOCKER_BUILDKIT=0 docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) -f deploy/Dockerfile -t kasi:latest bin/image
 
 setup: $(LIBCHDB) ## fetch what the embedded ClickHouse needs (once)
 
