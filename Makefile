@@ -8,7 +8,7 @@ TEST_BASE   ?= kasi-base:test
 ARGS        ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real image test test-kafka test-containers test-images kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help setup build run real image test test-kafka test-containers test-images docker-answers kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -29,10 +29,14 @@ test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apac
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
 
-test-containers: setup ## the same on a Kafka and a ClickHouse in Docker (images: KASI_TEST_KAFKA_IMAGE, KASI_TEST_CLICKHOUSE_IMAGE)
+test-containers: docker-answers setup ## the same and the API on a Kafka and a ClickHouse in Docker (images: KASI_TEST_KAFKA_IMAGE, KASI_TEST_CLICKHOUSE_IMAGE)
 	@deploy/test-containers.sh
 
-test-images: $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17; none: Debian, through mmdebstrap)
+docker-answers:
+	@command -v docker >/dev/null || { echo 'docker is missing: install Docker Engine 20.10 or later (https://docs.docker.com/engine/install; on Debian: apt-get install docker.io)'; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo 'Docker does not answer: start its daemon (systemctl start docker, or dockerd), and be root or in the group docker'; exit 1; }
+
+test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17; none: Debian, through mmdebstrap)
 	@if [ $(TEST_BASE) = kasi-base:test ] && ! docker image inspect $(TEST_BASE) >/dev/null 2>&1; then \
 		command -v mmdebstrap >/dev/null || { echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
 		mmdebstrap --quiet --variant=minbase --include=openjdk-17-jre-headless bookworm - | docker import - $(TEST_BASE); fi
@@ -63,7 +67,7 @@ bench: setup ## benchmarks, each beside its peer or its limit
 build: setup ## build bin/kasi
 	@go build -trimpath -o bin/kasi ./cmd/kasi
 
-image: setup ## build the product's Docker image, kasi:latest (BASE=debian:bookworm-slim or another with glibc)
+image: docker-answers setup ## build the product's Docker image, kasi:latest (BASE=debian:bookworm-slim or another with glibc)
 	@mkdir -p bin/image
 	@CGO_ENABLED=0 go build -trimpath -o bin/image/kasi ./cmd/kasi
 	@cp --reflink=auto $(LIBCHDB) bin/image/libchdb.so
