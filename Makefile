@@ -6,6 +6,8 @@ KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 TEST_BASE   ?= kasi-base:test
 ARGS        ?=
+# The classic builder needs no plugin and asks no registry for a base that is here.
+export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run real image test test-kafka test-containers test-images docker-answers kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
@@ -41,8 +43,8 @@ test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers whe
 		command -v mmdebstrap >/dev/null || { echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
 		mmdebstrap --quiet --variant=minbase --include=openjdk-17-jre-headless bookworm - | docker import - $(TEST_BASE); fi
 	@$(MAKE) --no-print-directory image BASE=$(TEST_BASE)
-	@DOCKER_BUILDKIT=0 docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
-	@DOCKER_BUILDKIT=0 docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
+	@docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
+	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 
@@ -71,7 +73,7 @@ image: docker-answers setup ## build the product's Docker image, kasi:latest (BA
 	@mkdir -p bin/image
 	@CGO_ENABLED=0 go build -trimpath -o bin/image/kasi ./cmd/kasi
 	@cp --reflink=auto $(LIBCHDB) bin/image/libchdb.so
-	@DOCKER_BUILDKIT=0 docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) -f deploy/Dockerfile -t kasi:latest bin/image
+	@docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) -f deploy/Dockerfile -t kasi:latest bin/image
 
 setup: $(LIBCHDB) ## fetch what the embedded ClickHouse needs (once)
 

@@ -87,7 +87,7 @@ func (h *House) findPorts(ctx context.Context) error {
 	return nil
 }
 
-// answers returns when both users can log in; a container that has ended is not waited for.
+// answers returns when user kasi can log in; a container that has ended is not waited for.
 func (h *House) answers(ctx context.Context) error {
 	for {
 		err := h.try(ctx, "SELECT 1")
