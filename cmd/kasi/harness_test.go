@@ -25,20 +25,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/sinks/chtest"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 // asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its own, from outside.
 const asKasi = "KASI_TEST_AS_KASI"
 
-func TestMain(m *testing.M) {
-	chembed.RunIfChild()
+func TestMain(m *testing.M) { os.Exit(chtest.Main(m, runIfKasi)) }
+
+func runIfKasi() {
 	if os.Getenv(asKasi) == "1" {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(chtest.Main(m))
 }
 
 // product is a running `kasi up`, met only through HTTP, Kafka, the command line and ClickHouse's ports.

@@ -66,9 +66,13 @@ var shared struct {
 }
 
 // Main runs the tests and then stops the server, if one was started. It must be all that TestMain does: it also serves the embedded server's child
-// process, which is the test binary again.
-func Main(m *testing.M) int {
+// process, which is the test binary again. Tests that start the test binary as something else name it in children: each is called first, and must end
+// the process if that is what it was started as, and return at once if not.
+func Main(m *testing.M, children ...func()) int {
 	embedded.RunIfChild()
+	for _, runIfChild := range children {
+		runIfChild()
+	}
 	code := m.Run()
 	if shared.house == nil {
 		return code
