@@ -4,11 +4,14 @@ SHELL       := /bin/bash
 GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
+TEST_BASE   ?= kasi-base:test
 ARGS        ?=
 KILLS       ?= 50
+# The classic builder needs no plugin and asks no registry for a base that is here.
+export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run real test test-kafka test-sink-kills replay bugs kafka-jars kafka-checksums bench lint generate check-generated fmt ci clean
+.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums bench build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -20,10 +23,13 @@ real: build ## a month after the other over a real bank's transactions: make rea
 	@test -n "$(FILE)" || { echo 'usage: make real FILE=path/to/transactions.csv.gz'; exit 2; }
 	@bin/kasi demo real $(FILE) $(ARGS)
 
-test: setup ## all tests: units, properties, and the six use cases from outside
+test: setup ## all tests: units, properties, and the six use cases from outside; then make test-kafka where Java and Maven are there
 	@go test -timeout 20m ./...
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory test-kafka; \
+		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
+	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams/... ./sinks ./cmd/kasi
 
 bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
@@ -35,6 +41,21 @@ test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
+
+test-containers: docker-answers setup ## the same and the API on a Kafka and a ClickHouse in Docker (images: KASI_TEST_KAFKA_IMAGE, KASI_TEST_CLICKHOUSE_IMAGE)
+	@deploy/test-containers.sh
+
+docker-answers:
+	@command -v docker >/dev/null || { echo 'docker is missing: install Docker Engine 20.10 or later (https://docs.docker.com/engine/install; on Debian: apt-get install docker.io)'; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo 'Docker does not answer: start its daemon (systemctl start docker, or dockerd), and be root or in the group docker'; exit 1; }
+
+test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17; none: Debian, through mmdebstrap)
+	@if [ $(TEST_BASE) = kasi-base:test ] && ! docker image inspect $(TEST_BASE) >/dev/null 2>&1; then \
+		command -v mmdebstrap >/dev/null || { echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
+		mmdebstrap --quiet --variant=minbase --include=openjdk-17-jre-headless bookworm - | docker import - $(TEST_BASE); fi
+	@$(MAKE) --no-print-directory image BASE=$(TEST_BASE)
+	@docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
+	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 
@@ -58,6 +79,12 @@ bench: setup ## benchmarks, each beside its peer or its limit
 
 build: setup ## build bin/kasi
 	@go build -trimpath -o bin/kasi ./cmd/kasi
+
+image: docker-answers setup ## build the product's Docker image, kasi:latest (BASE=debian:bookworm-slim or another with glibc)
+	@mkdir -p bin/image
+	@CGO_ENABLED=0 go build -trimpath -o bin/image/kasi ./cmd/kasi
+	@cp --reflink=auto $(LIBCHDB) bin/image/libchdb.so
+	@docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) -f deploy/Dockerfile -t kasi:latest bin/image
 
 setup: $(LIBCHDB) ## fetch what the embedded ClickHouse needs (once)
 

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -105,24 +106,31 @@ func furthest(to [][]int64) []int64 {
 // waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the
 // error says which partition is behind and by how much.
 func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
-	var why error
+	var short, unread error // what the last look that was answered said, and why the one after it was not
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		marks, err := readMarks(ctx, conn, topic)
 		if err == nil {
-			err = behind(marks, topic, until)
-		}
-		if err == nil {
-			return nil
-		}
-		if why == nil || ctx.Err() == nil {
-			why = err // an error that only says that ctx has ended explains nothing
+			short, unread = behind(marks, topic, until), nil
+			if short == nil {
+				return nil
+			}
+		} else {
+			unread = err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", why, ctx.Err())
+			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", lastLook(short, unread), ctx.Err())
 		case <-time.After(pause):
 		}
 	}
+}
+
+// lastLook says how far the sink was when that was last known: the look that ctx cuts off explains nothing by itself.
+func lastLook(short, unread error) error {
+	if short != nil && unread != nil {
+		return fmt.Errorf("%w (the look after that: %w)", short, unread)
+	}
+	return cmp.Or(short, unread)
 }
 
 // behind names the first partition whose mark is short of until.

@@ -135,7 +135,11 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 	r.intake(nil)
 	r.stage(schemas.GroupSettle, nil, nil, schemas.TopicSettlementCommands)
 	c := r.calendar("2025-11-28")
-	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{Stall: 200 * time.Millisecond})
+	// Settle has joined its group and passed the opening of the day before anything is waited for; on Apache Kafka that takes some seconds.
+	opened, err := c.progress.ends(r.context(), false, schemas.TopicSettlementCommands)
+	require.NoError(t, err)
+	require.NoError(t, c.progress.wait(r.context(), 0, goal{schemas.GroupSettle, opened}))
+	_, err = c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{Stall: time.Second})
 	var behind *Behind
 	require.ErrorAs(t, err, &behind)
 	require.Equal(t, []any{"collect", schemas.TopicTimeline, int32(0), int64(0), int64(2), 3},
@@ -197,7 +201,9 @@ func TestAdvanceWaitsForTheSink(t *testing.T) {
 	r.stages()
 	c := r.calendar("2025-11-28")
 	r.produce(schemas.TopicRailResults, 1, "paid", "", kgo.TryCommit)
-	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 2 * time.Second})
+	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{}) // the stages have joined their groups, however long that takes
+	require.NoError(t, err)
+	_, err = c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 2 * time.Second})
 	var behind *Behind
 	require.ErrorAs(t, err, &behind)
 	require.Equal(t, "sink", behind.Stage)

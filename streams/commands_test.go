@@ -125,13 +125,15 @@ func TestOwedBeforeCollectIsThroughIsFound(t *testing.T) {
 func TestOwedWaitsForOpenTransactions(t *testing.T) {
 	r := newRig(t)
 	r.stages()
+	c := r.commands()
+	_, err := c.Owed(r.context()) // new topics have got their leaders, and the stages their partitions, however long that takes
+	require.NoError(t, err)
 	tx, err := kgo.NewClient(r.cfg.client(kgo.TransactionalID("open"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	defer tx.Close()
 	require.NoError(t, tx.BeginTransaction())
 	require.NoError(t, tx.ProduceSync(r.context(), &kgo.Record{Topic: schemas.TopicCollections, Partition: 2, Value: []byte("x")}).FirstErr())
 
-	c := r.commands()
 	ctx, cancel := context.WithTimeout(r.context(), 300*time.Millisecond)
 	defer cancel()
 	_, err = c.Owed(ctx)

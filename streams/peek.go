@@ -153,8 +153,11 @@ func (k *peeker) ends(ctx context.Context, committed bool, topics ...string) (ma
 	for began := time.Now(); ; {
 		ends, err := k.endsOnce(ctx, committed, topics)
 		var broker *kerr.Error
-		if err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience || sleep(ctx, retryPause) != nil {
+		if err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience {
 			return ends, err
+		}
+		if ended := sleep(ctx, retryPause); ended != nil {
+			return nil, fmt.Errorf("%w: %w", err, ended)
 		}
 	}
 }

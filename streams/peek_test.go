@@ -1,7 +1,9 @@
 package streams
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,4 +23,12 @@ func TestEndsWaitForANewLeader(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[place]int64{{schemas.TopicTimeline, 0}: 5}, ends)
 	require.Positive(t, refused.Hits())
+
+	// Where the caller's patience ends before the election does, the error says both.
+	h.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline, Err: kerr.OffsetNotAvailable, Count: 1 << 30})
+	ctx, cancel := context.WithTimeout(h.ctx(), 200*time.Millisecond)
+	defer cancel()
+	_, err = newPeeker(h.client()).ends(ctx, false, schemas.TopicTimeline)
+	require.ErrorIs(t, err, kerr.OffsetNotAvailable)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

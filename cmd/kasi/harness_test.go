@@ -24,27 +24,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	"github.com/kasi-collections/kasi/sinks/chtest"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
 // asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its own, from outside.
 const asKasi = "KASI_TEST_AS_KASI"
 
-func TestMain(m *testing.M) {
-	chembed.RunIfChild()
+func TestMain(m *testing.M) { os.Exit(chtest.Main(m, runIfKasi)) }
+
+func runIfKasi() {
 	if os.Getenv(asKasi) == "1" {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
 }
 
 // product is a running `kasi up`, met only through HTTP, Kafka, the command line and ClickHouse's ports.
 type product struct {
 	t                          testing.TB
 	http, kafka, house, native string
-	engine                     []string // the flags that name its Kafka
+	engine                     []string // the flags that name its Kafka and its ClickHouse
+	database, analyst          string   // where the analyst reads, and the password; empty: those of `command`'s environment
+	env                        []string // more environment of its processes
 	client                     *kgo.Client
 	process                    *exec.Cmd
 	results                    int
@@ -63,35 +65,52 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka is what the environment asks for; on other than
-// the embedded one, tests take turns.
+// command is the command line with what this product's environment adds.
+func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := command(ctx, args...)
+	cmd.Env = append(cmd.Env, p.env...)
+	return cmd
+}
+
+// start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka and its ClickHouse are what the environment
+// asks for; on a Kafka other than the embedded one, tests take turns.
 func start(t testing.TB, date string) *product {
 	t.Helper()
-	k := kafkatest.External(t)
-	if k == nil {
-		return startEmbedded(t, date)
+	p := embeddedProduct(t)
+	if k := kafkatest.External(t); k != nil {
+		p.kafka = k.Brokers[0]
+		p.engine = append(p.engine, "--kafka-brokers", strings.Join(k.Brokers, ","), "--replication", strconv.Itoa(int(k.Replication)), "--partitions", "4")
 	}
-	p := &product{t: t, http: freePort(t), kafka: k.Brokers[0], house: freePort(t), native: freePort(t)}
-	p.engine = []string{"--kafka-brokers", strings.Join(k.Brokers, ","), "--replication", strconv.Itoa(int(k.Replication)), "--partitions", "4"}
+	if h := chtest.External(t); h != nil {
+		p.house, p.native, p.database, p.analyst = h.HTTPAddr, h.NativeAddr, h.Database(t), h.AnalystPassword
+		p.engine = append(p.engine, "--clickhouse-addr", p.native, "--clickhouse-database", p.database)
+		p.env = []string{"KASI_CLICKHOUSE_PASSWORD=" + h.KasiPassword, "KASI_ANALYST_PASSWORD=" + h.AnalystPassword}
+	}
 	p.up(t.TempDir(), date)
 	return p
 }
 
-// startEmbedded is start on the embedded Kafka, whatever the environment asks for.
+// startEmbedded is start on the embedded engines, whatever the environment asks for.
 func startEmbedded(t testing.TB, date string) *product {
 	t.Helper()
-	p := &product{t: t, http: freePort(t), kafka: freePort(t), house: freePort(t), native: freePort(t)}
-	p.engine = []string{"--kafka", p.kafka}
+	p := embeddedProduct(t)
 	p.up(t.TempDir(), date)
+	return p
+}
+
+func embeddedProduct(t testing.TB) *product {
+	t.Helper()
+	p := &product{t: t, http: freePort(t), kafka: freePort(t), house: freePort(t), native: freePort(t)}
+	p.engine = []string{"--kafka", p.kafka, "--clickhouse-http", p.house, "--clickhouse-native", p.native}
 	return p
 }
 
 func (p *product) up(dir, date string) {
 	t := p.t
 	t.Helper()
-	p.process = command(context.Background(), append([]string{
+	p.process = p.command(context.Background(), append([]string{
 		"up", "--calendar", "manual", "--date", date, "--data-dir", dir, "--http", p.http,
-		"--clickhouse-http", p.house, "--clickhouse-native", p.native, "--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0",
+		"--log-level", "warn", "--updates-per-minute", "0", "--queries-per-minute", "0",
 	}, p.engine...)...)
 	out, err := p.process.StdoutPipe()
 	require.NoError(t, err)
@@ -156,7 +175,7 @@ func (p *product) advance(date string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := command(ctx, "calendar", "advance", "--to", date, "--kafka-brokers", p.kafka).CombinedOutput()
+	out, err := p.command(ctx, "calendar", "advance", "--to", date, "--kafka-brokers", p.kafka).CombinedOutput()
 	require.NoError(p.t, err, string(out))
 }
 

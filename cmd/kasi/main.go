@@ -53,7 +53,7 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFlags(cmd, os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(), configCmd(), versionCmd())
+	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(), clickhouseCmd(), configCmd(), versionCmd())
 	return cmd
 }
 

@@ -40,7 +40,7 @@ func TestScenarioCalendar(t *testing.T) {
 	p.credit("C2", "2025-12-22", 850000, "SALARY")
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	_ = command(ctx, "calendar", "advance", "--to", "2026-02-28", "--kafka-brokers", p.kafka).Run() // killed on its way
+	_ = p.command(ctx, "calendar", "advance", "--to", "2026-02-28", "--kafka-brokers", p.kafka).Run() // killed on its way
 	p.advance("2026-02-28")
 	require.Equal(t, "119", p.sql("SELECT uniqExact(business_date) FROM calendar_log WHERE business_date > '2025-11-01'"), "no day is left out")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("POL2"), "the day's own cut-off, not the last day's")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -165,9 +166,9 @@ func (p *product) statement(key, id string) statement {
 // sql asks ClickHouse as an analyst would and returns tab-separated lines.
 func (p *product) sql(query string) string {
 	p.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, "http://"+p.house+"/?database=kasi", strings.NewReader(query))
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.house+"/?database="+cmp.Or(p.database, "kasi"), strings.NewReader(query))
 	require.NoError(p.t, err)
-	req.SetBasicAuth("analyst", "test-analyst")
+	req.SetBasicAuth("analyst", cmp.Or(p.analyst, "test-analyst"))
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(p.t, err)
 	defer res.Body.Close()
@@ -208,7 +209,7 @@ func (p *product) calendar(args ...string) (string, error) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := command(ctx, append(append([]string{"calendar"}, args...), "--kafka-brokers", p.kafka)...).CombinedOutput()
+	out, err := p.command(ctx, append(append([]string{"calendar"}, args...), "--kafka-brokers", p.kafka)...).CombinedOutput()
 	return string(out), err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"math/big"
 	"os"
@@ -43,8 +44,8 @@ func TestVerifyCommand(t *testing.T) {
 	p := start(t, "2025-11-01")
 	p.credit("C1", "2025-11-01", 85000, "SALARY")
 	p.advance("2025-11-03")
-	args := []string{"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--json", "--grace", "0s"}
-	out, err := command(t.Context(), args...).Output()
+	args := []string{"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database", cmp.Or(p.database, "kasi"), "--json", "--grace", "0s"}
+	out, err := p.command(t.Context(), args...).Output()
 	require.NoError(t, err, string(out))
 	var r struct {
 		OK     bool           `json:"ok"`
@@ -56,7 +57,7 @@ func TestVerifyCommand(t *testing.T) {
 
 	ledger := filepath.Join(t.TempDir(), "bank.csv")
 	require.NoError(t, os.WriteFile(ledger, []byte("debit_id,status,amount_cents\nabc,PAID,15000\n"), 0o600))
-	out, err = command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--ledger", ledger).CombinedOutput()
+	out, err = p.command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database", cmp.Or(p.database, "kasi"), "--ledger", ledger).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())

@@ -31,7 +31,7 @@ func TestNewDatabasesAreMigratedAndApart(t *testing.T) {
 func TestADatabaseIsDroppedAfterAPass(t *testing.T) {
 	var name string
 	require.True(t, t.Run("inner", func(t *testing.T) { name = chtest.Empty(t).Auth.Database }))
-	conn, err := clickhouse.Open(chtest.Server(t).ClickHouse())
+	conn, err := clickhouse.Open(chtest.Shared(t).Options())
 	require.NoError(t, err)
 	var n uint64
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count() FROM system.databases WHERE name = ?", name).Scan(&n))

@@ -19,9 +19,8 @@ var configXML string
 //go:embed users.xml
 var usersXML string
 
-// kasiGrants is what user kasi may do: everything in its database, reading the system tables, and what operations need.
+// kasiGrants is what user kasi may do beside everything in its databases: reading the system tables, and what operations need.
 var kasiGrants = []string{
-	"ALL ON kasi.*",
 	"SELECT ON system.*",
 	"SELECT ON information_schema.*",
 	"SHOW ON *.*",
@@ -49,22 +48,27 @@ type configData struct {
 }
 
 type usersData struct {
-	Threads                int
-	Changeable, KasiGrants []string
-	KasiHash, AnalystHash  string
+	// Engine is set for our own engine, which needs profiles and a user of its own.
+	Engine                            bool
+	Threads                           int
+	Changeable, Databases, KasiGrants []string
+	KasiHash, AnalystHash             string
+}
+
+func newUsersData(kasiPassword, analystPassword string, databases ...string) usersData {
+	data := usersData{Changeable: changeable, Databases: databases, KasiGrants: kasiGrants, KasiHash: passwordHash(kasiPassword)}
+	if analystPassword != "" {
+		data.AnalystHash = passwordHash(analystPassword)
+	}
+	return data
 }
 
 // writeConfig writes config.xml and users.xml and returns the path of the first. The passwords are in them only as hashes.
 func (o Options) writeConfig(e endpoint) (string, error) {
 	users := filepath.Join(o.configDir(), "users.xml")
 	config := filepath.Join(o.configDir(), "config.xml")
-	data := usersData{
-		Threads: min(maxThreads, runtime.NumCPU()), Changeable: changeable,
-		KasiGrants: append(append([]string(nil), kasiGrants...), o.KasiGrants...), KasiHash: passwordHash(o.KasiPassword),
-	}
-	if o.AnalystPassword != "" {
-		data.AnalystHash = passwordHash(o.AnalystPassword)
-	}
+	data := newUsersData(o.KasiPassword, o.AnalystPassword, append([]string{databaseKasi}, o.Databases...)...)
+	data.Engine, data.Threads = true, min(maxThreads, runtime.NumCPU())
 	if err := render(users, usersXML, data); err != nil {
 		return "", err
 	}
@@ -73,19 +77,33 @@ func (o Options) writeConfig(e endpoint) (string, error) {
 	})
 }
 
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own: the users kasi and analyst with the rights that they have on the
+// embedded engine, over databases, which may end in *. The passwords are in it only as hashes.
+func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
+	return fill("users.xml", usersXML, newUsersData(kasiPassword, analystPassword, databases...))
+}
+
 func render(path, text string, data any) error {
-	t, err := template.New(filepath.Base(path)).Funcs(template.FuncMap{"xml": escape}).Parse(text)
+	filled, err := fill(filepath.Base(path), text, data)
 	if err != nil {
-		return fmt.Errorf("template of %s: %w", path, err)
+		return err
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
-		return fmt.Errorf("fill %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {
 		return fmt.Errorf("write the configuration of the embedded ClickHouse: %w", err)
 	}
 	return nil
+}
+
+func fill(name, text string, data any) (string, error) {
+	t, err := template.New(name).Funcs(template.FuncMap{"xml": escape}).Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("template of %s: %w", name, err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return "", fmt.Errorf("fill %s: %w", name, err)
+	}
+	return b.String(), nil
 }
 
 func escape(s string) (string, error) {

@@ -25,8 +25,8 @@ type Options struct {
 	KasiPassword string
 	// AnalystPassword is the password of the read-only user analyst; empty: there is no such user.
 	AnalystPassword string
-	// KasiGrants are further grants of user kasi, written as after the word GRANT: for tests that make databases of their own.
-	KasiGrants []string
+	// Databases are further databases of both users, beside kasi; a name may end in *. For tests that make databases of their own.
+	Databases []string
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
 

@@ -20,7 +20,7 @@ import (
 const DefaultImage = "apache/kafka:4.3.0"
 
 // inContainer runs one broker in Docker. The testcontainers' reaper removes it after the test process, unless TESTCONTAINERS_RYUK_DISABLED=true;
-// then it is removed by whoever runs the tests (label org.testcontainers=true).
+// then it is removed by whoever runs the tests: it has the label kasi.test with the value of KASI_TEST_RUN.
 func inContainer() (*Kafka, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -32,6 +32,7 @@ func inContainer() (*Kafka, error) {
 	_, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_KAFKA_IMAGE"), DefaultImage),
 		testcontainers.WithEnv(containerEnv(addr)),
 		testcontainers.WithExposedPorts("9092/tcp"),
+		testcontainers.WithLabels(map[string]string{"kasi.test": os.Getenv("KASI_TEST_RUN")}),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			// The address that the broker advertises must be known before it starts.
 			at := netip.MustParseAddrPort(addr)
@@ -56,9 +57,10 @@ func inContainer() (*Kafka, error) {
 func containerEnv(addr string) map[string]string {
 	all := map[string]string{
 		"node.id": "1", "process.roles": "broker,controller", "controller.quorum.voters": "1@localhost:9093",
-		"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://" + addr,
-		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"controller.listener.names":      "CONTROLLER", "inter.broker.listener.name": "PLAINTEXT",
+		// The broker sends itself the markers of transactions: not to the published address, which does not lead back into the container.
+		"listeners": "PLAINTEXT://:9092,INTERNAL://:19092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://" + addr + ",INTERNAL://localhost:19092",
+		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"controller.listener.names":      "CONTROLLER", "inter.broker.listener.name": "INTERNAL",
 	}
 	maps.Copy(all, settings(1))
 	env := map[string]string{"CLUSTER_ID": clusterID()}

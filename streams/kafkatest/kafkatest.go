@@ -4,7 +4,8 @@
 //
 // The first of these that is set decides:
 //
-//	KASI_TEST_KAFKA_BROKERS=host:port,...  a cluster that runs already. Its kasi.* topics are deleted between tests.
+//	KASI_TEST_KAFKA_BROKERS=host:port,...  a cluster that runs already. It is refused where it holds topics kasi.*, which the
+//	                                       tests delete, unless KASI_TEST_KAFKA_WIPE=1
 //	KASI_TEST_KAFKA=containers             the image KASI_TEST_KAFKA_IMAGE (default apache/kafka:4.3.0) in Docker
 //	KASI_TEST_KAFKA=local                  Apache Kafka out of the jars in deploy/kafka/jars, run with Java 17 or later
 //	KASI_TEST_KAFKA=embedded, or nothing   kfake in the process
@@ -106,8 +107,8 @@ func External(t testing.TB) *Kafka {
 	shared.turn.Lock()
 	shared.who.Store(t.Name())
 	t.Cleanup(func() {
-		if t.Failed() && shared.kafka != nil {
-			shared.kafka.keep(t)
+		if shared.kafka != nil {
+			shared.kafka.leave(t)
 		}
 		shared.who.Store("")
 		shared.turn.Unlock()
@@ -117,10 +118,8 @@ func External(t testing.TB) *Kafka {
 		t.Fatalf("no Kafka (%s) for the tests: %v", Chosen(), shared.err)
 	}
 	k := shared.kafka
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := wipe(ctx, k.Brokers); err != nil {
-		t.Fatalf("Kafka (%s) at %v: cannot be emptied for the test: %v", k.Kind, k.Brokers, err)
+	if err := k.empty(); err != nil {
+		t.Fatal(err)
 	}
 	t.Logf("Kafka: %s at %s", k.Kind, strings.Join(k.Brokers, ","))
 	return k
@@ -167,9 +166,25 @@ func atAddresses(brokers []string) (*Kafka, error) {
 	return &Kafka{Kind: Addresses, Brokers: brokers, Replication: replication}, nil
 }
 
-// keep leaves the log behind and says where it is.
-func (k *Kafka) keep(t testing.TB) {
-	if k.Cluster != nil {
+// empty removes all that is ours.
+func (k *Kafka) empty() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := wipe(ctx, k.Brokers); err != nil {
+		return fmt.Errorf("kafka (%s) at %v: cannot be emptied for the tests: %w", k.Kind, k.Brokers, err)
+	}
+	return nil
+}
+
+// leave is called at a test's end. A Kafka that is not ours is left as empty as it was found: the next test binary refuses what it did not make.
+// After a failure the log of one that is ours is kept.
+func (k *Kafka) leave(t testing.TB) {
+	if k.Kind == Addresses {
+		if err := k.empty(); err != nil {
+			t.Error(err)
+		}
+	}
+	if t.Failed() && k.Cluster != nil {
 		k.Cluster.Keep()
 		t.Logf("Kafka's log is kept in %s", k.Cluster.dir)
 	}

@@ -73,10 +73,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	}
 	if len(s.cfg.ClickHouseAddrs()) == 0 {
 		g.Go(func() (err error) {
-			s.house, err = chembed.Start(ctx, chembed.Options{
-				Dir: filepath.Join(s.cfg.DataDir, "clickhouse"), HTTPAddr: s.cfg.ClickHouseHTTP, NativeAddr: s.cfg.ClickHouseNative,
-				KasiPassword: s.cfg.Password, AnalystPassword: s.cfg.AnalystPassword, Log: s.log,
-			})
+			s.house, err = chembed.Start(ctx, EmbeddedHouse(s.cfg, s.log))
 			if err != nil {
 				return fmt.Errorf("embedded ClickHouse: %w", err)
 			}
@@ -181,14 +178,27 @@ func (s *Stack) Streams() streams.Config { return s.env.Streams(s.cfg, "tools", 
 func (s *Stack) stopEngines() error {
 	var errs []error
 	if s.house != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
-		defer cancel()
-		errs = append(errs, s.house.Stop(ctx))
+		errs = append(errs, StopHouse(s.house))
 	}
 	if s.kafka != nil {
 		errs = append(errs, s.kafka.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// EmbeddedHouse is the embedded ClickHouse of a configuration whose secrets are filled in.
+func EmbeddedHouse(cfg config.Config, log *slog.Logger) chembed.Options {
+	return chembed.Options{
+		Dir: filepath.Join(cfg.DataDir, "clickhouse"), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative,
+		KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Log: log,
+	}
+}
+
+// StopHouse ends the embedded ClickHouse. Connection pools are closed before.
+func StopHouse(house *chembed.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+	defer cancel()
+	return house.Stop(ctx)
 }
 
 // HouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated by the sink itself.

@@ -1,0 +1,84 @@
+package chtest
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/pressly/goose/v3"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// New makes a new database on the binary's server, applies all migrations and returns the options of a connection to it as user kasi.
+func New(t testing.TB) *clickhouse.Options {
+	t.Helper()
+	opts := Empty(t)
+	if err := migrate(t.Context(), opts); err != nil {
+		t.Fatalf("migrate the test database: %v", err)
+	}
+	return opts
+}
+
+// Empty is New without the migrations.
+func Empty(t testing.TB) *clickhouse.Options {
+	t.Helper()
+	h := Shared(t)
+	opts := h.Options()
+	database := h.Database(t)
+	h.exec(t, "CREATE DATABASE "+database)
+	opts.Auth.Database = database
+	return opts
+}
+
+// Database is a name that no test has had. The database is the test's to make; it is dropped after a pass.
+func (h *House) Database(t testing.TB) string {
+	t.Helper()
+	database := databasePrefix + random()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("ClickHouse (%s at %s) keeps database %s %s", h.Kind, h.NativeAddr, database, h.dir)
+			return
+		}
+		h.exec(t, "DROP DATABASE IF EXISTS "+database+" SYNC")
+	})
+	return database
+}
+
+func (h *House) exec(t testing.TB, query string) {
+	t.Helper()
+	// Not the test's own context: it has ended when the cleanup runs.
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := h.try(ctx, query); err != nil {
+		t.Errorf("%s: %v", query, err)
+	}
+}
+
+func (h *House) try(ctx context.Context, query string) error {
+	conn, err := clickhouse.Open(h.Options())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Exec(ctx, query)
+}
+
+// migrate applies the files that sinks.Migrate applies. It does not call it: importing sinks here would keep the sinks' own tests from using this package.
+func migrate(ctx context.Context, opts *clickhouse.Options) error {
+	files, err := fs.Sub(schemas.Migrations, "clickhouse")
+	if err != nil {
+		return err
+	}
+	db := clickhouse.OpenDB(opts)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
