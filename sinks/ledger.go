@@ -27,7 +27,8 @@ WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AN
     AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`
 
 	queryHasCollections = `
-SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    AND src_offset < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`
 )
 
 // Ledger reads the movements of money for settlements.
@@ -59,10 +60,15 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, 
 	return sums, nil
 }
 
-// HasCollections tells whether any collection of (tenant, period) has arrived.
-func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period) (bool, error) {
+// HasCollections tells whether (tenant, period) has any collection before the cut, whose offsets are by partition. It waits as Sum does: what
+// comes behind the cut never changes the answer.
+func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period, cut []int64) (bool, error) {
+	if err := WaitMarks(ctx, l.conn, schemas.TopicCollections, cut); err != nil {
+		return false, err
+	}
 	var n uint64
-	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period))).Scan(&n)
+	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period)),
+		clickhouse.Named("cut", cut)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("collections of %s %s: %w", tenant, period, err)
 	}

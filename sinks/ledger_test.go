@@ -23,7 +23,8 @@ WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AN
     AND src_offset >= {from:Array(Array(Int64))}[i][src_partition + 1]
     AND src_offset < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
 	require.Equal(t, `
-SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`, queryHasCollections)
+SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    AND src_offset < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`, queryHasCollections)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
 }
 
@@ -57,9 +58,12 @@ func TestLedgerSums(t *testing.T) {
 	require.Zero(t, sums)
 
 	for period, want := range map[schemas.Period]bool{"2025-10": true, "2025-11": true, "2025-12": false} {
-		has, err := l.HasCollections(ctx, "acme", period)
+		has, err := l.HasCollections(ctx, "acme", period, []int64{20, 23})
 		require.NoError(t, err)
 		require.Equal(t, want, has, period)
+		has, err = l.HasCollections(ctx, "acme", period, []int64{0, 0})
+		require.NoError(t, err)
+		require.False(t, has, "what lies behind the cut is not there")
 	}
 	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
 	require.ErrorContains(t, err, "coverage of 2025-11")

@@ -21,8 +21,9 @@ const settleStage = "settle"
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
-	// HasCollections tells whether the tenant has any collection in the period.
-	HasCollections(ctx context.Context, tenant string, p schemas.Period) (bool, error)
+	// HasCollections tells whether the tenant has any collection in the period before the cut: cut[i] is an offset of partition i of
+	// kasi.collections.v1. Without the cut the answer would depend on when it is asked.
+	HasCollections(ctx context.Context, tenant string, p schemas.Period, cut []int64) (bool, error)
 }
 
 // RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it serves.
@@ -126,9 +127,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 		return refuse(b, rec, err)
 	}
 	out := schemas.OutcomeEvent{
-		Meta: schemas.Meta{
-			EventID: schemas.FactID("outcome", settleStage, cmd.RequestID, "0"), BusinessDate: m.Date.String(), At: m.At,
-		},
+		Meta:      schemas.Meta{BusinessDate: m.Date.String(), At: m.At},
 		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, ObjectID: id, Stage: settleStage,
 	}
 	switch {
@@ -143,6 +142,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 		t.unless(key, existed)
 		out.Code, out.Message = schemas.OutcomeNotFound, "the period has no collections"
 	}
+	out.EventID = outcomeID(&out, rec.Timestamp)
 	return event(b, schemas.TopicOutcomes, key, &out, &out.Meta, rec.Timestamp)
 }
 
@@ -150,7 +150,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool, err error) {
 	for again := (backoff{}); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
-			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth)
+			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}
 		if err == nil {
 			return sums, anything, nil

@@ -26,7 +26,7 @@ func (noLedger) Sum(context.Context, string, schemas.Period, []schemas.Coverage)
 	return schemas.LedgerSums{}, nil
 }
 
-func (noLedger) HasCollections(context.Context, string, schemas.Period) (bool, error) {
+func (noLedger) HasCollections(context.Context, string, schemas.Period, []int64) (bool, error) {
 	return false, nil
 }
 
