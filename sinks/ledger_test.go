@@ -79,10 +79,12 @@ func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
 	s := &sink{conn: conn, tables: tables(), settings: settings, tuning: quick()}
+	tries := 0
 	put := func(first int64, explanation string) uint64 {
 		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
 		d.Explanation = explanation
-		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, planned: time.Now()} // no doubt about it: the token alone decides
+		tries++
+		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, tries: tries, planned: time.Now()} // not looked for: the token alone decides
 		c.records = []*kgo.Record{{Topic: c.topic, Value: encode(t, d)}}
 		require.NoError(t, s.insertChunk(ctx, c))
 		var n uint64
