@@ -11,7 +11,7 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums bench build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -73,6 +73,23 @@ kafka-checksums: ## after a change of deploy/kafka/pom.xml: fetch the jars and w
 	@rm -rf deploy/kafka/jars
 	@mvn -q -B -C -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/deploy/kafka/jars
 	@cd deploy/kafka/jars && LC_ALL=C sha256sum *.jar > ../SHA256SUMS
+
+SEED ?= 1
+N    ?= 200
+
+sim: ## the stages on virtual time, faults from a seed: make sim SEED=1 N=200; a seed that fails does so again, to the last byte
+	@sh streams/sim/overlay.sh bin/_sim-overlay
+	@go test -overlay bin/_sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim || { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
+	@KASI_SIM_EXACT=1 bin/sim.test -test.timeout 0 -test.run '^(TestReplay|TestSeeds)$$' -seed $(SEED) -n $(N) $(ARGS)
+
+histories: ## random lives of customers against the model of the rules: make histories N=1000000 SEED=1 (on two cores; the seed of a failure is printed)
+	@go test -c -o bin/processors.test ./processors
+	@began=$$(date +%s); each=$$(( $(N) < 20000 ? ($(N) + 1) / 2 : 10000 )); of=$$(( ($(N) + each - 1) / each )); \
+	cd processors; seq 1 $$of | xargs -P 2 -I{} sh -c 'seed=$$(( $(SEED) * 1000000 + {} )); \
+		GOMAXPROCS=1 ../bin/processors.test -test.timeout 0 -test.run "^TestAnyHistory$$" -rapid.nofailfile -rapid.checks='$$each' -rapid.seed=$$seed > ../bin/histories.$$seed 2>&1 \
+			|| { cat ../bin/histories.$$seed; echo "again: cd processors && go test -run TestAnyHistory -rapid.checks='$$each' -rapid.seed=$$seed"; exit 255; }; \
+		rm ../bin/histories.$$seed; now=$$(( $$(date +%s) - '$$began' )); echo "stretch {} of '$$of' ('$$each' histories each), $$now s, seed $$seed"'; \
+	took=$$(( $$(date +%s) - began )); echo "$$(( each * of )) histories in $$took s, $$(( each * of / (took > 0 ? took : 1) )) histories/s, seed $(SEED)"
 
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...

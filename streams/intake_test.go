@@ -191,7 +191,24 @@ func TestPolicyOwner(t *testing.T) {
 	require.NoError(t, mem.writeAll(func(key string, value []byte) { require.NoError(t, rmem.load(key, value)) }))
 	again := takeAll(t, stage, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
 	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
+	requireOwnIDs(t, stage, restored, rmem, command(t, 1, claim("C2", 5)))
 	require.Equal(t, schemas.TopicTimeline, again[1].Topic)
+}
+
+// requireOwnIDs delivers a command twice, a second apart: the two answers are two events, which ClickHouse must not take for one.
+func requireOwnIDs(t *testing.T, stage Stage, tk task, mem memory, cmd *kgo.Record) {
+	t.Helper()
+	later := *cmd
+	later.Timestamp = cmd.Timestamp.Add(time.Second)
+	ids := map[string]bool{}
+	for _, r := range takeAll(t, stage, tk, mem, 1, cmd, &later) {
+		if r.Topic == schemas.TopicOutcomes {
+			var ev schemas.OutcomeEvent
+			require.NoError(t, json.Unmarshal(r.Value, &ev))
+			ids[ev.EventID] = true
+		}
+	}
+	require.Len(t, ids, 2)
 }
 
 func requireOutcome(t *testing.T, r *kgo.Record, row int, code string, seq int64) {

@@ -3,6 +3,7 @@ package streams
 import (
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -72,14 +73,21 @@ func (t ownerTask) take(b *batch, rec *kgo.Record) error {
 // answer emits the outcome of a command that does not reach a customer.
 func (t ownerTask) answer(b *batch, rec *kgo.Record, cmd schemas.PolicyCommand, key, code, message string) error {
 	ev := schemas.OutcomeEvent{
-		Meta:      schemas.Meta{EventID: schemas.FactID("outcome", intakeStage, cmd.RequestID, strconv.Itoa(cmd.Row)), At: rec.Timestamp.UTC()},
+		Meta:      schemas.Meta{At: rec.Timestamp.UTC()},
 		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Code: code, Message: message, PolicyNumber: cmd.PolicyNumber,
 		Stage: intakeStage,
 	}
 	if code == schemas.OutcomeConflict {
 		ev.ObjectID = schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber)
 	}
+	ev.EventID = outcomeID(&ev, rec.Timestamp)
 	return event(b, schemas.TopicOutcomes, key, &ev, &ev.Meta, rec.Timestamp)
+}
+
+// outcomeID names an answer. A command that is delivered again is another record and gets another answer, so the record's instant is part of it: two
+// answers of one id would be one row in ClickHouse, with a gap in the sequence.
+func outcomeID(o *schemas.OutcomeEvent, at time.Time) string {
+	return schemas.FactID("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code, strconv.FormatInt(at.UnixNano(), 10))
 }
 
 // readCommand reads a command that our own API wrote. A record that it cannot have written becomes a dead letter.

@@ -127,9 +127,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 		return refuse(b, rec, err)
 	}
 	out := schemas.OutcomeEvent{
-		Meta: schemas.Meta{
-			EventID: schemas.FactID("outcome", settleStage, cmd.RequestID, "0"), BusinessDate: m.Date.String(), At: m.At,
-		},
+		Meta:      schemas.Meta{BusinessDate: m.Date.String(), At: m.At},
 		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, ObjectID: id, Stage: settleStage,
 	}
 	switch {
@@ -144,6 +142,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 		t.unless(key, existed)
 		out.Code, out.Message = schemas.OutcomeNotFound, "the period has no collections"
 	}
+	out.EventID = outcomeID(&out, rec.Timestamp)
 	return event(b, schemas.TopicOutcomes, key, &out, &out.Meta, rec.Timestamp)
 }
 

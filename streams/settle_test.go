@@ -21,6 +21,7 @@ type bookLedger struct {
 	fails int
 	asked int
 	empty bool
+	cut   []int64 // of the last HasCollections
 }
 
 func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
@@ -45,7 +46,10 @@ func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []sc
 	return sums, nil
 }
 
-func (l *bookLedger) HasCollections(context.Context, string, schemas.Period, []int64) (bool, error) {
+func (l *bookLedger) HasCollections(_ context.Context, _ string, _ schemas.Period, cut []int64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
 	return !l.empty, nil
 }
 
@@ -124,6 +128,16 @@ func TestSettleNothing(t *testing.T) {
 	require.Empty(t, numbers)
 	require.Equal(t, []string{"a NOT_FOUND"}, codes)
 	require.Zero(t, mem.keys())
+	requireOwnIDs(t, row("settle"), tk, mem, settleInput(t, 1, "acme", "b", 0))
+}
+
+// TestSettleAsksUpToTheCut: what is collected after a command was given must not change its answer, whenever that is made.
+func TestSettleAsksUpToTheCut(t *testing.T) {
+	t.Parallel()
+	ledger := &bookLedger{}
+	tk, mem := openSettle(ledger)(0, 1)
+	takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 17))
+	require.Equal(t, []int64{17}, ledger.cut)
 }
 
 // TestSettleRefuses gives each command that cannot be answered its class.

@@ -1,0 +1,173 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/streams"
+)
+
+// patience is virtual: nothing that a run waits for may take longer.
+const patience = 10 * time.Minute
+
+var (
+	rules  = processors.DefaultRules()
+	engine = processors.NewEngine(rules)
+)
+
+// rig is a broker in memory with all topics, and the stages as processes that can die.
+type rig struct {
+	net        *kfake.VirtualNetwork
+	cluster    *kfake.Cluster
+	partitions int32
+	cfg        streams.Config // of clients that nothing happens to
+	processes  []*process
+	stop       context.CancelFunc
+	ended      chan error
+	gone       int            // processes that have ended by themselves
+	dead       sync.WaitGroup // lives that were killed; in virtual time they must find out before the bubble ends
+}
+
+// newRig starts a broker. Virtual time starts in 2000; the calendar should not.
+func newRig(partitions int32) (*rig, error) {
+	r := &rig{net: &kfake.VirtualNetwork{}, partitions: partitions}
+	var err error
+	r.cluster, err = kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(r.net.Listen), kfake.GroupMinSessionTimeout(time.Millisecond))
+	if err != nil {
+		return nil, err
+	}
+	r.cfg = r.config(r.net.DialContext)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	n, err := streams.EnsureTopics(ctx, r.cfg)
+	if err == nil && n != partitions {
+		err = fmt.Errorf("%d partitions instead of %d", n, partitions)
+	}
+	return r, err
+}
+
+func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error), opts ...kgo.Opt) streams.Config {
+	return streams.Config{
+		Brokers: []string{"127.0.0.1:9092"}, Partitions: r.partitions, Log: simLog(),
+		KgoOpts: append([]kgo.Opt{
+			kgo.Dialer(dial),
+			kgo.MetadataMinAge(50 * time.Millisecond),
+			kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+			kgo.DisableClientMetrics(), kgo.ProducerBatchCompression(kgo.NoCompression()), // they cost more than all the rest
+			// Virtual time costs nothing, but what happens in it does: a session of 15 s is many heartbeats and looks at progress.
+			kgo.SessionTimeout(2 * time.Second), kgo.HeartbeatInterval(500 * time.Millisecond), kgo.RebalanceTimeout(4 * time.Second),
+		}, opts...),
+	}
+}
+
+// simLog shows the stages' logs where KASI_TEST_LOG is set.
+func simLog() *slog.Logger {
+	if os.Getenv("KASI_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// start runs the stages named, each as a process of its own under weather w.
+func (r *rig) start(w *weather, maxRecords int, ledger streams.Ledger, names ...string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop, r.ended = cancel, make(chan error, len(names))
+	for i, name := range names {
+		p := &process{name: name, rig: r, weather: w, maxRecords: maxRecords, restart: make(chan struct{}, 1), wait: int32(stageFetchWait + i)}
+		switch name {
+		case "intake":
+			p.run = streams.RunIntake
+		case "collect":
+			p.run = func(ctx context.Context, cfg streams.Config, ready func()) error {
+				return streams.RunCollect(ctx, cfg, engine, ready)
+			}
+		case "settle":
+			p.run = func(ctx context.Context, cfg streams.Config, ready func()) error {
+				return streams.RunSettle(ctx, cfg, rules, ledger, ready)
+			}
+		}
+		r.processes = append(r.processes, p)
+		go func() { r.ended <- p.live(ctx) }()
+	}
+}
+
+// close ends all processes and the broker, and returns what any of them failed with.
+func (r *rig) close() error {
+	var errs []error
+	if r.stop != nil {
+		r.stop()
+		for range len(r.processes) - r.gone {
+			errs = append(errs, <-r.ended)
+		}
+	}
+	r.dead.Wait()
+	r.cluster.Close()
+	return errors.Join(errs...)
+}
+
+// failed is the error of a process that gave up by itself, which none may.
+func (r *rig) failed() error {
+	select {
+	case err := <-r.ended:
+		r.gone++
+		return err
+	default:
+		return nil
+	}
+}
+
+// process is one stage as it lives, dies and lives again under the same transactional id.
+type process struct {
+	name       string
+	rig        *rig
+	run        func(context.Context, streams.Config, func()) error
+	weather    *weather
+	maxRecords int
+	wait       int32
+	restart    chan struct{}
+	lives      int
+}
+
+// live ends with ctx, or with the error of a stage that gave up by itself, which none may.
+func (p *process) live(ctx context.Context) error {
+	for {
+		p.lives++
+		w := &wire{dialer: p.rig.net.DialContext, weather: p.weather, process: p.name, conns: map[*tapped]struct{}{}, killed: make(chan struct{})}
+		cfg := p.rig.config(w.dial, kgo.FetchMaxWait(time.Duration(p.wait)*time.Millisecond))
+		cfg.MaxRecords = p.maxRecords
+		life, cancel := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		p.rig.dead.Go(func() { done <- p.run(life, cfg, nil) })
+		select {
+		case err := <-done:
+			cancel()
+			if ctx.Err() == nil {
+				return fmt.Errorf("%s gave up: %w", p.name, err)
+			}
+			return err
+		case <-w.killed: // abandoned: nobody waits for it
+			cancel()
+			rng := rand.New(rand.NewPCG(p.weather.seed, uint64(p.lives)))
+			time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
+		case <-p.restart: // a clean stop
+			cancel()
+			if err := <-done; err != nil {
+				return fmt.Errorf("%s did not stop cleanly: %w", p.name, err)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
