@@ -78,8 +78,8 @@ SEED ?= 1
 N    ?= 200
 
 sim: ## the stages on virtual time, faults from a seed: make sim SEED=1 N=200; a seed that fails does so again, to the last byte
-	@sh streams/sim/overlay.sh bin/sim-overlay
-	@go test -overlay bin/sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim || { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
+	@sh streams/sim/overlay.sh bin/_sim-overlay
+	@go test -overlay bin/_sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim || { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
 	@KASI_SIM_EXACT=1 bin/sim.test -test.timeout 0 -test.run '^(TestReplay|TestSeeds)$$' -seed $(SEED) -n $(N) $(ARGS)
 
 histories: ## random lives of customers against the model of the rules: make histories N=1000000 SEED=1 (on two cores; the seed of a failure is printed)

@@ -178,13 +178,13 @@ func (o *oracle) lines(ev schemas.SettlementEvent) (total, adjustments schemas.C
 				return 0, 0, fmt.Errorf("period %s partition %d counts from %d; the last statement ended at %d", c.Period, p, c.From[p], to[p])
 			}
 			next[p] = max(to[p], c.To[p])
-			for i, rec := range o.r.log[place{schemas.TopicCollections, p}] {
-				if seq := int64(i) + 1; seq < c.From[p] || seq >= c.To[p] {
-					continue
-				}
+			for _, rec := range o.r.log[place{schemas.TopicCollections, p}] {
 				var k schemas.CollectionEvent
 				if err := json.Unmarshal(rec.Value, &k); err != nil {
 					return 0, 0, err
+				}
+				if k.Seq < c.From[p] || k.Seq >= c.To[p] {
+					continue
 				}
 				if k.TenantID == ev.TenantID && k.PeriodMonth == c.Period {
 					total += k.Change.MovedCents
