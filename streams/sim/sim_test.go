@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,7 +114,7 @@ const hung = 15 * time.Second
 
 // stoodStill is in the goroutines of a bubble whose time stands still: kgo waits for the broker while it holds a mutex, and synctest does not let time
 // pass while somebody waits for a mutex. overlay.sh mends that, so under make sim it cannot be the reason.
-const stoodStill = "[sync.Mutex.Lock, synctest bubble"
+var stoodStill = regexp.MustCompile(`\[sync\.(RW)?Mutex\.R?Lock, synctest bubble`)
 
 // child runs one seed in a process of its own.
 func child(t *testing.T, seed uint64) verdict {
@@ -139,7 +140,7 @@ func child(t *testing.T, seed uint64) verdict {
 			return v
 		}
 	}
-	if !exact() && ctx.Err() != nil && strings.Contains(out.String(), stoodStill) {
+	if !exact() && ctx.Err() != nil && stoodStill.Match(out.Bytes()) {
 		return verdict{Seed: seed, StoodStill: true}
 	}
 	return verdict{Seed: seed, Error: fmt.Sprintf("the process of the seed ended without a verdict: %v\n%s", err, out.String())}
