@@ -72,8 +72,15 @@ func scramble(r *rand.Rand, v reflect.Value) {
 func TestFastJSON(t *testing.T) {
 	t.Parallel()
 	for _, sample := range []any{
-		schemas.TransactionEvent{}, schemas.DepositEvent{}, schemas.DecisionEvent{}, schemas.DebitInstruction{}, schemas.PolicyEvent{}, schemas.CollectionEvent{},
-		schemas.SettlementEvent{}, schemas.OutcomeEvent{}, processors.Customer{},
+		schemas.TransactionEvent{},
+		schemas.DepositEvent{},
+		schemas.DecisionEvent{},
+		schemas.DebitInstruction{},
+		schemas.PolicyEvent{},
+		schemas.CollectionEvent{},
+		schemas.SettlementEvent{},
+		schemas.OutcomeEvent{},
+		processors.Customer{},
 	} {
 		typ := reflect.TypeOf(sample)
 		t.Run(typ.Name(), func(t *testing.T) {

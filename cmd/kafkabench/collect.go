@@ -22,7 +22,7 @@ const (
 // commitInterval is the Kafka Streams program's: at some 30,000 records a second and thread, a transaction of it takes in about 10,000 records too.
 const commitInterval = "330"
 
-// peerSettings is how the Kafka Streams program is tuned. Fewer threads, RocksDB, the default fetches and batches were each slower.
+// peerSettings is how the Kafka Streams program is tuned.
 var peerSettings = []string{
 	"num.stream.threads=2", "commit.interval.ms=" + commitInterval, "statestore.cache.max.bytes=268435456", "buffered.records.per.partition=20000", "main.consumer.max.poll.records=10000",
 	"main.consumer.max.partition.fetch.bytes=4194304", "producer.linger.ms=20", "producer.batch.size=524288", "producer.buffer.memory=134217728",
@@ -34,7 +34,6 @@ type contender struct {
 	name  string
 	group string
 	start func(ctx context.Context, k *kafka, round int) (*child, error)
-	runs  []run
 }
 
 // benchCollect sets the collect stage beside a bare loop and a Kafka Streams program. A first run of collect, not counted, gives the bare loop the records that collect writes.
@@ -62,8 +61,7 @@ func benchCollect(ctx context.Context, o *options, t *table) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(script.Name())
-	defer script.Close()
+	defer remove(script)
 
 	collect := collectContender(o)
 	bare := &contender{name: "bare loop", group: groupBare, start: func(ctx context.Context, k *kafka, _ int) (*child, error) {
@@ -74,7 +72,7 @@ func benchCollect(ctx context.Context, o *options, t *table) error {
 			return nil, err
 		}
 		args := append([]string{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars, "Collect", k.brokers(), groupPeer, schemas.TopicTimeline, topicPeer}, peerSettings...)
-		return start(ctx, exec.CommandContext(ctx, "java", args...))
+		return start(exec.CommandContext(ctx, "java", args...))
 	}}
 	if _, err := k.once(ctx, o, collect, 0, warm, end); err != nil {
 		return err
@@ -84,26 +82,24 @@ func benchCollect(ctx context.Context, o *options, t *table) error {
 		return err
 	}
 	say("   collect writes %s", wrote)
-	for round := 1; round <= o.rounds; round++ {
-		for _, c := range []*contender{bare, collect, peer} {
-			r, err := k.once(ctx, o, c, round, warm, end)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			c.runs = append(c.runs, r)
-			if c == peer && round == o.rounds {
-				if err := k.peerWrote(ctx, t, int(end)); err != nil {
-					return err
-				}
-			}
-		}
+	turns := make([]*turn, 0, 3)
+	for _, c := range []*contender{bare, collect, peer} {
+		turns = append(turns, &turn{name: c.name, do: func(round int) (run, error) { return k.once(ctx, o, c, round, warm, end) }})
 	}
+	if err := takeTurns(o.rounds, func() error { return nil }, turns...); err != nil {
+		return err
+	}
+	peerWrote, err := k.peerWrote(ctx, int(end)) // it had the last turn
+	if err != nil {
+		return err
+	}
+	alone, ours, streams := turns[0].runs, turns[1].runs, turns[2].runs
 	t.section("Kafka to Kafka, exactly once", "records/s", "processor s a million records (client + broker)", "collect beside it")
-	t.row("bare franz-go loop, same records written", rates(bare.runs), costs(bare.runs), ratio(collect.runs, bare.runs))
-	t.row("collect", rates(collect.runs), costs(collect.runs), "1")
-	t.row("Kafka Streams 4.3, exactly_once_v2", rates(peer.runs), costs(peer.runs), ratio(collect.runs, peer.runs))
+	t.row("bare franz-go loop, same records written", rates(alone), costs(alone), ratio(ours, alone))
+	t.row("collect", rates(ours), costs(ours), "1")
+	t.row("Kafka Streams 4.3, exactly_once_v2", rates(streams), costs(streams), ratio(ours, streams))
 	t.note("%d timeline records measured after %d warm ones. A record of the timeline makes collect (and the bare loop) write: %s.", end-warm, warm, wrote)
-	t.note("Kafka Streams: %s; in-memory store with changelog.", strings.Join(peerSettings, " "))
+	t.note("The Kafka Streams program writes: %s. Its settings: %s; in-memory store with changelog.", peerWrote, strings.Join(peerSettings, " "))
 	return nil
 }
 
@@ -131,7 +127,6 @@ func (k *kafka) once(ctx context.Context, o *options, c *contender, round int, w
 	if err = errors.Join(err, process.stop()); err != nil {
 		return run{}, err
 	}
-	say("%d %-14s %s", round, c.name, r)
 	return r, nil
 }
 

@@ -75,9 +75,9 @@ func benchLatency(ctx context.Context, o *options, t *table) error {
 // policies gives every customer a policy and an execution, and passes the day's first cut-off.
 func (p *product) policies(ctx context.Context) error {
 	at := time.Date(2025, 11, 3, 5, 0, 0, 0, schemas.Johannesburg)
-	each := func(yield func(*kgo.Record) bool, make func(i int) *kgo.Record) {
+	each := func(yield func(*kgo.Record) bool, of func(i int) *kgo.Record) {
 		for i := range p.world.customers {
-			if !yield(make(i)) {
+			if !yield(of(i)) {
 				return
 			}
 		}

@@ -33,7 +33,6 @@ type options struct {
 	rounds, customers, partitions, warm, records, transaction int
 	sinkRows, load, seconds, states                           int
 	profile                                                   string
-	quick                                                     bool
 }
 
 // part is one comparison. Each has engines of its own.
@@ -43,7 +42,11 @@ type part struct {
 }
 
 var parts = []part{
-	{"collect", benchCollect}, {"sink", benchSink}, {"latency", benchLatency}, {"restore", benchRestore}, {"failover", benchFailover},
+	{"collect", benchCollect},
+	{"sink", benchSink},
+	{"latency", benchLatency},
+	{"restore", benchRestore},
+	{"failover", benchFailover},
 	{"partitions", benchPartitions},
 }
 

@@ -56,10 +56,10 @@ func spawn(ctx context.Context, args ...string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, exec.CommandContext(ctx, self, append([]string{"child"}, args...)...))
+	return start(exec.CommandContext(ctx, self, append([]string{"child"}, args...)...))
 }
 
-func start(_ context.Context, cmd *exec.Cmd) (*child, error) {
+func start(cmd *exec.Cmd) (*child, error) {
 	log, err := os.CreateTemp("", "kafkabench-*.log")
 	if err != nil {
 		return nil, err
@@ -76,8 +76,7 @@ func (c *child) usage() time.Duration { return usage(c.cmd.Process.Pid) }
 
 // stop ends the child as Ctrl-C does and waits for it.
 func (c *child) stop() error {
-	defer os.Remove(c.log.Name())
-	defer c.log.Close()
+	defer remove(c.log)
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	err := c.cmd.Wait()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && (exit.ExitCode() == 143 || exit.ExitCode() == -1) {
@@ -94,8 +93,13 @@ func (c *child) stop() error {
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()
-	_ = c.log.Close()
-	_ = os.Remove(c.log.Name())
+	remove(c.log)
+}
+
+// remove ends a temporary file.
+func remove(f *os.File) {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
 }
 
 // gone tells whether the child has ended without being asked to.

@@ -51,7 +51,7 @@ func startProduct(ctx context.Context, k *kafka, o *options) (*product, error) {
 	cmd := exec.CommandContext(ctx, kasi, "up", "--calendar", "manual", "--date", "2025-11-03", "--data-dir", dir, "--http", freeAddr(), "--clickhouse-http", freeAddr(),
 		"--clickhouse-native", native, "--log-level", "warn", "--kafka-brokers", k.brokers(), "--partitions", strconv.Itoa(o.partitions))
 	cmd.Env = append(os.Environ(), "KASI_API_KEYS=acme=bench", "KASI_CLICKHOUSE_PASSWORD="+housePassword)
-	c, err := start(ctx, cmd)
+	c, err := start(cmd)
 	if err != nil {
 		return nil, err
 	}

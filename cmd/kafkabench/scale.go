@@ -37,15 +37,13 @@ func benchPartitions(ctx context.Context, o *options, t *table) error {
 		if err := k.feed(ctx, w.month(o.warm+o.records)); err != nil {
 			return err
 		}
-		c := collectContender(&o)
-		for round := 1; round <= o.rounds; round++ {
-			r, err := k.once(ctx, &o, c, round, int64(w.setupRecords()+o.warm), int64(w.setupRecords()+w.ticksIn()+o.warm+o.records))
-			if err != nil {
-				return err
-			}
-			c.runs = append(c.runs, r)
+		one := &turn{name: fmt.Sprintf("%d partition(s)", n), do: func(round int) (run, error) {
+			return k.once(ctx, &o, collectContender(&o), round, int64(w.setupRecords()+o.warm), int64(w.setupRecords()+w.ticksIn()+o.warm+o.records))
+		}}
+		if err := takeTurns(o.rounds, func() error { return nil }, one); err != nil {
+			return err
 		}
-		t.row(fmt.Sprintf("%d partition(s)", n), rates(c.runs), costs(c.runs))
+		t.row(one.name, rates(one.runs), costs(one.runs))
 	}
 	return nil
 }
@@ -120,8 +118,8 @@ func (k *kafka) failover(ctx context.Context, o *options, end func(*child) error
 	if err != nil {
 		return 0, 0, err
 	}
-	loaded := make(chan error, 1)
-	go func() { loaded <- k.load(ctx, w) }()
+	loaded := make(chan struct{})
+	go func() { defer close(loaded); k.load(ctx, w) }()
 	if err := wait(ctx, 3*time.Second); err != nil {
 		return 0, 0, err
 	}
@@ -144,7 +142,7 @@ func (k *kafka) failover(ctx context.Context, o *options, end func(*child) error
 }
 
 // load feeds transactions at a steady rate until ctx ends.
-func (k *kafka) load(ctx context.Context, w world) error {
+func (k *kafka) load(ctx context.Context, w world) {
 	random, began := newRandom(), time.Now()
 	for sent := 0; ; {
 		for ; sent < int(time.Since(began).Seconds()*failoverRate); sent++ {
@@ -152,8 +150,8 @@ func (k *kafka) load(ctx context.Context, w world) error {
 			at := monthBegins.Add(time.Duration(sent) * time.Second)
 			k.client.Produce(ctx, w.record(schemas.KindTransaction, who, w.transaction(random, sent, who, at), at), nil)
 		}
-		if err := wait(ctx, look); err != nil {
-			return err
+		if wait(ctx, look) != nil {
+			return
 		}
 	}
 }

@@ -116,19 +116,18 @@ func (k *kafka) decided(ctx context.Context, topic string) (kadm.ListedOffsets, 
 	}
 }
 
-// peerWrote notes what the Kafka Streams program wrote, to be compared with collect.
-func (k *kafka) peerWrote(ctx context.Context, t *table, input int) error {
+// peerWrote is what the Kafka Streams program wrote, in words, to be compared with collect.
+func (k *kafka) peerWrote(ctx context.Context, input int) (string, error) {
 	var words []string
 	for _, topic := range []string{topicPeer + "transactions", topicPeer + "deposits", topicPeer + "decisions", groupPeer + "-customers-changelog"} {
 		records, bytes := 0, 0
 		if err := k.each(ctx, topic, func(r *kgo.Record, _ int) { records++; bytes += len(r.Value) }); err != nil {
-			return err
+			return "", err
 		}
 		if records == 0 {
-			return fmt.Errorf("the Kafka Streams program wrote nothing to %s", topic)
+			return "", fmt.Errorf("the Kafka Streams program wrote nothing to %s", topic)
 		}
 		words = append(words, fmt.Sprintf("%.2f to %s (%d bytes)", float64(records)/float64(input), topic, bytes/records))
 	}
-	t.note("The Kafka Streams program writes: %s.", strings.Join(words, ", "))
-	return nil
+	return strings.Join(words, ", "), nil
 }

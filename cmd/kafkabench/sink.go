@@ -43,8 +43,7 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(blocks.Name())
-	defer blocks.Close()
+	defer remove(blocks)
 	warm, all := uint64(o.sinkRows/5), uint64(o.sinkRows)
 
 	var source string // a database that the sink has filled, from which the raw insert takes its rows
@@ -60,7 +59,7 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 		}
 		return h.once(ctx, k, database, warm, all, args...)
 	}
-	raw := func() (run, error) {
+	raw := func(int) (run, error) {
 		from := source
 		database, err := h.database(ctx)
 		if err != nil {
@@ -71,32 +70,15 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 	if _, err := sink(0); err != nil {
 		return err
 	}
-	var raws, sunk, engines []run
-	for round := 1; round <= o.rounds; round++ {
-		for _, c := range []struct {
-			name string
-			runs *[]run
-			do   func() (run, error)
-		}{
-			{"raw insert", &raws, raw},
-			{"sink", &sunk, func() (run, error) { return sink(round) }},
-			{"Kafka engine", &engines, func() (run, error) { return h.engine(ctx, k, warm, all) }},
-		} {
-			if err := k.clearGroups(ctx); err != nil {
-				return err
-			}
-			r, err := c.do()
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			say("%d %-14s %s", round, c.name, r)
-			*c.runs = append(*c.runs, r)
-		}
+	raws, sunk := &turn{name: "raw insert", do: raw}, &turn{name: "sink", do: sink}
+	engine := &turn{name: "Kafka engine", do: func(int) (run, error) { return h.engine(ctx, k, warm, all) }}
+	if err := takeTurns(o.rounds, func() error { return k.clearGroups(ctx) }, raws, sunk, engine); err != nil {
+		return err
 	}
 	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)", "sink beside it")
-	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws), costs(raws), ratio(sunk, raws))
-	t.row("sink, exactly once", rates(sunk), costs(sunk), "1")
-	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engines), costs(engines), ratio(sunk, engines))
+	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws.runs), costs(raws.runs), ratio(sunk.runs, raws.runs))
+	t.row("sink, exactly once", rates(sunk.runs), costs(sunk.runs), "1")
+	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engine.runs), costs(engine.runs), ratio(sunk.runs, engine.runs))
 	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns). Kafka engine: %s.", all-warm, warm, engineSettings)
 	return nil
 }

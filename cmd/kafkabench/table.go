@@ -70,6 +70,31 @@ func (r run) String() string {
 	return fmt.Sprintf("%s records/s, %.2f + %.2f processor s a million (client + server)", thousands(r.rate()), r.perMillion(r.client), r.perMillion(r.server))
 }
 
+// turn is one of those that take turns.
+type turn struct {
+	name string
+	do   func(round int) (run, error)
+	runs []run
+}
+
+// takeTurns lets each run as often as the others, one after the other, so that a machine that changes changes for all.
+func takeTurns(rounds int, before func() error, turns ...*turn) error {
+	for round := 1; round <= rounds; round++ {
+		for _, t := range turns {
+			if err := before(); err != nil {
+				return err
+			}
+			r, err := t.do(round)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+			say("%d %-14s %s", round, t.name, r)
+			t.runs = append(t.runs, r)
+		}
+	}
+	return nil
+}
+
 // of takes one figure of each run.
 func of(runs []run, f func(run) float64) []float64 {
 	var out []float64
