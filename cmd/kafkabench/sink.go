@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,11 +76,17 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 	if err := takeTurns(o.rounds, func() error { return k.clearGroups(ctx) }, raws, sunk, engine); err != nil {
 		return err
 	}
+	inserts, err := os.ReadFile(blocks.Name())
+	if err != nil {
+		return err
+	}
+	perInsert := int(all) / max(1, strings.Count(string(inserts), "\n"))
+	say("   %d rows an insert", perInsert)
 	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)", "sink beside it")
 	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws.runs), costs(raws.runs), ratio(sunk.runs, raws.runs))
 	t.row("sink, exactly once", rates(sunk.runs), costs(sunk.runs), "1")
 	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engine.runs), costs(engine.runs), ratio(sunk.runs, engine.runs))
-	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns). Kafka engine: %s.", all-warm, warm, engineSettings)
+	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns); %d rows an insert on average. Kafka engine: %s.", all-warm, warm, perInsert, engineSettings)
 	return nil
 }
 
