@@ -33,7 +33,7 @@ func startHouse(ctx context.Context) (*house, error) {
 	}
 	server, err := chembed.Start(ctx, chembed.Options{
 		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: housePassword,
-		KasiGrants: []string{"ALL ON bench_*.*", "READ, WRITE ON KAFKA", "SELECT ON system.*"},
+		Databases: []string{"bench_*"}, Grants: []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka"},
 	})
 	if err != nil {
 		return nil, err
