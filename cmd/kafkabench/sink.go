@@ -76,18 +76,21 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 	if err := takeTurns(o.rounds, func() error { return k.clearGroups(ctx) }, raws, sunk, engine); err != nil {
 		return err
 	}
-	inserts, err := os.ReadFile(blocks.Name())
-	if err != nil {
-		return err
-	}
-	perInsert := int(all) / max(1, strings.Count(string(inserts), "\n"))
-	say("   %d rows an insert", perInsert)
 	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)", "sink beside it")
 	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws.runs), costs(raws.runs), ratio(sunk.runs, raws.runs))
 	t.row("sink, exactly once", rates(sunk.runs), costs(sunk.runs), "1")
 	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engine.runs), costs(engine.runs), ratio(sunk.runs, engine.runs))
-	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns); %d rows an insert on average. Kafka engine: %s.", all-warm, warm, perInsert, engineSettings)
+	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns); %s rows an insert on average. Kafka engine: %s.", all-warm, warm, perInsert(blocks.Name(), int(all)), engineSettings)
 	return nil
+}
+
+// perInsert is how many rows the sink's blocks had on average.
+func perInsert(blocks string, rows int) string {
+	list, err := os.ReadFile(blocks)
+	if err != nil {
+		return "unknown" // it is only said beside the table
+	}
+	return fmt.Sprint(rows / max(1, strings.Count(string(list), "\n")))
 }
 
 // once is one run of a child that fills a database.
