@@ -5,13 +5,14 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 TEST_BASE   ?= kasi-base:test
+STREAMS_PEER := cmd/kafkabench/peer/target/streams-peer-1.jar
 ARGS        ?=
 KILLS       ?= 50
 # The classic builder needs no plugin and asks no registry for a base that is here.
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -93,6 +94,21 @@ histories: ## random lives of customers against the model of the rules: make his
 
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...
+
+bench-kafka: bin/kafkabench ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (30 minutes)
+	@bin/kafkabench collect sink latency $(ARGS)
+
+bench-scale: bin/kafkabench ## restore of a million customers, one of three instances dying, throughput by partitions (20 minutes)
+	@bin/kafkabench restore failover partitions $(ARGS)
+
+.PHONY: bin/kafkabench
+bin/kafkabench: build $(KAFKA_JARS) $(STREAMS_PEER)
+	@go build -trimpath -o $@ ./cmd/kafkabench
+
+$(STREAMS_PEER): cmd/kafkabench/peer/pom.xml cmd/kafkabench/peer/src/main/java/Collect.java
+	@echo 'building the Kafka Streams program (fetches Kafka Streams, 25 MB, once) ...'
+	@mvn -q -B -C -f cmd/kafkabench/peer/pom.xml package
+	@touch $@
 
 build: setup ## build bin/kasi
 	@go build -trimpath -o bin/kasi ./cmd/kasi

@@ -2,8 +2,9 @@ package processors
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
+
+	"github.com/segmentio/encoding/json" // the standard library's bytes in half its time (TestFastJSON in package streams)
 )
 
 // stateVersion is written into every state, so that a later layout can tell the old one.
@@ -27,7 +28,7 @@ func UnmarshalCustomer(b []byte) (*Customer, error) {
 	if c.Version != stateVersion && c.ID != "" {
 		return nil, fmt.Errorf("processors: the state of a customer has layout %d; this program reads %d: run the program that wrote it, or replay the timeline", c.Version, stateVersion)
 	}
-	return c, nil
+	return c.Clone(), nil // the decoder's slices have room for ten elements each, ten times what most customers need
 }
 
 // seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by (Engine.Transaction): at 12 bytes an id the

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no day.
@@ -47,7 +49,7 @@ func (d day) text() string {
 	if d == 0 {
 		return ""
 	}
-	return d.date().String()
+	return schemas.DateText(d.date())
 }
 
 // weekday is 0 for Monday to 6 for Sunday.

@@ -34,7 +34,7 @@ type Outputs struct {
 
 // meta is the head of an event. The facts must name the event among all events.
 func (m Moment) meta(facts ...string) schemas.Meta {
-	return schemas.Meta{EventID: schemas.FactID(facts...), BusinessDate: m.date().String(), At: m.At}
+	return schemas.Meta{EventID: schemas.FactID(facts...), BusinessDate: schemas.DateText(m.date()), At: m.At}
 }
 
 // claim checks that a record belongs to the customer. A new customer belongs to whoever comes first.

@@ -179,3 +179,17 @@ func TestStateStaysSmall(t *testing.T) {
 	require.Equal(t, freqMonthly, w.c.Streams[0].Freq)
 	w.replay()
 }
+
+// A restored customer takes no more room than it needs: there are millions of them.
+func TestRestoredCustomerIsCompact(t *testing.T) {
+	t.Parallel()
+	c, err := UnmarshalCustomer([]byte(`{"v":1,"t":"acme","c":"C1","p":[{"n":"P1","v":1,"c":1,"s":"active","r":"EFT","a":1}],"k":[{"n":"P1","p":"2025-11","v":1,"d":1,"g":1,"w":{},"b":[{"i":"x","c":1,"a":1,"r":"EFT"}]}],` +
+		`"s":[{"k":1,"n":"GIG","h":[[1,2]]}],"d":[{"n":1,"t":1,"c":1,"f":1}],"n":1}`))
+	require.NoError(t, err)
+	for what, room := range map[string]int{
+		"policies": cap(c.Policies), "collections": cap(c.Collections), "debits": cap(c.Collections[0].Debits), "streams": cap(c.Streams),
+		"history": cap(c.Streams[0].History), "deposits": cap(c.Deposits),
+	} {
+		require.LessOrEqual(t, room, 2, what)
+	}
+}

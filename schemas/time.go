@@ -24,16 +24,48 @@ func ParsePeriod(s string) (Period, error) {
 	return Period(s), nil
 }
 
+// DateText is d.String(), YYYY-MM-DD, without its way through package fmt: every event carries one.
+func DateText(d civil.Date) string {
+	y, m := d.Year, int(d.Month)
+	if y < 0 || y > 9999 || m < 0 || m > 99 || d.Day < 0 || d.Day > 99 {
+		return d.String()
+	}
+	return string([]byte{
+		byte('0' + y/1000), byte('0' + y/100%10), byte('0' + y/10%10), byte('0' + y%10), '-', byte('0' + m/10), byte('0' + m%10), '-', byte('0' + d.Day/10), byte('0' + d.Day%10),
+	})
+}
+
 // PeriodOf is the month that holds the date.
-func PeriodOf(d civil.Date) Period { return Period(fmt.Sprintf("%04d-%02d", d.Year, int(d.Month))) }
+func PeriodOf(d civil.Date) Period {
+	text := DateText(d)
+	if len(text) != len(time.DateOnly) {
+		return Period(fmt.Sprintf("%04d-%02d", d.Year, int(d.Month)))
+	}
+	return Period(text[:len("2006-01")])
+}
 
 // First is the first day of the period. It panics on a Period that did not come from ParsePeriod or PeriodOf.
 func (p Period) First() civil.Date {
+	if t := string(p); len(t) == 7 && t[4] == '-' && digits(t[:4]) && digits(t[5:]) { // nearly always: a cut-off asks for each customer
+		d := civil.Date{Year: int(t[0]-'0')*1000 + int(t[1]-'0')*100 + int(t[2]-'0')*10 + int(t[3]-'0'), Month: time.Month(int(t[5]-'0')*10 + int(t[6]-'0')), Day: 1}
+		if d.Month >= 1 && d.Month <= 12 {
+			return d
+		}
+	}
 	d, err := civil.ParseDate(string(p) + "-01")
 	if err != nil {
 		panic("schemas: period " + string(p) + " was not validated")
 	}
 	return d
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // Last is the last day of the period.

@@ -69,7 +69,7 @@ type tuning struct {
 
 func defaults() tuning {
 	return tuning{
-		maxRows: 50_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
+		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
 	}
 }

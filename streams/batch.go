@@ -1,10 +1,10 @@
 package streams
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/segmentio/encoding/json" // the standard library's bytes in half its time (TestFastJSON)
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -37,6 +37,8 @@ type batch struct {
 	count     int32 // partitions of our partitioned topics
 	facts     *facts
 	out       []*kgo.Record
+	slab      []kgo.Record // records not used yet
+	key       []byte       // of the latest record
 }
 
 // event appends one outgoing event; meta is inside it. It fills the sequence number.
@@ -46,8 +48,25 @@ func event[T any](b *batch, topic, key string, ev *T, meta *schemas.Meta, at tim
 	if err != nil {
 		return bug(fmt.Errorf("an event for %s does not marshal: %w", topic, err))
 	}
-	b.out = append(b.out, &kgo.Record{Topic: topic, Partition: b.partition, Key: []byte(key), Value: value, Timestamp: at})
+	b.emit(topic, key, value, at)
 	return nil
+}
+
+// slabSize is how many records one piece of memory holds: a transaction has tens of thousands, which live and die together.
+const slabSize = 128
+
+// emit appends one record to the partition of the input. Events of one cause share the bytes of their key.
+func (b *batch) emit(topic, key string, value []byte, at time.Time) {
+	if string(b.key) != key {
+		b.key = []byte(key)
+	}
+	if len(b.slab) == 0 {
+		b.slab = make([]kgo.Record, slabSize)
+	}
+	rec := &b.slab[0]
+	b.slab = b.slab[1:]
+	rec.Topic, rec.Partition, rec.Key, rec.Value, rec.Timestamp = topic, b.partition, b.key, value, at
+	b.out = append(b.out, rec)
 }
 
 // events appends a slice of events of one kind.

@@ -35,10 +35,14 @@ type collectTask struct {
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
 	out    processors.Outputs
+
+	lastTick schemas.Tick // the tick that last was read as
+	last     processors.Moment
 }
 
 func newCollectTask(e *processors.Engine) *collectTask {
 	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
+	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
 	t.store = newStore(codec[*processors.Customer]{
 		fresh:     func() *processors.Customer { return &processors.Customer{} },
 		clone:     (*processors.Customer).Clone,
@@ -167,7 +171,7 @@ func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*pr
 		b.reject(rec, wrongPartition())
 		return nil
 	}
-	m, err := momentOf(b.facts.Tick, rec.Timestamp)
+	m, err := t.momentOf(b.facts.Tick, rec.Timestamp)
 	if err != nil {
 		return err
 	}
@@ -257,6 +261,20 @@ func readTick(value []byte) (schemas.Tick, *processors.Reject) {
 		return t, &processors.Reject{Class: ClassBadCommand, Message: "the tick is no date and cut-off"}
 	}
 	return t, nil
+}
+
+// momentOf is the function of its name, which reads the date of a tick once.
+func (t *collectTask) momentOf(tick schemas.Tick, at time.Time) (processors.Moment, error) {
+	if tick == t.lastTick {
+		m := t.last
+		m.At = at.UTC()
+		return m, nil
+	}
+	m, err := momentOf(tick, at)
+	if err == nil {
+		t.lastTick, t.last = tick, m
+	}
+	return m, err
 }
 
 // momentOf is the business time of a record: the partition's last tick and the record's own timestamp.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"text/template"
 )
 
@@ -68,6 +69,7 @@ func (o Options) writeConfig(e endpoint) (string, error) {
 	users := filepath.Join(o.configDir(), "users.xml")
 	config := filepath.Join(o.configDir(), "config.xml")
 	data := newUsersData(o.KasiPassword, o.AnalystPassword, append([]string{databaseKasi}, o.Databases...)...)
+	data.KasiGrants = slices.Concat(data.KasiGrants, o.Grants)
 	data.Engine, data.Threads = true, min(maxThreads, runtime.NumCPU())
 	if err := render(users, usersXML, data); err != nil {
 		return "", err

@@ -27,6 +27,8 @@ type Options struct {
 	AnalystPassword string
 	// Databases are further databases of both users, beside kasi; a name may end in *. For tests that make databases of their own.
 	Databases []string
+	// Grants are further grants of user kasi, written as after the word GRANT: for benchmarks that let the server read from Kafka by itself.
+	Grants []string
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
 

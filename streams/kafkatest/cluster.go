@@ -21,8 +21,20 @@ const startPatience = 90 * time.Second
 // default). Its directory is removed when the test process ends, however it ends, unless Keep was called.
 type Cluster struct {
 	dir   string
+	jvm   []string // flags of the brokers' Java
 	nodes []*node
 }
+
+// Option changes how StartCluster starts brokers.
+type Option func(*Cluster)
+
+// Full gives each broker the Java that Kafka's own start script gives it, all compilers and 1 GiB: slow to start, and the only kind whose speed says anything.
+func Full(c *Cluster) {
+	c.jvm = []string{"-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"}
+}
+
+// small is quick to start: one broker of a test has little to do.
+var small = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 
 // node is one broker.
 type node struct {
@@ -34,7 +46,7 @@ type node struct {
 }
 
 // StartCluster formats and starts n brokers and returns when all of them answer. It belongs to the test process: Stop it, or let it die with it.
-func StartCluster(n int) (*Cluster, error) {
+func StartCluster(n int, options ...Option) (*Cluster, error) {
 	jars, err := findJars()
 	if err != nil {
 		return nil, err
@@ -46,13 +58,16 @@ func StartCluster(n int) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir}
+	c := &Cluster{dir: dir, jvm: small}
+	for _, o := range options {
+		o(c)
+	}
 	if err := c.configure(n); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	id := clusterID()
 	for i, node := range c.nodes {
-		out, err := java(jars, "kafka.tools.StorageTool", "format", "-t", id, "-c", node.config).CombinedOutput()
+		out, err := java(jars, small, "kafka.tools.StorageTool", "format", "-t", id, "-c", node.config).CombinedOutput()
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("format of broker %d: %w\n%s", node.id, err, out), os.RemoveAll(dir))
 		}
@@ -186,8 +201,17 @@ func (c *Cluster) Start(i int) error {
 		return err
 	}
 	n := c.nodes[i]
-	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, "kafka.Kafka", n.config))
+	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, c.jvm, "kafka.Kafka", n.config))
 	return err
+}
+
+// Pids are the processes of the brokers, their Java among them: for whoever counts processor time.
+func (c *Cluster) Pids() []int {
+	var out []int
+	for _, n := range c.nodes {
+		out = append(out, n.process.cmd.Process.Pid)
+	}
+	return out
 }
 
 // Kill ends broker i as kill -9 does and waits for its end.

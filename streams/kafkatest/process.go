@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -30,12 +31,10 @@ type process struct {
 	gone atomic.Bool
 }
 
-// java is a command with the jars of a directory. Small and quick to start: one broker of a test has little to do.
-func java(jars string, args ...string) *exec.Cmd {
-	return exec.Command("java", append([]string{
-		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-		"-cp", filepath.Join(jars, "*"),
-	}, args...)...)
+// java is a command with the jars of a directory and flags for Java itself.
+func java(jars string, flags []string, args ...string) *exec.Cmd {
+	all := append(slices.Clone(flags), "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", filepath.Join(jars, "*"))
+	return exec.Command("java", append(all, args...)...)
 }
 
 // startProcess starts the command in a process group of its own, so that Ctrl-C reaches the test alone, with its output in a file.

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/kasi-collections/kasi/sinks"
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+)
+
+// housePassword is of a ClickHouse that only this program and its children reach, for as long as it runs.
+const housePassword = "kafkabench"
+
+// house is the ClickHouse of one part.
+type house struct {
+	server *chembed.Server
+	dir    string
+	conn   driver.Conn
+	n      int
+}
+
+func startHouse(ctx context.Context) (*house, error) {
+	say("starting ClickHouse ...")
+	dir, err := os.MkdirTemp("", "kafkabench-house-")
+	if err != nil {
+		return nil, err
+	}
+	server, err := chembed.Start(ctx, chembed.Options{
+		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: housePassword,
+		Databases: []string{"bench_*"}, Grants: []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := clickhouse.Open(server.ClickHouse())
+	if err != nil {
+		return nil, err
+	}
+	return &house{server: server, dir: dir, conn: conn}, nil
+}
+
+func (h *house) stop() {
+	_ = h.conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = h.server.Stop(ctx)
+	_ = os.RemoveAll(h.dir)
+}
+
+func (h *house) usage() time.Duration { return usage(h.server.Pid()) }
+
+// options are a connection's to one of the databases.
+func (h *house) options(database string) *clickhouse.Options {
+	o := h.server.ClickHouse()
+	o.Auth.Database = database
+	return o
+}
+
+// database makes a new, migrated database.
+func (h *house) database(ctx context.Context) (string, error) {
+	h.n++
+	name := fmt.Sprintf("bench_%d", h.n)
+	if err := h.conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	return name, sinks.Migrate(ctx, h.options(name), slog.New(slog.DiscardHandler))
+}
+
+// rows counts what is visible in the tables measured.
+func (h *house) rows(ctx context.Context, database string) (n uint64, err error) {
+	err = h.conn.QueryRow(ctx, fmt.Sprintf("SELECT (SELECT count() FROM %[1]s.transactions_log) + (SELECT count() FROM %[1]s.collections_log)", database)).Scan(&n)
+	return n, err
+}
+
+// contend measures how fast rows get visible, from warm rows on until all are.
+func (h *house) contend(ctx context.Context, k *kafka, c *child, database string, warm, all uint64) (run, error) {
+	server := func() time.Duration { return h.usage() + k.usage() }
+	client := func() time.Duration {
+		if c == nil {
+			return 0
+		}
+		return c.usage()
+	}
+	from, err := h.until(ctx, c, database, warm)
+	if err != nil {
+		return run{}, err
+	}
+	began, usedHere, usedThere := time.Now(), client(), server()
+	to, err := h.until(ctx, c, database, all)
+	if err != nil {
+		return run{}, err
+	}
+	if to > all {
+		return run{}, fmt.Errorf("%d rows are visible of %d that there are", to, all)
+	}
+	return run{int(to - from), time.Since(began), client() - usedHere, server() - usedThere}, nil
+}
+
+// until waits until so many rows are visible and says how many are.
+func (h *house) until(ctx context.Context, c *child, database string, rows uint64) (uint64, error) {
+	for said := time.Now(); ; {
+		n, err := h.rows(ctx, database)
+		if err != nil || n >= rows {
+			return n, err
+		}
+		if time.Since(said) > 5*time.Second {
+			said = time.Now()
+			say("   %d of %d rows", n, rows)
+		}
+		if c != nil && c.gone() {
+			return n, fmt.Errorf("%d of %d rows came: %w", n, rows, c.stop())
+		}
+		if err := wait(ctx, 2*look); err != nil {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,105 @@
+// Command kafkabench measures Kasi on Apache Kafka and ClickHouse beside its peers, and prints one table: `make bench-kafka`, `make bench-scale`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+)
+
+func main() {
+	chembed.RunIfChild()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if err := root().ExecuteContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			os.Exit(130)
+		}
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the sizes of a run.
+type options struct {
+	rounds, customers, partitions, warm, records, transaction int
+	sinkRows, load, seconds, states                           int
+	profile                                                   string
+}
+
+// part is one comparison. Each has engines of its own.
+type part struct {
+	name string
+	run  func(context.Context, *options, *table) error
+}
+
+var parts = []part{
+	{"collect", benchCollect},
+	{"sink", benchSink},
+	{"latency", benchLatency},
+	{"restore", benchRestore},
+	{"failover", benchFailover},
+	{"partitions", benchPartitions},
+}
+
+func root() *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "kafkabench [collect|sink|latency|restore|failover|partitions]...",
+		Short: "Measure Kasi on Apache Kafka beside its peers",
+		Long: `kafkabench starts Apache Kafka (make kafka-jars) and ClickHouse on this machine, measures the named parts (default: collect, sink and latency) and prints
+one table. Each contender is a process of its own; contenders take turns, and each is warm before its clock starts.`,
+		Example: `  kafkabench                            # what make bench-kafka prints
+  kafkabench collect --rounds 1 --profile /tmp/collect.pprof`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.OnlyValidArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return measure(cmd.Context(), o, args) },
+	}
+	for _, p := range parts {
+		cmd.ValidArgs = append(cmd.ValidArgs, p.name)
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.rounds, "rounds", 3, "times each contender runs")
+	f.IntVar(&o.customers, "customers", 10_000, "customers")
+	f.IntVar(&o.partitions, "partitions", 4, "partitions of each topic")
+	f.IntVar(&o.warm, "warm", 200_000, "transactions before the clock starts")
+	f.IntVar(&o.records, "records", 400_000, "transactions measured")
+	f.IntVar(&o.transaction, "transaction", 10_000, "records that one Kafka transaction takes in")
+	f.IntVar(&o.sinkRows, "sink-rows", 1_000_000, "rows the sink is measured on")
+	f.IntVar(&o.load, "load", 0, "feed records a second for latency (0: half of the throughput measured first)")
+	f.IntVar(&o.seconds, "seconds", 30, "seconds of the latency measurement")
+	f.IntVar(&o.states, "states", 1_000_000, "customers to restore")
+	f.StringVar(&o.profile, "profile", "", "file for a processor profile of Kasi's own contender (collect, sink)")
+	cmd.AddCommand(childCmd())
+	return cmd
+}
+
+func measure(ctx context.Context, o *options, names []string) error {
+	if len(names) == 0 {
+		names = []string{"collect", "sink", "latency"}
+	}
+	t := &table{}
+	t.machine(o)
+	for _, p := range parts {
+		if !slices.Contains(names, p.name) {
+			continue
+		}
+		say("== %s", p.name)
+		if err := p.run(ctx, o, t); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	t.print(os.Stdout)
+	return nil
+}
+
+// say tells on standard error how far the run is.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
