@@ -12,6 +12,7 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -99,7 +100,7 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 		defer db.Close()
 		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
 	case "sink":
-		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log}
+		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + cfg.Instance)}}
 		if e.Metrics != nil {
 			sink.Observer = e.Metrics
 		}

@@ -1,8 +1,8 @@
 package verify
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,10 +22,19 @@ type House struct {
 }
 
 // query returns the rows of a SELECT as text cells.
-func (h House) query(ctx context.Context, sql string) ([][]string, error) {
+func (h House) query(ctx context.Context, sql string) (rows [][]string, err error) {
+	err = h.each(ctx, sql, func(cells []string) error {
+		rows = append(rows, cells)
+		return nil
+	})
+	return rows, err
+}
+
+// each gives the rows of a SELECT one by one.
+func (h House) each(ctx context.Context, sql string, row func(cells []string) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, strings.NewReader(sql))
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
+		return fmt.Errorf("clickhouse: %w", err)
 	}
 	q := req.URL.Query()
 	q.Set("database", h.Database)
@@ -39,20 +48,23 @@ func (h House) query(ctx context.Context, sql string) ([][]string, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
+		return fmt.Errorf("clickhouse: %w", err)
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
-	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("clickhouse at %s: HTTP %d: %s", h.URL, resp.StatusCode, strings.TrimSpace(string(body)))
+		body, _ := io.ReadAll(resp.Body) // what can be read of the reason
+		return fmt.Errorf("clickhouse at %s: HTTP %d: %s", h.URL, resp.StatusCode, strings.TrimSpace(string(body)))
 	}
-	var rows [][]string
-	for line := range strings.Lines(string(body)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if err := row(strings.Split(lines.Text(), "\t")); err != nil {
+			return err
+		}
 	}
-	return rows, nil
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("clickhouse: %w", err)
+	}
+	return nil
 }
 
 // house compares every table with its topic, then the lines of the statements with their totals.
@@ -60,6 +72,11 @@ func (r *Report) house(ctx context.Context, b *books, o Options) error {
 	missing, err := waitForSink(ctx, b.ends, o)
 	if err != nil {
 		return err
+	}
+	if o.Fed != nil {
+		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter", func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
+			return err
+		}
 	}
 	for _, t := range tables {
 		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic, func(c *Check) error {
