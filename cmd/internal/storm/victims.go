@@ -79,8 +79,15 @@ func (k *killer) all(h *house) []*victim {
 // moves asks whether a partition that the instance held has been committed again by whoever has it now.
 func (k *killer) moves(role string) func(string) func(context.Context) bool {
 	return func(instance string) func(context.Context) bool {
-		from := k.w.held(context.Background(), role, instance)
-		return func(context.Context) bool { return k.w.passed(role, from) }
+		own := k.w.held(context.Background(), role, instance)
+		var from map[place]int64 // first asked for after the kill
+		return func(ctx context.Context) bool {
+			at := k.w.now(ctx, role)
+			if from == nil {
+				from = at
+			}
+			return moved(own, from, at)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ type watch struct {
 
 	mu        sync.Mutex
 	committed map[string]map[place]int64 // by group
-	moved     time.Time                  // when any of them was last seen to move
+	changed   time.Time                  // when any of them was last seen to move
 	lag       int64
 }
 
@@ -49,7 +49,7 @@ func newWatch(ctx context.Context, brokers []string) (*watch, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{cl: cl, adm: kadm.NewClient(cl), cancel: cancel, committed: map[string]map[place]int64{}, moved: time.Now()}
+	w := &watch{cl: cl, adm: kadm.NewClient(cl), cancel: cancel, committed: map[string]map[place]int64{}, changed: time.Now()}
 	w.done.Go(func() {
 		for sleep(ctx, lookEvery) == nil {
 			w.look(ctx)
@@ -87,7 +87,7 @@ func (w *watch) look(ctx context.Context) {
 		})
 		for p, n := range at {
 			if w.committed[group][p] != n {
-				w.moved = time.Now()
+				w.changed = time.Now()
 			}
 		}
 		w.committed[group] = at
@@ -101,8 +101,8 @@ func (w *watch) behind() int64 {
 	return w.lag
 }
 
-// held is what an instance owns in its role's group now: how far each of its partitions is. Of one that owns nothing, or cannot be asked about, all of the group.
-func (w *watch) held(ctx context.Context, role, instance string) map[place]int64 {
+// held is what an instance owns in its role's group now; nothing where it cannot be asked.
+func (w *watch) held(ctx context.Context, role, instance string) map[place]bool {
 	group := groupOf[role]
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -121,23 +121,26 @@ func (w *watch) held(ctx context.Context, role, instance string) map[place]int64
 			}
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	at := map[place]int64{}
-	for p, n := range w.committed[group] {
-		if len(own) == 0 || own[p] {
-			at[p] = n
-		}
+	return own
+}
+
+// now is how far a role's group is, as the broker says it now; nil while it does not say.
+func (w *watch) now(ctx context.Context, role string) map[place]int64 {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	fetched, err := w.adm.FetchOffsets(ctx, groupOf[role])
+	if err != nil || fetched.Error() != nil {
+		return nil
 	}
+	at := map[place]int64{}
+	fetched.Each(func(o kadm.OffsetResponse) { at[place{o.Topic, o.Partition}] = o.At })
 	return at
 }
 
-// passed tells whether any of the places has moved on.
-func (w *watch) passed(role string, from map[place]int64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for p, n := range w.committed[groupOf[role]] {
-		if was, ok := from[p]; (ok || len(from) == 0) && n > was {
+// moved tells whether any of an instance's places (any place, where it had none) has moved on.
+func moved(own map[place]bool, from, to map[place]int64) bool {
+	for p, n := range to {
+		if (own[p] || len(own) == 0) && n > from[p] {
 			return true
 		}
 	}
@@ -154,7 +157,7 @@ func (w *watch) quiet(ctx context.Context) error {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		through := time.Since(w.moved) > still
+		through := time.Since(w.changed) > still
 		ends.Each(func(o kadm.ListedOffset) {
 			through = through && (o.Offset == 0 || w.committed[schemas.GroupIntake][place{o.Topic, o.Partition}] >= o.Offset)
 		})
@@ -165,7 +168,7 @@ func (w *watch) quiet(ctx context.Context) error {
 // probe is a topic of ours to which a record is written to see whether the brokers take any.
 type probe struct{ cl *kgo.Client }
 
-const probeTopic = "storm.probe"
+const probeTopic = "kasi.storm.probe"
 
 func newProbe(ctx context.Context, brokers []string, replication int) (*probe, error) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.MetadataMinAge(100*time.Millisecond),
