@@ -27,7 +27,7 @@ type world struct {
 	// change draws the small transactions; turn is whose they are next.
 	change *rand.Rand
 	turn   int
-	late map[civil.Date][]schemas.Transaction // delivered on that day instead of their own
+	late   map[civil.Date][]schemas.Transaction // delivered on that day instead of their own
 }
 
 // newWorld makes the customers of a seed, with the given number of policies, for a month that begins on from.

@@ -21,8 +21,15 @@ import (
 
 // base is which instances run all the time.
 var base = []struct{ role, instance string }{
-	{"ticker", "ticker-1"}, {"intake", "intake-1"}, {"intake", "intake-2"}, {"collect", "collect-1"}, {"collect", "collect-2"},
-	{"settle", "settle-1"}, {"sink", "sink-1"}, {"sink", "sink-2"}, {"api", "api-1"},
+	{"ticker", "ticker-1"},
+	{"intake", "intake-1"},
+	{"intake", "intake-2"},
+	{"collect", "collect-1"},
+	{"collect", "collect-2"},
+	{"settle", "settle-1"},
+	{"sink", "sink-1"},
+	{"sink", "sink-2"},
+	{"api", "api-1"},
 }
 
 const (

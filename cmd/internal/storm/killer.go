@@ -20,9 +20,10 @@ const (
 	atOnce = 3
 	// ahead is how many kills the month may run ahead of the killer before it waits for it.
 	ahead = 2
-	// moment bounds the random pause before a kill, downtime the one before the victim is started again.
-	moment   = 2 * time.Second
-	downtime = time.Second
+	// moment bounds the random pause before a kill, shortMoment the one in phases that are one quick call, downtime the one before the victim is started again.
+	moment      = 2 * time.Second
+	shortMoment = 300 * time.Millisecond
+	downtime    = time.Second
 	// joinEvery is how many kills lie between two instances that join.
 	joinEvery = 4
 	// stay bounds how long an instance that joined stays.
@@ -47,6 +48,7 @@ type killer struct {
 	queue   []*victim
 	back    int // victims on their way back
 	day     civil.Date
+	now     demo.Phase
 	calls   int // advances that were repeated
 	joined  int // instances that joined, and left
 	current *os.Process
@@ -58,48 +60,9 @@ type killer struct {
 func newKiller(o Options, f *farm, w *watch, h *house, fail context.CancelCauseFunc) *killer {
 	k := &killer{
 		o: o, f: f, w: w, fail: fail, acknowledged: &fed{ids: map[[2]string]struct{}{}}, rng: rand.New(rand.NewPCG(o.Seed, 1<<34)), done: make(chan struct{}), day: firstDay,
-		bar: feed.NewProgress(o.Out, o.Terminal, "storm", int64(o.Kills)).EachStep(),
 	}
 	k.victims = k.all(h)
 	return k
-}
-
-// share is the part of all kills that is due when a phase begins.
-func share(p demo.Phase, d civil.Date) float64 {
-	switch p {
-	case demo.PhaseImport:
-		return 0.04
-	case demo.PhaseExecute:
-		return 0.07
-	case demo.PhaseHistory:
-		return 0.1
-	case demo.PhaseMorning, demo.PhaseAdvance:
-		days := float64(firstDay.AddMonths(1).AddDays(2).DaysSince(firstDay) + 1)
-		return 0.1 + 0.87*float64(d.DaysSince(firstDay)+1)/days
-	case demo.PhaseSettle, demo.PhaseReport:
-		return 0.97
-	case demo.PhaseExport:
-		return 1
-	}
-	return 0
-}
-
-// phase hears from the month where it is, and makes it wait where the killer is behind.
-func (k *killer) phase(ctx context.Context, p demo.Phase, d civil.Date) error {
-	k.once.Do(func() { k.work.Go(func() { k.rage(ctx) }) })
-	k.mu.Lock()
-	k.allowed = max(k.allowed, int(share(p, d)*float64(k.o.Kills)+0.5))
-	k.day = d
-	k.mu.Unlock()
-	if p != demo.PhaseMorning {
-		return nil
-	}
-	k.show()
-	return waitFor(ctx, "the killer", func() bool {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return k.allowed-k.kills <= ahead
-	})
 }
 
 // rage kills until all kills are done.
@@ -114,7 +77,7 @@ func (k *killer) rage(ctx context.Context) {
 	var back sync.WaitGroup
 	defer back.Wait()
 	for k.count() < k.o.Kills {
-		if waitFor(ctx, "the month to go on", k.mayKill) != nil || sleep(ctx, k.pause(moment)) != nil {
+		if waitFor(ctx, "the month to go on", k.mayKill) != nil || sleep(ctx, k.pause(k.most())) != nil {
 			return
 		}
 		v := k.next()

@@ -3,6 +3,7 @@
 package storm
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -82,6 +83,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer w.close()
 	k := newKiller(o, f, w, house, cancel)
+	defer func() { cancel(nil); k.work.Wait() }() // before the farm is closed: who is on his way back would come back
 	if err := f.startAll(); err != nil {
 		return err
 	}
@@ -93,10 +95,12 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer beat.stop()
-	result, err := month(ctx, o, f, k, house)
+	var said bytes.Buffer // the month's own words, once its progress has left the terminal
+	result, err := month(ctx, o, &said, f, k, house)
 	if err == nil {
 		err = k.finish(ctx)
 	}
+	_, _ = said.WriteTo(o.Out) // words that cannot be shown stop nothing
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -112,14 +116,14 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // month plays November on the product, and calls again what fails.
-func month(ctx context.Context, o Options, f *farm, k *killer, h *house) (*demo.Result, error) {
+func month(ctx context.Context, o Options, said io.Writer, f *farm, k *killer, h *house) (*demo.Result, error) {
 	return demo.Month(ctx, demo.Options{
 		Policies: o.Customers, Seed: o.Seed, From: firstDay,
 		Rough: demo.Rough{Records: o.Records, LateMail: true, Delivered: k.acknowledged.add, Phase: k.phase},
 		Product: demo.Product{
 			BaseURL: "http://" + f.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts, Patience: patience,
 			ClickHouseURL: "http://" + h.server.HTTPAddr(), AnalystPassword: analystPW,
-			Advancer: &advancer{o: o, k: k}, Out: o.Out, Progress: io.Discard,
+			Advancer: &advancer{o: o, k: k}, Out: said, Progress: io.Discard,
 		},
 	})
 }
