@@ -1,11 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,9 +31,24 @@ func TestStorm(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("KASI_TEST_KILLS")); err == nil {
 		o.Kills = n
 	}
-	var out bytes.Buffer
-	o.Out = &out
+	o.Out = testLog{t}
 	err := storm.Run(t.Context(), o)
-	t.Log(out.String())
+	if err == nil {
+		return
+	}
+	logs, _ := filepath.Glob(filepath.Join(o.Dir, "*.log")) // the pattern is a good one
+	for _, name := range logs {
+		if b, err := os.ReadFile(name); err == nil {
+			t.Logf("end of %s:\n%s", filepath.Base(name), b[max(0, len(b)-3000):])
+		}
+	}
 	require.NoError(t, err)
+}
+
+// testLog shows what is written as the test's own words, as it comes.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Log(strings.TrimRight(string(b), "\n"))
+	return len(b), nil
 }
