@@ -85,7 +85,7 @@ func (m *month) finish(ctx context.Context, r *Result) error {
 	}
 	r.Settled = schemas.Cents(r.Settlement.TotalCollections)
 	r.Bank, r.Refused, r.Broken = m.bank.book.collected(m.period), m.bank.book.refused, brokenRecords
-	r.Policies = m.Options.Policies
+	r.Policies = m.Policies
 	for _, e := range m.bank.book.order {
 		r.Ledger = append(r.Ledger, LedgerLine{e.DebitID, e.CollectionID, string(e.state), e.AmountCents})
 	}
