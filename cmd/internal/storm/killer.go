@@ -113,6 +113,11 @@ func (k *killer) revive(ctx context.Context, v *victim) {
 		return
 	}
 	k.measure(ctx, v, v.name(), began, v.back)
+	if v.whole != nil {
+		if err := v.whole(ctx); err != nil && ctx.Err() == nil {
+			k.fail(err)
+		}
+	}
 }
 
 // visit lets one more instance of a role join and leave again, every other time by a kill.

@@ -20,6 +20,9 @@ type victim struct {
 	// use makes the question whether the instance is of use again; it is called before the kill.
 	use func(instance string) func(context.Context) bool
 
+	// whole, where set, waits until the victim may be killed again, which can be later than it is of use.
+	whole func(context.Context) error
+
 	// Guarded by the killer's mu.
 	away  bool
 	turn  int
@@ -103,7 +106,8 @@ func (k *killer) killAdvance(string) bool {
 	return k.current != nil && k.current.Kill() == nil
 }
 
-// brokers are killed in turn, and back when the partitions of the probe take records.
+// brokers are killed in turn, and back when the partitions of the probe take records. A second one is killed only once the first is among them again: of three, two
+// are needed.
 func (k *killer) brokers() *victim {
 	v := &victim{role: "broker", sign: "a record is acknowledged"}
 	index := map[string]int{}
@@ -113,6 +117,7 @@ func (k *killer) brokers() *victim {
 	}
 	v.strike = func(name string) bool { k.o.Cluster.Kill(index[name]); return true }
 	v.revive = func(name string) error { return k.o.Cluster.Start(index[name]) }
+	v.whole = k.o.Cluster.Ready
 	v.use = func(string) func(context.Context) bool {
 		return func(ctx context.Context) bool { return k.probe.taken(ctx, len(k.o.Brokers)) == nil }
 	}
