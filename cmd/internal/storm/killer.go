@@ -76,8 +76,13 @@ func (k *killer) rage(ctx context.Context) {
 	defer k.probe.cl.Close()
 	var back sync.WaitGroup
 	defer back.Wait()
-	for k.count() < k.o.Kills {
-		if waitFor(ctx, "the month to go on", k.mayKill) != nil || sleep(ctx, k.pause(k.most())) != nil {
+	for strikes := 0; k.count() < k.o.Kills; {
+		for !k.mayKill() {
+			if sleep(ctx, lookEvery) != nil {
+				return
+			}
+		}
+		if sleep(ctx, k.pause(k.most())) != nil {
 			return
 		}
 		v := k.next()
@@ -88,8 +93,9 @@ func (k *killer) rage(ctx context.Context) {
 			k.missed(v)
 			continue
 		}
-		if n := k.count(); n%joinEvery == 0 {
-			back.Go(func() { k.visit(ctx, n/joinEvery) })
+		if strikes++; strikes%joinEvery == 0 {
+			n := strikes / joinEvery
+			back.Go(func() { k.visit(ctx, n) })
 		}
 		back.Go(func() { k.revive(ctx, v) })
 	}

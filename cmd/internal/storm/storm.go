@@ -97,8 +97,9 @@ func Run(ctx context.Context, o Options) error {
 	defer beat.stop()
 	var said bytes.Buffer // the month's own words, once its progress has left the terminal
 	result, err := month(ctx, o, &said, f, k, house)
-	if err == nil {
-		err = k.finish(ctx)
+	var differs error // the month's own verdict; the verifier looks all the same
+	if result != nil {
+		differs, err = err, k.finish(ctx)
 	}
 	_, _ = said.WriteTo(o.Out) // words that cannot be shown stop nothing
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -112,7 +113,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	k.print(time.Since(began))
-	return verdict(ctx, o, f, k, house, result)
+	return errors.Join(differs, verdict(ctx, o, f, k, house, result))
 }
 
 // month plays November on the product, and calls again what fails.
