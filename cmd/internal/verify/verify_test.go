@@ -164,8 +164,16 @@ func tamperings(t *testing.T) map[string]tampering {
 		"transaction accepted twice": {[]string{"transactions once", "sequences", "clickhouse transactions"}, accepted},
 		"transaction lost":           {[]string{"transactions kept", "sequences"}, once(schemas.TopicTransactions, nil, lost)},
 		"dead letter lost":           {[]string{"transactions kept"}, once(schemas.TopicDeadLetters, func(r *kgo.Record) bool { return strings.Contains(headers(r), schemas.TopicFeedTransactions) }, lost)},
-		"debit sent twice":           {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
-		"debit not sent":             {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
+		"collected is not what the bank paid": {[]string{"bank's ledger", "moved = collected"}, func() func(*kgo.Record) []*kgo.Record {
+			return func(r *kgo.Record) []*kgo.Record {
+				if r.Topic != schemas.TopicCollections || !kind(paid)(r) {
+					return []*kgo.Record{r}
+				}
+				return []*kgo.Record{edited(t, r, func(m map[string]any) { add(m, "collected_cents", 1) })}
+			}
+		}},
+		"debit sent twice": {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
+		"debit not sent":   {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
 		"debit of another amount": {
 			[]string{"debits booked", "clearing balance", "clickhouse debits"}, once(schemas.TopicDebits, nil, set(func(m map[string]any) { add(m, "amount_cents", 1) })),
 		},
