@@ -50,7 +50,7 @@ where a victim does not come back within five minutes.`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o, kasi, brokers, keep) },
 	}
-	cmd.Flags().IntVar(&o.Customers, "customers", 10_000, "policies imported; one customer in 17 holds two")
+	cmd.Flags().IntVar(&o.Customers, "customers", 10_000, "customers, 40 or more; one in 16 holds two policies")
 	cmd.Flags().IntVar(&o.Records, "records", 1_000_000, "bank transactions fed, at least")
 	cmd.Flags().IntVar(&o.Kills, "kills", 100, "processes killed, at least")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides people, victims and moments; what the machine's own timing adds is not in it")

@@ -23,7 +23,7 @@ import (
 
 // Options of a storm.
 type Options struct {
-	// Customers is how many policies are imported, 40 or more; one customer in 17 holds two.
+	// Customers is how many there are, 40 or more; one in 16 holds two policies.
 	Customers int
 	// Records is how many bank transactions the feeds deliver at least.
 	Records int
@@ -119,7 +119,7 @@ func Run(ctx context.Context, o Options) error {
 // month plays November on the product, and calls again what fails.
 func month(ctx context.Context, o Options, said io.Writer, f *farm, k *killer, h *house) (*demo.Result, error) {
 	return demo.Month(ctx, demo.Options{
-		Policies: o.Customers, Seed: o.Seed, From: firstDay,
+		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed, From: firstDay,
 		Rough: demo.Rough{Records: o.Records, LateMail: true, Delivered: k.acknowledged.add, Phase: k.phase},
 		Product: demo.Product{
 			BaseURL: "http://" + f.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts, Patience: patience,
