@@ -26,7 +26,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
-		if errors.Is(err, context.Canceled) {
+		if ctx.Err() != nil {
 			os.Exit(130)
 		}
 		os.Exit(1)
