@@ -12,7 +12,7 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka bugs test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers whe
 	@$(MAKE) --no-print-directory image BASE=$(TEST_BASE)
 	@docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
 	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
+
+storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9, then the books (ARGS="--customers 500 --records 50000 --kills 20"; --help)
+	@go build -o bin/storm ./cmd/storm
+	@bin/storm $(ARGS)
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 

@@ -148,6 +148,11 @@ func (i *importing) finish(ctx context.Context) (ImportResult, error) {
 	if err == nil {
 		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) { return s.policiesOfRequest(ctx, i.tenant, i.request) })
 	}
+	if err == nil && counts.unchanged > 0 {
+		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on its way to ClickHouse. Whoever hears
+		// "imported" executes next, and would leave out what cannot be read yet.
+		err = awaitCount(ctx, s.importWait, counts.unchanged, func() (uint64, error) { return s.policiesUnchanged(ctx, i.tenant, i.request) })
+	}
 	if errors.Is(err, errLate) || errors.As(err, new(*dbError)) {
 		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
 			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them will be carried out; "+

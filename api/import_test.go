@@ -173,6 +173,21 @@ func TestImportWithoutAnAnswerSaysHowFarItGot(t *testing.T) {
 	require.Contains(t, e.upload(importHeader+"C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err().Message, "no broker")
 }
 
+// A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an execution that follows must find them.
+func TestImportAgainWaitsForTheFirstOne(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = 100 * time.Millisecond })
+	known := schemas.PolicyEvent{
+		PolicyID: schemas.PolicyID("acme", "P1"), TenantID: "acme", PolicyNumber: "P1", CustomerID: "C1", Version: 1,
+		PolicyTerms: schemas.PolicyTerms{ExternalCustomerRef: "E1", ProductCode: "F", PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+	}
+	e.pipe.policies[known.PolicyID] = known // the engine has it, ClickHouse does not
+	file := importHeader + "C1,E1,P1,F,150.00\n"
+	require.Contains(t, e.upload(file).is(http.StatusServiceUnavailable).err().Message, "sending the same file again later is safe")
+	e.pipe.insert("policies_log", policyColumns, [][]any{policyRow(known)})
+	require.Equal(t, `{"imported":1,"failed":0,"errors":[]}`+"\n", string(e.upload(file).is(http.StatusOK).body))
+	require.Equal(t, 1, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
+}
+
 func TestImportListsTheFirstThousandErrors(t *testing.T) {
 	e := newEnv(t)
 	var b strings.Builder

@@ -52,6 +52,12 @@ const sqlPoliciesOfRequest = `SELECT uniqExact(policy_id)
 FROM policies_log
 WHERE tenant_id = {tenant:String} AND request_id = {request:String}`
 
+// sqlPoliciesUnchanged counts the rows of a request that changed nothing and whose policy can be read.
+const sqlPoliciesUnchanged = `SELECT uniqExact(row)
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String} AND code = 'UNCHANGED'
+  AND object_id IN (SELECT toString(policy_id) FROM policies_log WHERE tenant_id = {tenant:String})`
+
 // policyFilter is what GET /policies filters by; empty fields do not filter.
 type policyFilter struct{ number, customer, status string }
 
@@ -126,6 +132,11 @@ func (s *server) policiesAfter(ctx context.Context, tenant, after string, limit 
 
 func (s *server) policiesOfRequest(ctx context.Context, tenant, request string) (n uint64, err error) {
 	n, _, err = oneRow(ctx, s.db, sqlPoliciesOfRequest, []any{arg("tenant", tenant), arg("request", request)}, scanCount)
+	return n, err
+}
+
+func (s *server) policiesUnchanged(ctx context.Context, tenant, request string) (n uint64, err error) {
+	n, _, err = oneRow(ctx, s.db, sqlPoliciesUnchanged, []any{arg("tenant", tenant), arg("request", request)}, scanCount)
 	return n, err
 }
 

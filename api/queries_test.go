@@ -65,6 +65,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{a + " P1 C1 E1 F 15000 active RM M1 30000 true 25  1 2025-11-01 07:00:00 2025-11-01 07:00:00"},
 		},
 		"policies_of_request": {[]any{tenant, request}, []string{"2"}},
+		"policies_unchanged":  {[]any{tenant, request}, []string{"1"}},
 		"collection_list": {
 			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""), named("after_policy", "")),
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
@@ -136,7 +137,7 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('acme', 'S', 'SETTLE-2025-11-001', '2025-11', 1, 2, 15000, 3750, 525, 4275, 641, 10084, '2025-12-03', 'EFT-20251203-001', 'paid', '2025-12-02 08:00:00',
 			['2025-11'], [[0]], [[7]])`,
 		`INSERT INTO outcomes_log (tenant_id, request_id, row, code, message, object_id, event_id) VALUES ('acme', 'r1', 1, 'OK', '', 'p1', 'A'),
-			('acme', 'r1', 2, 'UNCHANGED', '', 'p2', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other', 'r1', 4, 'CONFLICT', 'taken', '', 'S')`,
+			('acme', 'r1', 2, 'UNCHANGED', '', '` + b + `', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other', 'r1', 4, 'CONFLICT', 'taken', '', 'S')`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1, 3, 2)`,
 	} {
 		q = strings.NewReplacer("'A'", "'"+a+"'", "'B'", "'"+b+"'", "'C'", "'"+cA+"'", "'S'", "'"+st+"'").Replace(q)

@@ -138,7 +138,7 @@ func runRole(cmd *cobra.Command, role string) error {
 		return err
 	}
 	log := logger(cfg).With("role", role, "instance", cfg.Instance)
-	if err := env.Prepare(cmd.Context(), cfg, log); err != nil {
+	if err := env.Prepare(cmd.Context(), cfg, log, role); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -21,7 +20,7 @@ import (
 
 func verifyCmd() *cobra.Command {
 	var o verify.Options
-	var user, ledger string
+	var user, ledger, fed string
 	var fees []string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -52,7 +51,10 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 			if o.Fees, err = parseFees(fees); err != nil {
 				return err
 			}
-			if o.Ledger, err = readLedger(ledger); err != nil {
+			if o.Ledger, err = fromFile("ledger", ledger, verify.ReadLedger); err != nil {
+				return err
+			}
+			if o.Fed, err = fromFile("fed", fed, verify.ReadFed); err != nil {
 				return err
 			}
 			r, err := verify.Run(cmd.Context(), o)
@@ -70,6 +72,7 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 	}
 	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
 	cmd.Flags().StringVar(&ledger, "ledger", "", "the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")
+	cmd.Flags().StringVar(&fed, "fed", "", "what the feeds had acknowledged, a CSV with the columns tenant_id,customer_id,transaction_id")
 	cmd.Flags().StringArrayVar(&fees, "fees", nil, "rates of a tenant that has its own, in percent: tenant=distribution/collections, such as demo=20/3.5")
 	cmd.Flags().DurationVar(&o.Grace, "grace", 10*time.Second, "age under which a record may still be on its way")
 	cmd.Flags().DurationVar(&o.Wait, "wait", 30*time.Second, "how long the ClickHouse sink may take to reach the end of the topics")
@@ -94,16 +97,20 @@ func house(cfg config.Config, user string) (verify.House, error) {
 	return verify.House{URL: url, Database: cfg.Database, User: user, Password: cfg.AnalystPassword}, nil
 }
 
-func readLedger(path string) ([]verify.LedgerLine, error) {
+// fromFile reads what a flag names; nothing where it names none.
+func fromFile[T any](flag, path string, read func(io.Reader) (T, error)) (out T, err error) {
 	if path == "" {
-		return nil, nil
+		return out, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("--ledger: %w", err)
+		return out, fmt.Errorf("--%s: %w", flag, err)
 	}
-	lines, err := verify.ReadLedger(f)
-	return lines, errors.Join(err, f.Close())
+	defer f.Close()
+	if out, err = read(f); err != nil {
+		return out, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return out, nil
 }
 
 func parseFees(pairs []string) (map[string]verify.Fees, error) {

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -42,15 +45,40 @@ func RealEnv(cfg config.Config) (Env, error) {
 	return Env{Brokers: cfg.Brokers(), House: HouseOptions(cfg, cfg.ClickHouseAddrs())}, nil
 }
 
-// Prepare makes the topics, the database and its tables, where they are missing.
-func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+// onClickHouse are the roles that cannot work without ClickHouse. The others must not even notice that it is away.
+var onClickHouse = []string{"settle", "sink", "api"}
+
+// Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is waited for, 30 seconds at most.
+func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
 	if _, err := streams.EnsureTopics(ctx, e.Streams(cfg, "setup", log)); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
-	if err := sinks.Migrate(ctx, e.House, log); err != nil {
+	if !slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(onClickHouse, r) }) {
+		return nil
+	}
+	if err := e.migrate(ctx, log); err != nil {
 		return fmt.Errorf("clickhouse migrations: %w", err)
 	}
 	return nil
+}
+
+// housePatience is how long migrate waits for a ClickHouse that cannot be reached.
+const housePatience = 30 * time.Second
+
+func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
+	began := time.Now()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := sinks.Migrate(ctx, e.House, log)
+		if unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF); !unreachable || time.Since(began) > housePatience {
+			return err
+		}
+		log.Warn("clickhouse: waiting for it", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // Streams is the Kafka configuration of one role.
@@ -99,7 +127,7 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 		defer db.Close()
 		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
 	case "sink":
-		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log}
+		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + cfg.Instance)}}
 		if e.Metrics != nil {
 			sink.Observer = e.Metrics
 		}

@@ -98,7 +98,7 @@ func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
 
 // startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role serves.
 func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
-	if err := s.env.Prepare(ctx, s.cfg, s.log); err != nil {
+	if err := s.env.Prepare(ctx, s.cfg, s.log, Roles...); err != nil {
 		return nil, err
 	}
 	var ready []<-chan struct{}

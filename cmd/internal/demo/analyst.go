@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -15,11 +16,21 @@ import (
 // analyst queries ClickHouse over HTTP as an analyst's own tool does.
 type analyst struct {
 	url, user, password string
+	patience            time.Duration
 	http                *http.Client
 }
 
-// query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places.
+// query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places. A failed one is repeated for as long as patience lasts.
 func (a *analyst) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
+	for began := time.Now(); ; {
+		rows, err := a.once(ctx, sql, params)
+		if err == nil || time.Since(began) >= a.patience || sleep(ctx, retryPause) != nil {
+			return rows, err
+		}
+	}
+}
+
+func (a *analyst) once(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, strings.NewReader(sql))
 	if err != nil {
 		return nil, fmt.Errorf("demo: clickhouse: %w", err)

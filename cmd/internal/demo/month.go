@@ -24,6 +24,9 @@ type month struct {
 	debits  *tail
 	probe   *probe
 	bar     *feed.Progress
+	mail    *lateMail
+	// delivered counts the transactions that Kafka has acknowledged.
+	delivered int
 }
 
 // Month plays a month from the import on its first day to the payment on the 3rd of the next, prints its result, and fails where the books do not agree.
@@ -35,9 +38,10 @@ func Month(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &month{Options: o, period: schemas.PeriodOf(o.From), insurer: newInsurer(o.BaseURL, o.APIKey)}
+	m := &month{Options: o, period: schemas.PeriodOf(o.From), insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience)}
 	m.w = newWorld(o.Tenant, o.Seed, o.Policies, o.From, o.Calendar)
 	m.bank = newBank(m.w.people, o.Calendar, m.period.Last())
+	m.mail = newLateMail(o.Seed, m.period.Last())
 	if m.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
 		return nil, err
 	}
@@ -77,12 +81,21 @@ func (m *month) begin(ctx context.Context) error {
 	if err := m.file("policies.csv", csv); err != nil {
 		return err
 	}
+	if err := m.enter(ctx, PhaseImport, m.From); err != nil {
+		return err
+	}
 	imported, err := m.insurer.importPolicies(ctx, csv)
 	if err != nil {
 		return err
 	}
+	if err := m.enter(ctx, PhaseExecute, m.From); err != nil {
+		return err
+	}
 	executed, err := m.insurer.execute(ctx, m.period)
 	if err != nil {
+		return err
+	}
+	if err := m.enter(ctx, PhaseHistory, m.From); err != nil {
 		return err
 	}
 	h := m.w.history()
@@ -116,6 +129,9 @@ func (m *month) days(ctx context.Context) (*Result, error) {
 
 // day is one day of the customers and the bank.
 func (m *month) day(ctx context.Context, d civil.Date) error {
+	if err := m.enter(ctx, PhaseMorning, d); err != nil {
+		return err
+	}
 	var given answers
 	m.bank.comeBack(d, &given)
 	today := m.w.morning(d, given.txs)
@@ -128,8 +144,14 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if err := m.deliver(ctx, today); err != nil {
 		return err
 	}
-	if err := m.Advancer.Advance(ctx, d); err != nil {
+	if err := m.enter(ctx, PhaseAdvance, d); err != nil {
+		return err
+	}
+	if err := m.advance(ctx, d); err != nil {
 		return fmt.Errorf("advance the calendar: %w", err)
+	}
+	if err := m.enter(ctx, PhaseBank, d); err != nil {
+		return err
 	}
 	debits, err := m.debits.debits(ctx, m.Tenant)
 	if err != nil {
@@ -139,7 +161,9 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if err := m.bank.present(d, debits, &given); err != nil {
 		return err
 	}
-	if n := len(given.results); n > 0 && d.Day%5 == 0 {
+	if m.LateMail {
+		given.results = m.mail.send(d, given.results)
+	} else if n := len(given.results); n > 0 && d.Day%5 == 0 {
 		given.results = append(given.results, given.results[n-1]) // a bank that sends an answer twice
 	}
 	if err := m.push.Results(ctx, given.results...); err != nil {
@@ -158,7 +182,14 @@ func (m *month) deliver(ctx context.Context, b batch) error {
 	if err := m.push.Transactions(ctx, b.txs...); err != nil {
 		return err
 	}
-	return m.push.Flush(ctx)
+	if err := m.push.Flush(ctx); err != nil {
+		return err
+	}
+	m.delivered += len(b.txs)
+	if m.Delivered != nil {
+		m.Delivered(b.txs)
+	}
+	return nil
 }
 
 // insurerDay is what the insurer does in its back office on the day, after the cut-off.
@@ -171,6 +202,9 @@ func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err er
 			m.insurer.patch(ctx, second.number, map[string]any{"status": schemas.PolicyCancelled}),
 			m.insurer.patch(ctx, third.number, map[string]any{"status": schemas.PolicyCancelled}))
 	case m.From.AddMonths(1): // use case 4
+		if err := m.enter(ctx, PhaseReport, d); err != nil {
+			return err
+		}
 		if err := m.arrived(ctx); err != nil {
 			return err
 		}
@@ -183,9 +217,15 @@ func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err er
 		}
 		return m.file("report.csv", csv)
 	case m.From.AddMonths(1).AddDays(1):
+		if err := m.enter(ctx, PhaseSettle, d); err != nil {
+			return err
+		}
 		r.Settlement, err = m.insurer.settle(ctx, m.period)
 		return err
 	case m.From.AddMonths(1).AddDays(2):
+		if err := m.enter(ctx, PhaseExport, d); err != nil {
+			return err
+		}
 		if err := m.arrived(ctx); err != nil {
 			return err
 		}

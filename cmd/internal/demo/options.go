@@ -32,6 +32,9 @@ type Product struct {
 	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123, asked as AnalystUser (empty means analyst).
 	ClickHouseURL, AnalystUser, AnalystPassword string
 	Advancer                                    Advancer
+	// Patience bounds how long a call is repeated that found nobody, was cut off or was answered with 503: an operator's, whose product is being restarted.
+	// 0 means not at all.
+	Patience time.Duration
 	// Calendar knows the banking days; nil means the one built in.
 	Calendar Calendar
 	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal, for bars instead of lines.
@@ -72,7 +75,7 @@ func (p Product) withDefaults() (Product, error) {
 }
 
 func (p Product) analyst() *analyst {
-	return &analyst{url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, http: &http.Client{Timeout: time.Minute}}
+	return &analyst{url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, patience: p.Patience, http: &http.Client{Timeout: time.Minute}}
 }
 
 // minPolicies is how many policies a month takes at least: some are changed and cancelled on the way.
@@ -87,6 +90,7 @@ type Options struct {
 	Seed uint64
 	// From is the first business day (the calendar stands there, opened), To the last; zero values mean 2025-11-01 and 2025-12-03.
 	From, To civil.Date
+	Rough
 	// Dir gets policies.csv, report.csv and settlement.csv; empty means no files.
 	Dir string
 }

@@ -72,7 +72,7 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("demo: %s holds no transactions for the run", o.File)
 	}
-	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey), bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
+	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience), bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
 	r.result.Fixed = onFixedDays(rows, r.pending, r.bank)
 	if r.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
 		return nil, err

@@ -17,14 +17,16 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// insurer calls the REST API as an insurer's back office does. It waits out 429 answers as they ask.
+// insurer calls the REST API as an insurer's back office does. It waits out 429 answers as they ask, and repeats what found nobody, was cut off or was answered
+// with 503: every call may be repeated.
 type insurer struct {
 	base, key string
+	patience  time.Duration
 	http      *http.Client
 }
 
-func newInsurer(base, key string) *insurer {
-	return &insurer{base: strings.TrimSuffix(base, "/"), key: key, http: &http.Client{Timeout: 2 * time.Minute}}
+func newInsurer(base, key string, patience time.Duration) *insurer {
+	return &insurer{base: strings.TrimSuffix(base, "/"), key: key, patience: patience, http: &http.Client{Timeout: 2 * time.Minute}}
 }
 
 // importReply is the answer to an import (SPEC section 3).
@@ -156,8 +158,11 @@ func (i *insurer) json(ctx context.Context, method, path string, in, out any) er
 
 // call sends one request and reads the answer into out: bytes as they are, anything else as JSON.
 func (i *insurer) call(ctx context.Context, method, path, contentType string, body []byte, out any) error {
-	for {
+	for began := time.Now(); ; {
 		status, wait, b, err := i.once(ctx, method, path, contentType, body)
+		if (err != nil || status == http.StatusServiceUnavailable) && time.Since(began) < i.patience && sleep(ctx, retryPause) == nil {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("demo: %s %s: %w", method, path, err)
 		}
@@ -200,6 +205,9 @@ func (i *insurer) once(ctx context.Context, method, path, contentType string, bo
 	}
 	return resp.StatusCode, time.Duration(seconds) * time.Second, answer, errors.Join(err, resp.Body.Close())
 }
+
+// retryPause is the pause before a call is repeated.
+const retryPause = 250 * time.Millisecond
 
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

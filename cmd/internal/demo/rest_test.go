@@ -35,7 +35,7 @@ func TestTheInsurerUploadsPoliciesAndNamesTheFirstError(t *testing.T) {
 		}
 		write(t, w, `{"imported":1,"failed":1,"errors":[{"row":2,"column":"collection_amount","code":"BAD","message":"is negative"}]}`)
 	})
-	i := newInsurer(url+"/", "secret")
+	i := newInsurer(url+"/", "secret", 0)
 	reply, err := i.importPolicies(t.Context(), []byte("good"))
 	require.NoError(t, err)
 	require.Equal(t, 2, reply.Imported)
@@ -55,7 +55,7 @@ func TestTheInsurerWaitsOutTheRateLimit(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 		write(t, w, `{"execution_id":"e1","status":"processing","policies_queued":3}`)
 	})
-	reply, err := newInsurer(url, "k").execute(t.Context(), "2025-11")
+	reply, err := newInsurer(url, "k", 0).execute(t.Context(), "2025-11")
 	require.NoError(t, err)
 	require.Equal(t, executeReply{ExecutionID: "e1", PoliciesQueued: 3}, reply)
 	require.Equal(t, 2, calls)
@@ -67,7 +67,7 @@ func TestTheInsurerReadsMoneyWithoutFloats(t *testing.T) {
 		write(t, w, `{"period_month":"2025-11","results":[{"policy_number":"P1","customer_id":"C1","collection_amount_due":0.29,"collection_amount_collected":7036874417.66,
 			"collection_status":"PAID_PARTIAL","number_of_attempts":3}]}`)
 	})
-	rows, err := newInsurer(url, "k").report(t.Context(), "2025-11")
+	rows, err := newInsurer(url, "k", 0).report(t.Context(), "2025-11")
 	require.NoError(t, err)
 	require.Equal(t, []reportRow{{CustomerID: "C1", PolicyNumber: "P1", Due: 29, Collected: 703_687_441_766, Status: schemas.PaidPartial, Attempts: 3}}, rows)
 }
@@ -83,7 +83,7 @@ func TestTheInsurerPatchesThePolicyThatHasTheNumber(t *testing.T) {
 		require.NoError(t, err)
 		patched = r.URL.Path + string(b)
 	})
-	require.NoError(t, newInsurer(url, "k").patch(t.Context(), "POL1", map[string]any{"collection_amount": schemas.Rands(20_000)}))
+	require.NoError(t, newInsurer(url, "k", 0).patch(t.Context(), "POL1", map[string]any{"collection_amount": schemas.Rands(20_000)}))
 	require.Equal(t, `/v1/policies/id-of-POL1{"collection_amount":200.00}`, patched)
 }
 
@@ -92,7 +92,7 @@ func TestAnAnswerThatIsAnErrorKeepsItsBody(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		write(t, w, `{"error":{"message":"partition 3 is 20 records behind"}}`)
 	})
-	_, err := newInsurer(url, "k").settle(t.Context(), "2025-11")
+	_, err := newInsurer(url, "k", 0).settle(t.Context(), "2025-11")
 	require.ErrorContains(t, err, "POST /v1/settlements: HTTP 503")
 	require.ErrorContains(t, err, "20 records behind")
 }

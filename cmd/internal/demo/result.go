@@ -21,12 +21,22 @@ type Result struct {
 	Failures   []FailureLine
 	// Bank, Reported, ClickHouse and Settled are the money collected, as four parties know it: they must be equal.
 	Bank, Reported, ClickHouse, Settled schemas.Cents
+	// Policies is how many were imported: each must have its collection in the report.
+	Policies int
+	// Ledger is the bank's own book, debit by debit.
+	Ledger []LedgerLine
 	// Refused is how many debits the bank was sent twice: must be none.
 	Refused int
 	// DeadLetters are the records put aside, by class; Broken is how many broken ones were sent.
 	DeadLetters map[string]int
 	Broken      int
 	Latency     LatencyReport
+}
+
+// LedgerLine is one debit in the bank's book; Status is PAID, UNPAID, RETURNED (paid first) or DISPUTED.
+type LedgerLine struct {
+	DebitID, CollectionID, Status string
+	Cents                         schemas.Cents
 }
 
 // KindLine is the month of the customers of one kind of income.
@@ -75,6 +85,10 @@ func (m *month) finish(ctx context.Context, r *Result) error {
 	}
 	r.Settled = schemas.Cents(r.Settlement.TotalCollections)
 	r.Bank, r.Refused, r.Broken = m.bank.book.collected(m.period), m.bank.book.refused, brokenRecords
+	r.Policies = m.Policies
+	for _, e := range m.bank.book.order {
+		r.Ledger = append(r.Ledger, LedgerLine{e.DebitID, e.CollectionID, string(e.state), e.AmountCents})
+	}
 	r.Kinds = m.byKind(r.Report)
 	for _, f := range meanings {
 		if n, cents := m.bank.book.tally(f.state, f.code); n > 0 {
@@ -164,6 +178,9 @@ func (r *Result) check() error {
 	}
 	if r.Bank == 0 {
 		errs = append(errs, errors.New("demo: nothing was collected"))
+	}
+	if len(r.Report) != r.Policies {
+		errs = append(errs, fmt.Errorf("demo: %d policies, but the report has %d collections", r.Policies, len(r.Report)))
 	}
 	if r.Refused > 0 {
 		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))

@@ -24,12 +24,15 @@ type world struct {
 	from   civil.Date
 	// mail draws what goes wrong on the way from the bank to Kasi.
 	mail *rand.Rand
-	late map[civil.Date][]schemas.Transaction // delivered on that day instead of their own
+	// change draws the small transactions; turn is whose they are next.
+	change *rand.Rand
+	turn   int
+	late   map[civil.Date][]schemas.Transaction // delivered on that day instead of their own
 }
 
 // newWorld makes the customers of a seed, with the given number of policies, for a month that begins on from.
 func newWorld(tenant string, seed uint64, policies int, from civil.Date, cal Calendar) *world {
-	w := &world{cal: cal, from: from, mail: rand.New(rand.NewPCG(seed, 0)), late: map[civil.Date][]schemas.Transaction{}}
+	w := &world{cal: cal, from: from, mail: rand.New(rand.NewPCG(seed, 0)), change: rand.New(rand.NewPCG(seed, 1<<32)), late: map[civil.Date][]schemas.Transaction{}}
 	firstDay := from.AddMonths(-historyMonths)
 	for i := 1; i <= policies; i++ {
 		if n := len(w.people); n > 0 && i%secondPolicyEvery == 0 {

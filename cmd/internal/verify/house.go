@@ -2,10 +2,7 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,51 +12,16 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// House is a ClickHouse met over HTTP, as an analyst's tool meets it.
-type House struct {
-	URL, Database, User, Password string
-	Client                        *http.Client
-}
-
-// query returns the rows of a SELECT as text cells.
-func (h House) query(ctx context.Context, sql string) ([][]string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, strings.NewReader(sql))
-	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
-	}
-	q := req.URL.Query()
-	q.Set("database", h.Database)
-	q.Set("default_format", "TabSeparated")
-	req.URL.RawQuery = q.Encode()
-	req.Header.Set("X-ClickHouse-User", h.User)
-	req.Header.Set("X-ClickHouse-Key", h.Password)
-	client := h.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("clickhouse at %s: HTTP %d: %s", h.URL, resp.StatusCode, strings.TrimSpace(string(body)))
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(body)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
-	}
-	return rows, nil
-}
-
 // house compares every table with its topic, then the lines of the statements with their totals.
 func (r *Report) house(ctx context.Context, b *books, o Options) error {
 	missing, err := waitForSink(ctx, b.ends, o)
 	if err != nil {
 		return err
+	}
+	if o.Fed != nil {
+		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter", func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
+			return err
+		}
 	}
 	for _, t := range tables {
 		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic, func(c *Check) error {

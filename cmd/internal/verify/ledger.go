@@ -56,6 +56,7 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 		told[d.DebitID] = d
 	}
 	var bank, ours int64
+	paidOn := map[string]int64{} // by collection, as the bank says
 	for _, l := range lines {
 		c.Counted++
 		d, want := told[l.DebitID], ledgerStandings[l.Status]
@@ -72,6 +73,9 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 		seen[l.DebitID] = true
 		if want == isPaid {
 			bank += l.Cents
+			if d != nil {
+				paidOn[d.Collection] += l.Cents
+			}
 		}
 	}
 	for _, d := range b.debits {
@@ -86,7 +90,21 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 			c.differ("debit %s of %s was instructed and is not in the bank's ledger", d.DebitID, rands(d.Amount))
 		}
 	}
+	b.ledgerByCollection(c, paidOn)
 	if bank != ours {
 		c.differ("the bank's ledger holds %s, ours %s: difference %s", rands(bank), rands(ours), rands(ours-bank))
+	}
+}
+
+// ledgerByCollection compares, collection by collection, what the bank took with what ours say was collected.
+func (b *books) ledgerByCollection(c *Check, paidOn map[string]int64) {
+	latest := map[string]*event{}
+	for _, e := range b.collections {
+		latest[e.Collection] = e
+	}
+	for id, e := range latest {
+		if e.Collected != paidOn[id] && !e.fresh {
+			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, rands(e.Collected), rands(paidOn[id]), rands(e.Collected-paidOn[id]))
+		}
 	}
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Wait time.Duration
 	// Ledger is the bank's own ledger; nil where the bank gave none.
 	Ledger []LedgerLine
+	// Fed is what the feeds know was acknowledged; nil where none said so.
+	Fed map[TransactionKey]bool
 	// Fees are the rates of tenants that have their own; the others pay the documented ones.
 	Fees map[string]Fees
 	// Now is the clock; nil means time.Now.

@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +62,16 @@ func TestVerifier(t *testing.T) {
 		})
 	}
 	t.Run("ledger", func(t *testing.T) { tamperLedger(t, o, lines) })
-	t.Run("clickhouse", func(t *testing.T) { tamperHouse(t, o, cfg.ClickHouseNative, cfg.Password) })
+	fed := fedOf(t, o)
+	t.Run("acknowledged", func(t *testing.T) { acknowledgeMore(t, o, fed) })
+	t.Run("clickhouse", func(t *testing.T) {
+		tamperHouse(t, o, cfg.ClickHouseNative, cfg.Password)
+		o.Fed, o.Wait = fed, 1
+		r, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), r.check(t, "acknowledged").Differences, "the transaction that was stored twice")
+		require.Contains(t, r.check(t, "acknowledged").Examples[0], "has 2 rows")
+	})
 }
 
 // ledgerOf makes the bank's ledger out of the debits and the last result of each.
@@ -80,6 +91,41 @@ func ledgerOf(t *testing.T, o Options) []LedgerLine {
 	lines, err := ReadLedger(strings.NewReader(text.String()))
 	require.NoError(t, err)
 	return lines
+}
+
+// fedOf makes what the feeds know out of what lies on their topic.
+func fedOf(t *testing.T, o Options) map[TransactionKey]bool {
+	o.Now = time.Now
+	text := "tenant_id,customer_id,transaction_id\n"
+	ends, err := o.Kafka.Ends(t.Context(), schemas.TopicFeedTransactions)
+	require.NoError(t, err)
+	require.NoError(t, o.Kafka.Read(t.Context(), ends, func(r *kgo.Record) error {
+		var e event
+		if json.Unmarshal(r.Value, &e) == nil && e.TransactionID != "" {
+			text += e.Tenant + "," + e.Customer + "," + e.TransactionID + "\n"
+		}
+		return nil
+	}))
+	fed, err := ReadFed(strings.NewReader(text))
+	require.NoError(t, err)
+	return fed
+}
+
+// acknowledgeMore lets a feed claim what Kafka has forgotten since.
+func acknowledgeMore(t *testing.T, o Options, fed map[TransactionKey]bool) {
+	o.Fed = fed
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, r.failing())
+	require.EqualValues(t, len(fed), r.check(t, "acknowledged").Counted)
+	o.Fed = maps.Clone(fed)
+	o.Fed[42] = true
+	r, err = Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, []string{"acknowledged"}, r.failing())
+	require.Contains(t, r.check(t, "acknowledged").Examples[0], "has no row")
+	_, err = ReadFed(strings.NewReader("customer_id\n"))
+	require.ErrorContains(t, err, "the first line must be")
 }
 
 type tampering struct {
@@ -120,8 +166,16 @@ func tamperings(t *testing.T) map[string]tampering {
 		"transaction accepted twice": {[]string{"transactions once", "sequences", "clickhouse transactions"}, accepted},
 		"transaction lost":           {[]string{"transactions kept", "sequences"}, once(schemas.TopicTransactions, nil, lost)},
 		"dead letter lost":           {[]string{"transactions kept"}, once(schemas.TopicDeadLetters, func(r *kgo.Record) bool { return strings.Contains(headers(r), schemas.TopicFeedTransactions) }, lost)},
-		"debit sent twice":           {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
-		"debit not sent":             {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
+		"collected is not what the bank paid": {[]string{"bank's ledger", "moved = collected"}, func() func(*kgo.Record) []*kgo.Record {
+			return func(r *kgo.Record) []*kgo.Record {
+				if r.Topic != schemas.TopicCollections || !kind(paid)(r) {
+					return []*kgo.Record{r}
+				}
+				return []*kgo.Record{edited(t, r, func(m map[string]any) { add(m, "collected_cents", 1) })}
+			}
+		}},
+		"debit sent twice": {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
+		"debit not sent":   {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
 		"debit of another amount": {
 			[]string{"debits booked", "clearing balance", "clickhouse debits"}, once(schemas.TopicDebits, nil, set(func(m map[string]any) { add(m, "amount_cents", 1) })),
 		},

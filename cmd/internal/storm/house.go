@@ -1,0 +1,70 @@
+package storm
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks"
+	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+)
+
+// house is ClickHouse in a process of its own, started again on its directory whenever it dies.
+type house struct{ server *chembed.Server }
+
+// startHouse starts it with the product's tables, in which nothing is ever merged: a merge would hide duplicates. SYSTEM STOP MERGES would be forgotten at a
+// restart, so a setting of each table forbids them, and others lift the limits on the number of parts that then come about.
+func startHouse(ctx context.Context, dir string) (*house, error) {
+	server, err := chembed.Start(ctx, chembed.Options{
+		Dir: filepath.Join(dir, "clickhouse"), HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPW, AnalystPassword: analystPW,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &house{server}
+	if err := h.prepare(ctx); err != nil {
+		h.stop()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *house) prepare(ctx context.Context) error {
+	if err := sinks.Migrate(ctx, h.server.ClickHouse(), slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(h.server.ClickHouse())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, table := range slices.Sorted(maps.Values(schemas.SunkTopics)) {
+		err := conn.Exec(ctx, "ALTER TABLE "+table+" MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1, max_bytes_to_merge_at_min_space_in_pool = 1, "+
+			"parts_to_delay_insert = 1000000, parts_to_throw_insert = 1000000, max_parts_in_total = 1000000")
+		if err != nil {
+			return fmt.Errorf("forbid merges of %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// kill ends the process; the supervisor in this one starts it again.
+func (h *house) kill() { _ = syscall.Kill(h.server.Pid(), syscall.SIGKILL) }
+
+func (h *house) answers(ctx context.Context) bool {
+	return answers(ctx, "http://"+h.server.HTTPAddr()+"/?query=SELECT+1&user=analyst&password="+analystPW)
+}
+
+func (h *house) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = h.server.Stop(ctx) // its directory is thrown away or looked at: it is read again either way
+}

@@ -1,0 +1,68 @@
+package verify
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// TransactionKey stands for a transaction: a hash of tenant, customer and id.
+type TransactionKey uint64
+
+const fedHeader = "tenant_id,customer_id,transaction_id"
+
+// ReadFed reads a CSV of transactions that Kafka acknowledged to the feeds. The error names the line.
+func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
+	in := csv.NewReader(r)
+	in.ReuseRecord = true
+	head, err := in.Read()
+	if err != nil || strings.Join(head, ",") != fedHeader {
+		return nil, fmt.Errorf("fed: the first line must be %s: %w", fedHeader, err)
+	}
+	out := map[TransactionKey]bool{}
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fed: %w", err)
+		}
+		out[TransactionKey(hash(row...))] = true
+	}
+}
+
+// acknowledged looks for each transaction in ClickHouse, among the rows as they are stored.
+func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
+	refused := b.deadFed
+	for _, f := range b.fed {
+		if b.deadPlaces[f.place] {
+			refused[f.hash] = true
+		}
+	}
+	found := make(map[TransactionKey]int64, len(o.Fed))
+	err := o.House.each(ctx, `SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count() FROM transactions_log GROUP BY id`, func(cells []string) error {
+		id, err1 := strconv.ParseUint(cells[0], 10, 64)
+		n, err2 := strconv.ParseInt(cells[1], 10, 64)
+		found[TransactionKey(id)] = n
+		return errors.Join(err1, err2)
+	})
+	if err != nil {
+		return err
+	}
+	for key := range o.Fed {
+		c.Counted++
+		switch n := found[key]; {
+		case n == 1, n == 0 && refused[uint64(key)]:
+		case n == 0:
+			c.differ("a transaction (hash %x) was acknowledged to its feed and has no row", uint64(key))
+		default:
+			c.differ("a transaction (hash %x) has %d rows", uint64(key), n)
+		}
+	}
+	return nil
+}
