@@ -8,13 +8,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -66,7 +69,7 @@ func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error
 			kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
 			kgo.DisableClientMetrics(), kgo.ProducerBatchCompression(kgo.NoCompression()), // they cost more than all the rest
 			// Virtual time costs nothing, but what happens in it does: a session of 15 s is many heartbeats and looks at progress.
-			kgo.SessionTimeout(2 * time.Second), kgo.HeartbeatInterval(500 * time.Millisecond), kgo.RebalanceTimeout(4 * time.Second),
+			kgo.SessionTimeout(session), kgo.HeartbeatInterval(500 * time.Millisecond), kgo.RebalanceTimeout(4 * time.Second),
 		}, opts...),
 	}
 }
@@ -127,6 +130,51 @@ func (r *rig) failed() error {
 	}
 }
 
+// session is how long the broker waits for a member that died.
+const session = 2 * time.Second
+
+// members are those that a process has in its groups, by group.
+func (r *rig) members(process string) map[string][]string {
+	groups := map[string][]string{"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect}, "settle": {schemas.GroupSettle}}
+	all := map[string][]string{}
+	for _, group := range groups[process] {
+		if info := r.cluster.GroupInfo(group); info != nil {
+			for _, m := range info.Members {
+				all[group] = append(all[group], m.MemberID)
+			}
+		}
+	}
+	return all
+}
+
+// expel sends away members whose process is dead, when their session is over. A broker does so by itself, and kfake too, but not with a member that
+// died while it waited for the answer to its join: kfake would leave it its partitions for good.
+func (r *rig) expel(ghosts map[string][]string) {
+	time.Sleep(session + session/2)
+	for group, ids := range ghosts {
+		info := r.cluster.GroupInfo(group)
+		req := kmsg.NewPtrLeaveGroupRequest()
+		req.Group = group
+		for i := 0; info != nil && i < len(info.Members); i++ {
+			if id := info.Members[i].MemberID; slices.Contains(ids, id) {
+				member := kmsg.NewLeaveGroupRequestMember()
+				member.MemberID = id
+				req.Members = append(req.Members, member)
+			}
+		}
+		if len(req.Members) == 0 {
+			continue
+		}
+		cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.cfg.Brokers...)}, r.cfg.KgoOpts...)...)
+		if err == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			_, _ = req.RequestWith(ctx, cl) // where it fails, the stage stands still and the run says so
+			cancel()
+			cl.Close()
+		}
+	}
+}
+
 // process is one stage as it lives, dies and lives again under the same transactional id.
 type process struct {
 	name       string
@@ -158,6 +206,8 @@ func (p *process) live(ctx context.Context) error {
 			return err
 		case <-w.killed: // abandoned: nobody waits for it
 			cancel()
+			ghosts := p.rig.members(p.name)
+			p.rig.dead.Go(func() { p.rig.expel(ghosts) })
 			rng := rand.New(rand.NewPCG(p.weather.seed, uint64(p.lives)))
 			time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
 		case <-p.restart: // a clean stop
