@@ -24,7 +24,7 @@ func (h House) query(ctx context.Context, sql string) (rows [][]string, err erro
 	return rows, err
 }
 
-// each gives the rows of a SELECT one by one.
+// each gives the rows of a SELECT one by one. The server holds the answer back until it is whole: an error in its middle would come as a line of it.
 func (h House) each(ctx context.Context, sql string, row func(cells []string) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, strings.NewReader(sql))
 	if err != nil {
@@ -33,6 +33,7 @@ func (h House) each(ctx context.Context, sql string, row func(cells []string) er
 	q := req.URL.Query()
 	q.Set("database", h.Database)
 	q.Set("default_format", "TabSeparated")
+	q.Set("wait_end_of_query", "1")
 	req.URL.RawQuery = q.Encode()
 	req.Header.Set("X-ClickHouse-User", h.User)
 	req.Header.Set("X-ClickHouse-Key", h.Password)

@@ -61,6 +61,7 @@ func TestVerifier(t *testing.T) {
 			}
 		})
 	}
+	t.Run("answers", func(t *testing.T) { answersWhole(t, o.House) })
 	t.Run("ledger", func(t *testing.T) { tamperLedger(t, o, lines) })
 	fed := fedOf(t, o)
 	t.Run("acknowledged", func(t *testing.T) { acknowledgeMore(t, o, fed) })
@@ -114,6 +115,8 @@ func fedOf(t *testing.T, o Options) map[TransactionKey]bool {
 // acknowledgeMore lets a feed claim what Kafka has forgotten since.
 func acknowledgeMore(t *testing.T, o Options, fed map[TransactionKey]bool) {
 	o.Fed = fed
+	defer func(n int) { sliceRows = n }(sliceRows)
+	sliceRows = 7 // many slices
 	r, err := Run(t.Context(), o)
 	require.NoError(t, err)
 	require.Empty(t, r.failing())
@@ -126,6 +129,15 @@ func acknowledgeMore(t *testing.T, o Options, fed map[TransactionKey]bool) {
 	require.Contains(t, r.check(t, "acknowledged").Examples[0], "has no row")
 	_, err = ReadFed(strings.NewReader("customer_id\n"))
 	require.ErrorContains(t, err, "the first line must be")
+}
+
+// An error in the middle of an answer is an error, not a row.
+func answersWhole(t *testing.T, h House) {
+	_, err := h.query(t.Context(), "SELECT number FROM numbers(1000001)")
+	require.ErrorContains(t, err, "Limit for result exceeded")
+	rows, err := h.query(t.Context(), "SELECT number FROM numbers(999999)")
+	require.NoError(t, err)
+	require.Len(t, rows, 999_999)
 }
 
 type tampering struct {
