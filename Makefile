@@ -91,7 +91,7 @@ histories: ## random lives of customers against the model of the rules: make his
 	@go test -c -o bin/processors.test ./processors
 	@began=$$(date +%s); each=$$(( $(N) < 20000 ? ($(N) + 1) / 2 : 10000 )); of=$$(( ($(N) + each - 1) / each )); \
 	cd processors; seq 1 $$of | xargs -P 2 -I{} sh -c 'seed=$$(( $(SEED) * 1000000 + {} )); \
-		GOMAXPROCS=1 ../bin/processors.test -test.timeout 0 -test.run "^TestAnyHistory$$" -rapid.nofailfile -rapid.checks='$$each' -rapid.seed=$$seed > ../bin/histories.$$seed 2>&1 \
+		GOMAXPROCS=1 GOGC=800 ../bin/processors.test -test.timeout 0 -test.run "^TestAnyHistory$$" -rapid.nofailfile -rapid.checks='$$each' -rapid.seed=$$seed > ../bin/histories.$$seed 2>&1 \
 			|| { cat ../bin/histories.$$seed; echo "again: cd processors && go test -run TestAnyHistory -rapid.checks='$$each' -rapid.seed=$$seed"; exit 255; }; \
 		rm ../bin/histories.$$seed; now=$$(( $$(date +%s) - '$$began' )); echo "stretch {} of '$$of' ('$$each' histories each), $$now s, seed $$seed"'; \
 	took=$$(( $$(date +%s) - began )); echo "$$(( each * of )) histories in $$took s, $$(( each * of / (took > 0 ? took : 1) )) histories/s, seed $(SEED)"
