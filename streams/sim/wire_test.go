@@ -27,7 +27,14 @@ type wire struct {
 
 var errDead = errors.New("sim: this process is dead")
 
+// dial makes a dead process wait before it hears that it is: kgo asks again without a pause for what it takes to be refused for good, and would go round for
+// ever while virtual time stands still.
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	select {
+	case <-w.killed:
+		time.Sleep(time.Second)
+	default:
+	}
 	c, err := w.dialer(ctx, network, addr)
 	if err != nil {
 		return nil, err
