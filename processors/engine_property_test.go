@@ -273,3 +273,32 @@ func TestLateAndEarlyUnpaidEndTheSame(t *testing.T) {
 	require.Equal(t, debits1, debits2)
 	require.Len(t, debits1, 2)
 }
+
+// replay runs the whole history again and compares everything, byte for byte.
+func (w *world) replay() {
+	if w.fast {
+		return
+	}
+	c := &Customer{}
+	var out Outputs
+	for i, rec := range w.records {
+		_ = call(w.engine, c, rec, w.moments[i], &out)
+	}
+	want, err := json.Marshal(w.out)
+	require.NoError(w.t, err)
+	got, err := json.Marshal(out)
+	require.NoError(w.t, err)
+	require.Equal(w.t, string(want), string(got), "a replay gives the same outputs")
+	require.Equal(w.t, w.bytes(w.c), w.bytes(c), "and the same state")
+	require.True(w.t, slices.IsSorted(slices.Collect(collectionKeys(c))), "collections stand in the order of deciding")
+}
+
+func collectionKeys(c *Customer) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, k := range c.Collections {
+			if !yield(fmt.Sprintf("%s %s %s", k.Period, k.Plan.text(), k.Number)) {
+				return
+			}
+		}
+	}
+}

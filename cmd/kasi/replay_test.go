@@ -152,7 +152,7 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	cfg := config.Config{HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey, Partitions: 4}
 	env := app.Env{Brokers: k.Brokers, House: app.HouseOptions(cfg, []string{server.NativeAddr()})}
 	log := slog.New(slog.DiscardHandler)
-	require.NoError(t, env.Prepare(t.Context(), cfg, log))
+	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.Roles...))
 	p := &product{t: t, http: cfg.HTTP, kafka: k.Brokers[0], house: server.HTTPAddr(), native: server.NativeAddr()}
 	p.client, err = kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)

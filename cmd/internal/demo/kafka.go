@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -52,10 +53,19 @@ func newTail(ctx context.Context, brokers []string, topic string, atEnd bool, op
 	return t, nil
 }
 
+// offsetsPatience bounds how long offsets asks a broker that does not answer, since it is being started again.
+const offsetsPatience = 30 * time.Second
+
 func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[int32]int64, error) {
-	listed, err := list(ctx, topic)
-	if err == nil {
-		err = listed.Error()
+	var listed kadm.ListedOffsets
+	var err error
+	for began := time.Now(); ; {
+		if listed, err = list(ctx, topic); err == nil {
+			err = listed.Error()
+		}
+		if err == nil || time.Since(began) > offsetsPatience || sleep(ctx, 100*time.Millisecond) != nil {
+			break
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("demo: list the offsets of %s: %w", topic, err)
