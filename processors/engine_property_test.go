@@ -1,7 +1,9 @@
 package processors
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
