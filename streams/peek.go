@@ -150,12 +150,17 @@ const electionPatience = 15 * time.Second
 // transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a leader elected a moment ago refuses
 // to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an answer.
 func (k *peeker) ends(ctx context.Context, committed bool, topics ...string) (map[place]int64, error) {
+	var refused error // what the broker said last, where ctx ends in the middle of the next question
 	for began := time.Now(); ; {
 		ends, err := k.endsOnce(ctx, committed, topics)
 		var broker *kerr.Error
-		if err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience {
+		switch {
+		case err != nil && ctx.Err() != nil && refused != nil:
+			return nil, fmt.Errorf("%w: %w", refused, err)
+		case err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience:
 			return ends, err
 		}
+		refused = err
 		if ended := sleep(ctx, retryPause); ended != nil {
 			return nil, fmt.Errorf("%w: %w", err, ended)
 		}
