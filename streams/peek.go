@@ -150,19 +150,22 @@ const electionPatience = 15 * time.Second
 // transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a leader elected a moment ago refuses
 // to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an answer.
 func (k *peeker) ends(ctx context.Context, committed bool, topics ...string) (map[place]int64, error) {
-	var refused error // what the broker said last, where ctx ends in the middle of the next question
+	var refused error // what the broker said last
 	for began := time.Now(); ; {
 		ends, err := k.endsOnce(ctx, committed, topics)
 		var broker *kerr.Error
-		switch {
-		case err != nil && ctx.Err() != nil && refused != nil:
-			return nil, fmt.Errorf("%w: %w", refused, err)
-		case err == nil || !errors.As(err, &broker) || !passes(broker) || time.Since(began) > electionPatience:
+		answered := errors.As(err, &broker)
+		if err == nil || answered && (!passes(broker) || time.Since(began) > electionPatience) || !answered && refused == nil {
 			return ends, err
 		}
-		refused = err
-		if ended := sleep(ctx, retryPause); ended != nil {
-			return nil, fmt.Errorf("%w: %w", err, ended)
+		if answered {
+			refused = err
+		}
+		if ended := sleep(ctx, retryPause); ended != nil { // in mid-question, too
+			return nil, fmt.Errorf("%w: %w", refused, ended)
+		}
+		if !answered {
+			return nil, err
 		}
 	}
 }
