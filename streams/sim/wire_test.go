@@ -32,7 +32,9 @@ var errDead = errors.New("sim: this process is dead")
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	select {
 	case <-w.killed:
-		time.Sleep(time.Second)
+		if exact() { // without the overlay a lock that kgo holds meanwhile would stop virtual time
+			time.Sleep(time.Second)
+		}
 	default:
 	}
 	c, err := w.dialer(ctx, network, addr)
