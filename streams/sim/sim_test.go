@@ -231,7 +231,7 @@ func (s *sums) report(t *testing.T) {
 	if s.still > 0 {
 		fmt.Printf("%d more seeds stood still: make sim decides them\n", s.still)
 	}
-	if s.still > 2+*flagN/10 {
+	if s.still > *flagN/2 {
 		t.Errorf("%d of %d seeds stood still", s.still, *flagN)
 	}
 	if s.seeds < enough {
