@@ -71,7 +71,7 @@ func (s *sink) session(ctx context.Context) (err error) {
 		kgo.FetchMaxWait(500*time.Millisecond),
 		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a partition short, forgets
 		// to say which of its transactions were aborted, and aborted records would come through (TestAbortedRecordsStayOut).
-		// A quarter of a MiB a partition made blocks of some 4,000 rows in a backlog, and ClickHouse paid twice as much for each row as with these.
+		// In a backlog larger fetches make larger blocks. That this pays is a guess from single runs on a busy machine (DESIGN.md, Cost).
 		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
 		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
 		kgo.BlockRebalanceOnPoll(),
