@@ -20,12 +20,17 @@ import (
 // beginner is a task that keeps something per batch outside of its memory.
 type beginner interface{ begin() }
 
+// produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then work beside it, instead of after it; in fewer
+// records the batches that go out would compress worse.
+const produceEvery = 512
+
 // job is the work of one poll on one input partition.
 type job struct {
 	at      place
 	slot    *slot
 	records []*kgo.Record
 	batch   batch
+	sent    int // records of the batch that were handed to the client
 
 	snapshot bool        // the changelog gets the whole state
 	first    *kgo.Record // of the changelog
@@ -45,11 +50,10 @@ func (r *session) step(ctx context.Context) error {
 	if len(jobs) == 0 && owned {
 		return nil
 	}
-	if err := r.work(jobs); err != nil {
-		drop(jobs)
-		return err
+	if err := r.sess.Begin(); err != nil {
+		return fmt.Errorf("begin of a transaction: %w", err)
 	}
-	return r.commit(ctx, jobs, owned)
+	return r.commit(ctx, jobs, owned, r.work(jobs))
 }
 
 // pollError is the first error of a poll. Kgo has already tried again what it could.
@@ -87,9 +91,11 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 	return jobs, owned
 }
 
-// work runs the jobs on all processors. Partitions share nothing, so each is as deterministic as if it ran alone.
+// work runs the jobs on all processors and waits for the broker's answers to what they sent. Partitions share nothing, so each is as deterministic as if it ran
+// alone. After an error the transaction must abort.
 func (r *session) work(jobs []*job) error {
 	var g errgroup.Group
+	sent := &sending{to: r.sess}
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, j := range jobs {
 		g.Go(func() (err error) {
@@ -98,14 +104,46 @@ func (r *session) work(jobs []*job) error {
 					err = bug(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.topic, j.at.partition, p, debug.Stack()))
 				}
 			}()
-			return j.run()
+			return j.run(sent)
 		})
 	}
-	return g.Wait()
+	failed := g.Wait()
+	flushed := r.sess.Client().Flush(context.Background())
+	return cmp.Or(failed, flushed, sent.refused())
 }
 
-// run processes the records of one partition in order and appends the changelog of what they changed.
-func (j *job) run() error {
+// sending hands records to the client and keeps the broker's first refusal.
+type sending struct {
+	to    *kgo.GroupTransactSession
+	mu    sync.Mutex
+	first error
+}
+
+func (s *sending) send(records []*kgo.Record) {
+	for _, rec := range records {
+		s.to.Produce(context.Background(), rec, s.answered)
+	}
+}
+
+func (s *sending) answered(rec *kgo.Record, err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, err)
+	}
+}
+
+func (s *sending) refused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+// run processes the records of one partition in order, appends the changelog of what they changed, and sends everything.
+func (j *job) run(out *sending) error {
 	m := j.slot.memory
 	if m != nil {
 		j.batch.facts = m.now()
@@ -113,7 +151,10 @@ func (j *job) run() error {
 	if b, ok := j.slot.task.(beginner); ok {
 		b.begin()
 	}
-	for _, rec := range j.records {
+	for i, rec := range j.records {
+		if i%produceEvery == 0 {
+			j.send(out)
+		}
 		if m != nil && rec.Offset < j.batch.facts.Next {
 			continue // the state has it already
 		}
@@ -122,24 +163,30 @@ func (j *job) run() error {
 		}
 		j.batch.facts.Next = rec.Offset + 1
 	}
-	if m == nil {
-		return nil
+	if m != nil {
+		if err := j.changelog(); err != nil {
+			return err
+		}
 	}
-	return j.changelog()
+	j.send(out)
+	return nil
 }
 
-// commit writes what the jobs made in one transaction and settles the state by its outcome.
-func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
-	if err := r.sess.Begin(); err != nil {
-		drop(jobs)
-		return fmt.Errorf("begin of a transaction: %w", err)
-	}
-	in, out, produced := r.produce(jobs)
+// send hands over what the batch has gained since the last time.
+func (j *job) send(out *sending) {
+	out.send(j.batch.out[j.sent:])
+	j.sent = len(j.batch.out)
+}
+
+// commit ends the transaction and settles the state by its outcome. worked is the error of the work, after which it aborts.
+func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked error) error {
+	in, out := 0, 0
 	for _, j := range jobs {
+		in, out = in+len(j.records), out+len(j.batch.out)
 		owned = owned && r.parts.find(j.at) == j.slot
 	}
 	try := kgo.TryCommit
-	if produced != nil || !owned {
+	if worked != nil || !owned {
 		try = kgo.TryAbort
 	}
 	// Not the stage's context: cancelling End leaves the transaction in an unknown state.
@@ -148,12 +195,12 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool) error {
 	case err != nil:
 		drop(jobs)
 		r.aborted(err)
-		return fmt.Errorf("end of a transaction, outcome unknown: %w", err)
+		return errors.Join(worked, fmt.Errorf("end of a transaction, outcome unknown: %w", err))
 	case !committed:
 		drop(jobs)
-		r.aborted(produced)
-		if produced != nil {
-			return produced
+		r.aborted(worked)
+		if worked != nil {
+			return worked
 		}
 		return r.confirm(ctx, jobs)
 	}
@@ -222,32 +269,6 @@ func (r *session) confirm(ctx context.Context, jobs []*job) error {
 		}
 	}
 	return nil
-}
-
-// produce sends all records and waits for the broker's answers. Its error is the first refusal, after which the transaction must abort.
-func (r *session) produce(jobs []*job) (in, out int, err error) {
-	var mu sync.Mutex
-	ctx := context.Background()
-	for _, j := range jobs {
-		in, out = in+len(j.records), out+len(j.batch.out)
-		for _, rec := range j.batch.out {
-			r.sess.Produce(ctx, rec, func(rec *kgo.Record, failed error) {
-				if failed != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					if err == nil {
-						err = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, failed)
-					}
-				}
-			})
-		}
-	}
-	if flushed := r.sess.Client().Flush(ctx); flushed != nil {
-		return in, out, flushed
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	return in, out, err
 }
 
 func (r *session) aborted(cause error) {
