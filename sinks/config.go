@@ -53,6 +53,9 @@ type tuning struct {
 	linger time.Duration
 	// interval is the least time between the starts of two flushes. It bounds the number of parts ClickHouse has to merge.
 	interval time.Duration
+	// rest bounds the pause after a flush, which is otherwise twice as long as the flush was: what came meanwhile goes in together. An insert costs ClickHouse the
+	// same for few rows as for thousands, so that without the pause a loaded machine would spend itself on small ones.
+	rest time.Duration
 	// insertTimeout bounds one try of a flush's inserts, callTimeout each of its commits and the marks. Together they stay under Kafka's
 	// rebalance timeout (60 s), because a rebalance waits for the flush.
 	insertTimeout, callTimeout time.Duration
@@ -69,7 +72,7 @@ type tuning struct {
 
 func defaults() tuning {
 	return tuning{
-		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
+		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, rest: 500 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
 	}
 }

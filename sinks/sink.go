@@ -115,6 +115,7 @@ type sink struct {
 
 	oldest    time.Time     // since when there has been work that no flush has seen; zero if there is none
 	lastFlush time.Time     // when the last flush began
+	rested    time.Time     // when ClickHouse has had its rest from the last flush
 	pause     time.Duration // before the next try after a failure; 0 while all goes well
 }
 
@@ -146,8 +147,10 @@ func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
 		return 0, true
 	}
 	due := s.oldest.Add(s.tuning.linger)
-	if earliest := s.lastFlush.Add(s.tuning.interval); earliest.After(due) {
-		due = earliest
+	for _, earliest := range []time.Time{s.lastFlush.Add(s.tuning.interval), s.rested} {
+		if earliest.After(due) {
+			due = earliest
+		}
 	}
 	return due.Sub(now), true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -199,17 +198,22 @@ func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
 	if err != nil {
 		return err
 	}
-	keys := slices.Collect(maps.Keys(t.awake))
+	var keys []string // of those that do not sleep: a sort of all would take longer than their decisions
+	due := func(key string) {
+		if c, _ := t.view(key); !c.Asleep(m) {
+			keys = append(keys, key)
+		}
+	}
+	for key := range t.awake {
+		due(key)
+	}
 	for key := range t.overlay {
 		if _, ok := t.awake[key]; !ok {
-			keys = append(keys, key)
+			due(key)
 		}
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if c, _ := t.view(key); c.Asleep(m) {
-			continue
-		}
 		reset(&t.out)
 		if err := t.engine.Tick(t.edit(key), m, &t.out); err != nil {
 			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition, rec.Offset, err))

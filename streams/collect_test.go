@@ -208,7 +208,7 @@ func takeAll(t testing.TB, stage Stage, tk task, m memory, count int32, records 
 		at: place{stage.Inputs[0], records[0].Partition}, slot: &slot{task: tk, memory: m}, records: records,
 		batch: batch{stage: &stage, partition: records[0].Partition, count: count, facts: &facts{}},
 	}
-	require.NoError(t, j.run())
+	require.NoError(t, j.run(unsent))
 	m.merge()
 	var out []*kgo.Record
 	for _, r := range j.batch.out {
@@ -304,7 +304,7 @@ func TestCollectDebitIndex(t *testing.T) {
 
 	dropped, dmem := openCollect(0, 1)
 	j := &job{at: place{stage.Inputs[0], 0}, slot: &slot{task: dropped, memory: dmem}, records: m.records[:4], batch: batch{stage: &stage, count: 1, facts: &facts{}}}
-	require.NoError(t, j.run())
+	require.NoError(t, j.run(unsent))
 	dmem.drop()
 	require.Equal(t, []string{processors.RejectUnknownDebit}, classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
 }

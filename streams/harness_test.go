@@ -251,7 +251,7 @@ func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int
 		s := &slot{}
 		s.task, s.memory = open(int32(p), count)
 		j := &job{at: place{records[0].Topic, int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
-		require.NoError(t, j.run())
+		require.NoError(t, j.run(unsent))
 		for _, r := range j.batch.out {
 			at := place{r.Topic, r.Partition}
 			out[at] = append(out[at], lines([]*kgo.Record{r})...)
@@ -293,13 +293,16 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 		s := &slot{}
 		s.task, s.memory = open(int32(p), count)
 		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
-		require.NoError(h.t, j.run())
+		require.NoError(h.t, j.run(unsent))
 		s.memory.merge()
 		require.Equal(h.t, snapshotOf(h.t, s.memory), snapshotOf(h.t, restored), "state of partition %d", p)
 	}
 }
 
 // snapshotOf is a whole state as text.
+// unsent is the sending of a job that no Kafka hears of.
+func unsent([]*kgo.Record) {}
+
 func snapshotOf(t testing.TB, m memory) map[string]string {
 	t.Helper()
 	out := map[string]string{}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,7 +104,7 @@ func TestKnownRecordsAreLeftOut(t *testing.T) {
 	s.task, s.memory = newCountTask(0, 1)
 	run := func(records []*kgo.Record) (out int) {
 		j := &job{at: place{schemas.TopicTimeline, 0}, slot: s, records: records, batch: batch{stage: &stage, count: 1, facts: &facts{}}}
-		require.NoError(t, j.run())
+		require.NoError(t, j.run(unsent))
 		s.memory.merge()
 		for _, r := range j.batch.out {
 			if r.Topic != stage.State {
@@ -242,4 +244,41 @@ func TestBugStopsTheStage(t *testing.T) {
 			h.requireExactly(row("collect"), newCountTask)
 		})
 	}
+}
+
+// feedOrFail passes everything on and keeps no state. It fails on one record, once.
+type feedOrFail struct{ fails *atomic.Bool }
+
+func (p feedOrFail) take(out *batch, rec *kgo.Record) error {
+	if string(rec.Value) == "1500" && p.fails.CompareAndSwap(true, false) {
+		return bug(errors.New("no such thing as 1500"))
+	}
+	out.timeline(schemas.KindTransaction, 0, "k", rec.Value, rec.Timestamp)
+	return nil
+}
+
+// TestBugTakesBackWhatWasSent checks that a stage without state, whose batch was sent in part when a bug stopped it, leaves nothing of the batch.
+func TestBugTakesBackWhatWasSent(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	var input []*kgo.Record
+	var want []string
+	for i := range 2000 {
+		want = append(want, strconv.Itoa(i))
+		input = append(input, &kgo.Record{Topic: schemas.TopicFeedTransactions, Value: []byte(want[i])})
+	}
+	h.produce(input...)
+	var fails atomic.Bool
+	fails.Store(true)
+	open := func(int32, int32) (task, memory) { return feedOrFail{&fails}, nil }
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.ErrorContains(t, run(ctx, h.cfg, row("intake"), open, nil), "no such thing as 1500")
+	h.start(func(ctx context.Context, ready func()) error { return run(ctx, h.cfg, row("intake"), open, ready) })
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	var got []string
+	for _, r := range h.read(schemas.TopicTimeline)[0] {
+		got = append(got, string(r.Value))
+	}
+	require.Equal(t, want, got)
 }

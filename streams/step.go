@@ -104,7 +104,7 @@ func (r *session) work(jobs []*job) error {
 					err = bug(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.topic, j.at.partition, p, debug.Stack()))
 				}
 			}()
-			return j.run(sent)
+			return j.run(sent.send)
 		})
 	}
 	failed := g.Wait()
@@ -143,7 +143,7 @@ func (s *sending) refused() error {
 }
 
 // run processes the records of one partition in order, appends the changelog of what they changed, and sends everything.
-func (j *job) run(out *sending) error {
+func (j *job) run(send func([]*kgo.Record)) error {
 	m := j.slot.memory
 	if m != nil {
 		j.batch.facts = m.now()
@@ -153,7 +153,7 @@ func (j *job) run(out *sending) error {
 	}
 	for i, rec := range j.records {
 		if i%produceEvery == 0 {
-			j.send(out)
+			j.send(send)
 		}
 		if m != nil && rec.Offset < j.batch.facts.Next {
 			continue // the state has it already
@@ -168,13 +168,13 @@ func (j *job) run(out *sending) error {
 			return err
 		}
 	}
-	j.send(out)
+	j.send(send)
 	return nil
 }
 
 // send hands over what the batch has gained since the last time.
-func (j *job) send(out *sending) {
-	out.send(j.batch.out[j.sent:])
+func (j *job) send(send func([]*kgo.Record)) {
+	send(j.batch.out[j.sent:])
 	j.sent = len(j.batch.out)
 }
 

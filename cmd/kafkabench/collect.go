@@ -37,16 +37,11 @@ type contender struct {
 }
 
 // benchCollect sets the collect stage beside a bare loop and a Kafka Streams program. A first run of collect, not counted, gives the bare loop the records that collect writes.
-func benchCollect(ctx context.Context, o *options, t *table) error {
+func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 	jars, err := peerJars()
 	if err != nil {
 		return err
 	}
-	k, err := startKafka()
-	if err != nil {
-		return err
-	}
-	defer k.stop()
 	w := world{o.customers, o.partitions}
 	warm := int64(w.setupRecords() + o.warm)
 	end := int64(w.setupRecords() + w.ticksIn() + o.warm + o.records)

@@ -22,6 +22,7 @@ type house struct {
 	server *chembed.Server
 	dir    string
 	conn   driver.Conn
+	made   []string // databases
 	n      int
 }
 
@@ -33,7 +34,7 @@ func startHouse(ctx context.Context) (*house, error) {
 	}
 	server, err := chembed.Start(ctx, chembed.Options{
 		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: housePassword,
-		Databases: []string{"bench_*"}, Grants: []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka"},
+		Databases: []string{"bench_*"}, Grants: []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka", "SELECT ON system.merges"},
 	})
 	if err != nil {
 		return nil, err
@@ -69,7 +70,28 @@ func (h *house) database(ctx context.Context) (string, error) {
 	if err := h.conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
 	}
+	h.made = append(h.made, name)
 	return name, sinks.Migrate(ctx, h.options(name), slog.New(slog.DiscardHandler))
+}
+
+// quiet drops the databases of earlier contenders but one, and waits until nothing is merged: what one of them left to do would otherwise slow the next one down.
+func (h *house) quiet(ctx context.Context, keep string) error {
+	for _, name := range h.made {
+		if name != keep {
+			if err := h.conn.Exec(ctx, "DROP DATABASE IF EXISTS "+name+" SYNC"); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		var merges uint64
+		if err := h.conn.QueryRow(ctx, "SELECT count() FROM system.merges").Scan(&merges); err != nil || merges == 0 {
+			return err
+		}
+		if err := wait(ctx, 10*look); err != nil {
+			return err
+		}
+	}
 }
 
 // rows counts what is visible in the tables measured.

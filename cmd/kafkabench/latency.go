@@ -7,37 +7,40 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/segmentio/encoding/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
 )
 
 const (
 	// depositsPerSecond is how many of the fed records must become debits.
 	depositsPerSecond = 200
+	// latencyCustomers is how many times the customers of the other parts there are.
+	latencyCustomers = 5
 	// cutoffEvery is the pause between the starts of two cut-offs. A real day has one or a few; without it the wait for the cut-off would be all that is measured.
 	cutoffEvery = 100 * time.Millisecond
-	// settling is how long the load has lasted when measuring begins.
-	settling = 5 * time.Second
+	// rowsEvery is the pause between two looks at the rows.
+	rowsEvery = 50 * time.Millisecond
+	// settling is how long the load has lasted when measuring begins: the Java of a broker that has just started compiles for that long, on a third of a processor.
+	settling = 20 * time.Second
 )
 
 // benchLatency runs the whole product on Apache Kafka, finds how much it takes, feeds half of that, and measures from a fed deposit to its debit and to the debit's row. Each customer gets
 // one deposit, since his next debit would wait for the bank's answer.
-func benchLatency(ctx context.Context, o *options, t *table) error {
-	k, err := startKafka()
-	if err != nil {
+func benchLatency(ctx context.Context, k *kafka, o *options, t *table) error {
+	more := *o
+	o = &more
+	o.customers *= latencyCustomers // or each would have a hundred transactions on the one day, which his state remembers
+	if err := k.anew(ctx, o); err != nil {
 		return err
 	}
-	defer k.stop()
 	p, err := startProduct(ctx, k, o)
 	if err != nil {
 		return err
@@ -68,7 +71,7 @@ func benchLatency(ctx context.Context, o *options, t *table) error {
 	t.row("fed deposit to debit record, read committed", quantile(debits, 50), quantile(debits, 99), quantile(debits, 100), fmt.Sprint(len(debits)))
 	t.row("fed deposit to the debit's visible row in ClickHouse", quantile(rows, 50), quantile(rows, 99), quantile(rows, 100), fmt.Sprint(len(rows)))
 	t.note("Half load: %d feed records a second, half of the %s that the product (all roles in one process; broker, ClickHouse and feeder beside it) took from the feed to visible rows; "+
-		"%d of them deposits that are debited at the next cut-off; a cut-off every %v, so up to that much of the latency is the wait for it. %d cut-offs passed.", load, thousands(full), depositsPerSecond, cutoffEvery, l.cutoffs)
+		"%d of them deposits that are debited at the next cut-off, %d customers; a cut-off every %v, so up to that much of the latency is the wait for it; rows are looked for every %v. %d cut-offs passed.", load, thousands(full), depositsPerSecond, o.customers, cutoffEvery, rowsEvery, l.cutoffs)
 	return nil
 }
 
@@ -149,18 +152,19 @@ func (p *product) deposit(who int) *kgo.Record {
 	return &kgo.Record{Topic: schemas.TopicFeedTransactions, Partition: int32(p.n % p.world.partitions), Value: encode(tx)}
 }
 
-// cutoff passes one more cut-off of the day.
+// cutoff writes one more cut-off of the day to the timeline. It waits for no stage, as the calendar that follows the clock does not.
 func (p *product) cutoff(ctx context.Context) error {
-	_, err := p.calendar.Advance(ctx, civil.Date{Year: 2025, Month: time.November, Day: 3}, streams.AdvanceOpts{})
-	return err
+	p.cutoffs++
+	var ticks []*kgo.Record
+	p.world.tick(func(r *kgo.Record) bool { ticks = append(ticks, r); return true }, p.day.Format(time.DateOnly), p.cutoffs, time.Now())
+	return p.kafka.client.ProduceSync(ctx, ticks...).FirstErr()
 }
 
 // latency is one measurement under load.
 type latency struct {
 	*product
-	load    int
-	length  time.Duration
-	cutoffs int
+	load   int
+	length time.Duration
 
 	mu              sync.Mutex
 	began           time.Time
@@ -234,7 +238,6 @@ func (l *latency) pass(ctx context.Context, fed <-chan struct{}, end context.Can
 		if err := l.cutoff(ctx); err != nil {
 			return err
 		}
-		l.cutoffs++
 		select {
 		case <-fed:
 			l.mu.Lock()
@@ -264,34 +267,37 @@ func (l *latency) watchDebits(ctx context.Context, tail *kgo.Client) error {
 	}
 }
 
-// watchRows asks ClickHouse for new debits, as often as it answers.
+// watchRows asks ClickHouse for new debits, 20 times a second: asked without a pause, it would do little else.
 func (l *latency) watchRows(ctx context.Context) error {
 	at := make([]int64, l.world.partitions)
 	for {
-		for p := range at {
-			rows, err := l.conn.Query(ctx, fmt.Sprintf("SELECT customer_id, src_offset FROM debits_log WHERE src_partition = %d AND src_offset >= %d", p, at[p]))
-			if err != nil {
-				return err
-			}
-			if err := l.newRows(rows, &at[p]); err != nil {
-				return err
-			}
+		var where []string
+		for p, next := range at {
+			where = append(where, fmt.Sprintf("src_partition = %d AND src_offset >= %d", p, next))
 		}
-		if err := wait(ctx, look); err != nil {
+		rows, err := l.conn.Query(ctx, "SELECT customer_id, src_partition, src_offset FROM debits_log WHERE "+strings.Join(where, " OR "))
+		if err != nil {
+			return err
+		}
+		if err := l.newRows(rows, at); err != nil {
+			return err
+		}
+		if err := wait(ctx, rowsEvery); err != nil {
 			return err
 		}
 	}
 }
 
-func (l *latency) newRows(rows driver.Rows, at *int64) error {
+func (l *latency) newRows(rows driver.Rows, at []int64) error {
 	defer rows.Close()
 	for rows.Next() {
 		var customer string
+		var partition uint32
 		var offset int64
-		if err := rows.Scan(&customer, &offset); err != nil {
+		if err := rows.Scan(&customer, &partition, &offset); err != nil {
 			return err
 		}
-		*at = max(*at, offset+1)
+		at[partition] = max(at[partition], offset+1)
 		l.note(l.row, customer)
 	}
 	return rows.Err()
@@ -320,8 +326,5 @@ func (l *latency) since(seen map[string]time.Time) []time.Duration {
 
 // newRandom gives every run the same choices.
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(4, 2)) }
-
-// rules are the built-in ones.
-func rules() *processors.Rules { return processors.DefaultRules() }
 
 func tempDir() (string, error) { return os.MkdirTemp("", "kafkabench-product-") }

@@ -35,10 +35,10 @@ type options struct {
 	profile                                                   string
 }
 
-// part is one comparison. Each has engines of its own.
+// part is one comparison. All use one broker, emptied in between, because the Java of a new one compiles for minutes.
 type part struct {
 	name string
-	run  func(context.Context, *options, *table) error
+	run  func(context.Context, *kafka, *options, *table) error
 }
 
 var parts = []part{
@@ -75,7 +75,7 @@ one table. Each contender is a process of its own; contenders take turns, and ea
 	f.IntVar(&o.transaction, "transaction", 10_000, "records that one Kafka transaction takes in")
 	f.IntVar(&o.sinkRows, "sink-rows", 1_000_000, "rows the sink is measured on")
 	f.IntVar(&o.load, "load", 0, "feed records a second for latency (0: half of the throughput measured first)")
-	f.IntVar(&o.seconds, "seconds", 30, "seconds of the latency measurement")
+	f.IntVar(&o.seconds, "seconds", 45, "seconds of the latency measurement, the first 20 of them not counted")
 	f.IntVar(&o.states, "states", 1_000_000, "customers to restore")
 	f.StringVar(&o.profile, "profile", "", "file for a processor profile of Kasi's own contender (collect, sink)")
 	cmd.AddCommand(childCmd())
@@ -86,6 +86,11 @@ func measure(ctx context.Context, o *options, names []string) error {
 	if len(names) == 0 {
 		names = []string{"collect", "sink", "latency"}
 	}
+	k, err := startKafka()
+	if err != nil {
+		return err
+	}
+	defer k.stop()
 	t := &table{}
 	t.machine(o)
 	for _, p := range parts {
@@ -93,7 +98,7 @@ func measure(ctx context.Context, o *options, names []string) error {
 			continue
 		}
 		say("== %s", p.name)
-		if err := p.run(ctx, o, t); err != nil {
+		if err := p.run(ctx, k, o, t); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}

@@ -17,20 +17,19 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
 )
 
 // product is a running `kasi up` on the Apache Kafka of this part and a ClickHouse of its own.
 type product struct {
-	kafka    *kafka
-	child    *child
-	dir      string
-	conn     driver.Conn
-	calendar *streams.Calendar
-	world    world
-	random   *rand.Rand
-	day      time.Time
-	n, fed   int
+	kafka   *kafka
+	child   *child
+	dir     string
+	conn    driver.Conn
+	world   world
+	random  *rand.Rand
+	day     time.Time
+	n, fed  int
+	cutoffs int
 }
 
 func startProduct(ctx context.Context, k *kafka, o *options) (*product, error) {
@@ -82,15 +81,11 @@ func (p *product) ready(ctx context.Context) error {
 }
 
 func (p *product) connect(native string) (err error) {
-	if p.conn, err = clickhouse.Open(childHouse(native, "kasi")); err != nil {
-		return err
-	}
-	p.calendar, err = streams.NewCalendar(streams.Config{Brokers: p.kafka.cluster.Brokers()}, rules())
+	p.conn, err = clickhouse.Open(childHouse(native, "kasi"))
 	return err
 }
 
 func (p *product) stop() {
-	p.calendar.Close()
 	_ = p.conn.Close()
 	if err := p.child.stop(); err != nil {
 		say("%v", err)

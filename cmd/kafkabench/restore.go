@@ -20,12 +20,7 @@ import (
 const historyPerState = 20
 
 // benchRestore writes the changelog of many customers, a fifth of them twice, and starts the collect stage on it.
-func benchRestore(ctx context.Context, o *options, t *table) error {
-	k, err := startKafka()
-	if err != nil {
-		return err
-	}
-	defer k.stop()
+func benchRestore(ctx context.Context, k *kafka, o *options, t *table) error {
 	if err := k.anew(ctx, o); err != nil {
 		return err
 	}

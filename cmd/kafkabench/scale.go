@@ -20,12 +20,7 @@ const instances = 3
 const failoverRate = 2_000
 
 // benchPartitions measures collect with 1, 2 and 4 partitions.
-func benchPartitions(ctx context.Context, o *options, t *table) error {
-	k, err := startKafka()
-	if err != nil {
-		return err
-	}
-	defer k.stop()
+func benchPartitions(ctx context.Context, k *kafka, o *options, t *table) error {
 	t.section("Collect by partitions", "records/s", "processor s a million records (client + broker)")
 	for _, n := range []int{1, 2, 4} {
 		o := *o
@@ -49,12 +44,7 @@ func benchPartitions(ctx context.Context, o *options, t *table) error {
 }
 
 // benchFailover lets one of three collect stages die under load and measures how long its partitions stand still.
-func benchFailover(ctx context.Context, o *options, t *table) error {
-	k, err := startKafka()
-	if err != nil {
-		return err
-	}
-	defer k.stop()
+func benchFailover(ctx context.Context, k *kafka, o *options, t *table) error {
 	t.section("One of three collect stages ends", "its partitions stand still for", "the others' longest pause meanwhile")
 	for _, how := range []struct {
 		name string

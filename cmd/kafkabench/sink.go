@@ -22,12 +22,7 @@ import (
 
 // benchSink sets the sink beside a raw insert of the blocks that it makes and beside ClickHouse's own Kafka engine. Four fifths of the rows are transactions, one fifth
 // collections, the widest table.
-func benchSink(ctx context.Context, o *options, t *table) error {
-	k, err := startKafka()
-	if err != nil {
-		return err
-	}
-	defer k.stop()
+func benchSink(ctx context.Context, k *kafka, o *options, t *table) error {
 	h, err := startHouse(ctx)
 	if err != nil {
 		return err
@@ -73,7 +68,7 @@ func benchSink(ctx context.Context, o *options, t *table) error {
 	}
 	raws, sunk := &turn{name: "raw insert", do: raw}, &turn{name: "sink", do: sink}
 	engine := &turn{name: "Kafka engine", do: func(int) (run, error) { return h.engine(ctx, k, warm, all) }}
-	if err := takeTurns(o.rounds, func() error { return k.clearGroups(ctx) }, raws, sunk, engine); err != nil {
+	if err := takeTurns(o.rounds, func() error { return errors.Join(k.clearGroups(ctx), h.quiet(ctx, source)) }, raws, sunk, engine); err != nil {
 		return err
 	}
 	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)", "sink beside it")
