@@ -22,7 +22,7 @@ const (
 	// sessionTimeout is how long the group waits for an instance that died before its partitions move.
 	sessionTimeout = 15 * time.Second
 	// transactionTimeout is how long an instance that died can hold back readers of its outputs and whoever takes over its partitions, unless it comes back
-	// earlier; the broker looks every 10 s for transactions past it. A transaction is open only while its records are produced and it ends: the work comes before.
+	// earlier; the broker looks every 10 s for transactions past it. A transaction is open while one poll is worked on.
 	transactionTimeout = 20 * time.Second
 	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to the next start.
 	stopTimeout = 15 * time.Second
