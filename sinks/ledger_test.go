@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -126,4 +127,14 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	a := <-got
 	require.NoError(t, a.err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, a.sums)
+}
+
+// TestLastLook checks that a wait that is cut off in a look still says how far the sink was at the look before.
+func TestLastLook(t *testing.T) {
+	t.Parallel()
+	short := errors.New("partition 2 is in ClickHouse up to number 5 of 9")
+	require.ErrorIs(t, lastLook(short, context.DeadlineExceeded), short)
+	require.ErrorIs(t, lastLook(short, context.DeadlineExceeded), context.DeadlineExceeded)
+	require.Equal(t, short, lastLook(short, nil))
+	require.Equal(t, context.DeadlineExceeded, lastLook(nil, context.DeadlineExceeded))
 }
