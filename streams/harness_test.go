@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -299,13 +300,13 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 	}
 }
 
-// snapshotOf is a whole state as text.
 // unsent is the sending of a job that no Kafka hears of.
 func unsent([]*kgo.Record) {}
 
+// snapshotOf is a whole state as text. The number of keys is counted apart, because a snapshot that leaves some out would do so on both sides of a comparison.
 func snapshotOf(t testing.TB, m memory) map[string]string {
 	t.Helper()
-	out := map[string]string{}
+	out := map[string]string{"number of keys": strconv.Itoa(m.keys())}
 	require.NoError(t, m.writeAll(func(key string, value []byte) { out[key] = string(value) }))
 	return out
 }
