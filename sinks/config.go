@@ -72,7 +72,7 @@ type tuning struct {
 
 func defaults() tuning {
 	return tuning{
-		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, rest: 500 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
+		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, rest: 200 * time.Millisecond, insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
 	}
 }

@@ -21,7 +21,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 	s.lastFlush, s.oldest = time.Now(), time.Time{}
 	work := s.cutAll()
 	err := s.flush(ctx, work)
-	s.rested = time.Now().Add(min(2*time.Since(s.lastFlush), s.tuning.rest))
+	s.rested = time.Now().Add(min(time.Since(s.lastFlush), s.tuning.rest))
 	if errors.As(err, new(*BadRecordError)) || errors.As(err, new(*stopError)) || errors.Is(err, errFenced) || ctx.Err() != nil {
 		return err
 	}
