@@ -53,7 +53,7 @@ type tuning struct {
 	linger time.Duration
 	// interval is the least time between the starts of two flushes. It bounds the number of parts ClickHouse has to merge.
 	interval time.Duration
-	// rest bounds the pause after a flush, which is otherwise twice as long as the flush was: what came meanwhile goes in together. An insert costs ClickHouse the
+	// rest bounds the pause after a flush, which is otherwise as long as the flush was: what came meanwhile goes in together. An insert costs ClickHouse the
 	// same for few rows as for thousands, so that without the pause a loaded machine would spend itself on small ones.
 	rest time.Duration
 	// insertTimeout bounds one try of a flush's inserts, callTimeout each of its commits and the marks. Together they stay under Kafka's
