@@ -99,10 +99,10 @@ histories: ## random lives of customers against the model of the rules: make his
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...
 
-bench-kafka: bin/kafkabench ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (30 minutes)
+bench-kafka: bin/kafkabench ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (12 minutes)
 	@bin/kafkabench collect sink latency $(ARGS)
 
-bench-scale: bin/kafkabench ## restore of a million customers, one of three instances dying, throughput by partitions (20 minutes)
+bench-scale: bin/kafkabench ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
 	@bin/kafkabench restore failover partitions $(ARGS)
 
 .PHONY: bin/kafkabench
