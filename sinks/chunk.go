@@ -44,6 +44,8 @@ type chunk struct {
 	doubt bool
 	// tries counts the flushes that failed with the chunk in them.
 	tries int
+	// replaced counts the other tokens under which rows went in that ClickHouse had lost.
+	replaced int
 }
 
 // token names the chunk to ClickHouse. It depends on nothing but the range.

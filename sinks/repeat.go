@@ -45,7 +45,7 @@ func (s *sink) missing(ctx context.Context, c *chunk) ([]*kgo.Record, error) {
 }
 
 // send brings records of the chunk into its table, all at first, in a repetition what is missing. Where a repetition was accepted and rows are still missing,
-// ClickHouse knows the token and has lost its rows (a part gone after a power cut), or a replica is behind: no mark may promise them.
+// ClickHouse knows the token and has lost its rows, or a replica is behind: no mark may promise them.
 func (s *sink) send(ctx context.Context, c *chunk) error {
 	records, again, err := c.records, s.doubtful(c), error(nil)
 	if again {
@@ -53,18 +53,11 @@ func (s *sink) send(ctx context.Context, c *chunk) error {
 			return err
 		}
 	}
-	t := s.tables[c.topic]
-	rs, err := t.decode(records)
-	if err != nil {
+	if err := s.put(ctx, c, c.token(), records); err != nil || !again {
 		return err
 	}
-	if err := insert(s.withSettings(ctx, c.token()), s.conn, t.insertQuery(), rs); err != nil || !again {
+	if records, err = s.missing(ctx, c); err != nil || len(records) == 0 {
 		return err
 	}
-	if records, err = s.missing(ctx, c); err == nil && len(records) > 0 {
-		table := schemas.SunkTopics[c.topic]
-		err = fmt.Errorf("ClickHouse takes offset %d for stored, by its token, and does not have it: a replica that is behind catches up; rows that were lost "+
-			"come back after ALTER TABLE %s MODIFY SETTING non_replicated_deduplication_window = 0, and then 10000", records[0].Offset, table)
-	}
-	return err
+	return s.replace(ctx, c)
 }

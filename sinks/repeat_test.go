@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,8 +94,8 @@ func startServer(t *testing.T, dir, native string) *embedded.Server {
 	return server
 }
 
-// ClickHouse remembers a token and has lost rows of its insert, as a power cut can leave it: a repetition under the token is taken for done and stores
-// nothing. No mark may promise those rows. What the error advises brings them back, and only them.
+// ClickHouse remembers a token and has lost rows of its insert, as a kill between the two or a power cut can leave it: a repetition under the token is taken for done and stores
+// nothing. No mark may promise those rows, and the sink brings them back under another token, and only them.
 func TestSinkMarksNoRowsThatTheTokenHides(t *testing.T) {
 	w := newWorld(t, 2)
 	w.write(6)
@@ -118,16 +117,34 @@ func TestSinkMarksNoRowsThatTheTokenHides(t *testing.T) {
 	cfg := w.config()
 	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 	s := w.start(cfg, quick())
-	const advice = "ALTER TABLE debits_log MODIFY SETTING non_replicated_deduplication_window"
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), advice) }, 20*time.Second, time.Millisecond)
-	marks, err := readMarks(ctx, w.conn, schemas.TopicDebits)
-	require.NoError(t, err)
-	require.Empty(t, marks)
-	require.NoError(t, w.conn.Exec(ctx, advice+" = 0"))
-	require.NoError(t, w.conn.Exec(ctx, advice+" = 10000"))
 	w.caughtUp()
 	s.end()
 	w.exact()
+	require.Contains(t, log.String(), "has the token of rows that it has lost")
+}
+
+// TestInsertUnderWay checks that an insert at work is seen by its token, and no other: rows that it will bring are not lost.
+func TestInsertUnderWay(t *testing.T) {
+	w := newWorld(t, 1)
+	s := &sink{conn: w.conn}
+	ctx := context.Background()
+	done := make(chan error, 1)
+	go func() {
+		slow := withSettings(ctx, insertSettings(0), "debits-0-1-2-again-1")
+		done <- w.conn.Exec(slow, "INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at) SELECT 'none', 0, 0, 0, now() FROM numbers(4) WHERE sleepEachRow(0.5) = 1")
+	}()
+	require.Eventually(t, func() bool {
+		working, err := s.underWay(ctx, "debits-0-1-2")
+		require.NoError(t, err)
+		return working
+	}, 20*time.Second, time.Millisecond)
+	working, err := s.underWay(ctx, "debits-0-1-3")
+	require.NoError(t, err)
+	require.False(t, working)
+	require.NoError(t, <-done)
+	working, err = s.underWay(ctx, "debits-0-1-2")
+	require.NoError(t, err)
+	require.False(t, working)
 }
 
 // lockedBuffer is a buffer that may be read while it is written to.
