@@ -13,8 +13,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// DefaultStall is how long a wait for a stage goes on while nothing moves.
-const DefaultStall = 60 * time.Second
+// DefaultStall is how long a wait for a stage goes on while nothing moves. It is longer than what Kafka may take at worst until a partition has an owner again:
+// 15 s until a dead member is missed, 60 s until a rebalance goes on without one that does not join, 30 s until a dead one's transaction is given up.
+const DefaultStall = 2 * time.Minute
 
 // retryPause is the pause before a failed request is tried again.
 const retryPause = 20 * time.Millisecond
