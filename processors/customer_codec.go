@@ -10,16 +10,7 @@ import (
 // stateVersion is written into every state, so that a later layout can tell the old one.
 const stateVersion = 1
 
-// MarshalCustomer writes the state of a customer. The same state always gives the same bytes.
-func MarshalCustomer(c *Customer) ([]byte, error) {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("processors: write the state of a customer: %w", err)
-	}
-	return b, nil
-}
-
-// UnmarshalCustomer reads what MarshalCustomer wrote.
+// UnmarshalCustomer reads what AppendCustomer wrote.
 func UnmarshalCustomer(b []byte) (*Customer, error) {
 	c := &Customer{}
 	if err := json.Unmarshal(b, c); err != nil {

@@ -38,18 +38,29 @@ type batch struct {
 	facts     *facts
 	out       []*kgo.Record
 	slab      []kgo.Record // records not used yet
-	key       []byte       // of the latest record
+	values    arena
+	key       []byte // of the latest record
 }
 
 // event appends one outgoing event; meta is inside it. It fills the sequence number.
 func event[T any](b *batch, topic, key string, ev *T, meta *schemas.Meta, at time.Time) error {
 	meta.Seq = b.next(topic)
-	value, err := json.Marshal(ev)
+	value, err := appendEvent(b.values.room(), ev)
 	if err != nil {
 		return bug(fmt.Errorf("an event for %s does not marshal: %w", topic, err))
 	}
-	b.emit(topic, key, value, at)
+	b.emit(topic, key, b.values.keep(value), at)
 	return nil
+}
+
+// appendEvent appends an event as json.Marshal would write it.
+func appendEvent[T any](to []byte, ev *T) ([]byte, error) {
+	if byHand, ok := any(ev).(interface {
+		AppendJSON(to []byte) ([]byte, error)
+	}); ok {
+		return byHand.AppendJSON(to)
+	}
+	return json.Append(to, ev, json.EscapeHTML|json.SortMapKeys)
 }
 
 // slabSize is how many records one piece of memory holds: a transaction has tens of thousands, which live and die together.

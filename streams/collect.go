@@ -45,7 +45,7 @@ func newCollectTask(e *processors.Engine) *collectTask {
 	t.store = newStore(codec[*processors.Customer]{
 		fresh:     func() *processors.Customer { return &processors.Customer{} },
 		clone:     (*processors.Customer).Clone,
-		marshal:   processors.MarshalCustomer,
+		append:    func(to []byte, c *processors.Customer) ([]byte, error) { return processors.AppendCustomer(to, c), nil },
 		unmarshal: processors.UnmarshalCustomer,
 	})
 	t.merged = t.index
@@ -174,10 +174,10 @@ func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*pr
 	if err != nil {
 		return err
 	}
-	_, existed := t.view(key)
+	customer, known := t.editKnown(key)
 	reset(&t.out)
-	if err := call(t.edit(key), m); err != nil {
-		t.unless(key, existed)
+	if err := call(customer, m); err != nil {
+		t.unless(key, known)
 		return refuse(b, rec, err)
 	}
 	return t.emit(b, key, rec.Timestamp)

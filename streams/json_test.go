@@ -68,6 +68,17 @@ func scramble(r *rand.Rand, v reflect.Value) {
 	}
 }
 
+// written is what a stage would write.
+func written(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case *schemas.TransactionEvent:
+		return appendEvent(nil, v)
+	case *processors.Customer:
+		return processors.AppendCustomer(nil, v), nil
+	}
+	return appendEvent(nil, &v)
+}
+
 // What stages write is, to the byte, what the standard library would write: outputs are compared by their bytes, across versions too.
 func TestFastJSON(t *testing.T) {
 	t.Parallel()
@@ -91,7 +102,7 @@ func TestFastJSON(t *testing.T) {
 				scramble(r, v.Elem())
 				want, err := stdjson.Marshal(v.Interface())
 				require.NoError(t, err)
-				got, err := json.Marshal(v.Interface())
+				got, err := written(v.Interface())
 				require.NoError(t, err)
 				require.Equal(t, string(want), string(got))
 				back := reflect.New(typ)

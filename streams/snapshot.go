@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // A changelog whose topic the broker does not compact (the embedded broker's compaction is not crash-safe) would grow without end, and every start
@@ -30,12 +29,11 @@ func (r *session) snapshotDue(s *slot) bool {
 func (j *job) changelog() error {
 	at := j.records[len(j.records)-1].Timestamp
 	put := func(key string, value []byte) {
-		rec := &kgo.Record{Topic: j.batch.stage.State, Partition: j.at.partition, Key: []byte(key), Value: value, Timestamp: at}
+		j.batch.emit(j.batch.stage.State, key, value, at)
 		if j.first == nil {
-			j.first = rec
+			j.first = j.batch.out[len(j.batch.out)-1]
 		}
 		j.bytes += int64(len(value))
-		j.batch.out = append(j.batch.out, rec)
 	}
 	if j.snapshot {
 		return j.slot.memory.writeAll(put)

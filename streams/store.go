@@ -47,22 +47,26 @@ type store[S any] struct {
 	facts     facts // committed
 	work      facts // of the open batch
 	size      int64 // bytes of all committed states as JSON
+	values    arena // of the states that are written
 }
 
-// codec is how a stage makes, copies, writes and reads its states. The same state must always give the same bytes.
+// codec is how a stage makes, copies, writes and reads its states. append appends a state; the same state must always give the same bytes.
 type codec[S any] struct {
 	fresh     func() S
 	clone     func(S) S
-	marshal   func(S) ([]byte, error)
+	append    func([]byte, S) ([]byte, error)
 	unmarshal func([]byte) (S, error)
 }
 
 // jsonCodec is the codec of a plain struct.
 func jsonCodec[T any](clone func(*T) *T) codec[*T] {
 	return codec[*T]{
-		fresh:   func() *T { return new(T) },
-		clone:   clone,
-		marshal: func(s *T) ([]byte, error) { return json.Marshal(s) },
+		fresh: func() *T { return new(T) },
+		clone: clone,
+		append: func(to []byte, s *T) ([]byte, error) {
+			b, err := json.Marshal(s)
+			return append(to, b...), err
+		},
 		unmarshal: func(b []byte) (*T, error) {
 			s := new(T)
 			return s, json.Unmarshal(b, s)
@@ -92,22 +96,29 @@ func (s *store[S]) view(key string) (S, bool) {
 
 // edit is the state to change: a copy of the committed one, made once a batch, or a fresh one.
 func (s *store[S]) edit(key string) S {
+	state, _ := s.editKnown(key)
+	return state
+}
+
+// editKnown is edit, and tells whether the key was known before.
+func (s *store[S]) editKnown(key string) (state S, known bool) {
 	if h, ok := s.overlay[key]; ok {
-		return h.state
+		return h.state, true
 	}
 	h := &held[S]{}
-	if old, ok := s.committed[key]; ok {
+	old, known := s.committed[key]
+	if known {
 		*h = held[S]{state: s.codec.clone(old.state), sum: old.sum, size: old.size}
 	} else {
 		h.state = s.codec.fresh()
 	}
 	s.overlay[key] = h
-	return h.state
+	return h.state, known
 }
 
 // unless forgets a key that this batch made, when the record that made it was refused.
-func (s *store[S]) unless(key string, existed bool) {
-	if !existed {
+func (s *store[S]) unless(key string, known bool) {
+	if !known {
 		delete(s.overlay, key)
 	}
 }
@@ -116,13 +127,13 @@ func (s *store[S]) unless(key string, existed bool) {
 func (s *store[S]) write(put func(key string, value []byte)) error {
 	for _, key := range slices.Sorted(maps.Keys(s.overlay)) {
 		h := s.overlay[key]
-		value, err := s.codec.marshal(h.state)
+		value, err := s.codec.append(s.values.room(), h.state)
 		if err != nil {
 			return bug(fmt.Errorf("state does not marshal: %w", err))
 		}
 		if sum := xxhash.Sum64(value); sum != h.sum || h.size != len(value) {
 			h.sum, h.size = sum, len(value)
-			put(key, value)
+			put(key, s.values.keep(value))
 		}
 	}
 	return s.writeFacts(put)
@@ -148,14 +159,14 @@ func (s *store[S]) writeAll(put func(key string, value []byte)) error {
 	slices.Sort(keys)
 	for _, key := range keys {
 		state, _ := s.view(key)
-		value, err := s.codec.marshal(state)
+		value, err := s.codec.append(s.values.room(), state)
 		if err != nil {
 			return bug(fmt.Errorf("state does not marshal: %w", err))
 		}
 		if h, ok := s.overlay[key]; ok {
 			h.sum, h.size = xxhash.Sum64(value), len(value)
 		}
-		put(key, value)
+		put(key, s.values.keep(value))
 	}
 	return s.writeFacts(put)
 }
