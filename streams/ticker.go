@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -27,12 +28,12 @@ type wallClock struct {
 // RunTicker starts the calendar and, unless manual, lets it follow the clock: the day opens at 00:00 in Johannesburg and its cut-offs pass
 // at the times the rules give. Days missed while it was not running are caught up, each with all its cut-offs. manual writes the first tick
 // of an empty calendar and returns. start is the first day of an empty calendar; the zero date means today. Several tickers may run at once:
-// what they write twice is ignored. It returns nil when ctx ends.
-func RunTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool) error {
-	return runTicker(ctx, cfg, r, start, manual, wallClock{now: time.Now, sleep: sleep})
+// what they write twice is ignored. ready is called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
+func RunTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func()) error {
+	return runTicker(ctx, cfg, r, start, manual, ready, wallClock{now: time.Now, sleep: sleep})
 }
 
-func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, clock wallClock) error {
+func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func(), clock wallClock) error {
 	c, err := NewCalendar(cfg, r)
 	if err != nil {
 		return err
@@ -41,10 +42,10 @@ func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil
 	if start == (civil.Date{}) {
 		start = schemas.DateIn(clock.now())
 	}
-	if manual {
-		err = c.startManual(ctx, start)
-	} else {
-		err = c.follow(ctx, cfg, start, clock)
+	if !manual {
+		err = c.follow(ctx, cfg, start, sync.OnceFunc(ready), clock)
+	} else if err = c.startManual(ctx, start); err == nil {
+		ready()
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -68,7 +69,7 @@ func (c *Calendar) startManual(ctx context.Context, start civil.Date) error {
 }
 
 // follow writes each tick when its time has come. A broker that is away is waited for.
-func (c *Calendar) follow(ctx context.Context, cfg Config, start civil.Date, clock wallClock) error {
+func (c *Calendar) follow(ctx context.Context, cfg Config, start civil.Date, ready func(), clock wallClock) error {
 	for {
 		wait, err := c.followOnce(ctx, start, clock.now())
 		if errors.Is(err, errManual) {
@@ -77,6 +78,9 @@ func (c *Calendar) follow(ctx context.Context, cfg Config, start civil.Date, clo
 		if err != nil && ctx.Err() == nil {
 			cfg.logger().Error("ticker: cannot move the calendar, trying again", "error", err)
 			wait = time.Second
+		}
+		if err == nil {
+			ready()
 		}
 		if err := clock.sleep(ctx, wait); err != nil {
 			return err

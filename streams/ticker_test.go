@@ -45,7 +45,7 @@ func (r *rig) followTo(start civil.Date, from, to string) *fakeClock {
 	defer c.Close()
 	c.times = func(civil.Date) []string { return []string{"10:00", "15:30"} }
 	f := &fakeClock{at: sast(r, from), end: sast(r, to)}
-	require.ErrorIs(r, c.follow(r.context(), r.cfg, start, f.clock()), context.Canceled)
+	require.ErrorIs(r, c.follow(r.context(), r.cfg, start, func() {}, f.clock()), context.Canceled)
 	return f
 }
 
@@ -99,17 +99,22 @@ func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	r.followTo(date(t, "2025-11-28"), "2025-11-28 16:00:00", "2025-11-28 16:00:05")
 	_, err := Advance(r.context(), r.cfg, nil, date(t, "2025-11-29"), AdvanceOpts{})
 	require.ErrorIs(t, err, ErrReal)
-	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true), "--calendar real")
+	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true, func() {}), "--calendar real")
 
 	r = newFakeRig(t) // at the same time as the first one
-	require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, "2025-11-28"), true))
-	require.ErrorIs(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, false), errManual)
+	require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, "2025-11-28"), true, func() {}))
+	require.ErrorIs(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, false, func() {}), errManual)
 }
 
 func TestTheManualTickerWritesTheFirstDayOnce(t *testing.T) {
 	r := newRig(t)
 	for _, day := range []string{"2025-11-28", "2025-12-24"} {
-		require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, day), true))
+		ready := 0
+		require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, day), true, func() {
+			ready++
+			require.NotEmpty(t, r.ticks(schemas.TopicCalendar, 0), "ready before there was a calendar to advance")
+		}))
+		require.Equal(t, 1, ready)
 	}
 	require.NoError(t, r.checkTicks([]schemas.Tick{{Date: "2025-11-28"}}))
 }
@@ -118,8 +123,12 @@ func TestRunTickerEndsWithItsContext(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithCancel(r.context())
 	ended := make(chan error, 1)
-	go func() { ended <- RunTicker(ctx, r.cfg, processors.DefaultRules(), civil.Date{}, false) }()
-	require.Eventually(t, func() bool { return len(r.ticks(schemas.TopicCalendar, 0)) > 0 }, 30*time.Second, 5*time.Millisecond)
+	ready := make(chan struct{})
+	go func() {
+		ended <- RunTicker(ctx, r.cfg, processors.DefaultRules(), civil.Date{}, false, func() { close(ready) })
+	}()
+	<-ready
+	require.NotEmpty(t, r.ticks(schemas.TopicCalendar, 0), "ready before there was a calendar")
 	cancel()
 	require.NoError(t, <-ended)
 	require.Equal(t, schemas.DateIn(time.Now()).String(), r.ticks(schemas.TopicCalendar, 0)[0].Date)

@@ -118,7 +118,7 @@ func (r *run) live() {
 		r.script.first()
 	}
 	r.later()
-	r.check(streams.RunTicker(r.ctx, r.rig.cfg, rules, r.start, true))
+	r.check(streams.RunTicker(r.ctx, r.rig.cfg, rules, r.start, true, func() {}))
 	if !early {
 		r.script.first()
 	}

@@ -138,7 +138,6 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	return fmt.Errorf("unknown role %q; the roles are %v", role, Roles)
 }
 
-// runTicker says ready at once: a manual calendar has nothing more to do than its first tick.
 func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *processors.Rules, ready func()) error {
 	start := schemas.DateIn(time.Now())
 	if cfg.Date != "" {
@@ -148,8 +147,7 @@ func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Con
 		}
 		start = d
 	}
-	ready()
-	return streams.RunTicker(ctx, kafka, rules, start, cfg.Calendar == "manual")
+	return streams.RunTicker(ctx, kafka, rules, start, cfg.Calendar == "manual", ready)
 }
 
 // Rules are the built-in dated rules under the configured override file.

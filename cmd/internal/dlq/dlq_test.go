@@ -55,7 +55,7 @@ func newRig(t *testing.T) *rig {
 	g.Go(func() error { return streams.RunIntake(ctx, r.cfg, nil) })
 	g.Go(func() error { return streams.RunCollect(ctx, r.cfg, processors.NewEngine(rules), nil) })
 	g.Go(func() error { return streams.RunSettle(ctx, r.cfg, rules, noLedger{}, nil) })
-	g.Go(func() error { return streams.RunTicker(ctx, r.cfg, rules, date("2025-11-01"), true) })
+	g.Go(func() error { return streams.RunTicker(ctx, r.cfg, rules, date("2025-11-01"), true, func() {}) })
 	r.cl, err = kgo.NewClient(kgo.SeedBrokers(r.cfg.Brokers...))
 	require.NoError(t, err)
 	t.Cleanup(r.cl.Close)
