@@ -6,7 +6,7 @@ const HeaderKind = "kasi.kind"
 // Kind is the value of HeaderKind.
 type Kind string
 
-// The kinds of records on the timeline and the command topics. An outside record's value reaches the timeline byte for byte.
+// The kinds of records on the timeline, the command topics and the changelogs. An outside record's value reaches the timeline byte for byte.
 const (
 	KindTransaction Kind = "transaction" // Transaction
 	KindIncome      Kind = "income"      // Income
@@ -15,6 +15,7 @@ const (
 	KindExecute     Kind = "execute"     // ExecuteCommand
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
+	KindState       Kind = "state"       // of a changelog; its format is the stage's own
 )
 
 // PolicyAction says what a policy command wants.

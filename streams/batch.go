@@ -67,7 +67,7 @@ func appendEvent[T any](to []byte, ev *T) ([]byte, error) {
 const slabSize = 128
 
 // emit appends one record to the partition of the input. Events of one cause share the bytes of their key.
-func (b *batch) emit(topic, key string, value []byte, at time.Time) {
+func (b *batch) emit(topic, key string, value []byte, at time.Time) *kgo.Record {
 	if string(b.key) != key {
 		b.key = []byte(key)
 	}
@@ -78,6 +78,7 @@ func (b *batch) emit(topic, key string, value []byte, at time.Time) {
 	b.slab = b.slab[1:]
 	rec.Topic, rec.Partition, rec.Key, rec.Value, rec.Timestamp = topic, b.partition, b.key, value, at
 	b.out = append(b.out, rec)
+	return rec
 }
 
 // events appends a slice of events of one kind.

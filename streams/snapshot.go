@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // A changelog whose topic the broker does not compact (the embedded broker's compaction is not crash-safe) would grow without end, and every start
@@ -25,13 +28,17 @@ func (r *session) snapshotDue(s *slot) bool {
 	return r.cuts && s.memory != nil && s.written > max(cmp.Or(r.cfg.snapshotAfter, snapshotAfter), snapshotRatio*s.memory.bytes())
 }
 
+// stateHeaders are a changelog record's: they choose its codec (compress.go).
+var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindState)}}
+
 // changelog appends the states that changed, each once, and the facts; or, for a snapshot, all of them.
 func (j *job) changelog() error {
 	at := j.records[len(j.records)-1].Timestamp
 	put := func(key string, value []byte) {
-		j.batch.emit(j.batch.stage.State, key, value, at)
+		rec := j.batch.emit(j.batch.stage.State, key, value, at)
+		rec.Headers = stateHeaders
 		if j.first == nil {
-			j.first = j.batch.out[len(j.batch.out)-1]
+			j.first = rec
 		}
 		j.bytes += int64(len(value))
 	}

@@ -2,7 +2,6 @@ package streams
 
 import (
 	"cmp"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -171,8 +170,7 @@ func (r *session) options(loop context.Context) []kgo.Opt {
 		kgo.TransactionalID(txn),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.ProducerLinger(0),
-		// Gzip is the one codec that every Kafka client reads without a further library (kafka-python and KafkaJS read neither snappy, lz4 nor zstd).
-		kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)),
+		kgo.WithCompressor(Compressor()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(1<<20),
 		kgo.WithContext(context.WithoutCancel(loop)),

@@ -12,17 +12,23 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // startPatience bounds the start of a broker; the machine may be busy.
 const startPatience = 90 * time.Second
 
-// Cluster is Apache Kafka in KRaft mode on this machine: one node or three, each broker and controller, loopback only, without fsync (Kafka's
-// default). Its directory is removed when the test process ends, however it ends, unless Keep was called.
+// Cluster is Apache Kafka in KRaft mode on this machine, loopback only, without fsync (Kafka's default): one broker with a controller of its own, or three brokers that
+// are controllers too. Its directory is removed when the test process ends, however it ends, unless Keep was called.
+//
+// One node that is both must not be killed: Kafka 4.3 then starts as the leader that it was, is made leaderless, and meanwhile takes partitions without a leader for deleted
+// and leaves out the markers of transactions that were being decided (streams/DESIGN.md, Limits). Where others go on while it is away, that does not happen.
 type Cluster struct {
-	dir   string
-	jvm   []string // flags of the brokers' Java
-	nodes []*node
+	dir        string
+	jvm        []string // flags of the brokers' Java
+	nodes      []*node
+	controller *node // where it is no broker; nobody kills it
 }
 
 // Option changes how StartCluster starts brokers.
@@ -36,7 +42,7 @@ func Full(c *Cluster) {
 // small is quick to start: one broker of a test has little to do.
 var small = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 
-// node is one broker.
+// node is one broker, or the controller.
 type node struct {
 	id      int
 	addr    string
@@ -65,13 +71,11 @@ func StartCluster(n int, options ...Option) (*Cluster, error) {
 	if err := c.configure(n); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	id := clusterID()
-	for i, node := range c.nodes {
-		out, err := java(jars, small, "kafka.tools.StorageTool", "format", "-t", id, "-c", node.config).CombinedOutput()
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("format of broker %d: %w\n%s", node.id, err, out), os.RemoveAll(dir))
-		}
-		if err := c.Start(i); err != nil {
+	if err := c.format(jars); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	for _, n := range c.all() {
+		if err := c.start(n, jars); err != nil {
 			c.Stop()
 			return nil, err
 		}
@@ -84,6 +88,30 @@ func StartCluster(n int, options ...Option) (*Cluster, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// all are the brokers, and before them the controller where it stands apart.
+func (c *Cluster) all() []*node {
+	if c.controller == nil {
+		return c.nodes
+	}
+	return append([]*node{c.controller}, c.nodes...)
+}
+
+// format makes the directories of all nodes at once: each takes a Java more than a second.
+func (c *Cluster) format(jars string) error {
+	id := clusterID()
+	var g errgroup.Group
+	for _, n := range c.all() {
+		g.Go(func() error {
+			out, err := java(jars, small, "kafka.tools.StorageTool", "format", "-t", id, "-c", n.config).CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("format of node %d: %w\n%s", n.id, err, out)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // findJars looks for deploy/kafka/jars upwards from the test's directory.
@@ -115,30 +143,54 @@ func clusterID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// configure chooses ports and writes the brokers' properties.
+// controllerID is the node id of a controller that is no broker.
+const controllerID = 100
+
+// configure chooses ports and writes the nodes' properties.
 func (c *Cluster) configure(n int) error {
 	ports, err := freePorts(2 * n)
 	if err != nil {
 		return err
 	}
+	roles := "broker"
 	var voters []string
-	for i := range n {
-		voters = append(voters, fmt.Sprintf("%d@%s", i+1, ports[2*i+1]))
+	if n == 1 {
+		c.controller = c.node(controllerID, "")
+		voters = []string{fmt.Sprintf("%d@%s", controllerID, ports[1])}
+		if err := c.controller.write("controller", "CONTROLLER://"+ports[1], voters, settings(n)); err != nil {
+			return err
+		}
+	} else {
+		roles = "broker,controller"
+		for i := range n {
+			voters = append(voters, fmt.Sprintf("%d@%s", i+1, ports[2*i+1]))
+		}
 	}
 	for i := range n {
-		b := &node{id: i + 1, addr: ports[2*i], dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", i+1)), config: filepath.Join(c.dir, fmt.Sprintf("broker-%d.properties", i+1))}
-		text := properties(map[string]string{
-			"node.id": fmt.Sprint(b.id), "process.roles": "broker,controller", "log.dirs": b.dir,
-			"listeners":            "PLAINTEXT://" + b.addr + ",CONTROLLER://" + ports[2*i+1],
-			"advertised.listeners": "PLAINTEXT://" + b.addr, "controller.listener.names": "CONTROLLER",
-			"controller.quorum.voters": strings.Join(voters, ","),
-		}, settings(n))
-		if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
+		b := c.node(i+1, ports[2*i])
+		listeners := "PLAINTEXT://" + b.addr
+		if c.controller == nil {
+			listeners += ",CONTROLLER://" + ports[2*i+1]
+		}
+		if err := b.write(roles, listeners, voters, settings(n), map[string]string{"advertised.listeners": "PLAINTEXT://" + b.addr}); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, b)
 	}
 	return nil
+}
+
+func (c *Cluster) node(id int, addr string) *node {
+	return &node{id: id, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", id)), config: filepath.Join(c.dir, fmt.Sprintf("node-%d.properties", id))}
+}
+
+// write writes the node's properties.
+func (n *node) write(roles, listeners string, voters []string, more ...map[string]string) error {
+	text := properties(append(more, map[string]string{
+		"node.id": fmt.Sprint(n.id), "process.roles": roles, "log.dirs": n.dir, "listeners": listeners,
+		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
+	})...)
+	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 
 // settings are what a Kafka of n brokers for tests is given beside its addresses: replication that it can have, and no waiting.
@@ -183,7 +235,7 @@ func freePorts(n int) ([]string, error) {
 	return out, nil
 }
 
-// Brokers are the addresses of all nodes.
+// Brokers are the addresses of all brokers.
 func (c *Cluster) Brokers() []string {
 	var out []string
 	for _, n := range c.nodes {
@@ -200,15 +252,22 @@ func (c *Cluster) Start(i int) error {
 	if err != nil {
 		return err
 	}
-	n := c.nodes[i]
-	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, c.jvm, "kafka.Kafka", n.config))
+	return c.start(c.nodes[i], jars)
+}
+
+func (c *Cluster) start(n *node, jars string) (err error) {
+	jvm := c.jvm
+	if n == c.controller {
+		jvm = small
+	}
+	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, jvm, "kafka.Kafka", n.config))
 	return err
 }
 
-// Pids are the processes of the brokers, their Java among them: for whoever counts processor time.
+// Pids are the processes of all nodes: for whoever counts processor time.
 func (c *Cluster) Pids() []int {
 	var out []int
-	for _, n := range c.nodes {
+	for _, n := range c.all() {
 		out = append(out, n.process.cmd.Process.Pid)
 	}
 	return out
@@ -234,10 +293,12 @@ func (c *Cluster) Ready(ctx context.Context) error {
 
 // notReady says what the cluster still lacks; err is that it never will have it.
 func (c *Cluster) notReady(ctx context.Context) (waiting, err error) {
-	for _, n := range c.nodes {
+	for _, n := range c.all() {
 		if n.process.ended() {
-			return nil, fmt.Errorf("broker %d has ended:\n%s", n.id, tail(n.dir+".log"))
+			return nil, fmt.Errorf("node %d has ended:\n%s", n.id, tail(n.dir+".log"))
 		}
+	}
+	for _, n := range c.nodes {
 		found, err := brokerCount(ctx, []string{n.addr})
 		if err != nil {
 			return err, nil //nolint:nilerr // it may pass
@@ -252,9 +313,9 @@ func (c *Cluster) notReady(ctx context.Context) (waiting, err error) {
 // Keep leaves the brokers' logs behind when the process ends; the data is removed all the same.
 func (c *Cluster) Keep() { _ = os.WriteFile(filepath.Join(c.dir, keepFile), nil, 0o600) }
 
-// Stop kills all brokers and removes the directory, unless Keep was called.
+// Stop kills all nodes and removes the directory, unless Keep was called.
 func (c *Cluster) Stop() {
-	for _, n := range c.nodes {
+	for _, n := range c.all() {
 		if n.process != nil {
 			n.process.kill()
 		}
