@@ -1,9 +1,12 @@
 package streams
 
 import (
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
@@ -38,4 +41,47 @@ func TestBrokerGone(t *testing.T) {
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	require.Equal(t, 4, gone)
 	h.requireExactly(row("collect"), newCountTask)
+}
+
+// lives counts how often a stage said that it does not serve.
+type lives struct{ ended atomic.Int32 }
+
+func (*lives) Committed(string, int, int)     {}
+func (*lives) Aborted(string, error)          {}
+func (*lives) Restored(string, time.Duration) {}
+func (l *lives) Ended(string, error)          { l.ended.Add(1) }
+
+// TestOutOfReach takes the network away for longer than kgo tries: the group is out of reach, and the stage joins it again under its old member id instead of starting anew.
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	h := newHarness(t, partitions)
+	w := &wire{}
+	cfg := h.wired(w)
+	lives := &lives{}
+	cfg.MaxRecords, cfg.Observer = 10, lives
+	h.startCount(cfg)
+	members := func() []string {
+		group, err := kadm.NewClient(h.client()).DescribeGroups(h.ctx(), schemas.GroupCollect)
+		require.NoError(t, err)
+		var ids []string
+		for _, m := range group[schemas.GroupCollect].Members {
+			ids = append(ids, m.MemberID)
+		}
+		return ids
+	}
+	before := members()
+	require.Len(t, before, 1)
+	h.feed(countInput(1000, partitions), 500, func(done int) {
+		if done != 500 {
+			return
+		}
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline) // idle: a transaction would be asked for its end as long as kgo has patience
+		w.setAway(true)
+		require.Eventually(t, func() bool { return lives.ended.Load() > 0 }, patience, 10*time.Millisecond)
+		w.setAway(false)
+	})
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	h.requireExactly(row("collect"), newCountTask)
+	require.Equal(t, before, members())
 }

@@ -55,7 +55,7 @@ type SessionObserver interface {
 	Observer
 	// Restored tells how long a restore of state took; partitions that move restore by themselves.
 	Restored(stage string, took time.Duration)
-	// Ended tells that the stage starts again from what is committed, and why. It serves again when its ready function is called.
+	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again when its ready function is called.
 	Ended(stage string, cause error)
 }
 

@@ -25,6 +25,8 @@ const (
 	transactionTimeout = 20 * time.Second
 	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to the next start.
 	stopTimeout = 15 * time.Second
+	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under way takes while the group misses a dead member.
+	leaveTimeout = sessionTimeout + 5*time.Second
 )
 
 // open makes the empty task of one input partition; count is the number of partitions of our partitioned topics. memory is nil where the
@@ -76,21 +78,36 @@ type session struct {
 	cuts  bool // the stage keeps its changelog short itself (snapshot.go)
 	parts partitions
 	fail  context.CancelCauseFunc
-	once  sync.Once // closes sess: kgo must not be closed from two sides at once
+	cut   context.CancelFunc // ends whatever the client still waits for
+	once  sync.Once          // closes sess: kgo must not be closed from two sides at once
 }
 
-func (r *session) close() { r.once.Do(r.sess.Close) }
+// close leaves the group and closes the client. A join that is under way ends only when the group has come together, which other members may hold up for a minute: it
+// is not waited for so long. A member that could not leave is forgotten after its session.
+func (r *session) close() {
+	r.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		defer cancel()
+		if err := r.sess.Client().LeaveGroupContext(ctx); err != nil {
+			r.log.Info("the group could not be left", "err", err)
+		}
+		r.cut()
+		r.sess.Close()
+	})
+}
 
 // run returns when ctx ends or with the error that ended the session.
 func (r *session) run(ctx context.Context) error {
 	loop, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	r.fail, r.made = fail, make(chan struct{})
+	client, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	r.fail, r.cut, r.made = fail, cut, make(chan struct{})
 	var err error
 	if r.count, r.cuts, err = checkTopics(ctx, r.cfg, &r.stage); err != nil {
 		return err
 	}
-	if r.sess, err = kgo.NewGroupTransactSession(r.options(loop)...); err != nil {
+	if r.sess, err = kgo.NewGroupTransactSession(r.options(client)...); err != nil {
 		return bug(fmt.Errorf("kafka client: %w", err))
 	}
 	close(r.made)
@@ -133,7 +150,7 @@ func (r *session) hurry(ctx context.Context) (stop func()) {
 	return func() { close(done) }
 }
 
-func (r *session) options(loop context.Context) []kgo.Opt {
+func (r *session) options(client context.Context) []kgo.Opt {
 	txn := "kasi-" + r.stage.Name + "-" + r.cfg.instance()
 	if r.cfg.FreshTxnID {
 		var b [6]byte
@@ -173,7 +190,7 @@ func (r *session) options(loop context.Context) []kgo.Opt {
 		kgo.WithCompressor(Compressor()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(1<<20),
-		kgo.WithContext(context.WithoutCancel(loop)),
+		kgo.WithContext(client),
 	)
 }
 

@@ -43,7 +43,7 @@ func (r *session) step(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := pollError(fetches); err != nil {
+	if err := r.pollError(fetches); err != nil {
 		return err
 	}
 	jobs, owned := r.jobs(fetches)
@@ -56,15 +56,30 @@ func (r *session) step(ctx context.Context) error {
 	return r.commit(ctx, jobs, owned, r.work(jobs))
 }
 
-// pollError is the first error of a poll. Kgo has already tried again what it could.
-func pollError(fetches kgo.Fetches) error {
+// pollError is the first error of a poll that a new session must cure. Kgo has already tried again what it could.
+//
+// A group out of reach is no such error: kgo goes on joining, under the member id that the broker knows. A new session would be a new member, and the group would wait for
+// the old one until that is given up. What we held is dropped by then (OnPartitionsLost), and restored with the next assignment.
+func (r *session) pollError(fetches kgo.Fetches) error {
 	var first error
 	fetches.EachError(func(topic string, partition int32, err error) {
-		if first == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		switch lost := (*kgo.ErrGroupSession)(nil); {
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case errors.As(err, &lost) && retriable(err):
+			r.apart(err)
+		case first == nil:
 			first = fmt.Errorf("fetch of %s partition %d: %w", topic, partition, err)
 		}
 	})
 	return first
+}
+
+// apart tells that the stage does not serve until the group has it again.
+func (r *session) apart(err error) {
+	r.log.Warn("out of the group; joining it again", "err", err)
+	if o, ok := r.cfg.Observer.(SessionObserver); ok {
+		o.Ended(r.stage.Name, err)
+	}
 }
 
 // jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the transaction aborts.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -19,6 +20,7 @@ type wire struct {
 	mu    sync.Mutex
 	conns map[*tapped]struct{}
 	dead  bool
+	away  bool // the broker refuses connections, as one that has been killed
 
 	// lose and falsify count down the answers still to be tampered with, per request key.
 	key     atomic.Int32
@@ -37,6 +39,9 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	defer w.mu.Unlock()
 	if w.dead {
 		return nil, errDead
+	}
+	if w.away {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
@@ -58,6 +63,14 @@ func (w *wire) cut() {
 		_ = c.Close()
 		delete(w.conns, c)
 	}
+}
+
+// setAway takes the broker away, or brings it back.
+func (w *wire) setAway(away bool) {
+	w.mu.Lock()
+	w.away = away
+	w.mu.Unlock()
+	w.cut()
 }
 
 // kill cuts all connections for good, as kill -9 does: nothing more of this process reaches the broker.
