@@ -60,7 +60,8 @@ func DecodeTransaction(b []byte) (schemas.Transaction, error) {
 	if err := s.object(fields[:], txIndex); err != nil {
 		return schemas.Transaction{}, err
 	}
-	r := record{fields: fields[:]}
+	var err error
+	r := record{fields: fields[:], err: &err}
 	tx := schemas.Transaction{
 		TransactionID: r.id(txID, "transaction_id"),
 		TenantID:      r.id(txTenant, "tenant_id"),
@@ -78,8 +79,8 @@ func DecodeTransaction(b []byte) (schemas.Transaction, error) {
 	tx.Description = r.text(txDescription, "description", maxText)
 	tx.Counterparty = r.text(txCounterparty, "counterparty", maxText)
 	tx.Category = r.text(txCategory, "category", maxText)
-	if r.err != nil {
-		return schemas.Transaction{}, r.err
+	if err != nil {
+		return schemas.Transaction{}, err
 	}
 	return tx, nil
 }
@@ -126,7 +127,8 @@ func DecodeIncome(b []byte) (schemas.Income, error) {
 	if err := s.object(fields[:], incIndex); err != nil {
 		return schemas.Income{}, err
 	}
-	r := record{fields: fields[:]}
+	var err error
+	r := record{fields: fields[:], err: &err}
 	in := schemas.Income{
 		IncomeID:   r.id(incID, "income_id"),
 		TenantID:   r.id(incTenant, "tenant_id"),
@@ -137,8 +139,8 @@ func DecodeIncome(b []byte) (schemas.Income, error) {
 	}
 	in.AmountCents = optional(r.positive(incAmount, "amount_cents"))
 	in.Source = r.text(incSource, "source", maxText)
-	if r.err != nil {
-		return schemas.Income{}, r.err
+	if err != nil {
+		return schemas.Income{}, err
 	}
 	return in, nil
 }
@@ -183,7 +185,8 @@ func DecodeResult(b []byte) (schemas.Result, error) {
 	if err := s.object(fields[:], resIndex); err != nil {
 		return schemas.Result{}, err
 	}
-	r := record{fields: fields[:]}
+	var err error
+	r := record{fields: fields[:], err: &err}
 	res := schemas.Result{
 		ResultID:      r.id(resID, "result_id"),
 		DebitID:       strings.ToLower(r.id(resDebit, "debit_id")),
@@ -193,13 +196,13 @@ func DecodeResult(b []byte) (schemas.Result, error) {
 		ReasonScheme:  choiceOrNone(&r, resScheme, "reason_scheme", SchemeZA, SchemeISO),
 	}
 	res.AmountCents = optional(r.positive(resAmount, "amount_cents"))
-	if r.err == nil {
+	if err == nil {
 		if _, err := schemas.DebitRoute(res.DebitID); err != nil {
 			r.fail(RejectUnknownDebit, err.Error())
 		}
 	}
-	if r.err != nil {
-		return schemas.Result{}, r.err
+	if err != nil {
+		return schemas.Result{}, err
 	}
 	return res, nil
 }

@@ -17,19 +17,21 @@ const (
 // reads as a flat list of checks in order of precedence.
 type record struct {
 	fields []value
-	err    error
+	err    *error // a variable of the decoder: one within the record would make the compiler put the fields on the heap with it
 }
 
+func (r *record) failed() bool { return *r.err != nil }
+
 func (r *record) fail(class, message string) {
-	if r.err == nil {
-		r.err = &Reject{class, message}
+	if !r.failed() {
+		*r.err = &Reject{class, message}
 	}
 }
 
 // text takes a string of at most limit bytes. null and absence are the same.
 func (r *record) text(i int, name string, limit int) string {
 	v := r.fields[i]
-	if r.err != nil || v.kind == absent || v.kind == isNull {
+	if r.failed() || v.kind == absent || v.kind == isNull {
 		return ""
 	}
 	if v.kind != isString {
@@ -40,7 +42,7 @@ func (r *record) text(i int, name string, limit int) string {
 	if v.escaped {
 		var err error
 		if s, err = unescape(v.raw); err != nil {
-			r.err = err
+			*r.err = err
 			return ""
 		}
 	} else {
@@ -83,7 +85,7 @@ func (r *record) noControls(s, name string) string {
 // cents takes an integer amount; there is false where the field is absent. Only digits are an integer: not 150.0, 1e3 or "150".
 func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, there bool) {
 	v := r.fields[i]
-	if r.err != nil || v.kind == absent || v.kind == isNull {
+	if r.failed() || v.kind == absent || v.kind == isNull {
 		return 0, false
 	}
 	digits := v.raw
@@ -130,7 +132,7 @@ func optional(c schemas.Cents, there bool) *schemas.Cents {
 // instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it in UTC.
 func (r *record) instant(i int, name string) time.Time {
 	s := r.need(i, name, maxText)
-	if r.err != nil {
+	if r.failed() {
 		return time.Time{}
 	}
 	t, ok := parseInstant(s)
@@ -208,7 +210,7 @@ func shaped(s, pattern string) bool {
 // date takes a required YYYY-MM-DD.
 func (r *record) date(i int, name string) string {
 	s := r.need(i, name, maxText)
-	if r.err != nil {
+	if r.failed() {
 		return ""
 	}
 	if t, err := time.Parse(time.DateOnly, s); err != nil || !shaped(s, "0000-00-00") || !inYears(t.Year()) {

@@ -194,6 +194,15 @@ func (s *scanner) nested(open byte, depth int) error {
 	return nil
 }
 
+// marks are the bytes that mean something within a string: its end, an escape, and what must not be there.
+var marks = func() (t [256]bool) {
+	for c := range ' ' {
+		t[c] = true
+	}
+	t['"'], t['\\'] = true, true
+	return t
+}()
+
 // str reads a string up to its closing quote; escapes are checked when they are resolved.
 func (s *scanner) str() (value, error) {
 	if !s.take('"') {
@@ -202,15 +211,19 @@ func (s *scanner) str() (value, error) {
 	v := value{kind: isString}
 	start := s.pos
 	for ; s.pos < len(s.text); s.pos++ {
-		switch c := s.text[s.pos]; {
-		case c == '"':
+		c := s.text[s.pos]
+		if !marks[c] {
+			continue
+		}
+		switch c {
+		case '"':
 			v.raw = s.text[start:s.pos]
 			s.pos++
 			return v, nil
-		case c == '\\':
+		case '\\':
 			v.escaped = true
 			s.pos++
-		case c < 0x20:
+		default:
 			return value{}, badJSON("a string holds a raw control character")
 		}
 	}

@@ -114,8 +114,16 @@ func kindOf(rec *kgo.Record) schemas.Kind {
 	var k schemas.Kind
 	for _, h := range rec.Headers {
 		if h.Key == schemas.HeaderKind {
-			k = schemas.Kind(h.Value)
+			k = kindNamed(h.Value)
 		}
 	}
 	return k
+}
+
+// kindNamed spares nearly every record the copy of a text that is known.
+func kindNamed(name []byte) schemas.Kind {
+	if string(name) == string(schemas.KindTransaction) {
+		return schemas.KindTransaction
+	}
+	return schemas.Kind(name)
 }
