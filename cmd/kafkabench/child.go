@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/cmd/internal/heap"
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
@@ -28,9 +29,14 @@ func childCmd() *cobra.Command {
 		Use: "child", Hidden: true, Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, brokers := cmd.Context(), strings.Split(args[1], ",")
+			if args[0] != "restore" { // it counts the heap
+				defer heap.Floor()()
+			}
 			switch args[0] {
 			case "bare":
-				return runBare(ctx, brokers, args[2], args[3])
+				return runBare(ctx, brokers, args[2], args[3], kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)))
+			case "bare-lz4":
+				return runBare(ctx, brokers, args[2], args[3], kgo.WithCompressor(streams.Compressor()))
 			case "sink":
 				return runSink(ctx, brokers, args[2:])
 			case "raw":
@@ -93,7 +99,7 @@ func profiled(args []string) (stop func(), err error) {
 }
 
 // runBare consumes, produces and commits with nothing in between but the records that collect would write, on a client with the options of a stage.
-func runBare(ctx context.Context, brokers []string, records, path string) error {
+func runBare(ctx context.Context, brokers []string, records, path string, codec kgo.Opt) error {
 	n, err := strconv.Atoi(records)
 	if err != nil {
 		return err
@@ -110,7 +116,7 @@ func runBare(ctx context.Context, brokers []string, records, path string) error 
 	s, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(brokers...), kgo.ConsumerGroup(groupBare), kgo.ConsumeTopics(schemas.TopicTimeline), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0),
-		kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1<<20),
+		codec, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1<<20),
 	)
 	if err != nil {
 		return err
@@ -133,7 +139,7 @@ func runBare(ctx context.Context, brokers []string, records, path string) error 
 				for owed[i] += scripts[i].Records; owed[i] >= scripts[i].Input; owed[i] -= scripts[i].Input {
 					at := next[i] % len(scripts[i].Values)
 					next[i]++
-					s.Produce(ctx, &kgo.Record{Topic: scripts[i].Topic, Partition: r.Partition, Key: scripts[i].Keys[at], Value: scripts[i].Values[at], Timestamp: r.Timestamp}, nil)
+					s.Produce(ctx, &kgo.Record{Topic: scripts[i].Topic, Partition: r.Partition, Key: scripts[i].Keys[at], Value: scripts[i].Values[at], Headers: scripts[i].Headers, Timestamp: r.Timestamp}, nil)
 				}
 			}
 		})

@@ -59,9 +59,11 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 	defer remove(script)
 
 	collect := collectContender(o)
-	bare := &contender{name: "bare loop", group: groupBare, start: func(ctx context.Context, k *kafka, _ int) (*child, error) {
-		return spawn(ctx, "bare", k.brokers(), fmt.Sprint(o.transaction), script.Name())
-	}}
+	loop := func(name, kind string) *contender {
+		return &contender{name: name, group: groupBare, start: func(ctx context.Context, k *kafka, _ int) (*child, error) {
+			return spawn(ctx, kind, k.brokers(), fmt.Sprint(o.transaction), script.Name())
+		}}
+	}
 	peer := &contender{name: "Kafka Streams", group: groupPeer, start: func(ctx context.Context, k *kafka, _ int) (*child, error) {
 		if err := k.topics(ctx, o.partitions, topicPeer+"transactions", topicPeer+"deposits", topicPeer+"decisions"); err != nil {
 			return nil, err
@@ -77,8 +79,8 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 		return err
 	}
 	say("   collect writes %s", wrote)
-	turns := make([]*turn, 0, 3)
-	for _, c := range []*contender{bare, collect, peer} {
+	turns := make([]*turn, 0, 4)
+	for _, c := range []*contender{loop("bare loop", "bare"), loop("bare loop, collect's codecs", "bare-lz4"), collect, peer} {
 		turns = append(turns, &turn{name: c.name, do: func(round int) (run, error) { return k.once(ctx, o, c, round, warm, end) }})
 	}
 	if err := takeTurns(o.rounds, func() error { return nil }, turns...); err != nil {
@@ -88,9 +90,10 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 	if err != nil {
 		return err
 	}
-	alone, ours, streams := turns[0].runs, turns[1].runs, turns[2].runs
+	alone, quick, ours, streams := turns[0].runs, turns[1].runs, turns[2].runs, turns[3].runs
 	t.section("Kafka to Kafka, exactly once", "records/s", "processor s a million records (client + broker)", "collect beside it")
-	t.row("bare franz-go loop, same records written", rates(alone), costs(alone), ratio(ours, alone))
+	t.row("bare franz-go loop, same records written, gzip", rates(alone), costs(alone), ratio(ours, alone))
+	t.row("the same with collect's codecs, lz4 for its changelog", rates(quick), costs(quick), ratio(ours, quick))
 	t.row("collect", rates(ours), costs(ours), "1")
 	t.row("Kafka Streams 4.3, exactly_once_v2", rates(streams), costs(streams), ratio(ours, streams))
 	t.note("%d timeline records measured after %d warm ones. A record of the timeline makes collect (and the bare loop) write: %s.", end-warm, warm, wrote)

@@ -21,6 +21,7 @@ type script struct {
 	Topic          string
 	Records, Input int
 	Keys, Values   [][]byte
+	Headers        []kgo.RecordHeader
 }
 
 // script reads what collect has written and keeps a sample for the bare loop. It returns it in words.
@@ -35,7 +36,7 @@ func (k *kafka) script(ctx context.Context, into *os.File, input int) (string, e
 		bytes := 0
 		err := k.each(ctx, topic, func(r *kgo.Record, of int) {
 			if s.Records%max(1, of/sampled) == 0 {
-				s.Keys, s.Values = append(s.Keys, r.Key), append(s.Values, r.Value)
+				s.Keys, s.Values, s.Headers = append(s.Keys, r.Key), append(s.Values, r.Value), r.Headers
 			}
 			s.Records++
 			bytes += len(r.Value)

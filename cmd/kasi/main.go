@@ -17,11 +17,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/heap"
 	chembed "github.com/kasi-collections/kasi/sinks/embedded"
 )
 
 func main() {
 	chembed.RunIfChild()
+	defer heap.Floor()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// After the first Ctrl-C everything is stopped in order; a second one ends the process at once.
