@@ -154,9 +154,9 @@ func BenchmarkLatency(b *testing.B) {
 	s.end()
 }
 
-// BenchmarkSmallInsert is what an insert of five rows costs ClickHouse whatever its size, in its own processor time: under load most inserts are small. Merges
-// are not in it. "any threads" is the same without max_threads=1. Look at cpu-ms/op; the rest is our side and the wait. Where the file system has no journal,
-// ext4 spends as long again on making files (DESIGN.md): TMPDIR=/dev/shm leaves that out.
+// BenchmarkSmallInsert is what an insert of five rows costs ClickHouse, whatever its size, in its own processor time (cpu-ms/op): under load most inserts are
+// small. Merges are not in it. "any threads" is the same without max_threads=1. On an ext4 without a journal, making the files may take as much as half of
+// it (DESIGN.md): TMPDIR=/dev/shm leaves that out.
 func BenchmarkSmallInsert(b *testing.B) {
 	const topic, rows = schemas.TopicCollections, 5
 	conn := open(b, chtest.New(b))
