@@ -3,6 +3,7 @@ package sinks
 import (
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -34,10 +35,16 @@ type cellError struct {
 func (e *cellError) Error() string { return e.err.Error() }
 func (e *cellError) Unwrap() error { return e.err }
 
-// of makes a column whose values are taken by get.
+// of makes a column whose values are taken by get. The batch copies what is appended to it, so the slice of values is used again.
 func of[E, V any](name string, get func(r *row[E]) (V, error)) column[E] {
+	spare := sync.Pool{New: func() any { return new([group]V) }}
 	return column[E]{name, func(to driver.BatchColumn, rows []row[E]) error {
-		values := make([]V, len(rows))
+		block := spare.Get().(*[group]V)
+		defer func() {
+			clear(block[:]) // a spare one must not hold on to a record's text
+			spare.Put(block)
+		}()
+		values := block[:len(rows)]
 		for i := range rows {
 			v, err := get(&rows[i])
 			if err != nil {
@@ -109,19 +116,34 @@ func dates[E any](name string, get func(e *E) string) column[E] {
 
 // maybeDates stores an empty date as NULL.
 func maybeDates[E any](name string, get func(e *E) string) column[E] {
-	return of(name, func(r *row[E]) (*time.Time, error) {
-		s := get(&r.event)
-		if s == "" {
-			return nil, nil
+	type dates struct {
+		values   [group]time.Time
+		pointers [group]*time.Time
+	}
+	spare := sync.Pool{New: func() any { return new(dates) }}
+	return column[E]{name, func(to driver.BatchColumn, rows []row[E]) error {
+		d := spare.Get().(*dates)
+		defer spare.Put(d)
+		for i := range rows {
+			d.pointers[i] = nil
+			s := get(&rows[i].event)
+			if s == "" {
+				continue
+			}
+			t, err := parseDate(s)
+			if err != nil {
+				return &cellError{i, err}
+			}
+			d.values[i] = t
+			d.pointers[i] = &d.values[i]
 		}
-		t, err := parseDate(s)
-		return &t, err
-	})
+		return to.Append(d.pointers[:len(rows)])
+	}}
 }
 
 // parseDate reads YYYY-MM-DD. A ClickHouse Date holds 1970 to 2149 and would wrap silently beyond.
 func parseDate(s string) (time.Time, error) {
-	t, err := time.Parse(time.DateOnly, s)
+	t, err := parseDay(s)
 	if err != nil {
 		return t, fmt.Errorf("%q is not a date; expected YYYY-MM-DD", s)
 	}

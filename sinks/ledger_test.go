@@ -78,7 +78,7 @@ func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 	ctx := context.Background()
 	settings, err := settingsFor(ctx, conn, clickhouse.Native)
 	require.NoError(t, err)
-	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
+	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "max_threads": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
 	s := &sink{conn: conn, tables: tables(), settings: settings, tuning: quick()}
 	tries := 0
 	put := func(first int64, explanation string) uint64 {

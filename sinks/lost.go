@@ -65,9 +65,5 @@ func (s *sink) underWay(ctx context.Context, token string) (bool, error) {
 // put inserts records of the chunk under a token.
 func (s *sink) put(ctx context.Context, c *chunk, token string, records []*kgo.Record) error {
 	t := s.tables[c.topic]
-	rs, err := t.decode(records)
-	if err != nil {
-		return err
-	}
-	return insert(s.withSettings(ctx, token), s.conn, t.insertQuery(), rs)
+	return insert(s.withSettings(ctx, token), s.conn, t.insertQuery(), t.rows(records))
 }

@@ -17,6 +17,8 @@ func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
 	s := clickhouse.Settings{
 		"async_insert":       0,
 		"insert_deduplicate": 1,
+		// One block has no work for a second thread, and to start one is a fifth of what a small insert costs (BenchmarkSmallInsert).
+		"max_threads": 1,
 		// The server, not the driver, builds the dictionaries of LowCardinality columns: the driver does it by reflection, value by value.
 		"low_cardinality_allow_in_native_format": 0,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,25 +39,27 @@ func (e *BadRecordError) Unwrap() error { return e.Err }
 
 // table turns the records of one topic into rows of one table.
 type table interface {
-	// decode reads records of one partition; its error is a *BadRecordError.
-	decode(records []*kgo.Record) (rows, error)
+	// rows are those of records of one partition.
+	rows(records []*kgo.Record) rows
 	// insertQuery names the table and all its columns.
 	insertQuery() string
 	columnNames() []string
 }
 
-// rows are decoded and ready for a batch prepared with the table's insertQuery.
+// rows are for a batch prepared with the table's insertQuery.
 type rows interface {
-	// fill appends all rows to the batch; its error is a *BadRecordError.
+	// fill decodes all rows and appends them to the batch; its error is a *BadRecordError.
 	fill(b driver.Batch) error
 }
 
 type tableOf[E any] struct {
 	topic, query string
 	columns      []column[E]
+	// fields, where there are any, let scan read nearly all of the topic's records.
+	fields []field[E]
 }
 
-func newTable[E any](topic string, columns []column[E]) table {
+func newTable[E any](topic string, columns []column[E]) *tableOf[E] {
 	t := &tableOf[E]{topic: topic, columns: columns}
 	t.query = "INSERT INTO " + schemas.SunkTopics[topic] + " (" + strings.Join(t.columnNames(), ", ") + ")"
 	return t
@@ -72,35 +75,59 @@ func (t *tableOf[E]) columnNames() []string {
 	return names
 }
 
-func (t *tableOf[E]) decode(records []*kgo.Record) (rows, error) {
-	d := &decoded[E]{table: t, rows: make([]row[E], len(records))}
+func (t *tableOf[E]) rows(records []*kgo.Record) rows { return &rowsOf[E]{t, records} }
+
+// decode reads records into rows.
+func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
+	var c scan
 	for i, r := range records {
-		to := &d.rows[i]
-		if err := json.Unmarshal(r.Value, &to.event); err != nil {
-			return nil, &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
+		to := &into[i]
+		*to = row[E]{partition: r.Partition, offset: r.Offset}
+		if t.fields == nil || !read(&c, t.fields, r.Value, &to.event) {
+			to.event = *new(E) // scan may have got half way
+			if err := json.Unmarshal(r.Value, &to.event); err != nil {
+				return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
+			}
 		}
 		if s, ok := any(&to.event).(interface{ stamp(time.Time) }); ok {
 			s.stamp(r.Timestamp)
 		}
-		to.partition, to.offset = r.Partition, r.Offset
 	}
-	return d, nil
+	return nil
 }
 
-type decoded[E any] struct {
-	table *tableOf[E]
-	rows  []row[E]
+type rowsOf[E any] struct {
+	table   *tableOf[E]
+	records []*kgo.Record
 }
 
-func (d *decoded[E]) fill(b driver.Batch) error {
-	for i, c := range d.table.columns {
-		err := c.fill(b.Column(i), d.rows)
+// group is how many rows are decoded and then appended, column by column: so few that they are still in the processor's cache, which the 400 bytes a row of a whole
+// chunk would leave between one column and the next.
+const group = 256
+
+func (d *rowsOf[E]) fill(b driver.Batch) error {
+	decoded := make([]row[E], min(group, len(d.records)))
+	for records := range slices.Chunk(d.records, group) {
+		decoded = decoded[:len(records)]
+		if err := d.table.decode(records, decoded); err != nil {
+			return err
+		}
+		if err := d.table.fill(b, decoded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tableOf[E]) fill(b driver.Batch, rows []row[E]) error {
+	for i, c := range t.columns {
+		err := c.fill(b.Column(i), rows)
 		if err == nil {
 			continue
 		}
-		bad := &BadRecordError{Topic: d.table.topic, Partition: d.rows[0].partition, Offset: d.rows[0].offset, Column: c.name, Err: err}
+		bad := &BadRecordError{Topic: t.topic, Partition: rows[0].partition, Offset: rows[0].offset, Column: c.name, Err: err}
 		if cell := (*cellError)(nil); errors.As(err, &cell) {
-			bad.Offset = d.rows[cell.row].offset
+			bad.Offset = rows[cell.row].offset
 		}
 		return bad
 	}

@@ -23,7 +23,7 @@ func tables() map[string]table {
 
 func transactions() table {
 	type E = schemas.TransactionEvent
-	return newTable(schemas.TopicTransactions, append([]column[E]{
+	t := newTable(schemas.TopicTransactions, append([]column[E]{
 		text("tenant_id", func(e *E) string { return e.TenantID }),
 		text("customer_id", func(e *E) string { return e.CustomerID }),
 		text("transaction_id", func(e *E) string { return e.TransactionID }),
@@ -37,6 +37,8 @@ func transactions() table {
 		text("counterparty", func(e *E) string { return e.Counterparty }),
 		text("category", func(e *E) string { return e.Category }),
 	}, meta(func(e *E) *schemas.Meta { return &e.Meta })...))
+	t.fields = transactionFields()
+	return t
 }
 
 func deposits() table {
@@ -133,7 +135,7 @@ func policies() table {
 
 func collections() table {
 	type E = schemas.CollectionEvent
-	return newTable(schemas.TopicCollections, append([]column[E]{
+	t := newTable(schemas.TopicCollections, append([]column[E]{
 		text("tenant_id", func(e *E) string { return e.TenantID }),
 		text("period_month", func(e *E) schemas.Period { return e.PeriodMonth }),
 		ids("collection_id", func(e *E) string { return e.CollectionID }),
@@ -161,6 +163,8 @@ func collections() table {
 		text("reason_scheme", func(e *E) string { return e.Change.ReasonScheme }),
 		maybeDates("effective_date", func(e *E) string { return e.Change.EffectiveDate }),
 	}, meta(func(e *E) *schemas.Meta { return &e.Meta })...))
+	t.fields = collectionFields()
+	return t
 }
 
 func settlements() table {
