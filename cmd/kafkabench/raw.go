@@ -96,7 +96,7 @@ func load(ctx context.Context, conn driver.Conn, database, table string) (*colum
 
 func (c *columns) insert(ctx context.Context, conn driver.Conn, b block, token string) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0, "insert_deduplication_token": token,
+		"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "max_threads": 1, "low_cardinality_allow_in_native_format": 0, "insert_deduplication_token": token,
 	}))
 	batch, err := conn.PrepareBatch(ctx, fmt.Sprintf("INSERT INTO %s (%s)", b.table, strings.Join(c.names, ", ")))
 	if err != nil {
