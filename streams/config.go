@@ -28,8 +28,9 @@ type Config struct {
 	KgoOpts []kgo.Opt
 	// Observer hears of every transaction that ended. Nil means nobody listens.
 	Observer Observer
-	// stopTimeout and snapshotAfter replace the constants of their names in tests.
+	// stopTimeout, leaveTimeout and snapshotAfter replace the constants of their names in tests.
 	stopTimeout   time.Duration
+	leaveTimeout  time.Duration
 	snapshotAfter int64
 }
 

@@ -180,3 +180,31 @@ func TestKillIntake(t *testing.T) {
 	require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))
 	require.ElementsMatch(t, expected[schemas.TopicDeadLetters], lines(flat(h.read(schemas.TopicDeadLetters))))
 }
+
+// TestStopInMidJoin stops a stage whose group does not come together: the library would wait for it, however long that takes.
+func TestStopInMidJoin(t *testing.T) {
+	t.Parallel()
+	h := newFakeHarness(t, 1)
+	asked, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	var once sync.Once
+	h.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		h.cluster.KeepControl()
+		once.Do(func() { close(asked) })
+		h.cluster.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	cfg := h.cfg
+	cfg.leaveTimeout = 100 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, cfg, row("collect"), newCountTask, func() {}) }()
+	<-asked
+	cancel()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the stage waits for its group")
+	}
+}

@@ -86,7 +86,7 @@ type session struct {
 // is not waited for so long. A member that could not leave is forgotten after its session.
 func (r *session) close() {
 	r.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.cfg.leaveTimeout, leaveTimeout))
 		defer cancel()
 		if err := r.sess.Client().LeaveGroupContext(ctx); err != nil {
 			r.log.Info("the group could not be left", "err", err)
