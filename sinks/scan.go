@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// scan reads JSON as our stages write it: one object, no white space, no escapes, no null, each key once, in any order. It does not judge what is otherwise
+// scan reads JSON as our stages write it: one object, no white space, no escapes, no null, keys in any order. It does not judge what is otherwise
 // written; it gives up (bad), and the caller takes the library's reader. So what it accepts is what encoding/json accepts, with the same values
 // (TestScanIsWhatTheLibraryReads, FuzzScan). Strings are parts of one copy of the record, so that they cost one allocation.
 type scan struct {
@@ -37,10 +37,11 @@ func read[E any](c *scan, fields []field[E], b []byte, e *E) bool {
 	return !c.bad && c.i == len(c.s)
 }
 
-// object reads one object. It looks first for the field after the last one: fields are listed as they are written, and at most 64.
+// object reads one object. It looks first for the field after the last one: fields are listed as they are written. Of a key that comes twice the last counts, and objects are
+// merged, as the library does it.
 func object[E any](c *scan, fields []field[E], e *E) {
 	c.take('{')
-	seen, next := uint64(0), 0
+	next := 0
 	for first := true; !c.bad; first = false {
 		if c.i < len(c.s) && c.s[c.i] == '}' {
 			c.i++
@@ -50,11 +51,10 @@ func object[E any](c *scan, fields []field[E], e *E) {
 			c.take(',')
 		}
 		i := find(c, fields, next)
-		if i < 0 || seen&(1<<i) != 0 { // of a key that comes twice the library would take the last, and merge objects
+		if i < 0 {
 			c.bad = true
 			return
 		}
-		seen |= 1 << i
 		fields[i].read(c, e)
 		next = i + 1
 	}
