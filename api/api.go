@@ -21,12 +21,14 @@ import (
 //go:embed openapi.yaml
 var openapiYAML []byte
 
-// Commands is the way into the pipeline. Each call returns after the brokers' acknowledgement; what became of a command is an outcome.
+// Commands is the way into the pipeline. Each call returns after the brokers' acknowledgement; what became of a command
+// is an outcome.
 type Commands interface {
 	Policies(ctx context.Context, cmds []schemas.PolicyCommand) error
 	Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error
 	Settle(ctx context.Context, cmd schemas.SettleCommand) error
-	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has been told so far.
+	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has
+	// been told so far.
 	Owed(ctx context.Context) ([]int64, error)
 }
 
@@ -46,8 +48,8 @@ type Config struct {
 	Log                                *slog.Logger
 	// Ready tells /readyz whether calls can be served. Nil means always.
 	Ready func(ctx context.Context) error
-	// Wait bounds how long a write waits until it can be read back; for imports and executions it counts from the last progress.
-	// Default: 30 s for imports, 10 s for all else.
+	// Wait bounds how long a write waits until it can be read back; for imports and executions it counts from the last
+	// progress. Default: 30 s for imports, 10 s for all else.
 	Wait time.Duration
 	// MaxImportBytes and MaxImportRows bound a CSV file. Default: 200 MB and 1,000,000.
 	MaxImportBytes int64
@@ -79,14 +81,18 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.DB == nil || cfg.Commands == nil || cfg.Log == nil {
 		err = errors.Join(err, errors.New("api: DB, Commands and Log must be set"))
 	}
-	if cfg.QueriesPerMinute < 0 || cfg.UpdatesPerMinute < 0 || cfg.Wait < 0 || cfg.MaxImportBytes < 0 || cfg.MaxImportRows < 0 {
+	if cfg.QueriesPerMinute < 0 || cfg.UpdatesPerMinute < 0 || cfg.Wait < 0 || cfg.MaxImportBytes < 0 ||
+		cfg.MaxImportRows < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))
 	}
 	asJSON, jsonErr := specJSON()
 	if err = errors.Join(err, jsonErr); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, db: cfg.DB, commands: cfg.Commands, log: cfg.Log, keys: keys, wait: cfg.Wait, importWait: cfg.Wait}
+	s := &server{
+		cfg: cfg, db: cfg.DB, commands: cfg.Commands, log: cfg.Log, keys: keys, wait: cfg.Wait,
+		importWait: cfg.Wait,
+	}
 	if cfg.Wait == 0 {
 		s.wait, s.importWait = defaultWait, defaultImportWait
 	}
@@ -103,7 +109,8 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root := chi.NewRouter()
 	root.Use(s.observe, middleware.GetHead)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, newError(http.StatusNotFound, codeNotFound, "There is no route %s; the routes are in /v1/openapi.yaml", clip(r.URL.Path)))
+		s.fail(w, r, newError(http.StatusNotFound, codeNotFound, "There is no route %s; the routes are in /v1/openapi.yaml",
+			clip(r.URL.Path)))
 	})
 	root.MethodNotAllowed(s.methodNotAllowed)
 	root.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, Probe{Status: "ok"}) })

@@ -32,7 +32,8 @@ const (
 // fault is why a value is refused, the same for JSON and CSV. message follows the field's name: "is empty".
 type fault struct{ code, expected, message string }
 
-// checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts of Kafka keys.
+// checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts
+// of Kafka keys.
 func checkText(v string) *fault {
 	switch {
 	case v == "":
@@ -98,7 +99,10 @@ func checkPolicyStatus(v string) (schemas.PolicyStatus, *fault) {
 	case schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed:
 		return st, nil
 	}
-	return "", &fault{rowInvalid, "active, cancelled or lapsed", "is not a status of a policy; expected active, cancelled or lapsed"}
+	return "", &fault{
+		rowInvalid, "active, cancelled or lapsed",
+		"is not a status of a policy; expected active, cancelled or lapsed",
+	}
 }
 
 func checkPeriod(v string) (schemas.Period, *fault) {

@@ -52,10 +52,12 @@ func TestExecuteNamedPolicies(t *testing.T) {
 	e := newEnv(t)
 	e.threePolicies()
 	sent := e.pipe.commands
-	got := e.post("/v1/collections/execute", `{"period_month":"2025-11","policy_ids":["POL001","POL003","NOPE","OTHER"]}`).is(http.StatusNotFound).err()
+	got := e.post("/v1/collections/execute",
+		`{"period_month":"2025-11","policy_ids":["POL001","POL003","NOPE","OTHER"]}`).is(http.StatusNotFound).err()
 	require.Equal(t, "policy_ids", got.Details.Field)
 	require.Contains(t, got.Message, "NOPE, OTHER")
-	got = e.post("/v1/collections/execute", `{"period_month":"2025-11","policy_ids":["POL001","POL003"]}`).is(http.StatusConflict).err()
+	got = e.post("/v1/collections/execute",
+		`{"period_month":"2025-11","policy_ids":["POL001","POL003"]}`).is(http.StatusConflict).err()
 	require.Contains(t, got.Message, "POL003 (lapsed)")
 	require.Equal(t, sent, e.pipe.commands, "nothing was queued")
 
@@ -76,7 +78,8 @@ func TestThousandPolicies(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1200, decoded[api.ImportResult](e.upload(file).is(http.StatusOK)).Imported)
-	require.Equal(t, 1100, e.execute(`{"period_month":"2025-11","policy_ids":[`+strings.Join(names, ",")+`]}`).PoliciesQueued)
+	require.Equal(t, 1100, e.execute(`{"period_month":"2025-11","policy_ids":[`+strings.Join(names,
+		",")+`]}`).PoliciesQueued)
 	require.Equal(t, 100, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
 	l := decoded[api.CollectionList](e.get("/v1/collections?limit=1000&period_month=2025-11"))
 	require.Len(t, l.Data, 1000)
@@ -118,7 +121,8 @@ func TestExecuteIsAcceptedEvenWhereNobodyAnswers(t *testing.T) {
 	e.pipe.deaf = true
 	require.Equal(t, 2, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
 	e.pipe.fail = errKafka
-	require.Contains(t, e.post("/v1/collections/execute", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "no broker")
+	require.Contains(t, e.post("/v1/collections/execute",
+		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "no broker")
 }
 
 func TestCollectionsShowThe13Fields(t *testing.T) {
@@ -134,10 +138,12 @@ func TestCollectionsShowThe13Fields(t *testing.T) {
 		`"product_code":"FUNERAL_01","collection_amount_due":150.00,"collection_amount_collected":50.00,"shortfall":100.00,"collection_status":"PAID_PARTIAL",`+
 		`"first_attempt_date":"2025-11-05","last_attempt_date":"2025-11-28","number_of_attempts":2,"last_failure_reason":"INSUFFICIENT_FUNDS"}`+"\n",
 		string(e.get("/v1/collections/"+id).is(http.StatusOK).body))
-	require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, "/v1/collections/"+id, otherKey, "", nil).is(http.StatusNotFound).err().Code)
+	require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, "/v1/collections/"+id, otherKey, "",
+		nil).is(http.StatusNotFound).err().Code)
 
 	list := e.get("/v1/collections?policy_number=POL002").is(http.StatusOK)
-	require.Contains(t, string(list.body), `"collection_status":"UNPAID","first_attempt_date":null,"last_attempt_date":null,"number_of_attempts":0,"last_failure_reason":null`)
+	require.Contains(t, string(list.body),
+		`"collection_status":"UNPAID","first_attempt_date":null,"last_attempt_date":null,"number_of_attempts":0,"last_failure_reason":null`)
 	count := func(query string) int { return len(decoded[api.CollectionList](e.get("/v1/collections" + query)).Data) }
 	require.Equal(t, 1, count("?collection_status=paid_partial&customer_id=C-POL001&period_month=2025-11"))
 	require.Equal(t, 0, count("?collection_status=PAID_FULL"))
@@ -180,7 +186,8 @@ func TestReport(t *testing.T) {
 	report := decoded[api.Report](e.get("/v1/reports/collections?period_month=2025-11&format=json").is(http.StatusOK))
 	require.Len(t, report.Results, 2)
 	require.EqualValues(t, 15000, report.Results[0].CollectionAmountCollected)
-	require.Equal(t, `{"period_month":"2025-12","results":[]}`+"\n", string(e.get("/v1/reports/collections?period_month=2025-12&format=json").body))
+	require.Equal(t, `{"period_month":"2025-12","results":[]}`+"\n",
+		string(e.get("/v1/reports/collections?period_month=2025-12&format=json").body))
 	other := e.request(http.MethodGet, "/v1/reports/collections?period_month=2025-11", otherKey, "", nil)
 	require.Equal(t, header, string(other.is(http.StatusOK).body))
 }
@@ -210,7 +217,8 @@ func TestReportThatFailsInTheMiddleBreaksOff(t *testing.T) {
 	for _, format := range []string{"csv", "json"} {
 		e := newEnv(t, func(c *api.Config) { c.DB = failingConn{Conn: c.DB, after: 20_000} })
 		e.manyCollections(50_000)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.url+"/v1/reports/collections?period_month=2025-11&format="+format, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			e.url+"/v1/reports/collections?period_month=2025-11&format="+format, nil)
 		require.NoError(t, err)
 		req.Header.Set("X-API-Key", acmeKey)
 		resp, err := http.DefaultClient.Do(req)

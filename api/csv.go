@@ -20,7 +20,8 @@ import (
 // maxRowBytes bounds one row, so that a quote which is never closed cannot pull the rest of the file into memory.
 const maxRowBytes = 64 << 10
 
-// column is one column of the import file: what it is called, whether it must be there, and how its value gets into the policy.
+// column is one column of the import file: what it is called, whether it must be there, and how its value gets into the
+// policy.
 type column struct {
 	name     string
 	required bool
@@ -29,26 +30,50 @@ type column struct {
 
 var importColumns = []column{
 	{"customer_id", true, func(c *schemas.PolicyCommand, v string) *fault { c.CustomerID = v; return checkText(v) }},
-	{"external_customer_ref", true, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.ExternalCustomerRef = v; return checkText(v) }},
+	{"external_customer_ref", true, func(c *schemas.PolicyCommand,
+		v string,
+	) *fault {
+		c.Terms.ExternalCustomerRef = v
+		return checkText(v)
+	}},
 	{"policy_number", true, func(c *schemas.PolicyCommand, v string) *fault { c.PolicyNumber = v; return checkText(v) }},
-	{"product_code", true, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.ProductCode = v; return checkText(v) }},
+	{"product_code", true, func(c *schemas.PolicyCommand,
+		v string,
+	) *fault {
+		c.Terms.ProductCode = v
+		return checkText(v)
+	}},
 	{"collection_amount", true, func(c *schemas.PolicyCommand, v string) (f *fault) {
 		c.Terms.PremiumCents, f = checkAmount(v)
 		return f
 	}},
 	{"rail", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.Rail, f = checkRail(v); return f }},
-	{"mandate_reference", false, func(c *schemas.PolicyCommand, v string) *fault { c.Terms.MandateReference = v; return checkText(v) }},
+	{"mandate_reference", false, func(c *schemas.PolicyCommand,
+		v string,
+	) *fault {
+		c.Terms.MandateReference = v
+		return checkText(v)
+	}},
 	{"mandate_max_amount", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
 		c.Terms.MandateMaxCents, f = checkAmount(v)
 		return f
 	}},
-	{"mandate_fixed", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.MandateFixed, f = checkBool(v); return f }},
-	{"collection_day", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.CollectionDay, f = checkDay(v); return f }},
+	{"mandate_fixed", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
+		c.Terms.MandateFixed,
+			f = checkBool(v)
+		return f
+	}},
+	{"collection_day", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
+		c.Terms.CollectionDay,
+			f = checkDay(v)
+		return f
+	}},
 }
 
-// policyReader reads policies from CSV, row by row, in memory that does not grow with the file but for 12 bytes a row: the hash of each
-// accepted policy number, to find a second row of the same number. Two numbers share a hash with a chance of n²/2^65 for n rows, below
-// one in ten million for the largest file; the seed is random, so that nobody can choose such a pair.
+// policyReader reads policies from CSV, row by row, in memory that does not grow with the file but for 12 bytes a row:
+// the hash of each accepted policy number, to find a second row of the same number. Two numbers share a hash with a
+// chance of n²/2^65 for n rows, below one in ten million for the largest file; the seed is random, so that nobody can
+// choose such a pair.
 type policyReader struct {
 	csv     *csv.Reader
 	src     *rowBound
@@ -73,7 +98,10 @@ func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
 	if bytes.HasPrefix(start, []byte("\xEF\xBB\xBF")) {
 		_, _ = text.Discard(3)
 	}
-	p := &policyReader{csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(), seen: map[uint64]int32{}}
+	p := &policyReader{
+		csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(),
+		seen: map[uint64]int32{},
+	}
 	p.csv.FieldsPerRecord, p.csv.ReuseRecord = -1, true
 	src.reset()
 	header, err := p.csv.Read()
@@ -127,12 +155,14 @@ func headerColumns(header []string) ([]column, error) {
 		if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
 			hint = "; columns must be separated by commas"
 		}
-		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), received, "The header lacks the column %s%s", strings.Join(missing, ", "), hint)
+		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), received,
+			"The header lacks the column %s%s", strings.Join(missing, ", "), hint)
 	}
 	for i, name := range names {
 		at := slices.Index(known, name)
 		if at < 0 {
-			return nil, invalid(clip(name), strings.Join(known, ","), name, "The column %q is not known; the columns are %s", clip(name), strings.Join(known, ", "))
+			return nil, invalid(clip(name), strings.Join(known, ","), name, "The column %q is not known; the columns are %s",
+				clip(name), strings.Join(known, ", "))
 		}
 		if slices.Contains(names[:i], name) {
 			return nil, invalid(name, "the column once", "twice", "The column %s is there twice", name)
@@ -154,7 +184,8 @@ func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err er
 	}
 	p.row++
 	if p.row > p.maxRows {
-		return cmd, nil, newError(http.StatusRequestEntityTooLarge, codeTooLarge, "The file has more than %d rows; split it", p.maxRows).
+		return cmd, nil, newError(http.StatusRequestEntityTooLarge, codeTooLarge, "The file has more than %d rows; split it",
+			p.maxRows).
 			at("file", "at most "+strconv.Itoa(p.maxRows)+" rows", "more")
 	}
 	var malformed *csv.ParseError
@@ -162,11 +193,15 @@ func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err er
 	case errors.As(err, &malformed):
 		return cmd, []RowError{{Row: p.row, Code: rowMalformed, Message: quoteMessage(malformed)}}, nil
 	case errors.Is(err, errRowTooLarge):
-		return cmd, nil, invalid("file", fmt.Sprintf("rows of at most %d bytes", maxRowBytes), "a larger one", "Row %d is too large; is a quote not closed?", p.row)
+		return cmd, nil, invalid("file", fmt.Sprintf("rows of at most %d bytes", maxRowBytes), "a larger one",
+			"Row %d is too large; is a quote not closed?", p.row)
 	case err != nil:
 		return cmd, nil, readError(err)
 	case len(record) != len(p.columns):
-		return cmd, []RowError{{Row: p.row, Code: rowColumnCount, Message: fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns))}}, nil
+		return cmd, []RowError{{
+			Row: p.row, Code: rowColumnCount,
+			Message: fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns)),
+		}}, nil
 	}
 	cmd, bad = p.policy(record)
 	return cmd, bad, nil
@@ -226,7 +261,8 @@ func readError(err error) error {
 	case errors.As(err, &malformed):
 		return invalid("file", "CSV", "other text", "The header cannot be read: %s", quoteMessage(malformed))
 	case errors.Is(err, errRowTooLarge):
-		return invalid("file", "a header line of at most 64 KiB", "a larger one", "The header is too large; is this a CSV file?")
+		return invalid("file", "a header line of at most 64 KiB", "a larger one",
+			"The header is too large; is this a CSV file?")
 	}
 	return invalid("file", "the whole file", "a part of it", "The upload broke off").because(err)
 }

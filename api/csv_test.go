@@ -10,13 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzPolicyReader: whatever the file holds, reading it ends, rows are numbered 1, 2, 3..., and a row without errors is one that the
-// pipeline can take.
+// FuzzPolicyReader: whatever the file holds, reading it ends, rows are numbered 1, 2, 3..., and a row without errors is
+// one that the pipeline can take.
 func FuzzPolicyReader(f *testing.F) {
 	const header = "customer_id,external_customer_ref,policy_number,product_code,collection_amount"
 	for _, seed := range []string{
-		"", header, header + "\n", header + "\nC,E,P,F,150.00\n", "\xEF\xBB\xBF" + header + "\r\nC,E,P,F,1\r\n", header + "\n\"C\",\"E\n\",P,F,1\nC,E,P,F,1",
-		header + ",rail,collection_day\nC,E,P,F,1,EFT,31\nC,E,P,F,1,,\n", header + "\n\"C,E,P,F,1\n", header + "\n\xff,\x00,\x1f, ,1e3\n", "a;b;c\n1;2;3\n",
+		"", header, header + "\n", header + "\nC,E,P,F,150.00\n", "\xEF\xBB\xBF" + header + "\r\nC,E,P,F,1\r\n", header +
+			"\n\"C\",\"E\n\",P,F,1\nC,E,P,F,1",
+		header + ",rail,collection_day\nC,E,P,F,1,EFT,31\nC,E,P,F,1,,\n", header + "\n\"C,E,P,F,1\n", header +
+			"\n\xff,\x00,\x1f, ,1e3\n", "a;b;c\n1;2;3\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -62,7 +64,10 @@ func requireRefusal(t *testing.T, err error) {
 
 // FuzzReadObject: the strict reader takes nothing that encoding/json would not take, and no field twice.
 func FuzzReadObject(f *testing.F) {
-	for _, seed := range []string{"", "{}", `{"a":1}`, `{"a":1,"a":2}`, `{"a":[1,{"b":2}]}`, `{"a":1}{}`, `{"a"}`, "[]", "nul", "\x00", `{"a":"\ud800"}`} {
+	for _, seed := range []string{
+		"", "{}", `{"a":1}`, `{"a":1,"a":2}`, `{"a":[1,{"b":2}]}`, `{"a":1}{}`, `{"a"}`, "[]",
+		"nul", "\x00", `{"a":"\ud800"}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -84,7 +89,8 @@ func FuzzReadObject(f *testing.F) {
 }
 
 func BenchmarkPolicyReader(b *testing.B) {
-	file := "customer_id,external_customer_ref,policy_number,product_code,collection_amount\n" + strings.Repeat("CUST000001,EXT123456,POL001,FUNERAL_01,150.00\n", 10_000)
+	file := "customer_id,external_customer_ref,policy_number,product_code,collection_amount\n" +
+		strings.Repeat("CUST000001,EXT123456,POL001,FUNERAL_01,150.00\n", 10_000)
 	b.SetBytes(int64(len(file)))
 	for b.Loop() {
 		r, err := newPolicyReader(strings.NewReader(file), 100_000)

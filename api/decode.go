@@ -15,15 +15,16 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// input is a JSON object being read strictly. The first fault found stays in err; checks after it do nothing, so that a handler is a flat
-// list of checks in the order in which a caller should hear of them.
+// input is a JSON object being read strictly. The first fault found stays in err; checks after it do nothing, so that a
+// handler is a flat list of checks in the order in which a caller should hear of them.
 type input struct {
 	fields map[string]json.RawMessage
 	err    *apiError
 }
 
-// readInput reads the body as one JSON object with no fields but the known ones, none of them twice, and nothing after it.
-// encoding/json alone would take the last of two equal fields, any case of a name, and U+FFFD for bytes that are no UTF-8.
+// readInput reads the body as one JSON object with no fields but the known ones, none of them twice, and nothing after
+// it. encoding/json alone would take the last of two equal fields, any case of a name, and U+FFFD for bytes that are no
+// UTF-8.
 func readInput(w http.ResponseWriter, r *http.Request, known ...string) (*input, error) {
 	if err := wantMediaType(r, "application/json"); err != nil {
 		return nil, err
@@ -55,7 +56,8 @@ func readObject(body []byte, known []string) (map[string]json.RawMessage, error)
 		return nil, malformed(err)
 	}
 	if open != json.Delim('{') {
-		return nil, invalid("", "a JSON object", kindOf(bytes.TrimSpace(body)), "The body is %s; expected an object", kindOf(bytes.TrimSpace(body)))
+		return nil, invalid("", "a JSON object", kindOf(bytes.TrimSpace(body)), "The body is %s; expected an object",
+			kindOf(bytes.TrimSpace(body)))
 	}
 	fields := map[string]json.RawMessage{}
 	for dec.More() {
@@ -69,7 +71,8 @@ func readObject(body []byte, known []string) (map[string]json.RawMessage, error)
 			return nil, malformed(err)
 		}
 		if !slices.Contains(known, name) {
-			return nil, invalid(clip(name), strings.Join(known, ", "), name, "The field %q is not known; the fields are %s", clip(name), strings.Join(known, ", "))
+			return nil, invalid(clip(name), strings.Join(known, ", "), name, "The field %q is not known; the fields are %s",
+				clip(name), strings.Join(known, ", "))
 		}
 		if _, twice := fields[name]; twice {
 			return nil, invalid(name, "the field once", "twice", "The field %s is given twice", name)
@@ -101,7 +104,8 @@ func wantMediaType(r *http.Request, want string) error {
 	got, params, err := mime.ParseMediaType(received)
 	charset := strings.ToLower(params["charset"])
 	if err != nil || got != want || charset != "" && charset != "utf-8" {
-		return newError(http.StatusUnsupportedMediaType, codeMediaType, "The content type must be %s", want).at("Content-Type", want, received)
+		return newError(http.StatusUnsupportedMediaType, codeMediaType, "The content type must be %s",
+			want).at("Content-Type", want, received)
 	}
 	return nil
 }
@@ -170,10 +174,12 @@ func (in *input) wrongType(name, expected string, raw json.RawMessage) {
 	in.refuse(invalid(name, expected, string(raw), "%s is %s; expected %s", name, kindOf(raw), expected))
 }
 
-// halfSurrogate tells whether encoding/json has put U+FFFD in place of a lone \uD800 to \uDFFF: then different texts would become equal ids.
+// halfSurrogate tells whether encoding/json has put U+FFFD in place of a lone \uD800 to \uDFFF: then different texts
+// would become equal ids.
 func halfSurrogate(raw json.RawMessage, v string) bool {
 	const replacement = "\uFFFD"
-	return strings.Count(v, replacement) > strings.Count(string(raw), replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
+	return strings.Count(v, replacement) > strings.Count(string(raw),
+		replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
 }
 
 // str reads a string without judging it; ok tells whether the field is there.

@@ -69,7 +69,8 @@ func invalid(field, expected, received, format string, args ...any) *apiError {
 }
 
 func notFound(what, id string) *apiError {
-	return newError(http.StatusNotFound, codeNotFound, "There is no %s with this id", what).at("id", "the id of a "+what+" of yours", id)
+	return newError(http.StatusNotFound, codeNotFound, "There is no %s with this id", what).at("id",
+		"the id of a "+what+" of yours", id)
 }
 
 func conflict(format string, args ...any) *apiError {
@@ -101,16 +102,21 @@ func asAPIError(err error) *apiError {
 	case errors.As(err, &large):
 		return tooLarge(large.Limit)
 	case errors.As(err, &refused) && !overloaded[refused.Code]:
-		return newError(http.StatusInternalServerError, codeInternal, "A fault of the server, logged under the request id").because(err)
+		return newError(http.StatusInternalServerError, codeInternal,
+			"A fault of the server, logged under the request id").because(err)
 	case errors.As(err, &refused), errors.Is(err, context.DeadlineExceeded):
-		return newError(http.StatusServiceUnavailable, codeUnavailable, "ClickHouse has too much to do; try again").because(err)
+		return newError(http.StatusServiceUnavailable, codeUnavailable,
+			"ClickHouse has too much to do; try again").because(err)
 	case errors.As(err, new(*dbError)):
-		return newError(http.StatusServiceUnavailable, codeUnavailable, "ClickHouse cannot be reached; try again").because(err)
+		return newError(http.StatusServiceUnavailable, codeUnavailable,
+			"ClickHouse cannot be reached; try again").because(err)
 	}
-	return newError(http.StatusInternalServerError, codeInternal, "A fault of the server, logged under the request id").because(err)
+	return newError(http.StatusInternalServerError, codeInternal,
+		"A fault of the server, logged under the request id").because(err)
 }
 
-// overloaded are the ClickHouse error codes that pass by themselves: timeout, too many queries, memory limit, quota, too many parts.
+// overloaded are the ClickHouse error codes that pass by themselves: timeout, too many queries, memory limit, quota,
+// too many parts.
 var overloaded = map[int32]bool{159: true, 160: true, 201: true, 202: true, 241: true, 252: true}
 
 // dbError marks an error as coming from the database or the way to it.
@@ -131,13 +137,17 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
 	w.Header().Del("Content-Disposition")
-	writeJSON(w, e.status, ErrorBody{Error: ErrorInfo{Code: e.code, Message: e.message, Details: e.details, RequestID: info.requestID}})
+	writeJSON(w, e.status, ErrorBody{Error: ErrorInfo{
+		Code: e.code, Message: e.message, Details: e.details,
+		RequestID: info.requestID,
+	}})
 }
 
 func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
-		if routes := chi.RouteContext(r.Context()).Routes; routes != nil && routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+		if routes := chi.RouteContext(r.Context()).Routes; routes != nil && routes.Match(chi.NewRouteContext(), method,
+			r.URL.Path) {
 			allowed = append(allowed, method)
 		}
 	}
@@ -167,7 +177,8 @@ func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error)
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil { // unreachable: all bodies are the generated types
-		status, b = http.StatusInternalServerError, []byte(`{"error":{"code":"INTERNAL","message":"answer cannot be written","details":{},"request_id":""}}`)
+		status, b = http.StatusInternalServerError,
+			[]byte(`{"error":{"code":"INTERNAL","message":"answer cannot be written","details":{},"request_id":""}}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

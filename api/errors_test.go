@@ -25,7 +25,8 @@ func TestRefusedBodies(t *testing.T) {
 	policy := func(change string) string {
 		name, _, _ := strings.Cut(change, ":")
 		fields := map[string]string{
-			`"customer_id"`: `"C"`, `"external_customer_ref"`: `"E"`, `"policy_number"`: `"P"`, `"product_code"`: `"F"`, `"collection_amount"`: `150.00`,
+			`"customer_id"`: `"C"`, `"external_customer_ref"`: `"E"`, `"policy_number"`: `"P"`, `"product_code"`: `"F"`,
+			`"collection_amount"`: `150.00`,
 		}
 		delete(fields, name)
 		out := change
@@ -46,7 +47,10 @@ func TestRefusedBodies(t *testing.T) {
 		{"POST", "/policies", policy(`"collection_amount":150.000`), "collection_amount", "150.000"},
 		{"POST", "/policies", policy(`"collection_amount":null`), "collection_amount", "null"},
 		{"POST", "/policies", policy(`"collection_amount":[1]`), "collection_amount", "[1]"},
-		{"POST", "/policies", `{"customer_id":"C","external_customer_ref":"E","policy_number":"P","product_code":"F"}`, "collection_amount", "nothing"},
+		{
+			"POST", "/policies", `{"customer_id":"C","external_customer_ref":"E","policy_number":"P","product_code":"F"}`,
+			"collection_amount", "nothing",
+		},
 		{"POST", "/policies", policy(`"customer_id":""`), "customer_id", ""},
 		{"POST", "/policies", policy(`"customer_id":7`), "customer_id", "7"},
 		{"POST", "/policies", policy(`"customer_id":"a\u001fb"`), "customer_id", "a\x1fb"},
@@ -144,12 +148,15 @@ func TestUnknownObjectsRoutesAndMethods(t *testing.T) {
 	e := newEnv(t)
 	absent := schemas.PolicyID("acme", "absent")
 	for _, path := range []string{
-		"/v1/policies/" + absent, "/v1/policies/POL001", "/v1/policies/{" + absent + "}", "/v1/policies/import", "/v1/collections/" + absent, "/v1/collections/x",
-		"/v1/settlements/" + absent, "/v1/settlements/x", "/v1/settlements/" + absent + "/export", "/v1/settlements/x/export", "/v1/policy", "/v1/", "/", "/favicon.ico",
+		"/v1/policies/" + absent, "/v1/policies/POL001", "/v1/policies/{" + absent + "}", "/v1/policies/import",
+		"/v1/collections/" + absent, "/v1/collections/x",
+		"/v1/settlements/" + absent, "/v1/settlements/x", "/v1/settlements/" + absent + "/export", "/v1/settlements/x/export",
+		"/v1/policy", "/v1/", "/", "/favicon.ico",
 	} {
 		require.Equal(t, "NOT_FOUND", e.get(path).is(http.StatusNotFound).err().Code, path)
 	}
-	require.Equal(t, "NOT_FOUND", e.send(http.MethodPatch, "/v1/policies/"+absent, `{"status":"lapsed"}`).is(http.StatusNotFound).err().Code)
+	require.Equal(t, "NOT_FOUND", e.send(http.MethodPatch, "/v1/policies/"+absent,
+		`{"status":"lapsed"}`).is(http.StatusNotFound).err().Code)
 	for _, c := range []struct{ method, path, allow string }{
 		{"DELETE", "/v1/policies", "GET, POST"},
 		{"PUT", "/v1/policies/" + absent, "GET, PATCH"},
@@ -194,14 +201,19 @@ func TestHead(t *testing.T) {
 func TestContentTypesAndSizes(t *testing.T) {
 	e := newEnv(t)
 	for _, path := range []string{"/v1/policies", "/v1/collections/execute", "/v1/settlements"} {
-		for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"} {
-			got := e.request(http.MethodPost, path, acmeKey, contentType, strings.NewReader(`{}`)).is(http.StatusUnsupportedMediaType).err()
+		for _, contentType := range []string{
+			"", "text/plain", "application/x-www-form-urlencoded",
+			"application/json; charset=latin1",
+		} {
+			got := e.request(http.MethodPost, path, acmeKey, contentType,
+				strings.NewReader(`{}`)).is(http.StatusUnsupportedMediaType).err()
 			require.Equal(t, "UNSUPPORTED_MEDIA_TYPE", got.Code)
 		}
 		got := e.post(path, `{"period_month":"`+strings.Repeat("x", 1<<20)+`"}`).is(http.StatusRequestEntityTooLarge).err()
 		require.Equal(t, "PAYLOAD_TOO_LARGE", got.Code)
 	}
-	e.request(http.MethodPost, "/v1/policies", acmeKey, "Application/JSON; charset=UTF-8", strings.NewReader(policyJSON("P1"))).is(http.StatusCreated)
+	e.request(http.MethodPost, "/v1/policies", acmeKey, "Application/JSON; charset=UTF-8",
+		strings.NewReader(policyJSON("P1"))).is(http.StatusCreated)
 }
 
 func TestKeys(t *testing.T) {
@@ -233,7 +245,8 @@ func TestRateLimits(t *testing.T) {
 	}
 	a = e.post("/v1/settlements", `{}`).is(http.StatusTooManyRequests)
 	require.NotEmpty(t, a.header.Get("Retry-After"))
-	e.request(http.MethodGet, "/v1/policies", "second", "", nil).is(http.StatusOK) // the limit is the key's, not the tenant's
+	// the limit is the key's, not the tenant's
+	e.request(http.MethodGet, "/v1/policies", "second", "", nil).is(http.StatusOK)
 	e.get("/livez").is(http.StatusOK)
 }
 
@@ -280,8 +293,10 @@ func TestAccessLogHoldsIDsOnly(t *testing.T) {
 	e.policy("POL-PRIVATE")
 	e.get("/v1/policies?customer_id=C-POL-PRIVATE")
 	a := e.get("/v1/policies/" + schemas.PolicyID("acme", "POL-PRIVATE"))
-	want := `"request_id":"` + a.header.Get("X-Request-Id") + `","tenant":"acme","method":"GET","route":"/v1/policies/{id}","status":200`
-	require.Eventually(t, func() bool { return strings.Contains(e.log.String(), want) }, 5*time.Second, 5*time.Millisecond) // written after the answer
+	want := `"request_id":"` + a.header.Get("X-Request-Id") +
+		`","tenant":"acme","method":"GET","route":"/v1/policies/{id}","status":200`
+	// written after the answer
+	require.Eventually(t, func() bool { return strings.Contains(e.log.String(), want) }, 5*time.Second, 5*time.Millisecond)
 	require.NotContains(t, e.log.String(), "PRIVATE")
 	require.NotContains(t, e.log.String(), acmeKey)
 }

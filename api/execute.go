@@ -15,7 +15,8 @@ import (
 const (
 	executePage = 20_000 // policies read at once when all are executed
 	lookupBatch = 1_000  // ids looked up at once when policies are named
-	// executeAhead is how many months ahead a period may lie: 2052-11 typed for 2025-11 must not queue collections that wait for decades.
+	// executeAhead is how many months ahead a period may lie: 2052-11 typed for 2025-11 must not queue collections that
+	// wait for decades.
 	executeAhead = 12
 )
 
@@ -59,8 +60,8 @@ func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be debited any more, and one
-// too far ahead.
+// checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be
+// debited any more, and one too far ahead.
 func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
 	day, known, err := s.today(ctx)
 	if err == nil && !known { // a fresh system: the first tick is on its way
@@ -76,11 +77,13 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 		return err
 	}
 	if !inPeriodOrLater(period, day) {
-		return newError(http.StatusUnprocessableEntity, codeUnprocessable, "The period %s has passed: the business date is %s", period, day).
+		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
+			"The period %s has passed: the business date is %s", period, day).
 			at("period_month", string(schemas.PeriodOf(day))+" or later", string(period))
 	}
 	if last := schemas.PeriodOf(schemas.PeriodOf(day).First().AddMonths(executeAhead)); period > last {
-		return newError(http.StatusUnprocessableEntity, codeUnprocessable, "The period %s is more than %d months ahead: the business date is %s", period,
+		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
+			"The period %s is more than %d months ahead: the business date is %s", period,
 			executeAhead, day).at("period_month", string(schemas.PeriodOf(day))+" to "+string(last), string(period))
 	}
 	return nil
@@ -130,7 +133,8 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 			at("policy_ids", "policy numbers of yours", listed(unknown))
 	}
 	if len(idle) > 0 {
-		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).at("policy_ids", "active policies", listed(idle))
+		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).at("policy_ids",
+			"active policies", listed(idle))
 	}
 	for chunk := range slices.Chunk(numbers, lookupBatch) {
 		batch := make([]policyRef, 0, len(chunk))
@@ -193,13 +197,16 @@ func (e *execution) queue(ctx context.Context, refs []policyRef, have map[string
 		return nil
 	}
 	if err := e.s.commands.Execute(ctx, cmds); err != nil {
-		return unavailable(err, "%d policies were queued, then the commands could not be written to Kafka; calling again adds what is missing", e.queued)
+		return unavailable(err,
+			"%d policies were queued, then the commands could not be written to Kafka; calling again adds what is missing",
+			e.queued)
 	}
 	e.queued += len(cmds)
 	return nil
 }
 
-// await waits until the new collections can be read. It gives up silently: the execution was accepted, and 202 promises no more.
+// await waits until the new collections can be read. It gives up silently: the execution was accepted, and 202 promises
+// no more.
 func (e *execution) await(ctx context.Context) {
 	if e.queued == 0 {
 		return
@@ -211,7 +218,9 @@ func (e *execution) await(ctx context.Context) {
 		})
 	}
 	if err != nil {
-		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet", slog.String("request_id", e.request),
-			slog.String("execution_id", e.id), slog.Int("queued", e.queued), slog.Uint64("answered", counts.answered), slog.Any("error", err))
+		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet", slog.String("request_id",
+			e.request),
+			slog.String("execution_id", e.id), slog.Int("queued", e.queued), slog.Uint64("answered", counts.answered),
+			slog.Any("error", err))
 	}
 }

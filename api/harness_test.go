@@ -35,7 +35,8 @@ const (
 	otherKey = "key-of-other"
 )
 
-// env is the API on a real ClickHouse, with a stand-in for the pipeline behind it. Every answer it gets is checked against openapi.yaml.
+// env is the API on a real ClickHouse, with a stand-in for the pipeline behind it. Every answer it gets is checked
+// against openapi.yaml.
 type env struct {
 	t    *testing.T
 	db   driver.Conn
@@ -82,7 +83,8 @@ func spec(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// route finds the operation of a request in openapi.yaml; nil if there is none. A literal path goes before one with an id.
+// route finds the operation of a request in openapi.yaml; nil if there is none. A literal path goes before one with an
+// id.
 func (e *env) route(req *http.Request) *routers.Route {
 	var found *routers.Route
 	for path, item := range e.spec.Paths.Map() {
@@ -92,7 +94,8 @@ func (e *env) route(req *http.Request) *routers.Route {
 		}
 		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(prefix+path), `\{id\}`, "[^/]+") + "$"
 		op := item.GetOperation(req.Method)
-		if op == nil || !regexp.MustCompile(pattern).MatchString(req.URL.Path) || found != nil && strings.Contains(path, "{") {
+		if op == nil || !regexp.MustCompile(pattern).MatchString(req.URL.Path) || found != nil &&
+			strings.Contains(path, "{") {
 			continue
 		}
 		found = &routers.Route{Spec: e.spec, Path: path, PathItem: item, Method: req.Method, Operation: op}
@@ -129,7 +132,8 @@ func (e *env) request(method, path, key, contentType string, body io.Reader) *an
 	return a
 }
 
-// conforms checks an answer against openapi.yaml. Answers to unknown routes and methods must be errors of the documented shape.
+// conforms checks an answer against openapi.yaml. Answers to unknown routes and methods must be errors of the
+// documented shape.
 func (e *env) conforms(req *http.Request, a *answer) {
 	e.t.Helper()
 	route := e.route(req)
@@ -143,7 +147,8 @@ func (e *env) conforms(req *http.Request, a *answer) {
 		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}
-	require.NoError(e.t, openapi3filter.ValidateResponse(context.Background(), in), "%s %s: %.300s", req.Method, req.URL.Path, a.body)
+	require.NoError(e.t, openapi3filter.ValidateResponse(context.Background(), in), "%s %s: %.300s", req.Method,
+		req.URL.Path, a.body)
 }
 
 func (e *env) get(path string) *answer {

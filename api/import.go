@@ -69,7 +69,8 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxImportBytes+multipartOverhead)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return nil, nil, invalid("Content-Type", "multipart/form-data with a boundary", r.Header.Get("Content-Type"), "The multipart boundary is missing")
+		return nil, nil, invalid("Content-Type", "multipart/form-data with a boundary", r.Header.Get("Content-Type"),
+			"The multipart boundary is missing")
 	}
 	part, err := parts.NextPart()
 	switch {
@@ -78,7 +79,8 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	case err != nil:
 		return nil, nil, readError(err)
 	case part.FormName() != "file":
-		return nil, nil, invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q", clip(part.FormName()))
+		return nil, nil, invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q",
+			clip(part.FormName()))
 	}
 	return part, parts, nil
 }
@@ -109,7 +111,8 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 	}
 	switch part, err := parts.NextPart(); {
 	case err == nil:
-		return invalid("file", "one part", "another part "+part.FormName(), "There is another part after the file; send one file at a time")
+		return invalid("file", "one part", "another part "+part.FormName(),
+			"There is another part after the file; send one file at a time")
 	case !errors.Is(err, io.EOF):
 		return readError(err)
 	}
@@ -146,17 +149,25 @@ func (i *importing) finish(ctx context.Context) (ImportResult, error) {
 	s, sent := i.s, uint64(i.sent)
 	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, sent)
 	if err == nil {
-		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) { return s.policiesOfRequest(ctx, i.tenant, i.request) })
+		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) {
+			return s.policiesOfRequest(ctx, i.tenant,
+				i.request)
+		})
 	}
 	if err == nil && counts.unchanged > 0 {
-		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on its way to ClickHouse. Whoever hears
-		// "imported" executes next, and would leave out what cannot be read yet.
-		err = awaitCount(ctx, s.importWait, counts.unchanged, func() (uint64, error) { return s.policiesUnchanged(ctx, i.tenant, i.request) })
+		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
+		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
+		err = awaitCount(ctx, s.importWait, counts.unchanged, func() (uint64, error) {
+			return s.policiesUnchanged(ctx,
+				i.tenant, i.request)
+		})
 	}
 	if errors.Is(err, errLate) || errors.As(err, new(*dbError)) {
 		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
-			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them will be carried out; "+
-				"sending the same file again later is safe and tells what became of each", sent, counts.answered, s.importWait).because(err)
+			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
+				"will be carried out; "+
+				"sending the same file again later is safe and tells what became of each", sent, counts.answered,
+			s.importWait).because(err)
 	}
 	if err != nil {
 		return ImportResult{}, err

@@ -40,8 +40,10 @@ func TestImportGoodAndBadRows(t *testing.T) {
 		short = append(short, fmt.Sprintf("%d %s %s", e.Row, e.Column, e.Code))
 	}
 	require.Equal(t, []string{
-		"2 collection_amount INVALID_AMOUNT", "3 customer_id MISSING_VALUE", "3 collection_amount INVALID_AMOUNT", "4  WRONG_COLUMN_COUNT",
-		"5 policy_number DUPLICATE_ROW", "6 policy_number INVALID_VALUE", "7 external_customer_ref INVALID_ENCODING", "8  MALFORMED_ROW",
+		"2 collection_amount INVALID_AMOUNT", "3 customer_id MISSING_VALUE", "3 collection_amount INVALID_AMOUNT",
+		"4  WRONG_COLUMN_COUNT",
+		"5 policy_number DUPLICATE_ROW", "6 policy_number INVALID_VALUE", "7 external_customer_ref INVALID_ENCODING",
+		"8  MALFORMED_ROW",
 	}, short)
 	require.Contains(t, got.Errors[4].Message, "in row 1")
 	p := decoded[api.PolicyList](e.get("/v1/policies?policy_number=POL009")).Data[0]
@@ -68,7 +70,8 @@ func TestImportAgainChangesNothing(t *testing.T) {
 
 func TestImportOptionalColumnsInAnyOrder(t *testing.T) {
 	e := newEnv(t)
-	e.upload("\xEF\xBB\xBFpolicy_number,Collection_Amount, rail,mandate_fixed,collection_day,mandate_max_amount,mandate_reference,product_code,external_customer_ref,customer_id\n" +
+	e.upload("\xEF\xBB\xBFpolicy_number,Collection_Amount, " +
+		"rail,mandate_fixed,collection_day,mandate_max_amount,mandate_reference,product_code,external_customer_ref,customer_id\n" +
 		"P1,150,rm,TRUE,25,400.00,M1,F,E,C\n" +
 		"P2,150,,,,,,F,E,C\n").is(http.StatusOK)
 	l := decoded[api.PolicyList](e.get("/v1/policies")).Data
@@ -87,20 +90,29 @@ func TestImportOptionalColumnsInAnyOrder(t *testing.T) {
 func TestImportRefusesTheFileAsAWhole(t *testing.T) {
 	e := newEnv(t)
 	for name, c := range map[string]struct{ file, field, message string }{
-		"empty":            {"", "file", "empty"},
-		"only a BOM":       {"\xEF\xBB\xBF", "file", "empty"},
-		"header only":      {importHeader, "file", "no rows"},
-		"missing columns":  {"customer_id,policy_number,product_code\nC,P,F\n", "external_customer_ref,collection_amount", "external_customer_ref, collection_amount"},
-		"unknown column":   {"customer_id,external_customer_ref,policy_number,product_code,collection_amount,phone\n1,2,3,4,5,6\n", "phone", "phone"},
-		"column twice":     {"customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail,rail\n1,2,3,4,5,,\n", "rail", "twice"},
-		"semicolons":       {strings.ReplaceAll(importHeader, ",", ";") + "1;2;3;4;5\n", "customer_id,external_customer_ref,policy_number,product_code,collection_amount", "commas"},
-		"UTF-16":           {"\xFF\xFEc\x00u\x00", "file", "UTF-16"},
-		"UTF-16 unmarked":  {"c\x00u\x00s\x00", "file", "UTF-16"},
-		"Excel":            {"PK\x03\x04whatever", "file", "Excel"},
-		"latin-1 header":   {"customer_id,caf\xe9\n", "file", "UTF-8"},
-		"broken header":    {"customer_id,\"x\ny\n", "file", "quotes"},
-		"endless header":   {strings.Repeat("x", 200<<10), "file", "too large"},
-		"never ending row": {importHeader + "C,E,\"P1,F,1\n" + strings.Repeat("C,E,P,F,1\n", 20_000), "file", "Row 1 is too large"},
+		"empty":       {"", "file", "empty"},
+		"only a BOM":  {"\xEF\xBB\xBF", "file", "empty"},
+		"header only": {importHeader, "file", "no rows"},
+		"missing columns": {
+			"customer_id,policy_number,product_code\nC,P,F\n", "external_customer_ref,collection_amount",
+			"external_customer_ref, collection_amount",
+		},
+		"unknown column": {"customer_id,external_customer_ref,policy_number,product_code,collection_amount,phone\n1,2,3,4,5,6\n", "phone", "phone"},
+		"column twice":   {"customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail,rail\n1,2,3,4,5,,\n", "rail", "twice"},
+		"semicolons": {
+			strings.ReplaceAll(importHeader, ",", ";") + "1;2;3;4;5\n",
+			"customer_id,external_customer_ref,policy_number,product_code,collection_amount", "commas",
+		},
+		"UTF-16":          {"\xFF\xFEc\x00u\x00", "file", "UTF-16"},
+		"UTF-16 unmarked": {"c\x00u\x00s\x00", "file", "UTF-16"},
+		"Excel":           {"PK\x03\x04whatever", "file", "Excel"},
+		"latin-1 header":  {"customer_id,caf\xe9\n", "file", "UTF-8"},
+		"broken header":   {"customer_id,\"x\ny\n", "file", "quotes"},
+		"endless header":  {strings.Repeat("x", 200<<10), "file", "too large"},
+		"never ending row": {
+			importHeader + "C,E,\"P1,F,1\n" + strings.Repeat("C,E,P,F,1\n", 20_000), "file",
+			"Row 1 is too large",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := e.upload(c.file).is(http.StatusBadRequest).err()
@@ -118,9 +130,12 @@ func TestImportRefusesTheRequest(t *testing.T) {
 	upload := func(contentType, body string) *answer {
 		return e.request(http.MethodPost, path, acmeKey, contentType, strings.NewReader(body))
 	}
-	require.Equal(t, "UNSUPPORTED_MEDIA_TYPE", upload("text/csv", importHeader).is(http.StatusUnsupportedMediaType).err().Code)
-	require.Equal(t, "Content-Type", upload("multipart/form-data", importHeader).is(http.StatusBadRequest).err().Details.Field)
-	require.Contains(t, upload("multipart/form-data; boundary=x", "--x--\r\n").is(http.StatusBadRequest).err().Message, "missing")
+	require.Equal(t, "UNSUPPORTED_MEDIA_TYPE",
+		upload("text/csv", importHeader).is(http.StatusUnsupportedMediaType).err().Code)
+	require.Equal(t, "Content-Type", upload("multipart/form-data",
+		importHeader).is(http.StatusBadRequest).err().Details.Field)
+	require.Contains(t, upload("multipart/form-data; boundary=x", "--x--\r\n").is(http.StatusBadRequest).err().Message,
+		"missing")
 	body, contentType := form(t, "upload", importHeader)
 	got := e.request(http.MethodPost, path, acmeKey, contentType, body).is(http.StatusBadRequest).err()
 	require.Equal(t, "upload", got.Details.Received)
@@ -148,7 +163,8 @@ func TestImportThatBreaksOffTellsWhatWasTakenOver(t *testing.T) {
 	for i := range 1500 {
 		fmt.Fprintf(f, "C,E,P%d,F,1\n", i)
 	}
-	got := e.request(http.MethodPost, "/v1/policies/import", acmeKey, w.FormDataContentType(), &b).is(http.StatusBadRequest).err()
+	got := e.request(http.MethodPost, "/v1/policies/import", acmeKey, w.FormDataContentType(),
+		&b).is(http.StatusBadRequest).err()
 	require.Contains(t, got.Message, "The upload broke off. 1000 rows before that were taken over")
 
 	b.Reset()
@@ -160,7 +176,8 @@ func TestImportThatBreaksOffTellsWhatWasTakenOver(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
-	got = e.request(http.MethodPost, "/v1/policies/import", acmeKey, w.FormDataContentType(), &b).is(http.StatusBadRequest).err()
+	got = e.request(http.MethodPost, "/v1/policies/import", acmeKey, w.FormDataContentType(),
+		&b).is(http.StatusBadRequest).err()
 	require.Contains(t, got.Message, "another part")
 }
 
@@ -173,16 +190,21 @@ func TestImportWithoutAnAnswerSaysHowFarItGot(t *testing.T) {
 	require.Contains(t, e.upload(importHeader+"C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err().Message, "no broker")
 }
 
-// A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an execution that follows must find them.
+// A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an
+// execution that follows must find them.
 func TestImportAgainWaitsForTheFirstOne(t *testing.T) {
 	e := newEnv(t, func(c *api.Config) { c.Wait = 100 * time.Millisecond })
 	known := schemas.PolicyEvent{
 		PolicyID: schemas.PolicyID("acme", "P1"), TenantID: "acme", PolicyNumber: "P1", CustomerID: "C1", Version: 1,
-		PolicyTerms: schemas.PolicyTerms{ExternalCustomerRef: "E1", ProductCode: "F", PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+		PolicyTerms: schemas.PolicyTerms{
+			ExternalCustomerRef: "E1", ProductCode: "F", PremiumCents: 15000,
+			Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck,
+		},
 	}
 	e.pipe.policies[known.PolicyID] = known // the engine has it, ClickHouse does not
 	file := importHeader + "C1,E1,P1,F,150.00\n"
-	require.Contains(t, e.upload(file).is(http.StatusServiceUnavailable).err().Message, "sending the same file again later is safe")
+	require.Contains(t, e.upload(file).is(http.StatusServiceUnavailable).err().Message,
+		"sending the same file again later is safe")
 	e.pipe.insert("policies_log", policyColumns, [][]any{policyRow(known)})
 	require.Equal(t, `{"imported":1,"failed":0,"errors":[]}`+"\n", string(e.upload(file).is(http.StatusOK).body))
 	require.Equal(t, 1, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
@@ -202,7 +224,8 @@ func TestImportListsTheFirstThousandErrors(t *testing.T) {
 	require.Equal(t, 2400, got.Failed)
 }
 
-// TestImportInConstantMemory sends 100,000 rows through a pipe, so that no side ever holds the file, and looks at the heap with each batch.
+// TestImportInConstantMemory sends 100,000 rows through a pipe, so that no side ever holds the file, and looks at the
+// heap with each batch.
 func TestImportInConstantMemory(t *testing.T) {
 	const rows = 100_000
 	e := newEnv(t, func(c *api.Config) { c.Wait = 30 * time.Second })

@@ -34,8 +34,8 @@ func infoOf(ctx context.Context) *requestInfo {
 	return &requestInfo{}
 }
 
-// observe gives each request its id, turns a panic into a 500, and writes the access log: ids, route pattern, status and duration, never
-// keys, paths or bodies, which hold personal data.
+// observe gives each request its id, turns a panic into a 500, and writes the access log: ids, route pattern, status
+// and duration, never keys, paths or bodies, which hold personal data.
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -45,8 +45,10 @@ func (s *server) observe(next http.Handler) http.Handler {
 		out.Header().Set("X-Request-Id", info.requestID)
 		aborted := true
 		defer func() {
-			s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.requestID), slog.String("tenant", info.tenant),
-				slog.String("method", clip(r.Method)), slog.String("route", chi.RouteContext(r.Context()).RoutePattern()), slog.Int("status", out.Status()),
+			s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.requestID),
+				slog.String("tenant", info.tenant),
+				slog.String("method", clip(r.Method)), slog.String("route", chi.RouteContext(r.Context()).RoutePattern()),
+				slog.Int("status", out.Status()),
 				slog.Bool("aborted", aborted), slog.Duration("duration", time.Since(start)))
 		}()
 		defer s.recoverPanic(out, r, &aborted)
@@ -55,8 +57,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// recoverPanic answers a panic with a 500. Once part of an answer is out, only breaking the connection off tells the caller that it is not
-// whole; http.ErrAbortHandler asks for just that.
+// recoverPanic answers a panic with a 500. Once part of an answer is out, only breaking the connection off tells the
+// caller that it is not whole; http.ErrAbortHandler asks for just that.
 func (s *server) recoverPanic(w middleware.WrapResponseWriter, r *http.Request, aborted *bool) {
 	p := recover()
 	if p == nil {
@@ -103,7 +105,8 @@ func hashKeys(keys []Key) ([]hashedKey, error) {
 	return out, errors.Join(all...)
 }
 
-// authenticate finds the key's tenant. It compares with every key in constant time, so the answer's delay tells nothing.
+// authenticate finds the key's tenant. It compares with every key in constant time, so the answer's delay tells
+// nothing.
 func (s *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hash := sha256.Sum256([]byte(r.Header.Get("X-API-Key")))
@@ -130,7 +133,8 @@ func (s *server) rateLimits() []func(http.Handler) http.Handler {
 			return
 		}
 		refuse := func(w http.ResponseWriter, r *http.Request) {
-			s.fail(w, r, newError(http.StatusTooManyRequests, codeRateLimited, "More than %d %s a minute with this key; wait as long as Retry-After says", perMinute, what))
+			s.fail(w, r, newError(http.StatusTooManyRequests, codeRateLimited,
+				"More than %d %s a minute with this key; wait as long as Retry-After says", perMinute, what))
 		}
 		limit := httprate.LimitBy(perMinute, time.Minute, byKey, httprate.WithLimitHandler(refuse))
 		out = append(out, func(next http.Handler) http.Handler {

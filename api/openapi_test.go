@@ -34,7 +34,8 @@ func TestTheServedDocumentIsTheCommittedOne(t *testing.T) {
 	want, err := os.ReadFile("openapi.yaml")
 	require.NoError(t, err)
 	require.Equal(t, want, e.request(http.MethodGet, "/v1/openapi.yaml", "", "", nil).is(http.StatusOK).body)
-	doc, err := openapi3.NewLoader().LoadFromData(e.request(http.MethodGet, "/v1/openapi.json", "", "", nil).is(http.StatusOK).body)
+	doc, err := openapi3.NewLoader().LoadFromData(e.request(http.MethodGet, "/v1/openapi.json", "", "",
+		nil).is(http.StatusOK).body)
 	require.NoError(t, err)
 	require.NoError(t, doc.Validate(t.Context()))
 	require.Equal(t, spec(t).Paths.Len(), doc.Paths.Len())

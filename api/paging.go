@@ -16,8 +16,8 @@ const (
 	maxPageSize     = 1000
 )
 
-// checkQuery refuses query parameters that the operation does not know, or that come twice. What it knows is what the generated
-// struct of its parameters says.
+// checkQuery refuses query parameters that the operation does not know, or that come twice. What it knows is what the
+// generated struct of its parameters says.
 func checkQuery(r *http.Request, params any) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -37,10 +37,12 @@ func checkQuery(r *http.Request, params any) error {
 	}
 	for name, v := range values {
 		if !slices.Contains(known, name) {
-			return invalid(clip(name), expected, name, "The query parameter %q is not known; here they are: %s", clip(name), expected)
+			return invalid(clip(name), expected, name, "The query parameter %q is not known; here they are: %s", clip(name),
+				expected)
 		}
 		if len(v) > 1 {
-			return invalid(name, "the parameter once", strings.Join(v, ", "), "The query parameter %s is given %d times", name, len(v))
+			return invalid(name, "the parameter once", strings.Join(v, ", "), "The query parameter %s is given %d times", name,
+				len(v))
 		}
 	}
 	return nil
@@ -73,7 +75,8 @@ func readPage(limit *int, cursor *string, keys int) (page, error) {
 	p := page{limit: defaultPageSize, after: make([]string, keys)}
 	if limit != nil {
 		if *limit < 1 || *limit > maxPageSize {
-			return p, invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(*limit), "limit is outside of 1 to %d", maxPageSize)
+			return p, invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(*limit), "limit is outside of 1 to %d",
+				maxPageSize)
 		}
 		p.limit = *limit
 	}
@@ -85,7 +88,10 @@ func readPage(limit *int, cursor *string, keys int) (page, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &after)
 	}
-	if err != nil || len(after) != keys || slices.ContainsFunc(after, func(v string) bool { return v != "" && checkText(v) != nil }) {
+	if err != nil || len(after) != keys || slices.ContainsFunc(after, func(v string) bool {
+		return v != "" &&
+			checkText(v) != nil
+	}) {
 		return p, invalid("cursor", "next_cursor of the page before", *cursor, "cursor is not one that this list gave out")
 	}
 	p.after = after

@@ -18,8 +18,8 @@ import (
 
 const partitions = 2
 
-// pipeline stands in for Kafka, the stages and the sink: it answers each command at once with the rows that they would write. It knows
-// just enough of the rules for the API's own behaviour; what the engine decides is tested where it is.
+// pipeline stands in for Kafka, the stages and the sink: it answers each command at once with the rows that they would
+// write. It knows just enough of the rules for the API's own behaviour; what the engine decides is tested where it is.
 type pipeline struct {
 	t  *testing.T
 	db driver.Conn
@@ -69,18 +69,24 @@ func (p *pipeline) insert(table, columns string, rows [][]any) {
 func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {
 	var rows [][]any
 	for _, o := range outs {
-		rows = append(rows, []any{o.TenantID, o.RequestID, uint32(o.Row), o.Code, o.Message, o.PolicyNumber, o.ObjectID, o.Stage, uuid.New()})
+		rows = append(rows, []any{
+			o.TenantID, o.RequestID, uint32(o.Row), o.Code, o.Message, o.PolicyNumber, o.ObjectID,
+			o.Stage, uuid.New(),
+		})
 	}
 	p.insert("outcomes_log", "tenant_id, request_id, row, code, message, policy_number, object_id, stage, event_id", rows)
 }
 
-const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents, status, rail, mandate_reference, " +
+const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, " +
+	"premium_cents, status, rail, mandate_reference, " +
 	"mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, request_id, created_at, updated_at, event_id"
 
 func policyRow(e schemas.PolicyEvent) []any {
 	return []any{
-		e.TenantID, e.PolicyID, e.PolicyNumber, e.CustomerID, e.ExternalCustomerRef, e.ProductCode, int64(e.PremiumCents), string(e.Status), string(e.Rail),
-		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.HoldReason, e.Version, e.RequestID, e.CreatedAt, e.UpdatedAt, uuid.New(),
+		e.TenantID, e.PolicyID, e.PolicyNumber, e.CustomerID, e.ExternalCustomerRef, e.ProductCode, int64(e.PremiumCents),
+		string(e.Status), string(e.Rail),
+		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.HoldReason, e.Version,
+		e.RequestID, e.CreatedAt, e.UpdatedAt, uuid.New(),
 	}
 }
 
@@ -109,7 +115,8 @@ func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) err
 			rows = append(rows, policyRow(now))
 		}
 		outs = append(outs, schemas.OutcomeEvent{
-			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, Message: message, PolicyNumber: c.PolicyNumber, ObjectID: id, Stage: "collect",
+			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, Message: message, PolicyNumber: c.PolicyNumber,
+			ObjectID: id, Stage: "collect",
 		})
 	}
 	p.insert("policies_log", policyColumns, rows)
@@ -117,7 +124,9 @@ func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) err
 	return nil
 }
 
-func (p *pipeline) decide(c schemas.PolicyCommand, old schemas.PolicyEvent, exists bool) (now schemas.PolicyEvent, code, message string) {
+func (p *pipeline) decide(c schemas.PolicyCommand, old schemas.PolicyEvent, exists bool) (now schemas.PolicyEvent, code,
+	message string,
+) {
 	now = old
 	switch {
 	case c.Action == schemas.PolicyPatch && !exists:
@@ -163,12 +172,17 @@ func (p *pipeline) Execute(_ context.Context, cmds []schemas.ExecuteCommand) err
 			code = schemas.OutcomeUnchanged
 		} else {
 			made = append(made, schemas.CollectionEvent{
-				CollectionID: id, TenantID: c.TenantID, CustomerID: c.CustomerID, PolicyID: policy.PolicyID, PolicyNumber: c.PolicyNumber,
-				ExternalCustomerRef: policy.ExternalCustomerRef, ProductCode: policy.ProductCode, PeriodMonth: c.PeriodMonth, ExecutionID: c.ExecutionID,
-				DueCents: policy.PremiumCents, Status: schemas.Unpaid, Change: schemas.Change{Kind: schemas.ChangeCreated},
+				CollectionID: id, TenantID: c.TenantID, CustomerID: c.CustomerID, PolicyID: policy.PolicyID,
+				PolicyNumber:        c.PolicyNumber,
+				ExternalCustomerRef: policy.ExternalCustomerRef, ProductCode: policy.ProductCode, PeriodMonth: c.PeriodMonth,
+				ExecutionID: c.ExecutionID,
+				DueCents:    policy.PremiumCents, Status: schemas.Unpaid, Change: schemas.Change{Kind: schemas.ChangeCreated},
 			})
 		}
-		outs = append(outs, schemas.OutcomeEvent{RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, ObjectID: id, Stage: "collect"})
+		outs = append(outs, schemas.OutcomeEvent{
+			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code,
+			ObjectID: id, Stage: "collect",
+		})
 	}
 	p.write(made...)
 	p.outcomes(outs)
@@ -192,15 +206,21 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 		part := schemas.PartitionOf(schemas.RoutingHash(schemas.CustomerKey(c.TenantID, c.CustomerID)), partitions)
 		p.seq++
 		rows = append(rows, []any{
-			c.TenantID, string(c.PeriodMonth), c.CollectionID, c.Version, c.CustomerID, c.ExternalCustomerRef, c.PolicyID, c.PolicyNumber, c.ProductCode,
-			c.ExecutionID, int64(c.DueCents), int64(c.CollectedCents), string(c.Status), date(c.FirstAttemptDate), date(c.LastAttemptDate), uint32(c.Attempts),
-			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq, uint32(part), p.ends[part],
+			c.TenantID, string(c.PeriodMonth), c.CollectionID, c.Version, c.CustomerID, c.ExternalCustomerRef, c.PolicyID,
+			c.PolicyNumber, c.ProductCode,
+			c.ExecutionID, int64(c.DueCents), int64(c.CollectedCents), string(c.Status), date(c.FirstAttemptDate),
+			date(c.LastAttemptDate), uint32(c.Attempts),
+			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq, uint32(part),
+			p.ends[part],
 		})
 		p.ends[part]++
 	}
-	p.insert("collections_log", "tenant_id, period_month, collection_id, version, customer_id, external_customer_ref, policy_id, policy_number, product_code, "+
-		"execution_id, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, number_of_attempts, last_failure_reason, "+
-		"change_kind, moved_cents, event_id, seq, src_partition, src_offset", rows)
+	p.insert("collections_log",
+		"tenant_id, period_month, collection_id, version, customer_id, external_customer_ref, policy_id, policy_number, "+
+			"product_code, "+
+			"execution_id, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, "+
+			"number_of_attempts, last_failure_reason, "+
+			"change_kind, moved_cents, event_id, seq, src_partition, src_offset", rows)
 	if p.stuck {
 		return
 	}
@@ -261,12 +281,17 @@ func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 	for part := range partitions {
 		var sum int64
 		var n uint64
-		require.NoError(p.t, p.db.QueryRow(ctx, "SELECT sum(moved_cents), countIf(moved_cents != 0) FROM collections_log FINAL WHERE tenant_id = ? AND "+
-			"period_month = ? AND src_partition = ? AND seq >= ? AND seq < ?", cmd.TenantID, string(cmd.PeriodMonth), part, from[part],
+		require.NoError(p.t, p.db.QueryRow(ctx,
+			"SELECT sum(moved_cents), countIf(moved_cents != 0) FROM collections_log FINAL WHERE tenant_id = ? AND "+
+				"period_month = ? AND src_partition = ? AND seq >= ? AND seq < ?", cmd.TenantID, string(cmd.PeriodMonth), part,
+			from[part],
 			cmd.Cut[part]).Scan(&sum, &n))
 		total, count = total+sum, count+int64(n)
 	}
-	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeUnchanged, Stage: "settle"}
+	out := schemas.OutcomeEvent{
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeUnchanged,
+		Stage: "settle",
+	}
 	if n := len(p.statements[key]); n > 0 && count == 0 {
 		out.ObjectID = p.statements[key][n-1].SettlementID
 	} else {
@@ -284,11 +309,16 @@ func statement(cmd schemas.SettleCommand, seq int, total schemas.Cents, from []i
 		return schemas.RoundRands(c.Decimal().Mul(decimal.RequireFromString(rate)))
 	}
 	st := schemas.SettlementEvent{
-		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, seq), TenantID: cmd.TenantID, Sequence: seq, Version: 1,
-		Number: fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, seq), PeriodMonth: cmd.PeriodMonth, TotalCollectionsCents: total,
-		DistributionFeeCents: share(total, "0.25"), CollectionsFeeCents: share(total, "0.035"), PaymentDate: "2025-12-03",
+		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, seq), TenantID: cmd.TenantID, Sequence: seq,
+		Version: 1,
+		Number:  fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, seq), PeriodMonth: cmd.PeriodMonth,
+		TotalCollectionsCents: total,
+		DistributionFeeCents:  share(total, "0.25"), CollectionsFeeCents: share(total, "0.035"), PaymentDate: "2025-12-03",
 		PaymentReference: fmt.Sprintf("EFT-20251203-%03d", seq), Status: schemas.SettlementPending, RequestID: cmd.RequestID,
-		CreatedAt: time.Date(2025, 12, 2, 8, 0, 0, 0, time.UTC), Coverage: []schemas.Coverage{{Period: cmd.PeriodMonth, From: from, To: cmd.Cut}},
+		CreatedAt: time.Date(2025, 12, 2, 8, 0, 0, 0, time.UTC), Coverage: []schemas.Coverage{{
+			Period: cmd.PeriodMonth,
+			From:   from, To: cmd.Cut,
+		}},
 	}
 	st.TotalFeesCents = st.DistributionFeeCents + st.CollectionsFeeCents
 	st.VATCents = share(st.TotalFeesCents, "0.15")
@@ -299,15 +329,20 @@ func statement(cmd schemas.SettleCommand, seq int, total schemas.Cents, from []i
 func (p *pipeline) store(st schemas.SettlementEvent) {
 	date, err := time.Parse(time.DateOnly, st.PaymentDate)
 	require.NoError(p.t, err)
-	p.insert("settlements_log", "tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, distribution_fee_cents, "+
-		"collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status, request_id, created_at, coverage_period, "+
-		"coverage_from, coverage_to, event_id", [][]any{{
-		st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version, int64(st.TotalCollectionsCents),
-		int64(st.DistributionFeeCents), int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents), int64(st.NetCents), date, st.PaymentReference,
-		string(st.Status), st.RequestID, st.CreatedAt,
-		[]string{string(st.PeriodMonth)},
-		[][]int64{st.Coverage[0].From},
-		[][]int64{st.Coverage[0].To},
-		uuid.New(),
-	}})
+	p.insert("settlements_log",
+		"tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, "+
+			"distribution_fee_cents, "+
+			"collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status, "+
+			"request_id, created_at, coverage_period, "+
+			"coverage_from, coverage_to, event_id", [][]any{{
+			st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version,
+			int64(st.TotalCollectionsCents),
+			int64(st.DistributionFeeCents), int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents),
+			int64(st.NetCents), date, st.PaymentReference,
+			string(st.Status), st.RequestID, st.CreatedAt,
+			[]string{string(st.PeriodMonth)},
+			[][]int64{st.Coverage[0].From},
+			[][]int64{st.Coverage[0].To},
+			uuid.New(),
+		}})
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the operation, or nil.
+// respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the
+// operation, or nil.
 func (s *server) respond(w http.ResponseWriter, r *http.Request, params any, handle func() error) {
 	err := checkQuery(r, params)
 	if err == nil {
@@ -27,7 +28,8 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) createPolicy(w http.ResponseWriter, r *http.Request) error {
 	ctx, info := r.Context(), infoOf(r.Context())
-	in, err := readInput(w, r, "customer_id", "external_customer_ref", "policy_number", "product_code", "collection_amount", "rail",
+	in, err := readInput(w, r, "customer_id", "external_customer_ref", "policy_number", "product_code",
+		"collection_amount", "rail",
 		"mandate_reference", "mandate_max_amount", "mandate_fixed", "collection_day", "status")
 	if err != nil {
 		return err
@@ -58,7 +60,10 @@ func (s *server) createPolicy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Location", "/v1/policies/"+p.ID)
-	writeJSON(w, http.StatusCreated, PolicyCreated{ID: p.ID, PolicyNumber: p.PolicyNumber, Status: p.Status, CreatedAt: p.CreatedAt})
+	writeJSON(w, http.StatusCreated, PolicyCreated{
+		ID: p.ID, PolicyNumber: p.PolicyNumber, Status: p.Status,
+		CreatedAt: p.CreatedAt,
+	})
 	return nil
 }
 
@@ -99,7 +104,10 @@ func (s *server) changePolicy(ctx context.Context, cmd schemas.PolicyCommand) (o
 	if o.code != schemas.OutcomeOK {
 		return o, nil
 	}
-	err = awaitCount(ctx, s.wait, 1, func() (uint64, error) { return s.policiesOfRequest(ctx, cmd.TenantID, cmd.RequestID) })
+	err = awaitCount(ctx, s.wait, 1, func() (uint64, error) {
+		return s.policiesOfRequest(ctx, cmd.TenantID,
+			cmd.RequestID)
+	})
 	return o, s.late(err, hint)
 }
 
@@ -146,12 +154,14 @@ func (s *server) patchPolicy(w http.ResponseWriter, r *http.Request, id string) 
 		return err
 	}
 	writeJSON(w, http.StatusOK, PolicyPatched{
-		ID: p.ID, PolicyNumber: p.PolicyNumber, CollectionAmount: p.CollectionAmount, Status: p.Status, UpdatedAt: p.UpdatedAt,
+		ID: p.ID, PolicyNumber: p.PolicyNumber, CollectionAmount: p.CollectionAmount, Status: p.Status,
+		UpdatedAt: p.UpdatedAt,
 	})
 	return nil
 }
 
-// patched is the policy as a change left it, even where a later one has overtaken it: the caller must recognise its own.
+// patched is the policy as a change left it, even where a later one has overtaken it: the caller must recognise its
+// own.
 func (s *server) patched(ctx context.Context, id string, o outcome) (Policy, error) {
 	info := infoOf(ctx)
 	if o.code == schemas.OutcomeOK {

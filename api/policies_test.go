@@ -25,9 +25,10 @@ func TestCreateAndReadPolicy(t *testing.T) {
 
 	got := e.get("/v1/policies/" + made.ID).is(http.StatusOK)
 	text := string(got.body)
-	require.True(t, strings.HasPrefix(text, `{"id":"`+made.ID+`","policy_number":"POL001","customer_id":"CUST001","external_customer_ref":"EXT123",`+
-		`"product_code":"FUNERAL_01","collection_amount":150.50,"status":"active","rail":"EFT","mandate_reference":"M1","mandate_max_amount":300.00,`+
-		`"mandate_fixed":true,"collection_day":25,"hold_reason":null,"version":1,"created_at":"`), text)
+	require.True(t, strings.HasPrefix(text,
+		`{"id":"`+made.ID+`","policy_number":"POL001","customer_id":"CUST001","external_customer_ref":"EXT123",`+
+			`"product_code":"FUNERAL_01","collection_amount":150.50,"status":"active","rail":"EFT","mandate_reference":"M1","mandate_max_amount":300.00,`+
+			`"mandate_fixed":true,"collection_day":25,"hold_reason":null,"version":1,"created_at":"`), text)
 	require.Regexp(t, `"updated_at":"[^"]+Z"`, text)
 }
 
@@ -56,7 +57,8 @@ func TestCreateExistingIsAConflict(t *testing.T) {
 	require.Equal(t, "CONFLICT", e.post("/v1/policies", policyJSON("POL002")).is(http.StatusConflict).err().Code)
 
 	// The same number of another tenant is another policy.
-	e.request(http.MethodPost, "/v1/policies", otherKey, "application/json", strings.NewReader(policyJSON("POL001"))).is(http.StatusCreated)
+	e.request(http.MethodPost, "/v1/policies", otherKey, "application/json",
+		strings.NewReader(policyJSON("POL001"))).is(http.StatusCreated)
 }
 
 func TestPatchPolicy(t *testing.T) {
@@ -65,10 +67,12 @@ func TestPatchPolicy(t *testing.T) {
 	path := "/v1/policies/" + id
 	a := e.send(http.MethodPatch, path, `{"collection_amount":200}`).is(http.StatusOK)
 	require.Regexp(t, `^\{"id":"`+id+`","policy_number":"POL001","collection_amount":200.00,"status":"active","updated_at":"[^"]+Z"\}\n$`, string(a.body))
-	unchanged := decoded[api.PolicyPatched](e.send(http.MethodPatch, path, `{"collection_amount":200.00,"status":null}`).is(http.StatusOK))
+	unchanged := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
+		`{"collection_amount":200.00,"status":null}`).is(http.StatusOK))
 	require.Equal(t, decoded[api.PolicyPatched](a), unchanged)
 
-	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, path, `{"collection_amount":210.05,"status":"LAPSED"}`).is(http.StatusOK))
+	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
+		`{"collection_amount":210.05,"status":"LAPSED"}`).is(http.StatusOK))
 	require.Equal(t, schemas.PolicyLapsed, p.Status)
 	e.send(http.MethodPatch, path, `{"status":"cancelled"}`).is(http.StatusOK)
 	got := e.send(http.MethodPatch, path, `{"status":"active"}`).is(http.StatusConflict).err()
@@ -76,7 +80,8 @@ func TestPatchPolicy(t *testing.T) {
 	require.EqualValues(t, 4, decoded[api.Policy](e.get(path)).Version)
 }
 
-// TestPatchAnswersItsOwnChange: a change that was overtaken before it could be read back is still answered as it was made.
+// TestPatchAnswersItsOwnChange: a change that was overtaken before it could be read back is still answered as it was
+// made.
 func TestPatchAnswersItsOwnChange(t *testing.T) {
 	e := newEnv(t)
 	id := e.policy("POL001")
@@ -86,9 +91,11 @@ func TestPatchAnswersItsOwnChange(t *testing.T) {
 		later.PremiumCents, later.Version, later.UpdatedAt = 99900, 9, time.Now()
 		e.pipe.insert("policies_log", policyColumns, [][]any{policyRow(later)})
 	}
-	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, "/v1/policies/"+id, `{"collection_amount":200}`).is(http.StatusOK))
+	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, "/v1/policies/"+id,
+		`{"collection_amount":200}`).is(http.StatusOK))
 	require.EqualValues(t, 20000, p.CollectionAmount)
-	require.EqualValues(t, 99900, decoded[api.Policy](e.get("/v1/policies/"+id)).CollectionAmount, "the later change stands")
+	require.EqualValues(t, 99900, decoded[api.Policy](e.get("/v1/policies/"+id)).CollectionAmount,
+		"the later change stands")
 }
 
 func TestListPolicies(t *testing.T) {
@@ -131,12 +138,14 @@ func TestOtherTenantsPoliciesDoNotExist(t *testing.T) {
 	id := e.policy("POL001")
 	for _, a := range []*answer{
 		e.request(http.MethodGet, "/v1/policies/"+id, otherKey, "", nil),
-		e.request(http.MethodPatch, "/v1/policies/"+id, otherKey, "application/json", strings.NewReader(`{"status":"cancelled"}`)),
+		e.request(http.MethodPatch, "/v1/policies/"+id, otherKey, "application/json",
+			strings.NewReader(`{"status":"cancelled"}`)),
 	} {
 		require.Equal(t, "NOT_FOUND", a.is(http.StatusNotFound).err().Code)
 	}
 	require.Empty(t, decoded[api.PolicyList](e.request(http.MethodGet, "/v1/policies", otherKey, "", nil)).Data)
-	require.Empty(t, decoded[api.PolicyList](e.request(http.MethodGet, "/v1/policies?policy_number=POL001", otherKey, "", nil)).Data)
+	require.Empty(t, decoded[api.PolicyList](e.request(http.MethodGet, "/v1/policies?policy_number=POL001", otherKey, "",
+		nil)).Data)
 }
 
 func TestStrangeTextSurvives(t *testing.T) {
@@ -148,7 +157,8 @@ func TestStrangeTextSurvives(t *testing.T) {
 	require.Len(t, decoded[api.PolicyList](e.get("/v1/policies?policy_number=%3Dcmd%27%5Cn%7Bx%3AString%7D%22%C3%A9%E6%BC%A2")).Data, 1)
 }
 
-// TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway: a caller who hears "try again" alone would not know that the write is under way.
+// TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway: a caller who hears "try again" alone would not know that the
+// write is under way.
 func TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway(t *testing.T) {
 	away := &atomic.Bool{}
 	e := newEnv(t, func(c *api.Config) { c.Wait, c.DB = 50*time.Millisecond, awayConn{c.DB, away} })
@@ -180,5 +190,6 @@ func TestWritesThatCannotBeReadBackSaySo(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 	}
 	e.pipe.fail = errKafka
-	require.Contains(t, e.post("/v1/policies", policyJSON("POL002")).is(http.StatusServiceUnavailable).err().Message, "no broker")
+	require.Contains(t, e.post("/v1/policies", policyJSON("POL002")).is(http.StatusServiceUnavailable).err().Message,
+		"no broker")
 }

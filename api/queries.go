@@ -10,21 +10,25 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// The queries are whole texts with bound parameters; nothing is ever pasted into them. An optional filter is an empty parameter.
+// The queries are whole texts with bound parameters; nothing is ever pasted into them. An optional filter is an empty
+// parameter.
 //
-// They read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve duplicates with FINAL first, which
-// is not needed here (a row that was inserted twice has the same version, so LIMIT 1 BY drops it, before and after merges), and let only
-// filters on ids and numbers through to the table. Fields that never change between versions (numbers, customer, period) are filtered inside,
-// status outside.
+// They read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve duplicates
+// with FINAL first, which is not needed here (a row that was inserted twice has the same version, so LIMIT 1 BY drops
+// it, before and after merges), and let only filters on ids and numbers through to the table. Fields that never change
+// between versions (numbers, customer, period) are filtered inside, status outside.
 
-// queryTimeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is a 503, not a request without
-// end.
+// queryTimeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is a 503,
+// not a request without end.
 const queryTimeout = 20 * time.Second
 
 func arg(name string, value any) any { return clickhouse.Named(name, value) }
 
-// eachRow runs a query and hands over one row after the other; the whole answer is never in memory. It stops at the first error.
-func eachRow[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error), use func(T) error) error {
+// eachRow runs a query and hands over one row after the other; the whole answer is never in memory. It stops at the
+// first error.
+func eachRow[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error),
+	use func(T) error,
+) error {
 	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
 		return &dbError{err}
@@ -46,7 +50,9 @@ func eachRow[T any](ctx context.Context, db driver.Conn, query string, args []an
 }
 
 // allRows runs a query whose answer is bounded by its LIMIT or its arguments.
-func allRows[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error)) ([]T, error) {
+func allRows[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error)) ([]T,
+	error,
+) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var out []T
@@ -58,7 +64,9 @@ func allRows[T any](ctx context.Context, db driver.Conn, query string, args []an
 }
 
 // oneRow runs a query that answers at most one row; ok tells whether it did.
-func oneRow[T any](ctx context.Context, db driver.Conn, query string, args []any, scan func(scanner) (T, error)) (item T, ok bool, err error) {
+func oneRow[T any](ctx context.Context, db driver.Conn, query string, args []any,
+	scan func(scanner) (T, error),
+) (item T, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	item, err = scan(db.QueryRow(ctx, query, args...))

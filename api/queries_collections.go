@@ -65,10 +65,12 @@ func scanCollection(row scanner) (c Collection, err error) {
 	var period, status, reason string
 	var first, last *time.Time
 	var attempts uint32
-	err = row.Scan(&c.ID, &period, &c.CustomerID, &c.ExternalCustomerRef, &c.PolicyNumber, &c.ProductCode, &due, &collected, &status,
+	err = row.Scan(&c.ID, &period, &c.CustomerID, &c.ExternalCustomerRef, &c.PolicyNumber, &c.ProductCode, &due,
+		&collected, &status,
 		&first, &last, &attempts, &reason)
 	c.PeriodMonth, c.CollectionStatus = schemas.Period(period), schemas.CollectionStatus(status)
-	c.CollectionAmountDue, c.CollectionAmountCollected, c.Shortfall = schemas.Rands(due), schemas.Rands(collected), schemas.Rands(due-collected)
+	c.CollectionAmountDue, c.CollectionAmountCollected, c.Shortfall = schemas.Rands(due), schemas.Rands(collected),
+		schemas.Rands(due-collected)
 	c.FirstAttemptDate, c.LastAttemptDate = dateOrNull(first), dateOrNull(last)
 	c.NumberOfAttempts, c.LastFailureReason = int(attempts), orNull(reason)
 	return c, err
@@ -86,7 +88,8 @@ func dateOrNull(t *time.Time) *string {
 // collectionPage reads one row more than the page holds.
 func (s *server) collectionPage(ctx context.Context, tenant string, f collectionFilter, p page) ([]Collection, error) {
 	return allRows(ctx, s.db, sqlCollectionList, []any{
-		arg("tenant", tenant), arg("period", f.period), arg("policy_number", f.policy), arg("customer_id", f.customer), arg("status", f.status),
+		arg("tenant", tenant), arg("period", f.period), arg("policy_number", f.policy), arg("customer_id", f.customer),
+		arg("status", f.status),
 		arg("after_period", p.after[0]), arg("after_policy", p.after[1]), arg("limit", p.limit+1),
 	}, scanCollection)
 }
@@ -95,13 +98,17 @@ func (s *server) collectionByID(ctx context.Context, tenant, id string) (Collect
 	return oneRow(ctx, s.db, sqlCollectionByID, []any{arg("tenant", tenant), arg("id", id)}, scanCollection)
 }
 
-func (s *server) eachCollection(ctx context.Context, tenant string, p schemas.Period, use func(Collection) error) error {
-	return eachRow(ctx, s.db, sqlCollectionReport, []any{arg("tenant", tenant), arg("period", string(p))}, scanCollection, use)
+func (s *server) eachCollection(ctx context.Context, tenant string, p schemas.Period,
+	use func(Collection) error,
+) error {
+	return eachRow(ctx, s.db, sqlCollectionReport, []any{arg("tenant", tenant), arg("period", string(p))}, scanCollection,
+		use)
 }
 
 // collectedBetween is which policies with ids from first to last have a collection of the period.
 func (s *server) collectedBetween(ctx context.Context, tenant, period, first, last string) (map[string]bool, error) {
-	return s.idSet(ctx, sqlCollectedBetween, arg("tenant", tenant), arg("period", period), arg("first", first), arg("last", last))
+	return s.idSet(ctx, sqlCollectedBetween, arg("tenant", tenant), arg("period", period), arg("first", first),
+		arg("last", last))
 }
 
 // collectedAmong is which policies have one of the collections of the period.

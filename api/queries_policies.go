@@ -65,7 +65,8 @@ func scanPolicy(row scanner) (p Policy, err error) {
 	var premium, maximum int64
 	var status, rail, reference, hold string
 	var day uint8
-	err = row.Scan(&p.ID, &p.PolicyNumber, &p.CustomerID, &p.ExternalCustomerRef, &p.ProductCode, &premium, &status, &rail, &reference,
+	err = row.Scan(&p.ID, &p.PolicyNumber, &p.CustomerID, &p.ExternalCustomerRef, &p.ProductCode, &premium, &status, &rail,
+		&reference,
 		&maximum, &p.MandateFixed, &day, &hold, &p.Version, &p.CreatedAt, &p.UpdatedAt)
 	if err != nil {
 		return p, err
@@ -94,7 +95,8 @@ func orNull(s string) *string {
 // policyPage reads one row more than the page holds.
 func (s *server) policyPage(ctx context.Context, tenant string, f policyFilter, p page) ([]Policy, error) {
 	return allRows(ctx, s.db, sqlPolicyList, []any{
-		arg("tenant", tenant), arg("after", p.after[0]), arg("policy_number", f.number), arg("policy_id", schemas.PolicyID(tenant, f.number)),
+		arg("tenant", tenant), arg("after", p.after[0]), arg("policy_number", f.number),
+		arg("policy_id", schemas.PolicyID(tenant, f.number)),
 		arg("customer_id", f.customer), arg("status", f.status), arg("limit", p.limit+1),
 	}, scanPolicy)
 }
@@ -105,7 +107,8 @@ func (s *server) policyByID(ctx context.Context, tenant, id string) (Policy, boo
 
 // policyOfRequest is the version of a policy that one request made. Another request may have made a later one already.
 func (s *server) policyOfRequest(ctx context.Context, tenant, id, request string) (Policy, bool, error) {
-	return oneRow(ctx, s.db, sqlPolicyOfRequest, []any{arg("tenant", tenant), arg("id", id), arg("request", request)}, scanPolicy)
+	return oneRow(ctx, s.db, sqlPolicyOfRequest, []any{arg("tenant", tenant), arg("id", id), arg("request", request)},
+		scanPolicy)
 }
 
 // policyRef is what an execution needs of a policy.
@@ -127,7 +130,8 @@ func (s *server) policiesByIDs(ctx context.Context, tenant string, ids []string)
 
 // policiesAfter is the next page of all policies in the order of their ids, which is the table's.
 func (s *server) policiesAfter(ctx context.Context, tenant, after string, limit int) ([]policyRef, error) {
-	return allRows(ctx, s.db, sqlPoliciesAfter, []any{arg("tenant", tenant), arg("after", after), arg("limit", limit)}, scanPolicyRef)
+	return allRows(ctx, s.db, sqlPoliciesAfter, []any{arg("tenant", tenant), arg("after", after), arg("limit", limit)},
+		scanPolicyRef)
 }
 
 func (s *server) policiesOfRequest(ctx context.Context, tenant, request string) (n uint64, err error) {

@@ -47,7 +47,10 @@ func (s *server) outcomeCounts(ctx context.Context, tenant, request string) (out
 
 // refusals are the first rows of a request that were refused, as errors of those rows.
 func (s *server) refusals(ctx context.Context, tenant, request string, limit int) ([]RowError, error) {
-	return allRows(ctx, s.db, sqlOutcomeRefusals, []any{arg("tenant", tenant), arg("request", request), arg("limit", limit)},
+	return allRows(ctx, s.db, sqlOutcomeRefusals, []any{
+		arg("tenant", tenant), arg("request", request),
+		arg("limit", limit),
+	},
 		func(row scanner) (RowError, error) {
 			e, n := RowError{Column: "policy_number"}, uint32(0)
 			err := row.Scan(&n, &e.Code, &e.Message)

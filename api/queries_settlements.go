@@ -29,7 +29,8 @@ WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
 ORDER BY version DESC
 LIMIT 1`
 
-// The periods covered are named once more from outside, since only that reaches the index of collections_log through the view.
+// The periods covered are named once more from outside, since only that reaches the index of collections_log through
+// the view.
 const sqlSettlementLines = `SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref, policy_number, product_code, amount_cents
 FROM settlement_lines
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
@@ -48,19 +49,23 @@ func scanSettlement(row scanner) (st Settlement, err error) {
 	var period, status string
 	var total, distribution, collections, fees, vat, net int64
 	var payment time.Time
-	err = row.Scan(&st.ID, &st.SettlementNumber, &period, &total, &distribution, &collections, &fees, &vat, &net, &payment, &status,
+	err = row.Scan(&st.ID, &st.SettlementNumber, &period, &total, &distribution, &collections, &fees, &vat, &net, &payment,
+		&status,
 		&st.PaymentReference, &st.CreatedAt)
 	st.PeriodMonth, st.Status = schemas.Period(period), schemas.SettlementStatus(status)
-	st.TotalCollections, st.DistributionFee, st.CollectionsFee = schemas.Rands(total), schemas.Rands(distribution), schemas.Rands(collections)
+	st.TotalCollections, st.DistributionFee, st.CollectionsFee = schemas.Rands(total), schemas.Rands(distribution),
+		schemas.Rands(collections)
 	st.TotalFees, st.Vat, st.NetAmount = schemas.Rands(fees), schemas.Rands(vat), schemas.Rands(net)
 	st.PaymentDate, st.CreatedAt = payment.UTC().Format(time.DateOnly), st.CreatedAt.UTC()
 	return st, err
 }
 
-// settlementPage reads one row more than the page holds. Within a period, numbers sort as sequences do up to 999 statements.
+// settlementPage reads one row more than the page holds. Within a period, numbers sort as sequences do up to 999
+// statements.
 func (s *server) settlementPage(ctx context.Context, tenant string, f settlementFilter, p page) ([]Settlement, error) {
 	return allRows(ctx, s.db, sqlSettlementList, []any{
-		arg("tenant", tenant), arg("period", f.period), arg("status", f.status), arg("after_period", p.after[0]), arg("after_number", p.after[1]),
+		arg("tenant", tenant), arg("period", f.period), arg("status", f.status), arg("after_period", p.after[0]),
+		arg("after_number", p.after[1]),
 		arg("limit", p.limit+1),
 	}, scanSettlement)
 }

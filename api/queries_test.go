@@ -35,7 +35,8 @@ func TestQueriesAreGolden(t *testing.T) {
 	}
 }
 
-// TestQueriesReadTheKnownRows runs every query against two tenants' rows. The rows are there twice, as after a replay: no answer may change.
+// TestQueriesReadTheKnownRows runs every query against two tenants' rows. The rows are there twice, as after a replay:
+// no answer may change.
 func TestQueriesReadTheKnownRows(t *testing.T) {
 	e := newEnv(t)
 	a, b := schemas.PolicyID("acme", "P1"), schemas.PolicyID("acme", "P2")
@@ -53,13 +54,20 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		args []any
 		want []string
 	}{
-		"policy_list": {page(named("after", ""), named("policy_number", ""), named("policy_id", a), named("customer_id", "")), []string{a, b}},
+		"policy_list": {
+			page(named("after", ""), named("policy_number", ""), named("policy_id", a), named("customer_id", "")),
+			[]string{a, b},
+		},
 		"policy_by_id": {
 			[]any{tenant, named("id", a)},
 			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25 MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
 		},
-		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
-		"policies_after":  {[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)}, sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active")},
+		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed",
+			b+" P2 C2 active")},
+		"policies_after": {
+			[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)},
+			sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active"),
+		},
 		"policy_of_request": {
 			[]any{tenant, named("id", a), request},
 			[]string{a + " P1 C1 E1 F 15000 active RM M1 30000 true 25  1 2025-11-01 07:00:00 2025-11-01 07:00:00"},
@@ -67,24 +75,39 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"policies_of_request": {[]any{tenant, request}, []string{"2"}},
 		"policies_unchanged":  {[]any{tenant, request}, []string{"1"}},
 		"collection_list": {
-			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""), named("after_policy", "")),
+			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""),
+				named("after_policy", "")),
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
-		"collection_by_id":         {[]any{tenant, named("id", cA)}, []string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "}},
-		"collection_report":        {[]any{tenant, named("period", "2025-11")}, []string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "}},
-		"collected_between":        {[]any{tenant, named("period", "2025-11"), named("first", a), named("last", a)}, []string{a}},
+		"collection_by_id": {
+			[]any{tenant, named("id", cA)},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+		},
+		"collection_report": {
+			[]any{tenant, named("period", "2025-11")},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+		},
+		"collected_between": {
+			[]any{tenant, named("period", "2025-11"), named("first", a), named("last", a)},
+			[]string{a},
+		},
 		"collected_among":          {[]any{tenant, named("period", "2025-11"), named("ids", []string{cA, b})}, []string{a}},
 		"collections_of_execution": {[]any{tenant, named("period", "2025-11"), named("execution", "x1")}, []string{"1"}},
 		"collections_exist":        {[]any{tenant, named("period", "2025-12")}, []string{"0"}},
 		"settlement_list": {
 			page(named("period", ""), named("after_period", ""), named("after_number", "")),
-			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 2025-12-02 08:00:00"},
+			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 " +
+				"2025-12-02 08:00:00"},
 		},
 		"settlement_by_id": {
 			[]any{tenant, named("id", st)},
-			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 2025-12-02 08:00:00"},
+			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 " +
+				"2025-12-02 08:00:00"},
 		},
-		"settlement_lines":     {[]any{tenant, named("id", st)}, []string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000"}},
+		"settlement_lines": {
+			[]any{tenant, named("id", st)},
+			[]string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000"},
+		},
 		"settlement_lines_sum": {[]any{tenant, named("id", st)}, []string{"15000"}},
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
 		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
@@ -114,7 +137,8 @@ func (e *env) rows(query string, first bool, args ...any) (out []string) {
 // sorted puts lines that begin with a UUID into ClickHouse's order of UUIDs, which is not that of their text.
 func sorted(t *testing.T, e *env, lines ...string) []string {
 	t.Helper()
-	return e.rows("SELECT arrayJoin(arraySort(l -> toUUID(substring(l, 1, 36)), {lines:Array(String)}))", false, clickhouse.Named("lines", lines))
+	return e.rows("SELECT arrayJoin(arraySort(l -> toUUID(substring(l, 1, 36)), {lines:Array(String)}))", false,
+		clickhouse.Named("lines", lines))
 }
 
 func (e *env) knownRows(a, b, cA, st string) {

@@ -12,8 +12,10 @@ import (
 
 // reportHeader are the 13 fields in the order of SPEC section 3.
 var reportHeader = []string{
-	"period_month", "customer_id", "external_customer_ref", "policy_number", "product_code", "collection_amount_due", "collection_amount_collected",
-	"shortfall", "collection_status", "first_attempt_date", "last_attempt_date", "number_of_attempts", "last_failure_reason",
+	"period_month", "customer_id", "external_customer_ref", "policy_number", "product_code", "collection_amount_due",
+	"collection_amount_collected",
+	"shortfall", "collection_status", "first_attempt_date", "last_attempt_date", "number_of_attempts",
+	"last_failure_reason",
 }
 
 // ReportCollections is GET /reports/collections.
@@ -43,7 +45,8 @@ func (s *server) reportCSV(w http.ResponseWriter, r *http.Request, period schema
 		if err := out.Write(reportHeader); err != nil {
 			return err
 		}
-		return s.eachCollection(r.Context(), infoOf(r.Context()).tenant, period, func(c Collection) error { return out.Write(reportRecord(c)) })
+		return s.eachCollection(r.Context(), infoOf(r.Context()).tenant, period,
+			func(c Collection) error { return out.Write(reportRecord(c)) })
 	})
 }
 
@@ -55,8 +58,10 @@ func reportRecord(c Collection) []string {
 		return *s
 	}
 	return []string{
-		string(c.PeriodMonth), c.CustomerID, c.ExternalCustomerRef, c.PolicyNumber, c.ProductCode, rands(c.CollectionAmountDue),
-		rands(c.CollectionAmountCollected), rands(c.Shortfall), string(c.CollectionStatus), text(c.FirstAttemptDate), text(c.LastAttemptDate),
+		string(c.PeriodMonth), c.CustomerID, c.ExternalCustomerRef, c.PolicyNumber, c.ProductCode,
+		rands(c.CollectionAmountDue),
+		rands(c.CollectionAmountCollected), rands(c.Shortfall), string(c.CollectionStatus), text(c.FirstAttemptDate),
+		text(c.LastAttemptDate),
 		strconv.Itoa(c.NumberOfAttempts), text(c.LastFailureReason),
 	}
 }
@@ -88,9 +93,12 @@ func (s *server) reportJSON(w http.ResponseWriter, r *http.Request, period schem
 
 func reportRow(c Collection) ReportRow {
 	return ReportRow{
-		PeriodMonth: c.PeriodMonth, CustomerID: c.CustomerID, ExternalCustomerRef: c.ExternalCustomerRef, PolicyNumber: c.PolicyNumber,
-		ProductCode: c.ProductCode, CollectionAmountDue: c.CollectionAmountDue, CollectionAmountCollected: c.CollectionAmountCollected,
-		Shortfall: c.Shortfall, CollectionStatus: c.CollectionStatus, FirstAttemptDate: c.FirstAttemptDate, LastAttemptDate: c.LastAttemptDate,
+		PeriodMonth: c.PeriodMonth, CustomerID: c.CustomerID, ExternalCustomerRef: c.ExternalCustomerRef,
+		PolicyNumber: c.PolicyNumber,
+		ProductCode:  c.ProductCode, CollectionAmountDue: c.CollectionAmountDue,
+		CollectionAmountCollected: c.CollectionAmountCollected,
+		Shortfall:                 c.Shortfall, CollectionStatus: c.CollectionStatus, FirstAttemptDate: c.FirstAttemptDate,
+		LastAttemptDate:  c.LastAttemptDate,
 		NumberOfAttempts: c.NumberOfAttempts, LastFailureReason: c.LastFailureReason,
 	}
 }

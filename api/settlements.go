@@ -15,8 +15,8 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func() error { return s.createSettlement(w, r) })
 }
 
-// createSettlement computes over what has provably arrived: it asks what the pipeline owes by now, waits until all of that is in ClickHouse, and
-// only then asks for the statement of what is there.
+// createSettlement computes over what has provably arrived: it asks what the pipeline owes by now, waits until all of
+// that is in ClickHouse, and only then asks for the statement of what is there.
 func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error {
 	ctx, info := r.Context(), infoOf(r.Context())
 	in, err := readInput(w, r, "period_month")
@@ -38,7 +38,8 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	if executed, err := s.collectionsExist(ctx, info.tenant, period); err != nil {
 		return err
 	} else if !executed {
-		return conflict("Nothing was executed for %s, so there is nothing to settle", period).at("period_month", "a period with collections", string(period))
+		return conflict("Nothing was executed for %s, so there is nothing to settle", period).at("period_month",
+			"a period with collections", string(period))
 	}
 	cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
 	if err := s.commands.Settle(ctx, cmd); err != nil {
@@ -50,7 +51,8 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 		return s.late(err, hint)
 	}
 	if o.code != schemas.OutcomeOK && o.code != schemas.OutcomeUnchanged {
-		return conflict("The period cannot be settled: %s", o.message).at("period_month", "a period that can be settled", string(period))
+		return conflict("The period cannot be settled: %s", o.message).at("period_month", "a period that can be settled",
+			string(period))
 	}
 	var st Settlement
 	err = poll(ctx, s.wait, func() (ok bool, _ uint64, err error) {
@@ -72,7 +74,8 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 func settlementCreated(st Settlement) SettlementCreated {
 	return SettlementCreated{
 		ID: st.ID, SettlementNumber: st.SettlementNumber, PeriodMonth: st.PeriodMonth, TotalCollections: st.TotalCollections,
-		DistributionFee: st.DistributionFee, CollectionsFee: st.CollectionsFee, TotalFees: st.TotalFees, Vat: st.Vat, NetAmount: st.NetAmount,
+		DistributionFee: st.DistributionFee, CollectionsFee: st.CollectionsFee, TotalFees: st.TotalFees, Vat: st.Vat,
+		NetAmount:   st.NetAmount,
 		PaymentDate: st.PaymentDate, Status: st.Status,
 	}
 }
@@ -82,13 +85,14 @@ func (s *server) owedNow(ctx context.Context) ([]int64, error) {
 	defer cancel()
 	ends, err := s.commands.Owed(bounded)
 	if err != nil {
-		return nil, unavailable(err, "The engine has not yet worked off all results and instructions, or Kafka cannot be reached; try again")
+		return nil, unavailable(err,
+			"The engine has not yet worked off all results and instructions, or Kafka cannot be reached; try again")
 	}
 	return ends, nil
 }
 
-// awaitMarks waits until ClickHouse holds every partition of a topic up to its end, or says which one is how far behind. It returns the first
-// seq of each partition that ClickHouse need not hold yet.
+// awaitMarks waits until ClickHouse holds every partition of a topic up to its end, or says which one is how far
+// behind. It returns the first seq of each partition that ClickHouse need not hold yet.
 func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]int64, error) {
 	behind, have, want := "", int64(0), int64(0)
 	arrived := make([]int64, len(ends))
@@ -113,7 +117,8 @@ func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]
 		return arrived, err
 	}
 	return nil, newError(http.StatusServiceUnavailable, codeUnavailable,
-		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again", behind, have, want).
+		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again", behind, have,
+		want).
 		at(behind, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10)).because(err)
 }
 
@@ -159,7 +164,12 @@ func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params 
 		if err != nil {
 			return err
 		}
-		data, next := cut(items, p, func(st Settlement) []string { return []string{string(st.PeriodMonth), st.SettlementNumber} })
+		data, next := cut(items, p, func(st Settlement) []string {
+			return []string{
+				string(st.PeriodMonth),
+				st.SettlementNumber,
+			}
+		})
 		writeJSON(w, http.StatusOK, SettlementList{Data: data, NextCursor: next})
 		return nil
 	})

@@ -30,13 +30,16 @@ func TestDocumentedSettlement(t *testing.T) {
 	e.paidPolicy("POL002", "500.00", 50000)
 	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
 	id := schemas.SettlementID("acme", "2025-11", 1)
-	figures := `{"id":"` + id + `","settlement_number":"SETTLE-2025-11-001","period_month":"2025-11","total_collections":42500.00,"distribution_fee":10625.00,` +
+	figures := `{"id":"` + id +
+		`","settlement_number":"SETTLE-2025-11-001","period_month":"2025-11","total_collections":42500.00,"distribution_fee":10625.00,` +
 		`"collections_fee":1487.50,"total_fees":12112.50,"vat":1816.88,"net_amount":28570.62,"payment_date":"2025-12-03","status":"pending"`
 	require.Equal(t, figures+"}\n", string(a.body))
 	require.Equal(t, "/v1/settlements/"+id, a.header.Get("Location"))
 
-	require.Equal(t, figures+"}\n", string(e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusOK).body), "the same call, the same statement")
-	require.Equal(t, figures+`,"payment_reference":"EFT-20251203-001","created_at":"2025-12-02T08:00:00Z"}`+"\n", string(e.get("/v1/settlements/"+id).is(http.StatusOK).body))
+	require.Equal(t, figures+"}\n", string(e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusOK).body),
+		"the same call, the same statement")
+	require.Equal(t, figures+`,"payment_reference":"EFT-20251203-001","created_at":"2025-12-02T08:00:00Z"}`+"\n",
+		string(e.get("/v1/settlements/"+id).is(http.StatusOK).body))
 
 	export := e.get("/v1/settlements/" + id + "/export").is(http.StatusOK)
 	require.Equal(t, "text/csv; charset=utf-8", export.header.Get("Content-Type"))
@@ -53,7 +56,8 @@ func TestMovementsAfterAStatementMakeTheNext(t *testing.T) {
 	e.pipe.pay("POL001", "2025-11", -5000, "2025-11-10")
 	second := schemas.SettlementID("acme", "2025-11", 2)
 	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
-	require.True(t, strings.HasPrefix(string(a.body), `{"id":"`+second+`","settlement_number":"SETTLE-2025-11-002","period_month":"2025-11","total_collections":-50.00,`))
+	require.True(t, strings.HasPrefix(string(a.body),
+		`{"id":"`+second+`","settlement_number":"SETTLE-2025-11-002","period_month":"2025-11","total_collections":-50.00,`))
 	require.Equal(t, exportColumns+"SETTLE-2025-11-002,COLLECTION,2025-11,C-POL001,EXT,POL001,FUNERAL_01,-50.00\n",
 		string(e.get("/v1/settlements/"+second+"/export").is(http.StatusOK).body))
 
@@ -80,7 +84,8 @@ func TestOtherTenantsSettlementsDoNotExist(t *testing.T) {
 		require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, path, otherKey, "", nil).is(http.StatusNotFound).err().Code)
 	}
 	require.Empty(t, decoded[api.SettlementList](e.request(http.MethodGet, "/v1/settlements", otherKey, "", nil)).Data)
-	got := e.request(http.MethodPost, "/v1/settlements", otherKey, "application/json", strings.NewReader(`{"period_month":"2025-11"}`))
+	got := e.request(http.MethodPost, "/v1/settlements", otherKey, "application/json",
+		strings.NewReader(`{"period_month":"2025-11"}`))
 	require.Equal(t, "CONFLICT", got.is(http.StatusConflict).err().Code, "nothing was executed for this tenant")
 }
 
@@ -99,7 +104,8 @@ func TestSettlementWaitsForTheSink(t *testing.T) {
 
 	e.pipe.stuck = false
 	e.pipe.pay("POL001", "2025-11", -100, "2025-11-11")
-	require.EqualValues(t, 9900, decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).TotalCollections)
+	require.EqualValues(t, 9900, decoded[api.SettlementCreated](e.post("/v1/settlements",
+		`{"period_month":"2025-11"}`).is(http.StatusCreated)).TotalCollections)
 }
 
 func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
@@ -108,11 +114,14 @@ func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
 	require.Contains(t, got.Message, "Nothing was executed")
 	e.paidPolicy("POL001", "150.00", 15000)
 	e.pipe.deaf = true
-	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "Call again")
+	require.Contains(t, e.post("/v1/settlements",
+		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "Call again")
 	e.pipe.fail = errKafka
-	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "no broker")
+	require.Contains(t, e.post("/v1/settlements",
+		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "no broker")
 	e.pipe.cutErr = errors.New("kasi.collect lags 5 records behind")
-	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "lags 5 records")
+	require.Contains(t, e.post("/v1/settlements",
+		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "lags 5 records")
 }
 
 // TestExportThatDoesNotAddUpIsNotSent: the lines must be the statement, to the cent.

@@ -6,8 +6,9 @@ import (
 	"net/http"
 )
 
-// stream writes an answer that is too long to hold. Until its first 64 KiB are full nothing is sent, so an error up to then is an ordinary
-// error answer. After that an error breaks the connection off: a client must never take half a report for a whole one.
+// stream writes an answer that is too long to hold. Until its first 64 KiB are full nothing is sent, so an error up to
+// then is an ordinary error answer. After that an error breaks the connection off: a client must never take half a
+// report for a whole one.
 type stream struct {
 	buf  *bufio.Writer
 	sent bool
@@ -23,7 +24,9 @@ func (w startedWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
-func (s *server) stream(w http.ResponseWriter, r *http.Request, contentType, fileName string, write func(out *bufio.Writer) error) error {
+func (s *server) stream(w http.ResponseWriter, r *http.Request, contentType, fileName string,
+	write func(out *bufio.Writer) error,
+) error {
 	w.Header().Set("Content-Type", contentType)
 	if fileName != "" {
 		w.Header().Set("Content-Disposition", `attachment; filename="`+fileName+`"`)
@@ -38,6 +41,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, contentType, fil
 		return err
 	}
 	info := infoOf(r.Context())
-	s.log.LogAttrs(r.Context(), slog.LevelError, "answer broken off", slog.String("request_id", info.requestID), slog.String("tenant", info.tenant), slog.Any("error", err))
+	s.log.LogAttrs(r.Context(), slog.LevelError, "answer broken off", slog.String("request_id", info.requestID),
+		slog.String("tenant", info.tenant), slog.Any("error", err))
 	panic(http.ErrAbortHandler)
 }

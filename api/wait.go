@@ -16,8 +16,9 @@ const (
 // errLate says that a bounded wait has ended before what it waited for.
 var errLate = errors.New("not there in time")
 
-// poll asks again and again until done, with growing pauses. The bound counts from the last growth of progress, so a long import that
-// moves on is not given up. A failing question is asked again within the bound: an embedded ClickHouse may be restarting.
+// poll asks again and again until done, with growing pauses. The bound counts from the last growth of progress, so a
+// long import that moves on is not given up. A failing question is asked again within the bound: an embedded ClickHouse
+// may be restarting.
 func poll(ctx context.Context, bound time.Duration, ask func() (done bool, progress uint64, err error)) error {
 	var best uint64
 	deadline := time.Now().Add(bound)
@@ -55,7 +56,9 @@ func (s *server) awaitOutcome(ctx context.Context, tenant, request string) (o ou
 }
 
 // awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
-func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, tenant, request string, n uint64) (c outcomeCounts, err error) {
+func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, tenant, request string,
+	n uint64,
+) (c outcomeCounts, err error) {
 	err = poll(ctx, bound, func() (bool, uint64, error) {
 		now, err := s.outcomeCounts(ctx, tenant, request)
 		if err == nil {
@@ -74,15 +77,18 @@ func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func()
 	})
 }
 
-// late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without doing it twice.
+// late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without
+// doing it twice.
 func (s *server) late(err error, format string, args ...any) error {
 	if errors.As(err, new(*dbError)) {
-		return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but ClickHouse cannot be asked what became of it. %s",
+		return newError(http.StatusServiceUnavailable, codeUnavailable,
+			"Accepted, but ClickHouse cannot be asked what became of it. %s",
 			fmt.Sprintf(format, args...)).because(err)
 	}
 	if !errors.Is(err, errLate) {
 		return err
 	}
-	return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but not answered by the pipeline within %s. %s", s.wait,
+	return newError(http.StatusServiceUnavailable, codeUnavailable,
+		"Accepted, but not answered by the pipeline within %s. %s", s.wait,
 		fmt.Sprintf(format, args...)).because(err)
 }

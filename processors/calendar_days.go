@@ -13,8 +13,8 @@ const (
 	lastYear  = 2199
 )
 
-// Calendar knows South Africa's banking days: Monday to Friday less public holidays, which come from rickar/cal plus the proclaimed days
-// of the data. It never changes once built, so it is safe for concurrent use.
+// Calendar knows South Africa's banking days: Monday to Friday less public holidays, which come from rickar/cal plus
+// the proclaimed days of the data. It never changes once built, so it is safe for concurrent use.
 type Calendar struct {
 	// holidays has one bit a day, counted from 1 January of firstYear.
 	holidays []uint64

@@ -18,14 +18,15 @@ const (
 	GrantChildren     = "CHILDREN"
 )
 
-// grantRule places the older persons' grant: the nth banking day of the month, moved on while it falls on one of the weekdays.
+// grantRule places the older persons' grant: the nth banking day of the month, moved on while it falls on one of the
+// weekdays.
 type grantRule struct {
 	bankingDay int
 	neverOn    []time.Weekday
 }
 
-// GrantDays are the days on which social grants of the period are paid, by grant: older persons' on the second banking day but never on a
-// Monday, disability on the next banking day, children's on the one after (SPEC 4.10; data).
+// GrantDays are the days on which social grants of the period are paid, by grant: older persons' on the second banking
+// day but never on a Monday, disability on the next banking day, children's on the one after (SPEC 4.10; data).
 func (c *Calendar) GrantDays(p schemas.Period) map[string]civil.Date {
 	if published, ok := c.grantMonths[string(p)]; ok {
 		return map[string]civil.Date{
@@ -43,8 +44,8 @@ func (c *Calendar) GrantDays(p schemas.Period) map[string]civil.Date {
 	return map[string]civil.Date{GrantOlderPersons: older, GrantDisability: disability, GrantChildren: c.Next(disability)}
 }
 
-// Payday is the day on which a salary due on the given day of the month (31: the last) is paid in the period: that day or the banking
-// day before it; in December not later than the data's December payday.
+// Payday is the day on which a salary due on the given day of the month (31: the last) is paid in the period: that day
+// or the banking day before it; in December not later than the data's December payday.
 func (c *Calendar) Payday(p schemas.Period, day int) civil.Date {
 	date := p.First()
 	if date.Month == time.December {

@@ -7,11 +7,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline is judged by. Its size
-// is bounded: transaction ids are kept for Params.SeenDays from the booking or, if that is later, from the first transaction, deposits for DepositDays, a stream's last StreamHistory deposits, collections
-// until their debits can no longer be disputed. Debits without a result are kept until it comes, however long that takes.
+// Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline
+// is judged by. Its size is bounded: transaction ids are kept for Params.SeenDays from the booking or, if that is
+// later, from the first transaction, deposits for DepositDays, a stream's last StreamHistory deposits, collections
+// until their debits can no longer be disputed. Debits without a result are kept until it comes, however long that
+// takes.
 //
-// The fields are exported for the codec alone; other packages use the methods and the Engine. The zero value is a new customer.
+// The fields are exported for the codec alone; other packages use the methods and the Engine. The zero value is a new
+// customer.
 type Customer struct {
 	Version     int          `json:"v,omitempty"` // layout of this state
 	Tenant      string       `json:"t,omitempty"`
@@ -25,8 +28,8 @@ type Customer struct {
 	Incomes     []income     `json:"i,omitempty"` // in the order of their arrival
 	Balances    []balance    `json:"b,omitempty"` // latest known balance of each account, in the order of arrival
 	Seen        seenIDs      `json:"x,omitempty"`
-	// First is the business date on which the customer's first transaction was taken in; 0 while none was, or only before the first tick. Every id ever
-	// seen is in Seen until First + Params.SeenDays.
+	// First is the business date on which the customer's first transaction was taken in; 0 while none was, or only before
+	// the first tick. Every id ever seen is in Seen until First + Params.SeenDays.
 	First day `json:"y,omitempty"`
 	// Bounced is the latest action date of a debit that failed for want of money: money from before it is gone.
 	Bounced day `json:"f,omitempty"`
@@ -66,7 +69,8 @@ type collection struct {
 	Last      day            `json:"l,omitempty"`
 	Attempts  int            `json:"a,omitempty"`
 	Failure   string         `json:"e,omitempty"`
-	// Cancelled with the policy; Stopped by a code nobody knows; Closed: never decided again; Reopened: money went back after the period.
+	// Cancelled with the policy; Stopped by a code nobody knows; Closed: never decided again; Reopened: money went back
+	// after the period.
 	Cancelled bool `json:"o,omitempty"`
 	Stopped   bool `json:"u,omitempty"`
 	Closed    bool `json:"z,omitempty"`
@@ -131,7 +135,8 @@ func (k *collection) inFlight() schemas.Cents {
 // open tells whether cut-offs still decide about the collection.
 func (k *collection) open() bool { return !k.Closed && k.Collected < k.Due }
 
-// status is the outcome as reports show it. A collection cancelled with its policy stays so, whatever the bank still brings.
+// status is the outcome as reports show it. A collection cancelled with its policy stays so, whatever the bank still
+// brings.
 func (k *collection) status() schemas.CollectionStatus {
 	switch {
 	case k.Cancelled:
@@ -144,7 +149,8 @@ func (k *collection) status() schemas.CollectionStatus {
 	return schemas.Unpaid
 }
 
-// NeedsTick tells whether the passing of time can bring anything: open collections, or transactions and incomes waiting for their day.
+// NeedsTick tells whether the passing of time can bring anything: open collections, or transactions and incomes waiting
+// for their day.
 func (c *Customer) NeedsTick() bool {
 	if len(c.Waiting) > 0 {
 		return true
@@ -162,7 +168,8 @@ func (c *Customer) NeedsTick() bool {
 	return false
 }
 
-// Asleep tells that a tick provably changes nothing, neither state nor outputs: the stage need not copy the customer for it.
+// Asleep tells that a tick provably changes nothing, neither state nor outputs: the stage need not copy the customer
+// for it.
 func (c *Customer) Asleep(m Moment) bool {
 	today := m.today()
 	if c.Wake > today || !c.NeedsTick() {

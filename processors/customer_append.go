@@ -7,8 +7,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// AppendCustomer appends the state of a customer as JSON. The same state always gives the same bytes, those that encoding/json would write (TestFastJSON in package
-// streams): one is written for each customer that a transaction changes, and by hand that takes a third of the time.
+// AppendCustomer appends the state of a customer as JSON. The same state always gives the same bytes, those that
+// encoding/json would write (TestFastJSON in package streams): one is written for each customer that a transaction
+// changes, and by hand that takes a third of the time.
 func AppendCustomer(b []byte, c *Customer) []byte {
 	w := stateWriter{append(b, '{')}
 	w.optional(`"v":`, int64(c.Version))

@@ -17,13 +17,14 @@ func UnmarshalCustomer(b []byte) (*Customer, error) {
 		return nil, fmt.Errorf("processors: read the state of a customer: %w", err)
 	}
 	if c.Version != stateVersion && c.ID != "" {
-		return nil, fmt.Errorf("processors: the state of a customer has layout %d; this program reads %d: run the program that wrote it, or replay the timeline", c.Version, stateVersion)
+		return nil, fmt.Errorf("processors: the state of a customer has layout %d; this program reads %d: run the "+
+			"program that wrote it, or replay the timeline", c.Version, stateVersion)
 	}
 	return c.Clone(), nil // the decoder's slices have room for ten elements each, ten times what most customers need
 }
 
-// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by (Engine.Transaction): at 12 bytes an id the
-// list stays small in memory, and JSON writes it as base64.
+// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by
+// (Engine.Transaction): at 12 bytes an id the list stays small in memory, and JSON writes it as base64.
 type seenIDs []byte
 
 const seenSize = 12

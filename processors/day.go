@@ -8,10 +8,12 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no day.
+// day counts days from 1970-01-01. State keeps days as numbers: they are small in JSON and cheap to compare. 0 means no
+// day.
 type day int32
 
-// dayOf is the number of a date, counted in eras of 400 years that begin in March, for dates of year 0 and later. An invalid date is 0.
+// dayOf is the number of a date, counted in eras of 400 years that begin in March, for dates of year 0 and later. An
+// invalid date is 0.
 func dayOf(d civil.Date) day {
 	if d.Month < 1 || d.Day < 1 {
 		return 0

@@ -146,7 +146,8 @@ func (d *desk) arrears(k *collection, pol *policy) string {
 	return ""
 }
 
-// collectsArrears tells whether a shortfall of an ended period may still be collected: on a rail that may present again, for some periods.
+// collectsArrears tells whether a shortfall of an ended period may still be collected: on a rail that may present
+// again, for some periods.
 func (e *Engine) collectsArrears(of schemas.Period, pol *policy, today day, period schemas.Period, p *Params) bool {
 	age := monthOf(dayOf(period.First())) - monthOf(dayOf(of.First()))
 	return age <= p.ArrearsPeriods && e.rules.Rail(pol.Rail, today.date()).RePresent
@@ -160,9 +161,11 @@ func (d *desk) decision(k *collection, pol *policy, ch ruling, f funds) schemas.
 	ev := schemas.DecisionEvent{
 		Meta:     d.m.meta("decision", id, strconv.Itoa(k.Decisions)),
 		TenantID: d.c.Tenant, CustomerID: d.c.ID, PolicyNumber: k.Number, CollectionID: id, PeriodMonth: k.Period,
-		Action: v.action, Reason: ch.reason, Explanation: v.sentence, AmountCents: ch.amount, NextDate: ch.next.text(), Alternatives: v.alternatives,
+		Action: v.action, Reason: ch.reason, Explanation: v.sentence, AmountCents: ch.amount, NextDate: ch.next.text(),
+		Alternatives: v.alternatives,
 		Inputs: schemas.DecisionInputs{
-			DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), BudgetCents: f.total, Attempts: k.Attempts, Rail: pol.Rail,
+			DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), BudgetCents: f.total,
+			Attempts: k.Attempts, Rail: pol.Rail,
 			LastDepositDate: d.lastDeposit.text(), NextExpectedDate: d.expected.day.text(), LastReason: k.Failure,
 		},
 	}
@@ -192,8 +195,10 @@ func (d *desk) instruct(k *collection, pol *policy, ch ruling) string {
 	k.Debits = append(k.Debits, b)
 	d.out.Debits = append(d.out.Debits, schemas.DebitInstruction{
 		Meta:    d.m.meta("instruction", b.ID),
-		DebitID: b.ID, TenantID: d.c.Tenant, CustomerID: d.c.ID, PolicyNumber: k.Number, CollectionID: id, PeriodMonth: k.Period,
-		Attempt: k.Attempts, AmountCents: b.Cents, Currency: "ZAR", ActionDate: b.Action.text(), Rail: b.Rail, MandateReference: pol.Mandate,
+		DebitID: b.ID, TenantID: d.c.Tenant, CustomerID: d.c.ID, PolicyNumber: k.Number, CollectionID: id,
+		PeriodMonth: k.Period,
+		Attempt:     k.Attempts, AmountCents: b.Cents, Currency: "ZAR", ActionDate: b.Action.text(), Rail: b.Rail,
+		MandateReference: pol.Mandate,
 	})
 	d.c.changed(k, d.m, schemas.Change{Kind: schemas.ChangeInstructed, DebitID: b.ID, AmountCents: b.Cents}, d.out)
 	return b.ID

@@ -7,14 +7,17 @@ import (
 )
 
 const (
-	// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute on the last day is met late.
+	// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute on the
+	// last day is met late.
 	disputeSlack = 7
-	// silentDays is after how many days without money a stream is forgotten, or later, where older history may still be told of.
+	// silentDays is after how many days without money a stream is forgotten, or later, where older history may still be
+	// told of.
 	silentDays = 400
 )
 
-// forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of an unknown debit, whether
-// it has been pruned yet or not. A window that grew while the debit could still be disputed counts; one that grew later does not bring it back.
+// forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of
+// an unknown debit, whether it has been pruned yet or not. A window that grew while the debit could still be disputed
+// counts; one that grew later does not bring it back.
 func (b *debit) forgotten(today day, r *Rules) bool {
 	if b.State == debitInFlight {
 		return false
@@ -41,11 +44,12 @@ func (c *Customer) prune(today day, r *Rules, p *Params) {
 	c.forgetMoney(today, p)
 }
 
-// forgetMoney drops deposits and streams that have had their days. It runs before anything is made of new money, so that it makes no difference when a
-// cut-off looked at the customer last.
+// forgetMoney drops deposits and streams that have had their days. It runs before anything is made of new money, so
+// that it makes no difference when a cut-off looked at the customer last.
 func (c *Customer) forgetMoney(today day, p *Params) {
 	c.Deposits = slices.DeleteFunc(c.Deposits, func(d deposit) bool {
 		return d.day() < today-day(p.DepositDays)-day(p.SameMoneyDays)
 	})
-	c.Streams = slices.DeleteFunc(c.Streams, func(s stream) bool { return s.last() < today-day(max(silentDays, p.BackfillDays)) })
+	c.Streams = slices.DeleteFunc(c.Streams,
+		func(s stream) bool { return s.last() < today-day(max(silentDays, p.BackfillDays)) })
 }

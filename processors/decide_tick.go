@@ -29,8 +29,9 @@ type desk struct {
 	lastNext [2]day
 }
 
-// Tick lets business time pass. When the day opens, what was waiting for it arrives; at a cut-off (m.Cutoff >= 1) each open collection is decided, oldest
-// first. A tick that can bring nothing new (Customer.Asleep) returns at once and changes nothing.
+// Tick lets business time pass. When the day opens, what was waiting for it arrives; at a cut-off (m.Cutoff >= 1) each
+// open collection is decided, oldest first. A tick that can bring nothing new (Customer.Asleep) returns at once and
+// changes nothing.
 func (e *Engine) Tick(c *Customer, m Moment, out *Outputs) error {
 	if !e.wakeful && c.Asleep(m) || e.wakeful && !c.NeedsTick() {
 		return nil
@@ -56,7 +57,8 @@ func (e *Engine) Tick(c *Customer, m Moment, out *Outputs) error {
 	return nil
 }
 
-// decideAll makes one decision for each open collection, in their order: oldest period, then planned day, then policy number.
+// decideAll makes one decision for each open collection, in their order: oldest period, then planned day, then policy
+// number.
 func (d *desk) decideAll() {
 	cal := d.e.rules.Calendar
 	d.banking = cal.IsBankingDay(d.m.Date)

@@ -31,8 +31,9 @@ type funds struct {
 	seen      bool          // some of that more has been seen, not only announced
 }
 
-// openWallet decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed what is outstanding is debited on the day it
-// came, before it is spent; a salary, grant or wage, income by the month, and money announced only, on the next banking day (SPEC 4.4).
+// openWallet decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed
+// what is outstanding is debited on the day it came, before it is spent; a salary, grant or wage, income by the month,
+// and money announced only, on the next banking day (SPEC 4.4).
 func (d *desk) openWallet(outstanding schemas.Cents) {
 	w := &d.wallet
 	w.c, w.first, w.fresh = d.c, (d.today - day(d.params.DepositDays)).openingOf(), d.freshFrom()
@@ -67,8 +68,9 @@ func (d *desk) worth(dep *deposit, outstanding schemas.Cents) money {
 	return moneyReady
 }
 
-// freshFrom is the first day whose deposits count without a balance that vouches for them: those usable for no more than MoneyDays banking days, that of the
-// next possible debit included. A salary of the 25th is so not debited on the 1st for the next month's premium, when it has long been spent.
+// freshFrom is the first day whose deposits count without a balance that vouches for them: those usable for no more
+// than MoneyDays banking days, that of the next possible debit included. A salary of the 25th is so not debited on the
+// 1st for the next month's premium, when it has long been spent.
 func (d *desk) freshFrom() day {
 	from := d.m.Date
 	if !d.banking {
@@ -85,8 +87,8 @@ func (d *desk) spentFrom(dep *deposit) day {
 	return dayOf(d.e.rules.Calendar.Add(d.next(dep.day()).date(), d.params.MoneyDays-1)) + 1
 }
 
-// irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by its history. Small sums that happen to come
-// a week apart (5, 12, 18, 25 November in SPEC 6.3) are still odd money.
+// irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by
+// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in SPEC 6.3) are still odd money.
 func (d *desk) irregular(key uint32) bool {
 	s := d.c.stream(key)
 	if s == nil {
@@ -100,7 +102,8 @@ func (d *desk) irregular(key uint32) bool {
 	return !expected || s.Freq != freqMonthly && s.Freq != freqSemiMonthly
 }
 
-// cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit. It is the balance's place, or -1.
+// cover is the balance that caps a deposit: the account's latest, if it is not older than the deposit. It is the
+// balance's place, or -1.
 func (w *wallet) cover(dep *deposit) int {
 	for i := range w.c.Balances {
 		if b := &w.c.Balances[i]; b.Account == dep.Account && b.At >= dep.At {
@@ -110,8 +113,9 @@ func (w *wallet) cover(dep *deposit) int {
 	return -1
 }
 
-// room is what a balance leaves for a debit of money that is ready: all of it but the deposits it holds that are not ready yet. On a payday the balance
-// holds the new salary already, and what is left of an older deposit must not reach into it.
+// room is what a balance leaves for a debit of money that is ready: all of it but the deposits it holds that are not
+// ready yet. On a payday the balance holds the new salary already, and what is left of an older deposit must not reach
+// into it.
 func (w *wallet) room(i int) schemas.Cents { return max(0, w.c.Balances[i].Cents-w.held[i]) }
 
 // funds adds up. A balance caps all deposits it covers together.
@@ -149,7 +153,8 @@ func (d *desk) funds() funds {
 	return f
 }
 
-// take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there may be, usable or not.
+// take uses up deposits for a debit, oldest first, and says which. An attempt without money seen takes what there may
+// be, usable or not.
 func (w *wallet) take(amount schemas.Cents, all bool) [][2]int64 {
 	var uses [][2]int64
 	for i := range w.c.Deposits {

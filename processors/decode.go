@@ -133,9 +133,10 @@ func DecodeIncome(b []byte) (schemas.Income, error) {
 		IncomeID:   r.id(incID, "income_id"),
 		TenantID:   r.id(incTenant, "tenant_id"),
 		CustomerID: r.id(incCustomer, "customer_id"),
-		Kind:       choice(&r, incKind, "kind", schemas.Salary, schemas.Grant, schemas.Wage, schemas.Gig, schemas.OtherIncome),
-		PayDate:    r.date(incPayDate, "pay_date"),
-		State:      choice(&r, incState, "state", schemas.Announced, schemas.IncomePaid, schemas.IncomeCancelled),
+		Kind: choice(&r, incKind, "kind", schemas.Salary, schemas.Grant, schemas.Wage, schemas.Gig,
+			schemas.OtherIncome),
+		PayDate: r.date(incPayDate, "pay_date"),
+		State:   choice(&r, incState, "state", schemas.Announced, schemas.IncomePaid, schemas.IncomeCancelled),
 	}
 	in.AmountCents = optional(r.positive(incAmount, "amount_cents"))
 	in.Source = r.text(incSource, "source", maxText)
@@ -177,8 +178,9 @@ func resIndex(key []byte) int {
 	return -1
 }
 
-// DecodeResult reads and validates a record of kasi.rail.results.v1. The error is always a *Reject. A debit id that cannot be ours is
-// RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write capitals.
+// DecodeResult reads and validates a record of kasi.rail.results.v1. The error is always a *Reject. A debit id that
+// cannot be ours is RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write
+// capitals.
 func DecodeResult(b []byte) (schemas.Result, error) {
 	var fields [resFields]value
 	s := scanner{text: b}
@@ -188,9 +190,10 @@ func DecodeResult(b []byte) (schemas.Result, error) {
 	var err error
 	r := record{fields: fields[:], err: &err}
 	res := schemas.Result{
-		ResultID:      r.id(resID, "result_id"),
-		DebitID:       strings.ToLower(r.id(resDebit, "debit_id")),
-		Status:        choice(&r, resStatus, "status", schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed),
+		ResultID: r.id(resID, "result_id"),
+		DebitID:  strings.ToLower(r.id(resDebit, "debit_id")),
+		Status: choice(&r, resStatus, "status", schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultRejected,
+			schemas.ResultDisputed),
 		EffectiveDate: r.date(resDate, "effective_date"),
 		ReasonCode:    r.noControls(r.text(resCode, "reason_code", maxCode), "reason_code"),
 		ReasonScheme:  choiceOrNone(&r, resScheme, "reason_scheme", SchemeZA, SchemeISO),

@@ -13,11 +13,12 @@ const (
 	maxCode = 35
 )
 
-// record is a decoded object whose fields are taken one by one. The first mistake stays; what follows it returns zero values, so a decoder
-// reads as a flat list of checks in order of precedence.
+// record is a decoded object whose fields are taken one by one. The first mistake stays; what follows it returns zero
+// values, so a decoder reads as a flat list of checks in order of precedence.
 type record struct {
 	fields []value
-	err    *error // a variable of the decoder: one within the record would make the compiler put the fields on the heap with it
+	// a variable of the decoder: one within the record would make the compiler put the fields on the heap with it
+	err *error
 }
 
 func (r *record) failed() bool { return *r.err != nil }
@@ -82,7 +83,8 @@ func (r *record) noControls(s, name string) string {
 	return s
 }
 
-// cents takes an integer amount; there is false where the field is absent. Only digits are an integer: not 150.0, 1e3 or "150".
+// cents takes an integer amount; there is false where the field is absent. Only digits are an integer: not 150.0, 1e3
+// or "150".
 func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, there bool) {
 	v := r.fields[i]
 	if r.failed() || v.kind == absent || v.kind == isNull {
@@ -129,7 +131,8 @@ func optional(c schemas.Cents, there bool) *schemas.Cents {
 	return &c
 }
 
-// instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it in UTC.
+// instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it
+// in UTC.
 func (r *record) instant(i int, name string) time.Time {
 	s := r.need(i, name, maxText)
 	if r.failed() {
@@ -142,8 +145,8 @@ func (r *record) instant(i int, name string) time.Time {
 	return t
 }
 
-// parseInstant is written by hand because the standard library takes what is not RFC 3339 (go.dev/issue/54580: one-digit hours, commas, offsets
-// of 24 hours), and makes a time zone for each value.
+// parseInstant is written by hand because the standard library takes what is not RFC 3339 (go.dev/issue/54580:
+// one-digit hours, commas, offsets of 24 hours), and makes a time zone for each value.
 func parseInstant(s string) (time.Time, bool) {
 	const seconds = len("2025-11-05T10:00:00")
 	if len(s) <= seconds || !shaped(s[:seconds], "0000-00-00T00:00:00") {
@@ -180,7 +183,8 @@ func parseInstant(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	day := number(s[8:10])
-	t := time.Date(number(s[:4]), time.Month(number(s[5:7])), day, number(s[11:13]), number(s[14:16]), number(s[17:19]), nanos, time.UTC)
+	t := time.Date(number(s[:4]), time.Month(number(s[5:7])), day, number(s[11:13]), number(s[14:16]), number(s[17:19]),
+		nanos, time.UTC)
 	// time.Date moves the 30th of February to March, and month 13 to January: what it moved was no date.
 	return t.Add(-offset), t.Day() == day && int(t.Month()) == number(s[5:7])
 }
@@ -231,7 +235,8 @@ func choice[T ~string](r *record, i int, name string, allowed ...T) T {
 	return c
 }
 
-// choiceOrNone is choice for a field that may be absent or empty. It returns the allowed value itself, so that no text is copied.
+// choiceOrNone is choice for a field that may be absent or empty. It returns the allowed value itself, so that no text
+// is copied.
 func choiceOrNone[T ~string](r *record, i int, name string, allowed ...T) T {
 	v := r.fields[i]
 	if v.kind == isString && !v.escaped {

@@ -19,8 +19,8 @@ func FuzzDecodeIncome(f *testing.F) { fuzzFeed(f, feeds()[1]) }
 
 func FuzzDecodeResult(f *testing.F) { fuzzFeed(f, feeds()[2]) }
 
-// fuzzFeed: whatever comes, a decoder does not panic; it refuses with a class of the table; and what it accepts, the schema accepts too, and the
-// standard decoder reads the same from it.
+// fuzzFeed: whatever comes, a decoder does not panic; it refuses with a class of the table; and what it accepts, the
+// schema accepts too, and the standard decoder reads the same from it.
 func fuzzFeed(f *testing.F, feed feed) {
 	f.Add(feed.record(nil))
 	for _, c := range fieldCases() {
@@ -62,7 +62,8 @@ func standard(t *testing.T, text []byte) (fields map[string]any) {
 	return fields
 }
 
-// plain evens out what the decoder may change: an absent optional text is empty, instants are in UTC, debit ids in lower case.
+// plain evens out what the decoder may change: an absent optional text is empty, instants are in UTC, debit ids in
+// lower case.
 func plain(name string, v any) any {
 	s, isText := v.(string)
 	switch {

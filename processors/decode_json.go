@@ -5,8 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// scanner walks over one JSON text. It is written by hand because decoding is the hottest loop of the pipeline and because the standard
-// decoder is more lenient than money allows: it matches keys in any case, takes the last of two equal keys, and repairs broken text.
+// scanner walks over one JSON text. It is written by hand because decoding is the hottest loop of the pipeline and
+// because the standard decoder is more lenient than money allows: it matches keys in any case, takes the last of two
+// equal keys, and repairs broken text.
 type scanner struct {
 	text []byte
 	pos  int

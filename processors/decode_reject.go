@@ -11,7 +11,8 @@ type Reject struct {
 // Error implements error.
 func (r *Reject) Error() string { return r.Class + ": " + r.Message }
 
-// The Reject classes. They are part of the dead letters' contract and never change their meaning; RejectClasses explains each.
+// The Reject classes. They are part of the dead letters' contract and never change their meaning; RejectClasses
+// explains each.
 const (
 	RejectBadJSON      = "BAD_JSON"
 	RejectMissingField = "MISSING_FIELD"

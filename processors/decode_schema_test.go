@@ -51,7 +51,8 @@ func TestDecodersAgreeWithTheSchemas(t *testing.T) {
 		for _, c := range fieldCases() {
 			if c.topic == f.topic {
 				record := f.record(map[string]string{c.field: c.raw})
-				require.Equal(t, c.class == "" || c.stricter, schemaAccepts(schema, record), "%s: %s = %.60s", c.topic, c.field, c.raw)
+				require.Equal(t, c.class == "" || c.stricter, schemaAccepts(schema, record), "%s: %s = %.60s", c.topic, c.field,
+					c.raw)
 			}
 		}
 		for _, text := range brokenTexts() {
@@ -61,8 +62,8 @@ func TestDecodersAgreeWithTheSchemas(t *testing.T) {
 	}
 }
 
-// Any mixture of good and bad values, in any order and with any spacing: the decoder never takes what the schema refuses, and refuses what it
-// takes only where a case says so.
+// Any mixture of good and bad values, in any order and with any spacing: the decoder never takes what the schema
+// refuses, and refuses what it takes only where a case says so.
 func TestDecodersAgreeWithTheSchemasOnMixtures(t *testing.T) {
 	for _, f := range feeds() {
 		schema := schemaOf(t, f.topic)
@@ -73,7 +74,8 @@ func TestDecodersAgreeWithTheSchemasOnMixtures(t *testing.T) {
 			pool[name] = []fieldCase{{raw: raw}, {raw: raw}, {raw: raw}, {raw: raw}, {raw: "null"}}
 		}
 		names = append(names, "unknown", "Tenant_ID", "")
-		pool["unknown"], pool["Tenant_ID"], pool[""] = []fieldCase{{raw: `{"a":[]}`}}, []fieldCase{{raw: `5`}}, []fieldCase{{raw: `""`}}
+		pool["unknown"], pool["Tenant_ID"], pool[""] = []fieldCase{{raw: `{"a":[]}`}}, []fieldCase{{raw: `5`}},
+			[]fieldCase{{raw: `""`}}
 		for _, c := range fieldCases() {
 			for _, name := range names { // every value at every field, its own more often
 				pool[name] = append(pool[name], fieldCase{raw: c.raw, stricter: c.stricter})
@@ -103,7 +105,8 @@ func TestDecodersAgreeWithTheSchemasOnMixtures(t *testing.T) {
 				if i > 0 {
 					text.WriteString(space.Draw(t, "space") + ",")
 				}
-				text.WriteString(space.Draw(t, "space") + `"` + name + `"` + space.Draw(t, "space") + ":" + space.Draw(t, "space") + raw)
+				text.WriteString(space.Draw(t, "space") + `"` + name + `"` + space.Draw(t, "space") + ":" + space.Draw(t, "space") +
+					raw)
 			}
 			text.WriteString(space.Draw(t, "space") + "}")
 			_, err := f.decode([]byte(text.String()))

@@ -26,16 +26,20 @@ type feed struct {
 func feeds() []feed {
 	return []feed{
 		{schemas.TopicFeedTransactions, map[string]string{
-			"transaction_id": `"T-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`, "booked_at": `"2025-11-25T06:30:00+02:00"`,
-			"amount_cents": `850000`, "direction": `"CREDIT"`, "account_id": `"62001"`, "balance_after_cents": `-1250`, "currency": `"ZAR"`,
+			"transaction_id": `"T-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`,
+			"booked_at":    `"2025-11-25T06:30:00+02:00"`,
+			"amount_cents": `850000`, "direction": `"CREDIT"`, "account_id": `"62001"`, "balance_after_cents": `-1250`,
+			"currency":    `"ZAR"`,
 			"description": `"SALARY NOV"`, "counterparty": `"Mamba Mining"`, "category": `"salary"`,
 		}, func(b []byte) (any, error) { return processors.DecodeTransaction(b) }},
 		{schemas.TopicFeedIncomes, map[string]string{
-			"income_id": `"I-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`, "kind": `"GRANT"`, "pay_date": `"2025-12-02"`,
-			"state": `"ANNOUNCED"`, "amount_cents": `231500`, "source": `"pay list"`,
+			"income_id": `"I-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`, "kind": `"GRANT"`,
+			"pay_date": `"2025-12-02"`,
+			"state":    `"ANNOUNCED"`, "amount_cents": `231500`, "source": `"pay list"`,
 		}, func(b []byte) (any, error) { return processors.DecodeIncome(b) }},
 		{schemas.TopicRailResults, map[string]string{
-			"result_id": `"R-1"`, "debit_id": `"` + ourDebit + `"`, "status": `"UNPAID"`, "effective_date": `"2025-11-06"`, "reason_code": `"02"`,
+			"result_id": `"R-1"`, "debit_id": `"` + ourDebit + `"`, "status": `"UNPAID"`, "effective_date": `"2025-11-06"`,
+			"reason_code":   `"02"`,
 			"reason_scheme": `"ZA"`, "amount_cents": `15000`,
 		}, func(b []byte) (any, error) { return processors.DecodeResult(b) }},
 	}
@@ -62,21 +66,25 @@ func TestGoodRecords(t *testing.T) {
 	tx, err := processors.DecodeTransaction(all[0].record(nil))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Transaction{
-		TransactionID: "T-1", TenantID: "acme", CustomerID: "CUST001", BookedAt: time.Date(2025, 11, 25, 4, 30, 0, 0, time.UTC),
+		TransactionID: "T-1", TenantID: "acme", CustomerID: "CUST001", BookedAt: time.Date(2025, 11, 25, 4, 30, 0, 0,
+			time.UTC),
 		AmountCents: 850000, Direction: schemas.Credit, AccountID: "62001", BalanceAfterCents: &balance, Currency: "ZAR",
 		Description: "SALARY NOV", Counterparty: "Mamba Mining", Category: "salary",
 	}, tx)
 	in, err := processors.DecodeIncome(all[1].record(nil))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Income{
-		IncomeID: "I-1", TenantID: "acme", CustomerID: "CUST001", Kind: schemas.Grant, PayDate: "2025-12-02", State: schemas.Announced,
+		IncomeID: "I-1", TenantID: "acme", CustomerID: "CUST001", Kind: schemas.Grant, PayDate: "2025-12-02",
+		State:       schemas.Announced,
 		AmountCents: &income, Source: "pay list",
 	}, in)
-	res, err := processors.DecodeResult(all[2].record(map[string]string{"debit_id": `"` + strings.ToUpper(ourDebit) + `"`}))
+	res, err := processors.DecodeResult(all[2].record(map[string]string{"debit_id": `"` + strings.ToUpper(ourDebit) +
+		`"`}))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Result{
-		ResultID: "R-1", DebitID: ourDebit, Status: schemas.ResultUnpaid, EffectiveDate: "2025-11-06", ReasonCode: "02", ReasonScheme: "ZA",
-		AmountCents: &amount,
+		ResultID: "R-1", DebitID: ourDebit, Status: schemas.ResultUnpaid, EffectiveDate: "2025-11-06", ReasonCode: "02",
+		ReasonScheme: "ZA",
+		AmountCents:  &amount,
 	}, res)
 }
 
@@ -85,7 +93,8 @@ func TestInstantsRoundTrip(t *testing.T) {
 	f := feeds()[0]
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("", 60*rapid.IntRange(-23*60-59, 23*60+59).Draw(t, "minutes"))
-		want := time.Unix(rapid.Int64Range(-2208900000, 7258000000).Draw(t, "seconds"), rapid.Int64Range(0, 999999999).Draw(t, "nanos")).In(zone)
+		want := time.Unix(rapid.Int64Range(-2208900000, 7258000000).Draw(t, "seconds"), rapid.Int64Range(0, 999999999).Draw(t,
+			"nanos")).In(zone)
 		text := want.Format(time.RFC3339Nano)
 		if want.Year() < 1900 || want.Year() > 2199 {
 			return
@@ -128,8 +137,8 @@ func requireClass(t require.TestingT, class string, err error, format string, ar
 	require.Equal(t, class, reject.Class, fmt.Sprintf(format, args...))
 }
 
-// One line a case: field, raw value, and the class of its refusal ("" where it is good). The schema must say the same, except where
-// stricter is set: a JSON Schema cannot tell 150.0 from 150, nor count bytes.
+// One line a case: field, raw value, and the class of its refusal ("" where it is good). The schema must say the same,
+// except where stricter is set: a JSON Schema cannot tell 150.0 from 150, nor count bytes.
 type fieldCase struct {
 	topic, field, raw, class string
 	stricter                 bool
@@ -270,13 +279,19 @@ func TestFieldCases(t *testing.T) {
 func brokenTexts() []string {
 	good := string(feeds()[0].record(nil))
 	return []string{
-		"", " ", "null", "true", "42", `"text"`, "[]", "[" + good + "]", "\x00\x00\x00\x00\x01avro", "\xef\xbb\xbf" + good, good + good, good + "x", good + ",",
-		good[:len(good)-1], "{", `{"a"`, `{"a":`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{a:1}`, `{'a':1}`, `{"a":1 "b":2}`, `{"a":01}`, `{"a":+1}`, `{"a":1.}`,
-		`{"a":.5}`, `{"a":1e}`, `{"a":-}`, `{"a":NaN}`, `{"a":nul}`, `{"a":tru}`, `{"a":"\x"}`, `{"a":"\u12"}`, `{"a":"\u12g4"}`, `{"a":"\ud800"}`,
-		`{"a":"\ud800\u0041"}`, `{"a":"\udc00"}`, `{"\ud800":1}`, "{\"a\":\"\xff\"}", "{\"a\":\"line\nbreak\"}", "{\"a\":\"tab\t\"}", `{"a":"x`, `{"a":"x\"}`,
-		`{"a":[1,]}`, `{"a":[1 2]}`, `{"a":[}`, `{"a":{"b"}}`, `{"a":{"b":1,}}`, `{"a":{"b":"\q"}}`, `{"a":{"\q":1}}`, `{"a":["\q"]}`,
+		"", " ", "null", "true", "42", `"text"`, "[]", "[" + good + "]", "\x00\x00\x00\x00\x01avro", "\xef\xbb\xbf" + good,
+		good + good, good + "x", good + ",",
+		good[:len(good)-1], "{", `{"a"`, `{"a":`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{a:1}`, `{'a':1}`, `{"a":1 "b":2}`,
+		`{"a":01}`, `{"a":+1}`, `{"a":1.}`,
+		`{"a":.5}`, `{"a":1e}`, `{"a":-}`, `{"a":NaN}`, `{"a":nul}`, `{"a":tru}`, `{"a":"\x"}`, `{"a":"\u12"}`,
+		`{"a":"\u12g4"}`, `{"a":"\ud800"}`,
+		`{"a":"\ud800\u0041"}`, `{"a":"\udc00"}`, `{"\ud800":1}`, "{\"a\":\"\xff\"}", "{\"a\":\"line\nbreak\"}",
+		"{\"a\":\"tab\t\"}", `{"a":"x`, `{"a":"x\"}`,
+		`{"a":[1,]}`, `{"a":[1 2]}`, `{"a":[}`, `{"a":{"b"}}`, `{"a":{"b":1,}}`, `{"a":{"b":"\q"}}`, `{"a":{"\q":1}}`,
+		`{"a":["\q"]}`,
 		`{"a":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`,
-		`{"amount_cents":1,"amount_cents":2}`, `{"amount_cents":null,"amount_cents":2}`, `{"amount_cents":1,"amount\u005fcents":2}`,
+		`{"amount_cents":1,"amount_cents":2}`, `{"amount_cents":null,"amount_cents":2}`,
+		`{"amount_cents":1,"amount\u005fcents":2}`,
 	}
 }
 
@@ -285,7 +300,8 @@ func TestBrokenTexts(t *testing.T) {
 		_, err := processors.DecodeTransaction([]byte(text))
 		requireClass(t, processors.RejectBadJSON, err, "%q", text)
 	}
-	for _, text := range []string{`{"amount\u005fcents": 5}`, " \t\r\n{ } \n", `{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, `{"x":1,"x":2}`} {
+	for _, text := range []string{`{"amount\u005fcents": 5}`, " \t\r\n{ } \n", `{"a":` + strings.Repeat("[", 100) +
+		strings.Repeat("]", 100) + `}`, `{"x":1,"x":2}`} {
 		_, err := processors.DecodeTransaction([]byte(text))
 		requireClass(t, processors.RejectMissingField, err, "%q", text)
 	}

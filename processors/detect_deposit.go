@@ -29,7 +29,8 @@ type deposit struct {
 
 func (d *deposit) day() day { return dayOfUnix(d.At) }
 
-// deposit numbers and keeps money that came in, in the order of its instant. Money from before a debit that bounced is gone; money past its days is not kept.
+// deposit numbers and keeps money that came in, in the order of its instant. Money from before a debit that bounced is
+// gone; money past its days is not kept.
 func (c *Customer) deposit(d deposit, p *Params, m Moment) int {
 	c.DepositNo++
 	d.No = c.DepositNo
@@ -48,7 +49,8 @@ func (c *Customer) deposit(d deposit, p *Params, m Moment) int {
 	return d.No
 }
 
-// sameMoney is a deposit of the same amount, some days off at most, that the given source told of and the other one has not.
+// sameMoney is a deposit of the same amount, some days off at most, that the given source told of and the other one has
+// not.
 func (c *Customer) sameMoney(cents schemas.Cents, on day, days int, source depositSource) *deposit {
 	for i := range c.Deposits {
 		d := &c.Deposits[i]
@@ -69,7 +71,8 @@ func (c *Customer) incomeDeposit(id string) *deposit {
 	return nil
 }
 
-// spend is what an insufficient-funds failure means: the deposits that the debit counted on, and all from before its action date, are gone.
+// spend is what an insufficient-funds failure means: the deposits that the debit counted on, and all from before its
+// action date, are gone.
 func (c *Customer) spend(d *debit) {
 	c.Bounced = max(c.Bounced, d.Action)
 	for i := range c.Deposits {

@@ -28,8 +28,9 @@ func (i *income) expected() bool {
 	return !i.Done && (i.State == schemas.Announced || i.State == schemas.IncomePaid && i.Cents == 0)
 }
 
-// Income takes in what an income feed says of one payment. A later record of the same income id replaces the earlier one; only an ANNOUNCED that
-// arrives after its own PAID is ignored, since money that was paid is no longer just announced.
+// Income takes in what an income feed says of one payment. A later record of the same income id replaces the earlier
+// one; only an ANNOUNCED that arrives after its own PAID is ignored, since money that was paid is no longer just
+// announced.
 func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) error {
 	if err := c.claim(in.TenantID, in.CustomerID); err != nil {
 		return err
@@ -39,13 +40,15 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 		return &Reject{RejectBadDate, "pay_date is not a date; expected YYYY-MM-DD"}
 	}
 	p := e.rules.Params(m.date())
-	now := income{ID: in.IncomeID, Kind: in.Kind, Day: dayOf(date), State: in.State, Stream: feedStream(in.Kind, in.Source)}
+	now := income{ID: in.IncomeID, Kind: in.Kind, Day: dayOf(date), State: in.State, Stream: feedStream(in.Kind,
+		in.Source)}
 	if in.AmountCents != nil {
 		now.Cents = *in.AmountCents
 	}
 	oldest := m.today() - day(p.SeenDays)
 	if m.today() != 0 && now.Day < oldest {
-		return &Reject{RejectTooOld, fmt.Sprintf("pay_date lies more than %d days before the business date %s", p.SeenDays, m.Date)}
+		return &Reject{RejectTooOld, fmt.Sprintf("pay_date lies more than %d days before the business date %s", p.SeenDays,
+			m.Date)}
 	}
 
 	i := slices.IndexFunc(c.Incomes, func(x income) bool { return x.ID == now.ID })
@@ -70,8 +73,9 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 	return nil
 }
 
-// replace makes one record of an income out of two. Money that the bank feed has shown too stays, whatever the income feed says now. Money that was counted
-// and is still said to be paid stays counted, with its amount corrected; otherwise it is taken back, as far as no debit has used it.
+// replace makes one record of an income out of two. Money that the bank feed has shown too stays, whatever the income
+// feed says now. Money that was counted and is still said to be paid stays counted, with its amount corrected;
+// otherwise it is taken back, as far as no debit has used it.
 func (e *Engine) replace(c *Customer, was, now income, p *Params, m Moment, out *Outputs) income {
 	d := c.incomeDeposit(was.ID)
 	paid := now.State == schemas.IncomePaid && now.Cents > 0
@@ -89,7 +93,8 @@ func (e *Engine) replace(c *Customer, was, now income, p *Params, m Moment, out 
 		now.Done = true
 		if d.From == fromAnnounce {
 			d.From = fromIncome
-			e.deposited(c, e.record(c, now.Stream, now.Kind, now.Day, now.Cents, p.StreamHistory), now.ID, d.No, now.Day, now.Cents, m, out)
+			e.deposited(c, e.record(c, now.Stream, now.Kind, now.Day, now.Cents, p.StreamHistory), now.ID, d.No, now.Day,
+				now.Cents, m, out)
 		}
 	default:
 		if d.From == fromIncome {
@@ -111,12 +116,13 @@ func (e *Engine) paid(c *Customer, in *income, p *Params, m Moment, out *Outputs
 		return
 	}
 	s := e.record(c, in.Stream, in.Kind, in.Day, in.Cents, p.StreamHistory)
-	no := c.deposit(deposit{At: in.Day.openingOf(), Cents: in.Cents, Stream: in.Stream, From: fromIncome, Income: in.ID}, p, m)
+	no := c.deposit(deposit{At: in.Day.openingOf(), Cents: in.Cents, Stream: in.Stream, From: fromIncome, Income: in.ID},
+		p, m)
 	e.deposited(c, s, in.ID, no, in.Day, in.Cents, m, out)
 }
 
-// assume counts what was announced and is due as a deposit, where no bank feed could show the money. An announcement without an amount is taken to be good
-// for what is outstanding.
+// assume counts what was announced and is due as a deposit, where no bank feed could show the money. An announcement
+// without an amount is taken to be good for what is outstanding.
 func (e *Engine) assume(c *Customer, outstanding schemas.Cents, p *Params, m Moment) {
 	if len(c.Seen) > 0 || outstanding == 0 {
 		return

@@ -20,7 +20,8 @@ type expectation struct {
 	late bool // the day has passed, but the money may still come
 }
 
-// expects is when a stream should pay next, as seen on a day. A stream without a pattern, or one that has missed its payments, expects nothing.
+// expects is when a stream should pay next, as seen on a day. A stream without a pattern, or one that has missed its
+// payments, expects nothing.
 func (e *Engine) expects(s *stream, today day) (expectation, bool) {
 	if !s.mature() || len(s.History) == 0 {
 		return expectation{}, false
@@ -71,7 +72,8 @@ func (e *Engine) payday(s *stream, month int) day {
 	return dayInMonth(month, s.A)
 }
 
-// grantDay follows the published grant day that the stream's latest deposit fell on, if it fell on one; else the day of the month.
+// grantDay follows the published grant day that the stream's latest deposit fell on, if it fell on one; else the day of
+// the month.
 func (e *Engine) grantDay(s *stream, p schemas.Period, month int) day {
 	last := s.last()
 	then := e.rules.Calendar.GrantDays(schemas.PeriodOf(last.date()))
@@ -102,7 +104,8 @@ func dayInMonth(month, dom int) day {
 	return min(dayOf(firstOf(month))+day(dom-1), dayOf(firstOf(month+1))-1)
 }
 
-// nearestMonth is the month whose given day lies nearest: a salary of the 1st that came on the 31st belongs to the month after.
+// nearestMonth is the month whose given day lies nearest: a salary of the 1st that came on the 31st belongs to the
+// month after.
 func nearestMonth(d day, dom int) int {
 	best, month := 0, monthOf(d)
 	for i, m := range []int{month, month - 1, month + 1} {
@@ -113,7 +116,8 @@ func nearestMonth(d day, dom int) int {
 	return best
 }
 
-// afterTwo is the first of two days of the month that lies clearly after d: a payment may come some days before its own day.
+// afterTwo is the first of two days of the month that lies clearly after d: a payment may come some days before its own
+// day.
 func afterTwo(d day, a, b int) day {
 	const early = 5
 	month := monthOf(d)

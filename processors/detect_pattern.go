@@ -17,14 +17,16 @@ const (
 // matureFrom is the percentage of gaps that a pattern must explain before a stream counts as mature.
 const matureFrom = 60
 
-// window is how many of the latest deposits a pattern is sought in: a year of months, and short enough to follow a change of job.
+// window is how many of the latest deposits a pattern is sought in: a year of months, and short enough to follow a
+// change of job.
 const window = 13
 
 // pattern is when a stream pays.
 type pattern struct {
 	Freq       string `json:"f,omitempty"`
 	Confidence int    `json:"p,omitempty"`
-	// A and B are the days of the month (MONTHLY: A; SEMI_MONTHLY: both) or A the weekday from Monday = 0 (WEEKLY, BIWEEKLY).
+	// A and B are the days of the month (MONTHLY: A; SEMI_MONTHLY: both) or A the weekday from Monday = 0 (WEEKLY,
+	// BIWEEKLY).
 	A int `json:"a,omitempty"`
 	B int `json:"b,omitempty"`
 }
@@ -90,7 +92,8 @@ func (f fit) or(g fit) fit {
 	return f
 }
 
-// sampleOf takes the latest deposits, without those below a quarter of the usual amount: an expense paid back by the employer is no payday.
+// sampleOf takes the latest deposits, without those below a quarter of the usual amount: an expense paid back by the
+// employer is no payday.
 func sampleOf(history []entry, kind schemas.IncomeKind) sample {
 	if len(history) > window {
 		history = history[len(history)-window:]
@@ -132,7 +135,8 @@ func (s *sample) byWeek(freq string, days, slack int) fit {
 	return f
 }
 
-// monthly explains gaps of about a month that end near the same day of the month. A salary may come weeks early in December.
+// monthly explains gaps of about a month that end near the same day of the month. A salary may come weeks early in
+// December.
 func (s *sample) monthly() fit {
 	anchor := middle(s.dom[:s.n], 31)
 	f := fit{pattern: pattern{Freq: freqMonthly, A: anchor}}
@@ -156,8 +160,8 @@ func (s *sample) monthly() fit {
 	return f
 }
 
-// nominal is the day of the month that was agreed, where weekends and holidays only ever make a payment come earlier: the latest of the days near the
-// usual one.
+// nominal is the day of the month that was agreed, where weekends and holidays only ever make a payment come earlier:
+// the latest of the days near the usual one.
 func (s *sample) nominal(usual int) int {
 	best := usual
 	for _, d := range s.dom[:s.n] {

@@ -43,7 +43,9 @@ func (c *Customer) stream(key uint32) *stream {
 }
 
 // record puts a deposit into its stream's history, made if need be, and finds the stream's pattern anew.
-func (e *Engine) record(c *Customer, key uint32, kind schemas.IncomeKind, d day, cents schemas.Cents, keep int) *stream {
+func (e *Engine) record(c *Customer, key uint32, kind schemas.IncomeKind, d day, cents schemas.Cents,
+	keep int,
+) *stream {
 	s := c.stream(key)
 	if s == nil {
 		if len(c.Streams) == maxStreams {

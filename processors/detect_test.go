@@ -33,16 +33,59 @@ func TestDetect(t *testing.T) {
 		next  string
 	}{
 		{"two deposits say nothing", schemas.Salary, []string{"2025-08-25", "2025-09-25"}, freqUnknown, ""},
-		{"salary on the 25th, earlier on weekends", schemas.Salary, []string{"2025-08-25", "2025-09-25", "2025-10-24"}, freqMonthly, "2025-11-25"},
-		{"the next one lies on a Sunday", schemas.Salary, []string{"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23", "2026-02-25", "2026-03-25", "2026-04-24", "2026-05-25", "2026-06-25", "2026-07-24", "2026-08-25", "2026-09-25"}, freqMonthly, "2026-10-23"},
-		{"December early and the long January", schemas.Salary, []string{"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23"}, freqMonthly, "2026-02-25"},
-		{"salary on the first, paid in the month before", schemas.Salary, []string{"2025-08-01", "2025-09-01", "2025-10-01", "2025-10-31"}, freqMonthly, "2025-12-01"},
-		{"last day of the month", schemas.Wage, []string{"2025-08-29", "2025-09-30", "2025-10-31"}, freqMonthly, "2025-11-28"},
-		{"weekly on Fridays, one a Thursday", schemas.Wage, []string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"}, freqWeekly, "2025-05-02"},
-		{"every second Friday", schemas.Wage, []string{"2025-09-05", "2025-09-19", "2025-10-03", "2025-10-17"}, freqBiweekly, "2025-10-31"},
-		{"the 15th and the last", schemas.Wage, []string{"2025-08-15", "2025-08-29", "2025-09-15", "2025-09-30", "2025-10-15"}, freqSemiMonthly, "2025-10-30"},
-		{"older persons' grant", schemas.Grant, []string{"2025-08-05", "2025-09-02", "2025-10-02"}, freqMonthly, "2025-11-04"},
-		{"no pattern", schemas.Gig, []string{"2025-08-01", "2025-08-04", "2025-08-23", "2025-10-02", "2025-10-09"}, freqIrregular, ""},
+		{
+			"salary on the 25th, earlier on weekends", schemas.Salary,
+			[]string{"2025-08-25", "2025-09-25", "2025-10-24"},
+			freqMonthly, "2025-11-25",
+		},
+		{
+			"the next one lies on a Sunday", schemas.Salary,
+			[]string{
+				"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23",
+				"2026-02-25", "2026-03-25", "2026-04-24", "2026-05-25", "2026-06-25", "2026-07-24", "2026-08-25", "2026-09-25",
+			},
+			freqMonthly, "2026-10-23",
+		},
+		{"December early and the long January", schemas.Salary, []string{
+			"2025-10-24", "2025-11-25", "2025-12-15",
+			"2026-01-23",
+		}, freqMonthly, "2026-02-25"},
+		{"salary on the first, paid in the month before", schemas.Salary, []string{
+			"2025-08-01", "2025-09-01", "2025-10-01",
+			"2025-10-31",
+		}, freqMonthly, "2025-12-01"},
+		{
+			"last day of the month", schemas.Wage,
+			[]string{"2025-08-29", "2025-09-30", "2025-10-31"},
+			freqMonthly,
+			"2025-11-28",
+		},
+		{
+			"weekly on Fridays, one a Thursday", schemas.Wage,
+			[]string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"},
+			freqWeekly, "2025-05-02",
+		},
+		{
+			"every second Friday", schemas.Wage,
+			[]string{"2025-09-05", "2025-09-19", "2025-10-03", "2025-10-17"},
+			freqBiweekly,
+			"2025-10-31",
+		},
+		{"the 15th and the last", schemas.Wage, []string{
+			"2025-08-15", "2025-08-29", "2025-09-15", "2025-09-30",
+			"2025-10-15",
+		}, freqSemiMonthly, "2025-10-30"},
+		{
+			"older persons' grant", schemas.Grant,
+			[]string{"2025-08-05", "2025-09-02", "2025-10-02"},
+			freqMonthly,
+			"2025-11-04",
+		},
+		{
+			"no pattern", schemas.Gig,
+			[]string{"2025-08-01", "2025-08-04", "2025-08-23", "2025-10-02", "2025-10-09"},
+			freqIrregular, "",
+		},
 	} {
 		s := stream{Kind: c.kind, History: historyOf(100000, c.dates...)}
 		e.learn(&s)
@@ -98,8 +141,10 @@ func TestClassify(t *testing.T) {
 		return classify(&tx, &p)
 	}
 	for text, want := range map[string]schemas.IncomeKind{
-		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary, "sales of eggs": schemas.OtherIncome,
-		"SASSA 12345": schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage, "": schemas.OtherIncome,
+		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,
+		"sales of eggs": schemas.OtherIncome,
+		"SASSA 12345":   schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage,
+		"": schemas.OtherIncome,
 	} {
 		kind, _, income := stream(schemas.Transaction{Description: text})
 		require.True(t, income, text)
@@ -115,8 +160,8 @@ func TestClassify(t *testing.T) {
 	require.Equal(t, "SALARY-0000002a", streamID(schemas.Salary, 42))
 }
 
-// TestDetectorFindsPlantedRhythms measures the detector on made-up streams with jitter and missed payments. The figures are bounds, not hopes: they
-// fail when a change makes the detector worse.
+// TestDetectorFindsPlantedRhythms measures the detector on made-up streams with jitter and missed payments. The figures
+// are bounds, not hopes: they fail when a change makes the detector worse.
 func TestDetectorFindsPlantedRhythms(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -30,12 +30,14 @@ type balance struct {
 	Cents   schemas.Cents `json:"c"`
 }
 
-// maxBalances bounds the accounts whose balance is kept; beyond it the one that has been silent for longest is forgotten.
+// maxBalances bounds the accounts whose balance is kept; beyond it the one that has been silent for longest is
+// forgotten.
 const maxBalances = 8
 
-// Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days that ids are remembered
-// for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever seen is still remembered, history is taken in as far
-// back as BackfillDays. One booked after the business date is accepted and counts from its own day.
+// Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days
+// that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
+// seen is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is
+// accepted and counts from its own day.
 func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out *Outputs) error {
 	if err := c.claim(tx.TenantID, tx.CustomerID); err != nil {
 		return err
@@ -44,7 +46,8 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out 
 	w := waiting{At: tx.BookedAt.Unix(), Account: tx.AccountID, Balance: cloneCents(tx.BalanceAfterCents)}
 	days := c.acceptedDays(today, &p)
 	if today != 0 && w.day() < today-day(days) {
-		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", days, m.Date)}
+		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", days,
+			m.Date)}
 	}
 	hash := xxhash.Sum64String(tx.TransactionID)
 	if c.Seen.has(hash) {
@@ -85,8 +88,8 @@ func (c *Customer) acceptedDays(today day, p *Params) int {
 	return p.SeenDays
 }
 
-// remember keeps an id for as long as the same transaction would be accepted again: SeenDays from its booking or, if that is later, from the customer's first
-// transaction, after which no backfill is accepted.
+// remember keeps an id for as long as the same transaction would be accepted again: SeenDays from its booking or, if
+// that is later, from the customer's first transaction, after which no backfill is accepted.
 func (c *Customer) remember(hash uint64, booked, today day, p *Params) {
 	if c.First == 0 && today != 0 {
 		c.First = today
@@ -120,9 +123,12 @@ func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outpu
 	e.deposited(c, s, w.TxID, no, w.day(), w.Cents, m, out)
 }
 
-// deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's day: history told of in one go must
-// not make a stream look ended that was alive when the money came. Decisions judge streams as of the business date.
-func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day, cents schemas.Cents, m Moment, out *Outputs) {
+// deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's
+// day: history told of in one go must not make a stream look ended that was alive when the money came. Decisions judge
+// streams as of the business date.
+func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day, cents schemas.Cents, m Moment,
+	out *Outputs,
+) {
 	ev := schemas.DepositEvent{
 		Meta:     m.meta("deposit", c.Tenant, c.ID, source, strconv.Itoa(no)),
 		TenantID: c.Tenant, CustomerID: c.ID, TransactionID: source, DepositDate: d.text(), AmountCents: cents,
@@ -135,7 +141,8 @@ func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day,
 	out.Deposits = append(out.Deposits, ev)
 }
 
-// learnBalance keeps a balance unless a later one of the account is known. Of the same instant the one that arrives later counts.
+// learnBalance keeps a balance unless a later one of the account is known. Of the same instant the one that arrives
+// later counts.
 func (c *Customer) learnBalance(b balance) {
 	i := slices.IndexFunc(c.Balances, func(x balance) bool { return x.Account == b.Account })
 	if i >= 0 && c.Balances[i].At > b.At {

@@ -8,8 +8,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// words is a text of a bank statement as upper-case words with one space before, between and after: " SALARY NOV 2025 ". Only the first
-// bytes of long texts count.
+// words is a text of a bank statement as upper-case words with one space before, between and after: " SALARY NOV 2025
+// ". Only the first bytes of long texts count.
 type words struct {
 	text [128]byte
 	n    int
@@ -87,16 +87,18 @@ func (w *words) name(to []byte) []byte {
 // isMonth knows the months' names, English and Afrikaans, whole or short.
 func isMonth(s string) bool {
 	switch s {
-	case "JAN", "JANUARY", "JANUARIE", "FEB", "FEBRUARY", "FEBRUARIE", "MAR", "MARCH", "MAART", "MRT", "APR", "APRIL", "MAY", "MEI",
-		"JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS", "SEP", "SEPT", "SEPTEMBER", "OCT", "OCTOBER",
+	case "JAN", "JANUARY", "JANUARIE", "FEB", "FEBRUARY", "FEBRUARIE", "MAR", "MARCH", "MAART", "MRT", "APR", "APRIL",
+		"MAY", "MEI",
+		"JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS", "SEP", "SEPT", "SEPTEMBER", "OCT",
+		"OCTOBER",
 		"OKT", "OKTOBER", "NOV", "NOVEMBER", "DEC", "DECEMBER", "DES", "DESEMBER":
 		return true
 	}
 	return false
 }
 
-// classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the counterparty's, or else
-// the description's, or else the category's.
+// classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the
+// counterparty's, or else the description's, or else the category's.
 func classify(tx *schemas.Transaction, p *Params) (kind schemas.IncomeKind, stream uint32, income bool) {
 	if tx.Direction != schemas.Credit || tx.AmountCents < p.MinDebitCents {
 		return "", 0, false

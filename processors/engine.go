@@ -7,11 +7,13 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Engine decides what every record of a customer's timeline means. It is pure: the same state and record give the same outputs and the same
-// next state, in every run. It holds nothing but the rules, so it is safe for concurrent use on different customers.
+// Engine decides what every record of a customer's timeline means. It is pure: the same state and record give the same
+// outputs and the same next state, in every run. It holds nothing but the rules, so it is safe for concurrent use on
+// different customers.
 //
-// A call either does all it has to do to the customer and the outputs, or returns an error and has touched neither: all checks come before
-// the first change. A *Reject is a bad record; any other error is a mistake of the program (a record brought to the wrong customer).
+// A call either does all it has to do to the customer and the outputs, or returns an error and has touched neither: all
+// checks come before the first change. A *Reject is a bad record; any other error is a mistake of the program (a record
+// brought to the wrong customer).
 type Engine struct {
 	rules *Rules
 	// wakeful makes every tick look at every customer. Tests compare it with the engine that lets customers sleep.
@@ -21,7 +23,8 @@ type Engine struct {
 // NewEngine makes an engine that follows the rules.
 func NewEngine(r *Rules) *Engine { return &Engine{rules: r} }
 
-// Outputs collects what calls of the engine emit, each list in the order of emission. The stage fills Seq and nothing else.
+// Outputs collects what calls of the engine emit, each list in the order of emission. The stage fills Seq and nothing
+// else.
 type Outputs struct {
 	Transactions []schemas.TransactionEvent
 	Deposits     []schemas.DepositEvent
@@ -42,7 +45,8 @@ func (c *Customer) claim(tenant, customer string) error {
 	if c.ID == "" && c.Tenant == "" || c.Tenant == tenant && c.ID == customer {
 		return nil
 	}
-	return fmt.Errorf("processors: record of customer key %q was brought to another customer; route records by schemas.CustomerKey", schemas.CustomerKey(tenant, customer))
+	return fmt.Errorf("processors: record of customer key %q was brought to another customer; route records by "+
+		"schemas.CustomerKey", schemas.CustomerKey(tenant, customer))
 }
 
 // own makes the customer the tenant's. Called with the first change.
@@ -65,13 +69,16 @@ func (c *Customer) changed(k *collection, m Moment, ch schemas.Change, out *Outp
 		CollectionID: id, TenantID: c.Tenant, CustomerID: c.ID, PolicyID: policyID, PolicyNumber: k.Number,
 		ExternalCustomerRef: pol.Ref, ProductCode: pol.Product, PeriodMonth: k.Period, ExecutionID: k.Execution,
 		Version: k.Version, DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), Status: k.status(),
-		FirstAttemptDate: k.First.text(), LastAttemptDate: k.Last.text(), Attempts: k.Attempts, LastFailureReason: failure, Change: ch,
+		FirstAttemptDate: k.First.text(), LastAttemptDate: k.Last.text(), Attempts: k.Attempts, LastFailureReason: failure,
+		Change: ch,
 	})
 }
 
-// outcome emits the answer to a command. A command that is delivered again has another record, so its answer is another event.
+// outcome emits the answer to a command. A command that is delivered again has another record, so its answer is another
+// event.
 func (c *Customer) outcome(m Moment, o schemas.OutcomeEvent, out *Outputs) {
 	o.Stage = "collect"
-	o.Meta = m.meta("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code, strconv.FormatInt(m.At.UnixNano(), 10))
+	o.Meta = m.meta("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
+		strconv.FormatInt(m.At.UnixNano(), 10))
 	out.Outcomes = append(out.Outcomes, o)
 }

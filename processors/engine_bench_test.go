@@ -29,7 +29,10 @@ func benchTransaction(b *testing.B, dir schemas.Direction, text string) {
 	for i := range ids {
 		ids[i] = fmt.Sprintf("new-%d", i)
 	}
-	tx := schemas.Transaction{TenantID: c.Tenant, CustomerID: c.ID, AmountCents: 850000, Direction: dir, Description: text, BookedAt: m.Date.In(schemas.Johannesburg)}
+	tx := schemas.Transaction{
+		TenantID: c.Tenant, CustomerID: c.ID, AmountCents: 850000, Direction: dir, Description: text,
+		BookedAt: m.Date.In(schemas.Johannesburg),
+	}
 	var out Outputs
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -47,13 +50,17 @@ func benchTransaction(b *testing.B, dir schemas.Direction, text string) {
 // BenchmarkTickNothingToDo is a day on which an open collection waits for a salary that is known to come later.
 func BenchmarkTickNothingToDo(b *testing.B) { benchTick(b, false) }
 
-// BenchmarkTickLooking is the same day for an engine that lets nobody sleep: the cost of one decision that says nothing new.
+// BenchmarkTickLooking is the same day for an engine that lets nobody sleep: the cost of one decision that says nothing
+// new.
 func BenchmarkTickLooking(b *testing.B) { benchTick(b, true) }
 
 func benchTick(b *testing.B, wakeful bool) {
 	e, c, m := veteran(b)
 	var out Outputs
-	require.NoError(b, e.Execute(c, schemas.ExecuteCommand{TenantID: c.Tenant, CustomerID: c.ID, PolicyNumber: "POL0001", PeriodMonth: "2026-02"}, m, &out))
+	require.NoError(b, e.Execute(c, schemas.ExecuteCommand{
+		TenantID: c.Tenant, CustomerID: c.ID, PolicyNumber: "POL0001",
+		PeriodMonth: "2026-02",
+	}, m, &out))
 	e = &Engine{rules: e.rules, wakeful: wakeful}
 	m.Date, m.Cutoff = civil.Date{Year: 2026, Month: 2, Day: 10}, 1
 	require.NoError(b, e.Tick(c, m, &out))

@@ -14,8 +14,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// TestAnyHistory runs random lives of a customer: policies on every rail, money that comes and is told of late, twice or in advance, answers of the
-// bank that come twice, late, in any order and against each other. world judges every step; see its comments for what must always hold.
+// TestAnyHistory runs random lives of a customer: policies on every rail, money that comes and is told of late, twice
+// or in advance, answers of the bank that come twice, late, in any order and against each other. world judges every
+// step; see its comments for what must always hold.
 func TestAnyHistory(t *testing.T) {
 	t.Parallel()
 	rules := DefaultRules()
@@ -89,8 +90,12 @@ func (h *history) policy() {
 	t := h.t
 	terms := schemas.PolicyTerms{
 		PremiumCents: schemas.Cents(rapid.SampledFrom([]int{1, 500, 15000, 30000, 99999}).Draw(t, "premium")),
-		Status:       rapid.SampledFrom([]schemas.PolicyStatus{"", "", "", schemas.PolicyActive, schemas.PolicyLapsed, schemas.PolicyCancelled}).Draw(t, "status"),
-		Rail:         rapid.SampledFrom([]schemas.Rail{"", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM}).Draw(t, "rail"),
+		Status: rapid.SampledFrom([]schemas.PolicyStatus{
+			"", "", "", schemas.PolicyActive, schemas.PolicyLapsed,
+			schemas.PolicyCancelled,
+		}).Draw(t, "status"),
+		Rail: rapid.SampledFrom([]schemas.Rail{"", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM}).Draw(t,
+			"rail"),
 		MandateFixed: h.pick("fixed", 4) == 0, CollectionDay: rapid.SampledFrom([]int{0, 0, 1, 25, 31}).Draw(t, "day"),
 		MandateMaxCents:  schemas.Cents(rapid.SampledFrom([]int{0, 0, 0, 10000}).Draw(t, "max")),
 		MandateReference: rapid.SampledFrom([]string{"", "M1", "M2"}).Draw(t, "mandate"),
@@ -105,12 +110,18 @@ func (h *history) policy() {
 }
 
 func (h *history) patch() {
-	cmd := schemas.PolicyCommand{RequestID: h.id("patch"), Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C", PolicyNumber: h.number()}
+	cmd := schemas.PolicyCommand{
+		RequestID: h.id("patch"), Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
+		PolicyNumber: h.number(),
+	}
 	if h.pick("what", 3) == 0 {
 		premium := schemas.Cents(rapid.IntRange(1, 50000).Draw(h.t, "premium"))
 		cmd.SetPremium = &premium
 	} else {
-		status := rapid.SampledFrom([]schemas.PolicyStatus{schemas.PolicyActive, schemas.PolicyActive, schemas.PolicyLapsed, schemas.PolicyCancelled}).Draw(h.t, "to")
+		status := rapid.SampledFrom([]schemas.PolicyStatus{
+			schemas.PolicyActive, schemas.PolicyActive, schemas.PolicyLapsed,
+			schemas.PolicyCancelled,
+		}).Draw(h.t, "to")
 		cmd.SetStatus = &status
 	}
 	h.give(cmd)
@@ -134,13 +145,19 @@ func (h *history) execute() {
 
 func (h *history) transaction(near civil.Date) {
 	t := h.t
-	at := near.AddDays(rapid.SampledFrom([]int{-731, -730, -400, -121, -120, -40, -3, -1, 0, 0, 0, 0, 1, 4, 30}).Draw(t, "booked")).In(schemas.Johannesburg)
+	at := near.AddDays(rapid.SampledFrom([]int{-731, -730, -400, -121, -120, -40, -3, -1, 0, 0, 0, 0, 1, 4, 30}).Draw(t,
+		"booked")).In(schemas.Johannesburg)
 	tx := schemas.Transaction{
-		TransactionID: h.id("t"), TenantID: "T", CustomerID: "C", BookedAt: at.Add(time.Duration(h.pick("hour", 24)) * time.Hour),
+		TransactionID: h.id("t"), TenantID: "T", CustomerID: "C",
+		BookedAt:    at.Add(time.Duration(h.pick("hour", 24)) * time.Hour),
 		AmountCents: schemas.Cents(rapid.SampledFrom([]int{50, 999, 1000, 8000, 15000, 40000, 850000}).Draw(t, "amount")),
-		Direction:   rapid.SampledFrom([]schemas.Direction{schemas.Credit, schemas.Credit, schemas.Credit, schemas.Debit}).Draw(t, "direction"),
-		AccountID:   rapid.SampledFrom([]string{"", "A", "B"}).Draw(t, "account"),
-		Description: rapid.SampledFrom([]string{"SALARY", "piece job", "SASSA", "gift from friend", "REFUND"}).Draw(t, "description"),
+		Direction: rapid.SampledFrom([]schemas.Direction{
+			schemas.Credit, schemas.Credit, schemas.Credit,
+			schemas.Debit,
+		}).Draw(t, "direction"),
+		AccountID: rapid.SampledFrom([]string{"", "A", "B"}).Draw(t, "account"),
+		Description: rapid.SampledFrom([]string{"SALARY", "piece job", "SASSA", "gift from friend", "REFUND"}).Draw(t,
+			"description"),
 	}
 	if h.pick("with balance", 3) == 0 {
 		balance := schemas.Cents(rapid.SampledFrom([]int{-5000, 0, 5000, 20000, 900000}).Draw(t, "balance"))
@@ -169,7 +186,10 @@ func (h *history) income() {
 		IncomeID: rapid.SampledFrom([]string{"i1", "i2", h.id("i")}).Draw(t, "income"), TenantID: "T", CustomerID: "C",
 		Kind:    rapid.SampledFrom([]schemas.IncomeKind{schemas.Salary, schemas.Grant, schemas.OtherIncome}).Draw(t, "kind"),
 		PayDate: h.m.Date.AddDays(rapid.SampledFrom([]int{-200, -2, 0, 1, 5, 20}).Draw(t, "pays")).String(),
-		State:   rapid.SampledFrom([]schemas.IncomeState{schemas.Announced, schemas.IncomePaid, schemas.IncomePaid, schemas.IncomeCancelled}).Draw(t, "state"),
+		State: rapid.SampledFrom([]schemas.IncomeState{
+			schemas.Announced, schemas.IncomePaid, schemas.IncomePaid,
+			schemas.IncomeCancelled,
+		}).Draw(t, "state"),
 	}
 	if h.pick("with amount", 3) > 0 {
 		cents := schemas.Cents(rapid.SampledFrom([]int{8000, 15000, 850000}).Draw(t, "amount"))
@@ -190,7 +210,8 @@ func (h *history) answer() {
 	res := schemas.Result{
 		ResultID: rapid.SampledFrom([]string{h.id("r"), h.id("r"), "same"}).Draw(t, "result"), DebitID: d.DebitID,
 		Status: rapid.SampledFrom([]schemas.ResultStatus{
-			schemas.ResultPaid, schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed,
+			schemas.ResultPaid, schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultUnpaid, schemas.ResultRejected,
+			schemas.ResultDisputed,
 		}).Draw(t, "status"),
 		EffectiveDate: action.AddDays(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 5, -1, 40, 70}).Draw(t, "effective")).String(),
 	}
@@ -204,8 +225,8 @@ func (h *history) answer() {
 	h.give(res)
 }
 
-// TestHistoryCountsOnce tells of history long past, in any order, again and again, around the days on which backfill and ids end; world.judgeTransaction
-// says what must be taken in and what not.
+// TestHistoryCountsOnce tells of history long past, in any order, again and again, around the days on which backfill
+// and ids end; world.judgeTransaction says what must be taken in and what not.
 func TestHistoryCountsOnce(t *testing.T) {
 	t.Parallel()
 	rules := DefaultRules()
@@ -220,7 +241,8 @@ func TestHistoryCountsOnce(t *testing.T) {
 			h.give(schemas.Transaction{
 				TransactionID: h.id("t"), TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 20000,
 				Description: rapid.SampledFrom([]string{"SALARY", "WAGES", "gift"}).Draw(t, "of"),
-				BookedAt:    today.AddDays(-near("booked", 0, 30, p.SeenDays, 2*p.SeenDays, p.BackfillDays)).In(schemas.Johannesburg),
+				BookedAt: today.AddDays(-near("booked", 0, 30, p.SeenDays, 2*p.SeenDays,
+					p.BackfillDays)).In(schemas.Johannesburg),
 			})
 		}
 		if rapid.Bool().Draw(t, "told before the first tick") {
@@ -242,22 +264,27 @@ func TestHistoryCountsOnce(t *testing.T) {
 	})
 }
 
-// TestLateAndEarlyUnpaidEndTheSame brings PAID and a later UNPAID in both orders: what the insurer sees and what the engine does next is the same.
+// TestLateAndEarlyUnpaidEndTheSame brings PAID and a later UNPAID in both orders: what the insurer sees and what the
+// engine does next is the same.
 func TestLateAndEarlyUnpaidEndTheSame(t *testing.T) {
 	t.Parallel()
 	rules := DefaultRules()
 	run := func(first, second schemas.Result) (schemas.CollectionEvent, []schemas.DebitInstruction) {
 		w := newWorld(t, rules)
 		w.step(schemas.Tick{Date: "2025-11-01"})
-		w.step(schemas.PolicyCommand{Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C", PolicyNumber: "P", Terms: &schemas.PolicyTerms{PremiumCents: 15000}})
+		w.step(schemas.PolicyCommand{
+			Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C", PolicyNumber: "P",
+			Terms: &schemas.PolicyTerms{PremiumCents: 15000},
+		})
 		w.step(schemas.ExecuteCommand{TenantID: "T", CustomerID: "C", PolicyNumber: "P", PeriodMonth: "2025-11"})
 		w.advance(civil.Date{Year: 2025, Month: 11, Day: 5})
 		first.DebitID, second.DebitID = w.order[0], w.order[0]
 		w.step(first)
 		w.step(second)
 		w.step(schemas.Transaction{
-			TransactionID: "t", TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 850000, Description: "SALARY",
-			BookedAt: civil.Date{Year: 2025, Month: 11, Day: 25}.In(schemas.Johannesburg),
+			TransactionID: "t", TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 850000,
+			Description: "SALARY",
+			BookedAt:    civil.Date{Year: 2025, Month: 11, Day: 25}.In(schemas.Johannesburg),
 		})
 		w.advance(civil.Date{Year: 2025, Month: 11, Day: 30})
 		k := w.collections[schemas.CollectionID(schemas.PolicyID("T", "P"), "2025-11")].latest

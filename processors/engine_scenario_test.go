@@ -14,7 +14,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// The scenarios of testdata/scenarios are written in a small language, one line an event, what is expected of it after "=>":
+// The scenarios of testdata/scenarios are written in a small language, one line an event, what is expected of it after
+// "=>":
 //
 //	== name                                          a new customer on a new calendar
 //	policy POL 150.00 [rail=EFT] [fixed] [max=100.00] [day=25] [mandate=M2] [status=lapsed] [create]   => OK if nothing is said
@@ -29,8 +30,9 @@ import (
 //	hold POL MANDATE_ENDED                           or - for none
 //	deposits SALARY MONTHLY MATURE 2025-12-25        kind, frequency, status and next date of the latest deposit; - for none
 //
-// Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every debit they make and the standing decisions
-// named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit.
+// Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every
+// debit they make and the standing decisions named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME
+// 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit.
 type scenario struct {
 	*world
 	t    *testing.T
@@ -114,14 +116,16 @@ func (s *scenario) do(w []string, want string) {
 		s.expectTick(s.advance(date), want)
 	case "report":
 		k := s.latest(w[1], schemas.Period(w[2]))
-		got := fmt.Sprintf("%s %s %d %s %s %s", k.Status, k.CollectedCents, k.Attempts, dash(k.FirstAttemptDate), dash(k.LastAttemptDate), dash(k.LastFailureReason))
+		got := fmt.Sprintf("%s %s %d %s %s %s", k.Status, k.CollectedCents, k.Attempts, dash(k.FirstAttemptDate),
+			dash(k.LastAttemptDate), dash(k.LastFailureReason))
 		require.Equal(s, strings.Join(w[3:], " "), got)
 	case "hold":
 		require.Equal(s, w[2], dash(s.policies[w[1]].HoldReason))
 	case "deposits":
 		require.NotEmpty(s, s.out.Deposits)
 		d := s.out.Deposits[len(s.out.Deposits)-1]
-		require.Equal(s, strings.Join(w[1:], " "), fmt.Sprintf("%s %s %s %s", d.Kind, dash(d.Frequency), d.StreamStatus, dash(d.NextExpectedDate)))
+		require.Equal(s, strings.Join(w[1:], " "), fmt.Sprintf("%s %s %s %s", d.Kind, dash(d.Frequency), d.StreamStatus,
+			dash(d.NextExpectedDate)))
 	default:
 		require.Fail(s, "unknown word "+w[0])
 	}
@@ -166,7 +170,10 @@ func (s *scenario) read(w []string) any {
 	case "policy":
 		return s.policyCommand(id, w, o)
 	case "patch":
-		cmd := schemas.PolicyCommand{RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C", PolicyNumber: w[1]}
+		cmd := schemas.PolicyCommand{
+			RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
+			PolicyNumber: w[1],
+		}
 		if w[2] == "premium" {
 			c := s.cents(w[3])
 			cmd.SetPremium = &c
@@ -176,10 +183,14 @@ func (s *scenario) read(w []string) any {
 		}
 		return cmd
 	case "execute":
-		return schemas.ExecuteCommand{RequestID: id, ExecutionID: "exec", TenantID: "T", CustomerID: "C", PolicyNumber: w[1], PeriodMonth: schemas.Period(w[2])}
+		return schemas.ExecuteCommand{
+			RequestID: id, ExecutionID: "exec", TenantID: "T", CustomerID: "C", PolicyNumber: w[1],
+			PeriodMonth: schemas.Period(w[2]),
+		}
 	case "income":
 		in := schemas.Income{
-			IncomeID: w[1], TenantID: "T", CustomerID: "C", Kind: schemas.IncomeKind(w[2]), PayDate: w[3], State: schemas.IncomeState(w[4]), Source: "payroll",
+			IncomeID: w[1], TenantID: "T", CustomerID: "C", Kind: schemas.IncomeKind(w[2]), PayDate: w[3],
+			State: schemas.IncomeState(w[4]), Source: "payroll",
 		}
 		if len(w) > 5 {
 			c := s.cents(w[5])
@@ -215,7 +226,10 @@ func (s *scenario) policyCommand(id string, w []string, o map[string]string) sch
 		terms.MandateMaxCents = *c
 	}
 	_, _ = fmt.Sscan(o["day"], &terms.CollectionDay)
-	cmd := schemas.PolicyCommand{RequestID: id, Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C", PolicyNumber: w[1], Terms: &terms}
+	cmd := schemas.PolicyCommand{
+		RequestID: id, Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C",
+		PolicyNumber: w[1], Terms: &terms,
+	}
 	if _, ok := o["create"]; ok {
 		cmd.Action = schemas.PolicyCreate
 	}
@@ -250,7 +264,8 @@ func (s *scenario) record(rec any, want string) {
 		got = reject.Class
 	case len(out.Outcomes) > 0 && out.Outcomes[0].Code != schemas.OutcomeOK:
 		got = out.Outcomes[0].Code
-	case len(out.Outcomes)+len(out.Collections)+len(out.Transactions)+len(out.Deposits)+len(out.Policies) == 0 && want == "nothing":
+	case len(out.Outcomes)+len(out.Collections)+len(out.Transactions)+len(out.Deposits)+len(out.Policies) == 0 &&
+		want == "nothing":
 		got = "nothing"
 	}
 	require.Equal(s, want, got)
@@ -277,7 +292,8 @@ func (s *scenario) expectTick(out Outputs, want string) {
 	require.Equal(s, expected, debits)
 }
 
-// expectStanding finds the policy's latest decision: "wait POL REASON [NEXT]", with "POL/2025-10" for an earlier period.
+// expectStanding finds the policy's latest decision: "wait POL REASON [NEXT]", with "POL/2025-10" for an earlier
+// period.
 func (s *scenario) expectStanding(w []string) {
 	number, period, _ := strings.Cut(w[1], "/")
 	if period == "" {

@@ -79,7 +79,8 @@ func TestCloneAndJSONHoldEverything(t *testing.T) {
 			break
 		}
 	}
-	require.Equal(t, []string{c.Collections[0].Debits[0].ID, c.Collections[0].Debits[1].ID, c.Collections[1].Debits[0].ID}, ids)
+	require.Equal(t, []string{c.Collections[0].Debits[0].ID, c.Collections[0].Debits[1].ID, c.Collections[1].Debits[0].ID},
+		ids)
 }
 
 func TestUnmarshalRefuses(t *testing.T) {
@@ -127,7 +128,10 @@ func TestDays(t *testing.T) {
 func (w *world) month(first civil.Date, spending int) {
 	period := schemas.PeriodOf(first)
 	w.advance(first)
-	w.step(schemas.ExecuteCommand{ExecutionID: "0198c1de-7a38-7c05-9b6e-3f5d7f5b6c11", TenantID: "tenant-1", CustomerID: "CUST0001", PolicyNumber: "POL0001", PeriodMonth: period})
+	w.step(schemas.ExecuteCommand{
+		ExecutionID: "0198c1de-7a38-7c05-9b6e-3f5d7f5b6c11", TenantID: "tenant-1",
+		CustomerID: "CUST0001", PolicyNumber: "POL0001", PeriodMonth: period,
+	})
 	w.advance(first.AddDays(10))
 	for i := range spending {
 		w.tx(schemas.Debit, first.AddDays(10), 5000+i, "CARD PURCHASE")
@@ -141,7 +145,10 @@ func (w *world) month(first civil.Date, spending int) {
 				if d.Attempt == 1 {
 					status, code = schemas.ResultUnpaid, "02"
 				}
-				w.step(schemas.Result{ResultID: "r" + d.DebitID, DebitID: d.DebitID, Status: status, ReasonCode: code, EffectiveDate: d.ActionDate})
+				w.step(schemas.Result{
+					ResultID: "r" + d.DebitID, DebitID: d.DebitID, Status: status, ReasonCode: code,
+					EffectiveDate: d.ActionDate,
+				})
 			}
 		}
 	}
@@ -151,7 +158,8 @@ func (w *world) tx(dir schemas.Direction, on civil.Date, cents int, text string)
 	at := on.In(schemas.Johannesburg).Add(9 * time.Hour)
 	balance := schemas.Cents(500000)
 	w.step(schemas.Transaction{
-		TransactionID: fmt.Sprintf("tx-%d", len(w.records)), TenantID: "tenant-1", CustomerID: "CUST0001", BookedAt: at, AmountCents: schemas.Cents(cents), Direction: dir,
+		TransactionID: fmt.Sprintf("tx-%d", len(w.records)), TenantID: "tenant-1", CustomerID: "CUST0001", BookedAt: at,
+		AmountCents: schemas.Cents(cents), Direction: dir,
 		AccountID: "ACC-1", BalanceAfterCents: &balance, Description: text,
 	})
 }
@@ -159,9 +167,12 @@ func (w *world) tx(dir schemas.Direction, on civil.Date, cents int, text string)
 func (w *world) years(months, spending int) {
 	first := civil.Date{Year: 2024, Month: 1, Day: 1}
 	w.step(schemas.Tick{Date: first.String()})
-	w.step(schemas.PolicyCommand{Action: schemas.PolicyImport, TenantID: "tenant-1", CustomerID: "CUST0001", PolicyNumber: "POL0001", Terms: &schemas.PolicyTerms{
-		PremiumCents: 15000, ExternalCustomerRef: "EXT-000001", ProductCode: "FUNERAL_01", MandateReference: "M-0001",
-	}})
+	w.step(schemas.PolicyCommand{
+		Action: schemas.PolicyImport, TenantID: "tenant-1", CustomerID: "CUST0001",
+		PolicyNumber: "POL0001", Terms: &schemas.PolicyTerms{
+			PremiumCents: 15000, ExternalCustomerRef: "EXT-000001", ProductCode: "FUNERAL_01", MandateReference: "M-0001",
+		},
+	})
 	for i := range months {
 		w.month(first.AddMonths(i), spending)
 	}
@@ -185,7 +196,8 @@ func TestRestoredCustomerIsCompact(t *testing.T) {
 		`"s":[{"k":1,"n":"GIG","h":[[1,2]]}],"d":[{"n":1,"t":1,"c":1,"f":1}],"n":1}`))
 	require.NoError(t, err)
 	for what, room := range map[string]int{
-		"policies": cap(c.Policies), "collections": cap(c.Collections), "debits": cap(c.Collections[0].Debits), "streams": cap(c.Streams),
+		"policies": cap(c.Policies), "collections": cap(c.Collections), "debits": cap(c.Collections[0].Debits),
+		"streams": cap(c.Streams),
 		"history": cap(c.Streams[0].History), "deposits": cap(c.Deposits),
 	} {
 		require.LessOrEqual(t, room, 2, what)

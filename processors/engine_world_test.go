@@ -11,12 +11,13 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of SPEC 4 but nothing of the
-// engine's state: only the records that went in and the events that came out.
+// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of SPEC
+// 4 but nothing of the engine's state: only the records that went in and the events that came out.
 //
-// Every step is made twice: by the engine as it is, which a sleeping customer's ticks do not even reach, as in the stage, and by one that lets nobody
-// sleep. Both must give the same outputs. A thorough world also sends the state through JSON at each step, makes sure that a refused record and a copy
-// leave the original alone, and replays the whole history at the end; that costs most of the time, so of random histories one in eight is thorough.
+// Every step is made twice: by the engine as it is, which a sleeping customer's ticks do not even reach, as in the
+// stage, and by one that lets nobody sleep. Both must give the same outputs. A thorough world also sends the state
+// through JSON at each step, makes sure that a refused record and a copy leave the original alone, and replays the
+// whole history at the end; that costs most of the time, so of random histories one in eight is thorough.
 type world struct {
 	t       require.TestingT
 	fast    bool // not thorough
@@ -186,7 +187,8 @@ func (o *Outputs) empty() bool {
 	return len(o.Transactions)+len(o.Deposits)+len(o.Decisions)+len(o.Debits)+len(o.Policies)+len(o.Collections)+len(o.Outcomes) == 0
 }
 
-// judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was forgotten.
+// judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was
+// forgotten.
 func (w *world) judgeTransaction(tx schemas.Transaction, err error, out *Outputs) {
 	p := w.engine.rules.Params(w.m.date())
 	days := p.SeenDays
@@ -280,7 +282,8 @@ func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 	w.fact(ev.Meta)
 	require.Positive(w.t, w.m.Cutoff, "decisions are made at cut-offs")
 	last := w.decided[ev.CollectionID]
-	same := last.Action == ev.Action && last.Reason == ev.Reason && last.NextDate == ev.NextDate && last.AmountCents == ev.AmountCents
+	same := last.Action == ev.Action && last.Reason == ev.Reason && last.NextDate == ev.NextDate &&
+		last.AmountCents == ev.AmountCents
 	require.False(w.t, same && ev.Action != schemas.DecideDebit, "a decision that says nothing new is not emitted")
 	require.NotEqual(w.t, ev.Reason, ev.Explanation, "%s is not in the table", ev.Reason)
 	require.Equal(w.t, ev.Action == schemas.DecideDebit, ev.DebitID != "")
@@ -323,7 +326,8 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	if now := schemas.PeriodOf(w.m.Date); now != ev.PeriodMonth {
 		require.Greater(w.t, now, ev.PeriodMonth)
 		require.True(w.t, rail.RePresent, "arrears on rails that present again")
-		require.Contains(w.t, w.collections, schemas.CollectionID(k.latest.PolicyID, now), "arrears only beside the current period")
+		require.Contains(w.t, w.collections, schemas.CollectionID(k.latest.PolicyID, now),
+			"arrears only beside the current period")
 	}
 	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}}
 	w.order = append(w.order, ev.DebitID)
@@ -350,7 +354,8 @@ func (w *world) judgeCollection(ev schemas.CollectionEvent) {
 	require.Equal(w.t, k.moved, ev.CollectedCents)
 	require.GreaterOrEqual(w.t, ev.CollectedCents, schemas.Cents(0))
 	require.LessOrEqual(w.t, ev.CollectedCents+ev.InFlightCents, ev.DueCents)
-	require.Equal(w.t, ev.Status == schemas.PaidFull && ev.LastFailureReason != "", false, "no failure reason once paid in full")
+	require.Equal(w.t, ev.Status == schemas.PaidFull && ev.LastFailureReason != "", false,
+		"no failure reason once paid in full")
 }
 
 // advance passes time as the calendar does: every cut-off up to that of the given day.

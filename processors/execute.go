@@ -7,14 +7,15 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Execute makes the collection of one policy for one period, with the premium as it is now, if it is missing, and answers with an outcome:
-// OK, UNCHANGED, NOT_FOUND or CONFLICT.
+// Execute makes the collection of one policy for one period, with the premium as it is now, if it is missing, and
+// answers with an outcome: OK, UNCHANGED, NOT_FOUND or CONFLICT.
 func (e *Engine) Execute(c *Customer, cmd schemas.ExecuteCommand, m Moment, out *Outputs) error {
 	if err := c.claim(cmd.TenantID, cmd.CustomerID); err != nil {
 		return err
 	}
 	answer := schemas.OutcomeEvent{
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, PolicyNumber: cmd.PolicyNumber, Code: schemas.OutcomeOK,
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, PolicyNumber: cmd.PolicyNumber,
+		Code:     schemas.OutcomeOK,
 		ObjectID: schemas.CollectionID(schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), cmd.PeriodMonth),
 	}
 	params := e.rules.Params(m.date())
@@ -56,8 +57,8 @@ func (c *Customer) collect(k collection) *collection {
 	return &c.Collections[i]
 }
 
-// plan is the day of the first attempt while no income is known: the first banking day on or after the policy's or the configured day of the
-// period, but never after the period's last banking day.
+// plan is the day of the first attempt while no income is known: the first banking day on or after the policy's or the
+// configured day of the period, but never after the period's last banking day.
 func (e *Engine) plan(p schemas.Period, pol *policy, params *Params) day {
 	dom := pol.Day
 	if dom == 0 {

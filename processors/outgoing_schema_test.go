@@ -52,7 +52,8 @@ func (o *outgoing) all(t require.TestingT, out *processors.Outputs) {
 func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	o := &outgoing{schemas: map[string]*jsonschema.Schema{}, seen: map[string]int{}}
 	topics := []string{
-		schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicSettlements,
+		schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections,
+		schemas.TopicSettlements,
 	}
 	for _, topic := range topics {
 		o.schemas[topic] = schemaOf(t, topic)
@@ -61,7 +62,8 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	engine := processors.NewEngine(rules)
 	rapid.Check(t, func(t *rapid.T) {
 		c, out := &processors.Customer{}, &processors.Outputs{}
-		m := processors.Moment{Date: civil.Date{Year: 2025, Month: 10, Day: 30}, At: time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)}
+		m := processors.Moment{Date: civil.Date{Year: 2025, Month: 10, Day: 30}, At: time.Date(2025, 11, 1, 8, 0, 0, 0,
+			time.UTC)}
 		numbers := []string{"POL001", "POL002"}
 		for i, number := range numbers {
 			terms := schemas.PolicyTerms{
@@ -73,7 +75,8 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 				terms.MandateMaxCents, terms.MandateFixed, terms.CollectionDay = 50000, rapid.Bool().Draw(t, "fixed"), 7
 			}
 			require.NoError(t, engine.Policy(c, schemas.PolicyCommand{
-				RequestID: "r", Row: i, Action: schemas.PolicyCreate, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number, Terms: &terms,
+				RequestID: "r", Row: i, Action: schemas.PolicyCreate, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number,
+				Terms: &terms,
 			}, m, out))
 		}
 		answered := 0
@@ -83,7 +86,8 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 			if m.Date.Day == 1 {
 				for i, number := range numbers {
 					require.NoError(t, engine.Execute(c, schemas.ExecuteCommand{
-						RequestID: "x", ExecutionID: "E-1", Row: i, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number, PeriodMonth: schemas.PeriodOf(m.Date),
+						RequestID: "x", ExecutionID: "E-1", Row: i, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number,
+						PeriodMonth: schemas.PeriodOf(m.Date),
 					}, m, out))
 				}
 			}
@@ -109,13 +113,17 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 }
 
 // someDay lets income come, the bank answer, and the insurer change its mind.
-func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m processors.Moment, out *processors.Outputs, answered *int) {
+func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m processors.Moment, out *processors.Outputs,
+	answered *int,
+) {
 	if rapid.IntRange(0, 3).Draw(t, "income") == 0 {
 		balance := schemas.Cents(rapid.Int64Range(-1000, 100000).Draw(t, "balance"))
 		require.NoError(t, e.Transaction(c, schemas.Transaction{
-			TransactionID: "T-" + m.Date.String(), TenantID: "acme", CustomerID: "CUST001", BookedAt: m.Date.In(time.UTC).Add(9 * time.Hour),
-			AmountCents: schemas.Cents(rapid.Int64Range(1, 300000).Draw(t, "amount")), Direction: schemas.Credit, BalanceAfterCents: &balance,
-			Description: rapid.SampledFrom([]string{"SALARY", "SASSA", "UBER", "", "REFUND"}).Draw(t, "text"),
+			TransactionID: "T-" + m.Date.String(), TenantID: "acme", CustomerID: "CUST001",
+			BookedAt:    m.Date.In(time.UTC).Add(9 * time.Hour),
+			AmountCents: schemas.Cents(rapid.Int64Range(1, 300000).Draw(t, "amount")), Direction: schemas.Credit,
+			BalanceAfterCents: &balance,
+			Description:       rapid.SampledFrom([]string{"SALARY", "SASSA", "UBER", "", "REFUND"}).Draw(t, "text"),
 		}, m, out))
 	}
 	for ; *answered < len(out.Debits) && rapid.Bool().Draw(t, "answer"); *answered++ {
@@ -127,13 +135,18 @@ func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m process
 			code = rapid.SampledFrom([]string{"", "02", "AM04", "04", "XX"}).Draw(t, "code")
 		}
 		require.NoError(t, e.Result(c, schemas.Result{
-			ResultID: fmt.Sprintf("R-%d", *answered), DebitID: out.Debits[*answered].DebitID, Status: status, EffectiveDate: m.Date.String(), ReasonCode: code,
+			ResultID: fmt.Sprintf("R-%d", *answered), DebitID: out.Debits[*answered].DebitID, Status: status,
+			EffectiveDate: m.Date.String(), ReasonCode: code,
 		}, m, out))
 	}
 	if rapid.IntRange(0, 30).Draw(t, "patch") == 0 {
-		status := rapid.SampledFrom([]schemas.PolicyStatus{schemas.PolicyLapsed, schemas.PolicyActive, schemas.PolicyCancelled}).Draw(t, "status")
+		status := rapid.SampledFrom([]schemas.PolicyStatus{
+			schemas.PolicyLapsed, schemas.PolicyActive,
+			schemas.PolicyCancelled,
+		}).Draw(t, "status")
 		require.NoError(t, e.Policy(c, schemas.PolicyCommand{
-			RequestID: "p", Action: schemas.PolicyPatch, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001", SetStatus: &status,
+			RequestID: "p", Action: schemas.PolicyPatch, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001",
+			SetStatus: &status,
 		}, m, out))
 	}
 }

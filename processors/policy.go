@@ -9,7 +9,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Policy carries out a policy command and answers it with an outcome: OK, UNCHANGED, CONFLICT or NOT_FOUND. A refusal changes nothing.
+// Policy carries out a policy command and answers it with an outcome: OK, UNCHANGED, CONFLICT or NOT_FOUND. A refusal
+// changes nothing.
 func (e *Engine) Policy(c *Customer, cmd schemas.PolicyCommand, m Moment, out *Outputs) error {
 	if err := c.claim(cmd.TenantID, cmd.CustomerID); err != nil {
 		return err
@@ -30,7 +31,8 @@ func (e *Engine) Policy(c *Customer, cmd schemas.PolicyCommand, m Moment, out *O
 	c.touch()
 	if was == nil {
 		now.CreatedMs = m.At.UnixMilli()
-		i, _ := slices.BinarySearchFunc(c.Policies, now.Number, func(p policy, n string) int { return strings.Compare(p.Number, n) })
+		i, _ := slices.BinarySearchFunc(c.Policies, now.Number,
+			func(p policy, n string) int { return strings.Compare(p.Number, n) })
 		c.Policies = slices.Insert(c.Policies, i, now)
 		c.policyChanged(&c.Policies[i], cmd.RequestID, m, out)
 	} else {
@@ -73,7 +75,8 @@ func policyAfter(was *policy, cmd *schemas.PolicyCommand) (policy, *refused) {
 	case was != nil && was.Status == schemas.PolicyCancelled:
 		return policy{}, conflict("the policy is cancelled, and that is final; use a new policy number")
 	}
-	if was != nil && (was.Rail != now.Rail || was.Mandate != now.Mandate || was.Status != schemas.PolicyActive && now.Status == schemas.PolicyActive) {
+	if was != nil && (was.Rail != now.Rail || was.Mandate != now.Mandate || was.Status != schemas.PolicyActive &&
+		now.Status == schemas.PolicyActive) {
 		now.Hold, now.Unpaids = "", 0
 	}
 	return now, now.check()
@@ -111,10 +114,12 @@ func (p *policy) check() *refused {
 	return nil
 }
 
-// setTerms takes the insurer's terms over. Without a status the policy keeps the one it has; without a rail it is collected by DebiCheck.
+// setTerms takes the insurer's terms over. Without a status the policy keeps the one it has; without a rail it is
+// collected by DebiCheck.
 func (p *policy) setTerms(t *schemas.PolicyTerms) {
 	p.Ref, p.Product, p.Premium = t.ExternalCustomerRef, t.ProductCode, t.PremiumCents
-	p.Rail, p.Mandate, p.Max, p.Fixed, p.Day = t.Rail, t.MandateReference, t.MandateMaxCents, t.MandateFixed, t.CollectionDay
+	p.Rail, p.Mandate, p.Max, p.Fixed, p.Day = t.Rail, t.MandateReference, t.MandateMaxCents, t.MandateFixed,
+		t.CollectionDay
 	if t.Status != "" {
 		p.Status = t.Status
 	}
@@ -138,8 +143,9 @@ func (c *Customer) policyChanged(p *policy, requestID string, m Moment, out *Out
 	})
 }
 
-// follow lets the policy's collections follow a change of its status (SPEC 4.2): those not paid in full are cancelled with it at once, and come back
-// with a lapsed policy that is made active again while their period runs. A debit with the bank is let run.
+// follow lets the policy's collections follow a change of its status (SPEC 4.2): those not paid in full are cancelled
+// with it at once, and come back with a lapsed policy that is made active again while their period runs. A debit with
+// the bank is let run.
 func (e *Engine) follow(c *Customer, p *policy, before schemas.PolicyStatus, m Moment, out *Outputs) {
 	params := e.rules.Params(m.date())
 	period := schemas.PeriodOf(m.date())

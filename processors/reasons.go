@@ -44,9 +44,10 @@ type reasonTable struct {
 	without map[schemas.ResultStatus]Reason
 }
 
-// Reason looks a code up. scheme is ZA, ISO or empty (then guessed by shape: digits are ZA); a ZA code may lack its leading zero. Without a
-// code the status decides: UNPAID is UNSPECIFIED (retry when funds come), REJECTED is REJECTED (fix the account), DISPUTED is DISPUTED
-// (new mandate). A code that is not in the table is UNKNOWN_<code> with RemedyStop and Known false: nothing is guessed.
+// Reason looks a code up. scheme is ZA, ISO or empty (then guessed by shape: digits are ZA); a ZA code may lack its
+// leading zero. Without a code the status decides: UNPAID is UNSPECIFIED (retry when funds come), REJECTED is REJECTED
+// (fix the account), DISPUTED is DISPUTED (new mandate). A code that is not in the table is UNKNOWN_<code> with
+// RemedyStop and Known false: nothing is guessed.
 func (r *Rules) Reason(status schemas.ResultStatus, scheme, code string) Reason {
 	code = strings.ToUpper(strings.TrimSpace(code))
 	if code == "" {

@@ -71,7 +71,8 @@ func TestReasonsByShapeAndWithoutCode(t *testing.T) {
 		{schemas.ResultDisputed, "ISO", " ", "DISPUTED", processors.RemedyMandate, true},
 		{schemas.ResultUnpaid, "", "77", "UNKNOWN_77", processors.RemedyStop, false},
 		{schemas.ResultUnpaid, "", "XX99", "UNKNOWN_XX99", processors.RemedyStop, false},
-		{schemas.ResultUnpaid, "ISO", "02", "UNKNOWN_02", processors.RemedyStop, false},    // a ZA code called ISO: not guessed at
+		// a ZA code called ISO: not guessed at
+		{schemas.ResultUnpaid, "ISO", "02", "UNKNOWN_02", processors.RemedyStop, false},
 		{schemas.ResultUnpaid, "ZA", "AM04", "UNKNOWN_AM04", processors.RemedyStop, false}, // and the other way
 		{schemas.ResultUnpaid, "ZA", "0", "UNKNOWN_0", processors.RemedyStop, false},
 		{schemas.ResultUnpaid, "BANK", "02", "UNKNOWN_02", processors.RemedyStop, false},

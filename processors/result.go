@@ -28,9 +28,10 @@ const (
 // maxAnswers bounds the ids kept of answers that had no effect.
 const maxAnswers = 16
 
-// Result applies the bank's answer to a debit, once, in whatever order answers arrive. A result id again has no effect; so has the same answer
-// under another id. Refused are: a debit that is not the customer's or is past disputing (UNKNOWN_DEBIT), another amount (AMOUNT_MISMATCH),
-// a dispute after its window (DISPUTE_TOO_LATE), and whatever contradicts a final answer (CONTRADICTS_FINAL).
+// Result applies the bank's answer to a debit, once, in whatever order answers arrive. A result id again has no effect;
+// so has the same answer under another id. Refused are: a debit that is not the customer's or is past disputing
+// (UNKNOWN_DEBIT), another amount (AMOUNT_MISMATCH), a dispute after its window (DISPUTE_TOO_LATE), and whatever
+// contradicts a final answer (CONTRADICTS_FINAL).
 func (e *Engine) Result(c *Customer, res schemas.Result, m Moment, out *Outputs) error {
 	k, b := c.debit(res.DebitID)
 	if b == nil || b.forgotten(m.today(), e.rules) {
@@ -109,19 +110,26 @@ func (e *Engine) effect(b *debit, res *schemas.Result, eff day) (effect, *Reject
 		return effectLatePaid, nil
 
 	case b.State == debitPaid && st == schemas.ResultDisputed && eff > b.Action+day(disputeDays):
-		return 0, &Reject{RejectDisputeTooLate, fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", eff.text(), disputeDays, b.Action.text())}
+		return 0, &Reject{
+			RejectDisputeTooLate,
+			fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", eff.text(), disputeDays,
+				b.Action.text()),
+		}
 	case b.State == debitPaid && st == schemas.ResultDisputed:
 		return effectDisputed, nil
 	case b.State == debitDisputed && st == schemas.ResultPaid && b.PaidOn == 0:
 		return effectPaidDisputed, nil
 	}
-	return 0, &Reject{RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st, eff.text())}
+	return 0, &Reject{RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st,
+		eff.text())}
 }
 
 func codeOf(res *schemas.Result) string { return res.ReasonScheme + ":" + res.ReasonCode }
 
 // apply carries an effect out. Nothing can fail any more.
-func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff day, res *schemas.Result, m Moment, out *Outputs) {
+func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff day, res *schemas.Result, m Moment,
+	out *Outputs,
+) {
 	ch := schemas.Change{
 		DebitID: b.ID, ResultID: res.ResultID, AmountCents: b.Cents,
 		ReasonCode: res.ReasonCode, ReasonScheme: res.ReasonScheme, EffectiveDate: res.EffectiveDate,

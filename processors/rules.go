@@ -7,9 +7,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Rules is all that law, scheme and contract say, as dated data: rails, reason codes, fees, dispute windows, collecting parameters and
-// the calendar. It comes from processors/data/*.yaml plus an override file and never changes once loaded, so it is safe for
-// concurrent use.
+// Rules is all that law, scheme and contract say, as dated data: rails, reason codes, fees, dispute windows, collecting
+// parameters and the calendar. It comes from processors/data/*.yaml plus an override file and never changes once
+// loaded, so it is safe for concurrent use.
 type Rules struct {
 	// Calendar knows banking days, paydays and grant days.
 	Calendar *Calendar
@@ -41,7 +41,8 @@ type RailRule struct {
 	AttemptsPerCycle int
 }
 
-// Params are the collecting parameters in force on a day. The slices are shared and must not be changed. Words are in upper case.
+// Params are the collecting parameters in force on a day. The slices are shared and must not be changed. Words are in
+// upper case.
 type Params struct {
 	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
 	FirstAttemptDay int
@@ -57,28 +58,32 @@ type Params struct {
 	CutoffTimes []string
 	// DepositDays is for how many days an unused deposit counts towards the budget at all.
 	DepositDays int
-	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum counts without a balance that
-	// shows that it is still there.
+	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum
+	// counts without a balance that shows that it is still there.
 	MoneyDays int
 	// KnownIncomeDays: a customer without any deposit in so many days has no known income.
 	KnownIncomeDays int
 	// StreamHistory is how many deposits a stream keeps.
 	StreamHistory int
-	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same money.
+	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same
+	// money.
 	SameMoneyDays int
-	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the bank's interest.
+	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the
+	// bank's interest.
 	NotIncome []string
 	// KindWords are the words that mark each kind of income, in the order in which the kinds are tried.
 	KindWords []KindWords
 }
 
-// KindWords are the words, in upper case, whose occurrence in a deposit's description, category or counterparty marks its kind.
+// KindWords are the words, in upper case, whose occurrence in a deposit's description, category or counterparty marks
+// its kind.
 type KindWords struct {
 	Kind  schemas.IncomeKind
 	Words []string
 }
 
-// DefaultRules are the rules of the embedded data alone. It panics when the embedded data are broken, which a test rules out.
+// DefaultRules are the rules of the embedded data alone. It panics when the embedded data are broken, which a test
+// rules out.
 func DefaultRules() *Rules {
 	r, err := LoadRules(nil)
 	if err != nil {
@@ -87,7 +92,8 @@ func DefaultRules() *Rules {
 	return r
 }
 
-// Rail is the rule of a rail on a day. A rail the data do not know gets the strictest rule: one attempt, no part, no tracking.
+// Rail is the rule of a rail on a day. A rail the data do not know gets the strictest rule: one attempt, no part, no
+// tracking.
 func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 	if list, ok := r.rails[rail]; ok {
 		return at(list, on)
@@ -95,7 +101,8 @@ func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 	return RailRule{Name: rail, UnpaidsEndMandate: 1, AttemptsPerCycle: 1}
 }
 
-// DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a day (SPEC 4.9).
+// DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a
+// day (SPEC 4.9).
 func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
 
 // Params are the collecting parameters in force on a day.

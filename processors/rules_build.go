@@ -49,15 +49,16 @@ func buildRails(p *problems, entries []railEntry) map[schemas.Rail][]dated[RailR
 		byRail[rail] = append(byRail[rail], e)
 	}
 	for rail, list := range byRail {
-		rails[rail] = timeline(list, func(e railEntry) civil.Date { return froms[e.From] }, func(rule *RailRule, e railEntry) {
-			rule.Name = rail
-			set(&rule.RePresent, e.RePresent)
-			set(&rule.PartialAllowed, e.PartialAllowed)
-			set(&rule.UnpaidsEndMandate, e.UnpaidsEndMandate)
-			set(&rule.LateUnpaidDays, e.LateUnpaidDays)
-			set(&rule.TrackingDays, e.TrackingDays)
-			set(&rule.AttemptsPerCycle, e.AttemptsPerCycle)
-		})
+		rails[rail] = timeline(list, func(e railEntry) civil.Date { return froms[e.From] },
+			func(rule *RailRule, e railEntry) {
+				rule.Name = rail
+				set(&rule.RePresent, e.RePresent)
+				set(&rule.PartialAllowed, e.PartialAllowed)
+				set(&rule.UnpaidsEndMandate, e.UnpaidsEndMandate)
+				set(&rule.LateUnpaidDays, e.LateUnpaidDays)
+				set(&rule.TrackingDays, e.TrackingDays)
+				set(&rule.AttemptsPerCycle, e.AttemptsPerCycle)
+			})
 	}
 	return rails
 }
@@ -92,7 +93,8 @@ func buildDisputes(p *problems, entries []disputeEntry) map[schemas.Rail][]dated
 	}
 	disputes := map[schemas.Rail][]dated[int]{}
 	for rail, list := range byRail {
-		disputes[rail] = timeline(list, func(w window) civil.Date { return w.from }, func(days *int, w window) { *days = w.days })
+		disputes[rail] = timeline(list, func(w window) civil.Date { return w.from },
+			func(days *int, w window) { *days = w.days })
 	}
 	return disputes
 }
@@ -104,7 +106,8 @@ func buildDays(p *problems, place string, entries []dayEntry, high int) []dated[
 		froms[e.From] = p.from(here, e.From)
 		p.between(here+".day", e.Day, 1, high)
 	}
-	return timeline(entries, func(e dayEntry) civil.Date { return froms[e.From] }, func(day *int, e dayEntry) { *day = e.Day })
+	return timeline(entries, func(e dayEntry) civil.Date { return froms[e.From] },
+		func(day *int, e dayEntry) { *day = e.Day })
 }
 
 func buildCollecting(p *problems, entries []collectingEntry) []dated[Params] {
@@ -112,35 +115,36 @@ func buildCollecting(p *problems, entries []collectingEntry) []dated[Params] {
 	for i, e := range entries {
 		froms[e.From] = p.from(fmt.Sprintf("collecting[%d]", i), e.From)
 	}
-	return timeline(entries, func(e collectingEntry) civil.Date { return froms[e.From] }, func(v *Params, e collectingEntry) {
-		place := "collecting of " + froms[e.From].String()
-		number := func(name string, to *int, from *int, low, high int) {
-			if from != nil {
-				*to = p.between(place+"."+name, *from, low, high)
+	return timeline(entries, func(e collectingEntry) civil.Date { return froms[e.From] },
+		func(v *Params, e collectingEntry) {
+			place := "collecting of " + froms[e.From].String()
+			number := func(name string, to *int, from *int, low, high int) {
+				if from != nil {
+					*to = p.between(place+"."+name, *from, low, high)
+				}
 			}
-		}
-		number("first_attempt_day", &v.FirstAttemptDay, e.FirstAttemptDay, 1, 31)
-		number("seen_days", &v.SeenDays, e.SeenDays, 31, 1000)
-		number("backfill_days", &v.BackfillDays, e.BackfillDays, 0, 3660)
-		number("arrears_periods", &v.ArrearsPeriods, e.ArrearsPeriods, 0, 12)
-		number("deposit_days", &v.DepositDays, e.DepositDays, 1, 366)
-		number("money_days", &v.MoneyDays, e.MoneyDays, 1, 60)
-		number("known_income_days", &v.KnownIncomeDays, e.KnownIncomeDays, 1, 366)
-		number("stream_history", &v.StreamHistory, e.StreamHistory, 3, 100)
-		number("same_money_days", &v.SameMoneyDays, e.SameMoneyDays, 0, 31)
-		if e.MinDebit != nil {
-			v.MinDebitCents = p.rands(place+".min_debit", *e.MinDebit)
-		}
-		if e.CutoffTimes != nil {
-			v.CutoffTimes = cutoffTimes(p, place+".cutoff_times", e.CutoffTimes)
-		}
-		if e.NotIncome != nil {
-			v.NotIncome = p.words(place+".not_income", e.NotIncome)
-		}
-		if e.Kinds != nil {
-			v.KindWords = kindWords(p, place+".kinds", e.Kinds)
-		}
-	})
+			number("first_attempt_day", &v.FirstAttemptDay, e.FirstAttemptDay, 1, 31)
+			number("seen_days", &v.SeenDays, e.SeenDays, 31, 1000)
+			number("backfill_days", &v.BackfillDays, e.BackfillDays, 0, 3660)
+			number("arrears_periods", &v.ArrearsPeriods, e.ArrearsPeriods, 0, 12)
+			number("deposit_days", &v.DepositDays, e.DepositDays, 1, 366)
+			number("money_days", &v.MoneyDays, e.MoneyDays, 1, 60)
+			number("known_income_days", &v.KnownIncomeDays, e.KnownIncomeDays, 1, 366)
+			number("stream_history", &v.StreamHistory, e.StreamHistory, 3, 100)
+			number("same_money_days", &v.SameMoneyDays, e.SameMoneyDays, 0, 31)
+			if e.MinDebit != nil {
+				v.MinDebitCents = p.rands(place+".min_debit", *e.MinDebit)
+			}
+			if e.CutoffTimes != nil {
+				v.CutoffTimes = cutoffTimes(p, place+".cutoff_times", e.CutoffTimes)
+			}
+			if e.NotIncome != nil {
+				v.NotIncome = p.words(place+".not_income", e.NotIncome)
+			}
+			if e.Kinds != nil {
+				v.KindWords = kindWords(p, place+".kinds", e.Kinds)
+			}
+		})
 }
 
 // cutoffTimes checks the day's cut-offs: at least one, HH:MM, ascending.

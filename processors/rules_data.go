@@ -1,7 +1,7 @@
 package processors
 
-// dataFile is the shape of data/*.yaml and of the override file. Dates and numbers are text here; rules_build.go checks them, so that
-// one load reports every mistake. Pointers are fields that an entry may leave as they were.
+// dataFile is the shape of data/*.yaml and of the override file. Dates and numbers are text here; rules_build.go checks
+// them, so that one load reports every mistake. Pointers are fields that an entry may leave as they were.
 type dataFile struct {
 	Proclaimed      []namedDay        `yaml:"proclaimed"`
 	NotObserved     []namedDay        `yaml:"not_observed"`

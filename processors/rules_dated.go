@@ -12,8 +12,8 @@ type dated[T any] struct {
 	value T
 }
 
-// timeline folds entries into the values in force: entries in the order of their dates (at the same date in the order given), each changing
-// the value before it.
+// timeline folds entries into the values in force: entries in the order of their dates (at the same date in the order
+// given), each changing the value before it.
 func timeline[E, T any](entries []E, from func(E) civil.Date, change func(*T, E)) []dated[T] {
 	sorted := slices.Clone(entries)
 	slices.SortStableFunc(sorted, func(a, b E) int { return from(a).Compare(from(b)) })
@@ -30,7 +30,8 @@ func timeline[E, T any](entries []E, from func(E) civil.Date, change func(*T, E)
 	return list
 }
 
-// at is the value in force on a day; before the first entry's day the first one holds, and of no entries the zero value.
+// at is the value in force on a day; before the first entry's day the first one holds, and of no entries the zero
+// value.
 func at[T any](list []dated[T], on civil.Date) T {
 	for i := len(list) - 1; i > 0; i-- {
 		if !list[i].from.After(on) {

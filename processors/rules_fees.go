@@ -30,8 +30,8 @@ func (r *Rules) Fees(tenant string, on civil.Date) FeeRates {
 	return rates
 }
 
-// PaymentDate is the day a statement of period p is paid: the 3rd of the next month (data) or the business day before it. Where that lies
-// before notBefore, it is the next month's such day, and so on.
+// PaymentDate is the day a statement of period p is paid: the 3rd of the next month (data) or the business day before
+// it. Where that lies before notBefore, it is the next month's such day, and so on.
 func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date {
 	for month := p.Next().First(); ; month = month.AddMonths(1) {
 		day := at(r.payday, month)
@@ -65,7 +65,9 @@ func buildVAT(p *problems, entries []vatEntry) []dated[decimal.Decimal] {
 	for i, e := range entries {
 		froms[e.From] = p.from(fmt.Sprintf("vat[%d]", i), e.From)
 	}
-	return timeline(entries, func(e vatEntry) civil.Date { return froms[e.From] }, func(rate *decimal.Decimal, e vatEntry) {
+	return timeline(entries, func(e vatEntry) civil.Date { return froms[e.From] }, func(rate *decimal.Decimal,
+		e vatEntry,
+	) {
 		*rate = p.fraction("vat of "+froms[e.From].String(), e.Percent)
 	})
 }

@@ -13,13 +13,17 @@ import (
 func TestRailRules(t *testing.T) {
 	r := processors.DefaultRules()
 	day := date(t, "2025-11-05")
-	require.Equal(t, processors.RailRule{Name: schemas.RailEFT, UnpaidsEndMandate: 2, LateUnpaidDays: 4, AttemptsPerCycle: 1}, r.Rail(schemas.RailEFT, day))
+	require.Equal(t, processors.RailRule{
+		Name: schemas.RailEFT, UnpaidsEndMandate: 2, LateUnpaidDays: 4,
+		AttemptsPerCycle: 1,
+	}, r.Rail(schemas.RailEFT, day))
 	for _, rail := range []schemas.Rail{schemas.RailDebiCheck, schemas.RailRM} {
 		require.Equal(t, processors.RailRule{
 			Name: rail, RePresent: true, PartialAllowed: true, LateUnpaidDays: 4, TrackingDays: 10,
 		}, r.Rail(rail, day))
 	}
-	require.Equal(t, processors.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day), "an unknown rail gets the strictest rule")
+	require.Equal(t, processors.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day),
+		"an unknown rail gets the strictest rule")
 }
 
 // SPEC 4.9: 40 days, 60 from 13 April 2026, on every rail.
@@ -104,7 +108,8 @@ reasons:
 	require.NoError(t, err)
 	require.False(t, r.Calendar.IsBankingDay(date(t, "2026-11-04")))
 	require.True(t, r.Calendar.IsBankingDay(date(t, "2026-11-05")))
-	require.True(t, processors.DefaultRules().Calendar.IsBankingDay(date(t, "2026-11-04")), "nothing is shared with the defaults")
+	require.True(t, processors.DefaultRules().Calendar.IsBankingDay(date(t, "2026-11-04")),
+		"nothing is shared with the defaults")
 
 	before, after := r.Params(date(t, "2025-12-31")), r.Params(date(t, "2026-01-01"))
 	require.Equal(t, 1, before.FirstAttemptDay)
@@ -159,15 +164,18 @@ collecting:
 `))
 	require.Error(t, err)
 	for _, want := range []string{
-		"proclaimed[18]", `"26-11-04"`, `rails[3].rail: "CARD"`, "rails[3].tracking_days: -1", "dispute_windows[2].from", "distribution_percent: \"125\"",
-		`"15 %"`, "tenant_fees.acme", "payment_day[1].day: 31", "MONTAG", "2026-13", "grant_exceptions[1].children", `"no name"`, `"HOPE"`, "has no code",
+		"proclaimed[18]", `"26-11-04"`, `rails[3].rail: "CARD"`, "rails[3].tracking_days: -1", "dispute_windows[2].from",
+		"distribution_percent: \"125\"",
+		`"15 %"`, "tenant_fees.acme", "payment_day[1].day: 31", "MONTAG", "2026-13", "grant_exceptions[1].children",
+		`"no name"`, `"HOPE"`, "has no code",
 		`"PAID" is not one of`, "first_attempt_day: 0", "more than two decimals", `"9:00"`, `"LOTTERY"`, "words[0]: is empty",
 	} {
 		require.Contains(t, err.Error(), want)
 	}
 
 	for _, text := range []string{
-		"holydays: []", "collecting:\n  - {first_day: 3}\nvats: []", "collecting: {}", "a: b\n---\nc: d", "rails: [{rail: RM, re_present: maybe}]",
+		"holydays: []", "collecting:\n  - {first_day: 3}\nvats: []", "collecting: {}", "a: b\n---\nc: d",
+		"rails: [{rail: RM, re_present: maybe}]",
 		"collecting:\n  - {seen_days: 1.5}", "---\n---\n",
 	} {
 		_, err := processors.LoadRules([]byte(text))

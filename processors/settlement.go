@@ -10,10 +10,10 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Cover is what a statement asked for now would count: the period itself first, then each earlier period that already has a statement,
-// ascending. Each range begins where the last statement that counted the period ended, so nothing is counted twice or left out.
-// A cut that lies before that point (an older command overtaken by a newer one) covers nothing there.
-// The error is a *Reject: the cut has another number of partitions than before.
+// Cover is what a statement asked for now would count: the period itself first, then each earlier period that already
+// has a statement, ascending. Each range begins where the last statement that counted the period ended, so nothing is
+// counted twice or left out. A cut that lies before that point (an older command overtaken by a newer one) covers
+// nothing there. The error is a *Reject: the cut has another number of partitions than before.
 func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage, error) {
 	if err := t.checkCut(cmd); err != nil {
 		return nil, err
@@ -27,10 +27,10 @@ func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage,
 	return cover, nil
 }
 
-// Settle makes the next statement of a period out of the sums over exactly what Cover returned for the same state and command.
-// Where nothing moved and the period has a statement, ev is nil and id is the latest one's. anything tells whether the tenant has any
-// collection in the period; without one and without movements there is nothing to settle: ev is nil and id empty.
-// The error is a *Reject and leaves t as it was.
+// Settle makes the next statement of a period out of the sums over exactly what Cover returned for the same state and
+// command. Where nothing moved and the period has a statement, ev is nil and id is the latest one's. anything tells
+// whether the tenant has any collection in the period; without one and without movements there is nothing to settle: ev
+// is nil and id empty. The error is a *Reject and leaves t as it was.
 func (r *Rules) Settle(
 	t *Tenant, cmd schemas.SettleCommand, sums schemas.LedgerSums, m Moment, anything bool,
 ) (ev *schemas.SettlementEvent, id string, err error) {
@@ -85,8 +85,9 @@ func (r *Rules) SettleTick(t *Tenant, m Moment) []schemas.SettlementEvent {
 	return paid
 }
 
-// setFigures rounds each figure to the cent, half away from zero, and leaves the net to subtraction: total = fees + VAT + net, always.
-// A negative total (more came back than was collected) has negative fees: what was charged on it is given back.
+// setFigures rounds each figure to the cent, half away from zero, and leaves the net to subtraction: total = fees + VAT
+// + net, always. A negative total (more came back than was collected) has negative fees: what was charged on it is
+// given back.
 func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates FeeRates) {
 	total := sums.TotalCents.Decimal()
 	ev.TotalCollectionsCents = sums.TotalCents

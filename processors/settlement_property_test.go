@@ -37,7 +37,9 @@ func (l *ledger) cut() []int64 {
 }
 
 // sum adds up what a coverage counts, and marks it as counted when the statement is known.
-func (l *ledger) sum(tenant string, p schemas.Period, cover []schemas.Coverage, statement string) (sums schemas.LedgerSums) {
+func (l *ledger) sum(tenant string, p schemas.Period, cover []schemas.Coverage,
+	statement string,
+) (sums schemas.LedgerSums) {
 	for _, c := range cover {
 		for partition, records := range l.partitions {
 			require.LessOrEqual(l.t, c.From[partition], c.To[partition], "a coverage never runs backwards")
@@ -135,8 +137,8 @@ func (m *settleModel) check() {
 	}
 }
 
-// Random movements of two tenants and four periods over some partitions, settled at random moments with cuts that may be stale or
-// repeated: nothing is counted twice, nothing is lost.
+// Random movements of two tenants and four periods over some partitions, settled at random moments with cuts that may
+// be stale or repeated: nothing is counted twice, nothing is lost.
 func TestSettlementConservesMoney(t *testing.T) {
 	rules := processors.DefaultRules()
 	periods := []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-12"}
@@ -154,11 +156,17 @@ func TestSettlementConservesMoney(t *testing.T) {
 				for range rapid.IntRange(1, 5).Draw(t, "n") {
 					p := rapid.IntRange(0, len(m.partitions)-1).Draw(t, "partition")
 					cents := schemas.Cents(rapid.Int64Range(-20000, 50000).Draw(t, "cents"))
-					m.partitions[p] = append(m.partitions[p], movement{tenant: tenant.Draw(t, "tenant"), period: period.Draw(t, "period"), cents: cents})
+					m.partitions[p] = append(m.partitions[p], movement{
+						tenant: tenant.Draw(t, "tenant"),
+						period: period.Draw(t, "period"), cents: cents,
+					})
 				}
 			},
 			"settle": func(t *rapid.T) {
-				cmd := schemas.SettleCommand{TenantID: tenant.Draw(t, "tenant"), PeriodMonth: period.Draw(t, "period"), Cut: m.cut()}
+				cmd := schemas.SettleCommand{
+					TenantID: tenant.Draw(t, "tenant"), PeriodMonth: period.Draw(t, "period"),
+					Cut: m.cut(),
+				}
 				m.sent = append(m.sent, cmd)
 				if rapid.Bool().Draw(t, "delivered now") {
 					m.settle(cmd)

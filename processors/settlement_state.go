@@ -11,7 +11,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Tenant is the settlement state of one tenant; the settle stage keeps it as JSON. The zero value is a tenant without statements.
+// Tenant is the settlement state of one tenant; the settle stage keeps it as JSON. The zero value is a tenant without
+// statements.
 type Tenant struct {
 	// Periods holds, for each period that has a statement, how far it is settled.
 	Periods map[schemas.Period]SettledPeriod `json:"periods,omitempty"`
@@ -53,14 +54,16 @@ func (t *Tenant) checkCut(cmd schemas.SettleCommand) error {
 	for _, p := range slices.Sorted(maps.Keys(t.Periods)) {
 		if before := len(t.Periods[p].Covered); before != len(cmd.Cut) {
 			return &Reject{RejectCutMismatch, fmt.Sprintf(
-				"the settlement's cut has %d partitions, the statements of %s have %d; the number of partitions may not change", len(cmd.Cut), p, before,
+				"the settlement's cut has %d partitions, the statements of %s have %d; the number of partitions may not change",
+				len(cmd.Cut), p, before,
 			)}
 		}
 	}
 	return nil
 }
 
-// cover is the range of a period that no statement counts yet, up to the cut. It shares no memory with the state or the command.
+// cover is the range of a period that no statement counts yet, up to the cut. It shares no memory with the state or the
+// command.
 func (t *Tenant) cover(p schemas.Period, cut []int64) schemas.Coverage {
 	c := schemas.Coverage{Period: p, From: make([]int64, len(cut)), To: slices.Clone(cut)}
 	copy(c.From, t.Periods[p].Covered)
@@ -86,8 +89,8 @@ func (t *Tenant) record(ev schemas.SettlementEvent) {
 	t.Pending = append(t.Pending, ev)
 }
 
-// nextReference is EFT-YYYYMMDD-NNN, counted per tenant and payment date. Counters of dates before today are dropped: no statement is paid
-// in the past.
+// nextReference is EFT-YYYYMMDD-NNN, counted per tenant and payment date. Counters of dates before today are dropped:
+// no statement is paid in the past.
 func (t *Tenant) nextReference(pay, today civil.Date) string {
 	maps.DeleteFunc(t.References, func(date string, _ int) bool { return date < today.String() })
 	if t.References == nil {

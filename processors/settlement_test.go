@@ -70,7 +70,8 @@ func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
 		{-15000, -3750, -525, -4275, -641, -10084}, // a month in which only a dispute came
 		{999999999999, 250000000000, 35000000000, 285000000000, 42750000000, 672249999999},
 	} {
-		ev, _, err := r.Settle(&processors.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"), true)
+		ev, _, err := r.Settle(&processors.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"),
+			true)
 		require.NoError(t, err)
 		require.Equal(t, row.distribution, ev.DistributionFeeCents, "distribution of %s", row.total)
 		require.Equal(t, row.collections, ev.CollectionsFeeCents, "collections of %s", row.total)
@@ -115,7 +116,8 @@ func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
 	require.NotEqual(t, first.SettlementID, other.SettlementID)
 }
 
-// A late unpaid of a settled period leaves its statement alone and comes back in the next one, of a later or of the same period.
+// A late unpaid of a settled period leaves its statement alone and comes back in the next one, of a later or of the
+// same period.
 func TestLateMovementsOfSettledPeriodsAreAdjustments(t *testing.T) {
 	r, tenant := processors.DefaultRules(), &processors.Tenant{}
 	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
@@ -163,7 +165,8 @@ func TestPaymentDate(t *testing.T) {
 		{"2025-04", "2025-05-01", "2025-05-02"}, // the 3rd is a Saturday
 		{"2025-11", "2026-12-31", "2026-12-31"}, // 3 January 2027 is a Sunday, the Friday before it New Year's Day
 	} {
-		require.Equal(t, row.want, r.PaymentDate(row.period, date(t, row.notBefore)).String(), "%s not before %s", row.period, row.notBefore)
+		require.Equal(t, row.want, r.PaymentDate(row.period, date(t, row.notBefore)).String(), "%s not before %s", row.period,
+			row.notBefore)
 	}
 }
 
@@ -241,7 +244,8 @@ func TestSettlementReplays(t *testing.T) {
 		var all []any
 		for i, p := range []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-10", "2025-11"} {
 			cut := int64(10 * (i + 1))
-			ev, _, err := r.Settle(tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"), true)
+			ev, _, err := r.Settle(tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"),
+				true)
 			require.NoError(t, err)
 			all = append(all, ev, r.SettleTick(tenant, on(t, "2025-12-02")))
 		}

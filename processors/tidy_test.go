@@ -49,7 +49,8 @@ func sourceFiles(t *testing.T) []sourceFile {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "bin" || d.Name() == "testdata") {
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" ||
+			d.Name() == "bin" || d.Name() == "testdata") {
 			return filepath.SkipDir
 		}
 		if d.IsDir() || filepath.Ext(path) != ".go" {
@@ -102,7 +103,8 @@ func selector(n ast.Node) (pkg, name string) {
 // Money is integer cents or a decimal, never a float: the packages that handle money do not name the types at all.
 func TestNoFloatsWhereMoneyIs(t *testing.T) {
 	in := func(f sourceFile) bool {
-		return !f.test && !f.generated() && slices.Contains([]string{"schemas", "processors", "streams", "sinks", "api"}, f.top)
+		return !f.test && !f.generated() && slices.Contains([]string{"schemas", "processors", "streams", "sinks", "api"},
+			f.top)
 	}
 	problemsIn(t, in, func(_ sourceFile, n ast.Node) string {
 		if id, ok := n.(*ast.Ident); ok && slices.Contains([]string{
@@ -189,7 +191,8 @@ func TestNoFileOverFourHundredLines(t *testing.T) {
 	}
 }
 
-// Nothing unfinished, nothing hidden: no skipped tests, no notes of work left undone, no init functions, no sleeping tests.
+// Nothing unfinished, nothing hidden: no skipped tests, no notes of work left undone, no init functions, no sleeping
+// tests.
 func TestNothingUnfinished(t *testing.T) {
 	left := []string{"TO" + "DO", "FIX" + "ME", "XX" + "X:"}
 	for _, f := range sourceFiles(t) {

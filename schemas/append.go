@@ -8,8 +8,9 @@ import (
 	"github.com/segmentio/encoding/json"
 )
 
-// AppendJSON appends the event as encoding/json writes it, to the byte (TestFastJSON in package streams). Nearly every event that the pipeline writes is one of these, and
-// written by hand it takes a third of the library's time. The error is that of a year that JSON's time has no form for.
+// AppendJSON appends the event as encoding/json writes it, to the byte (TestFastJSON in package streams). Nearly every
+// event that the pipeline writes is one of these, and written by hand it takes a third of the library's time. The error
+// is that of a year that JSON's time has no form for.
 func (e *TransactionEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = AppendText(append(b, `{"event_id":`...), e.EventID)
 	b = strconv.AppendInt(append(b, `,"seq":`...), e.Seq, 10)

@@ -1,12 +1,14 @@
 package schemas
 
-// HeaderKind is the Kafka header that names what a timeline or command record holds; its value is JSON of the type beside each kind.
+// HeaderKind is the Kafka header that names what a timeline or command record holds; its value is JSON of the type
+// beside each kind.
 const HeaderKind = "kasi.kind"
 
 // Kind is the value of HeaderKind.
 type Kind string
 
-// The kinds of records on the timeline, the command topics and the changelogs. An outside record's value reaches the timeline byte for byte.
+// The kinds of records on the timeline, the command topics and the changelogs. An outside record's value reaches the
+// timeline byte for byte.
 const (
 	KindTransaction Kind = "transaction" // Transaction
 	KindIncome      Kind = "income"      // Income
@@ -31,7 +33,8 @@ const (
 	PolicyPatch PolicyAction = "PATCH"
 )
 
-// PolicyCommand travels on kasi.policy.commands.v1, keyed by (tenant, policy number), and from there on the customer's timeline.
+// PolicyCommand travels on kasi.policy.commands.v1, keyed by (tenant, policy number), and from there on the customer's
+// timeline.
 type PolicyCommand struct {
 	RequestID    string       `json:"request_id"`
 	Row          int          `json:"row"`
@@ -46,7 +49,8 @@ type PolicyCommand struct {
 	SetStatus  *PolicyStatus `json:"set_status,omitempty"`
 }
 
-// ExecuteCommand makes the collection of one policy for one period, if it is missing. It goes straight to the customer's timeline.
+// ExecuteCommand makes the collection of one policy for one period, if it is missing. It goes straight to the
+// customer's timeline.
 type ExecuteCommand struct {
 	RequestID    string `json:"request_id"`
 	ExecutionID  string `json:"execution_id"`
@@ -57,8 +61,8 @@ type ExecuteCommand struct {
 	PeriodMonth  Period `json:"period_month"`
 }
 
-// Tick is the passing of business time. It is written to every partition of the timeline and of the settlement commands, and to
-// kasi.calendar.v1. Ticks are ordered by (date, cut-off); a tick not after the last one is ignored.
+// Tick is the passing of business time. It is written to every partition of the timeline and of the settlement
+// commands, and to kasi.calendar.v1. Ticks are ordered by (date, cut-off); a tick not after the last one is ignored.
 type Tick struct {
 	Date string `json:"date"` // YYYY-MM-DD
 	// Cutoff 0 opens the day; 1, 2, ... are its cut-offs, at which decisions are made.
@@ -70,8 +74,9 @@ func (t Tick) After(other Tick) bool {
 	return t.Date > other.Date || t.Date == other.Date && t.Cutoff > other.Cutoff
 }
 
-// SettleCommand asks for a tenant's statement. Cut is, for each partition of kasi.collections.v1, the first seq that it does not count: the
-// caller took it, and a topic rebuilt from the timeline has the same numbers (not the same offsets), so a replay gives the same statement.
+// SettleCommand asks for a tenant's statement. Cut is, for each partition of kasi.collections.v1, the first seq that it
+// does not count: the caller took it, and a topic rebuilt from the timeline has the same numbers (not the same
+// offsets), so a replay gives the same statement.
 type SettleCommand struct {
 	RequestID   string  `json:"request_id"`
 	TenantID    string  `json:"tenant_id"`

@@ -50,8 +50,9 @@ const (
 	DecideStop  DecisionAction = "STOP"
 )
 
-// DecisionEvent is one decision with its inputs, alternatives and reason (kasi.decisions.v1). A decision stands until the next one of
-// the same collection, so "why was POL001 not debited on the 12th" is the last decision on or before that day.
+// DecisionEvent is one decision with its inputs, alternatives and reason (kasi.decisions.v1). A decision stands until
+// the next one of the same collection, so "why was POL001 not debited on the 12th" is the last decision on or before
+// that day.
 type DecisionEvent struct {
 	Meta
 	TenantID     string         `json:"tenant_id"`
@@ -211,8 +212,8 @@ const (
 	ChangePaidDisputed ChangeKind = "PAID_DISPUTED"  // 0: paid, but a dispute had arrived before
 )
 
-// Change is the fact behind a version of a collection. MovedCents is what it added to collected: positive, negative or zero. The sum
-// of MovedCents over a collection's events is its collected amount.
+// Change is the fact behind a version of a collection. MovedCents is what it added to collected: positive, negative or
+// zero. The sum of MovedCents over a collection's events is its collected amount.
 type Change struct {
 	Kind          ChangeKind `json:"kind"`
 	DebitID       string     `json:"debit_id,omitempty"`
@@ -234,7 +235,8 @@ const (
 	SettlementDisputed SettlementStatus = "disputed"
 )
 
-// SettlementEvent is a statement after a change (kasi.settlements.v1). The figures never change once written; the status does.
+// SettlementEvent is a statement after a change (kasi.settlements.v1). The figures never change once written; the
+// status does.
 type SettlementEvent struct {
 	Meta
 	SettlementID          string           `json:"settlement_id"`

@@ -2,8 +2,9 @@ package schemas
 
 import "time"
 
-// Transaction is one bank transaction of a customer, as a bank feed reports it (kasi.feed.transactions.v1). Its duplicate key is
-// (tenant_id, customer_id, transaction_id). AmountCents is positive; Direction says whether it came or went.
+// Transaction is one bank transaction of a customer, as a bank feed reports it (kasi.feed.transactions.v1). Its
+// duplicate key is (tenant_id, customer_id, transaction_id). AmountCents is positive; Direction says whether it came or
+// went.
 type Transaction struct {
 	TransactionID     string    `json:"transaction_id"`
 	TenantID          string    `json:"tenant_id"`
@@ -28,8 +29,8 @@ const (
 	Debit  Direction = "DEBIT"
 )
 
-// Income is what a payroll, a grant pay list or an income verifier says about one payment of income (kasi.feed.incomes.v1).
-// A later record with the same income_id replaces the earlier one.
+// Income is what a payroll, a grant pay list or an income verifier says about one payment of income
+// (kasi.feed.incomes.v1). A later record with the same income_id replaces the earlier one.
 type Income struct {
 	IncomeID    string      `json:"income_id"`
 	TenantID    string      `json:"tenant_id"`
@@ -63,8 +64,8 @@ const (
 	IncomeCancelled IncomeState = "CANCELLED"
 )
 
-// Result is the bank's answer to one debit (kasi.rail.results.v1). Its duplicate key is result_id. AmountCents, where present, must
-// be the debit's amount.
+// Result is the bank's answer to one debit (kasi.rail.results.v1). Its duplicate key is result_id. AmountCents, where
+// present, must be the debit's amount.
 type Result struct {
 	ResultID      string       `json:"result_id"`
 	DebitID       string       `json:"debit_id"`

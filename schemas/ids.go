@@ -52,9 +52,9 @@ func RoutingHash(key string) uint32 { return uint32(xxhash.Sum64String(key)) }
 // PartitionOf maps a routing hash to one of n partitions.
 func PartitionOf(hash uint32, n int32) int32 { return int32(uint64(hash) % uint64(n)) }
 
-// DebitID is a UUIDv8 written as 32 hexadecimal digits, since a rail carries at most 35 characters. Its first four bytes are the
-// customer's routing hash: a bank returns nothing but this id, and the id itself leads to the partition. The rest is made of
-// (collection, attempt).
+// DebitID is a UUIDv8 written as 32 hexadecimal digits, since a rail carries at most 35 characters. Its first four
+// bytes are the customer's routing hash: a bank returns nothing but this id, and the id itself leads to the partition.
+// The rest is made of (collection, attempt).
 func DebitID(tenant, customer, collectionID string, attempt int) string {
 	sum := sha256.Sum256([]byte(collectionID + "/" + strconv.Itoa(attempt)))
 	var u uuid.UUID

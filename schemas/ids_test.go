@@ -32,8 +32,9 @@ func TestDateText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := civil.Date{
-			Year: rapid.OneOf(rapid.IntRange(-1, 10_001), rapid.IntRange(1900, 2100)).Draw(t, "year"), Month: time.Month(rapid.IntRange(-1, 101).Draw(t, "month")),
-			Day: rapid.IntRange(-1, 101).Draw(t, "day"),
+			Year:  rapid.OneOf(rapid.IntRange(-1, 10_001), rapid.IntRange(1900, 2100)).Draw(t, "year"),
+			Month: time.Month(rapid.IntRange(-1, 101).Draw(t, "month")),
+			Day:   rapid.IntRange(-1, 101).Draw(t, "day"),
 		}
 		require.Equal(t, d.String(), schemas.DateText(d))
 		if d.IsValid() && d.Year >= 1000 && d.Year <= 9999 {

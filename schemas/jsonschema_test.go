@@ -67,8 +67,8 @@ func TestEveryPublicTopicHasASchema(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// The properties of a schema are the fields of its Go type, neither more nor fewer; what the type always writes is required; each field says
-// what it is.
+// The properties of a schema are the fields of its Go type, neither more nor fewer; what the type always writes is
+// required; each field says what it is.
 func TestSchemasDescribeTheTypes(t *testing.T) {
 	for topic, typ := range published {
 		doc, _ := readSchema(t, topic)
@@ -133,9 +133,14 @@ func TestSettlementSchemaOnAValue(t *testing.T) {
 	_, schema := readSchema(t, schemas.TopicSettlements)
 	ev := schemas.SettlementEvent{
 		Meta:         schemas.Meta{EventID: schemas.FactID("x"), Seq: 1, BusinessDate: "2025-12-02"},
-		SettlementID: schemas.SettlementID("acme", "2025-11", 1), TenantID: "acme", Number: "SETTLE-2025-11-001", PeriodMonth: "2025-11",
-		Sequence: 1, Version: 1, TotalCollectionsCents: -5, PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
-		Status: schemas.SettlementPending, Coverage: []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{7}}},
+		SettlementID: schemas.SettlementID("acme", "2025-11", 1), TenantID: "acme", Number: "SETTLE-2025-11-001",
+		PeriodMonth: "2025-11",
+		Sequence:    1, Version: 1, TotalCollectionsCents: -5, PaymentDate: "2025-12-03",
+		PaymentReference: "EFT-20251203-001",
+		Status:           schemas.SettlementPending, Coverage: []schemas.Coverage{{
+			Period: "2025-11", From: []int64{0},
+			To: []int64{7},
+		}},
 	}
 	text, err := json.Marshal(ev)
 	require.NoError(t, err)

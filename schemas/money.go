@@ -14,8 +14,9 @@ type Cents int64
 // MaxCents bounds every single amount that enters (R 10 billion), so that sums over millions of rows cannot overflow.
 const MaxCents Cents = 1_000_000_000_000
 
-// ParseRands reads a plain decimal number of rands such as "150", "150.5" or "150.00". It refuses more than two decimals, a sign,
-// an exponent, separators, and anything above MaxCents; the error says which, without the field's name.
+// ParseRands reads a plain decimal number of rands such as "150", "150.5" or "150.00". It refuses more than two
+// decimals, a sign, an exponent, separators, and anything above MaxCents; the error says which, without the field's
+// name.
 func ParseRands(s string) (Cents, error) {
 	if s == "" {
 		return 0, fmt.Errorf("is empty; expected rands such as 150.00")

@@ -31,7 +31,8 @@ func DateText(d civil.Date) string {
 		return d.String()
 	}
 	return string([]byte{
-		byte('0' + y/1000), byte('0' + y/100%10), byte('0' + y/10%10), byte('0' + y%10), '-', byte('0' + m/10), byte('0' + m%10), '-', byte('0' + d.Day/10), byte('0' + d.Day%10),
+		byte('0' + y/1000), byte('0' + y/100%10), byte('0' + y/10%10), byte('0' + y%10), '-', byte('0' + m/10),
+		byte('0' + m%10), '-', byte('0' + d.Day/10), byte('0' + d.Day%10),
 	})
 }
 
@@ -46,8 +47,12 @@ func PeriodOf(d civil.Date) Period {
 
 // First is the first day of the period. It panics on a Period that did not come from ParsePeriod or PeriodOf.
 func (p Period) First() civil.Date {
-	if t := string(p); len(t) == 7 && t[4] == '-' && digits(t[:4]) && digits(t[5:]) { // nearly always: a cut-off asks for each customer
-		d := civil.Date{Year: int(t[0]-'0')*1000 + int(t[1]-'0')*100 + int(t[2]-'0')*10 + int(t[3]-'0'), Month: time.Month(int(t[5]-'0')*10 + int(t[6]-'0')), Day: 1}
+	// nearly always: a cut-off asks for each customer
+	if t := string(p); len(t) == 7 && t[4] == '-' && digits(t[:4]) && digits(t[5:]) {
+		d := civil.Date{
+			Year:  int(t[0]-'0')*1000 + int(t[1]-'0')*100 + int(t[2]-'0')*10 + int(t[3]-'0'),
+			Month: time.Month(int(t[5]-'0')*10 + int(t[6]-'0')), Day: 1,
+		}
 		if d.Month >= 1 && d.Month <= 12 {
 			return d
 		}

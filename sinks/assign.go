@@ -23,7 +23,8 @@ func (s *sink) assigned(_ context.Context, _ *kgo.Client, added map[string][]int
 	}
 }
 
-// dropped forgets partitions that are not ours any more, with the chunks under way: their plan is in Kafka, and the new owner repeats it.
+// dropped forgets partitions that are not ours any more, with the chunks under way: their plan is in Kafka, and the new
+// owner repeats it.
 func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,8 +35,8 @@ func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32
 	}
 }
 
-// fetched learns from the committed offsets, the plans beside them and the marks in ClickHouse where each new partition goes on. It waits
-// for ClickHouse as long as the partitions are ours.
+// fetched learns from the committed offsets, the plans beside them and the marks in ClickHouse where each new partition
+// goes on. It waits for ClickHouse as long as the partitions are ours.
 func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 	found := committed(resp)
 	marks, err := s.marksWithRetry(ctx)
@@ -55,7 +56,9 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	return nil
 }
 
-func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition, marks map[topicPartition]mark) error {
+func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topicPartition]*partition,
+	marks map[topicPartition]mark,
+) error {
 	topics := make(map[string]bool)
 	for place := range found {
 		topics[place.topic] = true
@@ -73,7 +76,8 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 		start, ok1 := starts.Lookup(place.topic, place.partition)
 		end, ok2 := ends.Lookup(place.topic, place.partition)
 		if err := errors.Join(start.Err, end.Err); err != nil || !ok1 || !ok2 {
-			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic, place.partition, err)
+			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic,
+				place.partition, err)
 		}
 		was := p.next
 		if err := p.resume(marks[place].offset, start.Offset, end.Offset); err != nil {
@@ -81,7 +85,8 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 			return err
 		}
 		if p.next < was {
-			s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", p.topic, "partition", p.num,
+			s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", p.topic,
+				"partition", p.num,
 				"committed", was, "from", p.next)
 		}
 	}
@@ -115,17 +120,20 @@ func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
 	return found
 }
 
-// resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log. Marks are set before commits, so
-// a mark behind the commit means that ClickHouse has lost rows (it was emptied, or restored from a backup): the partition is read again
-// from the mark, or from where the log begins. A mark or a plan beyond the log's end means that Kafka has lost records, or that this
-// ClickHouse belongs to another Kafka; going on, it would take new rows for old ones because their tokens are the same.
+// resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log. Marks are
+// set before commits, so a mark behind the commit means that ClickHouse has lost rows (it was emptied, or restored from
+// a backup): the partition is read again from the mark, or from where the log begins. A mark or a plan beyond the log's
+// end means that Kafka has lost records, or that this ClickHouse belongs to another Kafka; going on, it would take new
+// rows for old ones because their tokens are the same.
 func (p *partition) resume(mark, start, end int64) error {
 	if mark > end {
-		return fmt.Errorf("sinks: ClickHouse holds %s partition %d up to offset %d, but Kafka's ends at %d: this database was filled from another "+
+		return fmt.Errorf("sinks: ClickHouse holds %s partition %d up to offset %d, but Kafka's ends at %d: this "+
+			"database was filled from another "+
 			"Kafka, or Kafka has lost data; start with an empty ClickHouse database", p.topic, p.num, mark, end)
 	}
 	if p.plan != none && p.plan >= end {
-		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: Kafka has lost data; "+
+		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: "+
+			"Kafka has lost data; "+
 			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
 	}
 	p.known = max(p.next, p.plan+1, mark)
@@ -133,7 +141,8 @@ func (p *partition) resume(mark, start, end int64) error {
 	case p.next == none:
 		p.next = start
 	case p.next < start && mark < start:
-		return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; to go on without them, "+
+		return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in "+
+			"ClickHouse; to go on without them, "+
 			"set the offset of group %s by hand", p.topic, p.num, max(p.next, mark), start-1, schemas.GroupSink)
 	case p.next < start: // removed since, but they had arrived
 		p.next, p.plan, p.epoch = mark, none, -1
@@ -145,7 +154,9 @@ func (p *partition) resume(mark, start, end int64) error {
 }
 
 // adjust hands the client the offsets that resume decided; from here on the new partitions are served.
-func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset,
+	error,
+) {
 	defer s.ready()
 	s.mu.Lock()
 	defer s.mu.Unlock()

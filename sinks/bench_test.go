@@ -23,13 +23,16 @@ const benchRows = 50_000
 func benchRecords(b *testing.B, topic string, n int) []*kgo.Record {
 	rs := make([]*kgo.Record, n)
 	for i := range rs {
-		rs[i] = &kgo.Record{Topic: topic, Offset: int64(i), Value: encode(b, sample(topic, 0, int64(i+1))), Timestamp: sampleTime}
+		rs[i] = &kgo.Record{
+			Topic: topic, Offset: int64(i), Value: encode(b, sample(topic, 0, int64(i+1))),
+			Timestamp: sampleTime,
+		}
 	}
 	return rs
 }
 
-// BenchmarkInsert sets the sink's insert path (JSON to columns to ClickHouse) beside a raw columnar insert of the same block, and beside the
-// driver's row by row appending, in the same run. One operation is one block of 50,000 rows.
+// BenchmarkInsert sets the sink's insert path (JSON to columns to ClickHouse) beside a raw columnar insert of the same
+// block, and beside the driver's row by row appending, in the same run. One operation is one block of 50,000 rows.
 func BenchmarkInsert(b *testing.B) {
 	for _, topic := range []string{schemas.TopicTransactions, schemas.TopicCollections} {
 		conn := open(b, chtest.New(b))
@@ -104,7 +107,8 @@ func (c keptColumn) Append(v any) error {
 	if c.k.kept[c.i] == nil {
 		c.k.kept[c.i] = reflect.Zero(reflect.TypeOf(v)).Interface()
 	}
-	c.k.kept[c.i] = reflect.AppendSlice(reflect.ValueOf(c.k.kept[c.i]), reflect.ValueOf(v)).Interface() // the sink uses v again
+	// the sink uses v again
+	c.k.kept[c.i] = reflect.AppendSlice(reflect.ValueOf(c.k.kept[c.i]), reflect.ValueOf(v)).Interface()
 	return nil
 }
 
@@ -137,8 +141,8 @@ func BenchmarkSink(b *testing.B) {
 	b.ReportMetric(records*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkLatency is the time from a stage's commit of a small transaction over five topics to the sink's commit, the sink being idle
-// before.
+// BenchmarkLatency is the time from a stage's commit of a small transaction over five topics to the sink's commit, the
+// sink being idle before.
 func BenchmarkLatency(b *testing.B) {
 	w := newWorld(b, 4)
 	s := w.start(w.config(), defaults())
@@ -146,7 +150,8 @@ func BenchmarkLatency(b *testing.B) {
 	w.caughtUp()
 	for b.Loop() {
 		b.StopTimer()
-		w.write(3, schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicCollections)
+		w.write(3, schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits,
+			schemas.TopicCollections)
 		b.StartTimer()
 		w.untilCaughtUp(time.Millisecond)
 	}
@@ -154,15 +159,18 @@ func BenchmarkLatency(b *testing.B) {
 	s.end()
 }
 
-// BenchmarkSmallInsert is what an insert of five rows costs ClickHouse, whatever its size, in its own processor time (cpu-ms/op): under load most inserts are
-// small. Merges are not in it. "any threads" is the same without max_threads=1. On an ext4 without a journal, making the files may take as much as half of
-// it (DESIGN.md): TMPDIR=/dev/shm leaves that out.
+// BenchmarkSmallInsert is what an insert of five rows costs ClickHouse, whatever its size, in its own processor time
+// (cpu-ms/op): under load most inserts are small. Merges are not in it. "any threads" is the same without
+// max_threads=1. On an ext4 without a journal, making the files may take as much as half of it (DESIGN.md):
+// TMPDIR=/dev/shm leaves that out.
 func BenchmarkSmallInsert(b *testing.B) {
 	const topic, rows = schemas.TopicCollections, 5
 	conn := open(b, chtest.New(b))
 	ctx := context.Background()
 	require.NoError(b, conn.Exec(ctx, "SYSTEM STOP MERGES "+schemas.SunkTopics[topic]))
-	require.NoError(b, conn.Exec(ctx, "ALTER TABLE "+schemas.SunkTopics[topic]+" MODIFY SETTING parts_to_delay_insert = 100000, parts_to_throw_insert = 100000"))
+	require.NoError(b, conn.Exec(ctx,
+		"ALTER TABLE "+schemas.SunkTopics[topic]+" MODIFY SETTING parts_to_delay_insert = 100000, parts_to_throw_insert "+
+			"= 100000"))
 	one, err := settingsFor(ctx, conn, clickhouse.Native)
 	require.NoError(b, err)
 	several := maps.Clone(one)
@@ -186,7 +194,8 @@ func BenchmarkSmallInsert(b *testing.B) {
 // serverTime is the processor time that ClickHouse says its threads have used for queries.
 func serverTime(b *testing.B, conn driver.Conn) time.Duration {
 	var us uint64
-	require.NoError(b, conn.QueryRow(context.Background(), "SELECT sum(value) FROM system.events WHERE event = 'OSCPUVirtualTimeMicroseconds'").Scan(&us))
+	require.NoError(b, conn.QueryRow(context.Background(),
+		"SELECT sum(value) FROM system.events WHERE event = 'OSCPUVirtualTimeMicroseconds'").Scan(&us))
 	return time.Duration(us) * time.Microsecond
 }
 
@@ -220,8 +229,9 @@ func (w *world) untilCaughtUp(every time.Duration) {
 	}
 }
 
-// BenchmarkLook asks which rows of a range are stored, as a repetition does: in a table of a million rows of 8 partitions merged into one part, and 40,000 that
-// came after, where repetitions lie; and of the merged part's last ones. A bare SELECT 1 stands beside it.
+// BenchmarkLook asks which rows of a range are stored, as a repetition does: in a table of a million rows of 8
+// partitions merged into one part, and 40,000 that came after, where repetitions lie; and of the merged part's last
+// ones. A bare SELECT 1 stands beside it.
 func BenchmarkLook(b *testing.B) {
 	const old, late, partitions, each = 1_000_000, 40_000, 8, 5_000
 	conn := open(b, chtest.New(b))
@@ -241,7 +251,10 @@ func BenchmarkLook(b *testing.B) {
 		}
 	})
 	for name, last := range map[string]int64{"late": (old+late)/partitions - 1, "merged": old/partitions - 1} {
-		c := &chunk{topic: schemas.TopicCollections, partition: 3, first: last - each + 1, last: last, records: make([]*kgo.Record, each)}
+		c := &chunk{
+			topic: schemas.TopicCollections, partition: 3, first: last - each + 1, last: last,
+			records: make([]*kgo.Record, each),
+		}
 		for i := range c.records {
 			c.records[i] = &kgo.Record{Offset: c.first + int64(i)}
 		}

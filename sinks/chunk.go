@@ -33,7 +33,8 @@ type chunk struct {
 	partition   int32
 	member      string
 	first, last int64
-	// before is the leader epoch of what was committed before the chunk, after that of its last record: Kafka needs them in commits.
+	// before is the leader epoch of what was committed before the chunk, after that of its last record: Kafka needs them
+	// in commits.
 	before, after int32
 	// records are the range's records without transaction markers; aborted records are not among them.
 	records []*kgo.Record
@@ -56,8 +57,8 @@ func (c *chunk) token() string {
 // plan is the commit metadata that writes the range down.
 func (c *chunk) plan() string { return planPrefix + fmt.Sprintf("%d-%d", c.first, c.last) }
 
-// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition (ticks have none, outcomes one for each
-// stage), and where there is no record.
+// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition
+// (ticks have none, outcomes one for each stage), and where there is no record.
 func (c *chunk) nextSeq() (int64, error) {
 	if len(c.records) == 0 || c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes {
 		return 0, nil
@@ -72,8 +73,8 @@ func (c *chunk) nextSeq() (int64, error) {
 
 const planPrefix = "plan "
 
-// parsePlan reads the last offset of the range that a commit at offset first had planned. Metadata of other origin (another tool's reset)
-// is no plan.
+// parsePlan reads the last offset of the range that a commit at offset first had planned. Metadata of other origin
+// (another tool's reset) is no plan.
 func parsePlan(metadata string, first int64) (last int64, ok bool) {
 	text, ok := strings.CutPrefix(metadata, planPrefix)
 	if !ok {
@@ -98,14 +99,17 @@ const none int64 = -1
 type partition struct {
 	topic string
 	num   int32
-	// member is the member id under which the group gave us the partition. Under another id it is not ours, whatever the client believes.
+	// member is the member id under which the group gave us the partition. Under another id it is not ours, whatever the
+	// client believes.
 	member string
 	// next is the first offset not committed.
 	next  int64
 	epoch int32
-	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such range.
+	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such
+	// range.
 	plan int64
-	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again before it is looked for.
+	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again
+	// before it is looked for.
 	known int64
 	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
 	buffer []*kgo.Record
@@ -119,8 +123,8 @@ func (p *partition) cuttable() bool {
 	return p.work == nil && n > 0 && (p.plan == none || p.buffer[n-1].Offset >= p.plan)
 }
 
-// cut takes the next chunk off the buffer. Under an earlier owner's plan it takes exactly the planned range, and nothing before all of
-// that range has been fetched.
+// cut takes the next chunk off the buffer. Under an earlier owner's plan it takes exactly the planned range, and
+// nothing before all of that range has been fetched.
 func (p *partition) cut() {
 	if !p.cuttable() {
 		return
@@ -134,7 +138,10 @@ func (p *partition) cut() {
 			n++
 		}
 	}
-	c := &chunk{topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch, after: p.epoch, doubt: p.next < p.known}
+	c := &chunk{
+		topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch,
+		after: p.epoch, doubt: p.next < p.known,
+	}
 	for _, r := range p.buffer[:n] {
 		c.after = r.LeaderEpoch
 		if !r.Attrs.IsControl() {

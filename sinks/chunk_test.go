@@ -15,13 +15,17 @@ func TestPlanIsReadBack(t *testing.T) {
 	last, ok := parsePlan("plan 100-199", 100)
 	require.True(t, ok)
 	require.EqualValues(t, 199, last)
-	for _, other := range []string{"", "kgo-member", "plan ", "plan 100", "plan 101-199", "plan 100-99", "plan 100-x", "plan 100-199-1"} {
+	for _, other := range []string{
+		"", "kgo-member", "plan ", "plan 100", "plan 101-199", "plan 100-99", "plan 100-x",
+		"plan 100-199-1",
+	} {
 		_, ok := parsePlan(other, 100)
 		require.False(t, ok, other)
 	}
 }
 
-// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is cut exactly as it was planned.
+// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is cut exactly as it
+// was planned.
 func TestCutsFollowEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := partition{topic: "x", next: rapid.Int64Range(0, 50).Draw(t, "next"), plan: none}
@@ -35,7 +39,8 @@ func TestCutsFollowEachOther(t *testing.T) {
 		want := start
 		for range rapid.IntRange(1, 20).Draw(t, "fetches") {
 			for range rapid.IntRange(0, 5).Draw(t, "records") {
-				// Aborted transactions leave gaps, but a planned range's last record is there, since it was there when it was planned.
+				// Aborted transactions leave gaps, but a planned range's last record is there, since it was there when it was
+				// planned.
 				gap := rapid.Int64Range(0, 3).Draw(t, "gap")
 				if offset <= plan && offset+gap > plan {
 					gap = plan - offset
@@ -84,9 +89,15 @@ func TestResume(t *testing.T) {
 		{name: "emptied ClickHouse, short log", next: 5, plan: none, mark: 0, start: 2, end: 9, wantNext: 2, wantPlan: none},
 		{name: "offset set back by hand", next: 1, plan: none, mark: 8, end: 9, wantNext: 1, wantPlan: none},
 		{name: "retention after the mark", next: 3, plan: 5, mark: 6, start: 4, end: 9, wantNext: 6, wantPlan: none},
-		{name: "retention before the mark", next: 3, plan: none, mark: 3, start: 4, end: 9, wantErr: "retention removed offsets 3 to 3"},
+		{
+			name: "retention before the mark", next: 3, plan: none, mark: 3, start: 4, end: 9,
+			wantErr: "retention removed offsets 3 to 3",
+		},
 		{name: "another Kafka", next: none, plan: none, mark: 10, end: 9, wantErr: "up to offset 10, but Kafka's ends at 9"},
-		{name: "Kafka lost the plan", next: 5, plan: 9, mark: 5, end: 9, wantErr: "the planned range of x partition 0 goes up to offset 9"},
+		{
+			name: "Kafka lost the plan", next: 5, plan: 9, mark: 5, end: 9,
+			wantErr: "the planned range of x partition 0 goes up to offset 9",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := partition{topic: "x", next: c.next, plan: c.plan}

@@ -10,11 +10,13 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// clearingMonths is how many past periods the clearing balance covers: more than a dispute may take, and few enough to ask every minute.
+// clearingMonths is how many past periods the clearing balance covers: more than a dispute may take, and few enough to
+// ask every minute.
 const clearingMonths = 4
 
-// queryClearing balances what the bank was told (debits_log) against what it said (facts of collections_log, each debit once) and what the collections
-// hold as in flight. A debit, its facts and its collection are of one period, so a bound on the period cuts all three alike.
+// queryClearing balances what the bank was told (debits_log) against what it said (facts of collections_log, each debit
+// once) and what the collections hold as in flight. A debit, its facts and its collection are of one period, so a bound
+// on the period cuts all three alike.
 const queryClearing = `
 WITH
     (SELECT max(business_date) FROM calendar_log) AS today,
@@ -36,14 +38,15 @@ GROUP BY tenant_id ORDER BY tenant_id`
 // Clearing is where a tenant's debits of the last periods stand with the bank.
 type Clearing struct {
 	Tenant string
-	// Instructed is what the bank was told to take, Answered the part of it that the bank has answered, Pending the part in flight.
+	// Instructed is what the bank was told to take, Answered the part of it that the bank has answered, Pending the part
+	// in flight.
 	Instructed, Answered, Pending schemas.Cents
 	// Open counts debits in flight; OldestDays is the calendar's days since the action date of the oldest of them.
 	Open, OldestDays int64
 }
 
-// Balance is the clearing balance: instructed - succeeded - failed - disputed - pending. It is zero but for the moment in which the sink has stored one side and
-// not yet the other.
+// Balance is the clearing balance: instructed - succeeded - failed - disputed - pending. It is zero but for the moment
+// in which the sink has stored one side and not yet the other.
 func (c Clearing) Balance() schemas.Cents { return c.Instructed - c.Answered - c.Pending }
 
 // ReadClearing asks ClickHouse for the clearing of every tenant that has debits or collections in the last periods.

@@ -19,8 +19,9 @@ type row[E any] struct {
 	offset    int64
 }
 
-// column fills one column of a ClickHouse block from decoded rows. Filling column by column costs a fraction of appending row by row
-// (measured in bench_test.go), and money goes in as integer cents because a decimal costs many times an integer.
+// column fills one column of a ClickHouse block from decoded rows. Filling column by column costs a fraction of
+// appending row by row (measured in bench_test.go), and money goes in as integer cents because a decimal costs many
+// times an integer.
 type column[E any] struct {
 	name string
 	fill func(to driver.BatchColumn, rows []row[E]) error
@@ -35,7 +36,8 @@ type cellError struct {
 func (e *cellError) Error() string { return e.err.Error() }
 func (e *cellError) Unwrap() error { return e.err }
 
-// of makes a column whose values are taken by get. The batch copies what is appended to it, so the slice of values is used again.
+// of makes a column whose values are taken by get. The batch copies what is appended to it, so the slice of values is
+// used again.
 func of[E, V any](name string, get func(r *row[E]) (V, error)) column[E] {
 	spare := sync.Pool{New: func() any { return new([group]V) }}
 	return column[E]{name, func(to driver.BatchColumn, rows []row[E]) error {

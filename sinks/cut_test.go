@@ -20,14 +20,16 @@ import (
 type proxy struct {
 	listener net.Listener
 	target   string
-	// budget is how many more bytes may go to the server; when it is used up, connections break and count as cut. Negative: no limit.
+	// budget is how many more bytes may go to the server; when it is used up, connections break and count as cut.
+	// Negative: no limit.
 	budget atomic.Int64
 	// spent, if set, is called when the budget is used up, before the connections break.
 	spent func()
 	// stall, if set, holds every connection back in the middle of a block; held counts those.
 	stall atomic.Pointer[stall]
 	held  atomic.Int64
-	// mute swallows what the server answers and breaks the connection at its first answer after at least after bytes went in.
+	// mute swallows what the server answers and breaks the connection at its first answer after at least after bytes went
+	// in.
 	mute  atomic.Bool
 	after int64
 	cuts  atomic.Int64
@@ -150,7 +152,8 @@ func TestSinkClickHouseCutInMidInsert(t *testing.T) {
 		w.caughtUp()
 		p.budget.Store(int64(3_000 + 4_771*i))
 		w.write(40)
-		require.Eventually(t, func() bool { return p.cuts.Load() > int64(i) }, 20*time.Second, time.Millisecond, "the cut did not fire")
+		require.Eventually(t, func() bool { return p.cuts.Load() > int64(i) }, 20*time.Second, time.Millisecond,
+			"the cut did not fire")
 		p.breakAll()
 		p.budget.Store(-1)
 	}
@@ -172,7 +175,8 @@ func TestSinkLosesTheAnswer(t *testing.T) {
 	for i := range 5 {
 		p.mute.Store(true)
 		w.write(50)
-		require.Eventually(t, func() bool { return p.cuts.Load() > int64(i) }, 20*time.Second, time.Millisecond, "no answer was swallowed")
+		require.Eventually(t, func() bool { return p.cuts.Load() > int64(i) }, 20*time.Second, time.Millisecond,
+			"no answer was swallowed")
 		require.Eventually(t, func() bool {
 			return w.number("SELECT count() FROM transactions_log") == uint64(w.rows["kasi.transactions.v1"])
 		},
@@ -184,7 +188,8 @@ func TestSinkLosesTheAnswer(t *testing.T) {
 	w.exact()
 }
 
-// ClickHouse refuses every insert for a while (its tables are away); nothing is dropped, nothing is skipped, and the group goes on.
+// ClickHouse refuses every insert for a while (its tables are away); nothing is dropped, nothing is skipped, and the
+// group goes on.
 func TestSinkWaitsForClickHouse(t *testing.T) {
 	w := newWorld(t, 2)
 	ctx := context.Background()

@@ -15,14 +15,15 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// flushOnce takes every chunk as far as it gets. What failed for now is kept and tried again after a pause; only errors that no repetition
-// mends are returned.
+// flushOnce takes every chunk as far as it gets. What failed for now is kept and tried again after a pause; only errors
+// that no repetition mends are returned.
 func (s *sink) flushOnce(ctx context.Context) error {
 	s.lastFlush, s.oldest = time.Now(), time.Time{}
 	work := s.cutAll()
 	err := s.flush(ctx, work)
 	s.rested = time.Now().Add(min(time.Since(s.lastFlush), s.tuning.rest))
-	if errors.As(err, new(*BadRecordError)) || errors.As(err, new(*stopError)) || errors.Is(err, errFenced) || ctx.Err() != nil {
+	if errors.As(err, new(*BadRecordError)) || errors.As(err, new(*stopError)) || errors.Is(err, errFenced) ||
+		ctx.Err() != nil {
 		return err
 	}
 	s.pause = 0
@@ -33,7 +34,8 @@ func (s *sink) flushOnce(ctx context.Context) error {
 			c.tries++
 			s.pause = max(s.pause, min(s.tuning.retryMin<<min(c.tries, 16), s.tuning.retryMax))
 		}
-		s.cfg.Log.Warn("sink: flush failed; what is not in ClickHouse is tried again under the same token", "pause", s.pause, "chunks", len(work), "err", firstOf(err))
+		s.cfg.Log.Warn("sink: flush failed; what is not in ClickHouse is tried again under the same token", "pause", s.pause,
+			"chunks", len(work), "err", firstOf(err))
 	}
 	if _, workable := s.load(); workable {
 		s.oldest = time.Now()
@@ -69,12 +71,14 @@ func (s *sink) cutAll() []*chunk {
 			work = append(work, p.work)
 		}
 	}
-	// The smallest first: a debit's row need not wait for the rows of the feed. The largest come last, but together: the partitions of a topic have much the same.
+	// The smallest first: a debit's row need not wait for the rows of the feed. The largest come last, but together: the
+	// partitions of a topic have much the same.
 	slices.SortFunc(work, func(a, b *chunk) int { return len(a.records) - len(b.records) })
 	return work
 }
 
-// flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays there; the others go on.
+// flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays
+// there; the others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	var errs []error
 	if err := s.reached(stepCut, work); err != nil {
@@ -138,11 +142,14 @@ func (s *sink) commit(ctx context.Context, cs []*chunk) error {
 	return err
 }
 
-// commitOffsets commits for all chunks in one request and advances those that Kafka accepted. Kafka refuses a member that is no longer
-// of the group's present generation: that is what keeps a sink that was thought dead from rewinding its successor's offsets. One hole is
-// left, and closed here: after such a refusal the client joins again by itself, under a new member id, and until the group's answer comes
-// it still counts its old partitions as its own. A commit under an id other than the one that the partitions were given to is not sent.
-func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at func(*chunk) (kgo.EpochOffset, string)) error {
+// commitOffsets commits for all chunks in one request and advances those that Kafka accepted. Kafka refuses a member
+// that is no longer of the group's present generation: that is what keeps a sink that was thought dead from rewinding
+// its successor's offsets. One hole is left, and closed here: after such a refusal the client joins again by itself,
+// under a new member id, and until the group's answer comes it still counts its old partitions as its own. A commit
+// under an id other than the one that the partitions were given to is not sent.
+func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at func(*chunk) (kgo.EpochOffset,
+	string),
+) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.callTimeout)
 	defer cancel()
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
@@ -171,7 +178,9 @@ func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at 
 		return nil
 	})
 	var errs []error
-	s.client.CommitOffsetsSync(withMetadata, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	s.client.CommitOffsetsSync(withMetadata, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest,
+		resp *kmsg.OffsetCommitResponse, err error,
+	) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("commit (%s): %w", reached, err))
 			return
@@ -200,15 +209,18 @@ func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step, at 
 func commitError(topic string, partition int32, reached step, err error) error {
 	err = fmt.Errorf("commit (%s) %s partition %d: %w", reached, topic, partition, err)
 	switch {
-	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.FencedMemberEpoch):
+	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration),
+		errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.FencedMemberEpoch):
 		return fmt.Errorf("%w: %w", errFenced, err)
 	case errors.Is(err, kerr.UnknownTopicID):
-		return &stopError{fmt.Errorf("sinks: %w; the topic was deleted and made again while it was read: empty the ClickHouse database and start again", err)}
+		return &stopError{fmt.Errorf("sinks: %w; the topic was deleted and made again while it was read: empty the "+
+			"ClickHouse database and start again", err)}
 	}
 	return err
 }
 
-// insertAll writes the rows of the chunks, a few inserts at a time, all within one time limit: a rebalance waits for it.
+// insertAll writes the rows of the chunks, a few inserts at a time, all within one time limit: a rebalance waits for
+// it.
 func (s *sink) insertAll(ctx context.Context, cs []*chunk) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
 	defer cancel()
@@ -227,8 +239,9 @@ func (s *sink) insertAll(ctx context.Context, cs []*chunk) error {
 	return errors.Join(errs...)
 }
 
-// bounded limits one try of an insert. The context is left to run out, not cancelled when the insert has ended: clickhouse-go (2.50) watches it from
-// a goroutine that may not have heard yet that the insert is over, and would then close a connection that another insert has taken from the pool.
+// bounded limits one try of an insert. The context is left to run out, not cancelled when the insert has ended:
+// clickhouse-go (2.50) watches it from a goroutine that may not have heard yet that the insert is over, and would then
+// close a connection that another insert has taken from the pool.
 func (s *sink) bounded(ctx context.Context) context.Context {
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.insertTimeout)
 	context.AfterFunc(ctx, cancel)
@@ -264,12 +277,14 @@ func (s *sink) withSettings(ctx context.Context, token string) context.Context {
 	return withSettings(ctx, s.settings, token)
 }
 
-// mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq. The table keeps the greatest of each, so a chunk
-// of transaction markers alone, which knows no seq, takes nothing back. A mark set twice, or late by a sink that lost the partition, does no
-// harm: it was true when it was set, and readers take the greatest.
+// mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq. The table
+// keeps the greatest of each, so a chunk of transaction markers alone, which knows no seq, takes nothing back. A mark
+// set twice, or late by a sink that lost the partition, does no harm: it was true when it was set, and readers take the
+// greatest.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	ctx = s.bounded(ctx)
-	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""), "INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
+	b, err := s.conn.PrepareBatch(s.withSettings(ctx, ""),
+		"INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
 	if err != nil {
 		return fmt.Errorf("prepare marks: %w", err)
 	}

@@ -26,7 +26,8 @@ const asSink = "KASI_TEST_AS_SINK"
 // killsPerStep is how often a sink is killed at each of its steps; KASI_TEST_SINK_KILLS sets another number.
 const killsPerStep = 3
 
-// doomed is what a sink process is told: where to find its data and at which step to kill itself, after how many flushes with rows that got there.
+// doomed is what a sink process is told: where to find its data and at which step to kill itself, after how many
+// flushes with rows that got there.
 type doomed struct {
 	Brokers []string
 	Address string
@@ -35,7 +36,8 @@ type doomed struct {
 	After   int
 }
 
-// stepInserting stands between planned and inserted. There the sink waits for a line before its inserts, and is killed from outside.
+// stepInserting stands between planned and inserted. There the sink waits for a line before its inserts, and is killed
+// from outside.
 const stepInserting step = -1
 
 // What such a sink says before and after its inserts.
@@ -69,13 +71,14 @@ func runIfSink() {
 		}
 		return nil
 	}
-	err := run(context.Background(), sinkConfig(d.Brokers, &clickhouse.Options{Addr: []string{d.Address}, Auth: d.Auth}), tn, func() {})
+	err := run(context.Background(), sinkConfig(d.Brokers, &clickhouse.Options{Addr: []string{d.Address}, Auth: d.Auth}),
+		tn, func() {})
 	fmt.Fprintln(os.Stderr, "the sink ended by itself:", err)
 	os.Exit(1)
 }
 
-// A sink process that is killed with kill -9 at a step of its flushes, again and again, with records arriving all the while, so that whoever comes next would
-// cut its ranges elsewhere: nothing is lost and nothing is stored twice.
+// A sink process that is killed with kill -9 at a step of its flushes, again and again, with records arriving all the
+// while, so that whoever comes next would cut its ranges elsewhere: nothing is lost and nothing is stored twice.
 func TestSinkKilledAtEachStep(t *testing.T) {
 	kills := killsPerStep
 	if n, err := strconv.Atoi(os.Getenv("KASI_TEST_SINK_KILLS")); err == nil {
@@ -101,7 +104,8 @@ func TestSinkKilledAtEachStep(t *testing.T) {
 			w.caughtUp()
 			s.end()
 			w.exact()
-			t.Logf("%d kills left %d planned ranges; %d collections stored once; %s", kills, plans, w.rows[schemas.TopicCollections], time.Since(began).Round(time.Second))
+			t.Logf("%d kills left %d planned ranges; %d collections stored once; %s", kills, plans,
+				w.rows[schemas.TopicCollections], time.Since(began).Round(time.Second))
 		})
 	}
 }
@@ -144,7 +148,8 @@ func (w *world) dies(at step) bool {
 		select {
 		case <-dead:
 			status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-			require.Equal(w.t, syscall.SIGKILL, status.Signal(), "the sink was not killed: %s\n%s", cmd.ProcessState, stderr.Bytes())
+			require.Equal(w.t, syscall.SIGKILL, status.Signal(), "the sink was not killed: %s\n%s", cmd.ProcessState,
+				stderr.Bytes())
 			return at != stepInserting || last == sayInserting
 		case <-late:
 			require.FailNow(w.t, "the sink does not get to its step", "%s\n%s", at, stderr.Bytes())

@@ -14,11 +14,12 @@ import (
 
 // The queries of this package. Each is compared whole in a test and run against known rows.
 const (
-	// queryMarks: the greatest mark counts; the table is small and FINAL is not needed for a maximum. The argument is a topic or ” for all.
+	// queryMarks: the greatest mark counts; the table is small and FINAL is not needed for a maximum. The argument is a
+	// topic or ” for all.
 	queryMarks = `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`
 
-	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays; a partition that the coverage
-	// does not know has bounds 0 and 0 and counts nothing.
+	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays; a partition
+	// that the coverage does not know has bounds 0 and 0 and counts nothing.
 	queryLedger = `
 WITH indexOf({periods:Array(String)}, period_month) AS i
 SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
@@ -38,10 +39,12 @@ type Ledger struct{ conn driver.Conn }
 // NewLedger reads over conn, whose database is Kasi's.
 func NewLedger(conn driver.Conn) *Ledger { return &Ledger{conn} }
 
-// Sum adds up the movements that a statement of (tenant, period) with coverage cov counts. It first waits until everything covered is in
-// ClickHouse; if ctx ends before, the error names the partition that is behind and how far it is. Adjustments are the part of the total
-// that belongs to other periods than the statement's.
-func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
+// Sum adds up the movements that a statement of (tenant, period) with coverage cov counts. It first waits until
+// everything covered is in ClickHouse; if ctx ends before, the error names the partition that is behind and how far it
+// is. Adjustments are the part of the total that belongs to other periods than the statement's.
+func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period,
+	cov []schemas.Coverage,
+) (schemas.LedgerSums, error) {
 	var sums schemas.LedgerSums
 	periods, from, to, err := arrays(cov)
 	if err != nil || len(cov) == 0 {
@@ -61,14 +64,15 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, 
 	return sums, nil
 }
 
-// HasCollections tells whether (tenant, period) has any collection before the cut, whose numbers are by partition. It waits as Sum does: what
-// comes behind the cut never changes the answer.
+// HasCollections tells whether (tenant, period) has any collection before the cut, whose numbers are by partition. It
+// waits as Sum does: what comes behind the cut never changes the answer.
 func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period, cut []int64) (bool, error) {
 	if err := waitMarks(ctx, l.conn, schemas.TopicCollections, cut); err != nil {
 		return false, err
 	}
 	var n uint64
-	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period", string(period)),
+	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period",
+		string(period)),
 		clickhouse.Named("cut", cut)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("collections of %s %s: %w", tenant, period, err)
@@ -81,7 +85,8 @@ func arrays(cov []schemas.Coverage) (periods []string, from, to [][]int64, err e
 	seen := make(map[schemas.Period]bool, len(cov))
 	for _, c := range cov {
 		if len(c.From) != len(c.To) || seen[c.Period] {
-			return nil, nil, nil, fmt.Errorf("coverage of %s names the period twice or has %d lower and %d upper bounds", c.Period, len(c.From), len(c.To))
+			return nil, nil, nil, fmt.Errorf("coverage of %s names the period twice or has %d lower and %d upper bounds",
+				c.Period, len(c.From), len(c.To))
 		}
 		seen[c.Period] = true
 		periods, from, to = append(periods, string(c.Period)), append(from, c.From), append(to, c.To)
@@ -103,8 +108,8 @@ func furthest(to [][]int64) []int64 {
 	return most
 }
 
-// waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If ctx ends before, the
-// error says which partition is behind and by how much.
+// waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If
+// ctx ends before, the error says which partition is behind and by how much.
 func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
 	var short, unread error // what the last look that was answered said, and why the one after it was not
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {

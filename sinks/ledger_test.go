@@ -37,7 +37,9 @@ func TestLedgerSums(t *testing.T) {
 	defer cancel()
 	books(t, conn)
 	books(t, conn)
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
+	require.NoError(t, conn.Exec(ctx,
+		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, "+
+			"now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
 	l := NewLedger(conn)
 
 	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
@@ -49,7 +51,10 @@ func TestLedgerSums(t *testing.T) {
 	require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
 
 	// The next statement of November gets what came after the cut and nothing else.
-	sums, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}})
+	sums, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{
+		Period: "2025-11", From: []int64{19, 23},
+		To: []int64{20, 23},
+	}})
 	require.NoError(t, err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, Movements: 1}, sums)
 
@@ -72,20 +77,25 @@ func TestLedgerSums(t *testing.T) {
 	require.ErrorContains(t, err, "coverage of 2025-11")
 }
 
-// The token of the chunk, not its rows, decides what is a repetition: a release that renders a column differently repeats its predecessor's chunk safely.
+// The token of the chunk, not its rows, decides what is a repetition: a release that renders a column differently
+// repeats its predecessor's chunk safely.
 func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	ctx := context.Background()
 	settings, err := settingsFor(ctx, conn, clickhouse.Native)
 	require.NoError(t, err)
-	require.Equal(t, clickhouse.Settings{"async_insert": 0, "insert_deduplicate": 1, "max_threads": 1, "deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0}, settings)
+	require.Equal(t, clickhouse.Settings{
+		"async_insert": 0, "insert_deduplicate": 1, "max_threads": 1,
+		"deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0,
+	}, settings)
 	s := &sink{conn: conn, tables: tables(), settings: settings, tuning: quick()}
 	tries := 0
 	put := func(first int64, explanation string) uint64 {
 		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
 		d.Explanation = explanation
 		tries++
-		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, tries: tries, planned: time.Now()} // not looked for: the token alone decides
+		// not looked for: the token alone decides
+		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, tries: tries, planned: time.Now()}
 		c.records = []*kgo.Record{{Topic: c.topic, Value: encode(t, d)}}
 		require.NoError(t, s.insertChunk(ctx, c))
 		var n uint64
@@ -120,7 +130,9 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 		sums, err := l.Sum(long, "acme", "2025-10", octoberStatement().Coverage)
 		got <- answer{sums, err}
 	}()
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 5, 12, now64(3)), ('kasi.collections.v1', 1, 99, 20, now64(3))"))
+	require.NoError(t, conn.Exec(ctx,
+		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 5, 12, now64(3)), ('kasi.collections.v1', 1, 99, 20, "+
+			"now64(3))"))
 	books(t, conn)
 	require.Empty(t, got, "one partition is still behind")
 	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 90, 21, now64(3))"))

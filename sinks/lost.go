@@ -13,16 +13,18 @@ import (
 
 const (
 	queryEngine = `SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = {table:String}`
-	// queryUnderWay counts the inserts that the server is working on under a token or one made from it. A user sees his own.
+	// queryUnderWay counts the inserts that the server is working on under a token or one made from it. A user sees his
+	// own.
 	queryUnderWay = `SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND startsWith(Settings['insert_deduplication_token'], {token:String})`
 )
 
-// replace brings back rows whose token ClickHouse has and whose part it has lost: it writes the token down before it puts the part in its place, and was killed between
-// the two, or its machine lost power. The token would hide every repetition for as long as the window holds, so the rows go in under another one.
+// replace brings back rows whose token ClickHouse has and whose part it has lost: it writes the token down before it
+// puts the part in its place, and was killed between the two, or its machine lost power. The token would hide every
+// repetition for as long as the window holds, so the rows go in under another one.
 //
-// Nobody can bring them in twice. Where no insert under the token is at work, what such inserts wrote is visible, so a look after that tells what is lost; one that
-// begins later meets the token. Two sinks that replace the same rows use the same other token. On a replicated table a look may be at a replica that is behind:
-// there the rows are waited for.
+// Nobody can bring them in twice. Where no insert under the token is at work, what such inserts wrote is visible, so a
+// look after that tells what is lost; one that begins later meets the token. Two sinks that replace the same rows use
+// the same other token. On a replicated table a look may be at a replica that is behind: there the rows are waited for.
 func (s *sink) replace(ctx context.Context, c *chunk) error {
 	name := schemas.SunkTopics[c.topic]
 	var engine string
@@ -30,7 +32,8 @@ func (s *sink) replace(ctx context.Context, c *chunk) error {
 		return fmt.Errorf("engine of %s: %w", name, err)
 	}
 	if strings.HasPrefix(engine, "Replicated") || strings.HasPrefix(engine, "Shared") {
-		return fmt.Errorf("ClickHouse takes rows for stored, by their token, and does not show them: a replica that is behind catches up")
+		return fmt.Errorf("ClickHouse takes rows for stored, by their token, and does not show them: a replica that is " +
+			"behind catches up")
 	}
 	working, err := s.underWay(ctx, c.token())
 	if err != nil {
@@ -44,7 +47,8 @@ func (s *sink) replace(ctx context.Context, c *chunk) error {
 		return err
 	}
 	c.replaced++ // the last other token may have been lost in the same way
-	s.cfg.Log.Warn("sink: ClickHouse has the token of rows that it has lost; they go in under another one", "token", c.token(), "rows", len(lost), "time", c.replaced)
+	s.cfg.Log.Warn("sink: ClickHouse has the token of rows that it has lost; they go in under another one", "token",
+		c.token(), "rows", len(lost), "time", c.replaced)
 	if err := s.put(ctx, c, fmt.Sprintf("%s-again-%d", c.token(), c.replaced), lost); err != nil {
 		return err
 	}

@@ -91,7 +91,8 @@ func open(t testing.TB, opts *clickhouse.Options) driver.Conn {
 	return conn
 }
 
-// write commits per events of each topic to each partition in one transaction, as a stage does. Before it, it aborts one of the same size.
+// write commits per events of each topic to each partition in one transaction, as a stage does. Before it, it aborts
+// one of the same size.
 func (w *world) write(per int, topics ...string) {
 	w.t.Helper()
 	w.transaction(kgo.TryAbort, per, topics...)
@@ -148,34 +149,41 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicTransactions:
 		return schemas.TransactionEvent{Meta: m, Transaction: schemas.Transaction{
 			TransactionID: name("TX"), TenantID: "acme", CustomerID: name("CUST"),
-			BookedAt: sampleTime.Add(-time.Hour), AmountCents: 850_000, Direction: schemas.Credit, AccountID: "ACC", BalanceAfterCents: &balance,
-			Currency: "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME",
+			BookedAt: sampleTime.Add(-time.Hour), AmountCents: 850_000, Direction: schemas.Credit, AccountID: "ACC",
+			BalanceAfterCents: &balance,
+			Currency:          "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME",
 		}}
 	case schemas.TopicDeposits:
 		return schemas.DepositEvent{
 			Meta: m, TenantID: "acme", CustomerID: name("CUST"), TransactionID: name("TX"), DepositDate: "2025-11-04",
-			AmountCents: 850_000, StreamID: "salary/employer", Kind: schemas.Salary, Frequency: "MONTHLY", StreamStatus: "MATURE",
+			AmountCents: 850_000, StreamID: "salary/employer", Kind: schemas.Salary, Frequency: "MONTHLY",
+			StreamStatus:      "MATURE",
 			ConfidencePercent: 97, NextExpectedDate: "2025-12-04",
 		}
 	case schemas.TopicDecisions:
 		return schemas.DecisionEvent{
 			Meta: m, TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
-			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Action: schemas.DecideDebit, Reason: "FUNDS_SEEN", Explanation: "Money is there.",
-			DebitID: name("DEB"), AmountCents: 15_000, NextDate: "2025-11-06", Alternatives: []schemas.Alternative{{Action: schemas.DecideWait, Reason: "X"}},
-			Inputs: schemas.DecisionInputs{DueCents: 15_000, BalanceCents: &balance, Rail: schemas.RailDebiCheck},
+			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Action: schemas.DecideDebit, Reason: "FUNDS_SEEN",
+			Explanation: "Money is there.",
+			DebitID:     name("DEB"), AmountCents: 15_000, NextDate: "2025-11-06",
+			Alternatives: []schemas.Alternative{{Action: schemas.DecideWait, Reason: "X"}},
+			Inputs:       schemas.DecisionInputs{DueCents: 15_000, BalanceCents: &balance, Rail: schemas.RailDebiCheck},
 		}
 	case schemas.TopicDebits:
 		return schemas.DebitInstruction{
 			Meta: m, DebitID: name("DEB"), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
-			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Attempt: 2, AmountCents: 15_000, Currency: "ZAR", ActionDate: "2025-11-06",
-			Rail: schemas.RailEFT, MandateReference: "MND",
+			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Attempt: 2, AmountCents: 15_000, Currency: "ZAR",
+			ActionDate: "2025-11-06",
+			Rail:       schemas.RailEFT, MandateReference: "MND",
 		}
 	case schemas.TopicPolicies:
 		return schemas.PolicyEvent{
-			Meta: m, PolicyID: schemas.PolicyID("acme", name("POL")), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
-			Version: 3, PolicyTerms: schemas.PolicyTerms{
+			Meta: m, PolicyID: schemas.PolicyID("acme", name("POL")), TenantID: "acme", CustomerID: name("CUST"),
+			PolicyNumber: name("POL"),
+			Version:      3, PolicyTerms: schemas.PolicyTerms{
 				ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: 15_000,
-				Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck, MandateReference: "MND", MandateMaxCents: 30_000, MandateFixed: true, CollectionDay: 25,
+				Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck, MandateReference: "MND", MandateMaxCents: 30_000,
+				MandateFixed: true, CollectionDay: 25,
 			},
 			HoldReason: "MANDATE_ENDED", RequestID: "req", CreatedAt: sampleTime, UpdatedAt: sampleTime.Add(time.Minute),
 		}
@@ -184,10 +192,15 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicSettlements:
 		return schemas.SettlementEvent{
 			Meta: m, SettlementID: schemas.SettlementID("acme", "2025-11", int(seq)), TenantID: "acme", Number: name("SETTLE"),
-			PeriodMonth: "2025-11", Sequence: int(partition)*1_000_000 + int(seq), Version: 1, TotalCollectionsCents: 4_250_000, AdjustmentsCents: -15_000, DistributionFeeCents: 1_062_500,
-			CollectionsFeeCents: 148_750, TotalFeesCents: 1_211_250, VATCents: 181_688, NetCents: 2_857_062, PaymentDate: "2025-12-03",
+			PeriodMonth: "2025-11", Sequence: int(partition)*1_000_000 + int(seq), Version: 1, TotalCollectionsCents: 4_250_000,
+			AdjustmentsCents: -15_000, DistributionFeeCents: 1_062_500,
+			CollectionsFeeCents: 148_750, TotalFeesCents: 1_211_250, VATCents: 181_688, NetCents: 2_857_062,
+			PaymentDate:      "2025-12-03",
 			PaymentReference: "EFT-20251203-001", Status: schemas.SettlementPending, RequestID: "req", CreatedAt: sampleTime,
-			Coverage: []schemas.Coverage{{Period: "2025-11", From: []int64{0, 0}, To: []int64{7, 8}}, {Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}}},
+			Coverage: []schemas.Coverage{
+				{Period: "2025-11", From: []int64{0, 0}, To: []int64{7, 8}},
+				{Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}},
+			},
 		}
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
@@ -204,8 +217,10 @@ func sample(topic string, partition int32, seq int64) any {
 func sampleCollection(m schemas.Meta, name func(string) string) schemas.CollectionEvent {
 	return schemas.CollectionEvent{
 		Meta: m, CollectionID: schemas.FactID(name("COL")), TenantID: "acme", CustomerID: name("CUST"),
-		PolicyID: schemas.PolicyID("acme", name("POL")), PolicyNumber: name("POL"), ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01",
-		PeriodMonth: "2025-11", ExecutionID: "exec", Version: 4, DueCents: 20_000, CollectedCents: 15_000, InFlightCents: 5_000, Status: schemas.PaidPartial,
+		PolicyID: schemas.PolicyID("acme", name("POL")), PolicyNumber: name("POL"), ExternalCustomerRef: "EXT",
+		ProductCode: "FUNERAL_01",
+		PeriodMonth: "2025-11", ExecutionID: "exec", Version: 4, DueCents: 20_000, CollectedCents: 15_000,
+		InFlightCents: 5_000, Status: schemas.PaidPartial,
 		FirstAttemptDate: "2025-11-05", LastAttemptDate: "2025-11-26", Attempts: 3, LastFailureReason: "INSUFFICIENT_FUNDS",
 		Change: schemas.Change{
 			Kind: schemas.ChangePaid, DebitID: name("DEB"), ResultID: name("RES"), MovedCents: 15_000, AmountCents: 15_001,
@@ -222,13 +237,15 @@ func sinkConfig(brokers []string, opts *clickhouse.Options, more ...kgo.Opt) Con
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return Config{Brokers: brokers, ClickHouse: opts, Log: log, KgoOpts: append([]kgo.Opt{
-		kgo.MetadataMinAge(50 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond), kgo.RebalanceTimeout(time.Second),
+		kgo.MetadataMinAge(50 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond),
+		kgo.RebalanceTimeout(time.Second),
 	}, more...)}
 }
 
 func quick() tuning {
 	t := defaults()
-	t.linger, t.interval, t.retryMin, t.retryMax = time.Millisecond, 2*time.Millisecond, 5*time.Millisecond, 50*time.Millisecond
+	t.linger, t.interval, t.retryMin, t.retryMax = time.Millisecond, 2*time.Millisecond, 5*time.Millisecond,
+		50*time.Millisecond
 	return t
 }
 
@@ -297,11 +314,13 @@ func (w *world) behind() string {
 	return strings.Join(lag, ", ")
 }
 
-// exact checks that each table holds each committed record once, without the help of FINAL, and that the marks are at the ends.
+// exact checks that each table holds each committed record once, without the help of FINAL, and that the marks are at
+// the ends.
 func (w *world) exact() {
 	w.t.Helper()
 	for topic, table := range schemas.SunkTopics {
-		require.Equal(w.t, uint64(w.rows[topic]), w.number("SELECT count() FROM "+table), "rows of %s, duplicates included", table)
+		require.Equal(w.t, uint64(w.rows[topic]), w.number("SELECT count() FROM "+table), "rows of %s, duplicates included",
+			table)
 		w.dense(topic)
 	}
 	w.markedToEnd()
@@ -323,7 +342,8 @@ func (w *world) dense(topic string) {
 		return // ticks have no seq
 	}
 	bad := w.number("SELECT count() FROM (SELECT src_partition FROM " + schemas.SunkTopics[topic] +
-		" FINAL GROUP BY src_partition HAVING NOT (count() = uniqExact(seq) AND uniqExact(seq) = max(seq) - min(seq) + 1 AND min(seq) = 1))")
+		" FINAL GROUP BY src_partition HAVING NOT (count() = uniqExact(seq) AND uniqExact(seq) = max(seq) - min(seq) + 1 " +
+		"AND min(seq) = 1))")
 	require.Zero(w.t, bad, "partitions of %s that are not complete and unique", topic)
 }
 
@@ -335,10 +355,13 @@ func (w *world) markedToEnd() {
 	marks, err := readMarks(context.Background(), w.conn, "")
 	require.NoError(w.t, err)
 	ends.Each(func(o kadm.ListedOffset) {
-		if n := w.seq[topicPartition{o.Topic, o.Partition}]; n > 0 && o.Topic != schemas.TopicCalendar && o.Topic != schemas.TopicOutcomes {
-			require.Equal(w.t, n+1, marks[topicPartition{o.Topic, o.Partition}].seq, "mark of %s partition %d", o.Topic, o.Partition)
+		if n := w.seq[topicPartition{o.Topic, o.Partition}]; n > 0 && o.Topic != schemas.TopicCalendar &&
+			o.Topic != schemas.TopicOutcomes {
+			require.Equal(w.t, n+1, marks[topicPartition{o.Topic, o.Partition}].seq, "mark of %s partition %d", o.Topic,
+				o.Partition)
 		}
-		require.Equal(w.t, o.Offset, marks[topicPartition{o.Topic, o.Partition}].offset, "mark of %s partition %d", o.Topic, o.Partition)
+		require.Equal(w.t, o.Offset, marks[topicPartition{o.Topic, o.Partition}].offset, "mark of %s partition %d", o.Topic,
+			o.Partition)
 	})
 }
 

@@ -15,8 +15,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Migrate makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date. Doing it again
-// changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS, and a version recorded twice counts once.
+// Migrate makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date.
+// Doing it again changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS, and a version
+// recorded twice counts once.
 func Migrate(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 	if err := createDatabase(ctx, opts); err != nil {
 		return err
@@ -33,11 +34,13 @@ func Migrate(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) er
 	maps.Copy(o.Settings, insertSettings(o.Protocol)) // a version must be there when its insert returns
 	db := clickhouse.OpenDB(&o)
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(log),
+		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("sinks: migrations: %w", err)
 	}
-	// Another process that migrates at the same moment can make a statement fail once; the second look finds its work done.
+	// Another process that migrates at the same moment can make a statement fail once; the second look finds its work
+	// done.
 	for try := 0; ; try++ {
 		results, err := p.Up(ctx)
 		if err == nil {

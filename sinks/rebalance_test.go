@@ -51,8 +51,9 @@ func (w *world) members(n int) {
 	}
 }
 
-// A sink that hangs in the middle of a flush is put out of the group. Its successor repeats the planned range and goes on; when the first
-// one wakes up, ClickHouse has forgotten its tokens: it looks before it inserts. Its commit is refused and rewinds nothing.
+// A sink that hangs in the middle of a flush is put out of the group. Its successor repeats the planned range and goes
+// on; when the first one wakes up, ClickHouse has forgotten its tokens: it looks before it inserts. Its commit is
+// refused and rewinds nothing.
 func TestSinkThoughtDeadCannotRewind(t *testing.T) {
 	for _, at := range []step{stepPlanned, stepInserted, stepMarked} {
 		t.Run(at.String(), func(t *testing.T) {
@@ -82,7 +83,8 @@ func TestSinkThoughtDeadCannotRewind(t *testing.T) {
 				return nil, nil, false
 			})
 			close(wake)
-			require.Eventually(t, func() bool { return refused.Load() > 0 }, 20*time.Second, time.Millisecond, "the zombie did not try to commit")
+			require.Eventually(t, func() bool { return refused.Load() > 0 }, 20*time.Second, time.Millisecond,
+				"the zombie did not try to commit")
 			w.neverRewinds()
 			w.write(3)
 			w.caughtUp()
@@ -94,8 +96,8 @@ func TestSinkThoughtDeadCannotRewind(t *testing.T) {
 	}
 }
 
-// A second sink joins while the first one has sent part of its rows. For as long as the group waits, the first one finishes them; beyond that they are
-// taken over, and what ClickHouse gets of the first one's late is not stored again.
+// A second sink joins while the first one has sent part of its rows. For as long as the group waits, the first one
+// finishes them; beyond that they are taken over, and what ClickHouse gets of the first one's late is not stored again.
 func TestRebalanceInMidInsert(t *testing.T) {
 	for name, late := range map[string]bool{"finished": false, "taken over": true} {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +118,10 @@ func TestRebalanceInMidInsert(t *testing.T) {
 				held := stall{after: 8 + 16*i, done: make(chan struct{})} // 4 KB and more: beyond any query, within the block
 				p.stall.Store(&held)
 				w.transaction(kgo.TryCommit, 60)
-				require.Eventually(t, func() bool { return p.held.Load() > 0 }, 20*time.Second, time.Millisecond, "no insert was held")
-				require.Eventually(t, func() bool { return w.inserting() > 0 }, 20*time.Second, time.Millisecond, "no insert is under way")
+				require.Eventually(t, func() bool { return p.held.Load() > 0 }, 20*time.Second, time.Millisecond,
+					"no insert was held")
+				require.Eventually(t, func() bool { return w.inserting() > 0 }, 20*time.Second, time.Millisecond,
+					"no insert is under way")
 				w.transaction(kgo.TryCommit, 3)
 				second = w.start(w.config(), tn)
 				w.rebalancing()
@@ -148,8 +152,8 @@ func (w *world) rebalancing() {
 	}, 20*time.Second, time.Millisecond, "the group does not rebalance")
 }
 
-// ClickHouse hangs for one of two sinks for longer than the group waits: the other one takes over, and when the first one's connection
-// comes back, what it had under way is neither lost nor doubled.
+// ClickHouse hangs for one of two sinks for longer than the group waits: the other one takes over, and when the first
+// one's connection comes back, what it had under way is neither lost nor doubled.
 func TestSinkHangingInsertIsTakenOver(t *testing.T) {
 	w := newWorld(t, 2)
 	p, through := newProxy(t, w.opts)
@@ -224,10 +228,14 @@ func TestSinkReplayChangesNothing(t *testing.T) {
 	w.exact()
 }
 
-// A backlog larger than a default fetch (50 MB), full of aborted transactions: the fetch that a limit cuts short must not let them through.
+// A backlog larger than a default fetch (50 MB), full of aborted transactions: the fetch that a limit cuts short must
+// not let them through.
 func TestAbortedRecordsStayOut(t *testing.T) {
 	w := newWorld(t, 16)
-	topics := []string{schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicCollections}
+	topics := []string{
+		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits,
+		schemas.TopicCollections,
+	}
 	for range 5 {
 		w.write(150, topics...)
 	}
@@ -240,7 +248,10 @@ func TestAbortedRecordsStayOut(t *testing.T) {
 // contents is a checksum of every view.
 func (w *world) contents() map[string]uint64 {
 	sums := make(map[string]uint64)
-	for _, view := range []string{"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements", "settlement_lines", "calendar"} {
+	for _, view := range []string{
+		"transactions", "deposits", "decisions", "debits", "policies", "collections",
+		"movements", "settlements", "settlement_lines", "calendar",
+	} {
 		sums[view] = w.number("SELECT sum(cityHash64(*)) FROM " + view)
 	}
 	return sums
@@ -271,8 +282,10 @@ func TestSinkFillsAnEmptiedClickHouse(t *testing.T) {
 // A ClickHouse that was filled from another Kafka would take new rows for old ones: the sink says so and stops.
 func TestSinkRefusesAnotherKafkasClickHouse(t *testing.T) {
 	w := newWorld(t, 2)
-	require.NoError(t, w.conn.Exec(context.Background(), "INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, 400, now64(3))"))
-	require.ErrorContains(t, w.start(w.config(), quick()).result(), "kasi.debits.v1 partition 1 up to offset 500, but Kafka's ends at 0")
+	require.NoError(t, w.conn.Exec(context.Background(),
+		"INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, 400, now64(3))"))
+	require.ErrorContains(t, w.start(w.config(), quick()).result(),
+		"kasi.debits.v1 partition 1 up to offset 500, but Kafka's ends at 0")
 }
 
 // Records that retention removed before they were stored stop the sink: what is lost must be known.
@@ -283,9 +296,13 @@ func TestSinkSaysWhatRetentionTook(t *testing.T) {
 	w.caughtUp()
 	s.end()
 	w.write(5)
-	_, err := w.admin.DeleteRecords(context.Background(), kadm.OffsetsFromRecords(kgo.Record{Topic: schemas.TopicDebits, Partition: 0, Offset: 20}))
+	_, err := w.admin.DeleteRecords(context.Background(), kadm.OffsetsFromRecords(kgo.Record{
+		Topic:     schemas.TopicDebits,
+		Partition: 0, Offset: 20,
+	}))
 	require.NoError(t, err)
-	require.ErrorContains(t, w.start(w.config(), quick()).result(), "kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
+	require.ErrorContains(t, w.start(w.config(), quick()).result(),
+		"kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
 }
 
 // A record that is not what the table expects stops the sink, and the error says where it lies.
@@ -303,7 +320,10 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 			plain, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer plain.Close()
-			require.NoError(t, plain.ProduceSync(context.Background(), &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}).FirstErr())
+			require.NoError(t, plain.ProduceSync(context.Background(), &kgo.Record{
+				Topic: schemas.TopicDebits, Partition: 1,
+				Value: []byte(c.value),
+			}).FirstErr())
 			err = w.start(w.config(), quick()).result()
 			var bad *BadRecordError
 			require.ErrorAs(t, err, &bad)

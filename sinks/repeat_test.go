@@ -17,7 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// window makes ClickHouse remember that many inserts of each table. A flush of more partitions than that forgets its own first tokens.
+// window makes ClickHouse remember that many inserts of each table. A flush of more partitions than that forgets its
+// own first tokens.
 func (w *world) window(inserts int) {
 	w.t.Helper()
 	for _, table := range schemas.SunkTopics {
@@ -29,7 +30,8 @@ func (w *world) window(inserts int) {
 // inserting counts the inserts that the server has under way.
 func (w *world) inserting() int {
 	w.t.Helper()
-	return int(w.number("SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND current_database = currentDatabase()"))
+	return int(w.number("SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND current_database = " +
+		"currentDatabase()"))
 }
 
 // A sink is killed, and by the time its ranges are repeated ClickHouse has forgotten their tokens.
@@ -94,8 +96,9 @@ func startServer(t *testing.T, dir, native string) *embedded.Server {
 	return server
 }
 
-// ClickHouse remembers a token and has lost rows of its insert, as a kill between the two or a power cut can leave it: a repetition under the token is taken for done and stores
-// nothing. No mark may promise those rows, and the sink brings them back under another token, and only them.
+// ClickHouse remembers a token and has lost rows of its insert, as a kill between the two or a power cut can leave it:
+// a repetition under the token is taken for done and stores nothing. No mark may promise those rows, and the sink
+// brings them back under another token, and only them.
 func TestSinkMarksNoRowsThatTheTokenHides(t *testing.T) {
 	w := newWorld(t, 2)
 	w.write(6)
@@ -125,7 +128,8 @@ func TestSinkMarksNoRowsThatTheTokenHides(t *testing.T) {
 	require.Contains(t, log.String(), "has the token of rows that it has lost")
 }
 
-// TestInsertUnderWay checks that an insert at work is seen by its token, and no other: rows that it will bring are not lost.
+// TestInsertUnderWay checks that an insert at work is seen by its token, and no other: rows that it will bring are not
+// lost.
 func TestInsertUnderWay(t *testing.T) {
 	w := newWorld(t, 1)
 	s := &sink{conn: w.conn}
@@ -133,7 +137,9 @@ func TestInsertUnderWay(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		slow := withSettings(ctx, insertSettings(0), "debits-0-1-2-again-1")
-		done <- w.conn.Exec(slow, "INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at) SELECT 'none', 0, 0, 0, now() FROM numbers(4) WHERE sleepEachRow(0.5) = 1")
+		done <- w.conn.Exec(slow,
+			"INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at) SELECT 'none', 0, 0, 0, now() FROM "+
+				"numbers(4) WHERE sleepEachRow(0.5) = 1")
 	}()
 	require.Eventually(t, func() bool {
 		working, err := s.underWay(ctx, "debits-0-1-2")

@@ -7,9 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// scan reads JSON as our stages write it: one object, no white space, no escapes, no null, keys in any order. It does not judge what is otherwise
-// written; it gives up (bad), and the caller takes the library's reader. So what it accepts is what encoding/json accepts, with the same values
-// (TestScanIsWhatTheLibraryReads, FuzzScan). Strings are parts of one copy of the record, so that they cost one allocation.
+// scan reads JSON as our stages write it: one object, no white space, no escapes, no null, keys in any order. It does
+// not judge what is otherwise written; it gives up (bad), and the caller takes the library's reader. So what it accepts
+// is what encoding/json accepts, with the same values (TestScanIsWhatTheLibraryReads, FuzzScan). Strings are parts of
+// one copy of the record, so that they cost one allocation.
 type scan struct {
 	s   string
 	i   int
@@ -37,8 +38,8 @@ func read[E any](c *scan, fields []field[E], b []byte, e *E) bool {
 	return !c.bad && c.i == len(c.s)
 }
 
-// object reads one object. It looks first for the field after the last one: fields are listed as they are written. Of a key that comes twice the last counts, and objects are
-// merged, as the library does it.
+// object reads one object. It looks first for the field after the last one: fields are listed as they are written. Of a
+// key that comes twice the last counts, and objects are merged, as the library does it.
 func object[E any](c *scan, fields []field[E], e *E) {
 	c.take('{')
 	next := 0
@@ -76,7 +77,8 @@ func find[E any](c *scan, fields []field[E], from int) int {
 	return -1
 }
 
-// plain tells whether no byte needs a closer look: no control character or white space but the space, no backslash, and no broken UTF-8.
+// plain tells whether no byte needs a closer look: no control character or white space but the space, no backslash, and
+// no broken UTF-8.
 func plain(b []byte) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	var control, backslash, high uint64

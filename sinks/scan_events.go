@@ -2,7 +2,8 @@ package sinks
 
 import "github.com/kasi-collections/kasi/schemas"
 
-// Nearly all rows are transactions and collections, so these two have readers of their own. Fields stand in the order in which they are written.
+// Nearly all rows are transactions and collections, so these two have readers of their own. Fields stand in the order
+// in which they are written.
 
 func metaFields[E any](get func(e *E) *schemas.Meta) []field[E] {
 	return []field[E]{

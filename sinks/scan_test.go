@@ -15,16 +15,19 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// pieces are what strings are made of: mostly plain, so that the scan reads most records, with all that may need the library.
+// pieces are what strings are made of: mostly plain, so that the scan reads most records, with all that may need the
+// library.
 var pieces = []string{
-	"a", "Z", "0", " ", "plain words", "'", "/", "{", "}", ",", ":", "é", "中", "😀", "\x7f", "2025-11-05", "SALARY", "-", "", "x", "y", "z", "1",
+	"a", "Z", "0", " ", "plain words", "'", "/", "{", "}", ",", ":", "é", "中", "😀", "\x7f", "2025-11-05", "SALARY", "-",
+	"", "x", "y", "z", "1",
 	`"`, `\`, "<", "\x01", "\n", "\u2028", "\xff", "\xed\xa0\x80",
 }
 
 // scramble fills a value with what its type can hold, and keeps awkward strings rare enough.
 func scramble(r *rand.Rand, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
-		t := time.Date(1960+r.IntN(200), time.Month(1+r.IntN(12)), 1+r.IntN(31), r.IntN(24), r.IntN(60), r.IntN(60), []int{0, 1, 120e6, 123456789}[r.IntN(4)], time.UTC)
+		t := time.Date(1960+r.IntN(200), time.Month(1+r.IntN(12)), 1+r.IntN(31), r.IntN(24), r.IntN(60), r.IntN(60),
+			[]int{0, 1, 120e6, 123456789}[r.IntN(4)], time.UTC)
 		zones := []*time.Location{time.FixedZone("", (r.IntN(28*60)-14*60)*60), schemas.Johannesburg, time.UTC}
 		v.Set(reflect.ValueOf(t.In(zones[min(r.IntN(20), len(zones)-1)])))
 		return
@@ -52,7 +55,8 @@ func scramble(r *rand.Rand, v reflect.Value) {
 	}
 }
 
-// disturb writes a record as ours never are: other order, keys gone, twice, unknown or null, white space, a byte changed, cut or added.
+// disturb writes a record as ours never are: other order, keys gone, twice, unknown or null, white space, a byte
+// changed, cut or added.
 func disturb(r *rand.Rand, b []byte) []byte {
 	text := string(b)
 	fields := strings.Split(strings.Trim(text, "{}"), `,"`)
@@ -66,9 +70,15 @@ func disturb(r *rand.Rand, b []byte) []byte {
 	case 2:
 		text = strings.Replace(text, "}", fmt.Sprintf(`,"%s}`, strings.TrimPrefix(fields[i], `"`)), 1)
 	case 3:
-		text = strings.Replace(text, `"seq":`, []string{`"unknown":`, `"SEQ":`, `"seq": `, `"seq":0`, `"seq":null,"x":`, `"seq":-`}[r.IntN(6)], 1)
+		text = strings.Replace(text, `"seq":`, []string{
+			`"unknown":`, `"SEQ":`, `"seq": `, `"seq":0`, `"seq":null,"x":`,
+			`"seq":-`,
+		}[r.IntN(6)], 1)
 	case 4:
-		text = strings.Replace(text, "}", []string{"}}", "} ", "", "},", ",}", `,"change":{}}`, `,"change":{"kind":"X"}}`}[r.IntN(7)], 1+r.IntN(2))
+		text = strings.Replace(text, "}", []string{
+			"}}", "} ", "", "},", ",}", `,"change":{}}`,
+			`,"change":{"kind":"X"}}`,
+		}[r.IntN(7)], 1+r.IntN(2))
 	default:
 		at := r.IntN(len(b))
 		text = text[:at] + []string{"", "0", `"`, ",", "}", "e5", ".5", "\x00", "\xff"}[r.IntN(9)] + text[at+r.IntN(2):]

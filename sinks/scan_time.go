@@ -45,7 +45,8 @@ func daysIn(year int, month time.Month) int {
 	return 31
 }
 
-// parseInstant reads the instants that stages write: RFC 3339 with or without a fraction, in UTC or at +02:00. False is no judgement.
+// parseInstant reads the instants that stages write: RFC 3339 with or without a fraction, in UTC or at +02:00. False is
+// no judgement.
 func parseInstant(s string) (time.Time, bool) {
 	const shape = "2006-01-02T15:04:05"
 	if len(s) <= len(shape) || s[10] != 'T' || s[13] != ':' || s[16] != ':' {

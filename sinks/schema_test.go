@@ -42,7 +42,10 @@ func TestMigrateMakesTheDatabaseOnceHoweverOftenAndAtOnce(t *testing.T) {
 }
 
 func TestMigrateNamesTheServerItCannotReach(t *testing.T) {
-	err := Migrate(context.Background(), &clickhouse.Options{Addr: []string{"127.0.0.1:1"}, Auth: clickhouse.Auth{Database: "kasi"}}, quiet)
+	err := Migrate(context.Background(), &clickhouse.Options{
+		Addr: []string{"127.0.0.1:1"},
+		Auth: clickhouse.Auth{Database: "kasi"},
+	}, quiet)
 	require.ErrorContains(t, err, "create ClickHouse database `kasi`")
 }
 
@@ -69,7 +72,8 @@ func TestEverythingHasAComment(t *testing.T) {
 	require.Empty(t, bare)
 }
 
-// A filter on the policy number gets through the views to the index: with a million collections a month, that is 0.1 s instead of 2 s.
+// A filter on the policy number gets through the views to the index: with a million collections a month, that is 0.1 s
+// instead of 2 s.
 func TestPolicyLookupsUseTheIndex(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	books(t, conn)
@@ -78,12 +82,13 @@ func TestPolicyLookupsUseTheIndex(t *testing.T) {
 		"SELECT * FROM collections WHERE tenant_id = 'acme' AND period_month = '2025-11' AND policy_number = 'POL-A'",
 		"SELECT * FROM policies WHERE tenant_id = 'acme' AND policy_number = 'POL-A'",
 	} {
-		require.Contains(t, strings.Join(lines(t, conn, "SELECT explain FROM (EXPLAIN indexes = 1 "+query+")"), ""), "by_policy", query)
+		require.Contains(t, strings.Join(lines(t, conn, "SELECT explain FROM (EXPLAIN indexes = 1 "+query+")"), ""),
+			"by_policy", query)
 	}
 }
 
-// Every field of every event arrives in its column: testdata/rows.txt holds the rows of one sample event a topic as an analyst sees them.
-// KASI_GOLDEN=write writes the file anew; read its diff.
+// Every field of every event arrives in its column: testdata/rows.txt holds the rows of one sample event a topic as an
+// analyst sees them. KASI_GOLDEN=write writes the file anew; read its diff.
 func TestEveryFieldArrives(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(1)
@@ -92,7 +97,8 @@ func TestEveryFieldArrives(t *testing.T) {
 	s.end()
 	var got strings.Builder
 	for _, from := range []string{
-		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements", "settlement_lines", "calendar", "outcomes_log FINAL",
+		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
+		"settlement_lines", "calendar", "outcomes_log FINAL",
 	} {
 		got.WriteString("== " + from + "\n" + w.vertical("SELECT * FROM "+from))
 	}

@@ -10,16 +10,18 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// insertSettings are stated with every insert, because servers differ: since 26.2 the default of async_insert is 1, and an asynchronous
-// insert is acknowledged and deduplicated under other rules. Over HTTP the answer waits for the end of the insert, so that a late error is
-// an error; the native protocol always does, and does not know the setting.
+// insertSettings are stated with every insert, because servers differ: since 26.2 the default of async_insert is 1, and
+// an asynchronous insert is acknowledged and deduplicated under other rules. Over HTTP the answer waits for the end of
+// the insert, so that a late error is an error; the native protocol always does, and does not know the setting.
 func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
 	s := clickhouse.Settings{
 		"async_insert":       0,
 		"insert_deduplicate": 1,
-		// One block has no work for a second thread, and to start one is a fifth of what a small insert costs (BenchmarkSmallInsert).
+		// One block has no work for a second thread, and to start one is a fifth of what a small insert costs
+		// (BenchmarkSmallInsert).
 		"max_threads": 1,
-		// The server, not the driver, builds the dictionaries of LowCardinality columns: the driver does it by reflection, value by value.
+		// The server, not the driver, builds the dictionaries of LowCardinality columns: the driver does it by reflection,
+		// value by value.
 		"low_cardinality_allow_in_native_format": 0,
 	}
 	if p == clickhouse.HTTP {
@@ -28,7 +30,8 @@ func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
 	return s
 }
 
-// newerSettings are stated where the server knows them; it refuses what it does not know. deduplicate_insert overrides insert_deduplicate.
+// newerSettings are stated where the server knows them; it refuses what it does not know. deduplicate_insert overrides
+// insert_deduplicate.
 var newerSettings = clickhouse.Settings{"deduplicate_insert": "enable"}
 
 const querySettings = `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`

@@ -17,10 +17,11 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Run brings schemas.SunkTopics into ClickHouse, each record exactly once, until ctx ends (nil) or until a programmer's or operator's
-// error that no repetition mends (a record that cannot be stored, data lost from Kafka, a ClickHouse that belongs to another Kafka). An
-// unreachable Kafka or ClickHouse is waited for. Any number of sinks may run: they share the partitions. ready is called, possibly more
-// than once, when the sink has its partitions and knows where each goes on.
+// Run brings schemas.SunkTopics into ClickHouse, each record exactly once, until ctx ends (nil) or until a programmer's
+// or operator's error that no repetition mends (a record that cannot be stored, data lost from Kafka, a ClickHouse that
+// belongs to another Kafka). An unreachable Kafka or ClickHouse is waited for. Any number of sinks may run: they share
+// the partitions. ready is called, possibly more than once, when the sink has its partitions and knows where each goes
+// on.
 func Run(ctx context.Context, cfg Config, ready func()) error {
 	return run(ctx, cfg, defaults(), ready)
 }
@@ -50,7 +51,8 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 	}
 }
 
-// errFenced ends a session whose membership of the group is over: others may own its partitions, and nothing it remembers of them counts.
+// errFenced ends a session whose membership of the group is over: others may own its partitions, and nothing it
+// remembers of them counts.
 var errFenced = errors.New("sinks: the group went on without this sink")
 
 // session is one membership of the group, from its first assignment to the end of ctx or an error.
@@ -67,11 +69,13 @@ func (s *sink) session(ctx context.Context) (err error) {
 		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
 		kgo.KeepControlRecords(),
 		kgo.DisableAutoCommit(),
-		// kfake started again after a kill does not wake the fetches that wait for a commit: without this the first rows would be 5 s late.
+		// kfake started again after a kill does not wake the fetches that wait for a commit: without this the first rows
+		// would be 5 s late.
 		kgo.FetchMaxWait(500*time.Millisecond),
-		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a partition short, forgets
-		// to say which of its transactions were aborted, and aborted records would come through (TestAbortedRecordsStayOut).
-		// In a backlog larger fetches make larger blocks. That this pays is a guess from single runs on a busy machine (DESIGN.md, Cost).
+		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a
+		// partition short, forgets to say which of its transactions were aborted, and aborted records would come through
+		// (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks. That this pays is a guess from single
+		// runs on a busy machine (DESIGN.md, Cost).
 		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
 		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
 		kgo.BlockRebalanceOnPoll(),
@@ -106,8 +110,8 @@ type sink struct {
 	// stop ends the loop from a callback of the group.
 	stop context.CancelCauseFunc
 
-	// mu guards parts and settings: the group's callbacks run beside the loop. What is inside a partition belongs to the loop alone, and no partition is
-	// dropped between a poll and AllowRebalance.
+	// mu guards parts and settings: the group's callbacks run beside the loop. What is inside a partition belongs to the
+	// loop alone, and no partition is dropped between a poll and AllowRebalance.
 	mu    sync.Mutex
 	parts map[topicPartition]*partition
 	// settings go with every insert; known since the first assignment.
@@ -216,8 +220,10 @@ func (s *sink) take(fetches kgo.Fetches) error {
 			return
 		}
 		if idle := p.work == nil && len(p.buffer) == 0; idle && f.LogStartOffset > p.next {
-			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; "+
-				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1, schemas.GroupSink))
+			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they "+
+				"were in ClickHouse; "+
+				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1,
+				schemas.GroupSink))
 			return
 		}
 		p.buffer = append(p.buffer, f.Records...)
@@ -228,14 +234,18 @@ func (s *sink) take(fetches kgo.Fetches) error {
 	return errors.Join(errs...)
 }
 
-// fetchError sorts errors of fetching: what the client retries by itself is logged, what it gives up for good stops the sink.
+// fetchError sorts errors of fetching: what the client retries by itself is logged, what it gives up for good stops the
+// sink.
 func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
 	switch err := f.Err; {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, kgo.ErrClientClosed):
 		return nil
 	case errors.As(err, new(*kgo.ErrDataLoss)), errors.Is(err, kerr.OffsetOutOfRange):
-		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the topic's data deleted or "+
-			"restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err, schemas.GroupSink)
+		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the "+
+			"topic's data deleted or "+
+			"restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err,
+			schemas.GroupSink)
 	default:
 		s.cfg.Log.Warn("sink: fetch", "topic", f.Topic, "partition", f.Partition, "err", err)
 		return nil

@@ -15,8 +15,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// BadRecordError stops the sink: a record of our own that cannot become a row is a programmer's error, and skipping it would make the
-// tables silently wrong. The way out is a release that writes or reads the record rightly; the offset stays where it is until then.
+// BadRecordError stops the sink: a record of our own that cannot become a row is a programmer's error, and skipping it
+// would make the tables silently wrong. The way out is a release that writes or reads the record rightly; the offset
+// stays where it is until then.
 type BadRecordError struct {
 	Topic     string
 	Partition int32
@@ -31,7 +32,8 @@ func (e *BadRecordError) Error() string {
 	if e.Column != "" {
 		where += " column " + e.Column
 	}
-	return fmt.Sprintf("%s cannot be stored: %v; nothing is skipped, so fix the writer or the sink and start again", where, e.Err)
+	return fmt.Sprintf("%s cannot be stored: %v; nothing is skipped, so fix the writer or the sink and start again", where,
+		e.Err)
 }
 
 // Unwrap gives the cause.
@@ -101,8 +103,8 @@ type rowsOf[E any] struct {
 	records []*kgo.Record
 }
 
-// group is how many rows are decoded and then appended, column by column: so few that they are still in the processor's cache, which the 400 bytes a row of a whole
-// chunk would leave between one column and the next.
+// group is how many rows are decoded and then appended, column by column: so few that they are still in the processor's
+// cache, which the 400 bytes a row of a whole chunk would leave between one column and the next.
 const group = 256
 
 func (d *rowsOf[E]) fill(b driver.Batch) error {
@@ -134,8 +136,9 @@ func (t *tableOf[E]) fill(b driver.Batch, rows []row[E]) error {
 	return nil
 }
 
-// insert sends rows as one block; ctx carries settings and token (withSettings). An error other than *BadRecordError means that the outcome is not known: the block may be
-// in the table. The same rows must then be sent again under the same token, of which ClickHouse keeps one.
+// insert sends rows as one block; ctx carries settings and token (withSettings). An error other than *BadRecordError
+// means that the outcome is not known: the block may be in the table. The same rows must then be sent again under the
+// same token, of which ClickHouse keeps one.
 func insert(ctx context.Context, conn driver.Conn, query string, rs rows) error {
 	b, err := conn.PrepareBatch(ctx, query)
 	if err != nil {

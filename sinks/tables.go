@@ -7,8 +7,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// tables maps each sunk topic to how its records become rows. It is the whole mapping between events and tables; a test compares it with
-// the columns ClickHouse has.
+// tables maps each sunk topic to how its records become rows. It is the whole mapping between events and tables; a test
+// compares it with the columns ClickHouse has.
 func tables() map[string]table {
 	ts := make(map[string]table, len(schemas.SunkTopics))
 	for topic, t := range map[string]table{

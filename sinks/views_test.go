@@ -27,26 +27,39 @@ func store[E any](t testing.TB, conn driver.Conn, topic string, partition int32,
 	table := tables()[topic]
 	// A token of its own each time: the point is that duplicates which got past the token do not show.
 	token := fmt.Sprintf("%s-%d-%d-%d", topic, partition, offset, time.Now().UnixNano())
-	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, table.insertQuery(), table.rows(rs)))
+	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, table.insertQuery(),
+		table.rows(rs)))
 }
 
-// month is one policy's life in events of kasi.collections.v1, with the fact, the money moved and the collected total of each version.
+// month is one policy's life in events of kasi.collections.v1, with the fact, the money moved and the collected total
+// of each version.
 type month struct {
 	policy, period string
 	due            schemas.Cents
 }
 
-func (m month) event(version int64, change schemas.ChangeKind, debit string, moved, collected schemas.Cents, status schemas.CollectionStatus) schemas.CollectionEvent {
+func (m month) event(version int64, change schemas.ChangeKind, debit string, moved, collected schemas.Cents,
+	status schemas.CollectionStatus,
+) schemas.CollectionEvent {
 	pol := schemas.PolicyID("acme", m.policy)
 	return schemas.CollectionEvent{
-		Meta:         schemas.Meta{EventID: schemas.FactID(m.policy, m.period, fmt.Sprint(version)), Seq: version, BusinessDate: "2025-11-05", At: sampleTime},
-		CollectionID: schemas.CollectionID(pol, schemas.Period(m.period)), TenantID: "acme", CustomerID: "C-" + m.policy, PolicyID: pol, PolicyNumber: m.policy,
-		ExternalCustomerRef: "EXT-" + m.policy, ProductCode: "FUNERAL_01", PeriodMonth: schemas.Period(m.period), ExecutionID: "exec", Version: version,
-		DueCents: m.due, CollectedCents: collected, Status: status, Change: schemas.Change{Kind: change, DebitID: debit, MovedCents: moved, EffectiveDate: "2025-11-05"},
+		Meta: schemas.Meta{
+			EventID: schemas.FactID(m.policy, m.period, fmt.Sprint(version)), Seq: version,
+			BusinessDate: "2025-11-05", At: sampleTime,
+		},
+		CollectionID: schemas.CollectionID(pol, schemas.Period(m.period)), TenantID: "acme", CustomerID: "C-" + m.policy,
+		PolicyID: pol, PolicyNumber: m.policy,
+		ExternalCustomerRef: "EXT-" + m.policy, ProductCode: "FUNERAL_01", PeriodMonth: schemas.Period(m.period),
+		ExecutionID: "exec", Version: version,
+		DueCents: m.due, CollectedCents: collected, Status: status, Change: schemas.Change{
+			Kind: change, DebitID: debit,
+			MovedCents: moved, EffectiveDate: "2025-11-05",
+		},
 	}
 }
 
-// books is a small known world: three policies over two periods on two partitions, with a late return, and two statements.
+// books is a small known world: three policies over two periods on two partitions, with a late return, and two
+// statements.
 //
 //	partition 0: seq 10.. ; partition 1: seq 20.. ; the offsets are others
 //	October statement 001 counts everything of October before the cut; November statement 001 counts November, and October's late return
@@ -74,15 +87,20 @@ func books(t testing.TB, conn driver.Conn) {
 	)...)
 	for i, d := range []string{"d1", "d2", "d3", "d4", "d5", "d9"} {
 		store(t, conn, schemas.TopicDebits, 0, int64(i), schemas.DebitInstruction{
-			Meta: schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime}, DebitID: d, TenantID: "acme",
-			CollectionID: schemas.FactID("col", d), PeriodMonth: "2025-11", Attempt: 1, AmountCents: 10_000, ActionDate: "2025-11-05", Rail: schemas.RailEFT,
+			Meta:    schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime},
+			DebitID: d, TenantID: "acme",
+			CollectionID: schemas.FactID("col", d), PeriodMonth: "2025-11", Attempt: 1, AmountCents: 10_000,
+			ActionDate: "2025-11-05", Rail: schemas.RailEFT,
 		})
 	}
 	first, second := octoberStatement(), novemberStatement()
 	paid := first
 	paid.Version, paid.Status, paid.EventID = 2, schemas.SettlementPaid, schemas.FactID("s1", "2")
 	store(t, conn, schemas.TopicSettlements, 0, 0, first, second, paid)
-	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"}, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
+	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"}, schemas.Tick{
+		Date:   "2025-11-05",
+		Cutoff: 1,
+	}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
 }
 
 // numbered gives events the seq from..., as their stage does.
@@ -94,20 +112,31 @@ func numbered(from int64, events ...schemas.CollectionEvent) []schemas.Collectio
 }
 
 func octoberStatement() schemas.SettlementEvent {
-	return statement("2025-10", 30_000, 0, []schemas.Coverage{{Period: "2025-10", From: []int64{0, 0}, To: []int64{12, 21}}})
+	return statement("2025-10", 30_000, 0, []schemas.Coverage{{
+		Period: "2025-10", From: []int64{0, 0},
+		To: []int64{12, 21},
+	}})
 }
 
 func novemberStatement() schemas.SettlementEvent {
 	return statement("2025-11", 20_001, -10_000, []schemas.Coverage{
-		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}}, {Period: "2025-10", From: []int64{12, 21}, To: []int64{19, 23}},
+		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}}, {
+			Period: "2025-10", From: []int64{12, 21},
+			To: []int64{19, 23},
+		},
 	})
 }
 
 func statement(p schemas.Period, total, adjustments schemas.Cents, cov []schemas.Coverage) schemas.SettlementEvent {
 	return schemas.SettlementEvent{
-		Meta:         schemas.Meta{EventID: schemas.FactID("settlement", string(p)), Seq: 1, BusinessDate: "2025-12-02", At: sampleTime},
-		SettlementID: schemas.SettlementID("acme", p, 1), TenantID: "acme", Number: "SETTLE-" + string(p) + "-001", PeriodMonth: p, Sequence: 1, Version: 1,
-		TotalCollectionsCents: total, AdjustmentsCents: adjustments, PaymentDate: "2025-12-03", Status: schemas.SettlementPending, CreatedAt: sampleTime, Coverage: cov,
+		Meta: schemas.Meta{
+			EventID: schemas.FactID("settlement", string(p)), Seq: 1, BusinessDate: "2025-12-02",
+			At: sampleTime,
+		},
+		SettlementID: schemas.SettlementID("acme", p, 1), TenantID: "acme", Number: "SETTLE-" + string(p) + "-001",
+		PeriodMonth: p, Sequence: 1, Version: 1,
+		TotalCollectionsCents: total, AdjustmentsCents: adjustments, PaymentDate: "2025-12-03",
+		Status: schemas.SettlementPending, CreatedAt: sampleTime, Coverage: cov,
 	}
 }
 
@@ -115,7 +144,8 @@ func statement(p schemas.Period, total, adjustments schemas.Cents, cov []schemas
 func lines(t testing.TB, conn driver.Conn, query string) []string {
 	t.Helper()
 	var got []string
-	require.NoError(t, conn.QueryRow(context.Background(), "SELECT groupArray(line) FROM (SELECT formatRowNoNewline('CSV', *) AS line FROM ("+query+"))").Scan(&got), query)
+	require.NoError(t, conn.QueryRow(context.Background(),
+		"SELECT groupArray(line) FROM (SELECT formatRowNoNewline('CSV', *) AS line FROM ("+query+"))").Scan(&got), query)
 	return got
 }
 
@@ -145,20 +175,27 @@ func TestViewsBeforeAndAfterMerges(t *testing.T) {
 func knownAnswers(t *testing.T, conn driver.Conn) {
 	require.Equal(t, []string{
 		`"2025-10","POL-A","UNPAID",100,0,100`, `"2025-10","POL-B","PAID_FULL",200,200,0`,
-		`"2025-11","POL-A","PAID_FULL",100,100,0`, `"2025-11","POL-B","CANCELLED",200,50,150`, `"2025-11","POL-C","PAID_PARTIAL",300,70.01,229.99`,
-	}, lines(t, conn, "SELECT period_month, policy_number, collection_status, due, collected, shortfall FROM collections ORDER BY ALL"))
-	require.Equal(t, []string{`"2025-10",200`, `"2025-11",220.01`}, lines(t, conn, "SELECT period_month, sum(moved) FROM movements GROUP BY ALL ORDER BY ALL"))
+		`"2025-11","POL-A","PAID_FULL",100,100,0`, `"2025-11","POL-B","CANCELLED",200,50,150`,
+		`"2025-11","POL-C","PAID_PARTIAL",300,70.01,229.99`,
+	}, lines(t, conn, "SELECT period_month, policy_number, collection_status, due, collected, shortfall FROM "+
+		"collections ORDER BY ALL"))
+	require.Equal(t, []string{`"2025-10",200`, `"2025-11",220.01`},
+		lines(t, conn, "SELECT period_month, sum(moved) FROM movements GROUP BY ALL ORDER BY ALL"))
 	require.Equal(t, []string{
 		`"SETTLE-2025-10-001","COLLECTION","POL-A",100`, `"SETTLE-2025-10-001","COLLECTION","POL-B",200`,
 		`"SETTLE-2025-11-001","ADJUSTMENT","POL-A",-100`,
-		`"SETTLE-2025-11-001","COLLECTION","POL-A",100`, `"SETTLE-2025-11-001","COLLECTION","POL-B",50`, `"SETTLE-2025-11-001","COLLECTION","POL-C",150.01`,
+		`"SETTLE-2025-11-001","COLLECTION","POL-A",100`, `"SETTLE-2025-11-001","COLLECTION","POL-B",50`,
+		`"SETTLE-2025-11-001","COLLECTION","POL-C",150.01`,
 	}, lines(t, conn, "SELECT settlement_number, line_type, policy_number, amount FROM settlement_lines ORDER BY ALL"))
 	require.Equal(t, []string{`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`}, lines(t, conn, `
 		SELECT s.settlement_number, s.total_collections, s.status, sum(l.amount_cents) = s.total_collections_cents,
 			sumIf(l.amount_cents, l.line_type = 'ADJUSTMENT') = s.adjustments_cents
 		FROM settlements AS s INNER JOIN settlement_lines AS l ON l.settlement_id = s.settlement_id
 		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents ORDER BY ALL`), "the lines add up to the statement to the cent")
-	require.Equal(t, []string{`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`, `"d9","pending"`},
+	require.Equal(t, []string{
+		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`,
+		`"d9","pending"`,
+	},
 		lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
 	require.Equal(t, []string{`"2025-11-05",1`}, lines(t, conn, "SELECT * FROM calendar"))
 }

@@ -1,6 +1,7 @@
 package streams
 
-// arena is memory for the values of a batch, which live and die together: thousands of small pieces are cut from a few large ones.
+// arena is memory for the values of a batch, which live and die together: thousands of small pieces are cut from a few
+// large ones.
 type arena struct{ free []byte }
 
 const (

@@ -12,8 +12,8 @@ import (
 
 // task is what a stage does with one input partition. All its calls come from one goroutine at a time.
 type task interface {
-	// take handles one record of the open batch and puts what it causes into b. Its error stops the stage; a record that is merely bad
-	// goes to b.reject instead.
+	// take handles one record of the open batch and puts what it causes into b. Its error stops the stage; a record that
+	// is merely bad goes to b.reject instead.
 	take(b *batch, rec *kgo.Record) error
 }
 
@@ -29,8 +29,8 @@ type memory interface {
 	keys() int
 }
 
-// batch is what one task makes of the records of one poll: output records in the order in which they were caused. It is deterministic:
-// the same records give the same bytes, timestamps included, wherever the batches were cut.
+// batch is what one task makes of the records of one poll: output records in the order in which they were caused. It is
+// deterministic: the same records give the same bytes, timestamps included, wherever the batches were cut.
 type batch struct {
 	stage     *Stage
 	partition int32 // of the input
@@ -63,7 +63,8 @@ func appendEvent[T any](to []byte, ev *T) ([]byte, error) {
 	return json.Append(to, ev, json.EscapeHTML|json.SortMapKeys)
 }
 
-// slabSize is how many records one piece of memory holds: a transaction has tens of thousands, which live and die together.
+// slabSize is how many records one piece of memory holds: a transaction has tens of thousands, which live and die
+// together.
 const slabSize = 128
 
 // emit appends one record to the partition of the input. Events of one cause share the bytes of their key.
@@ -91,7 +92,8 @@ func events[T any](b *batch, topic, key string, evs []T, meta func(*T) *schemas.
 	return nil
 }
 
-// next is the next sequence number of a dense output. The topology table decides what is an output: writing anything else is a bug.
+// next is the next sequence number of a dense output. The topology table decides what is an output: writing anything
+// else is a bug.
 func (b *batch) next(topic string) int64 {
 	o, ok := b.stage.output(topic)
 	if !ok || !o.Dense {
@@ -102,10 +104,13 @@ func (b *batch) next(topic string) int64 {
 }
 
 // timeline passes a value on to the timeline partition of a routing hash. more are headers beside the kind.
-func (b *batch) timeline(kind schemas.Kind, hash uint32, key string, value []byte, at time.Time, more ...kgo.RecordHeader) {
+func (b *batch) timeline(kind schemas.Kind, hash uint32, key string, value []byte, at time.Time,
+	more ...kgo.RecordHeader,
+) {
 	b.out = append(b.out, &kgo.Record{
-		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, b.count), Key: []byte(key), Value: value, Timestamp: at,
-		Headers: append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
+		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, b.count), Key: []byte(key), Value: value,
+		Timestamp: at,
+		Headers:   append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
 	})
 }
 

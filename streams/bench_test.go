@@ -27,7 +27,10 @@ func newPassTask(int32, int32) (task, memory) {
 }
 
 func (passTask) take(b *batch, rec *kgo.Record) error {
-	b.out = append(b.out, &kgo.Record{Topic: schemas.TopicTransactions, Partition: b.partition, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp})
+	b.out = append(b.out, &kgo.Record{
+		Topic: schemas.TopicTransactions, Partition: b.partition, Key: rec.Key,
+		Value: rec.Value, Timestamp: rec.Timestamp,
+	})
 	return nil
 }
 
@@ -47,7 +50,8 @@ func benchInput(b *testing.B, n, customers int) []*kgo.Record {
 	for i := range n {
 		tx := schemas.Transaction{
 			TransactionID: fmt.Sprintf("tx-%08d", i), TenantID: "acme", CustomerID: fmt.Sprintf("CUST%06d", i%customers),
-			BookedAt: start.Add(time.Duration(i) * 50 * 24 * time.Hour / time.Duration(n)).In(schemas.Johannesburg), AmountCents: schemas.Cents(1000 + i%90000), Direction: schemas.Debit,
+			BookedAt:    start.Add(time.Duration(i) * 50 * 24 * time.Hour / time.Duration(n)).In(schemas.Johannesburg),
+			AmountCents: schemas.Cents(1000 + i%90000), Direction: schemas.Debit,
 			AccountID: "ACC1", Currency: "ZAR", Description: "CARD PURCHASE SHOPRITE SOWETO", Category: "GROCERIES",
 		}
 		if i%17 == 0 {
@@ -57,15 +61,17 @@ func benchInput(b *testing.B, n, customers int) []*kgo.Record {
 		require.NoError(b, err)
 		key := schemas.CustomerKey(tx.TenantID, tx.CustomerID)
 		out = append(out, &kgo.Record{
-			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), benchPartitions), Key: []byte(key), Value: value, Timestamp: tx.BookedAt,
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), benchPartitions),
+			Key: []byte(key), Value: value, Timestamp: tx.BookedAt,
 			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindTransaction)}},
 		})
 	}
 	return out
 }
 
-// BenchmarkStage measures records a second through whole transactions, on one in-process broker: a bare loop of kgo for comparison, our loop with a processor
-// that does nothing, with one that keeps a small state, and with the engine. Run it with -benchtime=1x; each size is a full run.
+// BenchmarkStage measures records a second through whole transactions, on one in-process broker: a bare loop of kgo for
+// comparison, our loop with a processor that does nothing, with one that keeps a small state, and with the engine. Run
+// it with -benchtime=1x; each size is a full run.
 func BenchmarkStage(b *testing.B) {
 	engine := processors.NewEngine(processors.DefaultRules())
 	for _, bc := range []struct {
@@ -129,8 +135,10 @@ func cpuTime() time.Duration {
 // runBare is a consume-transform-produce loop with nothing around it, as franz-go's documentation shows it.
 func runBare(ctx context.Context, cfg Config, ready func()) error {
 	s, err := kgo.NewGroupTransactSession(cfg.client(
-		kgo.ConsumerGroup(schemas.GroupCollect), kgo.ConsumeTopics(schemas.TopicTimeline), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumerGroup(schemas.GroupCollect), kgo.ConsumeTopics(schemas.TopicTimeline),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(1<<20),
 	)...)
 	if err != nil {
@@ -147,7 +155,10 @@ func runBare(ctx context.Context, cfg Config, ready func()) error {
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			s.Produce(ctx, &kgo.Record{Topic: schemas.TopicTransactions, Partition: r.Partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}, nil)
+			s.Produce(ctx, &kgo.Record{
+				Topic: schemas.TopicTransactions, Partition: r.Partition, Key: r.Key, Value: r.Value,
+				Timestamp: r.Timestamp,
+			}, nil)
 		})
 		if _, err := s.End(context.Background(), kgo.TryCommit); err != nil {
 			return err
@@ -155,7 +166,8 @@ func runBare(ctx context.Context, cfg Config, ready func()) error {
 	}
 }
 
-// BenchmarkRestore measures how long a start takes: the changelog of 10,000 customers in 300,000 transactions, written and read by the real stage.
+// BenchmarkRestore measures how long a start takes: the changelog of 10,000 customers in 300,000 transactions, written
+// and read by the real stage.
 func BenchmarkRestore(b *testing.B) {
 	h := newFakeHarness(b, benchPartitions)
 	h.produce(benchInput(b, 300_000, 10_000)...)
@@ -180,7 +192,8 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// BenchmarkTick measures the passing of a month over 10,000 customers with open collections on one partition, without Kafka.
+// BenchmarkTick measures the passing of a month over 10,000 customers with open collections on one partition, without
+// Kafka.
 func BenchmarkTick(b *testing.B) {
 	const customers = 10_000
 	for b.Loop() {

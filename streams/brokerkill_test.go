@@ -12,8 +12,9 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// TestBrokerGone takes the broker away in the middle of the stage's work, again and again: a local Apache Kafka is killed with kill -9 and started again, one
-// broker after the other; of any other Kafka all connections are cut. The input is fed by a client that goes through the same.
+// TestBrokerGone takes the broker away in the middle of the stage's work, again and again: a local Apache Kafka is
+// killed with kill -9 and started again, one broker after the other; of any other Kafka all connections are cut. The
+// input is fed by a client that goes through the same.
 func TestBrokerGone(t *testing.T) {
 	t.Parallel()
 	const partitions = 3
@@ -51,7 +52,8 @@ func (*lives) Aborted(string, error)          {}
 func (*lives) Restored(string, time.Duration) {}
 func (l *lives) Ended(string, error)          { l.ended.Add(1) }
 
-// TestOutOfReach takes the network away for longer than kgo tries: the group is out of reach, and the stage joins it again under its old member id instead of starting anew.
+// TestOutOfReach takes the network away for longer than kgo tries: the group is out of reach, and the stage joins it
+// again under its old member id instead of starting anew.
 func TestOutOfReach(t *testing.T) {
 	t.Parallel()
 	const partitions = 3
@@ -76,7 +78,8 @@ func TestOutOfReach(t *testing.T) {
 		if done != 500 {
 			return
 		}
-		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline) // idle: a transaction would be asked for its end as long as kgo has patience
+		// idle: a transaction would be asked for its end as long as kgo has patience
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 		w.setAway(true)
 		require.Eventually(t, func() bool { return lives.ended.Load() > 0 }, patience, 10*time.Millisecond)
 		w.setAway(false)

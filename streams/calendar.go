@@ -17,7 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// headerMode is the header of a calendar record that says who moves the calendar: modeReal (the clock) or modeManual (Advance).
+// headerMode is the header of a calendar record that says who moves the calendar: modeReal (the clock) or modeManual
+// (Advance).
 const (
 	headerMode = "kasi.calendar"
 	modeReal   = "real"
@@ -42,16 +43,18 @@ type AdvanceOpts struct {
 
 // The errors that tell a caller of Advance what it may not do.
 var (
-	ErrNotStarted = errors.New("the calendar has not been started: run `kasi run ticker --calendar manual --date YYYY-MM-DD` first")
-	ErrReal       = errors.New("the calendar follows the clock (--calendar real) and cannot be advanced by hand")
-	ErrBackwards  = errors.New("the calendar cannot go backwards")
+	ErrNotStarted = errors.New("the calendar has not been started: run `kasi run ticker --calendar manual --date " +
+		"YYYY-MM-DD` first")
+	ErrReal      = errors.New("the calendar follows the clock (--calendar real) and cannot be advanced by hand")
+	ErrBackwards = errors.New("the calendar cannot go backwards")
 )
 
-// Calendar moves business time. It keeps one client for any number of calls; its methods may be called at once from several goroutines
-// and processes: a tick written twice is ignored by the stages.
+// Calendar moves business time. It keeps one client for any number of calls; its methods may be called at once from
+// several goroutines and processes: a tick written twice is ignored by the stages.
 //
-// A tick goes to every partition of the timeline and of the settlement commands first and to kasi.calendar.v1 last. So the calendar never
-// claims a tick that some partition lacks, and a call that was interrupted in between is repaired by the next one.
+// A tick goes to every partition of the timeline and of the settlement commands first and to kasi.calendar.v1 last. So
+// the calendar never claims a tick that some partition lacks, and a call that was interrupted in between is repaired by
+// the next one.
 type Calendar struct {
 	cl         *kgo.Client
 	progress   *progress
@@ -106,10 +109,11 @@ func (c *Calendar) Show(ctx context.Context) (Today, error) {
 	return last, err
 }
 
-// Advance goes day by day through every missing tick up to the last cut-off of the day to. Where that has passed already it adds one more
-// cut-off of the same day, so that what came in since is decided. Before each day it waits until intake has taken over what lay on the
-// outside topics and the policy commands, after each day until collect and settle have passed it on every partition. On an error
-// (often a *Behind) some ticks may have been written; calling it again goes on from there.
+// Advance goes day by day through every missing tick up to the last cut-off of the day to. Where that has passed
+// already it adds one more cut-off of the same day, so that what came in since is decided. Before each day it waits
+// until intake has taken over what lay on the outside topics and the policy commands, after each day until collect and
+// settle have passed it on every partition. On an error (often a *Behind) some ticks may have been written; calling it
+// again goes on from there.
 func (c *Calendar) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Today, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
@@ -153,7 +157,8 @@ func mayAdvance(today Today, mode string, to civil.Date) error {
 	return nil
 }
 
-// nextDay is the next day's missing ticks, none when the calendar has arrived. extra adds a cut-off to a day that has had its last.
+// nextDay is the next day's missing ticks, none when the calendar has arrived. extra adds a cut-off to a day that has
+// had its last.
 func (c *Calendar) nextDay(tick schemas.Tick, to civil.Date, extra bool) ([]schemas.Tick, error) {
 	if extra && tick.Date == to.String() {
 		cutoffs, err := c.cutoffs(to)
@@ -209,9 +214,11 @@ func (c *Calendar) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) 
 	return nil
 }
 
-// WaitSink waits until the sink has passed what lies on its topics now. stall is how long it waits while nothing moves; 0 means DefaultStall.
+// WaitSink waits until the sink has passed what lies on its topics now. stall is how long it waits while nothing moves;
+// 0 means DefaultStall.
 func (c *Calendar) WaitSink(ctx context.Context, stall time.Duration) error {
-	// Records whose transaction is being committed count too: the stages' offsets may show before the markers are on every partition.
+	// Records whose transaction is being committed count too: the stages' offsets may show before the markers are on every
+	// partition.
 	ends, err := c.progress.ends(ctx, false, slices.Sorted(maps.Keys(schemas.SunkTopics))...)
 	if err != nil {
 		return err
@@ -219,8 +226,8 @@ func (c *Calendar) WaitSink(ctx context.Context, stall time.Duration) error {
 	return c.progress.wait(ctx, stall, goal{schemas.GroupSink, ends})
 }
 
-// intakeGoals are that intake has taken over what lies on the outside topics and the policy commands now. Records of transactions that
-// are still open count: their producer has sent them, so they are waited for.
+// intakeGoals are that intake has taken over what lies on the outside topics and the policy commands now. Records of
+// transactions that are still open count: their producer has sent them, so they are waited for.
 func intakeGoals(ctx context.Context, g *progress) ([]goal, error) {
 	ends, err := g.ends(ctx, false, append(slices.Clone(outsideTopics), schemas.TopicPolicyCommands)...)
 	if err != nil {
@@ -237,8 +244,8 @@ func intakeGoals(ctx context.Context, g *progress) ([]goal, error) {
 	return []goal{feed, commands}, nil
 }
 
-// refresh reads what has been added to the calendar topic and returns the latest tick and its mode. The latest tick counts, wherever it
-// stands: a slow writer may add an old one behind it.
+// refresh reads what has been added to the calendar topic and returns the latest tick and its mode. The latest tick
+// counts, wherever it stands: a slow writer may add an old one behind it.
 func (c *Calendar) refresh(ctx context.Context) (Today, string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

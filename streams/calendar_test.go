@@ -20,7 +20,8 @@ func TestAdvancePassesEveryCutoffOfEveryDay(t *testing.T) {
 	r.stages()
 	c := r.calendar("2025-11-28", "10:00", "15:30")
 	var seen []schemas.Tick
-	today, err := c.Advance(r.context(), date(t, "2025-12-02"), AdvanceOpts{Each: func(tick schemas.Tick) { seen = append(seen, tick) }})
+	today, err := c.Advance(r.context(), date(t, "2025-12-02"),
+		AdvanceOpts{Each: func(tick schemas.Tick) { seen = append(seen, tick) }})
 	require.NoError(t, err)
 
 	want := span(date(t, "2025-11-28"), date(t, "2025-12-02"), 2)
@@ -60,7 +61,8 @@ func TestAdvanceToTheSameDayAddsOneCutoff(t *testing.T) {
 	}
 	today, err := c.Advance(r.context(), date(t, "2025-11-29"), AdvanceOpts{})
 	require.NoError(t, err)
-	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick, "an extra cut-off does not upset the next day")
+	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick,
+		"an extra cut-off does not upset the next day")
 }
 
 func TestAdvanceRefuses(t *testing.T) {
@@ -79,8 +81,8 @@ func TestAdvanceRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "not a date")
 }
 
-// What lay outside when Advance was called must stand before the tick on the timeline. lying makes the broker say that intake has taken
-// it over, which is what an Advance that does not wait for intake would do.
+// What lay outside when Advance was called must stand before the tick on the timeline. lying makes the broker say that
+// intake has taken it over, which is what an Advance that does not wait for intake would do.
 func advanceWithSlowIntake(t *testing.T, lying bool) (recordFirst bool) {
 	r := newFakeRig(t)
 	c := r.calendar("2025-11-28")
@@ -102,7 +104,8 @@ func advanceWithSlowIntake(t *testing.T, lying bool) (recordFirst bool) {
 	require.NoError(t, err)
 
 	require.Eventually(t, func() bool {
-		return slices.ContainsFunc(r.records(schemas.TopicTimeline, 2), func(rec *kgo.Record) bool { return string(rec.Value) == "paid" })
+		return slices.ContainsFunc(r.records(schemas.TopicTimeline, 2),
+			func(rec *kgo.Record) bool { return string(rec.Value) == "paid" })
 	}, 30*time.Second, 5*time.Millisecond)
 	records := r.records(schemas.TopicTimeline, 2)
 	paid := slices.IndexFunc(records, func(rec *kgo.Record) bool { return string(rec.Value) == "paid" })
@@ -117,7 +120,8 @@ func TestNotWaitingForIntakeIsFound(t *testing.T) {
 	require.False(t, advanceWithSlowIntake(t, true))
 }
 
-// Outside producers may use transactions: markers and aborted records at the end of a topic are nothing intake could take over.
+// Outside producers may use transactions: markers and aborted records at the end of a topic are nothing intake could
+// take over.
 func TestAdvanceIsNotHeldUpByMarkers(t *testing.T) {
 	r := newRig(t)
 	r.stages()
@@ -135,7 +139,8 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 	r.intake(nil)
 	r.stage(schemas.GroupSettle, nil, nil, schemas.TopicSettlementCommands)
 	c := r.calendar("2025-11-28")
-	// Settle has joined its group and passed the opening of the day before anything is waited for; on Apache Kafka that takes some seconds.
+	// Settle has joined its group and passed the opening of the day before anything is waited for; on Apache Kafka that
+	// takes some seconds.
 	opened, err := c.progress.ends(r.context(), false, schemas.TopicSettlementCommands)
 	require.NoError(t, err)
 	require.NoError(t, c.progress.wait(r.context(), 0, goal{schemas.GroupSettle, opened}))
@@ -144,7 +149,9 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 	require.ErrorAs(t, err, &behind)
 	require.Equal(t, []any{"collect", schemas.TopicTimeline, int32(0), int64(0), int64(2), 3},
 		[]any{behind.Stage, behind.Topic, behind.Partition, behind.Offset, behind.End, behind.More})
-	require.ErrorContains(t, err, "collect has not passed partition 0 of kasi.customer.timeline.v1 (offset 0 of 2) and 3 more: is `kasi run collect` running?")
+	require.ErrorContains(t, err,
+		"collect has not passed partition 0 of kasi.customer.timeline.v1 (offset 0 of 2) and 3 more: is `kasi run "+
+			"collect` running?")
 
 	ctx, cancel := context.WithTimeout(r.context(), 300*time.Millisecond)
 	defer cancel()
@@ -177,7 +184,8 @@ func TestAdvanceAfterAnInterruption(t *testing.T) {
 			}
 			resp.Topics = append(resp.Topics, rt)
 		}
-		return resp, nil, len(produce.Topics) == 1 && len(produce.Topics[0].Partitions) == 1 && produce.TransactionID == nil && r.len(schemas.TopicTimeline) > 1
+		return resp, nil, len(produce.Topics) == 1 && len(produce.Topics[0].Partitions) == 1 &&
+			produce.TransactionID == nil && r.len(schemas.TopicTimeline) > 1
 	}
 	r.cluster.ControlKey(int16(kmsg.Produce), dies)
 	_, err := c.Advance(r.context(), date(t, "2025-11-29"), AdvanceOpts{})
@@ -191,7 +199,8 @@ func TestAdvanceAfterAnInterruption(t *testing.T) {
 	require.NoError(t, r.checkTicks(span(date(t, "2025-11-28"), date(t, "2025-11-29"), 1)))
 }
 
-// len is how many records partition 0 of the topic has had. It may be called from a control function, where no request can be made.
+// len is how many records partition 0 of the topic has had. It may be called from a control function, where no request
+// can be made.
 func (r *rig) len(topic string) int64 {
 	return r.cluster.PartitionInfo(topic, 0).HighWatermark
 }
@@ -201,7 +210,8 @@ func TestAdvanceWaitsForTheSink(t *testing.T) {
 	r.stages()
 	c := r.calendar("2025-11-28")
 	r.produce(schemas.TopicRailResults, 1, "paid", "", kgo.TryCommit)
-	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{}) // the stages have joined their groups, however long that takes
+	// the stages have joined their groups, however long that takes
+	_, err := c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{})
 	require.NoError(t, err)
 	_, err = c.Advance(r.context(), date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 2 * time.Second})
 	var behind *Behind
@@ -220,7 +230,11 @@ func TestAdvanceWaitsForTheSink(t *testing.T) {
 func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 	r := newRig(t)
 	c := r.calendar("2025-11-28")
-	for _, tick := range []schemas.Tick{{Date: "2025-11-29", Cutoff: 1}, {Date: "2025-11-29"}, {Date: "2025-11-28", Cutoff: 1}} {
+	for _, tick := range []schemas.Tick{
+		{Date: "2025-11-29", Cutoff: 1},
+		{Date: "2025-11-29"},
+		{Date: "2025-11-28", Cutoff: 1},
+	} {
 		_, err := c.write(r.context(), modeManual, []schemas.Tick{tick})
 		require.NoError(t, err)
 	}

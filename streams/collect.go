@@ -14,11 +14,12 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// beforeTime is the business date of a partition that has seen no tick yet: everything is booked later, so it waits for its day.
+// beforeTime is the business date of a partition that has seen no tick yet: everything is booked later, so it waits for
+// its day.
 var beforeTime = civil.Date{Year: 1970, Month: 1, Day: 1}
 
-// RunCollect runs the collect stage until ctx ends: the timeline in, what the engine decides out. ready is called each time it serves.
-// It returns nil when ctx ended, and an error only where trying again cannot help.
+// RunCollect runs the collect stage until ctx ends: the timeline in, what the engine decides out. ready is called each
+// time it serves. It returns nil when ctx ended, and an error only where trying again cannot help.
 func RunCollect(ctx context.Context, cfg Config, e *processors.Engine, ready func()) error {
 	return run(ctx, cfg, row("collect"), func(_, _ int32) (task, memory) {
 		t := newCollectTask(e)
@@ -52,7 +53,8 @@ func newCollectTask(e *processors.Engine) *collectTask {
 	return t
 }
 
-// index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where the batch ends.
+// index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
+// the batch ends.
 func (t *collectTask) index(key string, before *processors.Customer, was bool, after *processors.Customer) {
 	if was {
 		for id := range before.Debits() {
@@ -82,7 +84,9 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 		if err != nil {
 			return refuse(b, rec, err)
 		}
-		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), func(c *processors.Customer, m processors.Moment) error {
+		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), func(c *processors.Customer,
+			m processors.Moment,
+		) error {
 			return t.engine.Transaction(c, tx, m, &t.out)
 		})
 	case schemas.KindIncome:
@@ -90,7 +94,9 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 		if err != nil {
 			return refuse(b, rec, err)
 		}
-		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), func(c *processors.Customer, m processors.Moment) error {
+		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), func(c *processors.Customer,
+			m processors.Moment,
+		) error {
 			return t.engine.Income(c, in, m, &t.out)
 		})
 	case schemas.KindResult:
@@ -98,7 +104,10 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindPolicy, schemas.KindExecute:
 		return t.command(b, rec, kind)
 	default:
-		b.reject(rec, &processors.Reject{Class: ClassUnknownKind, Message: "header kasi.kind is missing or names nothing the timeline holds"})
+		b.reject(rec, &processors.Reject{
+			Class:   ClassUnknownKind,
+			Message: "header kasi.kind is missing or names nothing the timeline holds",
+		})
 		return nil
 	}
 }
@@ -114,7 +123,10 @@ func (t *collectTask) result(b *batch, rec *kgo.Record) error {
 		key, ok = t.debits[res.DebitID]
 	}
 	if !ok {
-		b.reject(rec, &processors.Reject{Class: processors.RejectUnknownDebit, Message: "no debit of ours has this debit_id, or it is past its dispute window"})
+		b.reject(rec, &processors.Reject{
+			Class:   processors.RejectUnknownDebit,
+			Message: "no debit of ours has this debit_id, or it is past its dispute window",
+		})
 		return nil
 	}
 	return t.apply(b, rec, key, func(c *processors.Customer, m processors.Moment) error {
@@ -164,8 +176,11 @@ func checkExecute(cmd schemas.ExecuteCommand) *processors.Reject {
 	return nil
 }
 
-// apply runs one engine call on a copy of the customer and emits what it caused. A refused record leaves nothing but its dead letter.
-func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*processors.Customer, processors.Moment) error) error {
+// apply runs one engine call on a copy of the customer and emits what it caused. A refused record leaves nothing but
+// its dead letter.
+func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*processors.Customer,
+	processors.Moment) error,
+) error {
 	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
 		b.reject(rec, wrongPartition())
 		return nil
@@ -216,7 +231,8 @@ func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
 	for _, key := range keys {
 		reset(&t.out)
 		if err := t.engine.Tick(t.edit(key), m, &t.out); err != nil {
-			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition, rec.Offset, err))
+			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition,
+				rec.Offset, err))
 		}
 		if err := t.emit(b, key, rec.Timestamp); err != nil {
 			return err
@@ -232,12 +248,15 @@ func (t *collectTask) emit(b *batch, key string, at time.Time) error {
 		t.fresh[o.Debits[i].DebitID] = key
 	}
 	for _, err := range []error{
-		events(b, schemas.TopicTransactions, key, o.Transactions, func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicTransactions, key, o.Transactions,
+			func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }, at),
 		events(b, schemas.TopicDeposits, key, o.Deposits, func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicDecisions, key, o.Decisions, func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicDecisions, key, o.Decisions, func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta },
+			at),
 		events(b, schemas.TopicDebits, key, o.Debits, func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }, at),
 		events(b, schemas.TopicPolicies, key, o.Policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicCollections, key, o.Collections, func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }, at),
+		events(b, schemas.TopicCollections, key, o.Collections,
+			func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }, at),
 		events(b, schemas.TopicOutcomes, key, o.Outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }, at),
 	} {
 		if err != nil {

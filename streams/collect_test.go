@@ -49,7 +49,8 @@ func (m *month) add(kind schemas.Kind, hash uint32, key string, value any) {
 	}
 	m.at = m.at.Add(time.Second)
 	m.records = append(m.records, &kgo.Record{
-		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, m.partitions), Key: []byte(key), Value: []byte(text), Timestamp: m.at,
+		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, m.partitions), Key: []byte(key),
+		Value: []byte(text), Timestamp: m.at,
 		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
 	})
 }
@@ -69,14 +70,19 @@ func policyOf(customer string) string { return "POL-" + customer }
 
 func (m *month) policy(customer string, premium schemas.Cents) {
 	m.of(schemas.KindPolicy, customer, schemas.PolicyCommand{
-		RequestID: "import", Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer, PolicyNumber: policyOf(customer),
-		Terms: &schemas.PolicyTerms{ProductCode: "FUNERAL_01", PremiumCents: premium, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+		RequestID: "import", Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer,
+		PolicyNumber: policyOf(customer),
+		Terms: &schemas.PolicyTerms{
+			ProductCode: "FUNERAL_01", PremiumCents: premium, Status: schemas.PolicyActive,
+			Rail: schemas.RailDebiCheck,
+		},
 	})
 }
 
 func (m *month) execute(customer string) {
 	m.of(schemas.KindExecute, customer, schemas.ExecuteCommand{
-		RequestID: "execute", ExecutionID: "x", TenantID: "acme", CustomerID: customer, PolicyNumber: policyOf(customer), PeriodMonth: "2025-11",
+		RequestID: "execute", ExecutionID: "x", TenantID: "acme", CustomerID: customer, PolicyNumber: policyOf(customer),
+		PeriodMonth: "2025-11",
 	})
 }
 
@@ -87,7 +93,8 @@ func (m *month) transaction(customer, id, date string, cents int) {
 }
 
 func debitOf(customer string, attempt int) string {
-	return schemas.DebitID("acme", customer, schemas.CollectionID(schemas.PolicyID("acme", policyOf(customer)), "2025-11"), attempt)
+	return schemas.DebitID("acme", customer, schemas.CollectionID(schemas.PolicyID("acme", policyOf(customer)), "2025-11"),
+		attempt)
 }
 
 func (m *month) result(debit, id string, status schemas.ResultStatus, date string) {
@@ -100,7 +107,8 @@ func (m *month) result(debit, id string, status schemas.ResultStatus, date strin
 	m.add(schemas.KindResult, hash, debit, res)
 }
 
-// busyMonth is a month of many customers: imports, executions, deposits, failed and paid debits, duplicates of all of it, and bad records.
+// busyMonth is a month of many customers: imports, executions, deposits, failed and paid debits, duplicates of all of
+// it, and bad records.
 func busyMonth(t testing.TB, partitions int32, customers int) *month {
 	m := newMonth(t, partitions)
 	name := func(i int) string { return fmt.Sprintf("CUST%03d", i) }
@@ -138,8 +146,8 @@ func busyMonth(t testing.TB, partitions int32, customers int) *month {
 	return m
 }
 
-// TestCollectIsTheEngineOnKafka runs a month through Kafka with restarts in the middle, rebalances and small transactions, and compares every
-// output byte for byte with the same records through the task alone.
+// TestCollectIsTheEngineOnKafka runs a month through Kafka with restarts in the middle, rebalances and small
+// transactions, and compares every output byte for byte with the same records through the task alone.
 func TestCollectIsTheEngineOnKafka(t *testing.T) {
 	t.Parallel()
 	const partitions = 3
@@ -240,12 +248,16 @@ func TestCollectRefuses(t *testing.T) {
 	m.of(schemas.KindTransaction, "C", `[]`)
 	m.of(schemas.KindPolicy, "C", `{`)
 	m.of(schemas.KindPolicy, "C", schemas.PolicyCommand{TenantID: "acme", PolicyNumber: "P", Action: schemas.PolicyPatch})
-	m.of(schemas.KindExecute, "C", schemas.ExecuteCommand{TenantID: "acme", CustomerID: "C", PolicyNumber: "P", PeriodMonth: "november"})
+	m.of(schemas.KindExecute, "C", schemas.ExecuteCommand{
+		TenantID: "acme", CustomerID: "C", PolicyNumber: "P",
+		PeriodMonth: "november",
+	})
 	m.result(debitOf("nobody", 1), "r1", schemas.ResultPaid, "2025-11-05")
 	tk, mem := openCollect(0, 1)
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
-		ClassUnknownKind, ClassBadCommand, processors.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand, processors.RejectUnknownDebit,
+		ClassUnknownKind, ClassBadCommand, processors.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand,
+		processors.RejectUnknownDebit,
 	}, classes(out))
 	require.Len(t, out, 7, "nothing else may leave")
 	require.Zero(t, mem.keys(), "a refused record leaves no state")
@@ -281,7 +293,8 @@ func TestCollectOldTicks(t *testing.T) {
 	require.Equal(t, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, mem.now().Tick)
 }
 
-// TestCollectDebitIndex finds a debit's customer in the batch that made the debit, after its commit, after a restore, and not after a dropped batch.
+// TestCollectDebitIndex finds a debit's customer in the batch that made the debit, after its commit, after a restore,
+// and not after a dropped batch.
 func TestCollectDebitIndex(t *testing.T) {
 	t.Parallel()
 	m := newMonth(t, 1)
@@ -303,10 +316,14 @@ func TestCollectDebitIndex(t *testing.T) {
 	require.Empty(t, takeAll(t, stage, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
 
 	dropped, dmem := openCollect(0, 1)
-	j := &job{at: place{stage.Inputs[0], 0}, slot: &slot{task: dropped, memory: dmem}, records: m.records[:4], batch: batch{stage: &stage, count: 1, facts: &facts{}}}
+	j := &job{
+		at: place{stage.Inputs[0], 0}, slot: &slot{task: dropped, memory: dmem}, records: m.records[:4],
+		batch: batch{stage: &stage, count: 1, facts: &facts{}},
+	}
 	require.NoError(t, j.run(unsent))
 	dmem.drop()
-	require.Equal(t, []string{processors.RejectUnknownDebit}, classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
+	require.Equal(t, []string{processors.RejectUnknownDebit},
+		classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
 }
 
 // TestCollectBeforeTime takes transactions in before the first tick and lets them wait for their day.

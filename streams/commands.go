@@ -15,9 +15,9 @@ import (
 // deliveryTimeout bounds how long a write waits for its broker.
 const deliveryTimeout = 30 * time.Second
 
-// Commands writes the API's commands. A call returns after the brokers' acknowledgement on all replicas. After an error some or all of the
-// commands may have been written: sending the same again is safe, since every command is applied by the ids in it. It is safe for
-// concurrent use.
+// Commands writes the API's commands. A call returns after the brokers' acknowledgement on all replicas. After an error
+// some or all of the commands may have been written: sending the same again is safe, since every command is applied by
+// the ids in it. It is safe for concurrent use.
 type Commands struct {
 	cl         *kgo.Client
 	peeker     *peeker
@@ -51,7 +51,8 @@ func openTopics(cfg Config) (*kgo.Client, int32, error) {
 	counts, err := topicCounts(ctx, cl)
 	if err == nil {
 		if missing := missingTopics(counts); len(missing) > 0 {
-			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name, len(missing)-1)
+			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
+				len(missing)-1)
 		}
 	}
 	n := int32(0)
@@ -75,7 +76,8 @@ func (c *Commands) Partitions(context.Context) (int32, error) { return c.partiti
 func (c *Commands) Policies(ctx context.Context, cmds []schemas.PolicyCommand) error {
 	records := make([]*kgo.Record, 0, len(cmds))
 	for i := range cmds {
-		r, err := c.record(schemas.TopicPolicyCommands, schemas.KindPolicy, schemas.CustomerKey(cmds[i].TenantID, cmds[i].PolicyNumber), &cmds[i])
+		r, err := c.record(schemas.TopicPolicyCommands, schemas.KindPolicy, schemas.CustomerKey(cmds[i].TenantID,
+			cmds[i].PolicyNumber), &cmds[i])
 		if err != nil {
 			return err
 		}
@@ -88,7 +90,8 @@ func (c *Commands) Policies(ctx context.Context, cmds []schemas.PolicyCommand) e
 func (c *Commands) Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error {
 	records := make([]*kgo.Record, 0, len(cmds))
 	for i := range cmds {
-		r, err := c.record(schemas.TopicTimeline, schemas.KindExecute, schemas.CustomerKey(cmds[i].TenantID, cmds[i].CustomerID), &cmds[i])
+		r, err := c.record(schemas.TopicTimeline, schemas.KindExecute, schemas.CustomerKey(cmds[i].TenantID,
+			cmds[i].CustomerID), &cmds[i])
 		if err != nil {
 			return err
 		}
@@ -129,14 +132,16 @@ func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d commands were not acknowledged by Kafka and may or may not be on it; send them again: %w", failed, len(records), cause)
+		return fmt.Errorf("%d of %d commands were not acknowledged by Kafka and may or may not be on it; send them again: %w",
+			failed, len(records), cause)
 	}
 	return nil
 }
 
-// Owed is, for each partition of kasi.collections.v1, the offset that ClickHouse must have reached before a settlement asked for now can be cut. It first waits
-// until intake has taken over what lies on the outside topics now and collect what then lies on the timeline: money the bank has reported
-// counts. The error is a *Behind where ctx ends before, or nothing moves for DefaultStall.
+// Owed is, for each partition of kasi.collections.v1, the offset that ClickHouse must have reached before a settlement
+// asked for now can be cut. It first waits until intake has taken over what lies on the outside topics now and collect
+// what then lies on the timeline: money the bank has reported counts. The error is a *Behind where ctx ends before, or
+// nothing moves for DefaultStall.
 func (c *Commands) Owed(ctx context.Context) ([]int64, error) {
 	ends, err := c.owed(ctx, newProgress(c.peeker))
 	if err != nil {
@@ -167,8 +172,9 @@ func (c *Commands) owed(ctx context.Context, g *progress) ([]int64, error) {
 	return c.stable(ctx, g, written)
 }
 
-// stable waits until the transactions behind written have been decided and returns the read-committed ends of kasi.collections.v1. Collect's
-// offsets may show a moment before the markers of the same transaction are on every partition.
+// stable waits until the transactions behind written have been decided and returns the read-committed ends of
+// kasi.collections.v1. Collect's offsets may show a moment before the markers of the same transaction are on every
+// partition.
 func (c *Commands) stable(ctx context.Context, g *progress, written map[place]int64) ([]int64, error) {
 	var open error
 	for pause := time.Millisecond; ; pause = min(2*pause, 25*time.Millisecond) {
@@ -180,11 +186,13 @@ func (c *Commands) stable(ctx context.Context, g *progress, written map[place]in
 		open = nil
 		for at, end := range ends {
 			if int(at.partition) >= len(owed) {
-				return nil, fmt.Errorf("%s has %d partitions, more than the timeline's %d: was it altered?", at.topic, len(ends), len(owed))
+				return nil, fmt.Errorf("%s has %d partitions, more than the timeline's %d: was it altered?", at.topic, len(ends),
+					len(owed))
 			}
 			owed[at.partition] = end
 			if end < written[at] {
-				open = fmt.Errorf("a transaction is open on partition %d of %s (offset %d of %d)", at.partition, at.topic, end, written[at])
+				open = fmt.Errorf("a transaction is open on partition %d of %s (offset %d of %d)", at.partition, at.topic, end,
+					written[at])
 			}
 		}
 		if open == nil {

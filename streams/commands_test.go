@@ -37,9 +37,18 @@ func (r *rig) find(topic, key string, kind schemas.Kind, into any) {
 func TestCommandsGoToTheirKeysPartition(t *testing.T) {
 	r := newRig(t)
 	c := r.commands()
-	policy := schemas.PolicyCommand{RequestID: "r1", Row: 1, Action: schemas.PolicyPatch, TenantID: "acme", PolicyNumber: "POL001"}
-	require.NoError(t, c.Policies(t.Context(), []schemas.PolicyCommand{policy, {TenantID: "acme", PolicyNumber: "POL002"}}))
-	execute := schemas.ExecuteCommand{RequestID: "r2", TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001", PeriodMonth: "2025-11"}
+	policy := schemas.PolicyCommand{
+		RequestID: "r1", Row: 1, Action: schemas.PolicyPatch, TenantID: "acme",
+		PolicyNumber: "POL001",
+	}
+	require.NoError(t, c.Policies(t.Context(), []schemas.PolicyCommand{
+		policy,
+		{TenantID: "acme", PolicyNumber: "POL002"},
+	}))
+	execute := schemas.ExecuteCommand{
+		RequestID: "r2", TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001",
+		PeriodMonth: "2025-11",
+	}
 	require.NoError(t, c.Execute(t.Context(), []schemas.ExecuteCommand{execute}))
 	settle := schemas.SettleCommand{RequestID: "r3", TenantID: "acme", PeriodMonth: "2025-11", Cut: []int64{1, 2, 3, 4}}
 	require.NoError(t, c.Settle(t.Context(), settle))
@@ -88,8 +97,8 @@ func TestCommandsNeedTopics(t *testing.T) {
 	require.ErrorContains(t, err, schemas.TopicTimeline)
 }
 
-// owedWithSlowCollect asks what is owed while a result lies outside, another on the timeline, and collect is slow. lying makes the broker say
-// that collect has taken both over, which is what an Owed that does not wait would assume.
+// owedWithSlowCollect asks what is owed while a result lies outside, another on the timeline, and collect is slow.
+// lying makes the broker say that collect has taken both over, which is what an Owed that does not wait would assume.
 func owedWithSlowCollect(t *testing.T, lying bool) []int64 {
 	r := newFakeRig(t)
 	r.produce(schemas.TopicRailResults, 1, "outside", "", kgo.TryCommit)
@@ -121,18 +130,23 @@ func TestOwedBeforeCollectIsThroughIsFound(t *testing.T) {
 	require.Equal(t, []int64{0, 0, 0, 0}, owedWithSlowCollect(t, true))
 }
 
-// Collect's offsets may show before its transaction is decided on every partition: the answer must not fall short of what it wrote.
+// Collect's offsets may show before its transaction is decided on every partition: the answer must not fall short of
+// what it wrote.
 func TestOwedWaitsForOpenTransactions(t *testing.T) {
 	r := newRig(t)
 	r.stages()
 	c := r.commands()
-	_, err := c.Owed(r.context()) // new topics have got their leaders, and the stages their partitions, however long that takes
+	// new topics have got their leaders, and the stages their partitions, however long that takes
+	_, err := c.Owed(r.context())
 	require.NoError(t, err)
 	tx, err := kgo.NewClient(r.cfg.client(kgo.TransactionalID("open"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	defer tx.Close()
 	require.NoError(t, tx.BeginTransaction())
-	require.NoError(t, tx.ProduceSync(r.context(), &kgo.Record{Topic: schemas.TopicCollections, Partition: 2, Value: []byte("x")}).FirstErr())
+	require.NoError(t, tx.ProduceSync(r.context(), &kgo.Record{
+		Topic: schemas.TopicCollections, Partition: 2,
+		Value: []byte("x"),
+	}).FirstErr())
 
 	ctx, cancel := context.WithTimeout(r.context(), 300*time.Millisecond)
 	defer cancel()

@@ -13,11 +13,15 @@ import (
 
 // Compressor compresses what only Kasi reads (timeline, changelogs) with lz4, and all else with gzip.
 //
-// Gzip is the one codec that every Kafka client reads without a further library (kafka-python and KafkaJS read neither snappy, lz4 nor zstd), but packing and unpacking it is a
-// quarter of a stage's processor time and half of the broker's, which unpacks every batch to check it. A client of kgo has one codec, and a transaction has one client, so the
-// choice is made here, by the first record of each batch.
+// Gzip is the one codec that every Kafka client reads without a further library (kafka-python and KafkaJS read neither
+// snappy, lz4 nor zstd), but packing and unpacking it is a quarter of a stage's processor time and half of the
+// broker's, which unpacks every batch to check it. A client of kgo has one codec, and a transaction has one client, so
+// the choice is made here, by the first record of each batch.
 func Compressor() kgo.Compressor {
-	return &codecs{outside: must(kgo.DefaultCompressor(kgo.GzipCompression().WithLevel(gzip.BestSpeed))), inside: must(kgo.DefaultCompressor(kgo.Lz4Compression()))}
+	return &codecs{
+		outside: must(kgo.DefaultCompressor(kgo.GzipCompression().WithLevel(gzip.BestSpeed))),
+		inside:  must(kgo.DefaultCompressor(kgo.Lz4Compression())),
+	}
 }
 
 func must(c kgo.Compressor, err error) kgo.Compressor {
@@ -30,15 +34,17 @@ func must(c kgo.Compressor, err error) kgo.Compressor {
 type codecs struct{ outside, inside kgo.Compressor }
 
 // Compress implements kgo.Compressor.
-func (c *codecs) Compress(to *bytes.Buffer, batch []byte, flags ...kgo.CompressFlag) ([]byte, kgo.CompressionCodecType) {
+func (c *codecs) Compress(to *bytes.Buffer, batch []byte, flags ...kgo.CompressFlag) ([]byte,
+	kgo.CompressionCodecType,
+) {
 	if forUs(batch) {
 		return c.inside.Compress(to, batch, flags...)
 	}
 	return c.outside.Compress(to, batch, flags...)
 }
 
-// forUs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of the timeline and the changelogs, and are no dead letters, which keep the headers of
-// the record they are about. In doubt it does not.
+// forUs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of the timeline and
+// the changelogs, and are no dead letters, which keep the headers of the record they are about. In doubt it does not.
 func forUs(batch []byte) bool {
 	var first kmsg.Record
 	if err := first.UnsafeReadFrom(batch); err != nil {

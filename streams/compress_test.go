@@ -19,12 +19,16 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 	b := batch{stage: &Stage{Name: "collect", Outputs: row("collect").Outputs}, count: r.cfg.partitions(), facts: &facts{}}
 	*b.facts = b.facts.clone()
 	long := bytes.Repeat([]byte("words that compress "), 20)
-	from := &kgo.Record{Topic: schemas.TopicTimeline, Value: long, Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte("odd")}}}
+	from := &kgo.Record{Topic: schemas.TopicTimeline, Value: long, Headers: []kgo.RecordHeader{{
+		Key:   schemas.HeaderKind,
+		Value: []byte("odd"),
+	}}}
 	b.reject(from, &processors.Reject{Class: ClassUnknownKind})
 	b.timeline(schemas.KindTransaction, 0, "key", long, time.Now())
 	b.emit(schemas.TopicDeposits, "key", long, time.Now())
 	b.emit(schemas.TopicStateCollect, "key", long, time.Now()).Headers = stateHeaders
-	cl, err := kgo.NewClient(r.cfg.client(kgo.WithCompressor(Compressor()), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(r.cfg.client(kgo.WithCompressor(Compressor()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	defer cl.Close()
 	require.NoError(t, cl.ProduceSync(r.context(), b.out...).FirstErr())
@@ -32,7 +36,8 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 	const gzipCodec, lz4Codec = 1, 3
 	k := newPeeker(cl)
 	for topic, codec := range map[string]uint8{
-		schemas.TopicDeadLetters: gzipCodec, schemas.TopicDeposits: gzipCodec, schemas.TopicTimeline: lz4Codec, schemas.TopicStateCollect: lz4Codec,
+		schemas.TopicDeadLetters: gzipCodec, schemas.TopicDeposits: gzipCodec, schemas.TopicTimeline: lz4Codec,
+		schemas.TopicStateCollect: lz4Codec,
 	} {
 		i := slices.IndexFunc(b.out, func(out *kgo.Record) bool { return out.Topic == topic })
 		at := place{topic, b.out[i].Partition}

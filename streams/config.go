@@ -7,16 +7,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Config is what every stage and tool of this package needs to reach Kafka. The zero value of each optional field means its documented default.
+// Config is what every stage and tool of this package needs to reach Kafka. The zero value of each optional field means
+// its documented default.
 type Config struct {
 	// Brokers are the seed brokers as host:port. At least one.
 	Brokers []string
-	// Instance is the stable id of this process. It is part of the transactional id, so that a restarted process fences its own predecessor. Empty means "0".
-	// Two processes that run the same stage at the same time need two different ids.
+	// Instance is the stable id of this process. It is part of the transactional id, so that a restarted process fences
+	// its own predecessor. Empty means "0". Two processes that run the same stage at the same time need two different ids.
 	Instance string
-	// FreshTxnID adds a random suffix to the transactional id at each start. For the embedded broker, which keeps no transaction state across its own restart.
+	// FreshTxnID adds a random suffix to the transactional id at each start. For the embedded broker, which keeps no
+	// transaction state across its own restart.
 	FreshTxnID bool
-	// Partitions is the number of partitions of topics we create ourselves. 0 means 8. Every partitioned topic of ours has the same count.
+	// Partitions is the number of partitions of topics we create ourselves. 0 means 8. Every partitioned topic of ours has
+	// the same count.
 	Partitions int32
 	// Replication is the replication factor of topics we create ourselves. 0 means 1.
 	Replication int16
@@ -36,13 +39,15 @@ type Config struct {
 
 // Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.
 type Observer interface {
-	// Committed tells that a transaction has been committed. In and out count records read and records written (the changelog included).
+	// Committed tells that a transaction has been committed. In and out count records read and records written (the
+	// changelog included).
 	Committed(stage string, in, out int)
 	// Aborted tells that a transaction has been dropped, and why; its records will be read again.
 	Aborted(stage string, cause error)
 }
 
-// RecordObserver is an Observer that also wants to hear of the records of committed transactions. Calls come from the stage's own goroutine.
+// RecordObserver is an Observer that also wants to hear of the records of committed transactions. Calls come from the
+// stage's own goroutine.
 type RecordObserver interface {
 	Observer
 	// Took tells of each record taken over, with the timestamp that its producer gave it.
@@ -56,7 +61,8 @@ type SessionObserver interface {
 	Observer
 	// Restored tells how long a restore of state took; partitions that move restore by themselves.
 	Restored(stage string, took time.Duration)
-	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again when its ready function is called.
+	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again
+	// when its ready function is called.
 	Ended(stage string, cause error)
 }
 

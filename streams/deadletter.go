@@ -19,7 +19,8 @@ const (
 	HeaderErrorConnector = "__connect.errors.connector.name" // our stage
 	HeaderErrorClass     = "__connect.errors.class.name"     // a Reject class
 	HeaderErrorMessage   = "__connect.errors.exception.message"
-	// HeaderOmitted is set where the value was too large to travel as a dead letter; it is still at the topic, partition and offset named.
+	// HeaderOmitted is set where the value was too large to travel as a dead letter; it is still at the topic, partition
+	// and offset named.
 	HeaderOmitted = "kasi.value.omitted.bytes"
 )
 
@@ -32,11 +33,12 @@ const (
 	ClassWrongPartition = "WRONG_PARTITION"
 )
 
-// largestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit of 1 MiB a record batch.
+// largestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit
+// of 1 MiB a record batch.
 const largestValue = 960 << 10
 
-// headerOrigin goes with what intake passes on: where the outsider's record lies, so that a dead letter of a later stage names the record its
-// sender knows, not our copy of it.
+// headerOrigin goes with what intake passes on: where the outsider's record lies, so that a dead letter of a later
+// stage names the record its sender knows, not our copy of it.
 const headerOrigin = "kasi.origin"
 
 // origin is a place in a topic.
@@ -68,8 +70,9 @@ func (o origin) header() kgo.RecordHeader {
 	return kgo.RecordHeader{Key: headerOrigin, Value: fmt.Appendf(nil, "%s %d %d", o.topic, o.partition, o.offset)}
 }
 
-// reject appends the record as a dead letter: key, value, headers and timestamp untouched, the reason in further headers. The reasons of
-// an earlier rejection are replaced. It is written in the transaction that consumes the record, so it is there exactly once.
+// reject appends the record as a dead letter: key, value, headers and timestamp untouched, the reason in further
+// headers. The reasons of an earlier rejection are replaced. It is written in the transaction that consumes the record,
+// so it is there exactly once.
 func (b *batch) reject(rec *kgo.Record, why *processors.Reject) {
 	dead := &kgo.Record{Topic: schemas.TopicDeadLetters, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp}
 	from := originOf(rec)

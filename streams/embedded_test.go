@@ -12,8 +12,8 @@ import (
 	"github.com/kasi-collections/kasi/streams/embedded"
 )
 
-// TestEmbeddedRestart stops and starts the embedded broker and the stage on one data directory: the state comes back from the changelog, which
-// nobody compacts, and the outputs are those of an uninterrupted run.
+// TestEmbeddedRestart stops and starts the embedded broker and the stage on one data directory: the state comes back
+// from the changelog, which nobody compacts, and the outputs are those of an uninterrupted run.
 func TestEmbeddedRestart(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
@@ -23,8 +23,9 @@ func TestEmbeddedRestart(t *testing.T) {
 		kafka, err := embedded.StartKafka(context.Background(), dir, "127.0.0.1:0", testLog(t))
 		require.NoError(t, err)
 		h := &harness{t: t, cfg: Config{
-			Brokers: []string{kafka.Addr()}, Partitions: partitions, FreshTxnID: true, Log: testLog(t), snapshotAfter: 2000, MaxRecords: 20,
-			KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
+			Brokers: []string{kafka.Addr()}, Partitions: partitions, FreshTxnID: true, Log: testLog(t), snapshotAfter: 2000,
+			MaxRecords: 20,
+			KgoOpts:    []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
 		}}
 		_, err = EnsureTopics(h.ctx(), h.cfg)
 		require.NoError(t, err)

@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Three classes of error (STYLE): a bad record is a *processors.Reject and goes to the dead letters; a *fatalError is a programmer's or an
-// operator's and stops the stage; everything else is transient: the stage starts again from what is committed.
+// Three classes of error (STYLE): a bad record is a *processors.Reject and goes to the dead letters; a *fatalError is a
+// programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
+// committed.
 
 // fatalError stops the stage: trying again would give the same.
 type fatalError struct{ err error }
@@ -33,8 +34,10 @@ func fatal(err error) bool {
 		return true
 	}
 	for _, e := range []error{
-		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ClusterAuthorizationFailed,
-		kerr.SaslAuthenticationFailed, kerr.UnsupportedVersion, kerr.InvalidTransactionTimeout, kerr.InconsistentGroupProtocol,
+		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed,
+		kerr.SaslAuthenticationFailed, kerr.UnsupportedVersion, kerr.InvalidTransactionTimeout,
+		kerr.InconsistentGroupProtocol,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -46,7 +49,8 @@ func fatal(err error) bool {
 // hint adds the way out to errors that have one.
 func hint(err error, instance string) error {
 	if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
-		return fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them needs its own: %w", instance, err)
+		return fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them "+
+			"needs its own: %w", instance, err)
 	}
 	return err
 }

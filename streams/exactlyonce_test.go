@@ -44,9 +44,18 @@ func faults(in, out string) []fault {
 	return []fault{
 		{"no fault", func(*harness, *wire) func() int { return func() int { return 1 } }},
 		{"EndTxn refused, coordinator moved", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.NotCoordinator, Count: 3})},
-		{"EndTxn refused, coordinator loads", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.CoordinatorLoadInProgress, Count: 3})},
-		{"EndTxn refused, concurrent transactions", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ConcurrentTransactions, Count: 3})},
-		{"EndTxn refused, unknown server error", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.UnknownServerError, Count: 1})},
+		{"EndTxn refused, coordinator loads", broker(kfake.Fault{
+			Keys: []kmsg.Key{end}, Err: kerr.CoordinatorLoadInProgress,
+			Count: 3,
+		})},
+		{
+			"EndTxn refused, concurrent transactions",
+			broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ConcurrentTransactions, Count: 3}),
+		},
+		{"EndTxn refused, unknown server error", broker(kfake.Fault{
+			Keys: []kmsg.Key{end}, Err: kerr.UnknownServerError,
+			Count: 1,
+		})},
 		{"EndTxn refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.ProducerFenced, Count: 1})},
 		{"EndTxn refused, abortable", broker(kfake.Fault{Keys: []kmsg.Key{end}, Err: kerr.TransactionAbortable, Count: 1})},
 		{"EndTxn applied, answer lost", answered(end, 3, 0, nil)},
@@ -54,28 +63,65 @@ func faults(in, out string) []fault {
 		{"EndTxn applied, answered as fenced", answered(end, 0, 1, kerr.ProducerFenced)},
 		{"EndTxn applied, answered as coordinator moved", answered(end, 0, 2, kerr.NotCoordinator)},
 		{"EndTxn applied, answered as abortable", answered(end, 0, 1, kerr.TransactionAbortable)},
-		{"offsets refused, rebalance", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.RebalanceInProgress, Count: 2})},
-		{"offsets refused, old generation", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.IllegalGeneration, Count: 2})},
-		{"offsets refused, unknown member", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.UnknownMemberID, Count: 1})},
-		{"offsets refused, metadata too large", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.OffsetMetadataTooLarge, Count: 1})},
-		{"offsets applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.RequestTimedOut, Count: 2})},
+		{"offsets refused, rebalance", broker(kfake.Fault{
+			Keys: []kmsg.Key{offsets}, Err: kerr.RebalanceInProgress,
+			Count: 2,
+		})},
+		{"offsets refused, old generation", broker(kfake.Fault{
+			Keys: []kmsg.Key{offsets}, Err: kerr.IllegalGeneration,
+			Count: 2,
+		})},
+		{"offsets refused, unknown member", broker(kfake.Fault{
+			Keys: []kmsg.Key{offsets}, Err: kerr.UnknownMemberID,
+			Count: 1,
+		})},
+		{
+			"offsets refused, metadata too large",
+			broker(kfake.Fault{Keys: []kmsg.Key{offsets}, Err: kerr.OffsetMetadataTooLarge, Count: 1}),
+		},
+		{"offsets applied, answered as timed out", broker(kfake.Fault{
+			Keys: []kmsg.Key{offsets}, Err: kerr.RequestTimedOut,
+			Count: 2,
+		})},
 		{"offsets applied, answer lost", answered(offsets, 2, 0, nil)},
-		{"produce refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.NotLeaderForPartition, Count: 3})},
-		{"produce refused, too large", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.MessageTooLarge, Count: 2})},
-		{"produce applied, answered as timed out", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.RequestTimedOut, Count: 2})},
+		{"produce refused, leader moved", broker(kfake.Fault{
+			Keys: []kmsg.Key{produce}, Topic: out,
+			Err: kerr.NotLeaderForPartition, Count: 3,
+		})},
+		{"produce refused, too large", broker(kfake.Fault{
+			Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.MessageTooLarge,
+			Count: 2,
+		})},
+		{"produce applied, answered as timed out", broker(kfake.Fault{
+			Keys: []kmsg.Key{produce}, Topic: out,
+			Err: kerr.RequestTimedOut, Count: 2,
+		})},
 		{"produce applied, answer lost", answered(produce, 3, 0, nil)},
-		{"produce refused, fenced", broker(kfake.Fault{Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.InvalidProducerEpoch, Count: 1})},
-		{"fetch refused, leader moved", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: in, Err: kerr.NotLeaderForPartition, Count: 3})},
-		{"heartbeat refused, unknown member", broker(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID, Count: 1})},
+		{"produce refused, fenced", broker(kfake.Fault{
+			Keys: []kmsg.Key{produce}, Topic: out, Err: kerr.InvalidProducerEpoch,
+			Count: 1,
+		})},
+		{"fetch refused, leader moved", broker(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.Fetch}, Topic: in,
+			Err: kerr.NotLeaderForPartition, Count: 3,
+		})},
+		{"heartbeat refused, unknown member", broker(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID,
+			Count: 1,
+		})},
 	}
 }
 
-// TestExactlyOnceUnderFaults runs the stage over one input while one fault after the other hits it. Whatever happens, the outputs are those of an
-// uninterrupted run, byte for byte. Each fault must have fired.
+// TestExactlyOnceUnderFaults runs the stage over one input while one fault after the other hits it. Whatever happens,
+// the outputs are those of an uninterrupted run, byte for byte. Each fault must have fired.
 func TestExactlyOnceUnderFaults(t *testing.T) {
 	t.Parallel()
-	refused := kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: schemas.TopicStateCollect, Err: kerr.MessageTooLarge, Count: 2}
-	for _, tc := range append(faults(schemas.TopicTimeline, schemas.TopicTransactions), fault{"changelog refused, too large", broker(refused)}) {
+	refused := kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Produce}, Topic: schemas.TopicStateCollect, Err: kerr.MessageTooLarge,
+		Count: 2,
+	}
+	for _, tc := range append(faults(schemas.TopicTimeline, schemas.TopicTransactions),
+		fault{"changelog refused, too large", broker(refused)}) {
 		for _, first := range []bool{false, true} {
 			t.Run(tc.name+map[bool]string{true: ", first transaction"}[first], func(t *testing.T) {
 				t.Parallel()
@@ -129,7 +175,8 @@ func feedInput(t *testing.T, n, partitions int) (input []*kgo.Record, expected m
 	return input, expected
 }
 
-// TestIntakeExactlyOnceUnderFaults does the same to a stage without state, where nothing but the group's offset tells what has been taken over.
+// TestIntakeExactlyOnceUnderFaults does the same to a stage without state, where nothing but the group's offset tells
+// what has been taken over.
 func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 	t.Parallel()
 	stage := row("intake")

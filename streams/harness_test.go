@@ -47,7 +47,10 @@ func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ..
 	t.Helper()
 	h := &harness{t: t, cluster: kafka.Fake}
 	h.cfg = Config{Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, Log: testLog(t)}
-	h.cfg.KgoOpts = []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond })}
+	h.cfg.KgoOpts = []kgo.Opt{
+		kgo.MetadataMinAge(50 * time.Millisecond),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+	}
 	for _, c := range change {
 		c(&h.cfg)
 	}
@@ -140,8 +143,8 @@ func (h *harness) caughtUp(group string, topics ...string) {
 	require.NoError(h.t, g.wait(h.ctx(), patience, goal{group, ends}))
 }
 
-// read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers a commit before the
-// outputs' markers are written.
+// read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers
+// a commit before the outputs' markers are written.
 func (h *harness) read(topic string) [][]*kgo.Record {
 	h.t.Helper()
 	cl, err := kgo.NewClient(h.cfg.client()...)
@@ -241,7 +244,8 @@ func countInput(n int, partitions int32) []*kgo.Record {
 	return out
 }
 
-// want is what a stage makes of an input when nothing ever goes wrong: the task run by itself over each partition, in one batch.
+// want is what a stage makes of an input when nothing ever goes wrong: the task run by itself over each partition, in
+// one batch.
 func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int32) map[place][]string {
 	t.Helper()
 	out := map[place][]string{}
@@ -251,7 +255,10 @@ func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int
 		}
 		s := &slot{}
 		s.task, s.memory = open(int32(p), count)
-		j := &job{at: place{records[0].Topic, int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
+		j := &job{at: place{records[0].Topic, int32(p)}, slot: s, records: records, batch: batch{
+			stage:     &stage,
+			partition: int32(p), count: count, facts: &facts{},
+		}}
 		require.NoError(t, j.run(unsent))
 		for _, r := range j.batch.out {
 			at := place{r.Topic, r.Partition}
@@ -261,8 +268,9 @@ func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int
 	return out
 }
 
-// requireExactly compares every output of the stage, byte for byte and in order, with what an uninterrupted run makes. The changelog
-// depends on where batches were cut, so only the state that it restores is compared; dead letters share one partition, so their order is free.
+// requireExactly compares every output of the stage, byte for byte and in order, with what an uninterrupted run makes.
+// The changelog depends on where batches were cut, so only the state that it restores is compared; dead letters share
+// one partition, so their order is free.
 func (h *harness) requireExactly(stage Stage, open open) {
 	h.t.Helper()
 	input := h.read(stage.Inputs[0])
@@ -293,7 +301,10 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 		require.NoError(h.t, restore(h.ctx(), h.cfg, &stage, map[int32]*slot{int32(p): {memory: restored}}))
 		s := &slot{}
 		s.task, s.memory = open(int32(p), count)
-		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{stage: &stage, partition: int32(p), count: count, facts: &facts{}}}
+		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{
+			stage:     &stage,
+			partition: int32(p), count: count, facts: &facts{},
+		}}
 		require.NoError(h.t, j.run(unsent))
 		s.memory.merge()
 		require.Equal(h.t, snapshotOf(h.t, s.memory), snapshotOf(h.t, restored), "state of partition %d", p)
@@ -303,7 +314,8 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 // unsent is the sending of a job that no Kafka hears of.
 func unsent([]*kgo.Record) {}
 
-// snapshotOf is a whole state as text. The number of keys is counted apart, because a snapshot that leaves some out would do so on both sides of a comparison.
+// snapshotOf is a whole state as text. The number of keys is counted apart, because a snapshot that leaves some out
+// would do so on both sides of a comparison.
 func snapshotOf(t testing.TB, m memory) map[string]string {
 	t.Helper()
 	out := map[string]string{"number of keys": strconv.Itoa(m.keys())}

@@ -13,8 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// RunIntake runs both halves of intake until ctx ends: the outside feeds and the policy commands. ready is called each time both serve.
-// It returns nil when ctx ended, and an error only where trying again cannot help.
+// RunIntake runs both halves of intake until ctx ends: the outside feeds and the policy commands. ready is called each
+// time both serve. It returns nil when ctx ended, and an error only where trying again cannot help.
 func RunIntake(ctx context.Context, cfg Config, ready func()) error {
 	var mu sync.Mutex
 	serving := map[string]bool{}
@@ -39,8 +39,8 @@ func RunIntake(ctx context.Context, cfg Config, ready func()) error {
 	return g.Wait()
 }
 
-// feedTask is the feed half: without state, it validates what comes from outside and passes it on to the customer's timeline under our
-// own key and partitioner, the value byte for byte.
+// feedTask is the feed half: without state, it validates what comes from outside and passes it on to the customer's
+// timeline under our own key and partitioner, the value byte for byte.
 type feedTask struct{}
 
 // take implements task.
@@ -56,7 +56,10 @@ func (feedTask) take(b *batch, rec *kgo.Record) error {
 // route validates an outside record and says where on the timeline it belongs.
 func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err error) {
 	if size(rec) > largestValue {
-		return "", "", 0, &processors.Reject{Class: processors.RejectTooLarge, Message: fmt.Sprintf("the record has more than %d bytes", largestValue)}
+		return "", "", 0, &processors.Reject{
+			Class:   processors.RejectTooLarge,
+			Message: fmt.Sprintf("the record has more than %d bytes", largestValue),
+		}
 	}
 	switch rec.Topic {
 	case schemas.TopicFeedTransactions:
@@ -88,5 +91,6 @@ func refuse(b *batch, rec *kgo.Record, err error) error {
 		b.reject(rec, why)
 		return nil
 	}
-	return bug(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", b.stage.Name, rec.Topic, rec.Partition, rec.Offset, err))
+	return bug(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", b.stage.Name, rec.Topic, rec.Partition,
+		rec.Offset, err))
 }

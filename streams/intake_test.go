@@ -38,7 +38,8 @@ func feed(t *testing.T, records ...*kgo.Record) []*kgo.Record {
 	return b.out
 }
 
-// TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own timestamp.
+// TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own
+// timestamp.
 func TestIntakeRoutes(t *testing.T) {
 	t.Parallel()
 	debit := debitOf("C1", 1)
@@ -52,26 +53,36 @@ func TestIntakeRoutes(t *testing.T) {
 	}{
 		{schemas.TopicFeedTransactions, goodTransaction, customer, schemas.KindTransaction},
 		{schemas.TopicFeedIncomes, goodIncome, customer, schemas.KindIncome},
-		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"` + debit + `","status":"PAID","effective_date":"2025-11-05"}`, debit, schemas.KindResult},
+		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"` + debit +
+			`","status":"PAID","effective_date":"2025-11-05"}`, debit, schemas.KindResult},
 	} {
 		in := outside(tc.topic, tc.value)
 		out := feed(t, in)
 		require.Len(t, out, 1)
 		require.Equal(t, &kgo.Record{
-			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.value), Timestamp: in.Timestamp,
-			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(tc.kind)}, {Key: headerOrigin, Value: []byte(tc.topic + " 0 0")}},
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.value),
+			Timestamp: in.Timestamp,
+			Headers: []kgo.RecordHeader{
+				{Key: schemas.HeaderKind, Value: []byte(tc.kind)},
+				{Key: headerOrigin, Value: []byte(tc.topic + " 0 0")},
+			},
 		}, out[0])
 	}
 }
 
-// TestIntakeRefuses writes a dead letter with the record untouched and the reason in headers, without what the record says of a person.
+// TestIntakeRefuses writes a dead letter with the record untouched and the reason in headers, without what the record
+// says of a person.
 func TestIntakeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ topic, value, class string }{
 		{schemas.TopicFeedTransactions, `not json, from CUST-SECRET`, processors.RejectBadJSON},
 		{schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `100`, `1.5`, 1), processors.RejectBadAmount},
 		{schemas.TopicFeedIncomes, strings.Replace(goodIncome, `"acme"`, `""`, 1), ""},
-		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"no-such-form","status":"PAID","effective_date":"2025-11-05"}`, processors.RejectUnknownDebit},
+		{
+			schemas.TopicRailResults,
+			`{"result_id":"r1","debit_id":"no-such-form","status":"PAID","effective_date":"2025-11-05"}`,
+			processors.RejectUnknownDebit,
+		},
 		{schemas.TopicFeedTransactions, "", ""},
 	} {
 		in := outside(tc.topic, tc.value)
@@ -128,7 +139,8 @@ func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 	require.Contains(t, string(taken[0].Value), "kept")
 }
 
-// TestTooLargeForADeadLetter keeps one enormous record from stopping the stream: it stays where it is and the dead letter says where.
+// TestTooLargeForADeadLetter keeps one enormous record from stopping the stream: it stays where it is and the dead
+// letter says where.
 func TestTooLargeForADeadLetter(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
@@ -154,29 +166,39 @@ func command(t testing.TB, partitions int32, cmd schemas.PolicyCommand) *kgo.Rec
 	require.NoError(t, err)
 	key := schemas.CustomerKey(cmd.TenantID, cmd.PolicyNumber)
 	return &kgo.Record{
-		Topic: schemas.TopicPolicyCommands, Partition: schemas.PartitionOf(schemas.RoutingHash(key), partitions), Key: []byte(key), Value: value,
-		Timestamp: time.UnixMilli(1_762_000_000_000), Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindPolicy)}},
+		Topic: schemas.TopicPolicyCommands, Partition: schemas.PartitionOf(schemas.RoutingHash(key), partitions),
+		Key: []byte(key), Value: value,
+		Timestamp: time.UnixMilli(1_762_000_000_000), Headers: []kgo.RecordHeader{{
+			Key:   schemas.HeaderKind,
+			Value: []byte(schemas.KindPolicy),
+		}},
 	}
 }
 
 func claim(customer string, row int) schemas.PolicyCommand {
 	return schemas.PolicyCommand{
-		RequestID: "req", Row: row, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer, PolicyNumber: "POL1",
-		Terms: &schemas.PolicyTerms{PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+		RequestID: "req", Row: row, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: customer,
+		PolicyNumber: "POL1",
+		Terms:        &schemas.PolicyTerms{PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
 	}
 }
 
-// TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and knows all that after a restore.
+// TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and
+// knows all that after a restore.
 func TestPolicyOwner(t *testing.T) {
 	t.Parallel()
 	stage := row("policies")
 	tk, mem := newOwnerTask(0, 1)
 	cancelled := schemas.PolicyCancelled
-	patch := schemas.PolicyCommand{RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme", PolicyNumber: "POL1", SetStatus: &cancelled}
+	patch := schemas.PolicyCommand{
+		RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme",
+		PolicyNumber: "POL1", SetStatus: &cancelled,
+	}
 	unknown := patch
 	unknown.PolicyNumber, unknown.Row = "POL2", 4
 
-	first := takeAll(t, stage, tk, mem, 1, command(t, 1, claim("C1", 1)), command(t, 1, claim("C2", 2)), command(t, 1, patch), command(t, 1, unknown))
+	first := takeAll(t, stage, tk, mem, 1, command(t, 1, claim("C1", 1)), command(t, 1, claim("C2", 2)),
+		command(t, 1, patch), command(t, 1, unknown))
 	require.Len(t, first, 4)
 	require.Equal(t, schemas.CustomerKey("acme", "C1"), string(first[0].Key))
 	require.Equal(t, command(t, 1, claim("C1", 1)).Value, first[0].Value)
@@ -195,7 +217,8 @@ func TestPolicyOwner(t *testing.T) {
 	require.Equal(t, schemas.TopicTimeline, again[1].Topic)
 }
 
-// requireOwnIDs delivers a command twice, a second apart: the two answers are two events, which ClickHouse must not take for one.
+// requireOwnIDs delivers a command twice, a second apart: the two answers are two events, which ClickHouse must not
+// take for one.
 func requireOwnIDs(t *testing.T, stage Stage, tk task, mem memory, cmd *kgo.Record) {
 	t.Helper()
 	later := *cmd
@@ -234,13 +257,15 @@ func TestPolicyCommandRefused(t *testing.T) {
 	noAction.Action = "DELETE"
 	noTerms.Terms = nil
 	tk, mem := newOwnerTask(0, 4)
-	out := takeAll(t, row("policies"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms), elsewhere)
-	require.Equal(t, []string{ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand, ClassWrongPartition}, classes(out))
+	out := takeAll(t, row("policies"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
+		elsewhere)
+	require.Equal(t, []string{ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand, ClassWrongPartition},
+		classes(out))
 	require.Zero(t, mem.keys())
 }
 
-// TestFromOutsideToOutcome runs intake and collect together on Kafka: what integrators and the API write comes out as outcomes and debits, and what is bad
-// does not stop it.
+// TestFromOutsideToOutcome runs intake and collect together on Kafka: what integrators and the API write comes out as
+// outcomes and debits, and what is bad does not stop it.
 func TestFromOutsideToOutcome(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
@@ -251,11 +276,15 @@ func TestFromOutsideToOutcome(t *testing.T) {
 	m.tick("2025-11-05", 0)
 	h.produce(m.records...)
 	h.produce(command(t, partitions, claim("C1", 1)), command(t, partitions, claim("C2", 2)))
-	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction), outside(schemas.TopicFeedTransactions, goodTransaction), outside(schemas.TopicFeedTransactions, "bad"))
+	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction), outside(schemas.TopicFeedTransactions,
+		goodTransaction), outside(schemas.TopicFeedTransactions, "bad"))
 	h.caughtUp(schemas.GroupPolicies, schemas.TopicPolicyCommands)
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	m.records = nil
-	m.of(schemas.KindExecute, "C1", schemas.ExecuteCommand{RequestID: "req2", Row: 1, TenantID: "acme", CustomerID: "C1", PolicyNumber: "POL1", PeriodMonth: "2025-11"})
+	m.of(schemas.KindExecute, "C1", schemas.ExecuteCommand{
+		RequestID: "req2", Row: 1, TenantID: "acme", CustomerID: "C1",
+		PolicyNumber: "POL1", PeriodMonth: "2025-11",
+	})
 	m.tick("2025-11-05", 1)
 	h.produce(m.records...)
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
@@ -270,7 +299,8 @@ func TestFromOutsideToOutcome(t *testing.T) {
 	require.Len(t, flat(h.read(schemas.TopicDeadLetters)), 1)
 }
 
-// TestDeadLetterNamesTheOutsidersRecord shows a dead letter of a later stage that names the record its sender knows, with nothing of ours left on it.
+// TestDeadLetterNamesTheOutsidersRecord shows a dead letter of a later stage that names the record its sender knows,
+// with nothing of ours left on it.
 func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 	t.Parallel()
 	in := outside(schemas.TopicFeedTransactions, goodTransaction)

@@ -17,14 +17,16 @@ import (
 
 // awkward is what strings are made of: everything that an encoder may treat in a way of its own.
 var awkward = []string{
-	"a", "Z", "0", " ", "plain words of some length", `"`, `\`, "/", "<", ">", "&", "'", "\x00", "\x01", "\b", "\f", "\n", "\r", "\t", "\x1f", "\x7f", "é", "ß", "中", "😀",
+	"a", "Z", "0", " ", "plain words of some length", `"`, `\`, "/", "<", ">", "&", "'", "\x00", "\x01", "\b", "\f", "\n",
+	"\r", "\t", "\x1f", "\x7f", "é", "ß", "中", "😀",
 	"\u2028", "\u2029", "\ufeff", "\ufffd", "\xff", "\xc3", "\xed\xa0\x80", "\xf0\x9f",
 }
 
 // scramble fills a value with anything that its type can hold and the decoders let in.
 func scramble(r *rand.Rand, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
-		t := time.Date(1970+r.IntN(200), time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), []int{0, 1, 120e6, 123456789}[r.IntN(4)], time.UTC)
+		t := time.Date(1970+r.IntN(200), time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60),
+			[]int{0, 1, 120e6, 123456789}[r.IntN(4)], time.UTC)
 		v.Set(reflect.ValueOf(t.In(time.FixedZone("", (r.IntN(28*60)-14*60)*60))))
 		return
 	}
@@ -79,7 +81,8 @@ func written(v any) ([]byte, error) {
 	return appendEvent(nil, &v)
 }
 
-// What stages write is, to the byte, what the standard library would write: outputs are compared by their bytes, across versions too.
+// What stages write is, to the byte, what the standard library would write: outputs are compared by their bytes, across
+// versions too.
 func TestFastJSON(t *testing.T) {
 	t.Parallel()
 	for _, sample := range []any{

@@ -20,8 +20,8 @@ type slot struct {
 	written int64
 }
 
-// partitions holds the slots. Kafka's callbacks put them in and take them out, while the stage loop works with those it has looked up: a slot
-// that was taken out meanwhile is an orphan, and the loop asks owns before it commits.
+// partitions holds the slots. Kafka's callbacks put them in and take them out, while the stage loop works with those it
+// has looked up: a slot that was taken out meanwhile is an orphan, and the loop asks owns before it commits.
 type partitions struct {
 	mu    sync.Mutex
 	slots map[place]*slot
@@ -58,11 +58,15 @@ func (p *partitions) len() int {
 	return len(p.slots)
 }
 
-// assign makes the slots of newly assigned partitions and says where to read on. It runs inside the group session, after the broker handed out
-// the group's offsets, while partitions that we keep go on being processed. Its context ends when the group rebalances again.
+// assign makes the slots of newly assigned partitions and says where to read on. It runs inside the group session,
+// after the broker handed out the group's offsets, while partitions that we keep go on being processed. Its context
+// ends when the group rebalances again.
 //
-// Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from a known place.
-func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+// Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from
+// a known place.
+func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset,
+	error,
+) {
 	bounds, err := r.bounds(ctx, offsets)
 	if err != nil {
 		return nil, err
@@ -95,8 +99,9 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 	return offsets, nil
 }
 
-// position is where to read on. The state's own note wins over the group's committed offset: both travel in one transaction, but only the first is in the same
-// log as the state (the embedded broker can lose one of the two when it is killed, and an operator can reset the other).
+// position is where to read on. The state's own note wins over the group's committed offset: both travel in one
+// transaction, but only the first is in the same log as the state (the embedded broker can lose one of the two when it
+// is killed, and an operator can reset the other).
 func (r *session) position(at place, s *slot, committed int64, b bound) (int64, error) {
 	if s.memory == nil {
 		if committed < 0 {
@@ -107,16 +112,20 @@ func (r *session) position(at place, s *slot, committed int64, b bound) (int64, 
 	next := s.memory.now().Next
 	switch {
 	case next > b.end:
-		return 0, bug(fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to %d: the topic has lost records or was created anew; "+
-			"restore the topic, or delete %s and the group %s with it to start from nothing", at.topic, at.partition, b.end, r.stage.Name, next, r.stage.State, r.stage.Group))
+		return 0, bug(fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything "+
+			"up to %d: the topic has lost records or was created anew; "+
+			"restore the topic, or delete %s and the group %s with it to start from nothing", at.topic, at.partition, b.end,
+			r.stage.Name, next, r.stage.State, r.stage.Group))
 	case next < b.start && (next > 0 || committed > 0):
-		return 0, bug(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: the records between are gone; "+
+		return 0, bug(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: "+
+			"the records between are gone; "+
 			"restore the topic, and switch its retention off", at.topic, at.partition, b.start, r.stage.Name, next))
 	case next < b.start:
 		next = b.start
 	}
 	if committed >= 0 && committed != next {
-		r.log.Warn("the group's committed offset differs from the state's; the state's counts", "topic", at.topic, "partition", at.partition, "committed", committed, "state", next)
+		r.log.Warn("the group's committed offset differs from the state's; the state's counts", "topic", at.topic,
+			"partition", at.partition, "committed", committed, "state", next)
 	}
 	return next, nil
 }

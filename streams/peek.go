@@ -19,8 +19,8 @@ type place struct {
 	partition int32
 }
 
-// peeker reads short stretches of partitions with plain fetch requests. A consumer would have to be assigned and unassigned for each
-// look, which costs more than the look. It is safe for concurrent use.
+// peeker reads short stretches of partitions with plain fetch requests. A consumer would have to be assigned and
+// unassigned for each look, which costs more than the look. It is safe for concurrent use.
 type peeker struct {
 	cl  *kgo.Client
 	adm *kadm.Client
@@ -41,9 +41,12 @@ func newPeeker(cl *kgo.Client) *peeker {
 // errStop is what the callback of scan returns when it has seen enough.
 var errStop = errors.New("seen enough")
 
-// scan calls each for every committed record of p from offset from on, control records included, and returns the offset it has come to:
-// at least end where nothing but an open transaction is in between. Aborted records are passed over without a call.
-func (k *peeker) scan(ctx context.Context, p place, from, end int64, maxBytes int32, each func(*kgo.Record) error) (int64, error) {
+// scan calls each for every committed record of p from offset from on, control records included, and returns the offset
+// it has come to: at least end where nothing but an open transaction is in between. Aborted records are passed over
+// without a call.
+func (k *peeker) scan(ctx context.Context, p place, from, end int64, maxBytes int32,
+	each func(*kgo.Record) error,
+) (int64, error) {
 	for from < end {
 		fp, next, err := k.fetch(ctx, p, from, maxBytes)
 		if err != nil {
@@ -143,19 +146,22 @@ func (k *peeker) leader(ctx context.Context, p place) (leader, error) {
 	return l, nil
 }
 
-// electionPatience is how long ends waits for a leader that has just been elected, or for a broker that is gone to be replaced.
+// electionPatience is how long ends waits for a leader that has just been elected, or for a broker that is gone to be
+// replaced.
 const electionPatience = 15 * time.Second
 
-// ends are the offsets at which the next record of each partition will be written. committed tells whether records of open
-// transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a leader elected a moment ago refuses
-// to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an answer.
+// ends are the offsets at which the next record of each partition will be written. committed tells whether records of
+// open transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a
+// leader elected a moment ago refuses to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an
+// answer.
 func (k *peeker) ends(ctx context.Context, committed bool, topics ...string) (map[place]int64, error) {
 	var refused error // what the broker said last
 	for began := time.Now(); ; {
 		ends, err := k.endsOnce(ctx, committed, topics)
 		var broker *kerr.Error
 		answered := errors.As(err, &broker)
-		if err == nil || answered && (!passes(broker) || time.Since(began) > electionPatience) || !answered && refused == nil {
+		if err == nil || answered && (!passes(broker) || time.Since(began) > electionPatience) || !answered &&
+			refused == nil {
 			return ends, err
 		}
 		if answered {

@@ -13,19 +13,26 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// A leader that was elected a moment ago does not know where its log ends: a cut or an advance waits for it instead of failing.
+// A leader that was elected a moment ago does not know where its log ends: a cut or an advance waits for it instead of
+// failing.
 func TestEndsWaitForANewLeader(t *testing.T) {
 	t.Parallel()
 	h := newFakeHarness(t, 1)
 	h.produce(countInput(5, 1)...)
-	refused := h.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline, Err: kerr.OffsetNotAvailable, Count: 6})
+	refused := h.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline,
+		Err: kerr.OffsetNotAvailable, Count: 6,
+	})
 	ends, err := newPeeker(h.client()).ends(h.ctx(), false, schemas.TopicTimeline)
 	require.NoError(t, err)
 	require.Equal(t, map[place]int64{{schemas.TopicTimeline, 0}: 5}, ends)
 	require.Positive(t, refused.Hits())
 
 	// Where the caller's patience ends before the election does, the error says both.
-	refused = h.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline, Err: kerr.OffsetNotAvailable, Count: 1 << 30})
+	refused = h.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline,
+		Err: kerr.OffsetNotAvailable, Count: 1 << 30,
+	})
 	ctx, cancel := context.WithCancel(h.ctx())
 	defer cancel()
 	go func() {

@@ -14,14 +14,15 @@ import (
 // intakeStage is how outcomes name this stage (schemas.OutcomeEvent.Stage).
 const intakeStage = "intake"
 
-// owner is the state of one policy number. The first customer to claim a number keeps it for good, also after a cancellation: the policy's
-// id is made of the number alone, so a second owner would write over the first one's history.
+// owner is the state of one policy number. The first customer to claim a number keeps it for good, also after a
+// cancellation: the policy's id is made of the number alone, so a second owner would write over the first one's
+// history.
 type owner struct {
 	CustomerID string `json:"customer_id"`
 }
 
-// ownerTask is the command half of intake: it decides whose a policy number is, which no customer's partition can, and passes the command on
-// to that customer's timeline.
+// ownerTask is the command half of intake: it decides whose a policy number is, which no customer's partition can, and
+// passes the command on to that customer's timeline.
 type ownerTask struct{ *store[*owner] }
 
 func newOwnerTask(int32, int32) (task, memory) {
@@ -33,7 +34,10 @@ func newOwnerTask(int32, int32) (task, memory) {
 func (t ownerTask) take(b *batch, rec *kgo.Record) error {
 	var cmd schemas.PolicyCommand
 	if kind := kindOf(rec); kind != schemas.KindPolicy {
-		b.reject(rec, &processors.Reject{Class: ClassUnknownKind, Message: "a record of the policy commands needs header kasi.kind = policy"})
+		b.reject(rec, &processors.Reject{
+			Class:   ClassUnknownKind,
+			Message: "a record of the policy commands needs header kasi.kind = policy",
+		})
 		return nil
 	}
 	if why := readCommand(rec.Value, &cmd); why != nil {
@@ -74,8 +78,9 @@ func (t ownerTask) take(b *batch, rec *kgo.Record) error {
 func (t ownerTask) answer(b *batch, rec *kgo.Record, cmd schemas.PolicyCommand, key, code, message string) error {
 	ev := schemas.OutcomeEvent{
 		Meta:      schemas.Meta{At: rec.Timestamp.UTC()},
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Code: code, Message: message, PolicyNumber: cmd.PolicyNumber,
-		Stage: intakeStage,
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Code: code, Message: message,
+		PolicyNumber: cmd.PolicyNumber,
+		Stage:        intakeStage,
 	}
 	if code == schemas.OutcomeConflict {
 		ev.ObjectID = schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber)
@@ -84,10 +89,11 @@ func (t ownerTask) answer(b *batch, rec *kgo.Record, cmd schemas.PolicyCommand, 
 	return event(b, schemas.TopicOutcomes, key, &ev, &ev.Meta, rec.Timestamp)
 }
 
-// outcomeID names an answer. A command that is delivered again is another record and gets another answer, so the record's instant is part of it: two
-// answers of one id would be one row in ClickHouse, with a gap in the sequence.
+// outcomeID names an answer. A command that is delivered again is another record and gets another answer, so the
+// record's instant is part of it: two answers of one id would be one row in ClickHouse, with a gap in the sequence.
 func outcomeID(o *schemas.OutcomeEvent, at time.Time) string {
-	return schemas.FactID("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code, strconv.FormatInt(at.UnixNano(), 10))
+	return schemas.FactID("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
+		strconv.FormatInt(at.UnixNano(), 10))
 }
 
 // readCommand reads a command that our own API wrote. A record that it cannot have written becomes a dead letter.
@@ -115,5 +121,8 @@ func checkPolicy(cmd schemas.PolicyCommand) *processors.Reject {
 }
 
 func wrongPartition() *processors.Reject {
-	return &processors.Reject{Class: ClassWrongPartition, Message: "the record's key belongs to another partition; was the topic's partition count changed?"}
+	return &processors.Reject{
+		Class:   ClassWrongPartition,
+		Message: "the record's key belongs to another partition; was the topic's partition count changed?",
+	}
 }

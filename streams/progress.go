@@ -13,8 +13,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// DefaultStall is how long a wait for a stage goes on while nothing moves. It is longer than what Kafka may take at worst until a partition has an owner again:
-// 15 s until a dead member is missed, 60 s until a rebalance goes on without one that does not join, 30 s until a dead one's transaction is given up.
+// DefaultStall is how long a wait for a stage goes on while nothing moves. It is longer than what Kafka may take at
+// worst until a partition has an owner again: 15 s until a dead member is missed, 60 s until a rebalance goes on
+// without one that does not join, 30 s until a dead one's transaction is given up.
 const DefaultStall = 2 * time.Minute
 
 // retryPause is the pause before a failed request is tried again.
@@ -32,11 +33,13 @@ var stageOf = map[string]struct{ stage, run string }{
 	schemas.GroupSink:     {"sink", "kasi run sink"},
 }
 
-// Behind is the error of a wait for a stage that has not come far enough. It wraps the context's error where that ended the wait.
+// Behind is the error of a wait for a stage that has not come far enough. It wraps the context's error where that ended
+// the wait.
 type Behind struct {
 	// Stage is intake, collect, settle or sink.
 	Stage string
-	// Topic and Partition are one place where the stage is behind; Offset is how far it has come there, End how far it had to come.
+	// Topic and Partition are one place where the stage is behind; Offset is how far it has come there, End how far it had
+	// to come.
 	Topic       string
 	Partition   int32
 	Offset, End int64
@@ -74,9 +77,9 @@ type lag struct {
 	offset, end int64
 }
 
-// progress tells how far groups have come. A group's committed offset stands at the record after the last one it took over; what follows
-// may be nothing but transaction markers and aborted records, which no group ever takes over. So the rest is looked at, once: what
-// lies behind an offset never changes.
+// progress tells how far groups have come. A group's committed offset stands at the record after the last one it took
+// over; what follows may be nothing but transaction markers and aborted records, which no group ever takes over. So the
+// rest is looked at, once: what lies behind an offset never changes.
 type progress struct {
 	*peeker
 	// data holds, for a place, the offset of a record that is not a marker; clean holds a stretch without any.
@@ -95,7 +98,8 @@ func (g *progress) wait(ctx context.Context, stall time.Duration, goals ...goal)
 	}
 	var last []lag
 	moved := time.Now()
-	// The pause grows by a quarter each time: a wait is noticed at most a quarter late, and a long one costs the broker little.
+	// The pause grows by a quarter each time: a wait is noticed at most a quarter late, and a long one costs the broker
+	// little.
 	for pause := time.Millisecond; ; pause = min(pause+pause/4, 25*time.Millisecond) {
 		lags, err := g.lags(ctx, goals)
 		switch {
@@ -124,7 +128,10 @@ func (g *progress) wait(ctx context.Context, stall time.Duration, goals ...goal)
 func behind(lags []lag, cause error) error {
 	l := lags[0]
 	s := stageOf[l.group]
-	return &Behind{Stage: s.stage, Run: s.run, Topic: l.at.topic, Partition: l.at.partition, Offset: l.offset, End: l.end, More: len(lags) - 1, cause: cause}
+	return &Behind{
+		Stage: s.stage, Run: s.run, Topic: l.at.topic, Partition: l.at.partition, Offset: l.offset, End: l.end,
+		More: len(lags) - 1, cause: cause,
+	}
 }
 
 // lags are the places where a goal is not reached, in the order of goals, topics and partitions.
@@ -163,7 +170,8 @@ func (g *progress) lags(ctx context.Context, goals []goal) ([]lag, error) {
 	return lags, nil
 }
 
-// committed are the group's offsets. A group that has never committed has none. Offsets of an open transaction do not show.
+// committed are the group's offsets. A group that has never committed has none. Offsets of an open transaction do not
+// show.
 func (g *progress) committed(ctx context.Context, group string) (map[place]int64, error) {
 	offsets, err := g.adm.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
@@ -213,7 +221,8 @@ func (g *progress) onlyMarkers(ctx context.Context, at place, from, end int64) (
 	}
 }
 
-// retriable tells errors that pass by themselves (a broker that restarts, a coordinator that moves) from those that do not.
+// retriable tells errors that pass by themselves (a broker that restarts, a coordinator that moves) from those that do
+// not.
 func retriable(err error) bool {
 	var broker *kerr.Error
 	if errors.As(err, &broker) {

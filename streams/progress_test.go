@@ -27,8 +27,8 @@ func onEmbedded(t *testing.T, dir string) (*embedded.Kafka, Config, *progress) {
 	return k, cfg, newProgress(newPeeker(cl))
 }
 
-// A crash of the embedded broker aborts what was open without a marker: the partition ends with records nobody will ever be given. The
-// crash is a copy of the directory of a broker that runs on.
+// A crash of the embedded broker aborts what was open without a marker: the partition ends with records nobody will
+// ever be given. The crash is a copy of the directory of a broker that runs on.
 func TestRecordsAbortedByACrashAreNotWaitedFor(t *testing.T) {
 	dir, crashed := t.TempDir(), t.TempDir()
 	_, cfg, g := onEmbedded(t, dir)
@@ -37,7 +37,8 @@ func TestRecordsAbortedByACrashAreNotWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	defer tx.Close()
 	require.NoError(t, tx.BeginTransaction())
-	require.NoError(t, tx.ProduceSync(t.Context(), &kgo.Record{Topic: at.topic, Value: []byte("never")}, &kgo.Record{Topic: at.topic, Value: []byte("committed")}).FirstErr())
+	require.NoError(t, tx.ProduceSync(t.Context(), &kgo.Record{Topic: at.topic, Value: []byte("never")},
+		&kgo.Record{Topic: at.topic, Value: []byte("committed")}).FirstErr())
 	open, err := g.onlyMarkers(t.Context(), at, 0, 2)
 	require.NoError(t, err)
 	require.False(t, open, "while it is open it may still be committed")

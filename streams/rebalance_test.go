@@ -17,7 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// feed produces the input in small portions, so that the stage is at work while the test disturbs it, and calls between after each.
+// feed produces the input in small portions, so that the stage is at work while the test disturbs it, and calls between
+// after each.
 func (h *harness) feed(input []*kgo.Record, portion int, between func(done int)) {
 	h.t.Helper()
 	for from := 0; from < len(input); from += portion {
@@ -115,8 +116,9 @@ func TestRestart(t *testing.T) {
 	h.requireExactly(row("collect"), newCountTask)
 }
 
-// kill runs a stage again and again under the same instance id and kills it at a random point of its work, at each kind of request in turn: nothing of the
-// dead process reaches the broker any more, and its open transaction is fenced by the next one.
+// kill runs a stage again and again under the same instance id and kills it at a random point of its work, at each kind
+// of request in turn: nothing of the dead process reaches the broker any more, and its open transaction is fenced by
+// the next one.
 func (h *harness) kill(kills int, life func(context.Context, Config) error) {
 	h.t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -128,7 +130,8 @@ func (h *harness) kill(kills int, life func(context.Context, Config) error) {
 		cfg := h.wired(w)
 		cfg.MaxRecords, cfg.stopTimeout = 10, 100*time.Millisecond
 		// The group forgets a dead member after half a second instead of 15.
-		cfg.KgoOpts = append(cfg.KgoOpts, kgo.SessionTimeout(500*time.Millisecond), kgo.HeartbeatInterval(50*time.Millisecond))
+		cfg.KgoOpts = append(cfg.KgoOpts, kgo.SessionTimeout(500*time.Millisecond),
+			kgo.HeartbeatInterval(50*time.Millisecond))
 		key := []kmsg.Key{kmsg.Produce, kmsg.TxnOffsetCommit, kmsg.EndTxn}[i%3]
 		dead := make(chan struct{})
 		left := int32(random.IntN(12)) + 1
@@ -181,7 +184,8 @@ func TestKillIntake(t *testing.T) {
 	require.ElementsMatch(t, expected[schemas.TopicDeadLetters], lines(flat(h.read(schemas.TopicDeadLetters))))
 }
 
-// TestStopInMidJoin stops a stage whose group does not come together: the library would wait for it, however long that takes.
+// TestStopInMidJoin stops a stage whose group does not come together: the library would wait for it, however long that
+// takes.
 func TestStopInMidJoin(t *testing.T) {
 	t.Parallel()
 	h := newFakeHarness(t, 1)

@@ -23,9 +23,9 @@ const (
 
 // restore reads the changelog partitions of the slots up to their end, several at a time.
 //
-// The end is the high watermark, not the last stable offset, asked for after the group's offsets were fetched: the broker hands those out only
-// once the predecessor's transaction is decided, but its markers may reach the changelog later. Reading committed records up to the high
-// watermark waits for exactly that.
+// The end is the high watermark, not the last stable offset, asked for after the group's offsets were fetched: the
+// broker hands those out only once the predecessor's transaction is decided, but its markers may reach the changelog
+// later. Reading committed records up to the high watermark waits for exactly that.
 func restore(ctx context.Context, cfg Config, stage *Stage, slots map[int32]*slot) error {
 	if len(slots) == 0 {
 		return nil
@@ -58,10 +58,14 @@ func restore(ctx context.Context, cfg Config, stage *Stage, slots map[int32]*slo
 		from, okFrom := starts.Lookup(stage.State, p)
 		to, okTo := ends.Lookup(stage.State, p)
 		if !okFrom || !okTo {
-			return bug(fmt.Errorf("changelog %s has no partition %d, but the input has; create it with as many partitions as the input", stage.State, p))
+			return bug(fmt.Errorf("changelog %s has no partition %d, but the input has; create it with as many partitions "+
+				"as the input", stage.State, p))
 		}
 		g.Go(func() error {
-			r := restoring{peek: peek, place: place{stage.State, p}, at: from.Offset, from: from.Offset, end: to.Offset, into: s.memory, log: cfg.logger()}
+			r := restoring{
+				peek: peek, place: place{stage.State, p}, at: from.Offset, from: from.Offset, end: to.Offset,
+				into: s.memory, log: cfg.logger(),
+			}
 			if err := r.run(ctx); err != nil {
 				return err
 			}
@@ -79,7 +83,8 @@ func restore(ctx context.Context, cfg Config, stage *Stage, slots map[int32]*slo
 	if o, ok := cfg.Observer.(SessionObserver); ok {
 		o.Restored(stage.Name, time.Since(start))
 	}
-	cfg.logger().Info("state restored", "stage", stage.Name, "partitions", len(slots), "keys", keys, "bytes", bytes, "took", time.Since(start).Round(time.Millisecond))
+	cfg.logger().Info("state restored", "stage", stage.Name, "partitions", len(slots), "keys", keys, "bytes", bytes,
+		"took", time.Since(start).Round(time.Millisecond))
 	return nil
 }
 
@@ -95,7 +100,8 @@ type restoring struct {
 	bytes         int64
 }
 
-// run reads to the end and then decodes the last value of each key only: a changelog that was never compacted holds many.
+// run reads to the end and then decodes the last value of each key only: a changelog that was never compacted holds
+// many.
 func (r *restoring) run(ctx context.Context) error {
 	r.last = map[string][]byte{}
 	if r.at < r.end {
@@ -111,11 +117,13 @@ func (r *restoring) run(ctx context.Context) error {
 			return fmt.Errorf("restore of %s partition %d: %w", r.place.topic, r.place.partition, err)
 		}
 	}
-	r.log.Debug("partition restored", "topic", r.place.topic, "partition", r.place.partition, "records", r.records, "keys", r.into.keys(), "bytes", r.into.bytes())
+	r.log.Debug("partition restored", "topic", r.place.topic, "partition", r.place.partition, "records", r.records, "keys",
+		r.into.keys(), "bytes", r.into.bytes())
 	return nil
 }
 
-// read asks for one stretch after the other. A stretch that brings nothing is held back by a transaction that is not decided yet.
+// read asks for one stretch after the other. A stretch that brings nothing is held back by a transaction that is not
+// decided yet.
 func (r *restoring) read(ctx context.Context) error {
 	for said := time.Now(); r.at < r.end; {
 		next, err := r.peek.scan(ctx, r.place, r.at, min(r.end, r.at+restoreStretch), restoreBytes, r.keep)

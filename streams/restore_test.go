@@ -17,7 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// TestSnapshotsKeepTheChangelogShort runs with a broker that does not compact: the changelog is cut, and what is left restores the whole state.
+// TestSnapshotsKeepTheChangelogShort runs with a broker that does not compact: the changelog is cut, and what is left
+// restores the whole state.
 func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
@@ -25,7 +26,10 @@ func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 	stopStage := h.startCount(h.cfg)
 	for i := range 6 { // customers heard of once: only the snapshots keep them
 		key := fmt.Sprintf("t\x1f%d-once", i)
-		h.produce(&kgo.Record{Topic: schemas.TopicTimeline, Partition: int32(i % partitions), Key: []byte(key), Value: []byte("tx-" + key)})
+		h.produce(&kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: int32(i % partitions), Key: []byte(key),
+			Value: []byte("tx-" + key),
+		})
 	}
 	h.feed(countInput(3000, partitions), 100, func(int) {})
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
@@ -47,7 +51,8 @@ func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 	h.requireExactly(row("collect"), newCountTask)
 }
 
-// TestRestoreWaitsForOpenTransaction begins a restore while the changelog ends in a transaction that is not decided: the restore sees what it commits.
+// TestRestoreWaitsForOpenTransaction begins a restore while the changelog ends in a transaction that is not decided:
+// the restore sees what it commits.
 func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
@@ -55,7 +60,10 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	require.NoError(t, err)
 	defer cl.Close()
 	require.NoError(t, cl.BeginTransaction())
-	require.NoError(t, cl.ProduceSync(h.ctx(), &kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte("a"), Value: []byte(`{"n":7}`)}).FirstErr())
+	require.NoError(t, cl.ProduceSync(h.ctx(), &kgo.Record{
+		Topic: schemas.TopicStateCollect, Key: []byte("a"),
+		Value: []byte(`{"n":7}`),
+	}).FirstErr())
 	stage, into := row("collect"), newCounts()
 	done := make(chan error, 1)
 	go func() { done <- restore(h.ctx(), h.cfg, &stage, map[int32]*slot{0: {memory: into}}) }()
@@ -71,7 +79,8 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	require.Equal(t, 7, state.N)
 }
 
-// TestStateCountsMoreThanGroup resets the group's committed offset: the state knows better, nothing is taken in twice or left out.
+// TestStateCountsMoreThanGroup resets the group's committed offset: the state knows better, nothing is taken in twice
+// or left out.
 func TestStateCountsMoreThanGroup(t *testing.T) {
 	t.Parallel()
 	for name, to := range map[string]int64{"back": 3, "forward": 90} {
@@ -86,14 +95,16 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 			h.setOffset(to)
 			h.startCount(h.cfg)
 			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
-			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 }, patience, retryPause)
+			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 },
+				patience, retryPause)
 			h.requireExactly(row("collect"), newCountTask)
 		})
 	}
 }
 
-// TestKnownRecordsAreLeftOut hands a batch to a state that has taken it in: nothing comes of it again. The client is told where to read on and does not bring
-// such a batch; this is what holds where it, or a broker that tore a transaction, does.
+// TestKnownRecordsAreLeftOut hands a batch to a state that has taken it in: nothing comes of it again. The client is
+// told where to read on and does not bring such a batch; this is what holds where it, or a broker that tore a
+// transaction, does.
 func TestKnownRecordsAreLeftOut(t *testing.T) {
 	t.Parallel()
 	stage, records := row("collect"), countInput(20, 1)
@@ -103,7 +114,10 @@ func TestKnownRecordsAreLeftOut(t *testing.T) {
 	s := &slot{}
 	s.task, s.memory = newCountTask(0, 1)
 	run := func(records []*kgo.Record) (out int) {
-		j := &job{at: place{schemas.TopicTimeline, 0}, slot: s, records: records, batch: batch{stage: &stage, count: 1, facts: &facts{}}}
+		j := &job{at: place{schemas.TopicTimeline, 0}, slot: s, records: records, batch: batch{
+			stage: &stage, count: 1,
+			facts: &facts{},
+		}}
 		require.NoError(t, j.run(unsent))
 		s.memory.merge()
 		for _, r := range j.batch.out {
@@ -129,7 +143,8 @@ func (h *harness) client() *kgo.Client {
 	return cl
 }
 
-// createAnew deletes a topic and creates another of its name, and waits until the broker shows that one: the controller answers earlier.
+// createAnew deletes a topic and creates another of its name, and waits until the broker shows that one: the controller
+// answers earlier.
 func (h *harness) createAnew(topic string, partitions int32) {
 	h.t.Helper()
 	cl := h.client()
@@ -170,7 +185,8 @@ func (h *harness) runUntilEnd(open open) error {
 	return err
 }
 
-// TestRefusesLostInput stops when the timeline no longer holds what the state needs, or has begun anew, and names the way out.
+// TestRefusesLostInput stops when the timeline no longer holds what the state needs, or has begun anew, and names the
+// way out.
 func TestRefusesLostInput(t *testing.T) {
 	t.Parallel()
 	t.Run("cut", func(t *testing.T) {
@@ -220,7 +236,8 @@ func (b brokenTask) take(out *batch, rec *kgo.Record) error {
 	return b.countTask.take(out, rec)
 }
 
-// TestBugStopsTheStage checks that an error of the processor stops the stage and names the record, and that nothing of the record is written.
+// TestBugStopsTheStage checks that an error of the processor stops the stage and names the record, and that nothing of
+// the record is written.
 func TestBugStopsTheStage(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]func() error{
@@ -257,7 +274,8 @@ func (p feedOrFail) take(out *batch, rec *kgo.Record) error {
 	return nil
 }
 
-// TestBugTakesBackWhatWasSent checks that a stage without state, whose batch was sent in part when a bug stopped it, leaves nothing of the batch.
+// TestBugTakesBackWhatWasSent checks that a stage without state, whose batch was sent in part when a bug stopped it,
+// leaves nothing of the batch.
 func TestBugTakesBackWhatWasSent(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)

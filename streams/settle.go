@@ -16,25 +16,26 @@ import (
 // settleStage is how outcomes name this stage.
 const settleStage = "settle"
 
-// Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the rows up to the
-// numbers asked for have arrived, and must give the same answer whenever they are asked again.
+// Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the
+// rows up to the numbers asked for have arrived, and must give the same answer whenever they are asked again.
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
-	// HasCollections tells whether the tenant has any collection in the period before the cut: cut[i] is a seq of partition i of
-	// kasi.collections.v1. Without the cut the answer would depend on when it is asked.
+	// HasCollections tells whether the tenant has any collection in the period before the cut: cut[i] is a seq of
+	// partition i of kasi.collections.v1. Without the cut the answer would depend on when it is asked.
 	HasCollections(ctx context.Context, tenant string, p schemas.Period, cut []int64) (bool, error)
 }
 
-// RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it serves.
-// It returns nil when ctx ended, and an error only where trying again cannot help.
+// RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it
+// serves. It returns nil when ctx ended, and an error only where trying again cannot help.
 func RunSettle(ctx context.Context, cfg Config, r *processors.Rules, l Ledger, ready func()) error {
 	return run(ctx, cfg, row("settle"), func(_, _ int32) (task, memory) {
 		return newSettleTask(ctx, cfg, r, l)
 	}, ready)
 }
 
-// settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their numbers gap-free.
+// settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their
+// numbers gap-free.
 type settleTask struct {
 	*store[*processors.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
@@ -147,7 +148,9 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 }
 
 // ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up.
-func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool, err error) {
+func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool,
+	err error,
+) {
 	for again := (backoff{}); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
 			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
@@ -158,7 +161,8 @@ func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sum
 		if fatal(err) {
 			return sums, false, err
 		}
-		t.log.Warn("a settlement waits for the ledger", "tenant", cmd.TenantID, "period", cmd.PeriodMonth, "request", cmd.RequestID, "err", err)
+		t.log.Warn("a settlement waits for the ledger", "tenant", cmd.TenantID, "period", cmd.PeriodMonth, "request",
+			cmd.RequestID, "err", err)
 		if !again.wait(t.ctx) {
 			return sums, false, fmt.Errorf("settlement of request %s: %w", cmd.RequestID, t.ctx.Err())
 		}

@@ -24,7 +24,9 @@ type bookLedger struct {
 	cut   []int64 // of the last HasCollections
 }
 
-func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
+func (l *bookLedger) Sum(_ context.Context, _ string, _ schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums,
+	error,
+) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked++
@@ -56,15 +58,19 @@ func (l *bookLedger) HasCollections(_ context.Context, _ string, _ schemas.Perio
 // settleInput is a settlement command as the API writes it.
 func settleInput(t testing.TB, partitions int32, tenant, request string, cut ...int64) *kgo.Record {
 	t.Helper()
-	value, err := json.Marshal(schemas.SettleCommand{RequestID: request, TenantID: tenant, PeriodMonth: "2025-11", Cut: cut})
+	value, err := json.Marshal(schemas.SettleCommand{
+		RequestID: request, TenantID: tenant, PeriodMonth: "2025-11",
+		Cut: cut,
+	})
 	require.NoError(t, err)
 	return settleRecord(schemas.KindSettle, schemas.PartitionOf(schemas.RoutingHash(tenant), partitions), tenant, value)
 }
 
 func settleRecord(kind schemas.Kind, partition int32, key string, value []byte) *kgo.Record {
 	return &kgo.Record{
-		Topic: schemas.TopicSettlementCommands, Partition: partition, Key: []byte(key), Value: value, Timestamp: time.UnixMilli(1_764_600_000_000),
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+		Topic: schemas.TopicSettlementCommands, Partition: partition, Key: []byte(key), Value: value,
+		Timestamp: time.UnixMilli(1_764_600_000_000),
+		Headers:   []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
 	}
 }
 
@@ -99,7 +105,8 @@ func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []str
 	return numbers, codes
 }
 
-// TestSettleNumbers gives gap-free numbers, the same statement to the same call, and the next one only when something moved; the payment date pays.
+// TestSettleNumbers gives gap-free numbers, the same statement to the same call, and the next one only when something
+// moved; the payment date pays.
 func TestSettleNumbers(t *testing.T) {
 	t.Parallel()
 	tk, mem := openSettle(&bookLedger{fails: 2})(0, 1)
@@ -124,14 +131,16 @@ func TestSettleNumbers(t *testing.T) {
 func TestSettleNothing(t *testing.T) {
 	t.Parallel()
 	tk, mem := openSettle(&bookLedger{empty: true})(0, 1)
-	numbers, codes := settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 0)))
+	numbers, codes := settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0),
+		settleInput(t, 1, "acme", "a", 0)))
 	require.Empty(t, numbers)
 	require.Equal(t, []string{"a NOT_FOUND"}, codes)
 	require.Zero(t, mem.keys())
 	requireOwnIDs(t, row("settle"), tk, mem, settleInput(t, 1, "acme", "b", 0))
 }
 
-// TestSettleAsksUpToTheCut: what is collected after a command was given must not change its answer, whenever that is made.
+// TestSettleAsksUpToTheCut: what is collected after a command was given must not change its answer, whenever that is
+// made.
 func TestSettleAsksUpToTheCut(t *testing.T) {
 	t.Parallel()
 	ledger := &bookLedger{}
@@ -143,14 +152,18 @@ func TestSettleAsksUpToTheCut(t *testing.T) {
 // TestSettleRefuses gives each command that cannot be answered its class.
 func TestSettleRefuses(t *testing.T) {
 	t.Parallel()
-	noTenant, noKind, noJSON := settleInput(t, 1, "", "a", 1), settleInput(t, 1, "acme", "a", 1), settleInput(t, 1, "acme", "a", 1)
+	noTenant, noKind, noJSON := settleInput(t, 1, "", "a", 1), settleInput(t, 1, "acme", "a", 1), settleInput(t, 1, "acme",
+		"a", 1)
 	noKind.Headers, noJSON.Value = nil, []byte("{")
 	tk, mem := openSettle(&bookLedger{})(0, 1)
-	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2), settleInput(t, 1, "acme", "a", -1))
-	require.Equal(t, []string{ClassBadCommand, ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand}, classes(out))
+	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2),
+		settleInput(t, 1, "acme", "a", -1))
+	require.Equal(t, []string{ClassBadCommand, ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand},
+		classes(out))
 }
 
-// TestSettleOnKafka restarts the stage between commands while the ledger comes and goes: the statements are those of an uninterrupted run.
+// TestSettleOnKafka restarts the stage between commands while the ledger comes and goes: the statements are those of an
+// uninterrupted run.
 func TestSettleOnKafka(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
@@ -166,7 +179,8 @@ func TestSettleOnKafka(t *testing.T) {
 	}
 	for i := range int64(6) {
 		stopStage := start()
-		h.produce(settleInput(t, partitions, "acme", string(rune('a'+i)), 10+5*(i/2), 3), settleInput(t, partitions, "other", string(rune('p'+i)), 7, i))
+		h.produce(settleInput(t, partitions, "acme", string(rune('a'+i)), 10+5*(i/2), 3), settleInput(t, partitions, "other",
+			string(rune('p'+i)), 7, i))
 		if i%2 == 0 {
 			h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
 		}
@@ -187,7 +201,8 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 		return RunSettle(ctx, h.cfg, processors.DefaultRules(), away, ready)
 	})
 	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
-	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience, retryPause)
+	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience,
+		retryPause)
 	stopStage()
 	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
 	h.start(func(ctx context.Context, ready func()) error {

@@ -12,20 +12,23 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// A changelog whose topic the broker does not compact (the embedded broker's compaction is not crash-safe) would grow without end, and every start
-// would read all of it. So once it holds several times the state, a transaction writes the whole state instead of what changed, and when that
-// is committed the partition is cut before it. What is cut off is never needed again: each key that was there is in the snapshot too, since no state is
-// ever deleted. A crash between commit and cut leaves a longer log, nothing else.
+// A changelog whose topic the broker does not compact (the embedded broker's compaction is not crash-safe) would grow
+// without end, and every start would read all of it. So once it holds several times the state, a transaction writes the
+// whole state instead of what changed, and when that is committed the partition is cut before it. What is cut off is
+// never needed again: each key that was there is in the snapshot too, since no state is ever deleted. A crash between
+// commit and cut leaves a longer log, nothing else.
 const (
 	// snapshotAfter is the least number of changelog bytes between two snapshots of a partition, before compression.
 	snapshotAfter = 16 << 20
-	// snapshotRatio is how many times the size of the state may be written before the next snapshot: a quarter of the writes at most are snapshots.
+	// snapshotRatio is how many times the size of the state may be written before the next snapshot: a quarter of the
+	// writes at most are snapshots.
 	snapshotRatio = 4
 )
 
 // snapshotDue tells whether the next transaction should hold the whole state of the partition.
 func (r *session) snapshotDue(s *slot) bool {
-	return r.cuts && s.memory != nil && s.written > max(cmp.Or(r.cfg.snapshotAfter, snapshotAfter), snapshotRatio*s.memory.bytes())
+	return r.cuts && s.memory != nil && s.written > max(cmp.Or(r.cfg.snapshotAfter, snapshotAfter),
+		snapshotRatio*s.memory.bytes())
 }
 
 // stateHeaders are a changelog record's: they choose its codec (compress.go).
@@ -48,8 +51,8 @@ func (j *job) changelog() error {
 	return j.slot.memory.write(put)
 }
 
-// logged counts what a committed transaction added to the changelog, and cuts the partition before a snapshot. A cut that fails is tried again after
-// the next snapshot.
+// logged counts what a committed transaction added to the changelog, and cuts the partition before a snapshot. A cut
+// that fails is tried again after the next snapshot.
 func (r *session) logged(ctx context.Context, j *job) {
 	if !j.snapshot {
 		j.slot.written += j.bytes
@@ -63,10 +66,12 @@ func (r *session) logged(ctx context.Context, j *job) {
 		err = done.Error()
 	}
 	if err != nil {
-		r.log.Warn("the changelog could not be cut; it stays longer than it need be", "topic", r.stage.State, "partition", j.at.partition, "err", err)
+		r.log.Warn("the changelog could not be cut; it stays longer than it need be", "topic", r.stage.State, "partition",
+			j.at.partition, "err", err)
 		return
 	}
-	r.log.Debug("changelog cut before a snapshot", "topic", r.stage.State, "partition", j.at.partition, "offset", j.first.Offset, "bytes", j.bytes)
+	r.log.Debug("changelog cut before a snapshot", "topic", r.stage.State, "partition", j.at.partition, "offset",
+		j.first.Offset, "bytes", j.bytes)
 }
 
 // cutsChangelog tells whether the stage must keep its changelog short itself: the broker does not compact it.

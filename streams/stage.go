@@ -20,21 +20,24 @@ import (
 const (
 	// sessionTimeout is how long the group waits for an instance that died before its partitions move.
 	sessionTimeout = 15 * time.Second
-	// transactionTimeout is how long an instance that died can hold back readers of its outputs and whoever takes over its partitions, unless it comes back
-	// earlier; the broker looks every 10 s for transactions past it. A transaction is open while one poll is worked on.
+	// transactionTimeout is how long an instance that died can hold back readers of its outputs and whoever takes over its
+	// partitions, unless it comes back earlier; the broker looks every 10 s for transactions past it. A transaction is
+	// open while one poll is worked on.
 	transactionTimeout = 20 * time.Second
-	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to the next start.
+	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to
+	// the next start.
 	stopTimeout = 15 * time.Second
-	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under way takes while the group misses a dead member.
+	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under
+	// way takes while the group misses a dead member.
 	leaveTimeout = sessionTimeout + 5*time.Second
 )
 
-// open makes the empty task of one input partition; count is the number of partitions of our partitioned topics. memory is nil where the
-// stage keeps no state.
+// open makes the empty task of one input partition; count is the number of partitions of our partitioned topics. memory
+// is nil where the stage keeps no state.
 type open func(partition, count int32) (task, memory)
 
-// run keeps one stage running until ctx ends. Each session ends with the first error whose outcome is not certain, and the next one starts
-// from what the broker has committed, with restored state.
+// run keeps one stage running until ctx ends. Each session ends with the first error whose outcome is not certain, and
+// the next one starts from what the broker has committed, with restored state.
 func run(ctx context.Context, cfg Config, stage Stage, open open, ready func()) error {
 	log := cfg.logger().With("stage", stage.Name)
 	for again := (backoff{}); ; {
@@ -59,11 +62,13 @@ func run(ctx context.Context, cfg Config, stage Stage, open open, ready func()) 
 
 // session is one life of a stage: a group member, a transactional producer and the states of the assigned partitions.
 //
-// Guarantee: what a transaction wrote, the offsets it consumed and the state that came of it become visible together or not at all.
+// Guarantee: what a transaction wrote, the offsets it consumed and the state that came of it become visible together or
+// not at all.
 //   - End says committed: the batch is merged into the state.
-//   - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo reads again from the
-//     committed offsets, and the sequence numbers go back with the state.
-//   - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the broker.
+//   - - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo
+//     reads again from the committed offsets, and the sequence numbers go back with the state.
+//   - - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the
+//     broker.
 type session struct {
 	cfg   Config
 	stage Stage
@@ -82,8 +87,9 @@ type session struct {
 	once  sync.Once          // closes sess: kgo must not be closed from two sides at once
 }
 
-// close leaves the group and closes the client. A join that is under way ends only when the group has come together, which other members may hold up for a minute: it
-// is not waited for so long. A member that could not leave is forgotten after its session.
+// close leaves the group and closes the client. A join that is under way ends only when the group has come together,
+// which other members may hold up for a minute: it is not waited for so long. A member that could not leave is
+// forgotten after its session.
 func (r *session) close() {
 	r.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.cfg.leaveTimeout, leaveTimeout))
@@ -113,7 +119,8 @@ func (r *session) run(ctx context.Context) error {
 	close(r.made)
 	defer r.close()
 	defer r.hurry(ctx)()
-	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would otherwise wait for.
+	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would
+	// otherwise wait for.
 	if _, _, err := r.sess.Client().ProducerID(loop); err != nil {
 		return fmt.Errorf("producer id: %w", err)
 	}
@@ -127,8 +134,8 @@ func (r *session) run(ctx context.Context) error {
 	}
 }
 
-// hurry closes the client when a stop takes too long: a broker that is gone must not keep the process from ending. The context of End is
-// never cancelled; the outcome of what was under way is found out by the next start.
+// hurry closes the client when a stop takes too long: a broker that is gone must not keep the process from ending. The
+// context of End is never cancelled; the outcome of what was under way is found out by the next start.
 func (r *session) hurry(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -166,7 +173,9 @@ func (r *session) options(client context.Context) []kgo.Opt {
 		// Cooperative: partitions that stay here keep their state; only those that move are restored.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(sessionTimeout),
-		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context,
+			offsets map[string]map[int32]kgo.Offset,
+		) (map[string]map[int32]kgo.Offset, error) {
 			<-r.made
 			adjusted, err := r.assign(ctx, offsets)
 			switch {
@@ -201,8 +210,8 @@ func (r *session) serving() {
 	}
 }
 
-// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether the stage must keep its
-// changelog short itself.
+// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether
+// the stage must keep its changelog short itself.
 func checkTopics(ctx context.Context, cfg Config, stage *Stage) (count int32, cuts bool, err error) {
 	cl, err := kgo.NewClient(cfg.client(kgo.ClientID("kasi-" + stage.Name + "-check"))...)
 	if err != nil {
@@ -233,13 +242,15 @@ func checkTopics(ctx context.Context, cfg Config, stage *Stage) (count int32, cu
 	return int32(len(topics[schemas.TopicTimeline].Partitions)), cuts, nil
 }
 
-// samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no place to go.
+// samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no
+// place to go.
 func samePartitions(stage *Stage, topics kadm.TopicDetails) error {
 	n := len(topics[schemas.TopicTimeline].Partitions)
 	var wrong []error
 	same := func(topic string) {
 		if have := len(topics[topic].Partitions); have != n {
-			wrong = append(wrong, fmt.Errorf("topic %s has %d partitions and %s has %d; ours must have the same number", topic, have, schemas.TopicTimeline, n))
+			wrong = append(wrong, fmt.Errorf("topic %s has %d partitions and %s has %d; ours must have the same number", topic,
+				have, schemas.TopicTimeline, n))
 		}
 	}
 	if stage.State != "" {

@@ -20,8 +20,8 @@ import (
 // beginner is a task that keeps something per batch outside of its memory.
 type beginner interface{ begin() }
 
-// produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then work beside it, instead of after it; in fewer
-// records the batches that go out would compress worse.
+// produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then
+// work beside it, instead of after it; in fewer records the batches that go out would compress worse.
 const produceEvery = 512
 
 // job is the work of one poll on one input partition.
@@ -58,8 +58,9 @@ func (r *session) step(ctx context.Context) error {
 
 // pollError is the first error of a poll that a new session must cure. Kgo has already tried again what it could.
 //
-// A group out of reach is no such error: kgo goes on joining, under the member id that the broker knows. A new session would be a new member, and the group would wait for
-// the old one until that is given up. What we held is dropped by then (OnPartitionsLost), and restored with the next assignment.
+// A group out of reach is no such error: kgo goes on joining, under the member id that the broker knows. A new session
+// would be a new member, and the group would wait for the old one until that is given up. What we held is dropped by
+// then (OnPartitionsLost), and restored with the next assignment.
 func (r *session) pollError(fetches kgo.Fetches) error {
 	var first error
 	fetches.EachError(func(topic string, partition int32, err error) {
@@ -82,7 +83,8 @@ func (r *session) apart(err error) {
 	}
 }
 
-// jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the transaction aborts.
+// jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the
+// transaction aborts.
 func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 	owned = true
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -106,8 +108,8 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 	return jobs, owned
 }
 
-// work runs the jobs on all processors and waits for the broker's answers to what they sent. Partitions share nothing, so each is as deterministic as if it ran
-// alone. After an error the transaction must abort.
+// work runs the jobs on all processors and waits for the broker's answers to what they sent. Partitions share nothing,
+// so each is as deterministic as if it ran alone. After an error the transaction must abort.
 func (r *session) work(jobs []*job) error {
 	var g errgroup.Group
 	sent := &sending{to: r.sess}
@@ -157,7 +159,8 @@ func (s *sending) refused() error {
 	return s.first
 }
 
-// run processes the records of one partition in order, appends the changelog of what they changed, and sends everything.
+// run processes the records of one partition in order, appends the changelog of what they changed, and sends
+// everything.
 func (j *job) run(send func([]*kgo.Record)) error {
 	m := j.slot.memory
 	if m != nil {
@@ -193,7 +196,8 @@ func (j *job) send(send func([]*kgo.Record)) {
 	j.sent = len(j.batch.out)
 }
 
-// commit ends the transaction and settles the state by its outcome. worked is the error of the work, after which it aborts.
+// commit ends the transaction and settles the state by its outcome. worked is the error of the work, after which it
+// aborts.
 func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked error) error {
 	in, out := 0, 0
 	for _, j := range jobs {
@@ -264,8 +268,9 @@ func classOf(dead *kgo.Record) string {
 	return ""
 }
 
-// confirm makes sure that a transaction of which End says "not committed" is not: where the broker applied it and answered with an error all the same, kgo
-// reports the abort that it tried next. Then our state is behind, and only a new session that restores it helps.
+// confirm makes sure that a transaction of which End says "not committed" is not: where the broker applied it and
+// answered with an error all the same, kgo reports the abort that it tried next. Then our state is behind, and only a
+// new session that restores it helps.
 func (r *session) confirm(ctx context.Context, jobs []*job) error {
 	offsets, err := kadm.NewClient(r.sess.Client()).FetchOffsets(kadm.RequireStable(ctx), r.stage.Group)
 	if err != nil {
@@ -278,9 +283,11 @@ func (r *session) confirm(ctx context.Context, jobs []*job) error {
 		o, ok := offsets.Lookup(j.at.topic, j.at.partition)
 		switch {
 		case o.Err != nil:
-			return fmt.Errorf("offset of group %s on %s partition %d after an abort: %w", r.stage.Group, j.at.topic, j.at.partition, o.Err)
+			return fmt.Errorf("offset of group %s on %s partition %d after an abort: %w", r.stage.Group, j.at.topic,
+				j.at.partition, o.Err)
 		case ok && o.At != j.slot.group && o.At >= 0:
-			return fmt.Errorf("%s partition %d: the transaction was reported as aborted, but the group has gone on from offset %d to %d", j.at.topic, j.at.partition, j.slot.group, o.At)
+			return fmt.Errorf("%s partition %d: the transaction was reported as aborted, but the group has gone on from "+
+				"offset %d to %d", j.at.topic, j.at.partition, j.slot.group, o.At)
 		}
 	}
 	return nil

@@ -11,13 +11,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// factsKey is the changelog key of a partition's facts. State keys begin with a tenant, which may not hold a control character.
+// factsKey is the changelog key of a partition's facts. State keys begin with a tenant, which may not hold a control
+// character.
 const factsKey = "\x00facts"
 
 // facts is what a partition remembers beside its states. It rolls back with them.
 type facts struct {
-	// Next is the input offset up to which the state has taken everything in. It travels in the same transaction as the state, so it is
-	// the authority on where to go on reading; the group's committed offset only agrees with it.
+	// Next is the input offset up to which the state has taken everything in. It travels in the same transaction as the
+	// state, so it is the authority on where to go on reading; the group's committed offset only agrees with it.
 	Next int64 `json:"next"`
 	// Tick is the last tick.
 	Tick schemas.Tick `json:"tick"`
@@ -35,8 +36,8 @@ func (f facts) clone() facts {
 
 // store is the state of one partition: what is committed, and over it what the open batch has changed.
 //
-// Guarantee: nothing of a batch is visible in the committed state before merge, and drop forgets all of it, facts included.
-// It is used by one goroutine at a time.
+// Guarantee: nothing of a batch is visible in the committed state before merge, and drop forgets all of it, facts
+// included. It is used by one goroutine at a time.
 type store[S any] struct {
 	codec codec[S]
 	// merged hears of each state that a merge or a restore puts in place; was is false for a new key. It may be nil.
@@ -50,7 +51,8 @@ type store[S any] struct {
 	values    arena // of the states that are written
 }
 
-// codec is how a stage makes, copies, writes and reads its states. append appends a state; the same state must always give the same bytes.
+// codec is how a stage makes, copies, writes and reads its states. append appends a state; the same state must always
+// give the same bytes.
 type codec[S any] struct {
 	fresh     func() S
 	clone     func(S) S
@@ -74,7 +76,8 @@ func jsonCodec[T any](clone func(*T) *T) codec[*T] {
 	}
 }
 
-// held is a state and the hash and length of the JSON it was last written as: a state that a batch touched but did not change is not written again.
+// held is a state and the hash and length of the JSON it was last written as: a state that a batch touched but did not
+// change is not written again.
 type held[S any] struct {
 	state S
 	sum   uint64

@@ -14,7 +14,8 @@ func newCounts() *store[*counted] {
 	return newStore(jsonCodec(func(c *counted) *counted { d := *c; return &d }))
 }
 
-// TestStoreAgainstModel plays random batches, merges and drops against a plain map, and restores from what was written at any time.
+// TestStoreAgainstModel plays random batches, merges and drops against a plain map, and restores from what was written
+// at any time.
 func TestStoreAgainstModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// maxNap is how long the ticker sleeps at most before it looks at the clock again: a machine that was suspended, or whose clock was set,
-// must not miss a cut-off.
+// maxNap is how long the ticker sleeps at most before it looks at the clock again: a machine that was suspended, or
+// whose clock was set, must not miss a cut-off.
 const maxNap = 20 * time.Second
 
 // wallClock is the ticker's view of time, so that tests can drive it.
@@ -25,15 +25,20 @@ type wallClock struct {
 	sleep func(context.Context, time.Duration) error
 }
 
-// RunTicker starts the calendar and, unless manual, lets it follow the clock: the day opens at 00:00 in Johannesburg and its cut-offs pass
-// at the times the rules give. Days missed while it was not running are caught up, each with all its cut-offs. manual writes the first tick
-// of an empty calendar and returns. start is the first day of an empty calendar; the zero date means today. Several tickers may run at once:
-// what they write twice is ignored. ready is called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
-func RunTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func()) error {
+// RunTicker starts the calendar and, unless manual, lets it follow the clock: the day opens at 00:00 in Johannesburg
+// and its cut-offs pass at the times the rules give. Days missed while it was not running are caught up, each with all
+// its cut-offs. manual writes the first tick of an empty calendar and returns. start is the first day of an empty
+// calendar; the zero date means today. Several tickers may run at once: what they write twice is ignored. ready is
+// called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
+func RunTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool,
+	ready func(),
+) error {
 	return runTicker(ctx, cfg, r, start, manual, ready, wallClock{now: time.Now, sleep: sleep})
 }
 
-func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func(), clock wallClock) error {
+func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func(),
+	clock wallClock,
+) error {
 	c, err := NewCalendar(cfg, r)
 	if err != nil {
 		return err
@@ -60,7 +65,8 @@ func (c *Calendar) startManual(ctx context.Context, start civil.Date) error {
 	case err != nil:
 		return err
 	case today.Known && mode == modeReal:
-		return errors.New("this calendar has been following the clock: start with --calendar real, or use another data directory or cluster for a manual one")
+		return errors.New("this calendar has been following the clock: start with --calendar real, or use another data " +
+			"directory or cluster for a manual one")
 	case today.Known:
 		return nil
 	}
@@ -88,7 +94,8 @@ func (c *Calendar) follow(ctx context.Context, cfg Config, start civil.Date, rea
 	}
 }
 
-var errManual = errors.New("this calendar is moved by hand: start with --calendar manual, or use another data directory or cluster for a real one")
+var errManual = errors.New("this calendar is moved by hand: start with --calendar manual, or use another data " +
+	"directory or cluster for a real one")
 
 // followOnce writes every tick that is due and returns how long to sleep until the next look.
 func (c *Calendar) followOnce(ctx context.Context, start civil.Date, now time.Time) (time.Duration, error) {
@@ -139,8 +146,8 @@ func (c *Calendar) cutoffs(d civil.Date) ([]time.Duration, error) {
 // nextFunc says which tick follows another, and when.
 type nextFunc func(schemas.Tick, func(civil.Date) ([]time.Duration, error)) (schemas.Tick, time.Time, error)
 
-// nextTick is the tick after t and the instant at which it is due: the day's next cut-off, or else the opening of the next day. No day
-// and no cut-off is ever left out.
+// nextTick is the tick after t and the instant at which it is due: the day's next cut-off, or else the opening of the
+// next day. No day and no cut-off is ever left out.
 func nextTick(t schemas.Tick, cutoffs func(civil.Date) ([]time.Duration, error)) (schemas.Tick, time.Time, error) {
 	day, err := civil.ParseDate(t.Date)
 	if err != nil {
@@ -157,8 +164,8 @@ func nextTick(t schemas.Tick, cutoffs func(civil.Date) ([]time.Duration, error))
 	return schemas.Tick{Date: day.String()}, day.In(schemas.Johannesburg), nil
 }
 
-// write appends the ticks to every partition of the timeline and of the settlement commands, and when the brokers have acknowledged all of
-// those, to the calendar topic. It returns, for each partition, the offset behind the last tick.
+// write appends the ticks to every partition of the timeline and of the settlement commands, and when the brokers have
+// acknowledged all of those, to the calendar topic. It returns, for each partition, the offset behind the last tick.
 func (c *Calendar) write(ctx context.Context, mode string, ticks []schemas.Tick) (map[place]int64, error) {
 	now := time.Now()
 	var stages, calendar []*kgo.Record
@@ -170,7 +177,10 @@ func (c *Calendar) write(ctx context.Context, mode string, ticks []schemas.Tick)
 		record := func(topic string, p int32) *kgo.Record {
 			return &kgo.Record{
 				Topic: topic, Partition: p, Key: []byte("tick"), Value: value, Timestamp: now,
-				Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindTick)}, {Key: headerMode, Value: []byte(mode)}},
+				Headers: []kgo.RecordHeader{
+					{Key: schemas.HeaderKind, Value: []byte(schemas.KindTick)},
+					{Key: headerMode, Value: []byte(mode)},
+				},
 			}
 		}
 		for p := range c.partitions {

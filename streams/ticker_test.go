@@ -69,7 +69,8 @@ func TestTheRealTickerCatchesUpEveryMissedDay(t *testing.T) {
 	friday := date(t, "2025-11-28")
 	r.followTo(friday, "2025-11-28 16:00:00", "2025-11-28 16:00:05")
 	r.followTo(date(t, "2026-01-01"), "2025-12-03 12:00:00", "2025-12-03 12:00:05")
-	want := append(span(friday, date(t, "2025-12-02"), 2), schemas.Tick{Date: "2025-12-03"}, schemas.Tick{Date: "2025-12-03", Cutoff: 1})
+	want := append(span(friday, date(t, "2025-12-02"), 2), schemas.Tick{Date: "2025-12-03"},
+		schemas.Tick{Date: "2025-12-03", Cutoff: 1})
 	require.NoError(t, r.checkTicks(want))
 }
 
@@ -99,7 +100,8 @@ func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	r.followTo(date(t, "2025-11-28"), "2025-11-28 16:00:00", "2025-11-28 16:00:05")
 	_, err := Advance(r.context(), r.cfg, nil, date(t, "2025-11-29"), AdvanceOpts{})
 	require.ErrorIs(t, err, ErrReal)
-	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true, func() {}), "--calendar real")
+	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true, func() {}),
+		"--calendar real")
 
 	r = newFakeRig(t) // at the same time as the first one
 	require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, "2025-11-28"), true, func() {}))

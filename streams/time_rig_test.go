@@ -80,14 +80,16 @@ func date(t testing.TB, s string) civil.Date {
 	return d
 }
 
-// stage runs a stand-in: a transactional group member that writes, for each record, what copyTo makes of it. It does not take anything
-// over before gate is closed. Nil copyTo writes nothing, nil gate is open.
+// stage runs a stand-in: a transactional group member that writes, for each record, what copyTo makes of it. It does
+// not take anything over before gate is closed. Nil copyTo writes nothing, nil gate is open.
 func (r *rig) stage(group string, gate <-chan struct{}, copyTo func(*kgo.Record) *kgo.Record, topics ...string) {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	sess, err := kgo.NewGroupTransactSession(r.cfg.client(
-		kgo.TransactionalID("stand-in-"+group), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
+		kgo.TransactionalID("stand-in-"+group), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0))...)
 	require.NoError(r, err)
 	done := make(chan struct{})
 	r.Cleanup(func() { cancel(); <-done; sess.Close() })
@@ -118,8 +120,8 @@ func (r *rig) stage(group string, gate <-chan struct{}, copyTo func(*kgo.Record)
 	}()
 }
 
-// stages runs all stand-ins: intake takes everything to the timeline, collect answers each record that is not a tick with one on the
-// collections.
+// stages runs all stand-ins: intake takes everything to the timeline, collect answers each record that is not a tick
+// with one on the collections.
 func (r *rig) stages() {
 	r.intake(nil)
 	r.collect(nil)
@@ -143,7 +145,8 @@ func (r *rig) collect(gate <-chan struct{}) {
 	}, schemas.TopicTimeline)
 }
 
-// produce writes to one partition as an outsider would, in a transaction where txn is given, which is then ended as commit says.
+// produce writes to one partition as an outsider would, in a transaction where txn is given, which is then ended as
+// commit says.
 func (r *rig) produce(topic string, partition int32, value string, txn string, commit kgo.TransactionEndTry) {
 	r.Helper()
 	opts := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner())}
@@ -156,7 +159,10 @@ func (r *rig) produce(topic string, partition int32, value string, txn string, c
 	if txn != "" {
 		require.NoError(r, cl.BeginTransaction())
 	}
-	require.NoError(r, cl.ProduceSync(r.context(), &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}).FirstErr())
+	require.NoError(r, cl.ProduceSync(r.context(), &kgo.Record{
+		Topic: topic, Partition: partition,
+		Value: []byte(value),
+	}).FirstErr())
 	if txn != "" {
 		require.NoError(r, cl.EndTransaction(r.context(), commit))
 	}
@@ -172,12 +178,13 @@ func (r *rig) records(topic string, partition int32) []*kgo.Record {
 	ends, err := k.ends(r.context(), true, topic)
 	require.NoError(r, err)
 	var records []*kgo.Record
-	_, err = k.scan(r.context(), place{topic, partition}, 0, ends[place{topic, partition}], 1<<20, func(rec *kgo.Record) error {
-		if !rec.Attrs.IsControl() {
-			records = append(records, rec)
-		}
-		return nil
-	})
+	_, err = k.scan(r.context(), place{topic, partition}, 0, ends[place{topic, partition}], 1<<20,
+		func(rec *kgo.Record) error {
+			if !rec.Attrs.IsControl() {
+				records = append(records, rec)
+			}
+			return nil
+		})
 	require.NoError(r, err)
 	return records
 }
@@ -239,7 +246,8 @@ func (r *rig) asked(group string) *atomic.Int32 {
 	return n
 }
 
-// lie makes the broker say that the group has taken everything over: what a caller that does not wait for the group would assume.
+// lie makes the broker say that the group has taken everything over: what a caller that does not wait for the group
+// would assume.
 func (r *rig) lie(group string) {
 	r.cluster.ControlKey(int16(kmsg.OffsetFetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.cluster.KeepControl()

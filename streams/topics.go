@@ -21,9 +21,9 @@ var outsideTopics = []string{schemas.TopicFeedTransactions, schemas.TopicFeedInc
 // brokerPatience is how long EnsureTopics waits for a broker that does not answer.
 const brokerPatience = 30 * time.Second
 
-// EnsureTopics creates the topics that are missing and returns the partition count of the timeline, which every partitioned topic of ours
-// shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since a customer's partition follows from it.
-// Ours in different counts are an error. Several processes may call it at once.
+// EnsureTopics creates the topics that are missing and returns the partition count of the timeline, which every
+// partitioned topic of ours shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since
+// a customer's partition follows from it. Ours in different counts are an error. Several processes may call it at once.
 // A broker that does not answer is waited for, 30 seconds at most.
 func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 	cl, err := kgo.NewClient(cfg.client()...)
@@ -48,7 +48,8 @@ func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 		missing := missingTopics(counts)
 		if len(missing) == 0 {
 			if cfg.Partitions > 0 && n != cfg.Partitions {
-				cfg.logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured", cfg.Partitions)
+				cfg.logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured",
+					cfg.Partitions)
 			}
 			return n, nil
 		}
@@ -86,9 +87,11 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 	return counts, nil
 }
 
-// describeTopics asks a broker. The client's own functions answer from a cache that is seconds old, too old right after a creation or
-// when a leader has moved.
-func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic, error) {
+// describeTopics asks a broker. The client's own functions answer from a cache that is seconds old, too old right after
+// a creation or when a leader has moved.
+func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic,
+	error,
+) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
@@ -134,7 +137,8 @@ func agreedPartitions(counts map[string]int32, want int32) (int32, error) {
 		parts = append(parts, fmt.Sprintf("%d: %s", n, strings.Join(names, ", ")))
 	}
 	slices.Sort(parts)
-	return 0, fmt.Errorf("topics of ours must have one partition count and have several (%s): recreate the odd ones with the timeline's count", strings.Join(parts, "; "))
+	return 0, fmt.Errorf("topics of ours must have one partition count and have several (%s): recreate the odd ones "+
+		"with the timeline's count", strings.Join(parts, "; "))
 }
 
 func missingTopics(counts map[string]int32) []schemas.Topic {
@@ -176,8 +180,9 @@ func createTopics(ctx context.Context, cl *kgo.Client, cfg Config, missing []sch
 	return nil
 }
 
-// topicConfigs says how a new topic is kept. Nothing expires by itself: the timeline replays every decision, and a statement can be
-// computed again from the collections. Who must delete sooner sets a retention on the topic; we never alter one that exists.
+// topicConfigs says how a new topic is kept. Nothing expires by itself: the timeline replays every decision, and a
+// statement can be computed again from the collections. Who must delete sooner sets a retention on the topic; we never
+// alter one that exists.
 func topicConfigs(cfg Config, t schemas.Topic) [][2]string {
 	var configs [][2]string
 	if t.Compacted && !cfg.FreshTxnID {
@@ -187,8 +192,8 @@ func topicConfigs(cfg Config, t schemas.Topic) [][2]string {
 		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
 		configs = [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}
 	}
-	// Our records carry the timestamp of the outside record that caused them, so that a replay is identical: one from a clock that runs ahead
-	// must not stall a stage.
+	// Our records carry the timestamp of the outside record that caused them, so that a replay is identical: one from a
+	// clock that runs ahead must not stall a stage.
 	configs = append(configs, [2]string{"message.timestamp.after.max.ms", "9223372036854775807"})
 	if cfg.replication() >= 3 {
 		configs = append(configs, [2]string{"min.insync.replicas", "2"})

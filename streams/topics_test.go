@@ -89,7 +89,12 @@ func TestEnsureTopicsWithoutABroker(t *testing.T) {
 // The embedded broker's compaction is not crash-safe; a real one's keeps a changelog from growing for ever.
 func TestHowTopicsAreKept(t *testing.T) {
 	changelog, log := schemas.Topic{Name: "c", Compacted: true}, schemas.Topic{Name: "l"}
-	forever := [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}, {"message.timestamp.after.max.ms", "9223372036854775807"}}
+	forever := [][2]string{
+		{"cleanup.policy", "delete"},
+		{"retention.ms", "-1"},
+		{"retention.bytes", "-1"},
+		{"message.timestamp.after.max.ms", "9223372036854775807"},
+	}
 	require.Equal(t, forever, topicConfigs(Config{FreshTxnID: true}, changelog))
 	require.Equal(t, forever, topicConfigs(Config{}, log))
 	require.Equal(t, [2]string{"cleanup.policy", "compact"}, topicConfigs(Config{}, changelog)[0])

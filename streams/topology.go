@@ -2,11 +2,13 @@ package streams
 
 import "github.com/kasi-collections/kasi/schemas"
 
-// Topology is everything that runs between topics: read a row as "stage, what it reads, what decides, what it writes, what it remembers".
+// Topology is everything that runs between topics: read a row as "stage, what it reads, what decides, what it writes,
+// what it remembers".
 //
-// Every partitioned topic of ours has the same number of partitions. A keyed output goes to the partition of its key's routing hash; every
-// other output goes to the partition that its input came from, so that one partition of a stage never waits for another.
-// Each stage takes in records, and writes outputs, dead letters, changelog and consumed offsets, in one transaction (DESIGN.md).
+// Every partitioned topic of ours has the same number of partitions. A keyed output goes to the partition of its key's
+// routing hash; every other output goes to the partition that its input came from, so that one partition of a stage
+// never waits for another. Each stage takes in records, and writes outputs, dead letters, changelog and consumed
+// offsets, in one transaction (DESIGN.md).
 var Topology = []Stage{
 	{
 		Name:      "intake",
@@ -74,8 +76,8 @@ type Stage struct {
 	// Processor says what decides; it is for the reader.
 	Processor string
 	Outputs   []Output
-	// State is the changelog topic, empty for a stage without state. A stage with state has one input, and input partition p has its
-	// state on changelog partition p.
+	// State is the changelog topic, empty for a stage without state. A stage with state has one input, and input partition
+	// p has its state on changelog partition p.
 	State    string
 	StateKey string
 }
@@ -85,7 +87,8 @@ type Output struct {
 	Topic string
 	// Key says what the record's key is made of; it is for the reader.
 	Key string
-	// Routed outputs go to the partition of a routing hash, the others to the partition of their input. Topics with one partition use that.
+	// Routed outputs go to the partition of a routing hash, the others to the partition of their input. Topics with one
+	// partition use that.
 	Routed bool
 	// Dense outputs carry Seq 1, 2, 3... per partition, without a gap.
 	Dense bool

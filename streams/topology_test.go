@@ -8,8 +8,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// TestTopologyIsWhole checks the table against the topic table: every topic exists there, one writer keeps each dense sequence, and state
-// lies beside its input.
+// TestTopologyIsWhole checks the table against the topic table: every topic exists there, one writer keeps each dense
+// sequence, and state lies beside its input.
 func TestTopologyIsWhole(t *testing.T) {
 	t.Parallel()
 	topics := map[string]schemas.Topic{}

@@ -75,7 +75,8 @@ func (q *Queue) Of(ctx context.Context, group string) ([]Waiting, error) {
 	return rows, nil
 }
 
-// oldest is the timestamp of the first record behind a lag's offset; zero where the group has taken it over meanwhile and retention has cut it.
+// oldest is the timestamp of the first record behind a lag's offset; zero where the group has taken it over meanwhile
+// and retention has cut it.
 func (q *Queue) oldest(ctx context.Context, l lag) (at time.Time, err error) {
 	_, err = q.progress.scan(ctx, l.at, l.offset, l.end, peekBytes, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {

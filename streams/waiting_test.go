@@ -21,7 +21,10 @@ func TestQueue(t *testing.T) {
 	require.NoError(t, tx.BeginTransaction())
 	for p := range int32(2) {
 		for i := range 3 {
-			r := &kgo.Record{Topic: schemas.TopicRailResults, Partition: p, Timestamp: at.Add(time.Duration(10*i+int(p)) * time.Minute), Value: []byte("{}")}
+			r := &kgo.Record{
+				Topic: schemas.TopicRailResults, Partition: p,
+				Timestamp: at.Add(time.Duration(10*i+int(p)) * time.Minute), Value: []byte("{}"),
+			}
 			require.NoError(t, tx.ProduceSync(h.ctx(), r).FirstErr())
 		}
 	}
@@ -36,7 +39,8 @@ func TestQueue(t *testing.T) {
 		return rows[2]
 	}
 	want := Waiting{Group: schemas.GroupIntake, Topic: schemas.TopicRailResults, Records: 8, Oldest: at}
-	require.Eventually(t, func() bool { w := results(); w.Oldest = w.Oldest.In(at.Location()); return w == want }, patience, retryPause, "a group that never committed has all before it")
+	require.Eventually(t, func() bool { w := results(); w.Oldest = w.Oldest.In(at.Location()); return w == want },
+		patience, retryPause, "a group that never committed has all before it")
 
 	commit := func(p int32, offset int64) {
 		o := kadm.Offsets{}

@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// wire stands between a client and the broker. The broker's own faults refuse a request; wire can let it be applied and then lose or falsify the
-// answer, which is the case that exactly-once is about.
+// wire stands between a client and the broker. The broker's own faults refuse a request; wire can let it be applied and
+// then lose or falsify the answer, which is the case that exactly-once is about.
 type wire struct {
 	mu    sync.Mutex
 	conns map[*tapped]struct{}

@@ -34,7 +34,8 @@ func childCmd() *cobra.Command {
 			}
 			switch args[0] {
 			case "bare":
-				return runBare(ctx, brokers, args[2], args[3], kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)))
+				return runBare(ctx, brokers, args[2], args[3],
+					kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)))
 			case "bare-lz4":
 				return runBare(ctx, brokers, args[2], args[3], kgo.WithCompressor(streams.Compressor()))
 			case "sink":
@@ -61,7 +62,10 @@ func runCollect(ctx context.Context, brokers, args []string, ready func()) error
 	if err != nil {
 		return err
 	}
-	cfg := streams.Config{Brokers: brokers, MaxRecords: n, Instance: args[1], Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	cfg := streams.Config{
+		Brokers: brokers, MaxRecords: n, Instance: args[1],
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
 	return streams.RunCollect(ctx, cfg, processors.NewEngine(processors.DefaultRules()), ready)
 }
 
@@ -98,7 +102,8 @@ func profiled(args []string) (stop func(), err error) {
 	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
-// runBare consumes, produces and commits with nothing in between but the records that collect would write, on a client with the options of a stage.
+// runBare consumes, produces and commits with nothing in between but the records that collect would write, on a client
+// with the options of a stage.
 func runBare(ctx context.Context, brokers []string, records, path string, codec kgo.Opt) error {
 	n, err := strconv.Atoi(records)
 	if err != nil {
@@ -114,8 +119,10 @@ func runBare(ctx context.Context, brokers []string, records, path string, codec 
 		return err
 	}
 	s, err := kgo.NewGroupTransactSession(
-		kgo.SeedBrokers(brokers...), kgo.ConsumerGroup(groupBare), kgo.ConsumeTopics(schemas.TopicTimeline), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0),
+		kgo.SeedBrokers(brokers...), kgo.ConsumerGroup(groupBare), kgo.ConsumeTopics(schemas.TopicTimeline),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.TransactionalID("bare"), kgo.ProducerLinger(0),
 		codec, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1<<20),
 	)
 	if err != nil {
@@ -139,7 +146,10 @@ func runBare(ctx context.Context, brokers []string, records, path string, codec 
 				for owed[i] += scripts[i].Records; owed[i] >= scripts[i].Input; owed[i] -= scripts[i].Input {
 					at := next[i] % len(scripts[i].Values)
 					next[i]++
-					s.Produce(ctx, &kgo.Record{Topic: scripts[i].Topic, Partition: r.Partition, Key: scripts[i].Keys[at], Value: scripts[i].Values[at], Headers: scripts[i].Headers, Timestamp: r.Timestamp}, nil)
+					s.Produce(ctx, &kgo.Record{
+						Topic: scripts[i].Topic, Partition: r.Partition, Key: scripts[i].Keys[at],
+						Value: scripts[i].Values[at], Headers: scripts[i].Headers, Timestamp: r.Timestamp,
+					}, nil)
 				}
 			}
 		})

@@ -9,7 +9,8 @@ import (
 )
 
 // engineSettings are the Kafka engine's. A consumer a thread each, blocks as large as the sink's flushes.
-const engineSettings = "kafka_format = 'JSONEachRow', kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 65536, kafka_poll_max_batch_size = 65536, " +
+const engineSettings = "kafka_format = 'JSONEachRow', kafka_num_consumers = 2, kafka_thread_per_consumer = 1, " +
+	"kafka_max_block_size = 65536, kafka_poll_max_batch_size = 65536, " +
 	"kafka_flush_interval_ms = 500, input_format_skip_unknown_fields = 1, date_time_input_format = 'best_effort'"
 
 // engineTables are the fields that the Kafka engine reads and what a materialized view makes of them, for each topic.
@@ -42,13 +43,17 @@ func (h *house) engine(ctx context.Context, k *kafka, warm, all uint64) (run, er
 	for _, t := range engineTables {
 		table := schemas.SunkTopics[t.topic]
 		queue := database + ".queue_" + table
-		settings := fmt.Sprintf("kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '%s', %s", k.brokers(), t.topic, database+"-"+table, engineSettings)
-		if err := h.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s (%s) ENGINE = Kafka SETTINGS %s", queue, t.fields, settings)); err != nil {
+		settings := fmt.Sprintf("kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '%s', %s", k.brokers(),
+			t.topic, database+"-"+table, engineSettings)
+		if err := h.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s (%s) ENGINE = Kafka SETTINGS %s", queue, t.fields,
+			settings)); err != nil {
 			return run{}, err
 		}
 		view := database + ".view_" + table
-		if err := h.conn.Exec(ctx, fmt.Sprintf("CREATE MATERIALIZED VIEW %s TO %s.%s AS SELECT %s, toUInt32(_partition) AS src_partition, toInt64(_offset) AS src_offset FROM %s",
-			view, database, table, t.selected, queue)); err != nil {
+		if err := h.conn.Exec(ctx,
+			fmt.Sprintf("CREATE MATERIALIZED VIEW %s TO %s.%s AS SELECT %s, toUInt32(_partition) AS src_partition, "+
+				"toInt64(_offset) AS src_offset FROM %s",
+				view, database, table, t.selected, queue)); err != nil {
 			return run{}, err
 		}
 		drops = append(drops, view, queue)

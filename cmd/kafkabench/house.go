@@ -74,7 +74,8 @@ func (h *house) database(ctx context.Context) (string, error) {
 	return name, sinks.Migrate(ctx, h.options(name), slog.New(slog.DiscardHandler))
 }
 
-// quiet drops the databases of earlier contenders but one, and waits until nothing is merged: what one of them left to do would otherwise slow the next one down.
+// quiet drops the databases of earlier contenders but one, and waits until nothing is merged: what one of them left to
+// do would otherwise slow the next one down.
 func (h *house) quiet(ctx context.Context, keep string) error {
 	for _, name := range h.made {
 		if name != keep {
@@ -96,7 +97,9 @@ func (h *house) quiet(ctx context.Context, keep string) error {
 
 // rows counts what is visible in the tables measured.
 func (h *house) rows(ctx context.Context, database string) (n uint64, err error) {
-	err = h.conn.QueryRow(ctx, fmt.Sprintf("SELECT (SELECT count() FROM %[1]s.transactions_log) + (SELECT count() FROM %[1]s.collections_log)", database)).Scan(&n)
+	err = h.conn.QueryRow(ctx,
+		fmt.Sprintf("SELECT (SELECT count() FROM %[1]s.transactions_log) + (SELECT count() FROM %[1]s.collections_log)",
+			database)).Scan(&n)
 	return n, err
 }
 

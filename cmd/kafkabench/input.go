@@ -11,7 +11,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// world is the customers of a benchmark: each with one policy, its collection of November 2025 open, and transactions through that month in the order of time.
+// world is the customers of a benchmark: each with one policy, its collection of November 2025 open, and transactions
+// through that month in the order of time.
 type world struct {
 	customers, partitions int
 }
@@ -24,7 +25,8 @@ func (w world) customer(i int) string { return fmt.Sprintf("CUST%07d", i) }
 func (w world) record(kind schemas.Kind, i int, value any, at time.Time) *kgo.Record {
 	key := schemas.CustomerKey("acme", w.customer(i))
 	return &kgo.Record{
-		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), int32(w.partitions)), Key: []byte(key), Value: encode(value), Timestamp: at,
+		Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), int32(w.partitions)),
+		Key: []byte(key), Value: encode(value), Timestamp: at,
 		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
 	}
 }
@@ -41,7 +43,8 @@ func encode(value any) []byte {
 func (w world) tick(yield func(*kgo.Record) bool, date string, cutoff int, at time.Time) bool {
 	for p := range int32(w.partitions) {
 		if !yield(&kgo.Record{
-			Topic: schemas.TopicTimeline, Partition: p, Key: []byte("tick"), Value: encode(schemas.Tick{Date: date, Cutoff: cutoff}), Timestamp: at,
+			Topic: schemas.TopicTimeline, Partition: p, Key: []byte("tick"),
+			Value: encode(schemas.Tick{Date: date, Cutoff: cutoff}), Timestamp: at,
 			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindTick)}},
 		}) {
 			return false
@@ -58,11 +61,16 @@ func (w world) setup(yield func(*kgo.Record) bool) bool {
 	}
 	for i := range w.customers {
 		policy := schemas.PolicyCommand{
-			RequestID: "bench", Row: i + 1, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: w.customer(i), PolicyNumber: fmt.Sprintf("POL%07d", i),
-			Terms: &schemas.PolicyTerms{ProductCode: "FUNERAL_01", PremiumCents: 15_000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+			RequestID: "bench", Row: i + 1, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: w.customer(i),
+			PolicyNumber: fmt.Sprintf("POL%07d", i),
+			Terms: &schemas.PolicyTerms{
+				ProductCode: "FUNERAL_01", PremiumCents: 15_000, Status: schemas.PolicyActive,
+				Rail: schemas.RailDebiCheck,
+			},
 		}
 		execute := schemas.ExecuteCommand{
-			RequestID: "bench-x", ExecutionID: "bench-x", Row: i + 1, TenantID: "acme", CustomerID: w.customer(i), PolicyNumber: policy.PolicyNumber, PeriodMonth: "2025-11",
+			RequestID: "bench-x", ExecutionID: "bench-x", Row: i + 1, TenantID: "acme", CustomerID: w.customer(i),
+			PolicyNumber: policy.PolicyNumber, PeriodMonth: "2025-11",
 		}
 		if !yield(w.record(schemas.KindPolicy, i, policy, at)) || !yield(w.record(schemas.KindExecute, i, execute, at)) {
 			return false
@@ -115,8 +123,10 @@ func (w world) month(n int) func(yield func(*kgo.Record) bool) {
 func (w world) transaction(random *rand.Rand, i, who int, at time.Time) schemas.Transaction {
 	spent := spending[random.IntN(len(spending))]
 	tx := schemas.Transaction{
-		TransactionID: fmt.Sprintf("tx-%016x", random.Uint64()), TenantID: "acme", CustomerID: w.customer(who), BookedAt: at, AmountCents: schemas.Cents(1000 + random.IntN(90_000)),
-		Direction: schemas.Debit, AccountID: fmt.Sprintf("62%08d", who), Currency: "ZAR", Description: spent[0], Category: spent[1],
+		TransactionID: fmt.Sprintf("tx-%016x", random.Uint64()), TenantID: "acme", CustomerID: w.customer(who), BookedAt: at,
+		AmountCents: schemas.Cents(1000 + random.IntN(90_000)),
+		Direction:   schemas.Debit, AccountID: fmt.Sprintf("62%08d", who), Currency: "ZAR", Description: spent[0],
+		Category: spent[1],
 	}
 	if i%17 == 0 {
 		tx.Direction, tx.Description, tx.Category = schemas.Credit, earning[who%len(earning)], "INCOME"

@@ -32,7 +32,8 @@ func startKafka() (*kafka, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers()...), kgo.MetadataMinAge(50*time.Millisecond), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers()...), kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
 	if err != nil {
 		cluster.Stop()
@@ -142,7 +143,8 @@ func (k *kafka) feed(ctx context.Context, records func(yield func(*kgo.Record) b
 	return failed
 }
 
-// until waits until a group has taken over so many records of a topic, all partitions together. Topics watched so hold no transaction markers.
+// until waits until a group has taken over so many records of a topic, all partitions together. Topics watched so hold
+// no transaction markers.
 func (k *kafka) until(ctx context.Context, c *child, group, topic string, records int64) error {
 	for said := time.Now(); ; {
 		offsets, err := k.admin.FetchOffsets(ctx, group)

@@ -24,16 +24,19 @@ const (
 	depositsPerSecond = 200
 	// latencyCustomers is how many times the customers of the other parts there are.
 	latencyCustomers = 5
-	// cutoffEvery is the pause between the starts of two cut-offs. A real day has one or a few; without it the wait for the cut-off would be all that is measured.
+	// cutoffEvery is the pause between the starts of two cut-offs. A real day has one or a few; without it the wait for
+	// the cut-off would be all that is measured.
 	cutoffEvery = 100 * time.Millisecond
 	// rowsEvery is the pause between two looks at the rows.
 	rowsEvery = 50 * time.Millisecond
-	// settling is how long the load has lasted when measuring begins: the Java of a broker that has just started compiles for that long, on a third of a processor.
+	// settling is how long the load has lasted when measuring begins: the Java of a broker that has just started compiles
+	// for that long, on a third of a processor.
 	settling = 20 * time.Second
 )
 
-// benchLatency runs the whole product on Apache Kafka, finds how much it takes, feeds half of that, and measures from a fed deposit to its debit and to the debit's row. Each customer gets
-// one deposit, since his next debit would wait for the bank's answer.
+// benchLatency runs the whole product on Apache Kafka, finds how much it takes, feeds half of that, and measures from a
+// fed deposit to its debit and to the debit's row. Each customer gets one deposit, since his next debit would wait for
+// the bank's answer.
 func benchLatency(ctx context.Context, k *kafka, o *options, t *table) error {
 	more := *o
 	o = &more
@@ -62,16 +65,24 @@ func benchLatency(ctx context.Context, k *kafka, o *options, t *table) error {
 		load = o.load
 	}
 	say("   %s feed records/s; feeding %d a second for %d s ...", thousands(full), load, o.seconds)
-	l := &latency{product: p, load: load, length: time.Duration(o.seconds) * time.Second, fed: map[string]time.Time{}, debit: map[string]time.Time{}, row: map[string]time.Time{}}
+	l := &latency{
+		product: p, load: load, length: time.Duration(o.seconds) * time.Second, fed: map[string]time.Time{},
+		debit: map[string]time.Time{}, row: map[string]time.Time{},
+	}
 	if err := l.run(ctx); err != nil {
 		return err
 	}
 	debits, rows := l.since(l.debit), l.since(l.row)
 	t.section("Whole product at half load", "p50", "p99", "max", "deposits")
-	t.row("fed deposit to debit record, read committed", quantile(debits, 50), quantile(debits, 99), quantile(debits, 100), fmt.Sprint(len(debits)))
-	t.row("fed deposit to the debit's visible row in ClickHouse", quantile(rows, 50), quantile(rows, 99), quantile(rows, 100), fmt.Sprint(len(rows)))
-	t.note("Half load: %d feed records a second, half of the %s that the product (all roles in one process; broker, ClickHouse and feeder beside it) took from the feed to visible rows; "+
-		"%d of them deposits that are debited at the next cut-off, %d customers; a cut-off every %v, so up to that much of the latency is the wait for it; rows are looked for every %v. %d cut-offs passed.", load, thousands(full), depositsPerSecond, o.customers, cutoffEvery, rowsEvery, l.cutoffs)
+	t.row("fed deposit to debit record, read committed", quantile(debits, 50), quantile(debits, 99), quantile(debits, 100),
+		fmt.Sprint(len(debits)))
+	t.row("fed deposit to the debit's visible row in ClickHouse", quantile(rows, 50), quantile(rows, 99),
+		quantile(rows, 100), fmt.Sprint(len(rows)))
+	t.note("Half load: %d feed records a second, half of the %s that the product (all roles in one process; broker, "+
+		"ClickHouse and feeder beside it) took from the feed to visible rows; "+
+		"%d of them deposits that are debited at the next cut-off, %d customers; a cut-off every %v, so up to that much "+
+		"of the latency is the wait for it; rows are looked for every %v. %d cut-offs passed.", load, thousands(full),
+		depositsPerSecond, o.customers, cutoffEvery, rowsEvery, l.cutoffs)
 	return nil
 }
 
@@ -89,11 +100,16 @@ func (p *product) policies(ctx context.Context) error {
 	if err := p.kafka.feed(ctx, func(yield func(*kgo.Record) bool) {
 		each(yield, func(i int) *kgo.Record {
 			r := p.world.record(schemas.KindPolicy, i, schemas.PolicyCommand{
-				RequestID: "bench", Row: i + 1, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: p.world.customer(i), PolicyNumber: number(i),
-				Terms: &schemas.PolicyTerms{ProductCode: "FUNERAL_01", PremiumCents: 30_000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+				RequestID: "bench", Row: i + 1, Action: schemas.PolicyImport, TenantID: "acme", CustomerID: p.world.customer(i),
+				PolicyNumber: number(i),
+				Terms: &schemas.PolicyTerms{
+					ProductCode: "FUNERAL_01", PremiumCents: 30_000, Status: schemas.PolicyActive,
+					Rail: schemas.RailDebiCheck,
+				},
 			}, at)
 			key := schemas.CustomerKey("acme", number(i))
-			r.Topic, r.Key, r.Partition = schemas.TopicPolicyCommands, []byte(key), schemas.PartitionOf(schemas.RoutingHash(key), int32(p.world.partitions))
+			r.Topic, r.Key, r.Partition = schemas.TopicPolicyCommands, []byte(key), schemas.PartitionOf(schemas.RoutingHash(key),
+				int32(p.world.partitions))
 			return r
 		})
 	}); err != nil {
@@ -105,7 +121,8 @@ func (p *product) policies(ctx context.Context) error {
 	if err := p.kafka.feed(ctx, func(yield func(*kgo.Record) bool) {
 		each(yield, func(i int) *kgo.Record {
 			return p.world.record(schemas.KindExecute, i, schemas.ExecuteCommand{
-				RequestID: "bench-x", ExecutionID: "bench-x", Row: i + 1, TenantID: "acme", CustomerID: p.world.customer(i), PolicyNumber: number(i), PeriodMonth: "2025-11",
+				RequestID: "bench-x", ExecutionID: "bench-x", Row: i + 1, TenantID: "acme", CustomerID: p.world.customer(i),
+				PolicyNumber: number(i), PeriodMonth: "2025-11",
 			}, at)
 		})
 	}); err != nil {
@@ -152,11 +169,13 @@ func (p *product) deposit(who int) *kgo.Record {
 	return &kgo.Record{Topic: schemas.TopicFeedTransactions, Partition: int32(p.n % p.world.partitions), Value: encode(tx)}
 }
 
-// cutoff writes one more cut-off of the day to the timeline. It waits for no stage, as the calendar that follows the clock does not.
+// cutoff writes one more cut-off of the day to the timeline. It waits for no stage, as the calendar that follows the
+// clock does not.
 func (p *product) cutoff(ctx context.Context) error {
 	p.cutoffs++
 	var ticks []*kgo.Record
-	p.world.tick(func(r *kgo.Record) bool { ticks = append(ticks, r); return true }, p.day.Format(time.DateOnly), p.cutoffs, time.Now())
+	p.world.tick(func(r *kgo.Record) bool { ticks = append(ticks, r); return true }, p.day.Format(time.DateOnly),
+		p.cutoffs, time.Now())
 	return p.kafka.client.ProduceSync(ctx, ticks...).FirstErr()
 }
 
@@ -173,7 +192,8 @@ type latency struct {
 
 // run feeds, passes cut-offs and watches debits and rows until every deposit's row is there.
 func (l *latency) run(ctx context.Context) error {
-	tail, err := kgo.NewClient(kgo.SeedBrokers(l.kafka.cluster.Brokers()...), kgo.ConsumeTopics(schemas.TopicDebits), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	tail, err := kgo.NewClient(kgo.SeedBrokers(l.kafka.cluster.Brokers()...), kgo.ConsumeTopics(schemas.TopicDebits),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		return err
 	}
@@ -194,7 +214,8 @@ func (l *latency) run(ctx context.Context) error {
 	if len(l.row) == len(l.fed) && len(l.debit) == len(l.fed) {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("of %d deposits %d became debits and %d rows", len(l.fed), len(l.debit), len(l.row)), err)
+	return errors.Join(fmt.Errorf("of %d deposits %d became debits and %d rows", len(l.fed), len(l.debit), len(l.row)),
+		err)
 }
 
 // feed produces at the rate of the load, in slices of 10 ms.
@@ -275,7 +296,8 @@ func (l *latency) watchRows(ctx context.Context) error {
 		for p, next := range at {
 			where = append(where, fmt.Sprintf("src_partition = %d AND src_offset >= %d", p, next))
 		}
-		rows, err := l.conn.Query(ctx, "SELECT customer_id, src_partition, src_offset FROM debits_log WHERE "+strings.Join(where, " OR "))
+		rows, err := l.conn.Query(ctx,
+			"SELECT customer_id, src_partition, src_offset FROM debits_log WHERE "+strings.Join(where, " OR "))
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-// Command kafkabench measures Kasi on Apache Kafka and ClickHouse beside its peers, and prints one table: `make bench-kafka`, `make bench-scale`.
+// Command kafkabench measures Kasi on Apache Kafka and ClickHouse beside its peers, and prints one table: `make
+// bench-kafka`, `make bench-scale`.
 package main
 
 import (

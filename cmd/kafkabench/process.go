@@ -16,7 +16,8 @@ import (
 // ticksPerSecond is Linux's unit of processor time in /proc, which is the same on every machine.
 const ticksPerSecond = 100
 
-// usage is the processor time that processes and all their descendants have used, those that have ended included where they were waited for.
+// usage is the processor time that processes and all their descendants have used, those that have ended included where
+// they were waited for.
 func usage(pids ...int) time.Duration {
 	of := map[int]int64{}
 	children := map[int][]int{}

@@ -47,8 +47,10 @@ func startProduct(ctx context.Context, k *kafka, o *options) (*product, error) {
 		return nil, err
 	}
 	native := freeAddr()
-	cmd := exec.CommandContext(ctx, kasi, "up", "--calendar", "manual", "--date", "2025-11-03", "--data-dir", dir, "--http", freeAddr(), "--clickhouse-http", freeAddr(),
-		"--clickhouse-native", native, "--log-level", "warn", "--kafka-brokers", k.brokers(), "--partitions", strconv.Itoa(o.partitions))
+	cmd := exec.CommandContext(ctx, kasi, "up", "--calendar", "manual", "--date", "2025-11-03", "--data-dir", dir,
+		"--http", freeAddr(), "--clickhouse-http", freeAddr(),
+		"--clickhouse-native", native, "--log-level", "warn", "--kafka-brokers", k.brokers(), "--partitions",
+		strconv.Itoa(o.partitions))
 	cmd.Env = append(os.Environ(), "KASI_API_KEYS=acme=bench", "KASI_CLICKHOUSE_PASSWORD="+housePassword)
 	c, err := start(cmd)
 	if err != nil {

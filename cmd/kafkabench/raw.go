@@ -25,8 +25,9 @@ type block struct {
 	from, to int
 }
 
-// runRaw inserts the rows of a database that the sink has filled into another one, cut as the sink cut them, with its settings and as many inserts at once. args are
-// ClickHouse's address, the database to fill, the one to take the rows from, and the file of blocks.
+// runRaw inserts the rows of a database that the sink has filled into another one, cut as the sink cut them, with its
+// settings and as many inserts at once. args are ClickHouse's address, the database to fill, the one to take the rows
+// from, and the file of blocks.
 func runRaw(ctx context.Context, args []string) error {
 	conn, err := clickhouse.Open(childHouse(args[0], args[1]))
 	if err != nil {
@@ -96,7 +97,8 @@ func load(ctx context.Context, conn driver.Conn, database, table string) (*colum
 
 func (c *columns) insert(ctx context.Context, conn driver.Conn, b block, token string) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "max_threads": 1, "low_cardinality_allow_in_native_format": 0, "insert_deduplication_token": token,
+		"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable", "max_threads": 1,
+		"low_cardinality_allow_in_native_format": 0, "insert_deduplication_token": token,
 	}))
 	batch, err := conn.PrepareBatch(ctx, fmt.Sprintf("INSERT INTO %s (%s)", b.table, strings.Join(c.names, ", ")))
 	if err != nil {

@@ -49,23 +49,30 @@ func benchRestore(ctx context.Context, k *kafka, o *options, t *table) error {
 		heap, _ = strconv.Atoi(out[1]) // the expression lets in digits alone
 		resident, _ = strconv.Atoi(out[2])
 		took = append(took, after)
-		say("   ready after %v (%v with the start of the process and a collection of garbage)", after, time.Since(began).Round(time.Millisecond))
+		say("   ready after %v (%v with the start of the process and a collection of garbage)", after,
+			time.Since(began).Round(time.Millisecond))
 	}
-	t.section("Restore of the collect stage", "customers", "bytes a state", "ready after", "customers/s", "heap a customer", "resident a customer")
+	t.section("Restore of the collect stage", "customers", "bytes a state", "ready after", "customers/s",
+		"heap a customer", "resident a customer")
 	best := took[0]
 	for _, d := range took {
 		best = min(best, d)
 	}
-	t.row("from a compacted changelog, one instance", fmt.Sprint(o.states), fmt.Sprint(bytes/o.states), fmt.Sprint(best.Round(time.Millisecond)), thousands(float64(o.states)/best.Seconds()),
+	t.row("from a compacted changelog, one instance", fmt.Sprint(o.states), fmt.Sprint(bytes/o.states),
+		fmt.Sprint(best.Round(time.Millisecond)), thousands(float64(o.states)/best.Seconds()),
 		fmt.Sprintf("%d bytes", heap/o.states), fmt.Sprintf("%d bytes", resident/o.states))
-	t.note("Restore: each customer has a policy, an open collection and %d transactions; a fifth of the states lie in the changelog twice; the best of %d runs; memory after a collection of garbage.", historyPerState, o.rounds)
+	t.note("Restore: each customer has a policy, an open collection and %d transactions; a fifth of the states lie in "+
+		"the changelog twice; the best of %d runs; memory after a collection of garbage.", historyPerState, o.rounds)
 	return nil
 }
 
 // states writes one state a customer, as the engine makes it, and returns the bytes of all.
 func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 	e, random := processors.NewEngine(processors.DefaultRules()), newRandom()
-	m := processors.Moment{Date: civil.Date{Year: 2025, Month: time.November, Day: 20}, Cutoff: 1, At: monthBegins.Add(20 * 24 * time.Hour).UTC()}
+	m := processors.Moment{
+		Date: civil.Date{Year: 2025, Month: time.November, Day: 20}, Cutoff: 1,
+		At: monthBegins.Add(20 * 24 * time.Hour).UTC(),
+	}
 	var failed error
 	err = k.feed(ctx, func(yield func(*kgo.Record) bool) {
 		for i := range w.customers {
@@ -75,11 +82,18 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 			failed = errors.Join(
 				e.Policy(c, schemas.PolicyCommand{
 					Action: schemas.PolicyImport, TenantID: "acme", CustomerID: w.customer(i), PolicyNumber: number,
-					Terms: &schemas.PolicyTerms{ProductCode: "FUNERAL_01", PremiumCents: 15_000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+					Terms: &schemas.PolicyTerms{
+						ProductCode: "FUNERAL_01", PremiumCents: 15_000, Status: schemas.PolicyActive,
+						Rail: schemas.RailDebiCheck,
+					},
 				}, m, &out),
-				e.Execute(c, schemas.ExecuteCommand{ExecutionID: "bench-x", TenantID: "acme", CustomerID: w.customer(i), PolicyNumber: number, PeriodMonth: "2025-11"}, m, &out))
+				e.Execute(c, schemas.ExecuteCommand{
+					ExecutionID: "bench-x", TenantID: "acme", CustomerID: w.customer(i),
+					PolicyNumber: number, PeriodMonth: "2025-11",
+				}, m, &out))
 			for n := range historyPerState {
-				failed = errors.Join(failed, e.Transaction(c, w.transaction(random, n+i, i, monthBegins.Add(time.Duration(n)*20*time.Hour)), m, &out))
+				failed = errors.Join(failed, e.Transaction(c, w.transaction(random, n+i, i,
+					monthBegins.Add(time.Duration(n)*20*time.Hour)), m, &out))
 			}
 			if failed != nil {
 				return

@@ -33,7 +33,8 @@ func benchPartitions(ctx context.Context, k *kafka, o *options, t *table) error 
 			return err
 		}
 		one := &turn{name: fmt.Sprintf("%d partition(s)", n), do: func(round int) (run, error) {
-			return k.once(ctx, &o, collectContender(&o), round, int64(w.setupRecords()+o.warm), int64(w.setupRecords()+w.ticksIn()+o.warm+o.records))
+			return k.once(ctx, &o, collectContender(&o), round, int64(w.setupRecords()+o.warm),
+				int64(w.setupRecords()+w.ticksIn()+o.warm+o.records))
 		}}
 		if err := takeTurns(o.rounds, func() error { return nil }, one); err != nil {
 			return err
@@ -66,7 +67,8 @@ func benchFailover(ctx context.Context, k *kafka, o *options, t *table) error {
 		slices.Sort(others)
 		t.row(how.name, spread(gone), spread(others))
 	}
-	t.note("Failover: %d records a second over %d partitions, %d customers; a dead member is missed after the group's session timeout of 15 s.", failoverRate, o.partitions, o.customers)
+	t.note("Failover: %d records a second over %d partitions, %d customers; a dead member is missed after the group's "+
+		"session timeout of 15 s.", failoverRate, o.partitions, o.customers)
 	return nil
 }
 
@@ -76,7 +78,9 @@ func spread(sorted []time.Duration) string {
 }
 
 // failover is one death.
-func (k *kafka) failover(ctx context.Context, o *options, end func(*child) error) (gone, others time.Duration, err error) {
+func (k *kafka) failover(ctx context.Context, o *options, end func(*child) error) (gone, others time.Duration,
+	err error,
+) {
 	if err := k.anew(ctx, o); err != nil {
 		return 0, 0, err
 	}

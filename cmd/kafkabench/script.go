@@ -16,7 +16,8 @@ import (
 // sampled is how many values of each topic the bare loop is given: enough that none compresses against itself.
 const sampled = 5_000
 
-// script is what the collect stage wrote to one topic: how many records for how many of its input, and an even sample of them.
+// script is what the collect stage wrote to one topic: how many records for how many of its input, and an even sample
+// of them.
 type script struct {
 	Topic          string
 	Records, Input int
@@ -29,7 +30,8 @@ func (k *kafka) script(ctx context.Context, into *os.File, input int) (string, e
 	var all []script
 	var words []string
 	for _, topic := range []string{
-		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections,
+		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies,
+		schemas.TopicCollections,
 		schemas.TopicOutcomes, schemas.TopicStateCollect, schemas.TopicDeadLetters,
 	} {
 		s := script{Topic: topic, Input: input}
@@ -46,7 +48,8 @@ func (k *kafka) script(ctx context.Context, into *os.File, input int) (string, e
 		}
 		all = append(all, s)
 		if s.Records > 0 {
-			words = append(words, fmt.Sprintf("%.2f to %s (%d bytes)", float64(s.Records)/float64(input), topic, bytes/s.Records))
+			words = append(words, fmt.Sprintf("%.2f to %s (%d bytes)", float64(s.Records)/float64(input), topic,
+				bytes/s.Records))
 		}
 	}
 	if err := gob.NewEncoder(into).Encode(all); err != nil {
@@ -65,7 +68,8 @@ func (k *kafka) each(ctx context.Context, topic string, take func(r *kgo.Record,
 	for _, end := range ends[topic] {
 		of += int(end.Offset)
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.Brokers()...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.Brokers()...), kgo.ConsumeTopics(topic),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
@@ -92,7 +96,8 @@ func (k *kafka) each(ctx context.Context, topic string, take func(r *kgo.Record,
 	}
 }
 
-// decided are a topic's ends once no transaction is open on it: markers reach the topics after the group's offsets show.
+// decided are a topic's ends once no transaction is open on it: markers reach the topics after the group's offsets
+// show.
 func (k *kafka) decided(ctx context.Context, topic string) (kadm.ListedOffsets, error) {
 	for {
 		ends, err := k.admin.ListEndOffsets(ctx, topic)
@@ -120,7 +125,8 @@ func (k *kafka) decided(ctx context.Context, topic string) (kadm.ListedOffsets, 
 // peerWrote is what the Kafka Streams program wrote, in words, to be compared with collect.
 func (k *kafka) peerWrote(ctx context.Context, input int) (string, error) {
 	var words []string
-	for _, topic := range []string{topicPeer + "transactions", topicPeer + "deposits", topicPeer + "decisions", groupPeer + "-customers-changelog"} {
+	for _, topic := range []string{topicPeer + "transactions", topicPeer + "deposits", topicPeer + "decisions", groupPeer +
+		"-customers-changelog"} {
 		records, bytes := 0, 0
 		if err := k.each(ctx, topic, func(r *kgo.Record, _ int) { records++; bytes += len(r.Value) }); err != nil {
 			return "", err

@@ -20,8 +20,8 @@ import (
 	"github.com/kasi-collections/kasi/sinks"
 )
 
-// benchSink sets the sink beside a raw insert of the blocks that it makes and beside ClickHouse's own Kafka engine. Four fifths of the rows are transactions, one fifth
-// collections, the widest table.
+// benchSink sets the sink beside a raw insert of the blocks that it makes and beside ClickHouse's own Kafka engine.
+// Four fifths of the rows are transactions, one fifth collections, the widest table.
 func benchSink(ctx context.Context, k *kafka, o *options, t *table) error {
 	h, err := startHouse(ctx)
 	if err != nil {
@@ -68,14 +68,20 @@ func benchSink(ctx context.Context, k *kafka, o *options, t *table) error {
 	}
 	raws, sunk := &turn{name: "raw insert", do: raw}, &turn{name: "sink", do: sink}
 	engine := &turn{name: "Kafka engine", do: func(int) (run, error) { return h.engine(ctx, k, warm, all) }}
-	if err := takeTurns(o.rounds, func() error { return errors.Join(k.clearGroups(ctx), h.quiet(ctx, source)) }, raws, sunk, engine); err != nil {
+	if err := takeTurns(o.rounds, func() error { return errors.Join(k.clearGroups(ctx), h.quiet(ctx, source)) }, raws,
+		sunk, engine); err != nil {
 		return err
 	}
-	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)", "sink beside it")
-	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws.runs), costs(raws.runs), ratio(sunk.runs, raws.runs))
+	t.section("Kafka to ClickHouse", "rows/s", "processor s a million rows (client + ClickHouse and broker)",
+		"sink beside it")
+	t.row("raw columnar insert of the same blocks, clickhouse-go (no Kafka)", rates(raws.runs), costs(raws.runs),
+		ratio(sunk.runs, raws.runs))
 	t.row("sink, exactly once", rates(sunk.runs), costs(sunk.runs), "1")
-	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engine.runs), costs(engine.runs), ratio(sunk.runs, engine.runs))
-	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 columns); %s rows an insert on average. Kafka engine: %s.", all-warm, warm, perInsert(blocks.Name(), int(all)), engineSettings)
+	t.row("ClickHouse's Kafka engine with materialized views (at least once)", rates(engine.runs), costs(engine.runs),
+		ratio(sunk.runs, engine.runs))
+	t.note("Sink: %d rows measured after %d warm ones, 4/5 transactions_log (19 columns), 1/5 collections_log (32 "+
+		"columns); %s rows an insert on average. Kafka engine: %s.", all-warm, warm, perInsert(blocks.Name(), int(all)),
+		engineSettings)
 	return nil
 }
 
@@ -100,7 +106,8 @@ func (h *house) once(ctx context.Context, k *kafka, database string, warm, all u
 
 // events writes what the stages would, in transactions of theirs.
 func (k *kafka) events(ctx context.Context, o *options) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.Brokers()...), kgo.TransactionalID("kafkabench"), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.Brokers()...), kgo.TransactionalID("kafkabench"),
+		kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)), kgo.MaxBufferedRecords(1<<20))
 	if err != nil {
 		return err
@@ -120,8 +127,14 @@ func (k *kafka) events(ctx context.Context, o *options) error {
 			p := int32(i / 5 % o.partitions)
 			seq[topic][p]++
 			at := monthBegins.Add(time.Duration(i) * time.Second)
-			meta := schemas.Meta{EventID: schemas.FactID("bench", fmt.Sprint(i)), Seq: seq[topic][p], BusinessDate: at.Format(time.DateOnly), At: at.UTC()}
-			cl.Produce(ctx, &kgo.Record{Topic: topic, Partition: p, Key: []byte(schemas.CustomerKey("acme", w.customer(i))), Value: w.event(topic, random, i, meta), Timestamp: at}, nil)
+			meta := schemas.Meta{
+				EventID: schemas.FactID("bench", fmt.Sprint(i)), Seq: seq[topic][p],
+				BusinessDate: at.Format(time.DateOnly), At: at.UTC(),
+			}
+			cl.Produce(ctx, &kgo.Record{
+				Topic: topic, Partition: p, Key: []byte(schemas.CustomerKey("acme", w.customer(i))),
+				Value: w.event(topic, random, i, meta), Timestamp: at,
+			}, nil)
 			i++
 		}
 		if err := errors.Join(cl.Flush(ctx), cl.EndTransaction(ctx, kgo.TryCommit)); err != nil {
@@ -134,19 +147,27 @@ func (k *kafka) events(ctx context.Context, o *options) error {
 func (w world) event(topic string, random *rand.Rand, i int, meta schemas.Meta) []byte {
 	who := random.IntN(w.customers)
 	if topic == schemas.TopicTransactions {
-		return encode(schemas.TransactionEvent{Meta: meta, Transaction: w.transaction(random, i, who, meta.At.In(schemas.Johannesburg))})
+		return encode(schemas.TransactionEvent{Meta: meta, Transaction: w.transaction(random, i, who,
+			meta.At.In(schemas.Johannesburg))})
 	}
 	policy := fmt.Sprintf("POL%07d", who)
 	id := schemas.PolicyID("acme", policy)
 	return encode(schemas.CollectionEvent{
-		Meta: meta, CollectionID: schemas.CollectionID(id, "2025-11"), TenantID: "acme", CustomerID: w.customer(who), PolicyID: id, PolicyNumber: policy,
-		ExternalCustomerRef: fmt.Sprintf("EXT%07d", who), ProductCode: "FUNERAL_01", PeriodMonth: "2025-11", ExecutionID: "bench-x", Version: int64(i), DueCents: 15_000,
-		InFlightCents: 15_000, Status: schemas.Unpaid, FirstAttemptDate: meta.BusinessDate, LastAttemptDate: meta.BusinessDate, Attempts: 1,
-		Change: schemas.Change{Kind: schemas.ChangeInstructed, DebitID: schemas.DebitID("acme", w.customer(who), id, i), AmountCents: 15_000},
+		Meta: meta, CollectionID: schemas.CollectionID(id, "2025-11"), TenantID: "acme", CustomerID: w.customer(who),
+		PolicyID: id, PolicyNumber: policy,
+		ExternalCustomerRef: fmt.Sprintf("EXT%07d", who), ProductCode: "FUNERAL_01", PeriodMonth: "2025-11",
+		ExecutionID: "bench-x", Version: int64(i), DueCents: 15_000,
+		InFlightCents: 15_000, Status: schemas.Unpaid, FirstAttemptDate: meta.BusinessDate,
+		LastAttemptDate: meta.BusinessDate, Attempts: 1,
+		Change: schemas.Change{
+			Kind: schemas.ChangeInstructed, DebitID: schemas.DebitID("acme", w.customer(who), id, i),
+			AmountCents: 15_000,
+		},
 	})
 }
 
-// runSink is the real sink; args are ClickHouse's address, the database, a file for the blocks it makes, and then one for a profile.
+// runSink is the real sink; args are ClickHouse's address, the database, a file for the blocks it makes, and then one
+// for a profile.
 func runSink(ctx context.Context, brokers, args []string) error {
 	stop, err := profiled(args[3:])
 	if err != nil {
@@ -159,12 +180,18 @@ func runSink(ctx context.Context, brokers, args []string) error {
 	}
 	defer f.Close()
 	kept := &blockList{to: bufio.NewWriter(f)}
-	err = sinks.Run(ctx, sinks.Config{Brokers: brokers, ClickHouse: childHouse(args[0], args[1]), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Observer: kept}, func() {})
+	err = sinks.Run(ctx, sinks.Config{
+		Brokers: brokers, ClickHouse: childHouse(args[0], args[1]),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Observer: kept,
+	}, func() {})
 	return errors.Join(err, kept.to.Flush())
 }
 
 func childHouse(addr, database string) *clickhouse.Options {
-	return &clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{Database: database, Username: "kasi", Password: housePassword}}
+	return &clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{
+		Database: database, Username: "kasi",
+		Password: housePassword,
+	}}
 }
 
 // blockList writes down the blocks that the sink inserts.

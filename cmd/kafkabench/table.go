@@ -29,8 +29,11 @@ func (t *table) machine(o *options) {
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // only to be shown
 	t.head = append(t.head,
-		fmt.Sprintf("%s, %d processors (%s), Linux %s, %s; broker, ClickHouse and clients share them.", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version()),
-		fmt.Sprintf("Apache Kafka 4.3.0, one broker, 1 GiB heap, no fsync; %d partitions, %d customers, transactions of %d records; %d runs each, in turn: median (min-max).", o.partitions, o.customers, o.transaction, o.rounds))
+		fmt.Sprintf("%s, %d processors (%s), Linux %s, %s; broker, ClickHouse and clients share them.",
+			time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, strings.TrimSpace(string(kernel)),
+			runtime.Version()),
+		fmt.Sprintf("Apache Kafka 4.3.0, one broker, 1 GiB heap, no fsync; %d partitions, %d customers, transactions of "+
+			"%d records; %d runs each, in turn: median (min-max).", o.partitions, o.customers, o.transaction, o.rounds))
 }
 
 func (t *table) note(format string, args ...any) {
@@ -67,7 +70,8 @@ func (r run) rate() float64 { return float64(r.records) / r.took.Seconds() }
 func (r run) perMillion(d time.Duration) float64 { return d.Seconds() / float64(r.records) * 1e6 }
 
 func (r run) String() string {
-	return fmt.Sprintf("%s records/s, %.2f + %.2f processor s a million (client + server)", thousands(r.rate()), r.perMillion(r.client), r.perMillion(r.server))
+	return fmt.Sprintf("%s records/s, %.2f + %.2f processor s a million (client + server)", thousands(r.rate()),
+		r.perMillion(r.client), r.perMillion(r.server))
 }
 
 // turn is one of those that take turns.
@@ -115,7 +119,8 @@ func rates(runs []run) string {
 
 // costs is the processor time of client and server, medians.
 func costs(runs []run) string {
-	return fmt.Sprintf("%.2f + %.2f", median(of(runs, func(r run) float64 { return r.perMillion(r.client) })), median(of(runs, func(r run) float64 { return r.perMillion(r.server) })))
+	return fmt.Sprintf("%.2f + %.2f", median(of(runs, func(r run) float64 { return r.perMillion(r.client) })),
+		median(of(runs, func(r run) float64 { return r.perMillion(r.server) })))
 }
 
 // ratio is the median rate of one beside another's.

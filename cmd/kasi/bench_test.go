@@ -17,9 +17,9 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 )
 
-// BenchmarkDepositToDebit is the time from a fed deposit to its debit on kasi.debits.v1 and to that debit's row in ClickHouse, through the
-// whole stack, one deposit at a time: feed, cut-off, debit, row. The calendar is moved as soon as the deposit is acknowledged, so what is
-// measured is the pipeline and not the wait for the cut-off.
+// BenchmarkDepositToDebit is the time from a fed deposit to its debit on kasi.debits.v1 and to that debit's row in
+// ClickHouse, through the whole stack, one deposit at a time: feed, cut-off, debit, row. The calendar is moved as soon
+// as the deposit is acknowledged, so what is measured is the pipeline and not the wait for the cut-off.
 func BenchmarkDepositToDebit(b *testing.B) {
 	p := start(b, "2025-11-03")
 	const policies = 500
@@ -31,7 +31,10 @@ func BenchmarkDepositToDebit(b *testing.B) {
 	code, body := p.importCSV(csv.String())
 	require.Equal(b, 200, code, body)
 	p.execute("2025-11", policies)
-	cal, err := streams.NewCalendar(streams.Config{Brokers: []string{p.kafka}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, processors.DefaultRules())
+	cal, err := streams.NewCalendar(streams.Config{
+		Brokers: []string{p.kafka},
+		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}, processors.DefaultRules())
 	require.NoError(b, err)
 	defer cal.Close()
 	today := civil.Date{Year: 2025, Month: time.November, Day: 3}
@@ -40,7 +43,8 @@ func BenchmarkDepositToDebit(b *testing.B) {
 		require.NoError(b, err)
 	}
 	pass()
-	tail, err := kgo.NewClient(kgo.SeedBrokers(p.kafka), kgo.ConsumeTopics("kasi.debits.v1"), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	tail, err := kgo.NewClient(kgo.SeedBrokers(p.kafka), kgo.ConsumeTopics("kasi.debits.v1"),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	require.NoError(b, err)
 	defer tail.Close()
 

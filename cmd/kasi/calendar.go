@@ -28,7 +28,8 @@ Kafka only, so they work beside any kasi that uses the same brokers.`,
 	return cmd
 }
 
-// onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual address.
+// onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual
+// address.
 func onCalendar(cmd *cobra.Command, do func(*streams.Calendar) error) error {
 	cfg, err := load(cmd)
 	if err != nil {

@@ -54,7 +54,8 @@ func serveClickHouse(cmd *cobra.Command, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "clickhouse is ready: %s (http) %s (native) data %s\n", server.HTTPAddr(), server.NativeAddr(), filepath.Clean(cfg.DataDir))
+	fmt.Fprintf(cmd.OutOrStdout(), "clickhouse is ready: %s (http) %s (native) data %s\n", server.HTTPAddr(),
+		server.NativeAddr(), filepath.Clean(cfg.DataDir))
 	select {
 	case <-cmd.Context().Done():
 	case <-server.Done():
@@ -80,7 +81,8 @@ only their SHA-256. The server takes it up by itself. The database and its table
 				return err
 			}
 			if cfg.Password == "" || cfg.AnalystPassword == "" {
-				return errors.New("set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD: the users that are printed log in with them")
+				return errors.New("set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD: the users that are printed log in " +
+					"with them")
 			}
 			file, err := chembed.ServerUsers(cfg.Password, cfg.AnalystPassword, append([]string{cfg.Database}, also...)...)
 			if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The engine serves alone until Ctrl-C, and takes the users that are printed for a server of one's own, whose users.d it reads too: both users get in,
-// with the rights that the file names and no others.
+// The engine serves alone until Ctrl-C, and takes the users that are printed for a server of one's own, whose users.d
+// it reads too: both users get in, with the rights that the file names and no others.
 func TestClickHouseServesAloneAndTakesThePrintedUsers(t *testing.T) {
 	t.Parallel()
 	dir, native := t.TempDir(), freePort(t)
@@ -25,7 +25,8 @@ func TestClickHouseServesAloneAndTakesThePrintedUsers(t *testing.T) {
 	require.NoError(t, os.MkdirAll(at, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(at, "kasi.xml"), users, 0o600))
 
-	serve := command(context.Background(), "clickhouse", "serve", "--data-dir", dir, "--clickhouse-http", freePort(t), "--clickhouse-native", native)
+	serve := command(context.Background(), "clickhouse", "serve", "--data-dir", dir, "--clickhouse-http", freePort(t),
+		"--clickhouse-native", native)
 	out, err := serve.StdoutPipe()
 	require.NoError(t, err)
 	var log strings.Builder
@@ -36,7 +37,10 @@ func TestClickHouseServesAloneAndTakesThePrintedUsers(t *testing.T) {
 	require.Contains(t, line, "clickhouse is ready: ", &log)
 
 	can := func(user, query string) bool {
-		conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{native}, Auth: clickhouse.Auth{Username: user, Password: "test-" + user}})
+		conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{native}, Auth: clickhouse.Auth{
+			Username: user,
+			Password: "test-" + user,
+		}})
 		require.NoError(t, err)
 		defer conn.Close()
 		err = conn.Exec(t.Context(), query)

@@ -11,7 +11,10 @@ import (
 )
 
 func configCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration", Example: "  kasi config check --config kasi.yaml"}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Look at the configuration",
+		Example: "  kasi config check --config kasi.yaml",
+	}
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and print it, without its secrets",

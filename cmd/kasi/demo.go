@@ -38,9 +38,11 @@ type demoFlags struct {
 }
 
 func (f *demoFlags) register(cmd *cobra.Command, dir string) {
-	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "remove what an earlier run left in the data directory, and start afresh")
+	cmd.Flags().BoolVar(&f.fresh, "fresh", false,
+		"remove what an earlier run left in the data directory, and start afresh")
 	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
-	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions", "log-level", "log-format")
+	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native",
+		"partitions", "log-level", "log-format")
 	cmd.Flags().Lookup("data-dir").DefValue = dir
 }
 
@@ -105,7 +107,8 @@ income. One month is executed after the other, and the pretend bank answers each
 		},
 	}
 	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
-	cmd.Flags().BoolVar(&o.NoBuffer, "no-buffer", false, "lower each month's balances by the month's lowest, so that timing matters")
+	cmd.Flags().BoolVar(&o.NoBuffer, "no-buffer", false,
+		"lower each month's balances by the month's lowest, so that timing matters")
 	cmd.Flags().BoolVar(&o.Spread, "spread", false, "shift each account by up to 27 days of its own")
 	cmd.Flags().StringVar(&until, "until", "", "last day of the run, YYYY-MM-DD; the file's end if empty")
 	f.register(cmd, filepath.Join(".kasi", "real"))
@@ -113,7 +116,9 @@ income. One month is executed after the other, and the pretend bank answers each
 }
 
 // runDemo starts the stack on the data directory, plays unless an earlier run finished there, and stays up.
-func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Context, demo.Product, string) error) error {
+func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Context, demo.Product,
+	string) error,
+) error {
 	cfg, err := load(cmd)
 	if err != nil {
 		return err

@@ -49,7 +49,8 @@ func openDemo(dir string, fresh bool) (*demoData, error) {
 		return nil, err
 	}
 	if d.begun != nil && d.result == nil {
-		return nil, fmt.Errorf("%s holds a month that was interrupted, and its pretend bank ended with it: start afresh with --fresh, or look at the data with `kasi up --calendar manual --data-dir %s`", dir, dir)
+		return nil, fmt.Errorf("%s holds a month that was interrupted, and its pretend bank ended with it: start afresh "+
+			"with --fresh, or look at the data with `kasi up --calendar manual --data-dir %s`", dir, dir)
 	}
 	return d, os.MkdirAll(dir, 0o700)
 }
@@ -69,7 +70,8 @@ func (d *demoData) play(cmd *cobra.Command, s *app.Stack, run func(context.Conte
 		fmt.Fprintf(out, "%s holds this month already; here is its result (start afresh with --fresh):\n%s", d.dir, d.result)
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(d.dir, demoMark), []byte("a demonstration's data: kasi demo --fresh removes this directory\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(d.dir, demoMark),
+		[]byte("a demonstration's data: kasi demo --fresh removes this directory\n"), 0o600); err != nil {
 		return err
 	}
 	rules, err := app.Rules(s.Config())

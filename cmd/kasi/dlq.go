@@ -55,8 +55,10 @@ func filterFlags(cmd *cobra.Command) func() (dlq.Filter, error) {
 	var f dlq.Filter
 	var since string
 	cmd.Flags().StringVar(&f.Class, "class", "", "only this class, such as UNKNOWN_DEBIT")
-	cmd.Flags().StringVar(&f.Topic, "topic", "", "only records that came from this topic, such as "+schemas.TopicRailResults)
-	cmd.Flags().StringVar(&since, "since", "", "only records written since: an age (36h), a date (2025-11-26) or an instant (RFC 3339)")
+	cmd.Flags().StringVar(&f.Topic, "topic", "",
+		"only records that came from this topic, such as "+schemas.TopicRailResults)
+	cmd.Flags().StringVar(&since, "since", "",
+		"only records written since: an age (36h), a date (2025-11-26) or an instant (RFC 3339)")
 	return func() (dlq.Filter, error) {
 		at, err := parseSince(since, time.Now())
 		f.Since = at
@@ -77,7 +79,8 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at, nil
 	}
-	return time.Time{}, fmt.Errorf("--since: %q is neither an age such as 36h, a date such as 2025-11-26, nor an RFC 3339 instant", s)
+	return time.Time{}, fmt.Errorf("--since: %q is neither an age such as 36h, a date such as 2025-11-26, nor an RFC "+
+		"3339 instant", s)
 }
 
 func dlqList() *cobra.Command {
@@ -183,8 +186,10 @@ func showLetter(w io.Writer, l *dlq.Letter, value, asJSON bool) error {
 		}
 		return json.NewEncoder(w).Encode(shown)
 	}
-	fmt.Fprintf(w, "id       %s\nclass    %s\nmessage  %s\nstage    %s\nfrom     %s partition %d offset %d\ntime     %s\nvalue    %d bytes\n",
-		l.ID, l.Class, l.Message, l.Stage, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset, l.Time.Format(time.RFC3339), l.Bytes)
+	fmt.Fprintf(w, "id       %s\nclass    %s\nmessage  %s\nstage    %s\nfrom     %s partition %d offset %d\ntime     "+
+		"%s\nvalue    %d bytes\n",
+		l.ID, l.Class, l.Message, l.Stage, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset, l.Time.Format(time.RFC3339),
+		l.Bytes)
 	if l.ReplayedID != "" {
 		fmt.Fprintf(w, "replay   of %s by %s at %s\n", l.ReplayedID, l.ReplayedBy, l.ReplayedAt)
 	}
@@ -197,7 +202,8 @@ func showLetter(w io.Writer, l *dlq.Letter, value, asJSON bool) error {
 	return nil
 }
 
-// printable is text as it is, and anything else quoted: a refused record may hold whatever its sender liked, also what steers a terminal.
+// printable is text as it is, and anything else quoted: a refused record may hold whatever its sender liked, also what
+// steers a terminal.
 func printable(b []byte) string {
 	if !utf8.Valid(b) {
 		return fmt.Sprintf("%+q", b)
@@ -255,7 +261,8 @@ replayed. More than one record needs --yes; without it the command only says how
 	return cmd
 }
 
-// chosen are the dead letters to replay: by their ids, or all of a class. To replay whatever there is takes a choice as well.
+// chosen are the dead letters to replay: by their ids, or all of a class. To replay whatever there is takes a choice as
+// well.
 func chosen(cmd *cobra.Command, box dlq.Box, f dlq.Filter, args []string) ([]*dlq.Letter, error) {
 	switch {
 	case len(args) > 0 && f != (dlq.Filter{}):

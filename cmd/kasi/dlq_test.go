@@ -28,7 +28,8 @@ func kasi(t *testing.T, args ...string) (string, error) {
 }
 
 func TestDLQCommands(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicDeadLetters, schemas.TopicFeedTransactions, schemas.TopicRailResults))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicDeadLetters,
+		schemas.TopicFeedTransactions, schemas.TopicRailResults))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	brokers := strings.Join(c.ListenAddrs(), ",")
@@ -41,7 +42,10 @@ func TestDLQCommands(t *testing.T) {
 		if i == 0 {
 			topic = schemas.TopicFeedTransactions
 		}
-		rec := &kgo.Record{Topic: schemas.TopicDeadLetters, Key: []byte("who"), Value: []byte("Mrs \x1b[31mDlamini"), Timestamp: at.AddDate(0, 0, i)}
+		rec := &kgo.Record{
+			Topic: schemas.TopicDeadLetters, Key: []byte("who"), Value: []byte("Mrs \x1b[31mDlamini"),
+			Timestamp: at.AddDate(0, 0, i),
+		}
 		for _, h := range [][2]string{
 			{streams.HeaderErrorTopic, topic},
 			{streams.HeaderErrorPartition, "0"},
@@ -93,7 +97,8 @@ func TestDLQCommands(t *testing.T) {
 	require.ErrorContains(t, err, "2 dead letters would be replayed; run it again with --yes")
 	out, err = dlq("replay", "--class", "UNKNOWN_DEBIT", "--yes", "--by", "me")
 	require.NoError(t, err)
-	require.Equal(t, "replayed 0-1 to kasi.rail.results.v1 partition 0\nreplayed 0-2 to kasi.rail.results.v1 partition 0\n", out)
+	require.Equal(t, "replayed 0-1 to kasi.rail.results.v1 partition 0\nreplayed 0-2 to kasi.rail.results.v1 "+
+		"partition 0\n", out)
 	out, err = dlq("replay", "0-0", "0-0")
 	require.NoError(t, err, "one record twice is one record")
 	require.Equal(t, 1, strings.Count(out, "\n"))

@@ -13,8 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 )
 
-// advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, and for the sink only at the
-// end, before ClickHouse is read.
+// advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, and for the sink only
+// at the end, before ClickHouse is read.
 type advancer struct{ cal *streams.Calendar }
 
 // Advance moves the calendar through every cut-off up to and including the day.
@@ -24,7 +24,10 @@ func (a advancer) Advance(ctx context.Context, to civil.Date) error {
 }
 
 func feedCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "feed", Short: "Push bank transactions to the feed topic", Example: "  kasi feed replay transactions.csv.gz"}
+	cmd := &cobra.Command{
+		Use: "feed", Short: "Push bank transactions to the feed topic",
+		Example: "  kasi feed replay transactions.csv.gz",
+	}
 	cmd.AddCommand(feedReplay())
 	return cmd
 }
@@ -59,7 +62,8 @@ Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbo
 				if err := cal.WaitSink(cmd.Context(), 0); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days, s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
+				fmt.Fprintf(cmd.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days,
+					s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
 				return nil
 			})
 		},

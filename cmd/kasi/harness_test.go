@@ -28,7 +28,8 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its own, from outside.
+// asKasi makes the test binary behave as the kasi binary, so that the scenarios meet the product as a process of its
+// own, from outside.
 const asKasi = "KASI_TEST_AS_KASI"
 
 func TestMain(m *testing.M) { os.Exit(chtest.Main(m, runIfKasi)) }
@@ -45,11 +46,12 @@ type product struct {
 	t                          testing.TB
 	http, kafka, house, native string
 	engine                     []string // the flags that name its Kafka and its ClickHouse
-	database, analyst          string   // where the analyst reads, and the password; empty: those of `command`'s environment
-	env                        []string // more environment of its processes
-	client                     *kgo.Client
-	process                    *exec.Cmd
-	results                    int
+	// where the analyst reads, and the password; empty: those of `command`'s environment
+	database, analyst string
+	env               []string // more environment of its processes
+	client            *kgo.Client
+	process           *exec.Cmd
+	results           int
 }
 
 const (
@@ -72,14 +74,15 @@ func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka and its ClickHouse are what the environment
-// asks for; on a Kafka other than the embedded one, tests take turns.
+// start runs `kasi up` with a manual calendar on free ports and waits for its ready line. Its Kafka and its ClickHouse
+// are what the environment asks for; on a Kafka other than the embedded one, tests take turns.
 func start(t testing.TB, date string) *product {
 	t.Helper()
 	p := embeddedProduct(t)
 	if k := kafkatest.External(t); k != nil {
 		p.kafka = k.Brokers[0]
-		p.engine = append(p.engine, "--kafka-brokers", strings.Join(k.Brokers, ","), "--replication", strconv.Itoa(int(k.Replication)), "--partitions", "4")
+		p.engine = append(p.engine, "--kafka-brokers", strings.Join(k.Brokers, ","), "--replication",
+			strconv.Itoa(int(k.Replication)), "--partitions", "4")
 	}
 	if h := chtest.External(t); h != nil {
 		p.house, p.native, p.database, p.analyst = h.HTTPAddr, h.NativeAddr, h.Database(t), h.AnalystPassword
@@ -184,14 +187,18 @@ func (p *product) send(topic, key string, record map[string]any) {
 	p.t.Helper()
 	b, err := json.Marshal(record)
 	require.NoError(p.t, err)
-	require.NoError(p.t, p.client.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Key: []byte(key), Value: b}).FirstErr())
+	require.NoError(p.t, p.client.ProduceSync(context.Background(), &kgo.Record{
+		Topic: topic, Key: []byte(key),
+		Value: b,
+	}).FirstErr())
 }
 
 // credit feeds one deposit, booked at nine in the morning in Johannesburg.
 func (p *product) credit(customer, date string, cents int, description string) {
 	p.t.Helper()
 	p.send("kasi.feed.transactions.v1", customer, map[string]any{
-		"transaction_id": customer + "-" + date + "-" + description, "tenant_id": "demo", "customer_id": customer, "booked_at": date + "T09:00:00+02:00",
+		"transaction_id": customer + "-" + date + "-" + description, "tenant_id": "demo", "customer_id": customer,
+		"booked_at":    date + "T09:00:00+02:00",
 		"amount_cents": cents, "direction": "CREDIT", "description": description,
 	})
 }
@@ -230,7 +237,8 @@ func (p *product) read(topic string) []*kgo.Record {
 	defer cancel()
 	ends, err := kadm.NewClient(p.client).ListCommittedOffsets(ctx, topic)
 	require.NoError(p.t, err)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(p.kafka), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	cl, err := kgo.NewClient(kgo.SeedBrokers(p.kafka), kgo.ConsumeTopics(topic),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	require.NoError(p.t, err)
 	defer cl.Close()
 	at := map[int32]int64{}
@@ -261,7 +269,10 @@ func behind(ends map[int32]kadm.ListedOffset, at map[int32]int64) bool {
 func (p *product) answer(d debit, status, code string) {
 	p.t.Helper()
 	p.results++
-	r := map[string]any{"result_id": fmt.Sprintf("R%d", p.results), "debit_id": d.DebitID, "status": status, "effective_date": d.ActionDate}
+	r := map[string]any{
+		"result_id": fmt.Sprintf("R%d", p.results), "debit_id": d.DebitID, "status": status,
+		"effective_date": d.ActionDate,
+	}
 	if code != "" {
 		r["reason_code"], r["reason_scheme"] = code, "ZA"
 	}
@@ -306,7 +317,8 @@ func (p *product) importCSV(csv string) (int, string) {
 // policy imports one policy of customer "C"+number.
 func (p *product) policy(number, premium string) {
 	p.t.Helper()
-	code, body := p.importCSV("customer_id,external_customer_ref,policy_number,product_code,collection_amount\nC" + number + ",EXT-" + number + "," + number + ",FUNERAL_01," + premium + "\n")
+	code, body := p.importCSV("customer_id,external_customer_ref,policy_number,product_code,collection_amount\nC" +
+		number + ",EXT-" + number + "," + number + ",FUNERAL_01," + premium + "\n")
 	require.Equal(p.t, 200, code, body)
 	require.JSONEq(p.t, `{"imported":1,"failed":0,"errors":[]}`, body)
 }

@@ -1,5 +1,5 @@
-// Command kasi collects premiums when the customer's money is there. `kasi up` serves the whole product on embedded engines; `kasi run` and
-// `kasi api` run its roles one by one on real servers.
+// Command kasi collects premiums when the customer's money is there. `kasi up` serves the whole product on embedded
+// engines; `kasi run` and `kasi api` run its roles one by one on real servers.
 package main
 
 import (
@@ -55,12 +55,13 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFlags(cmd, os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(), clickhouseCmd(), configCmd(), versionCmd())
+	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),
+		clickhouseCmd(), configCmd(), versionCmd())
 	return cmd
 }
 
-// fillFlags sets the flags of one command alone, such as --to, from KASI_NAME, else from the YAML file, where the command line does not. The
-// options of package config are left to it.
+// fillFlags sets the flags of one command alone, such as --to, from KASI_NAME, else from the YAML file, where the
+// command line does not. The options of package config are left to it.
 func fillFlags(cmd *cobra.Command, lookup func(string) (string, bool)) error {
 	var errs []error
 	if path, ok := lookup("KASI_CONFIG"); ok && !cmd.Flag("config").Changed {

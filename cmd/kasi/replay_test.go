@@ -27,11 +27,16 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// logsOfRecord are the topics from which everything else follows. Policy commands are on the timeline too, where collect reads them.
-var logsOfRecord = []string{schemas.TopicTimeline, schemas.TopicSettlementCommands, schemas.TopicCalendar, schemas.TopicPolicyCommands}
+// logsOfRecord are the topics from which everything else follows. Policy commands are on the timeline too, where
+// collect reads them.
+var logsOfRecord = []string{
+	schemas.TopicTimeline, schemas.TopicSettlementCommands, schemas.TopicCalendar,
+	schemas.TopicPolicyCommands,
+}
 
-// TestReplay rebuilds two months twice, from the logs of record alone, on an empty Kafka and an empty ClickHouse, with transactions cut elsewhere: reports,
-// statements and exports are the same bytes, and so is every event of the topics behind them. The hashes are printed (make replay).
+// TestReplay rebuilds two months twice, from the logs of record alone, on an empty Kafka and an empty ClickHouse, with
+// transactions cut elsewhere: reports, statements and exports are the same bytes, and so is every event of the topics
+// behind them. The hashes are printed (make replay).
 func TestReplay(t *testing.T) {
 	p := start(t, "2025-11-01")
 	p.twoMonths()
@@ -57,8 +62,9 @@ func TestReplay(t *testing.T) {
 	t.Logf("original and both rebuilds are the same bytes: %d reports, statements, exports and topics", len(want))
 }
 
-// twoMonths has what can happen: debits that succeed, fail and are tried again, deposits, a changed premium, a cancelled policy, money that goes back after its
-// statement, a dispute, two statements of one period and an adjustment in the next.
+// twoMonths has what can happen: debits that succeed, fail and are tried again, deposits, a changed premium, a
+// cancelled policy, money that goes back after its statement, a dispute, two statements of one period and an adjustment
+// in the next.
 func (p *product) twoMonths() {
 	t := p.t
 	t.Helper()
@@ -86,13 +92,19 @@ func (p *product) twoMonths() {
 		byPolicy[d.PolicyNumber] = d.DebitID
 	}
 	first := p.settle(testKey, "2025-11")
-	p.send("kasi.rail.results.v1", "", map[string]any{"result_id": "late", "debit_id": byPolicy["POL07"], "status": "UNPAID", "effective_date": "2025-12-02", "reason_code": "02", "reason_scheme": "ZA"})
+	p.send("kasi.rail.results.v1", "", map[string]any{
+		"result_id": "late", "debit_id": byPolicy["POL07"],
+		"status": "UNPAID", "effective_date": "2025-12-02", "reason_code": "02", "reason_scheme": "ZA",
+	})
 	second := p.settle(testKey, "2025-11")
 	require.Equal(t, []string{"SETTLE-2025-11-001", "SETTLE-2025-11-002"}, []string{first.Number, second.Number})
 	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-12"}`)
 	require.Equal(t, 202, code, body)
 	bank.until("2025-12-05", "2025-12-12")
-	p.send("kasi.rail.results.v1", "", map[string]any{"result_id": "disp", "debit_id": byPolicy["POL04"], "status": "DISPUTED", "effective_date": "2025-12-12", "reason_code": "30", "reason_scheme": "ZA"})
+	p.send("kasi.rail.results.v1", "", map[string]any{
+		"result_id": "disp", "debit_id": byPolicy["POL04"],
+		"status": "DISPUTED", "effective_date": "2025-12-12", "reason_code": "30", "reason_scheme": "ZA",
+	})
 	bank.until("2025-12-28", "2026-01-02")
 	dec := p.settle(testKey, "2025-12")
 	require.Contains(t, dec.lines, "ADJUSTMENT")
@@ -120,7 +132,10 @@ func (p *product) account() map[string]string {
 	for _, s := range list.Data {
 		get("/v1/settlements/" + s.ID + "/export")
 	}
-	for _, topic := range []string{schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicSettlements} {
+	for _, topic := range []string{
+		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions,
+		schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicSettlements,
+	} {
 		byPartition := map[int32]string{}
 		for _, r := range p.read(topic) {
 			byPartition[r.Partition] += fmt.Sprintf("%s %s %d\n", r.Key, r.Value, r.Timestamp.UnixMilli())
@@ -141,15 +156,21 @@ func (p *product) offsets() []string {
 	return all
 }
 
-// rebuild runs everything behind the logs of record on new engines and returns when it has come to their ends. Intake and ticker do not run: their work is on
-// the logs.
+// rebuild runs everything behind the logs of record on new engines and returns when it has come to their ends. Intake
+// and ticker do not run: their work is on the logs.
 func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	t.Helper()
 	k := kafkatest.Fake(t)
-	server, err := chembed.Start(t.Context(), chembed.Options{Dir: t.TempDir(), HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: "test-kasi", AnalystPassword: "test-analyst"})
+	server, err := chembed.Start(t.Context(), chembed.Options{
+		Dir: t.TempDir(), HTTPAddr: "127.0.0.1:0",
+		NativeAddr: "127.0.0.1:0", KasiPassword: "test-kasi", AnalystPassword: "test-analyst",
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
-	cfg := config.Config{HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey, Partitions: 4}
+	cfg := config.Config{
+		HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey,
+		Partitions: 4,
+	}
 	env := app.Env{Brokers: k.Brokers, House: app.HouseOptions(cfg, []string{server.NativeAddr()})}
 	log := slog.New(slog.DiscardHandler)
 	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.Roles...))
@@ -180,7 +201,10 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 func copies(records []*kgo.Record) []*kgo.Record {
 	out := make([]*kgo.Record, len(records))
 	for i, r := range records {
-		out[i] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
+		out[i] = &kgo.Record{
+			Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers,
+			Timestamp: r.Timestamp,
+		}
 	}
 	return out
 }

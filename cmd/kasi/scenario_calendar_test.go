@@ -23,7 +23,8 @@ func TestScenarioCalendar(t *testing.T) {
 	p.answer(p.debits()[0], "PAID", "")
 	p.credit("C1", "2025-11-04", 7000, "tips")
 	p.advance("2025-11-04")
-	require.Equal(t, []string{"2025-11-04 2025-11 7000", "2025-11-04 2025-11 8000"}, p.dates("POL1"), "the same day once more decides what came since")
+	require.Equal(t, []string{"2025-11-04 2025-11 7000", "2025-11-04 2025-11 8000"}, p.dates("POL1"),
+		"the same day once more decides what came since")
 	p.advance("2025-11-04")
 	require.Len(t, p.debits(), 2)
 
@@ -42,7 +43,8 @@ func TestScenarioCalendar(t *testing.T) {
 	defer cancel()
 	_ = p.command(ctx, "calendar", "advance", "--to", "2026-02-28", "--kafka-brokers", p.kafka).Run() // killed on its way
 	p.advance("2026-02-28")
-	require.Equal(t, "119", p.sql("SELECT uniqExact(business_date) FROM calendar_log WHERE business_date > '2025-11-01'"), "no day is left out")
+	require.Equal(t, "119", p.sql("SELECT uniqExact(business_date) FROM calendar_log WHERE business_date > '2025-11-01'"),
+		"no day is left out")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("POL2"), "the day's own cut-off, not the last day's")
 	require.Equal(t, "2026-02-28", p.sql("SELECT business_date FROM calendar"))
 }

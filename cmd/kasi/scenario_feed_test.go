@@ -25,9 +25,18 @@ func TestScenarioBadRecords(t *testing.T) {
 		p.raw(topic, fmt.Sprint(len(sent)), value)
 	}
 	good := map[string]map[string]string{
-		"kasi.feed.transactions.v1": {"transaction_id": `"t%d"`, "tenant_id": `"demo"`, "customer_id": `"CPOL1"`, "booked_at": `"2025-11-01T09:00:00+02:00"`, "amount_cents": `100`, "direction": `"DEBIT"`},
-		"kasi.feed.incomes.v1":      {"income_id": `"i%d"`, "tenant_id": `"demo"`, "customer_id": `"CPOL1"`, "kind": `"GIG"`, "pay_date": `"2025-11-01"`, "state": `"CANCELLED"`},
-		"kasi.rail.results.v1":      {"result_id": `"r%d"`, "debit_id": `"` + strings.Repeat("0", 32) + `"`, "status": `"PAID"`, "effective_date": `"2025-11-05"`},
+		"kasi.feed.transactions.v1": {
+			"transaction_id": `"t%d"`, "tenant_id": `"demo"`, "customer_id": `"CPOL1"`,
+			"booked_at": `"2025-11-01T09:00:00+02:00"`, "amount_cents": `100`, "direction": `"DEBIT"`,
+		},
+		"kasi.feed.incomes.v1": {
+			"income_id": `"i%d"`, "tenant_id": `"demo"`, "customer_id": `"CPOL1"`, "kind": `"GIG"`,
+			"pay_date": `"2025-11-01"`, "state": `"CANCELLED"`,
+		},
+		"kasi.rail.results.v1": {
+			"result_id": `"r%d"`, "debit_id": `"` + strings.Repeat("0", 32) + `"`,
+			"status": `"PAID"`, "effective_date": `"2025-11-05"`,
+		},
 	}
 	n := 0
 	object := func(fields map[string]string) string {
@@ -116,7 +125,11 @@ func TestScenarioAnyClientAnyOrder(t *testing.T) {
 		require.NoError(t, manual.ProduceSync(context.Background(), r).FirstErr())
 	}
 	p.credit("C2", "2025-11-18", 850000, "SALARY") // a payroll told of in advance
-	p.send("kasi.feed.transactions.v1", "", map[string]any{"transaction_id": "edge", "tenant_id": "demo", "customer_id": "C4", "booked_at": "2025-11-03T22:30:00Z", "amount_cents": 5000, "direction": "CREDIT", "description": "piece job"})
+	p.send("kasi.feed.transactions.v1", "", map[string]any{
+		"transaction_id": "edge", "tenant_id": "demo",
+		"customer_id": "C4", "booked_at": "2025-11-03T22:30:00Z", "amount_cents": 5000, "direction": "CREDIT",
+		"description": "piece job",
+	})
 	bank := p.bank(paysAll)
 	bank.until("2025-11-03")
 	require.Equal(t, []string{"2025-11-03 2025-11 8000"}, p.dates("POL1"), "one deposit, however often it is told")
@@ -136,6 +149,7 @@ func TestScenarioAnyClientAnyOrder(t *testing.T) {
 	p.credit("C3", "2025-11-14", 850000, "SALARY") // the feed is late
 	bank.until("2025-11-19")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-19 2025-11 15000"}, p.dates("FUTURE"))
-	require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-18 2025-11 15000"}, p.dates("STALE"), "late news of money is used as soon as it comes")
+	require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-18 2025-11 15000"}, p.dates("STALE"),
+		"late news of money is used as soon as it comes")
 	require.Empty(t, p.deadLetters())
 }

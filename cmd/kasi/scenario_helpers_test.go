@@ -18,12 +18,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// What the scenarios share beyond the harness. They too meet the product only through HTTP, Kafka, ClickHouse's port and the command line.
+// What the scenarios share beyond the harness. They too meet the product only through HTTP, Kafka, ClickHouse's port
+// and the command line.
 
 // policies imports rows under the five documented columns and the optional ones that extra names.
 func (p *product) policies(extra string, rows ...string) {
 	p.t.Helper()
-	code, body := p.importCSV("customer_id,external_customer_ref,policy_number,product_code,collection_amount" + extra + "\n" + strings.Join(rows, "\n") + "\n")
+	code, body := p.importCSV("customer_id,external_customer_ref,policy_number,product_code,collection_amount" + extra +
+		"\n" + strings.Join(rows, "\n") + "\n")
 	require.Equal(p.t, 200, code, body)
 	require.JSONEq(p.t, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`, len(rows)), body)
 }
@@ -55,7 +57,10 @@ func (p *product) patch(number, change string) {
 // income feeds one record of the incomes feed; cents 0 leaves the amount out.
 func (p *product) income(customer, id, kind, date, state string, cents int) {
 	p.t.Helper()
-	r := map[string]any{"income_id": id, "tenant_id": "demo", "customer_id": customer, "kind": kind, "pay_date": date, "state": state}
+	r := map[string]any{
+		"income_id": id, "tenant_id": "demo", "customer_id": customer, "kind": kind, "pay_date": date,
+		"state": state,
+	}
 	if cents > 0 {
 		r["amount_cents"] = cents
 	}
@@ -166,7 +171,8 @@ func (p *product) statement(key, id string) statement {
 // sql asks ClickHouse as an analyst would and returns tab-separated lines.
 func (p *product) sql(query string) string {
 	p.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, "http://"+p.house+"/?database="+cmp.Or(p.database, "kasi"), strings.NewReader(query))
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.house+"/?database="+cmp.Or(p.database, "kasi"),
+		strings.NewReader(query))
 	require.NoError(p.t, err)
 	req.SetBasicAuth("analyst", cmp.Or(p.analyst, "test-analyst"))
 	res, err := http.DefaultClient.Do(req)
@@ -201,7 +207,10 @@ func (p *product) deadLetters() []deadLetter {
 // raw produces bytes as they are.
 func (p *product) raw(topic, key, value string) {
 	p.t.Helper()
-	require.NoError(p.t, p.client.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Key: []byte(key), Value: []byte(value)}).FirstErr())
+	require.NoError(p.t, p.client.ProduceSync(context.Background(), &kgo.Record{
+		Topic: topic, Key: []byte(key),
+		Value: []byte(value),
+	}).FirstErr())
 }
 
 // calendar runs a calendar command and returns what it printed and its error.
@@ -209,7 +218,8 @@ func (p *product) calendar(args ...string) (string, error) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := p.command(ctx, append(append([]string{"calendar"}, args...), "--kafka-brokers", p.kafka)...).CombinedOutput()
+	out, err := p.command(ctx, append(append([]string{"calendar"}, args...), "--kafka-brokers",
+		p.kafka)...).CombinedOutput()
 	return string(out), err
 }
 

@@ -12,8 +12,10 @@ func TestScenarioWhenMoneyComes(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
 	p.policies(",collection_day",
-		"FRIDAY,E,FRIDAY,F,150.00,28", "SATURDAY,E,SATURDAY,F,150.00,28", "HOLIDAY,E,HOLIDAY,F,150.00,5", "HISTORY,E,HISTORY,F,150.00,5",
-		"WEEKLY,E,WEEKLY,F,150.00,5", "SMALL,E,SMALL,F,150.00,28", "ANNOUNCED,E,ANNOUNCED,F,150.00,28", "PAID,E,PAID,F,150.00,28", "TAKENBACK,E,TAKENBACK,F,150.00,28",
+		"FRIDAY,E,FRIDAY,F,150.00,28", "SATURDAY,E,SATURDAY,F,150.00,28", "HOLIDAY,E,HOLIDAY,F,150.00,5",
+		"HISTORY,E,HISTORY,F,150.00,5",
+		"WEEKLY,E,WEEKLY,F,150.00,5", "SMALL,E,SMALL,F,150.00,28", "ANNOUNCED,E,ANNOUNCED,F,150.00,28",
+		"PAID,E,PAID,F,150.00,28", "TAKENBACK,E,TAKENBACK,F,150.00,28",
 		"AWAY,E,AWAY,F,150.00,5")
 	p.execute("2025-11", 10)
 	p.credit("FRIDAY", "2025-11-14", 850000, "SALARY")
@@ -21,7 +23,10 @@ func TestScenarioWhenMoneyComes(t *testing.T) {
 	for _, m := range []string{"2025-08", "2025-09", "2025-10", "2025-11"} {
 		p.credit("HISTORY", m+"-25", 850000, "SALARY ACME")
 	}
-	for _, d := range []string{"2025-10-07", "2025-10-14", "2025-10-21", "2025-10-28", "2025-11-04", "2025-11-11", "2025-11-18", "2025-11-25"} {
+	for _, d := range []string{
+		"2025-10-07", "2025-10-14", "2025-10-21", "2025-10-28", "2025-11-04", "2025-11-11",
+		"2025-11-18", "2025-11-25",
+	} {
 		p.credit("WEEKLY", d, 60000, "WAGES FARM")
 	}
 	for _, d := range []string{"2025-11-05", "2025-11-12", "2025-11-19"} {
@@ -43,18 +48,23 @@ func TestScenarioWhenMoneyComes(t *testing.T) {
 	require.Empty(t, p.dates("HISTORY"), "no attempt before payday")
 	bank.until("2025-11-28", "2025-11-30")
 	require.Equal(t, []string{"2025-11-17 2025-11 15000"}, p.dates("FRIDAY"), "money of a Friday is debited on the Monday")
-	require.Equal(t, []string{"2025-11-17 2025-11 15000"}, p.dates("SATURDAY"), "money of a Saturday is debited on the Monday")
+	require.Equal(t, []string{"2025-11-17 2025-11 15000"}, p.dates("SATURDAY"),
+		"money of a Saturday is debited on the Monday")
 	require.Equal(t, []string{"2025-11-26 2025-11 15000"}, p.dates("HISTORY"), "one debit on the banking day after payday")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("WEEKLY"), "the first wage of the period pays")
-	require.Equal(t, []string{"2025-11-06 2025-11 6000", "2025-11-13 2025-11 6000", "2025-11-20 2025-11 3000"}, p.dates("SMALL"), "parts until the due amount is reached")
-	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("ANNOUNCED"), "announced and no bank feed: the day after")
+	require.Equal(t, []string{"2025-11-06 2025-11 6000", "2025-11-13 2025-11 6000", "2025-11-20 2025-11 3000"},
+		p.dates("SMALL"), "parts until the due amount is reached")
+	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("ANNOUNCED"),
+		"announced and no bank feed: the day after")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("PAID"), "the pay list says paid")
-	require.Equal(t, []string{"2025-11-28 2025-11 15000"}, p.dates("TAKENBACK"), "nothing known after all: the policy's own day")
+	require.Equal(t, []string{"2025-11-28 2025-11 15000"}, p.dates("TAKENBACK"),
+		"nothing known after all: the policy's own day")
 	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("AWAY"), "no money, no second attempt")
 	require.Equal(t, "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS", p.ends("2025-11", "AWAY"))
 
 	p.advance("2025-12-01")
-	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-12","policy_ids":["HOLIDAY"]}`)
+	code, body := p.call("POST", "/v1/collections/execute", "application/json",
+		`{"period_month":"2025-12","policy_ids":["HOLIDAY"]}`)
 	require.Equal(t, 202, code, body)
 	p.credit("HOLIDAY", "2025-12-15", 850000, "SALARY") // a Monday; Tuesday the 16th is the Day of Reconciliation
 	bank.until("2025-12-05", "2025-12-16")
@@ -92,6 +102,7 @@ func TestScenarioPoliciesShareDeposits(t *testing.T) {
 	p.execute("2025-12", 5)
 	p.credit("ARREARS", "2025-12-02", 25000, "piece job")
 	bank.until("2025-12-02", "2025-12-03")
-	require.Equal(t, []string{"2025-11-06 2025-11 10000", "2025-12-02 2025-11 10000", "2025-12-02 2025-12 5000"}, p.dates("A1"), "arrears first")
+	require.Equal(t, []string{"2025-11-06 2025-11 10000", "2025-12-02 2025-11 10000", "2025-12-02 2025-12 5000"},
+		p.dates("A1"), "arrears first")
 	require.Equal(t, []string{"2025-11-05 2025-11 10000", "2025-12-02 2025-12 10000"}, p.dates("A2"))
 }

@@ -11,7 +11,8 @@ import (
 func TestScenarioPolicyChanges(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
-	p.policies("", "C1,E,FLYING,F,150.00", "C2,E,BOUNCED,F,150.00", "C3,E,LAPSED,F,150.00", "C4,E,UP,F,150.00", "C5,E,DOWN,F,150.00", "C6,E,PAIDBEFORE,F,150.00", "C7,E,PART,F,150.00",
+	p.policies("", "C1,E,FLYING,F,150.00", "C2,E,BOUNCED,F,150.00", "C3,E,LAPSED,F,150.00", "C4,E,UP,F,150.00",
+		"C5,E,DOWN,F,150.00", "C6,E,PAIDBEFORE,F,150.00", "C7,E,PART,F,150.00",
 		"C8,E,BACK,F,150.00")
 	p.execute("2025-11", 8)
 	p.credit("C7", "2025-11-04", 6000, "piece job")
@@ -33,7 +34,8 @@ func TestScenarioPolicyChanges(t *testing.T) {
 	p.patch("BACK", `{"status":"lapsed"}`)
 	p.patch("UP", `{"collection_amount":200.00}`)
 	p.patch("DOWN", `{"collection_amount":99.99}`)
-	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,", p.ends("2025-11", "FLYING"), "from the moment the change is accepted")
+	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,", p.ends("2025-11", "FLYING"),
+		"from the moment the change is accepted")
 	p.answer(fly["FLYING"], "PAID", "")
 	p.answer(fly["BOUNCED"], "UNPAID", "02")
 	p.answer(fly["UP"], "PAID", "")
@@ -50,14 +52,19 @@ func TestScenarioPolicyChanges(t *testing.T) {
 	bank.until("2025-11-18")
 	p.patch("BACK", `{"status":"active"}`)
 	bank.until("2025-11-26", "2025-12-01")
-	require.Equal(t, "150.00,150.00,0.00,CANCELLED,2025-11-05,2025-11-05,1,", p.ends("2025-11", "FLYING"), "the result is honoured, the money visible")
-	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS", p.ends("2025-11", "BOUNCED"))
-	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS", p.ends("2025-11", "LAPSED"))
+	require.Equal(t, "150.00,150.00,0.00,CANCELLED,2025-11-05,2025-11-05,1,", p.ends("2025-11", "FLYING"),
+		"the result is honoured, the money visible")
+	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS",
+		p.ends("2025-11", "BOUNCED"))
+	require.Equal(t, "150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS",
+		p.ends("2025-11", "LAPSED"))
 	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,", p.ends("2025-11", "PAIDBEFORE"))
 	require.Equal(t, "150.00,60.00,90.00,CANCELLED,2025-11-04,2025-11-04,1,", p.ends("2025-11", "PART"))
 	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,", p.ends("2025-11", "UP"))
-	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,", p.ends("2025-11", "DOWN"), "the running collection keeps its amount")
-	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,", p.ends("2025-11", "BACK"), "active again: collected again")
+	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,", p.ends("2025-11", "DOWN"),
+		"the running collection keeps its amount")
+	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,", p.ends("2025-11", "BACK"),
+		"active again: collected again")
 	require.Len(t, p.debits(), 10)
 	p.execute("2025-12", 3)
 	p.advance("2025-12-01")
@@ -72,7 +79,8 @@ func TestScenarioRailsAndMandates(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
 	p.policies(",rail,mandate_fixed,mandate_max_amount,collection_day",
-		"E1,E,EFT1,F,150.00,EFT,,,", "E2,E,EFTPART,F,150.00,EFT,,,", "F1,E,FIXED,F,300.00,DEBICHECK,true,,28", "M1,E,MAXIMUM,F,300.00,RM,false,200.00,28", "I1,E,IMPOSSIBLE,F,300.00,DEBICHECK,true,200.00,")
+		"E1,E,EFT1,F,150.00,EFT,,,", "E2,E,EFTPART,F,150.00,EFT,,,", "F1,E,FIXED,F,300.00,DEBICHECK,true,,28",
+		"M1,E,MAXIMUM,F,300.00,RM,false,200.00,28", "I1,E,IMPOSSIBLE,F,300.00,DEBICHECK,true,200.00,")
 	p.execute("2025-11", 5)
 	p.credit("E2", "2025-11-03", 9000, "piece job") // a part: never on EFT
 	p.credit("F1", "2025-11-04", 8000, "piece job")
@@ -86,13 +94,15 @@ func TestScenarioRailsAndMandates(t *testing.T) {
 		return "PAID", ""
 	})
 	bank.until("2025-11-05", "2025-11-12", "2025-11-13", "2025-11-17", "2025-11-18", "2025-11-30")
-	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("EFT1"), "one presentment a cycle, whatever money comes")
+	require.Equal(t, []string{"2025-11-05 2025-11 15000"}, p.dates("EFT1"),
+		"one presentment a cycle, whatever money comes")
 	require.Len(t, p.dates("EFTPART"), 1)
 	require.Contains(t, p.dates("EFTPART")[0], " 2025-11 15000", "no part on EFT")
 	fixed := p.dates("FIXED")
 	require.Len(t, fixed, 1)
 	require.Contains(t, fixed[0], " 2025-11 30000", "a fixed mandate takes all or nothing")
-	require.Equal(t, []string{"2025-11-17 2025-11 20000", "2025-11-18 2025-11 10000"}, p.dates("MAXIMUM"), "never above the maximum")
+	require.Equal(t, []string{"2025-11-17 2025-11 20000", "2025-11-18 2025-11 10000"}, p.dates("MAXIMUM"),
+		"never above the maximum")
 	require.Empty(t, p.dates("IMPOSSIBLE"))
 	require.Nil(t, p.lookup("EFT1").HoldReason, "one unpaid ends nothing")
 	p.advance("2025-12-01")

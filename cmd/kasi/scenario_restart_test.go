@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SPEC 4.11 and section 8: the same inputs give the same month, whether the product ran through, ran elsewhere, or was killed on the way.
+// SPEC 4.11 and section 8: the same inputs give the same month, whether the product ran through, ran elsewhere, or was
+// killed on the way.
 
 // ran is all that a month shows to the outside, without wall-clock instants.
 type ran struct {
@@ -23,7 +24,10 @@ func month(p *product, between func(day string)) ran {
 	t := p.t
 	var rows []string
 	for i := range 60 {
-		rows = append(rows, fmt.Sprintf("C%02d,E%d,POL%02d,F,%d.%02d,%s,%d", i/2, i, i, 50+i*7, i, []string{"DEBICHECK", "RM", "EFT"}[i%3], 1+i%28))
+		rows = append(rows, fmt.Sprintf("C%02d,E%d,POL%02d,F,%d.%02d,%s,%d", i/2, i, i, 50+i*7, i, []string{
+			"DEBICHECK", "RM",
+			"EFT",
+		}[i%3], 1+i%28))
 	}
 	p.policies(",rail,collection_day", rows...)
 	p.execute("2025-11", len(rows))
@@ -48,7 +52,10 @@ func month(p *product, between func(day string)) ran {
 		}
 		return "PAID", ""
 	})
-	for _, day := range []string{"2025-11-05", "2025-11-07", "2025-11-14", "2025-11-20", "2025-11-26", "2025-11-28", "2025-12-02"} {
+	for _, day := range []string{
+		"2025-11-05", "2025-11-07", "2025-11-14", "2025-11-20", "2025-11-26", "2025-11-28",
+		"2025-12-02",
+	} {
 		b.until(day)
 		between(day)
 	}
@@ -65,21 +72,28 @@ func month(p *product, between func(day string)) ran {
 		out.debits = append(out.debits, fmt.Sprint(d))
 	}
 	slices.Sort(out.debits)
-	out.decisions = strings.Split(p.sql("SELECT event_id, action, reason, next_date, amount_cents, inputs, alternatives, business_date FROM decisions ORDER BY ALL"), "\n")
-	out.movements = strings.Split(p.sql("SELECT collection_id, debit_id, change_kind, moved, effective_date, business_date FROM movements ORDER BY ALL"), "\n")
+	out.decisions = strings.Split(p.sql("SELECT event_id, action, reason, next_date, amount_cents, inputs, "+
+		"alternatives, business_date FROM decisions ORDER BY ALL"), "\n")
+	out.movements = strings.Split(p.sql("SELECT collection_id, debit_id, change_kind, moved, effective_date, "+
+		"business_date FROM movements ORDER BY ALL"), "\n")
 	require.NotEmpty(t, out.movements)
 	require.Equal(t, "ok", p.sound())
 	return out
 }
 
-// sound checks that every log table holds each event once and lacks none: count = uniqExact(seq) = max - min + 1 in each partition.
+// sound checks that every log table holds each event once and lacks none: count = uniqExact(seq) = max - min + 1 in
+// each partition.
 func (p *product) sound() string {
-	for _, table := range []string{"transactions", "deposits", "decisions", "debits", "policies", "collections", "settlements", "outcomes"} {
+	for _, table := range []string{
+		"transactions", "deposits", "decisions", "debits", "policies", "collections",
+		"settlements", "outcomes",
+	} {
 		group := "src_partition"
 		if table == "outcomes" {
 			group = "src_partition, stage"
 		}
-		if bad := p.sql("SELECT '" + table + "', " + group + ", count(), uniqExact(seq), max(seq) FROM " + table + "_log GROUP BY " + group +
+		if bad := p.sql("SELECT '" + table + "', " + group + ", count(), uniqExact(seq), max(seq) FROM " + table +
+			"_log GROUP BY " + group +
 			" HAVING count() != uniqExact(seq) OR count() != max(seq) - min(seq) + 1 OR min(seq) != 1"); bad != "" {
 			return bad
 		}

@@ -43,7 +43,10 @@ func TestScenarioReasonCodes(t *testing.T) {
 	}
 	require.Len(t, debits, len(cases))
 	for _, c := range cases {
-		r := map[string]any{"result_id": "r-" + c.policy, "debit_id": debits[c.policy].DebitID, "status": c.status, "effective_date": "2025-11-06"}
+		r := map[string]any{
+			"result_id": "r-" + c.policy, "debit_id": debits[c.policy].DebitID, "status": c.status,
+			"effective_date": "2025-11-06",
+		}
 		if c.code != "" {
 			r["reason_code"] = c.code
 		}
@@ -61,7 +64,8 @@ func TestScenarioReasonCodes(t *testing.T) {
 	})
 	bank.until("2025-11-07")
 	for _, c := range cases {
-		require.Contains(t, p.ends("2025-11", c.policy), "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,"+c.reason, c.policy)
+		require.Contains(t, p.ends("2025-11", c.policy), "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,"+c.reason,
+			c.policy)
 		require.False(t, strings.HasSuffix(p.ends("2025-11", c.policy), ","), "%s: a failure has a reason", c.policy)
 		require.Equal(t, c.hold, p.lookup(c.policy).HoldReason != nil, c.policy)
 	}
@@ -71,7 +75,8 @@ func TestScenarioReasonCodes(t *testing.T) {
 	for _, c := range cases {
 		switch {
 		case c.policy == "ZA12":
-			require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-27 2025-11 15000"}, p.dates("ZA12"), "with the mandate renewed")
+			require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-27 2025-11 15000"}, p.dates("ZA12"),
+				"with the mandate renewed")
 		case c.again:
 			require.Equal(t, []string{"2025-11-05 2025-11 15000", "2025-11-26 2025-11 15000"}, p.dates(c.policy))
 			require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,", p.ends("2025-11", c.policy))
@@ -100,7 +105,8 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	}
 	seen := 0
 	result := func(id, policy, status, date, code string, more ...string) string {
-		v := `{"result_id":"` + id + `","debit_id":"` + d[policy].DebitID + `","status":"` + status + `","effective_date":"` + date + `"`
+		v := `{"result_id":"` + id + `","debit_id":"` + d[policy].DebitID + `","status":"` + status + `","effective_date":"` +
+			date + `"`
 		if code != "" {
 			v += `,"reason_code":"` + code + `"`
 		}
@@ -117,7 +123,10 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 		seen++
 		require.Equal(t, value, got.value, "the bytes are untouched")
 		require.Equal(t, class, got.class)
-		for _, h := range []string{"__connect.errors.topic", "__connect.errors.partition", "__connect.errors.offset", "__connect.errors.exception.message"} {
+		for _, h := range []string{
+			"__connect.errors.topic", "__connect.errors.partition", "__connect.errors.offset",
+			"__connect.errors.exception.message",
+		} {
 			require.NotEmpty(t, got.headers[h], h)
 		}
 	}
@@ -134,7 +143,8 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	dead("CONTRADICTS_FINAL", result("8", "CONTRA", "PAID", "2025-11-06", ""))
 	dead("AMOUNT_MISMATCH", result("9", "AMOUNT", "PAID", "2025-11-05", "", `, "amount_cents" : 14999`))
 	result("10", "AMOUNT", "PAID", "2025-11-05", "", `,"amount_cents":15000`)
-	unknown := `{"result_id":"u","debit_id":"` + strings.Repeat("0", 32) + `","status":"PAID","effective_date":"2025-11-05"}`
+	unknown := `{"result_id":"u","debit_id":"` + strings.Repeat("0", 32) +
+		`","status":"PAID","effective_date":"2025-11-05"}`
 	p.raw("kasi.rail.results.v1", "", unknown)
 	dead("UNKNOWN_DEBIT", unknown)
 	foreign := `{"result_id":"u","debit_id":"SOMEBODY-ELSES-17","status":"PAID","effective_date":"2025-11-05"}`
@@ -150,7 +160,8 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 		return "PAID", ""
 	})
 	bank.until("2025-11-21", "2025-12-01")
-	one, two := "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,", "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-21,2,"
+	one, two := "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,",
+		"150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-21,2,"
 	for policy, ends := range map[string]string{
 		"TWICE": one, "AMOUNT": one, "CONTRA": two, "LATE": two, "BACK": two, "BACKFIRST": two,
 		"NEVER": "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,",

@@ -12,7 +12,8 @@ import (
 func TestScenarioMoneyGoesBackAfterTheStatement(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
-	p.policies(",collection_day", "C1,E,STAYS,F,1000.00,5", "C2,E,LATE,F,150.00,28", "C3,E,DISPUTED,F,200.33,5", "C4,E,LATECOMER,F,75.25,28")
+	p.policies(",collection_day", "C1,E,STAYS,F,1000.00,5", "C2,E,LATE,F,150.00,28", "C3,E,DISPUTED,F,200.33,5",
+		"C4,E,LATECOMER,F,75.25,28")
 	p.execute("2025-11", 4)
 	byPolicy := func() map[string]debit {
 		out := map[string]debit{}
@@ -35,12 +36,18 @@ func TestScenarioMoneyGoesBackAfterTheStatement(t *testing.T) {
 	require.Equal(t, "SETTLE-2025-11-001", first.Number)
 	require.Equal(t, "1350.33", first.Total.String())
 	// 337.5825 -> 337.58; 47.26155 -> 47.26; fees 384.84; VAT 57.726 -> 57.73; net 907.76
-	require.Equal(t, []string{"337.58", "47.26", "384.84", "57.73", "907.76"}, []string{first.Distribution.String(), first.Collections.String(), first.Fees.String(), first.VAT.String(), first.Net.String()})
+	require.Equal(t, []string{"337.58", "47.26", "384.84", "57.73", "907.76"}, []string{
+		first.Distribution.String(),
+		first.Collections.String(), first.Fees.String(), first.VAT.String(), first.Net.String(),
+	})
 	require.Equal(t, "2025-12-03", first.PaymentDate)
 	require.Equal(t, "EFT-20251203-001", first.PaymentRef)
 	require.Equal(t, first.ID, p.settle(testKey, "2025-11").ID, "the same call again")
 
-	p.send("kasi.rail.results.v1", "", map[string]any{"result_id": "late", "debit_id": nov["LATE"].DebitID, "status": "UNPAID", "effective_date": "2025-12-02", "reason_code": "02", "reason_scheme": "ZA"})
+	p.send("kasi.rail.results.v1", "", map[string]any{
+		"result_id": "late", "debit_id": nov["LATE"].DebitID,
+		"status": "UNPAID", "effective_date": "2025-12-02", "reason_code": "02", "reason_scheme": "ZA",
+	})
 	p.answer(nov["LATECOMER"], "PAID", "")
 	second := p.settle(testKey, "2025-11")
 	require.Equal(t, "SETTLE-2025-11-002", second.Number, "movements after it")
@@ -50,13 +57,18 @@ func TestScenarioMoneyGoesBackAfterTheStatement(t *testing.T) {
 	require.Equal(t, second.ID, p.settle(testKey, "2025-11").ID)
 	p.advance("2025-12-02")
 	require.Equal(t, first, p.statement(testKey, first.ID), "the closed statement is as it was")
-	require.Equal(t, "150.00,0.00,150.00,UNPAID,2025-11-28,2025-11-28,1,INSUFFICIENT_FUNDS", p.ends("2025-11", "LATE"), "the report shows the truth")
+	require.Equal(t, "150.00,0.00,150.00,UNPAID,2025-11-28,2025-11-28,1,INSUFFICIENT_FUNDS", p.ends("2025-11", "LATE"),
+		"the report shows the truth")
 
-	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-12","policy_ids":["STAYS","DISPUTED"]}`)
+	code, body := p.call("POST", "/v1/collections/execute", "application/json",
+		`{"period_month":"2025-12","policy_ids":["STAYS","DISPUTED"]}`)
 	require.Equal(t, 202, code, body)
 	bank.until("2025-12-03", "2025-12-05", "2025-12-10")
 	require.Equal(t, "paid", p.statement(testKey, first.ID).Status)
-	p.send("kasi.rail.results.v1", "", map[string]any{"result_id": "disp", "debit_id": nov["DISPUTED"].DebitID, "status": "DISPUTED", "effective_date": "2025-12-10", "reason_code": "30", "reason_scheme": "ZA"})
+	p.send("kasi.rail.results.v1", "", map[string]any{
+		"result_id": "disp", "debit_id": nov["DISPUTED"].DebitID,
+		"status": "DISPUTED", "effective_date": "2025-12-10", "reason_code": "30", "reason_scheme": "ZA",
+	})
 	bank.until("2025-12-31", "2026-01-02")
 	dec := p.settle(testKey, "2025-12")
 	require.Equal(t, "SETTLE-2025-12-001", dec.Number)
@@ -73,9 +85,16 @@ func TestScenarioMoneyGoesBackAfterTheStatement(t *testing.T) {
 	require.NotNil(t, p.lookup("DISPUTED").HoldReason)
 
 	// What every figure must add up to, asked as an analyst asks.
-	require.Equal(t, "0", p.sql("SELECT count() FROM settlements AS s LEFT JOIN (SELECT settlement_id, sum(amount) AS amount FROM settlement_lines GROUP BY settlement_id) AS l USING settlement_id WHERE s.total_collections != l.amount OR s.net_amount != s.total_collections - s.total_fees - s.vat OR s.total_fees != s.distribution_fee + s.collections_fee"))
-	require.Equal(t, "0", p.sql("SELECT count() FROM collections AS c LEFT JOIN (SELECT collection_id, sum(moved) AS moved FROM movements GROUP BY collection_id) AS m USING collection_id WHERE c.collected != m.moved"))
-	require.Equal(t, p.sql("SELECT sum(total_collections) FROM settlements"), p.sql("SELECT sum(moved) FROM movements"), "everything that moved was settled once")
+	require.Equal(t, "0",
+		p.sql("SELECT count() FROM settlements AS s LEFT JOIN (SELECT settlement_id, sum(amount) AS amount FROM "+
+			"settlement_lines GROUP BY settlement_id) AS l USING settlement_id WHERE s.total_collections != l.amount OR "+
+			"s.net_amount != s.total_collections - s.total_fees - s.vat OR s.total_fees != s.distribution_fee + "+
+			"s.collections_fee"))
+	require.Equal(t, "0",
+		p.sql("SELECT count() FROM collections AS c LEFT JOIN (SELECT collection_id, sum(moved) AS moved FROM movements "+
+			"GROUP BY collection_id) AS m USING collection_id WHERE c.collected != m.moved"))
+	require.Equal(t, p.sql("SELECT sum(total_collections) FROM settlements"), p.sql("SELECT sum(moved) FROM movements"),
+		"everything that moved was settled once")
 }
 
 func TestScenarioNothingToSettle(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two insurers with the same customer ids and policy numbers have nothing to do with each other; and what analysts and integrators see is
-// what SPEC section 8 and 4.11 promise.
+// Two insurers with the same customer ids and policy numbers have nothing to do with each other; and what analysts and
+// integrators see is what SPEC section 8 and 4.11 promise.
 func TestScenarioTwoTenants(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
@@ -45,27 +45,35 @@ func TestScenarioTwoTenants(t *testing.T) {
 	b.until("2025-11-11")
 
 	// Why was POL001 not debited on the 11th? One query: the decision that stood on that day.
-	why := p.sql("SELECT action, reason, length(explanation) > 0 FROM decisions WHERE tenant_id = 'demo' AND policy_number = 'POL001' AND business_date <= '2025-11-11' ORDER BY seq DESC LIMIT 1")
+	why := p.sql("SELECT action, reason, length(explanation) > 0 FROM decisions WHERE tenant_id = 'demo' AND " +
+		"policy_number = 'POL001' AND business_date <= '2025-11-11' ORDER BY seq DESC LIMIT 1")
 	require.Equal(t, "WAIT\tAWAIT_FUNDS\t1", why)
 	b.until("2025-11-12", "2025-12-02")
-	require.Equal(t, "150.00,40.00,110.00,PAID_PARTIAL,2025-11-05,2025-11-12,2,INSUFFICIENT_FUNDS", p.ends("2025-11", "POL001"))
+	require.Equal(t, "150.00,40.00,110.00,PAID_PARTIAL,2025-11-05,2025-11-12,2,INSUFFICIENT_FUNDS",
+		p.ends("2025-11", "POL001"))
 	code, body := p.callAs(otherKey, "GET", "/v1/reports/collections?period_month=2025-11", "", "")
 	require.Equal(t, 200, code)
-	require.True(t, strings.HasSuffix(strings.TrimSpace(body), "2025-11,C1,E,POL001,F,99.00,99.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,"), body)
+	require.True(t, strings.HasSuffix(strings.TrimSpace(body),
+		"2025-11,C1,E,POL001,F,99.00,99.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,"), body)
 	mine, theirs := p.settle(testKey, "2025-11"), p.settle(otherKey, "2025-11")
 	require.Equal(t, "40.00 99.00", fmt.Sprint(mine.Total, " ", theirs.Total))
 	require.Equal(t, "SETTLE-2025-11-001", theirs.Number)
-	for _, path := range []string{"/v1/policies/" + p.lookup("POL001").ID, "/v1/settlements/" + mine.ID, "/v1/settlements/" + mine.ID + "/export"} {
+	for _, path := range []string{
+		"/v1/policies/" + p.lookup("POL001").ID, "/v1/settlements/" + mine.ID,
+		"/v1/settlements/" + mine.ID + "/export",
+	} {
 		code, body = p.callAs(otherKey, "GET", path, "", "")
 		require.Equal(t, 404, code, body)
 	}
-	code, body = p.callAs(otherKey, "PATCH", "/v1/policies/"+p.lookup("POL001").ID, "application/json", `{"status":"cancelled"}`)
+	code, body = p.callAs(otherKey, "PATCH", "/v1/policies/"+p.lookup("POL001").ID, "application/json",
+		`{"status":"cancelled"}`)
 	require.Equal(t, 404, code, body)
 	require.Equal(t, "active", p.lookup("POL001").Status)
 	p.advance("2025-12-03")
 
 	require.Equal(t, "ok", p.sound())
-	require.Equal(t, "paid\t2\t139\nunpaid\t1\t150", p.sql("SELECT status, count(), sum(amount) FROM debits GROUP BY status ORDER BY status"))
+	require.Equal(t, "paid\t2\t139\nunpaid\t1\t150",
+		p.sql("SELECT status, count(), sum(amount) FROM debits GROUP BY status ORDER BY status"))
 	require.Equal(t, "0", p.sql("SELECT count() FROM collections WHERE in_flight != 0 OR shortfall != due - collected"))
 	for _, topic := range []string{"debits", "deposits", "decisions", "policies", "collections", "settlements"} {
 		matchesSchema(p, "kasi."+topic+".v1")

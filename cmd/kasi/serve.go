@@ -76,7 +76,8 @@ users kasi and analyst. What is not set is made at random and kept in the data d
 	return cmd
 }
 
-// readyLine is the one line that says all is ready, and where; also where the API keys are, if they were made and not set.
+// readyLine is the one line that says all is ready, and where; also where the API keys are, if they were made and not
+// set.
 func readyLine(c config.Config, keysMade bool) string {
 	kafka, house := c.Kafka, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"
 	if c.KafkaBrokers != "" {
@@ -85,7 +86,8 @@ func readyLine(c config.Config, keysMade bool) string {
 	if c.ClickHouseAddr != "" {
 		house = c.ClickHouseAddr
 	}
-	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house, c.Calendar, c.DataDir)
+	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house,
+		c.Calendar, c.DataDir)
 	if keysMade {
 		line += " keys " + app.SecretsFile(c.DataDir)
 	}
@@ -111,7 +113,8 @@ process's Kafka transactions. Roles: ` + strings.Join(app.Roles, ", ") + `.`,
 // oneRole says which roles there are; cobra's own check does not.
 func oneRole(_ *cobra.Command, args []string) error {
 	if len(args) != 1 || !slices.Contains(app.Roles, args[0]) {
-		return fmt.Errorf("one role is needed, not %q; the roles are %s", strings.Join(args, " "), strings.Join(app.Roles, ", "))
+		return fmt.Errorf("one role is needed, not %q; the roles are %s", strings.Join(args, " "), strings.Join(app.Roles,
+			", "))
 	}
 	return nil
 }

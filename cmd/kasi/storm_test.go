@@ -15,13 +15,15 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// TestStorm is `make storm`, short: a month of some hundred customers, while stages, sinks, the API, ClickHouse and (on Apache Kafka) the broker are killed with
-// kill -9, and instances join and leave. KASI_TEST_KILLS sets another number of kills.
+// TestStorm is `make storm`, short: a month of some hundred customers, while stages, sinks, the API, ClickHouse and (on
+// Apache Kafka) the broker are killed with kill -9, and instances join and leave. KASI_TEST_KILLS sets another number
+// of kills.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	k := kafkatest.Start(t)
 	o := storm.Options{
-		Customers: 200, Records: 20_000, Kills: 12, Seed: 1, Brokers: k.Brokers, Cluster: k.Cluster, Replication: int(k.Replication), Dir: t.TempDir(),
+		Customers: 200, Records: 20_000, Kills: 12, Seed: 1, Brokers: k.Brokers, Cluster: k.Cluster,
+		Replication: int(k.Replication), Dir: t.TempDir(),
 		Kasi: func(args ...string) *exec.Cmd {
 			cmd := command(context.Background(), args...)
 			cmd.Env = append(cmd.Env, storm.Env()...)

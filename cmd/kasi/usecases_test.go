@@ -46,7 +46,10 @@ func TestUseCase2RetryAfterSalary(t *testing.T) {
 	p.advance("2025-11-05")
 	debits := p.debits()
 	require.Len(t, debits, 1)
-	require.Equal(t, debit{DebitID: debits[0].DebitID, PolicyNumber: "POL001", AmountCents: 15000, ActionDate: "2025-11-05", Attempt: 1, PeriodMonth: "2025-11", Currency: "ZAR", Rail: "DEBICHECK"}, debits[0])
+	require.Equal(t, debit{
+		DebitID: debits[0].DebitID, PolicyNumber: "POL001", AmountCents: 15000,
+		ActionDate: "2025-11-05", Attempt: 1, PeriodMonth: "2025-11", Currency: "ZAR", Rail: "DEBICHECK",
+	}, debits[0])
 	require.LessOrEqual(t, len(debits[0].DebitID), 35)
 	p.answer(debits[0], "UNPAID", "02")
 	p.advance("2025-11-24")
@@ -87,7 +90,8 @@ func TestUseCase3IrregularIncome(t *testing.T) {
 	require.Equal(t, []string{"2025-11,CPOL003,EXT-POL003,POL003,FUNERAL_01,300.00,300.00,0.00,PAID_FULL,2025-11-05,2025-11-25,4,"}, p.report("2025-11"))
 	code, body := p.call("GET", "/v1/reports/collections?period_month=2025-11&format=json", "", "")
 	require.Equal(t, 200, code)
-	require.Contains(t, strings.ReplaceAll(body, " ", ""), `"collection_amount_due":300.00,"collection_amount_collected":300.00,"shortfall":0.00`)
+	require.Contains(t, strings.ReplaceAll(body, " ", ""),
+		`"collection_amount_due":300.00,"collection_amount_collected":300.00,"shortfall":0.00`)
 }
 
 func TestUseCase4MonthEnd(t *testing.T) {
@@ -113,8 +117,10 @@ func TestUseCase4MonthEnd(t *testing.T) {
 	code, body := p.call("POST", "/v1/settlements", "application/json", `{"period_month":"2025-11"}`)
 	require.Contains(t, []int{200, 201}, code, body)
 	for _, figure := range []string{
-		`"settlement_number":"SETTLE-2025-11-001"`, `"total_collections":42500.00`, `"distribution_fee":10625.00`, `"collections_fee":1487.50`,
-		`"total_fees":12112.50`, `"vat":1816.88`, `"net_amount":28570.62`, `"payment_date":"2025-12-03"`, `"status":"pending"`,
+		`"settlement_number":"SETTLE-2025-11-001"`, `"total_collections":42500.00`, `"distribution_fee":10625.00`,
+		`"collections_fee":1487.50`,
+		`"total_fees":12112.50`, `"vat":1816.88`, `"net_amount":28570.62`, `"payment_date":"2025-12-03"`,
+		`"status":"pending"`,
 	} {
 		require.Contains(t, strings.ReplaceAll(body, " ", ""), figure)
 	}
@@ -154,7 +160,8 @@ func TestUseCase5PremiumChange(t *testing.T) {
 	p.execute("2025-12", 1)
 	p.advance("2025-12-01")
 	require.Equal(t, []string{"2025-11,CPOL005,EXT-POL005,POL005,FUNERAL_01,150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,"}, p.report("2025-11"))
-	require.Equal(t, []string{"2025-12,CPOL005,EXT-POL005,POL005,FUNERAL_01,200.00,0.00,200.00,UNPAID,,,0,"}, p.report("2025-12"))
+	require.Equal(t, []string{"2025-12,CPOL005,EXT-POL005,POL005,FUNERAL_01,200.00,0.00,200.00,UNPAID,,,0,"},
+		p.report("2025-12"))
 }
 
 func TestUseCase6CancelledMidMonth(t *testing.T) {

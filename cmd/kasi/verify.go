@@ -71,13 +71,18 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 		},
 	}
 	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
-	cmd.Flags().StringVar(&ledger, "ledger", "", "the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")
-	cmd.Flags().StringVar(&fed, "fed", "", "what the feeds had acknowledged, a CSV with the columns tenant_id,customer_id,transaction_id")
-	cmd.Flags().StringArrayVar(&fees, "fees", nil, "rates of a tenant that has its own, in percent: tenant=distribution/collections, such as demo=20/3.5")
+	cmd.Flags().StringVar(&ledger, "ledger", "",
+		"the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")
+	cmd.Flags().StringVar(&fed, "fed", "",
+		"what the feeds had acknowledged, a CSV with the columns tenant_id,customer_id,transaction_id")
+	cmd.Flags().StringArrayVar(&fees, "fees", nil,
+		"rates of a tenant that has its own, in percent: tenant=distribution/collections, such as demo=20/3.5")
 	cmd.Flags().DurationVar(&o.Grace, "grace", 10*time.Second, "age under which a record may still be on its way")
-	cmd.Flags().DurationVar(&o.Wait, "wait", 30*time.Second, "how long the ClickHouse sink may take to reach the end of the topics")
+	cmd.Flags().DurationVar(&o.Wait, "wait", 30*time.Second,
+		"how long the ClickHouse sink may take to reach the end of the topics")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "log-level", "log-format")
+	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "log-level",
+		"log-format")
 	return cmd
 }
 
@@ -140,7 +145,12 @@ func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight}})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 3, Align: text.AlignRight},
+		{Number: 4, Align: text.AlignRight},
+		{Number: 5, Align: text.AlignRight},
+		{Number: 6, Align: text.AlignRight},
+	})
 	t.AppendHeader(table.Row{"Check", "", "Counted", "In transit", "Differences", "Time"})
 	for _, c := range r.Checks {
 		t.AppendRow(table.Row{c.Name, c.About, c.Counted, c.InTransit, c.Differences, c.Took.Round(100 * time.Microsecond)})
@@ -158,7 +168,8 @@ func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
 	if !r.OK() {
 		verdict = "THE BOOKS DO NOT AGREE"
 	}
-	_, err := fmt.Fprintf(w, "%d records read in %s, %d checks in %s: %s, %d differences\n", r.Records, r.ReadTook.Round(time.Millisecond), len(r.Checks),
+	_, err := fmt.Fprintf(w, "%d records read in %s, %d checks in %s: %s, %d differences\n", r.Records,
+		r.ReadTook.Round(time.Millisecond), len(r.Checks),
 		r.Took.Round(time.Millisecond), verdict, r.Differences())
 	return err
 }

@@ -18,7 +18,10 @@ import (
 func TestParseFees(t *testing.T) {
 	fees, err := parseFees([]string{"demo=20/3.5", "a=b=1/2"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]verify.Fees{"demo": {Distribution: big.NewRat(20, 1), Collections: big.NewRat(7, 2)}, "a=b": {Distribution: big.NewRat(1, 1), Collections: big.NewRat(2, 1)}}, fees)
+	require.Equal(t, map[string]verify.Fees{
+		"demo": {Distribution: big.NewRat(20, 1), Collections: big.NewRat(7, 2)},
+		"a=b":  {Distribution: big.NewRat(1, 1), Collections: big.NewRat(2, 1)},
+	}, fees)
 	for _, bad := range []string{"", "demo", "demo=20", "=1/2", "demo=x/1"} {
 		_, err := parseFees([]string{bad})
 		require.ErrorContains(t, err, "--fees", bad)
@@ -44,7 +47,10 @@ func TestVerifyCommand(t *testing.T) {
 	p := start(t, "2025-11-01")
 	p.credit("C1", "2025-11-01", 85000, "SALARY")
 	p.advance("2025-11-03")
-	args := []string{"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database", cmp.Or(p.database, "kasi"), "--json", "--grace", "0s"}
+	args := []string{
+		"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database",
+		cmp.Or(p.database, "kasi"), "--json", "--grace", "0s",
+	}
 	out, err := p.command(t.Context(), args...).Output()
 	require.NoError(t, err, string(out))
 	var r struct {
@@ -57,7 +63,8 @@ func TestVerifyCommand(t *testing.T) {
 
 	ledger := filepath.Join(t.TempDir(), "bank.csv")
 	require.NoError(t, os.WriteFile(ledger, []byte("debit_id,status,amount_cents\nabc,PAID,15000\n"), 0o600))
-	out, err = p.command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database", cmp.Or(p.database, "kasi"), "--ledger", ledger).CombinedOutput()
+	out, err = p.command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house,
+		"--clickhouse-database", cmp.Or(p.database, "kasi"), "--ledger", ledger).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())

@@ -35,7 +35,8 @@ type event struct {
 	Action, Package, Test, Output, FailedBuild string
 }
 
-// goTest runs tests of one package; dir is a directory of its own for what they leave behind. The error is that of a `go test` that could not be run at all.
+// goTest runs tests of one package; dir is a directory of its own for what they leave behind. The error is that of a
+// `go test` that could not be run at all.
 func goTest(ctx context.Context, root, dir string, args ...string) (tested, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-vet=off", "-count=1"}, args...)...)
 	cmd.Dir = root

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// verdict is what became of a bug. Everything but caught and hung as expected is a fault: of the tests where it survived, of the list elsewhere.
+// verdict is what became of a bug. Everything but caught and hung as expected is a fault: of the tests where it
+// survived, of the list elsewhere.
 type verdict string
 
 const (
@@ -54,7 +55,8 @@ type control struct {
 	timeout  time.Duration
 }
 
-// controls are one run for each package, of all tests that bugs name there: their results hold for each bug, and one linking does.
+// controls are one run for each package, of all tests that bugs name there: their results hold for each bug, and one
+// linking does.
 func controls(bugs []bug) []control {
 	var list []control
 	for _, b := range bugs {
@@ -75,7 +77,8 @@ func controls(bugs []bug) []control {
 // steps is how many times step will be called.
 func steps(bugs []bug) int { return len(controls(bugs)) + len(bugs) }
 
-// run gives a finding for each bug, in the order of the list. Its error is not about bugs: `go test` cannot be run, or ctx has ended.
+// run gives a finding for each bug, in the order of the list. Its error is not about bugs: `go test` cannot be run, or
+// ctx has ended.
 func (h *hunt) run(ctx context.Context, bugs []bug) ([]finding, error) {
 	var mu sync.Mutex
 	bad := map[string]string{} // package: why its control failed

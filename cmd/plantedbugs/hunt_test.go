@@ -101,8 +101,10 @@ func TestEveryVerdict(t *testing.T) {
 		got[f.bug.Name], by[f.bug.Name] = f.verdict, f.by
 	}
 	require.Equal(t, map[string]verdict{
-		"caught": caught, "caught-twice": caught, "otherwise": otherwise, "survived": survived, "stale": stale, "stale-twice-there": stale, "stale-file": stale,
-		"uncompilable": uncompilable, "none": noTest, "hung": hung, "caught-hanging": caught, "hung-not": hung, "caught-by-a-crash": caught, "crashed": crashed,
+		"caught": caught, "caught-twice": caught, "otherwise": otherwise, "survived": survived, "stale": stale,
+		"stale-twice-there": stale, "stale-file": stale,
+		"uncompilable": uncompilable, "none": noTest, "hung": hung, "caught-hanging": caught, "hung-not": hung,
+		"caught-by-a-crash": caught, "crashed": crashed,
 		"control": badControl,
 	}, got)
 	require.Equal(t, []string{"TestSum/small"}, by["caught"], "the subtest that failed, not its parent")
@@ -127,7 +129,8 @@ func TestInterrupt(t *testing.T) {
 	b := bug{
 		Name: "sleeps", Package: "./sum", Run: "TestWait", Timeout: time.Minute, Hangs: true,
 		edit: edit{File: "sum/sum.go", Old: "package sum\n", New: "package sum\n\nimport (\n\t\"os\"\n\t\"strconv\"\n)\n"},
-		Also: []edit{{File: "sum/sum.go", Old: "Wait() {}", New: "Wait() { os.WriteFile(`" + pid + "`, []byte(strconv.Itoa(os.Getpid())), 0o600); select {} }"}},
+		Also: []edit{{File: "sum/sum.go", Old: "Wait() {}", New: "Wait() { os.WriteFile(`" + pid +
+			"`, []byte(strconv.Itoa(os.Getpid())), 0o600); select {} }"}},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

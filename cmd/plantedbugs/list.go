@@ -27,7 +27,8 @@ type bug struct {
 	Package string `yaml:"package"`
 	// Run is the -run expression of that test, as narrow as can be.
 	Run string `yaml:"run"`
-	// Fails is a regular expression that the output of the failing test must match, for tests that could fail for another reason too.
+	// Fails is a regular expression that the output of the failing test must match, for tests that could fail for another
+	// reason too.
 	Fails string `yaml:"fails"`
 	// Timeout bounds the test; 0 means defaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
@@ -103,7 +104,8 @@ func (b *bug) check() error {
 	return errors.Join(errs...)
 }
 
-// choose keeps the bugs whose names match one of the patterns; no pattern keeps all. A pattern that matches nothing is an error.
+// choose keeps the bugs whose names match one of the patterns; no pattern keeps all. A pattern that matches nothing is
+// an error.
 func choose(bugs []bug, patterns []string) ([]bug, error) {
 	if len(patterns) == 0 {
 		return bugs, nil

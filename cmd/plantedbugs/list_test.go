@@ -72,7 +72,8 @@ func TestMistakesOfAList(t *testing.T) {
 - {name: twice, file: f, old: a, new: b, package: p, run: r, fails: "("}
 `)
 	for _, part := range []string{
-		"bug 1", "lower case", "run is missing", "bug 2", "another new text", "bug 3", "harm is missing", "fails: error parsing", `another one of the name "twice"`,
+		"bug 1", "lower case", "run is missing", "bug 2", "another new text", "bug 3", "harm is missing",
+		"fails: error parsing", `another one of the name "twice"`,
 	} {
 		require.ErrorContains(t, err, part)
 	}

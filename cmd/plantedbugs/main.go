@@ -1,12 +1,14 @@
-// Command plantedbugs shows that the tests can fail. It reads a list of plausible mistakes, each with what it would do to the money and the test that must
-// catch it; plants one after the other, runs that test, and expects it to fail.
+// Command plantedbugs shows that the tests can fail. It reads a list of plausible mistakes, each with what it would do
+// to the money and the test that must catch it; plants one after the other, runs that test, and expects it to fail.
 //
-// The tree is never touched: a bug is an overlay of `go test -overlay`, changed copies of files in a temporary directory. A bug is an exact text that must be
-// in its file once, not a patch or a place: it moves with the code, and where the code has changed so that it says nothing any more, that is an error of the
-// list and not a pass. First the same tests run without any bug, once a package: what fails already proves nothing. Caught means that a named
-// test failed: a bug that does not compile, a test binary that dies before its tests, an expression that matches no test and a test that runs into its time
-// limit without the list saying so are all errors. Adding a bug is one entry of bugs.yaml. Ready-made mutation testers (gremlins, go-mutesting)
-// change operators at random by the thousand; here each mistake is one that somebody could make and that costs money, so that a survivor is always a hole.
+// The tree is never touched: a bug is an overlay of `go test -overlay`, changed copies of files in a temporary
+// directory. A bug is an exact text that must be in its file once, not a patch or a place: it moves with the code, and
+// where the code has changed so that it says nothing any more, that is an error of the list and not a pass. First the
+// same tests run without any bug, once a package: what fails already proves nothing. Caught means that a named test
+// failed: a bug that does not compile, a test binary that dies before its tests, an expression that matches no test and
+// a test that runs into its time limit without the list saying so are all errors. Adding a bug is one entry of
+// bugs.yaml. Ready-made mutation testers (gremlins, go-mutesting) change operators at random by the thousand; here each
+// mistake is one that somebody could make and that costs money, so that a survivor is always a hole.
 package main
 
 import (

@@ -34,7 +34,8 @@ func planted(root string, b *bug) (map[string]string, error) {
 	return files, nil
 }
 
-// plant writes the changed files and the overlay that puts them in place of the tree's into dir, and returns the overlay's name.
+// plant writes the changed files and the overlay that puts them in place of the tree's into dir, and returns the
+// overlay's name.
 func plant(root, dir string, b *bug) (overlay string, err error) {
 	files, err := planted(root, b)
 	if err != nil {

@@ -30,7 +30,8 @@ func printList(w io.Writer, bugs []bug) {
 	fmt.Fprintf(w, "%d bugs\n", len(bugs))
 }
 
-// printFindings shows what became of each bug, and below what must be mended. Its error counts the bugs that were not caught.
+// printFindings shows what became of each bug, and below what must be mended. Its error counts the bugs that were not
+// caught.
 func printFindings(w io.Writer, findings []finding, verbose bool) error {
 	t := newTable(w, "Bug", "Verdict", "Caught by", "Seconds")
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 4, Align: text.AlignRight}})
@@ -48,13 +49,15 @@ func printFindings(w io.Writer, findings []finding, verbose bool) error {
 	t.Render()
 	for _, f := range findings {
 		if f.verdict != caught {
-			fmt.Fprintf(w, "\n%s: %s. It would mean: %s.\n%s planted in %s, go test %s -run '%s'\n%s\n", f.bug.Name, f.verdict, f.bug.Harm, f.bug.Name, f.bug.File,
+			fmt.Fprintf(w, "\n%s: %s. It would mean: %s.\n%s planted in %s, go test %s -run '%s'\n%s\n", f.bug.Name, f.verdict,
+				f.bug.Harm, f.bug.Name, f.bug.File,
 				f.bug.Package, f.bug.Run, f.detail)
 		} else if verbose {
 			fmt.Fprintf(w, "\n%s: caught by %s\n%s\n", f.bug.Name, strings.Join(f.by, ", "), f.detail)
 		}
 	}
-	fmt.Fprintf(w, "%d planted bugs, %d caught, %s of tests\n", len(findings), len(findings)-wrong, took.Round(time.Second))
+	fmt.Fprintf(w, "%d planted bugs, %d caught, %s of tests\n", len(findings), len(findings)-wrong,
+		took.Round(time.Second))
 	if wrong > 0 {
 		return fmt.Errorf("%d of %d planted bugs were not caught", wrong, len(findings))
 	}

@@ -1,4 +1,5 @@
-// Command storm kills the product's processes, its broker and its ClickHouse while a whole month is played on them, and has the books checked at the end.
+// Command storm kills the product's processes, its broker and its ClickHouse while a whole month is played on them, and
+// has the books checked at the end.
 package main
 
 import (
@@ -53,7 +54,8 @@ where a victim does not come back within five minutes.`,
 	cmd.Flags().IntVar(&o.Customers, "customers", 10_000, "customers, 40 or more; one in 16 holds two policies")
 	cmd.Flags().IntVar(&o.Records, "records", 1_000_000, "bank transactions fed, at least")
 	cmd.Flags().IntVar(&o.Kills, "kills", 100, "processes killed, at least")
-	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides people, victims and moments; what the machine's own timing adds is not in it")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 1,
+		"decides people, victims and moments; what the machine's own timing adds is not in it")
 	cmd.Flags().IntVar(&brokers, "brokers", 1, "brokers of the Kafka: 1 or 3")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep logs and ClickHouse's data where all went well, too")
 	cmd.Flags().StringVar(&kasi, "kasi", "bin/kasi", "the binary to storm")

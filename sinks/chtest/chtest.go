@@ -1,5 +1,5 @@
-// Package chtest gives tests a real ClickHouse and says which: one for each test binary, started on first use, and a new migrated database for each
-// test.
+// Package chtest gives tests a real ClickHouse and says which: one for each test binary, started on first use, and a
+// new migrated database for each test.
 //
 //	func TestMain(m *testing.M) { os.Exit(chtest.Main(m)) }
 //	func TestX(t *testing.T)    { opts := chtest.New(t) ... }
@@ -12,8 +12,9 @@
 //	KASI_TEST_CLICKHOUSE=containers      the image KASI_TEST_CLICKHOUSE_IMAGE (default clickhouse/clickhouse-server:26.7) in Docker
 //	KASI_TEST_CLICKHOUSE=embedded, or nothing   the embedded engine
 //
-// A database is dropped after a pass. After a failure it is kept where the server stays: at an address, and of the embedded engine in its
-// directory, which the message names. Nothing is skipped: where the server that was asked for cannot be had, the test fails and says what is missing.
+// A database is dropped after a pass. After a failure it is kept where the server stays: at an address, and of the
+// embedded engine in its directory, which the message names. Nothing is skipped: where the server that was asked for
+// cannot be had, the test fails and says what is missing.
 package chtest
 
 import (
@@ -58,16 +59,18 @@ type House struct {
 	container testcontainers.Container // of kind Containers
 }
 
-// shared is the binary's one server. It is global because tests have nothing else in common than their binary; Main owns its end.
+// shared is the binary's one server. It is global because tests have nothing else in common than their binary; Main
+// owns its end.
 var shared struct {
 	once  sync.Once
 	house *House
 	err   error
 }
 
-// Main runs the tests and then stops the server, if one was started. It must be all that TestMain does: it also serves the embedded server's child
-// process, which is the test binary again. Tests that start the test binary as something else name it in children: each is called first, and must end
-// the process if that is what it was started as, and return at once if not.
+// Main runs the tests and then stops the server, if one was started. It must be all that TestMain does: it also serves
+// the embedded server's child process, which is the test binary again. Tests that start the test binary as something
+// else name it in children: each is called first, and must end the process if that is what it was started as, and
+// return at once if not.
 func Main(m *testing.M, children ...func()) int {
 	embedded.RunIfChild()
 	for _, runIfChild := range children {
@@ -92,8 +95,8 @@ func Chosen() Kind {
 	return cmp.Or(Kind(os.Getenv("KASI_TEST_CLICKHOUSE")), Embedded)
 }
 
-// External returns the binary's server where the environment asks for another than the embedded one, else nil: for tests of programs that carry the
-// embedded one themselves.
+// External returns the binary's server where the environment asks for another than the embedded one, else nil: for
+// tests of programs that carry the embedded one themselves.
 func External(t testing.TB) *House {
 	t.Helper()
 	if Chosen() == Embedded {
@@ -102,7 +105,8 @@ func External(t testing.TB) *House {
 	return Shared(t)
 }
 
-// Shared returns the binary's server, started or found if it has not been yet. Tests that kill or stop a server start one of their own instead.
+// Shared returns the binary's server, started or found if it has not been yet. Tests that kill or stop a server start
+// one of their own instead.
 func Shared(t testing.TB) *House {
 	t.Helper()
 	shared.once.Do(func() { shared.house, shared.err = begin() })
@@ -160,7 +164,8 @@ func (h *House) stop(keep bool) error {
 			return err
 		}
 		if keep {
-			fmt.Fprintf(os.Stderr, "chtest: the ClickHouse of this run is kept in %s (logs in %s); remove it when done\n", h.dir, h.engine.LogDir())
+			fmt.Fprintf(os.Stderr, "chtest: the ClickHouse of this run is kept in %s (logs in %s); remove it when done\n", h.dir,
+				h.engine.LogDir())
 			return nil
 		}
 		return os.RemoveAll(h.dir)
@@ -171,7 +176,8 @@ func (h *House) stop(keep bool) error {
 // Options are those of a connection as user kasi. They name no database.
 func (h *House) Options() *clickhouse.Options {
 	return &clickhouse.Options{
-		Addr: []string{h.NativeAddr}, Auth: clickhouse.Auth{Username: "kasi", Password: h.KasiPassword}, DialTimeout: 5 * time.Second,
+		Addr: []string{h.NativeAddr}, Auth: clickhouse.Auth{Username: "kasi", Password: h.KasiPassword},
+		DialTimeout: 5 * time.Second,
 	}
 }
 

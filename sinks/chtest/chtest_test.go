@@ -18,7 +18,8 @@ func TestNewDatabasesAreMigratedAndApart(t *testing.T) {
 	for i, opts := range []*clickhouse.Options{first, second} {
 		conn, err := clickhouse.Open(opts)
 		require.NoError(t, err)
-		require.NoError(t, conn.Exec(t.Context(), "INSERT INTO sink_marks (topic, partition, next_offset) VALUES ('t', ?, 1)", i))
+		require.NoError(t, conn.Exec(t.Context(), "INSERT INTO sink_marks (topic, partition, next_offset) VALUES ('t', ?, 1)",
+			i))
 		var marks, views uint64
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count() FROM sink_marks WHERE partition = ?", i).Scan(&marks))
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count() FROM sink_marks").Scan(&views))

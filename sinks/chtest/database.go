@@ -13,7 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// New makes a new database on the binary's server, applies all migrations and returns the options of a connection to it as user kasi.
+// New makes a new database on the binary's server, applies all migrations and returns the options of a connection to it
+// as user kasi.
 func New(t testing.TB) *clickhouse.Options {
 	t.Helper()
 	opts := Empty(t)
@@ -67,7 +68,8 @@ func (h *House) try(ctx context.Context, query string) error {
 	return conn.Exec(ctx, query)
 }
 
-// migrate applies the files that sinks.Migrate applies. It does not call it: importing sinks here would keep the sinks' own tests from using this package.
+// migrate applies the files that sinks.Migrate applies. It does not call it: importing sinks here would keep the sinks'
+// own tests from using this package.
 func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	files, err := fs.Sub(schemas.Migrations, "clickhouse")
 	if err != nil {
@@ -75,7 +77,8 @@ func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	}
 	db := clickhouse.OpenDB(opts)
 	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)),
+		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}

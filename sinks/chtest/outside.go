@@ -20,8 +20,8 @@ import (
 	"github.com/kasi-collections/kasi/sinks/embedded"
 )
 
-// DefaultImage is run where KASI_TEST_CLICKHOUSE_IMAGE names none. Any image works that serves the ports 8123 and 9000 and reads
-// /etc/clickhouse-server/users.d, as the official one does.
+// DefaultImage is run where KASI_TEST_CLICKHOUSE_IMAGE names none. Any image works that serves the ports 8123 and 9000
+// and reads /etc/clickhouse-server/users.d, as the official one does.
 const DefaultImage = "clickhouse/clickhouse-server:26.7"
 
 // atAddresses takes a server that runs already.
@@ -32,11 +32,13 @@ func atAddresses(ctx context.Context) (*House, error) {
 		return nil, fmt.Errorf("KASI_TEST_CLICKHOUSE_ADDR=%s is not host:port", native)
 	}
 	h := &House{
-		Kind: Addresses, NativeAddr: native, HTTPAddr: cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_HTTP"), net.JoinHostPort(host, "8123")),
+		Kind: Addresses, NativeAddr: native, HTTPAddr: cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_HTTP"),
+			net.JoinHostPort(host, "8123")),
 		KasiPassword: os.Getenv("KASI_TEST_CLICKHOUSE_PASSWORD"), AnalystPassword: os.Getenv("KASI_TEST_ANALYST_PASSWORD"),
 	}
 	if h.KasiPassword == "" || h.AnalystPassword == "" {
-		return nil, errors.New("KASI_TEST_CLICKHOUSE_PASSWORD and KASI_TEST_ANALYST_PASSWORD must be those of the server's users; `kasi clickhouse users --also 'kasi_test_*'` makes them")
+		return nil, errors.New("KASI_TEST_CLICKHOUSE_PASSWORD and KASI_TEST_ANALYST_PASSWORD must be those of the " +
+			"server's users; `kasi clickhouse users --also 'kasi_test_*'` makes them")
 	}
 	if err := h.try(ctx, "SELECT 1"); err != nil {
 		return nil, fmt.Errorf("ClickHouse at %s, as user kasi: %w", native, err)
@@ -54,14 +56,20 @@ func inContainer(ctx context.Context) (*House, error) {
 	h.container, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_IMAGE"), DefaultImage),
 		testcontainers.WithExposedPorts("8123/tcp", "9000/tcp"),
 		// An image of the embedded engine asks for them too; they are no secret.
-		testcontainers.WithEnv(map[string]string{"KASI_CLICKHOUSE_PASSWORD": h.KasiPassword, "KASI_ANALYST_PASSWORD": h.AnalystPassword}),
+		testcontainers.WithEnv(map[string]string{
+			"KASI_CLICKHOUSE_PASSWORD": h.KasiPassword,
+			"KASI_ANALYST_PASSWORD":    h.AnalystPassword,
+		}),
 		testcontainers.WithLabels(map[string]string{"kasi.test": os.Getenv("KASI_TEST_RUN")}),
 		testcontainers.WithFiles(testcontainers.ContainerFile{
 			Reader: strings.NewReader(users), ContainerFilePath: "/etc/clickhouse-server/users.d/kasi.xml", FileMode: 0o644,
 		}),
 		testcontainers.WithHostConfigModifier(func(c *container.HostConfig) {
 			loopback := []network.PortBinding{{HostIP: netip.MustParseAddr("127.0.0.1")}} // and any free port
-			c.PortBindings = network.PortMap{network.MustParsePort("8123/tcp"): loopback, network.MustParsePort("9000/tcp"): loopback}
+			c.PortBindings = network.PortMap{
+				network.MustParsePort("8123/tcp"): loopback,
+				network.MustParsePort("9000/tcp"): loopback,
+			}
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("is Docker running? %w", err)

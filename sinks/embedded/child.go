@@ -14,7 +14,8 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// The environment variable that makes a process of our binary the ClickHouse child; its value is the path of libchdb.so.
+// The environment variable that makes a process of our binary the ClickHouse child; its value is the path of
+// libchdb.so.
 const childEnv = "KASI_CLICKHOUSE_CHILD"
 
 // childName is what ps and top show.
@@ -29,11 +30,12 @@ const (
 // orphanGrace is how long a child whose parent has died may take for a clean end.
 const orphanGrace = 3 * time.Second
 
-// armed says that RunIfChild was called in this process, so that a child made of the same binary will be a server and not a second copy of the program.
+// armed says that RunIfChild was called in this process, so that a child made of the same binary will be a server and
+// not a second copy of the program.
 var armed atomic.Bool
 
-// RunIfChild serves ClickHouse and ends the process if this process was started as the ClickHouse child; otherwise it returns at once. It must be the
-// first line of main and of every TestMain of a binary that calls Start.
+// RunIfChild serves ClickHouse and ends the process if this process was started as the ClickHouse child; otherwise it
+// returns at once. It must be the first line of main and of every TestMain of a binary that calls Start.
 func RunIfChild() {
 	armed.Store(true)
 	library := os.Getenv(childEnv)
@@ -45,8 +47,8 @@ func RunIfChild() {
 
 // serve hands the arguments to clickhouse-local inside libchdb and returns when standard input is closed.
 func serve(library string, args []string) int {
-	// The parent decides when the server ends: a terminal's Ctrl-C or a service manager's TERM to the whole group must not. A broken pipe on one of the
-	// engine's own threads would otherwise end the process.
+	// The parent decides when the server ends: a terminal's Ctrl-C or a service manager's TERM to the whole group must
+	// not. A broken pipe on one of the engine's own threads would otherwise end the process.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP)
 	syscall.CloseOnExec(childDeathFD)
 	syscall.CloseOnExec(childLockFD)
@@ -66,12 +68,13 @@ func serve(library string, args []string) int {
 	return 0
 }
 
-// loadEngine opens libchdb and returns chdb_query_cmdline. The engine's own signal handlers are switched off: they sleep for minutes before a crash ends
-// the process, and the supervisor wants it to end at once.
+// loadEngine opens libchdb and returns chdb_query_cmdline. The engine's own signal handlers are switched off: they
+// sleep for minutes before a crash ends the process, and the supervisor wants it to end at once.
 func loadEngine(library string) (query func(argc int32, argv unsafe.Pointer) unsafe.Pointer, err error) {
 	lib, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
-		return nil, fmt.Errorf("load the ClickHouse engine %s (run `make setup` again, it may be incomplete): %w", library, err)
+		return nil, fmt.Errorf("load the ClickHouse engine %s (run `make setup` again, it may be incomplete): %w", library,
+			err)
 	}
 	var handlers func(enabled int32)
 	for name, fn := range map[string]any{"chdb_set_signal_handlers_enabled": &handlers, "chdb_query_cmdline": &query} {
@@ -85,8 +88,8 @@ func loadEngine(library string) (query func(argc int32, argv unsafe.Pointer) uns
 	return query, nil
 }
 
-// endWithParent waits for the parent's death. The pty's other end is closed by the same death, which ends the server cleanly; the kill is for a server
-// that does not manage it.
+// endWithParent waits for the parent's death. The pty's other end is closed by the same death, which ends the server
+// cleanly; the kill is for a server that does not manage it.
 func endWithParent() {
 	pipe := os.NewFile(childDeathFD, "parent")
 	_, _ = io.Copy(io.Discard, pipe)

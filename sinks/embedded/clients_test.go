@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBrokenClientsDoNotHurt throws at both ports what broken or hostile clients send. Without the pty and --interactive any of these would end the
-// server; run this at each upgrade of libchdb.
+// TestBrokenClientsDoNotHurt throws at both ports what broken or hostile clients send. Without the pty and
+// --interactive any of these would end the server; run this at each upgrade of libchdb.
 func TestBrokenClientsDoNotHurt(t *testing.T) {
 	const rounds = 4
 	s := start(t, t.TempDir())
@@ -49,13 +49,17 @@ func payloads(random *rand.Rand) [][]byte {
 	out := [][]byte{
 		nil, garbage, garbage[:1], long, hello, hello[:7], hello[:len(hello)-3],
 		[]byte("\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), // a client name of 2^63 bytes
-		[]byte("GET / HTTP/1.1\r\n"), []byte("GET /?query=SELECT+1 HTTP/1.1\r\nHost: x\r\n\r\n"), []byte("GET /play HTTP/1.1\r\nHost: x\r\n\r\n"),
+		[]byte("GET / HTTP/1.1\r\n"), []byte("GET /?query=SELECT+1 HTTP/1.1\r\nHost: x\r\n\r\n"),
+		[]byte("GET /play HTTP/1.1\r\nHost: x\r\n\r\n"),
 		[]byte("POST /?query=INSERT+INTO+t+VALUES HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n(1),(2"),
 		[]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nhello"),
-		[]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"), []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), // TLS
+		// TLS
+		[]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+		[]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
 		append([]byte("GET /?query="), long...), []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 		// Half of a slow answer read by a client with the right to ask: the connection breaks while the server sends.
-		[]byte("GET /?user=analyst&password=" + analystPassword + "&query=SELECT+repeat('x',1000)+FROM+numbers(900000) HTTP/1.1\r\nHost: x\r\n\r\n"),
+		[]byte("GET /?user=analyst&password=" + analystPassword +
+			"&query=SELECT+repeat('x',1000)+FROM+numbers(900000) HTTP/1.1\r\nHost: x\r\n\r\n"),
 	}
 	return out
 }

@@ -20,7 +20,8 @@ var configXML string
 //go:embed users.xml
 var usersXML string
 
-// kasiGrants is what user kasi may do beside everything in its databases: reading the system tables, and what operations need.
+// kasiGrants is what user kasi may do beside everything in its databases: reading the system tables, and what
+// operations need.
 var kasiGrants = []string{
 	"SELECT ON system.*",
 	"SELECT ON information_schema.*",
@@ -30,13 +31,16 @@ var kasiGrants = []string{
 	"SYSTEM FLUSH LOGS ON *.*",
 }
 
-// changeable are settings that drivers and tools set on their own (clickhouse-go, JDBC, DBeaver, Grafana, Metabase) and that give nobody more rights.
+// changeable are settings that drivers and tools set on their own (clickhouse-go, JDBC, DBeaver, Grafana, Metabase) and
+// that give nobody more rights.
 var changeable = []string{
 	"allow_experimental_analyzer", "connect_timeout", "date_time_input_format", "date_time_output_format",
-	"decimal_check_overflow", "enable_http_compression", "extremes", "format_csv_delimiter", "http_headers_progress_interval_ms",
+	"decimal_check_overflow", "enable_http_compression", "extremes", "format_csv_delimiter",
+	"http_headers_progress_interval_ms",
 	"http_write_exception_in_output_format", "http_zlib_compression_level", "join_use_nulls", "log_comment",
 	"network_compression_method", "output_format_binary_write_json_as_string", "output_format_json_quote_64bit_integers",
-	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout", "result_overflow_mode",
+	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout",
+	"result_overflow_mode",
 	"send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",
 }
 
@@ -57,14 +61,18 @@ type usersData struct {
 }
 
 func newUsersData(kasiPassword, analystPassword string, databases ...string) usersData {
-	data := usersData{Changeable: changeable, Databases: databases, KasiGrants: kasiGrants, KasiHash: passwordHash(kasiPassword)}
+	data := usersData{
+		Changeable: changeable, Databases: databases, KasiGrants: kasiGrants,
+		KasiHash: passwordHash(kasiPassword),
+	}
 	if analystPassword != "" {
 		data.AnalystHash = passwordHash(analystPassword)
 	}
 	return data
 }
 
-// writeConfig writes config.xml and users.xml and returns the path of the first. The passwords are in them only as hashes.
+// writeConfig writes config.xml and users.xml and returns the path of the first. The passwords are in them only as
+// hashes.
 func (o Options) writeConfig(e endpoint) (string, error) {
 	users := filepath.Join(o.configDir(), "users.xml")
 	config := filepath.Join(o.configDir(), "config.xml")
@@ -75,12 +83,14 @@ func (o Options) writeConfig(e endpoint) (string, error) {
 		return "", err
 	}
 	return config, render(config, configXML, configData{
-		Data: o.dataDir(), Users: users, Log: o.LogDir(), Backups: o.backupsDir(), Host: e.host, HTTPPort: e.httpPort, NativePort: e.nativePort,
+		Data: o.dataDir(), Users: users, Log: o.LogDir(), Backups: o.backupsDir(), Host: e.host, HTTPPort: e.httpPort,
+		NativePort: e.nativePort,
 	})
 }
 
-// ServerUsers is a file for the users.d directory of a ClickHouse server of its own: the users kasi and analyst with the rights that they have on the
-// embedded engine, over databases, which may end in *. The passwords are in it only as hashes.
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own: the users kasi and analyst with
+// the rights that they have on the embedded engine, over databases, which may end in *. The passwords are in it only as
+// hashes.
 func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
 	return fill("users.xml", usersXML, newUsersData(kasiPassword, analystPassword, databases...))
 }

@@ -12,14 +12,16 @@ import (
 	"time"
 )
 
-// console takes what the child writes to its standard output and error: into log/console.log, to slog at debug, and its last lines into error messages.
+// console takes what the child writes to its standard output and error: into log/console.log, to slog at debug, and its
+// last lines into error messages.
 type console struct {
 	mu   sync.Mutex
 	log  *slog.Logger
 	file *os.File
 	rest []byte
 	tail []string
-	// refused is closed when the engine says that one of the start's own statements failed: being interactive, it would then wait for further ones.
+	// refused is closed when the engine says that one of the start's own statements failed: being interactive, it would
+	// then wait for further ones.
 	refused     chan struct{}
 	refusedOnce sync.Once
 }

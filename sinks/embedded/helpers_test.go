@@ -49,7 +49,8 @@ func beParent(dir string) int {
 
 func options(dir string) embedded.Options {
 	return embedded.Options{
-		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPassword, AnalystPassword: analystPassword,
+		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPassword,
+		AnalystPassword: analystPassword,
 	}
 }
 
@@ -88,7 +89,8 @@ func count(t *testing.T, conn driver.Conn, query string) uint64 {
 // post asks a query over HTTP and returns the status and the body.
 func post(t *testing.T, s *embedded.Server, user, password, query string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.HTTPAddr()+"/", strings.NewReader(query))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.HTTPAddr()+"/",
+		strings.NewReader(query))
 	require.NoError(t, err)
 	request.SetBasicAuth(user, password)
 	request.Close = true
@@ -111,7 +113,8 @@ func code(err error) int32 {
 
 func gone(pid int) bool { return !embedded.Alive(pid) }
 
-// parent starts another process that runs a server on dir, and returns it with the server's process id and its first line of output.
+// parent starts another process that runs a server on dir, and returns it with the server's process id and its first
+// line of output.
 func parent(t *testing.T, dir string) (cmd *exec.Cmd, child int, line string) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0])

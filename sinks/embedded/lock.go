@@ -16,8 +16,8 @@ import (
 // ErrInUse is returned when another process runs a server on the directory.
 var ErrInUse = errors.New("the directory is in use")
 
-// lockDir takes the directory. The lock belongs to the open file, which the child inherits: it is free only when both processes are gone. A directory whose
-// owner has died is waited for, because that owner's child is on its way out.
+// lockDir takes the directory. The lock belongs to the open file, which the child inherits: it is free only when both
+// processes are gone. A directory whose owner has died is waited for, because that owner's child is on its way out.
 func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make the directory of the embedded ClickHouse: %w", err)
@@ -36,7 +36,8 @@ func lockDir(ctx context.Context, dir string) (*os.File, error) {
 		owner := readOwner(path)
 		if alive(owner) || time.Now().After(deadline) || ctx.Err() != nil {
 			_ = file.Close()
-			return nil, fmt.Errorf("%w: process %d runs an embedded ClickHouse on %s; stop it, or choose another data directory", ErrInUse, owner, dir)
+			return nil, fmt.Errorf("%w: process %d runs an embedded ClickHouse on %s; stop it, or choose another data directory",
+				ErrInUse, owner, dir)
 		}
 		<-time.After(50 * time.Millisecond)
 	}
@@ -63,7 +64,8 @@ func readOwner(path string) int {
 	return pid
 }
 
-// alive is false for a zombie too: where nobody reaps orphans (a container without an init process) the dead keep their process id.
+// alive is false for a zombie too: where nobody reaps orphans (a container without an init process) the dead keep their
+// process id.
 func alive(pid int) bool {
 	if pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return false

@@ -17,7 +17,8 @@ import (
 type Options struct {
 	// Dir holds everything: data, configuration, logs. One server at a time. Made if it is missing.
 	Dir string
-	// HTTPAddr and NativeAddr are host:port; the host is the same in both. Port 0 takes a free one, kept over restarts of the child.
+	// HTTPAddr and NativeAddr are host:port; the host is the same in both. Port 0 takes a free one, kept over restarts of
+	// the child.
 	HTTPAddr, NativeAddr string
 	// Library is the path of libchdb.so; empty: FindLibrary.
 	Library string
@@ -25,9 +26,11 @@ type Options struct {
 	KasiPassword string
 	// AnalystPassword is the password of the read-only user analyst; empty: there is no such user.
 	AnalystPassword string
-	// Databases are further databases of both users, beside kasi; a name may end in *. For tests that make databases of their own.
+	// Databases are further databases of both users, beside kasi; a name may end in *. For tests that make databases of
+	// their own.
 	Databases []string
-	// Grants are further grants of user kasi, written as after the word GRANT: for benchmarks that let the server read from Kafka by itself.
+	// Grants are further grants of user kasi, written as after the word GRANT: for benchmarks that let the server read
+	// from Kafka by itself.
 	Grants []string
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
@@ -48,13 +51,15 @@ func (e endpoint) nativeAddr() string { return net.JoinHostPort(e.host, strconv.
 func (o Options) check() (Options, error) {
 	var errs []error
 	if !armed.Load() {
-		errs = append(errs, errors.New("embedded.RunIfChild must be the first line of main, or of TestMain: the server is our own binary started again"))
+		errs = append(errs, errors.New("embedded.RunIfChild must be the first line of main, or of TestMain: the server "+
+			"is our own binary started again"))
 	}
 	if o.Dir == "" {
 		errs = append(errs, errors.New("the embedded ClickHouse needs a directory"))
 	}
 	if o.KasiPassword == "" {
-		errs = append(errs, errors.New("the embedded ClickHouse needs a password for user kasi: set KASI_CLICKHOUSE_PASSWORD"))
+		errs = append(errs, errors.New("the embedded ClickHouse needs a password for user kasi: set "+
+			"KASI_CLICKHOUSE_PASSWORD"))
 	}
 	if o.Library == "" {
 		path, err := FindLibrary()
@@ -87,7 +92,8 @@ func (o Options) resolve() (endpoint, error) {
 		return endpoint{}, fmt.Errorf("native address of the embedded ClickHouse: %w", err)
 	}
 	if httpHost != nativeHost {
-		return endpoint{}, fmt.Errorf("the embedded ClickHouse listens on one host, not on %s for HTTP and %s for native", httpHost, nativeHost)
+		return endpoint{}, fmt.Errorf("the embedded ClickHouse listens on one host, not on %s for HTTP and %s for native",
+			httpHost, nativeHost)
 	}
 	// Both are held open until both are known, so that the two free ports differ.
 	httpListener, err := claim(httpHost, httpPort, "HTTP")
@@ -123,7 +129,8 @@ func claim(host string, port int, what string) (net.Listener, error) {
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("the embedded ClickHouse cannot listen on %s (%s): choose another address, or stop what holds it "+
+		return nil, fmt.Errorf("the embedded ClickHouse cannot listen on %s (%s): choose another address, or stop what "+
+			"holds it "+
 			"(`ss -ltnp` shows it): %w", addr, what, err)
 	}
 	return l, nil
@@ -153,7 +160,8 @@ func (o Options) makeDirs() error {
 	return writeSystemDatabase(filepath.Join(o.dataDir(), "metadata", "system.sql"))
 }
 
-// writeSystemDatabase makes database system one on disk: otherwise it is in memory, and the logs in it (query_log, part_log) fail from the second start on.
+// writeSystemDatabase makes database system one on disk: otherwise it is in memory, and the logs in it (query_log,
+// part_log) fail from the second start on.
 func writeSystemDatabase(path string) error {
 	if isFile(path) {
 		return nil

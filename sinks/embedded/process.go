@@ -49,8 +49,8 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 	p.cmd.Stdout = p.console
 	p.cmd.Stderr = p.console
 	p.cmd.ExtraFiles = []*os.File{deathRead, lock}
-	// A session of its own: Ctrl-C reaches only us, and the child cannot touch the user's terminal. Not Pdeathsig: that one follows the thread that
-	// started the child, and Go's threads come and go.
+	// A session of its own: Ctrl-C reaches only us, and the child cannot touch the user's terminal. Not Pdeathsig: that
+	// one follows the thread that started the child, and Go's threads come and go.
 	p.cmd.WaitDelay = time.Second
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := p.cmd.Start(); err != nil {
@@ -64,7 +64,8 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 	return p, nil
 }
 
-// ownProgram is what to start again. The link of /proc leads to the program that is running even when its file has been replaced by a newer build.
+// ownProgram is what to start again. The link of /proc leads to the program that is running even when its file has been
+// replaced by a newer build.
 func ownProgram() (string, error) {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
@@ -77,8 +78,8 @@ func ownProgram() (string, error) {
 	return exe, nil
 }
 
-// openTTY opens a pty whose near end can be closed while it is read from. pty.Open's own file is in blocking mode, where a pending read keeps the
-// descriptor open past Close, and the child would never see the end of its input.
+// openTTY opens a pty whose near end can be closed while it is read from. pty.Open's own file is in blocking mode,
+// where a pending read keeps the descriptor open past Close, and the child would never see the end of its input.
 func openTTY() (near, far *os.File, err error) {
 	blocking, far, err := pty.Open()
 	if err != nil {
@@ -104,7 +105,8 @@ func (p *process) wait() {
 	close(p.exited)
 }
 
-// stop ends the server cleanly and kills it if it is still there after the grace. Killing loses nothing that was acknowledged.
+// stop ends the server cleanly and kills it if it is still there after the grace. Killing loses nothing that was
+// acknowledged.
 func (p *process) stop(grace time.Duration) (clean bool) {
 	_ = p.tty.Close()
 	select {
@@ -119,7 +121,8 @@ func (p *process) stop(grace time.Duration) (clean bool) {
 
 func (p *process) kill() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
-// childArgs are clickhouse-local's. --interactive and the pty matter: otherwise any exception in a connection's thread ends the process.
+// childArgs are clickhouse-local's. --interactive and the pty matter: otherwise any exception in a connection's thread
+// ends the process.
 func childArgs(o Options, config string) []string {
 	return []string{
 		"--path=" + o.dataDir(), "--config-file=" + config, "--log-level=warning",

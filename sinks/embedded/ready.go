@@ -24,13 +24,16 @@ func waitReady(ctx context.Context, p *process, s *Server) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("the embedded ClickHouse ended while starting (%w); its last words:\n%s", errOr(p.err, errEnded), p.console.last())
+			return fmt.Errorf("the embedded ClickHouse ended while starting (%w); its last words:\n%s", errOr(p.err, errEnded),
+				p.console.last())
 		case <-p.console.refused:
 			// The rest of the message follows on the next lines; the clean end brings all of them.
 			p.stop(stopGrace)
-			return fmt.Errorf("the embedded ClickHouse could not start on %s and %s; its last words:\n%s", s.HTTPAddr(), s.NativeAddr(), p.console.last())
+			return fmt.Errorf("the embedded ClickHouse could not start on %s and %s; its last words:\n%s", s.HTTPAddr(),
+				s.NativeAddr(), p.console.last())
 		case <-ctx.Done():
-			return fmt.Errorf("the embedded ClickHouse did not answer in time (%w); last error: %w; its log is in %s", ctx.Err(), last, s.opts.LogDir())
+			return fmt.Errorf("the embedded ClickHouse did not answer in time (%w); last error: %w; its log is in %s", ctx.Err(),
+				last, s.opts.LogDir())
 		case <-time.After(probeEvery):
 		}
 	}
@@ -66,7 +69,8 @@ func (s *Server) probe(ctx context.Context) error {
 }
 
 func (s *Server) probeHTTP(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.HTTPAddr()+"/", strings.NewReader("SELECT 1"))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.HTTPAddr()+"/",
+		strings.NewReader("SELECT 1"))
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}

@@ -24,8 +24,8 @@ const (
 	giveUpAfter = 8
 )
 
-// Server is a running ClickHouse. After a crash or kill of its process it comes back by itself, on the same ports and with the same data; calls made
-// meanwhile fail with a connection error and are for the caller to repeat.
+// Server is a running ClickHouse. After a crash or kill of its process it comes back by itself, on the same ports and
+// with the same data; calls made meanwhile fail with a connection error and are for the caller to repeat.
 type Server struct {
 	opts endpointOptions
 	http *http.Client
@@ -47,8 +47,8 @@ type endpointOptions struct {
 	config string
 }
 
-// Start takes the directory, starts the server and returns when it has answered a query on both ports. The server outlives ctx, which bounds the start
-// only: end it with Stop.
+// Start takes the directory, starts the server and returns when it has answered a query on both ports. The server
+// outlives ctx, which bounds the start only: end it with Stop.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.check()
 	if err != nil {
@@ -88,7 +88,8 @@ func start(ctx context.Context, o Options, lock *os.File) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Log.Info("embedded ClickHouse is ready", "http", s.HTTPAddr(), "native", s.NativeAddr(), "dir", o.Dir, "took", time.Since(begun).Round(time.Millisecond))
+	o.Log.Info("embedded ClickHouse is ready", "http", s.HTTPAddr(), "native", s.NativeAddr(), "dir", o.Dir, "took",
+		time.Since(begun).Round(time.Millisecond))
 	go s.supervise(p)
 	return s, nil
 }
@@ -124,7 +125,8 @@ func (s *Server) supervise(p *process) {
 			}
 			return
 		case <-p.exited:
-			s.opts.Log.Warn("embedded ClickHouse ended by itself and is started again", "error", errOr(p.err, errEnded), "last", p.console.last())
+			s.opts.Log.Warn("embedded ClickHouse ended by itself and is started again", "error", errOr(p.err, errEnded), "last",
+				p.console.last())
 		}
 		next, err := s.relaunch()
 		if err != nil {
@@ -163,7 +165,8 @@ func (s *Server) relaunch() (*process, error) {
 			return nil, context.Canceled
 		}
 		if try == giveUpAfter {
-			return nil, fmt.Errorf("the embedded ClickHouse could not be started again in %d tries, its log is in %s: %w", try, s.opts.LogDir(), err)
+			return nil, fmt.Errorf("the embedded ClickHouse could not be started again in %d tries, its log is in %s: %w", try,
+				s.opts.LogDir(), err)
 		}
 		s.opts.Log.Warn("embedded ClickHouse does not start", "try", try, "error", err)
 		select {
@@ -181,8 +184,9 @@ func (s *Server) fail(err error) {
 	s.err = err
 }
 
-// Stop ends the server, cleanly if it can within a second, and returns when its process is gone or ctx is done. Close connection pools first: an open
-// connection makes the end less clean, though nothing acknowledged is lost. It may be called more than once.
+// Stop ends the server, cleanly if it can within a second, and returns when its process is gone or ctx is done. Close
+// connection pools first: an open connection makes the end less clean, though nothing acknowledged is lost. It may be
+// called more than once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() { close(s.stopping) })
 	select {

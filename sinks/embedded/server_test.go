@@ -29,8 +29,10 @@ func TestDataAndLogsSurviveARestart(t *testing.T) {
 		require.NoError(t, conn.Exec(t.Context(), "INSERT INTO t VALUES (?)", round))
 		require.Equal(t, round, count(t, conn, "SELECT count() FROM t"))
 		require.NoError(t, conn.Exec(t.Context(), "SYSTEM FLUSH LOGS"))
-		require.Equal(t, round, count(t, conn, "SELECT count() FROM system.query_log WHERE query_kind = 'Insert' AND type = 'QueryFinish'"))
-		require.Equal(t, round, count(t, conn, "SELECT count() FROM system.part_log WHERE event_type = 'NewPart' AND table = 't'"))
+		require.Equal(t, round,
+			count(t, conn, "SELECT count() FROM system.query_log WHERE query_kind = 'Insert' AND type = 'QueryFinish'"))
+		require.Equal(t, round,
+			count(t, conn, "SELECT count() FROM system.part_log WHERE event_type = 'NewPart' AND table = 't'"))
 		require.NoError(t, conn.Close())
 
 		child := s.Pid()
@@ -68,17 +70,20 @@ func TestTheSettingsThatThePipelineNeedsAreInForce(t *testing.T) {
 	require.NoError(t, conn.Exec(t.Context(),
 		"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100"))
 	for _, token := range []string{"x", "x", "y"} {
-		require.NoError(t, conn.Exec(t.Context(), "INSERT INTO t SETTINGS insert_deduplication_token = '"+token+"' VALUES (1)"))
+		require.NoError(t, conn.Exec(t.Context(),
+			"INSERT INTO t SETTINGS insert_deduplication_token = '"+token+"' VALUES (1)"))
 	}
 	require.Equal(t, uint64(2), count(t, conn, "SELECT count() FROM t"))
 }
 
-// TestAcknowledgedRowsSurviveKills kills the server again and again while rows go in one by one, and then looks for each acknowledged one.
+// TestAcknowledgedRowsSurviveKills kills the server again and again while rows go in one by one, and then looks for
+// each acknowledged one.
 func TestAcknowledgedRowsSurviveKills(t *testing.T) {
 	const kills = 5
 	s := start(t, t.TempDir())
 	conn := asKasi(t, s)
-	require.NoError(t, conn.Exec(t.Context(), "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 1000"))
+	require.NoError(t, conn.Exec(t.Context(),
+		"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 1000"))
 
 	ctx, stop := context.WithCancel(t.Context())
 	var acknowledged atomic.Uint64
@@ -131,7 +136,10 @@ func TestTheServerEndsWithItsParent(t *testing.T) {
 func TestSignalsToTheChildAreTheParentsBusiness(t *testing.T) {
 	s := start(t, t.TempDir())
 	child := s.Pid()
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE} {
+	for _, signal := range []syscall.Signal{
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGPIPE,
+	} {
 		require.NoError(t, syscall.Kill(child, signal))
 	}
 	require.NoError(t, asKasi(t, s).Ping(t.Context()))
@@ -177,7 +185,10 @@ func TestMistakesAreNamedAllAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "/nowhere/libchdb.so")
 	require.ErrorContains(t, err, "make setup")
 
-	for addr, says := range map[string]string{"127.0.0.1": "is not host:port", "127.0.0.1:x": "no port between", "127.0.0.1:70000": "no port between"} {
+	for addr, says := range map[string]string{
+		"127.0.0.1": "is not host:port", "127.0.0.1:x": "no port between",
+		"127.0.0.1:70000": "no port between",
+	} {
 		o := options(t.TempDir())
 		o.HTTPAddr = addr
 		_, err = embedded.Start(t.Context(), o)

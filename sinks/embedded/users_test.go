@@ -54,7 +54,8 @@ func TestDefaultCannotLogIn(t *testing.T) {
 
 	// Should the lock above ever open, default could still do nothing.
 	conn := asKasi(t, s)
-	rows, err := conn.Query(t.Context(), "SELECT DISTINCT toString(access_type) FROM system.grants WHERE user_name = 'default' ORDER BY 1")
+	rows, err := conn.Query(t.Context(),
+		"SELECT DISTINCT toString(access_type) FROM system.grants WHERE user_name = 'default' ORDER BY 1")
 	require.NoError(t, err)
 	var grants []string
 	for rows.Next() {
@@ -70,15 +71,20 @@ func TestDefaultCannotLogIn(t *testing.T) {
 func TestKasiStaysInItsDatabase(t *testing.T) {
 	conn := asKasi(t, start(t, t.TempDir()))
 	for _, allowed := range []string{
-		"CREATE TABLE t (a UInt64) ENGINE = ReplacingMergeTree ORDER BY a", "CREATE VIEW v AS SELECT * FROM t FINAL", "ALTER TABLE t ADD COLUMN b Int64",
-		"INSERT INTO t (a) VALUES (1)", "OPTIMIZE TABLE t FINAL", "ALTER TABLE t DELETE WHERE a = 1 SETTINGS mutations_sync = 2", "SELECT * FROM system.parts FORMAT Null",
-		"SELECT * FROM system.processes FORMAT Null", "SYSTEM FLUSH LOGS", "BACKUP TABLE t TO File('t-backup')", "TRUNCATE TABLE t", "DROP VIEW v", "DROP TABLE t",
-		"RESTORE TABLE t FROM File('t-backup')", "CREATE DATABASE IF NOT EXISTS kasi", "DROP DATABASE kasi", "CREATE DATABASE kasi",
+		"CREATE TABLE t (a UInt64) ENGINE = ReplacingMergeTree ORDER BY a", "CREATE VIEW v AS SELECT * FROM t FINAL",
+		"ALTER TABLE t ADD COLUMN b Int64",
+		"INSERT INTO t (a) VALUES (1)", "OPTIMIZE TABLE t FINAL",
+		"ALTER TABLE t DELETE WHERE a = 1 SETTINGS mutations_sync = 2", "SELECT * FROM system.parts FORMAT Null",
+		"SELECT * FROM system.processes FORMAT Null", "SYSTEM FLUSH LOGS", "BACKUP TABLE t TO File('t-backup')",
+		"TRUNCATE TABLE t", "DROP VIEW v", "DROP TABLE t",
+		"RESTORE TABLE t FROM File('t-backup')", "CREATE DATABASE IF NOT EXISTS kasi", "DROP DATABASE kasi",
+		"CREATE DATABASE kasi",
 	} {
 		require.NoError(t, conn.Exec(t.Context(), allowed), allowed)
 	}
 	for _, refused := range []string{
-		"CREATE DATABASE other", "CREATE TABLE default.t (a UInt64) ENGINE = Memory", "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+		"CREATE DATABASE other", "CREATE TABLE default.t (a UInt64) ENGINE = Memory",
+		"SELECT * FROM file('/etc/passwd', 'LineAsString')",
 		"INSERT INTO FUNCTION file('/tmp/kasi-out.csv') SELECT 1", "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
 		"CREATE TABLE u (a String) ENGINE = URL('http://127.0.0.1:1/', 'LineAsString')", "CREATE USER x", "SYSTEM SHUTDOWN",
 		"SELECT * FROM remote('127.0.0.1:1', 'system.one')", "SYSTEM STOP LISTEN QUERIES ALL",
@@ -91,7 +97,8 @@ func TestKasiStaysInItsDatabase(t *testing.T) {
 func TestTheAnalystReadsKasiAndNothingElse(t *testing.T) {
 	s := start(t, t.TempDir())
 	kasi := asKasi(t, s)
-	require.NoError(t, kasi.Exec(t.Context(), "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a AS SELECT number FROM numbers(10)"))
+	require.NoError(t, kasi.Exec(t.Context(),
+		"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a AS SELECT number FROM numbers(10)"))
 	require.NoError(t, kasi.Exec(t.Context(), "CREATE VIEW v AS SELECT * FROM t"))
 	require.NoError(t, kasi.Exec(t.Context(), "SYSTEM FLUSH LOGS"))
 
@@ -106,11 +113,15 @@ func TestTheAnalystReadsKasiAndNothingElse(t *testing.T) {
 	require.NoError(t, conn.Exec(t.Context(), "SHOW CREATE TABLE t"))
 
 	for _, refused := range []string{
-		"INSERT INTO t VALUES (1)", "CREATE TABLE x (a UInt64) ENGINE = Memory", "DROP TABLE t", "TRUNCATE TABLE t", "ALTER TABLE t DELETE WHERE 1",
-		"OPTIMIZE TABLE t", "CREATE TEMPORARY TABLE x (a UInt64)", "SYSTEM FLUSH LOGS", "KILL QUERY WHERE 1", "CREATE DATABASE x", "DROP DATABASE kasi",
-		"SELECT * FROM system.query_log", "SELECT * FROM system.parts", "SELECT * FROM system.processes FORMAT Null", "SELECT * FROM system.users",
+		"INSERT INTO t VALUES (1)", "CREATE TABLE x (a UInt64) ENGINE = Memory", "DROP TABLE t", "TRUNCATE TABLE t",
+		"ALTER TABLE t DELETE WHERE 1",
+		"OPTIMIZE TABLE t", "CREATE TEMPORARY TABLE x (a UInt64)", "SYSTEM FLUSH LOGS", "KILL QUERY WHERE 1",
+		"CREATE DATABASE x", "DROP DATABASE kasi",
+		"SELECT * FROM system.query_log", "SELECT * FROM system.parts", "SELECT * FROM system.processes FORMAT Null",
+		"SELECT * FROM system.users",
 		"SELECT * FROM file('/etc/passwd', 'LineAsString')", "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
-		"INSERT INTO FUNCTION file('/tmp/kasi-out.csv') SELECT 1", "SELECT * FROM remote('127.0.0.1:1', 'kasi.t')", "BACKUP TABLE t TO File('x')",
+		"INSERT INTO FUNCTION file('/tmp/kasi-out.csv') SELECT 1", "SELECT * FROM remote('127.0.0.1:1', 'kasi.t')",
+		"BACKUP TABLE t TO File('x')",
 		"SELECT * FROM executable('x.sh', TSV, 'a String')",
 	} {
 		err := conn.Exec(t.Context(), refused)
@@ -148,7 +159,8 @@ func TestTheAnalystsLimitsHold(t *testing.T) {
 	require.Equal(t, uint64(maxResultRows), count(t, conn, "SELECT count() FROM (SELECT number FROM numbers(1000000))"))
 }
 
-// TestTheAnalystsToolsWork does what clickhouse-go, JDBC and curl do beside the query: settings that they add on their own.
+// TestTheAnalystsToolsWork does what clickhouse-go, JDBC and curl do beside the query: settings that they add on their
+// own.
 func TestTheAnalystsToolsWork(t *testing.T) {
 	s := start(t, t.TempDir())
 	// clickhouse-go sends max_execution_time when the context has a deadline.
@@ -169,9 +181,12 @@ func TestTheAnalystsToolsWork(t *testing.T) {
 
 	// The parameters of the JDBC driver, of Grafana's and of a browser.
 	for _, parameters := range []string{
-		"compress=1&decompress=0", "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1&buffer_size=100000", "max_result_rows=100&result_overflow_mode=break",
-		"session_timezone=Africa/Johannesburg&join_use_nulls=1&extremes=1", "enable_http_compression=1&max_execution_time=20&log_comment=x",
-		"date_time_output_format=iso&output_format_json_quote_64bit_integers=0&send_progress_in_http_headers=1", "query_id=q1&session_id=s1",
+		"compress=1&decompress=0", "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1&buffer_size=100000",
+		"max_result_rows=100&result_overflow_mode=break",
+		"session_timezone=Africa/Johannesburg&join_use_nulls=1&extremes=1",
+		"enable_http_compression=1&max_execution_time=20&log_comment=x",
+		"date_time_output_format=iso&output_format_json_quote_64bit_integers=0&send_progress_in_http_headers=1",
+		"query_id=q1&session_id=s1",
 		"http_write_exception_in_output_format=0&network_compression_method=LZ4&max_threads=1&max_block_size=1000",
 	} {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost,

@@ -12,15 +12,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The most bytes one request may have. Only produce requests are ever large. The broker allocates what a request claims before it
-// has read any of it, and its parser up to some sixty times as much for arrays of tiny elements.
+// The most bytes one request may have. Only produce requests are ever large. The broker allocates what a request claims
+// before it has read any of it, and its parser up to some sixty times as much for arrays of tiny elements.
 const (
 	maxProduce = 100 << 20
 	maxOther   = 8 << 20
 )
 
-// guard is a listener whose connections pass on only requests that the broker can take: it dies of an API key it does not know, and
-// allocates whatever size a request claims. Bad connections are closed, each with a line in the log; all others are unharmed.
+// guard is a listener whose connections pass on only requests that the broker can take: it dies of an API key it does
+// not know, and allocates whatever size a request claims. Bad connections are closed, each with a line in the log; all
+// others are unharmed.
 type guard struct {
 	net.Listener
 	host string // as clients name us; the broker advertises it
@@ -41,7 +42,8 @@ type address string
 func (address) Network() string  { return "tcp" }
 func (a address) String() string { return string(a) }
 
-// Accept never fails while the listener is open: the broker would stop accepting for good at the first error, such as too many open files.
+// Accept never fails while the listener is open: the broker would stop accepting for good at the first error, such as
+// too many open files.
 func (g *guard) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
@@ -70,7 +72,8 @@ func (g *guard) isClosed() bool {
 	return g.closed
 }
 
-// conn checks the first bytes of every request before the broker sees any of them. Only the broker's reader calls Read, one at a time.
+// conn checks the first bytes of every request before the broker sees any of them. Only the broker's reader calls Read,
+// one at a time.
 type conn struct {
 	net.Conn
 	log *slog.Logger

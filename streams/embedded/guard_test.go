@@ -39,7 +39,8 @@ func frame(size uint32, key, version int16) []byte {
 	return append(b, 0, 0, 0, 7, 0xff, 0xff)
 }
 
-// broken is what broken clients and port scanners send. refused tells that the guard must close the connection by itself.
+// broken is what broken clients and port scanners send. refused tells that the guard must close the connection by
+// itself.
 var broken = []struct {
 	name    string
 	bytes   []byte

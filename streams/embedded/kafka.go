@@ -1,5 +1,5 @@
-// Package embedded runs a Kafka broker inside the process: kfake with a data directory. It is for evaluation, development and tests; DESIGN.md
-// in this folder says what it does not give.
+// Package embedded runs a Kafka broker inside the process: kfake with a data directory. It is for evaluation,
+// development and tests; DESIGN.md in this folder says what it does not give.
 package embedded
 
 import (
@@ -28,9 +28,10 @@ type Kafka struct {
 	close   sync.Once
 }
 
-// StartKafka starts a broker that keeps its data under dir and listens on addr, host:port with a loopback host; port 0 takes a free one.
-// Clients must use the host of addr, since that is what the broker advertises. A second process on the same dir is an error. What the
-// broker's former life left open (transactions, group members) is closed before it returns. ctx bounds the start only: end with Close.
+// StartKafka starts a broker that keeps its data under dir and listens on addr, host:port with a loopback host; port 0
+// takes a free one. Clients must use the host of addr, since that is what the broker advertises. A second process on
+// the same dir is an error. What the broker's former life left open (transactions, group members) is closed before it
+// returns. ctx bounds the start only: end with Close.
 func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -46,14 +47,16 @@ func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka
 	if got, err := lock.TryLock(); err != nil {
 		return nil, fmt.Errorf("embedded kafka: locking %s: %w", dir, err)
 	} else if !got {
-		return nil, fmt.Errorf("embedded kafka: another process uses %s: stop it, or give this one a data directory of its own", dir)
+		return nil, fmt.Errorf("embedded kafka: another process uses %s: stop it, or give this one a data directory of "+
+			"its own", dir)
 	}
 	k, err := start(ctx, filepath.Join(dir, "data"), host, listen, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	k.lock = lock
-	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are not forced to disk; use a real Kafka for real money",
+	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are "+
+		"not forced to disk; use a real Kafka for real money",
 		"address", k.addr, "dir", dir)
 	return k, nil
 }
@@ -72,7 +75,8 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Ka
 			}
 			return &guard{Listener: l, host: host, log: log}, nil
 		}),
-		// A demonstration that rests for some weeks must find its consumer offsets again; the default drops them after 7 days.
+		// A demonstration that rests for some weeks must find its consumer offsets again; the default drops them after 7
+		// days.
 		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
 	)
 	if err != nil {
@@ -108,8 +112,8 @@ func (k *Kafka) Close() error {
 	return err
 }
 
-// loopback splits addr into the host that is advertised and the address that is listened on. The broker has no authentication, so any
-// other interface is refused.
+// loopback splits addr into the host that is advertised and the address that is listened on. The broker has no
+// authentication, so any other interface is refused.
 func loopback(addr string) (host, listen string, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -126,7 +130,8 @@ func loopback(addr string) (host, listen string, err error) {
 		ip = net.IPv4(127, 0, 0, 1)
 	}
 	if ip == nil || !ip.IsLoopback() {
-		return "", "", fmt.Errorf("embedded kafka: %q is not a loopback address; it has no authentication, so it listens on 127.0.0.1 only: use a real Kafka to serve other machines", addr)
+		return "", "", fmt.Errorf("embedded kafka: %q is not a loopback address; it has no authentication, so it listens "+
+			"on 127.0.0.1 only: use a real Kafka to serve other machines", addr)
 	}
 	return host, net.JoinHostPort(ip.String(), port), nil
 }

@@ -24,7 +24,10 @@ func launch(t *testing.T, dir, addr string) *Kafka {
 
 func client(t *testing.T, addr string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addr), kgo.ProducerLinger(0), kgo.MetadataMinAge(50 * time.Millisecond)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(addr), kgo.ProducerLinger(0),
+		kgo.MetadataMinAge(50 * time.Millisecond),
+	}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	return cl
@@ -39,7 +42,8 @@ func createTopic(t *testing.T, addr, topic string) {
 // readAll reads the committed values of a topic up to the last stable offset.
 func readAll(t *testing.T, addr, topic string) []string {
 	t.Helper()
-	cl := client(t, addr, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	cl := client(t, addr, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	ends, err := kadm.NewClient(cl).ListCommittedOffsets(t.Context(), topic)
 	require.NoError(t, err)
 	end, _ := ends.Lookup(topic, 0)
@@ -74,7 +78,8 @@ func TestDataSurvivesARestartAndLeftoversDoNot(t *testing.T) {
 	tx := client(t, k.Addr(), kgo.TransactionalID("gone"))
 	require.NoError(t, tx.BeginTransaction())
 	put(t, tx, "t", "never committed")
-	member := client(t, k.Addr(), kgo.ConsumeTopics("t"), kgo.ConsumerGroup("g"), kgo.RetryTimeout(100*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	member := client(t, k.Addr(), kgo.ConsumeTopics("t"), kgo.ConsumerGroup("g"), kgo.RetryTimeout(100*time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	require.Len(t, member.PollFetches(t.Context()).Records(), 2, "read uncommitted")
 
 	began := time.Now()
@@ -86,7 +91,8 @@ func TestDataSurvivesARestartAndLeftoversDoNot(t *testing.T) {
 	k = launch(t, dir, "127.0.0.1:0")
 	later := client(t, k.Addr())
 	put(t, later, "t", "after")
-	require.Equal(t, []string{"kept", "after"}, readAll(t, k.Addr(), "t"), "the open transaction does not hold back what comes after it")
+	require.Equal(t, []string{"kept", "after"}, readAll(t, k.Addr(), "t"),
+		"the open transaction does not hold back what comes after it")
 	groups, err := kadm.NewClient(later).DescribeGroups(t.Context(), "g")
 	require.NoError(t, err)
 	require.Empty(t, groups["g"].Members, "a dead member would delay the next assignment by its session time-out")
@@ -109,7 +115,10 @@ func TestATakenPortIsAnErrorAndLeavesTheDirectoryFree(t *testing.T) {
 }
 
 func TestOnlyLoopback(t *testing.T) {
-	for _, addr := range []string{"0.0.0.0:0", "192.168.1.7:9092", "[::]:9092", "example.com:9092", "127.0.0.1", "127.0.0.1:kafka", "127.0.0.1:70000"} {
+	for _, addr := range []string{
+		"0.0.0.0:0", "192.168.1.7:9092", "[::]:9092", "example.com:9092", "127.0.0.1",
+		"127.0.0.1:kafka", "127.0.0.1:70000",
+	} {
 		_, err := StartKafka(t.Context(), t.TempDir(), addr, nil)
 		require.Error(t, err, addr)
 	}

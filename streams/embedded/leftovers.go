@@ -12,9 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// closeLeftovers aborts the transactions and removes the group members that the broker kept from before its restart. Their processes are
-// gone with it; left alone, an open transaction would hold back every reader until its time-out and a dead member the next assignment
-// until its session ends, 45 seconds each. An outside client that did live on joins again and repeats its transaction by itself.
+// closeLeftovers aborts the transactions and removes the group members that the broker kept from before its restart.
+// Their processes are gone with it; left alone, an open transaction would hold back every reader until its time-out and
+// a dead member the next assignment until its session ends, 45 seconds each. An outside client that did live on joins
+// again and repeats its transaction by itself.
 func closeLeftovers(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

@@ -19,11 +19,13 @@ import (
 // startPatience bounds the start of a broker; the machine may be busy.
 const startPatience = 90 * time.Second
 
-// Cluster is Apache Kafka in KRaft mode on this machine, loopback only, without fsync (Kafka's default): one broker with a controller of its own, or three brokers that
-// are controllers too. Its directory is removed when the test process ends, however it ends, unless Keep was called.
+// Cluster is Apache Kafka in KRaft mode on this machine, loopback only, without fsync (Kafka's default): one broker
+// with a controller of its own, or three brokers that are controllers too. Its directory is removed when the test
+// process ends, however it ends, unless Keep was called.
 //
-// One node that is both must not be killed: Kafka 4.3 then starts as the leader that it was, is made leaderless, and meanwhile takes partitions without a leader for deleted
-// and leaves out the markers of transactions that were being decided (streams/DESIGN.md, Limits). Where others go on while it is away, that does not happen.
+// One node that is both must not be killed: Kafka 4.3 then starts as the leader that it was, is made leaderless, and
+// meanwhile takes partitions without a leader for deleted and leaves out the markers of transactions that were being
+// decided (streams/DESIGN.md, Limits). Where others go on while it is away, that does not happen.
 type Cluster struct {
 	dir        string
 	jvm        []string // flags of the brokers' Java
@@ -34,9 +36,13 @@ type Cluster struct {
 // Option changes how StartCluster starts brokers.
 type Option func(*Cluster)
 
-// Full gives each broker the Java that Kafka's own start script gives it, all compilers and 1 GiB: slow to start, and the only kind whose speed says anything.
+// Full gives each broker the Java that Kafka's own start script gives it, all compilers and 1 GiB: slow to start, and
+// the only kind whose speed says anything.
 func Full(c *Cluster) {
-	c.jvm = []string{"-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"}
+	c.jvm = []string{
+		"-Xms1g", "-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+		"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
+	}
 }
 
 // small is quick to start: one broker of a test has little to do.
@@ -51,7 +57,8 @@ type node struct {
 	process *process
 }
 
-// StartCluster formats and starts n brokers and returns when all of them answer. It belongs to the test process: Stop it, or let it die with it.
+// StartCluster formats and starts n brokers and returns when all of them answer. It belongs to the test process: Stop
+// it, or let it die with it.
 func StartCluster(n int, options ...Option) (*Cluster, error) {
 	jars, err := findJars()
 	if err != nil {
@@ -172,7 +179,8 @@ func (c *Cluster) configure(n int) error {
 		if c.controller == nil {
 			listeners += ",CONTROLLER://" + ports[2*i+1]
 		}
-		if err := b.write(roles, listeners, voters, settings(n), map[string]string{"advertised.listeners": "PLAINTEXT://" + b.addr}); err != nil {
+		if err := b.write(roles, listeners, voters, settings(n), map[string]string{"advertised.listeners": "PLAINTEXT://" +
+			b.addr}); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, b)
@@ -181,7 +189,8 @@ func (c *Cluster) configure(n int) error {
 }
 
 func (c *Cluster) node(id int, addr string) *node {
-	return &node{id: id, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", id)), config: filepath.Join(c.dir, fmt.Sprintf("node-%d.properties", id))}
+	return &node{id: id, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", id)), config: filepath.Join(c.dir,
+		fmt.Sprintf("node-%d.properties", id))}
 }
 
 // write writes the node's properties.
@@ -193,7 +202,8 @@ func (n *node) write(roles, listeners string, voters []string, more ...map[strin
 	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 
-// settings are what a Kafka of n brokers for tests is given beside its addresses: replication that it can have, and no waiting.
+// settings are what a Kafka of n brokers for tests is given beside its addresses: replication that it can have, and no
+// waiting.
 func settings(n int) map[string]string {
 	factor, isr := "1", "1"
 	if n >= 3 {
@@ -202,7 +212,8 @@ func settings(n int) map[string]string {
 	return map[string]string{
 		"default.replication.factor": factor, "min.insync.replicas": isr, "auto.create.topics.enable": "false",
 		"offsets.topic.replication.factor": factor, "offsets.topic.num.partitions": "5",
-		"transaction.state.log.replication.factor": factor, "transaction.state.log.min.isr": isr, "transaction.state.log.num.partitions": "5",
+		"transaction.state.log.replication.factor": factor, "transaction.state.log.min.isr": isr,
+		"transaction.state.log.num.partitions":             "5",
 		"share.coordinator.state.topic.replication.factor": factor, "share.coordinator.state.topic.min.isr": isr,
 		"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": fmt.Sprint(minSession.Milliseconds()),
 		"log.segment.delete.delay.ms": "1000",
@@ -276,7 +287,8 @@ func (c *Cluster) Pids() []int {
 // Kill ends broker i as kill -9 does and waits for its end.
 func (c *Cluster) Kill(i int) { c.nodes[i].process.kill() }
 
-// Ready waits until each broker answers and names all of them. Asking one would not do: for some seconds the others still name one that is dead.
+// Ready waits until each broker answers and names all of them. Asking one would not do: for some seconds the others
+// still name one that is dead.
 func (c *Cluster) Ready(ctx context.Context) error {
 	for {
 		waiting, err := c.notReady(ctx)

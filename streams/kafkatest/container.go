@@ -15,12 +15,13 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// DefaultImage is run where KASI_TEST_KAFKA_IMAGE names none. Any image works that turns KAFKA_X_Y=z in its environment into the property x.y=z,
-// as the official one does.
+// DefaultImage is run where KASI_TEST_KAFKA_IMAGE names none. Any image works that turns KAFKA_X_Y=z in its environment
+// into the property x.y=z, as the official one does.
 const DefaultImage = "apache/kafka:4.3.0"
 
-// inContainer runs one broker in Docker. The testcontainers' reaper removes it after the test process, unless TESTCONTAINERS_RYUK_DISABLED=true;
-// then it is removed by whoever runs the tests: it has the label kasi.test with the value of KASI_TEST_RUN.
+// inContainer runs one broker in Docker. The testcontainers' reaper removes it after the test process, unless
+// TESTCONTAINERS_RYUK_DISABLED=true; then it is removed by whoever runs the tests: it has the label kasi.test with the
+// value of KASI_TEST_RUN.
 func inContainer() (*Kafka, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -36,7 +37,10 @@ func inContainer() (*Kafka, error) {
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			// The address that the broker advertises must be known before it starts.
 			at := netip.MustParseAddrPort(addr)
-			h.PortBindings = network.PortMap{network.MustParsePort("9092/tcp"): {{HostIP: at.Addr(), HostPort: fmt.Sprint(at.Port())}}}
+			h.PortBindings = network.PortMap{network.MustParsePort("9092/tcp"): {{
+				HostIP:   at.Addr(),
+				HostPort: fmt.Sprint(at.Port()),
+			}}}
 		}))
 	if err != nil {
 		return nil, fmt.Errorf("is Docker running? %w", err)
@@ -57,8 +61,10 @@ func inContainer() (*Kafka, error) {
 func containerEnv(addr string) map[string]string {
 	all := map[string]string{
 		"node.id": "1", "process.roles": "broker,controller", "controller.quorum.voters": "1@localhost:9093",
-		// The broker sends itself the markers of transactions: not to the published address, which does not lead back into the container.
-		"listeners": "PLAINTEXT://:9092,INTERNAL://:19092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://" + addr + ",INTERNAL://localhost:19092",
+		// The broker sends itself the markers of transactions: not to the published address, which does not lead back into
+		// the container.
+		"listeners": "PLAINTEXT://:9092,INTERNAL://:19092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://" + addr +
+			",INTERNAL://localhost:19092",
 		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"controller.listener.names":      "CONTROLLER", "inter.broker.listener.name": "INTERNAL",
 	}

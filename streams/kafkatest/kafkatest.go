@@ -10,9 +10,10 @@
 //	KASI_TEST_KAFKA=local                  Apache Kafka out of the jars in deploy/kafka/jars, run with Java 17 or later
 //	KASI_TEST_KAFKA=embedded, or nothing   kfake in the process
 //
-// The embedded Kafka is a new one for each test. The others are one for each test binary, started on first use: tests take turns, parallel ones
-// too, and each finds no topic, group or open transaction of ours. KASI_TEST_KAFKA_NODES=3 makes the local Kafka a cluster of three.
-// Nothing is skipped: where the Kafka that was asked for cannot be had, the test fails and says what is missing.
+// The embedded Kafka is a new one for each test. The others are one for each test binary, started on first use: tests
+// take turns, parallel ones too, and each finds no topic, group or open transaction of ours. KASI_TEST_KAFKA_NODES=3
+// makes the local Kafka a cluster of three. Nothing is skipped: where the Kafka that was asked for cannot be had, the
+// test fails and says what is missing.
 package kafkatest
 
 import (
@@ -42,7 +43,8 @@ const (
 	Addresses  Kind = "addresses"
 )
 
-// minSession is the least session timeout that the Kafkas started here accept, so that tests need not wait 6 seconds for a dead group member.
+// minSession is the least session timeout that the Kafkas started here accept, so that tests need not wait 6 seconds
+// for a dead group member.
 const minSession = 100 * time.Millisecond
 
 // Kafka is what a test got.
@@ -57,8 +59,8 @@ type Kafka struct {
 	Cluster *Cluster
 }
 
-// shared is the one Kafka of a test binary. It is global because tests have nothing else in common than their binary; turn is held by the test
-// that has it.
+// shared is the one Kafka of a test binary. It is global because tests have nothing else in common than their binary;
+// turn is held by the test that has it.
 var shared struct {
 	turn  sync.Mutex
 	who   atomic.Value // the name of the test that has the turn
@@ -84,10 +86,12 @@ func Start(t testing.TB) *Kafka {
 	return Fake(t)
 }
 
-// Fake gives the test an embedded Kafka whatever the environment says: for tests that need its fault control, clock or hooks.
+// Fake gives the test an embedded Kafka whatever the environment says: for tests that need its fault control, clock or
+// hooks.
 func Fake(t testing.TB, opts ...kfake.Opt) *Kafka {
 	t.Helper()
-	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(minSession)}, opts...)...)
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(minSession)},
+		opts...)...)
 	if err != nil {
 		t.Fatalf("embedded Kafka: %v", err)
 	}
@@ -95,7 +99,8 @@ func Fake(t testing.TB, opts ...kfake.Opt) *Kafka {
 	return &Kafka{Kind: Embedded, Brokers: cluster.ListenAddrs(), Replication: 1, Fake: cluster}
 }
 
-// External is Start for tests that bring an embedded Kafka of their own: it returns nil where the environment asks for none other.
+// External is Start for tests that bring an embedded Kafka of their own: it returns nil where the environment asks for
+// none other.
 func External(t testing.TB) *Kafka {
 	t.Helper()
 	if Chosen() == Embedded {
@@ -136,7 +141,8 @@ func begin(t testing.TB) (*Kafka, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Logf("Apache Kafka with %d broker(s) started in %s, log in %s", len(c.nodes), time.Since(began).Round(time.Millisecond), c.dir)
+		t.Logf("Apache Kafka with %d broker(s) started in %s, log in %s", len(c.nodes),
+			time.Since(began).Round(time.Millisecond), c.dir)
 		return &Kafka{Kind: Local, Brokers: c.Brokers(), Replication: c.replication(), Cluster: c}, nil
 	case Containers:
 		return inContainer()
@@ -161,7 +167,8 @@ func atAddresses(brokers []string) (*Kafka, error) {
 		return nil, err
 	}
 	if len(topics) > 0 && os.Getenv("KASI_TEST_KAFKA_WIPE") != "1" {
-		return nil, fmt.Errorf("it holds %d topics kasi.*, which the tests would delete: set KASI_TEST_KAFKA_WIPE=1 if that is meant", len(topics))
+		return nil, fmt.Errorf("it holds %d topics kasi.*, which the tests would delete: set KASI_TEST_KAFKA_WIPE=1 if "+
+			"that is meant", len(topics))
 	}
 	return &Kafka{Kind: Addresses, Brokers: brokers, Replication: replication}, nil
 }
@@ -176,8 +183,8 @@ func (k *Kafka) empty() error {
 	return nil
 }
 
-// leave is called at a test's end. A Kafka that is not ours is left as empty as it was found: the next test binary refuses what it did not make.
-// After a failure the log of one that is ours is kept.
+// leave is called at a test's end. A Kafka that is not ours is left as empty as it was found: the next test binary
+// refuses what it did not make. After a failure the log of one that is ours is kept.
 func (k *Kafka) leave(t testing.TB) {
 	if k.Kind == Addresses {
 		if err := k.empty(); err != nil {

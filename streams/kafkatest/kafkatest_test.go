@@ -84,7 +84,8 @@ func TestStartGivesAnEmptyKafka(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, cl.BeginTransaction())
 			require.NoError(t, cl.ProduceSync(ctx, &kgo.Record{Topic: "kasi.test", Value: []byte("open")}).FirstErr())
-			member, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.ConsumerGroup("kasi.test"), kgo.ConsumeTopics("kasi.test"))
+			member, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.ConsumerGroup("kasi.test"),
+				kgo.ConsumeTopics("kasi.test"))
 			require.NoError(t, err)
 			t.Cleanup(member.CloseAllowingRebalance)
 			require.Eventually(t, func() bool {

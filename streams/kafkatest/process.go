@@ -17,8 +17,8 @@ import (
 // keepFile in a cluster's directory says that its logs are to be kept.
 const keepFile = "keep"
 
-// watch runs a program and ends it when standard input closes, which the death of the test process does, however it dies. Then it clears the
-// directory $1. The program is given by the remaining arguments.
+// watch runs a program and ends it when standard input closes, which the death of the test process does, however it
+// dies. Then it clears the directory $1. The program is given by the remaining arguments.
 const watch = `dir=$1; shift; exec 3<&0; "$@" </dev/null 3<&- & program=$!
 ( cat <&3 >/dev/null; kill -9 $program; wait; if [ -e "$dir/keep" ]; then rm -rf "$dir"/data-?; else rm -rf "$dir"; fi ) 2>/dev/null &
 exec 3<&-; wait $program`
@@ -37,7 +37,8 @@ func java(jars string, flags []string, args ...string) *exec.Cmd {
 	return exec.Command("java", append(all, args...)...)
 }
 
-// startProcess starts the command in a process group of its own, so that Ctrl-C reaches the test alone, with its output in a file.
+// startProcess starts the command in a process group of its own, so that Ctrl-C reaches the test alone, with its output
+// in a file.
 func startProcess(dir, log string, program *exec.Cmd) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -44,8 +44,8 @@ func ours(names []string) []string {
 	return out
 }
 
-// wipe removes all that an earlier test left: open transactions first, because they hold offsets back and groups with them, then members and
-// groups, then topics. It returns when none is left.
+// wipe removes all that an earlier test left: open transactions first, because they hold offsets back and groups with
+// them, then members and groups, then topics. It returns when none is left.
 func wipe(ctx context.Context, brokers []string) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(pause))
 	if err != nil {
@@ -90,7 +90,8 @@ func wipeOnce(ctx context.Context, cl *kgo.Client, adm *kadm.Client, brokers []s
 	return "", nil
 }
 
-// fence ends the open transactions that write to topics of ours or have not written yet, by taking their producers' place.
+// fence ends the open transactions that write to topics of ours or have not written yet, by taking their producers'
+// place.
 func fence(ctx context.Context, adm *kadm.Client, brokers []string) ([]string, error) {
 	all, err := adm.ListTransactions(ctx, nil, []string{"Ongoing"})
 	if err != nil || len(all) == 0 {
@@ -102,7 +103,10 @@ func fence(ctx context.Context, adm *kadm.Client, brokers []string) ([]string, e
 	}
 	var open []string
 	for id, txn := range described {
-		strange := slices.ContainsFunc(txn.Topics.Topics(), func(name string) bool { return !strings.HasPrefix(name, prefix) && name != "__consumer_offsets" })
+		strange := slices.ContainsFunc(txn.Topics.Topics(), func(name string) bool {
+			return !strings.HasPrefix(name,
+				prefix) && name != "__consumer_offsets"
+		})
 		if txn.State != "Ongoing" || strange {
 			continue
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// bank is the other side of kasi.debits.v1: it answers each debit in one of the ways in which banks do, now or weeks later, once or again and again.
-// Its answer depends on the seed and the debit id alone.
+// bank is the other side of kasi.debits.v1: it answers each debit in one of the ways in which banks do, now or weeks
+// later, once or again and again. Its answer depends on the seed and the debit id alone.
 type bank struct {
 	*run
 	seed   uint64
@@ -48,7 +48,10 @@ func (b *bank) take(d schemas.DebitInstruction) {
 	id := 0
 	say := func(status schemas.ResultStatus, code string, after, known int) schemas.Result {
 		id++
-		res := schemas.Result{ResultID: fmt.Sprintf("r-%s-%d", d.DebitID, id), DebitID: d.DebitID, Status: status, EffectiveDate: action.AddDays(after).String()}
+		res := schemas.Result{
+			ResultID: fmt.Sprintf("r-%s-%d", d.DebitID, id), DebitID: d.DebitID, Status: status,
+			EffectiveDate: action.AddDays(after).String(),
+		}
 		if status != schemas.ResultPaid {
 			res.ReasonCode, res.ReasonScheme = code, "ZA"
 		}
@@ -97,7 +100,10 @@ func (b *bank) take(d schemas.DebitInstruction) {
 // mischief is what else the bank says, of this debit or of none.
 func (b *bank) mischief(rng *rand.Rand, d schemas.DebitInstruction, action civil.Date, said int) {
 	when := action.AddDays(rng.IntN(6))
-	res := schemas.Result{ResultID: fmt.Sprintf("r-%s-1", d.DebitID), DebitID: d.DebitID, Status: schemas.ResultPaid, EffectiveDate: d.ActionDate}
+	res := schemas.Result{
+		ResultID: fmt.Sprintf("r-%s-1", d.DebitID), DebitID: d.DebitID, Status: schemas.ResultPaid,
+		EffectiveDate: d.ActionDate,
+	}
 	if said > 0 && rng.IntN(3) == 0 {
 		b.count("bank: duplicate")
 		i := slices.IndexFunc(b.answer, func(a answer) bool { return slices.Contains(resultIDs(a.value), res.ResultID) })
@@ -117,13 +123,17 @@ func (b *bank) mischief(rng *rand.Rand, d schemas.DebitInstruction, action civil
 	case 0: // the id of an answer that was given, with another content
 		if said > 0 {
 			b.count("bank: id used twice")
-			res.Status, res.ReasonCode, res.ReasonScheme, res.EffectiveDate = schemas.ResultUnpaid, "02", "ZA", action.AddDays(1).String()
+			res.Status, res.ReasonCode, res.ReasonScheme, res.EffectiveDate = schemas.ResultUnpaid, "02", "ZA",
+				action.AddDays(1).String()
 			b.later(when, false, res)
 		}
 	case 1, 2:
 		b.count("bank: contradiction")
 		res.ResultID += "-c"
-		res.Status, res.EffectiveDate = []schemas.ResultStatus{schemas.ResultRejected, schemas.ResultUnpaid, schemas.ResultPaid}[rng.IntN(3)], action.AddDays(-1).String()
+		res.Status, res.EffectiveDate = []schemas.ResultStatus{
+			schemas.ResultRejected, schemas.ResultUnpaid,
+			schemas.ResultPaid,
+		}[rng.IntN(3)], action.AddDays(-1).String()
 		b.later(when, false, res)
 	case 3:
 		b.count("bank: another amount")

@@ -13,27 +13,32 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// compare runs the same inputs once more, on a fresh broker on which nothing fails and in as few batches as there can be, and holds every output
-// against that of the run, byte for byte. The order of the timeline among its writers is the run's own.
+// compare runs the same inputs once more, on a fresh broker on which nothing fails and in as few batches as there can
+// be, and holds every output against that of the run, byte for byte. The order of the timeline among its writers is the
+// run's own.
 func (r *run) compare() {
 	// intake: what comes from outside, and whose policy number is whose.
-	again, err := r.clean([]string{"intake"}, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults, schemas.TopicPolicyCommands)
+	again, err := r.clean([]string{"intake"}, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes,
+		schemas.TopicRailResults, schemas.TopicPolicyCommands)
 	r.check(err)
 	made := func(rec *kgo.Record) bool { k := kindOf(rec); return k != schemas.KindTick && k != schemas.KindExecute }
 	r.same(again, schemas.TopicTimeline, made, true)
 	r.same(again, schemas.TopicDeadLetters, of("intake", "policies"), true)
-	r.check(sameLines("outcomes of intake", stageLines(r.reader, "intake", r.rig.partitions), stageLines(again, "intake", r.rig.partitions)))
+	r.check(sameLines("outcomes of intake", stageLines(r.reader, "intake", r.rig.partitions), stageLines(again, "intake",
+		r.rig.partitions)))
 
 	again, err = r.clean([]string{"collect", "settle"}, schemas.TopicTimeline, schemas.TopicSettlementCommands)
 	r.check(err)
 	for _, topic := range []string{
-		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicSettlements,
+		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies,
+		schemas.TopicCollections, schemas.TopicSettlements,
 	} {
 		r.same(again, topic, func(*kgo.Record) bool { return true }, false)
 	}
 	r.same(again, schemas.TopicDeadLetters, of("collect", "settle"), true)
 	for _, stage := range []string{"collect", "settle"} {
-		r.check(sameLines("outcomes of "+stage, stageLines(r.reader, stage, r.rig.partitions), stageLines(again, stage, r.rig.partitions)))
+		r.check(sameLines("outcomes of "+stage, stageLines(r.reader, stage, r.rig.partitions), stageLines(again, stage,
+			r.rig.partitions)))
 	}
 }
 
@@ -44,7 +49,10 @@ func (r *run) clean(stages []string, inputs ...string) (out *reader, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(g.cfg.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, g.cfg.KgoOpts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(g.cfg.Brokers...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	}, g.cfg.KgoOpts...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +63,10 @@ func (r *run) clean(stages []string, inputs ...string) (out *reader, err error) 
 		}
 		var copies []*kgo.Record
 		for _, rec := range r.reader.log[at] {
-			copies = append(copies, &kgo.Record{Topic: at.topic, Partition: at.partition, Key: rec.Key, Value: rec.Value, Headers: rec.Headers, Timestamp: rec.Timestamp})
+			copies = append(copies, &kgo.Record{
+				Topic: at.topic, Partition: at.partition, Key: rec.Key, Value: rec.Value,
+				Headers: rec.Headers, Timestamp: rec.Timestamp,
+			})
 		}
 		if err := cl.ProduceSync(r.ctx, copies...).FirstErr(); err != nil {
 			return nil, err
@@ -97,7 +108,8 @@ func (r *rig) settle(ctx context.Context, out *reader, groups map[string][]strin
 	}
 }
 
-// same compares one topic. Where several writers meet, only the order within each is fixed, which the sequence of timestamps shows.
+// same compares one topic. Where several writers meet, only the order within each is fixed, which the sequence of
+// timestamps shows.
 func (r *run) same(again *reader, topic string, take func(*kgo.Record) bool, anyOrder bool) {
 	for _, at := range r.reader.places {
 		if at.topic != topic {

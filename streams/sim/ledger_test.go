@@ -9,7 +9,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// ledger is what ClickHouse is to the settle stage: the movements of kasi.collections.v1 that have arrived. It is away now and then.
+// ledger is what ClickHouse is to the settle stage: the movements of kasi.collections.v1 that have arrived. It is away
+// now and then.
 type ledger struct {
 	mu      sync.Mutex
 	reader  *reader
@@ -29,7 +30,9 @@ func (l *ledger) look(ctx context.Context) error {
 }
 
 // Sum implements streams.Ledger.
-func (l *ledger) Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error) {
+func (l *ledger) Sum(ctx context.Context, tenant string, period schemas.Period,
+	cov []schemas.Coverage,
+) (schemas.LedgerSums, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var sums schemas.LedgerSums

@@ -9,7 +9,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs and byte for byte, or among the dead letters once.
+// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs and byte for
+// byte, or among the dead letters once.
 func (o *oracle) judgeIntake() error {
 	for p := range o.partitions {
 		at := place{schemas.TopicOutcomes, p}
@@ -35,7 +36,10 @@ func (o *oracle) judgeIntake() error {
 			o.answers(rec)
 		}
 	}
-	for _, topic := range []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults, schemas.TopicPolicyCommands} {
+	for _, topic := range []string{
+		schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults,
+		schemas.TopicPolicyCommands,
+	} {
 		for p := range o.partitions {
 			for _, rec := range o.news(place{topic, p}) {
 				if err := o.judgeTaken(rec); err != nil {
@@ -61,21 +65,25 @@ func (o *oracle) judgeTaken(rec *kgo.Record) error {
 		if headerOf(d, "__connect.errors.connector.name") != "collect" {
 			refused++
 			if string(d.Value) != string(rec.Value) {
-				return fmt.Errorf("%s partition %d offset %d: its dead letter holds something else", rec.Topic, rec.Partition, rec.Offset)
+				return fmt.Errorf("%s partition %d offset %d: its dead letter holds something else", rec.Topic, rec.Partition,
+					rec.Offset)
 			}
 		}
 	}
 	if n := len(copies) + answers + refused; n != 1 {
-		return fmt.Errorf("%s partition %d offset %d went on %d times (timeline %d, answers %d, dead letters %d): %v", rec.Topic, rec.Partition, rec.Offset, n, len(copies), answers, refused, placesOf(copies))
+		return fmt.Errorf("%s partition %d offset %d went on %d times (timeline %d, answers %d, dead letters %d): %v",
+			rec.Topic, rec.Partition, rec.Offset, n, len(copies), answers, refused, placesOf(copies))
 	}
 	if o.bad[ms] != (refused == 1) {
-		return fmt.Errorf("%s partition %d offset %d: refused is %v and should be %v: %s", rec.Topic, rec.Partition, rec.Offset, refused == 1, o.bad[ms], rec.Value)
+		return fmt.Errorf("%s partition %d offset %d: refused is %v and should be %v: %s", rec.Topic, rec.Partition,
+			rec.Offset, refused == 1, o.bad[ms], rec.Value)
 	}
 	if len(copies) == 0 || rec.Topic == schemas.TopicPolicyCommands { // intake adds the owner to a patch
 		return nil
 	}
 	if string(copies[0].Value) != string(rec.Value) {
-		return fmt.Errorf("%s partition %d offset %d: its copy on the timeline holds something else", rec.Topic, rec.Partition, rec.Offset)
+		return fmt.Errorf("%s partition %d offset %d: its copy on the timeline holds something else", rec.Topic,
+			rec.Partition, rec.Offset)
 	}
 	return nil
 }
@@ -90,10 +98,16 @@ type statements struct {
 }
 
 func newStatements() statements {
-	return statements{map[int64][]*kgo.Record{}, map[int64]int{}, map[string]schemas.SettlementEvent{}, map[string][]int64{}}
+	return statements{
+		map[int64][]*kgo.Record{},
+		map[int64]int{},
+		map[string]schemas.SettlementEvent{},
+		map[string][]int64{},
+	}
 }
 
-// judgeSettlements: a command has one answer; numbers have no gap; ranges join; lines add up to the statement, and the statement to zero.
+// judgeSettlements: a command has one answer; numbers have no gap; ranges join; lines add up to the statement, and the
+// statement to zero.
 func (o *oracle) judgeSettlements() error {
 	for p := range o.partitions {
 		answered := map[int64]int{}
@@ -144,7 +158,8 @@ func (o *oracle) judgeStatement(ev schemas.SettlementEvent) error {
 		}
 		return nil
 	}
-	if before, ok := o.statements.last["latest "+of]; ev.Sequence != before.Sequence+1 || ok && before.SettlementID == ev.SettlementID {
+	if before, ok := o.statements.last["latest "+of]; ev.Sequence != before.Sequence+1 || ok &&
+		before.SettlementID == ev.SettlementID {
 		return fmt.Errorf("sequence %d follows %d", ev.Sequence, before.Sequence)
 	}
 	o.statements.last["latest "+of] = ev
@@ -153,10 +168,12 @@ func (o *oracle) judgeStatement(ev schemas.SettlementEvent) error {
 	case err != nil:
 		return err
 	case total != ev.TotalCollectionsCents || adjustments != ev.AdjustmentsCents:
-		return fmt.Errorf("its lines add up to %d and %d of adjustments, the statement says %d and %d", total, adjustments, ev.TotalCollectionsCents, ev.AdjustmentsCents)
+		return fmt.Errorf("its lines add up to %d and %d of adjustments, the statement says %d and %d", total, adjustments,
+			ev.TotalCollectionsCents, ev.AdjustmentsCents)
 	case ev.DistributionFeeCents != share(total, 2500) || ev.CollectionsFeeCents != share(total, 350):
 		return fmt.Errorf("fees of %d are %d and %d", total, ev.DistributionFeeCents, ev.CollectionsFeeCents)
-	case ev.TotalFeesCents != ev.DistributionFeeCents+ev.CollectionsFeeCents || ev.VATCents != share(ev.TotalFeesCents, 1500):
+	case ev.TotalFeesCents != ev.DistributionFeeCents+ev.CollectionsFeeCents || ev.VATCents != share(ev.TotalFeesCents,
+		1500):
 		return fmt.Errorf("fees %d and VAT %d do not follow", ev.TotalFeesCents, ev.VATCents)
 	case ev.NetCents+ev.VATCents+ev.TotalFeesCents != total:
 		return fmt.Errorf("net, VAT and fees are not the total")
@@ -164,7 +181,8 @@ func (o *oracle) judgeStatement(ev schemas.SettlementEvent) error {
 	return nil
 }
 
-// lines adds up the collections' events that the coverage names, and checks that its ranges go on where the last ones ended.
+// lines adds up the collections' events that the coverage names, and checks that its ranges go on where the last ones
+// ended.
 func (o *oracle) lines(ev schemas.SettlementEvent) (total, adjustments schemas.Cents, err error) {
 	for _, c := range ev.Coverage {
 		of := ev.TenantID + " " + string(c.Period)
@@ -175,7 +193,8 @@ func (o *oracle) lines(ev schemas.SettlementEvent) (total, adjustments schemas.C
 		next := make([]int64, o.partitions)
 		for p := range o.partitions {
 			if c.From[p] != to[p] {
-				return 0, 0, fmt.Errorf("period %s partition %d counts from %d; the last statement ended at %d", c.Period, p, c.From[p], to[p])
+				return 0, 0, fmt.Errorf("period %s partition %d counts from %d; the last statement ended at %d", c.Period, p,
+					c.From[p], to[p])
 			}
 			next[p] = max(to[p], c.To[p])
 			for _, rec := range o.r.log[place{schemas.TopicCollections, p}] {

@@ -28,7 +28,8 @@ type collection struct {
 	debits  []*debit
 }
 
-// clearing is a tenant's clearing account, in cents. Instructed comes from the debits, the rest from the collections' events.
+// clearing is a tenant's clearing account, in cents. Instructed comes from the debits, the rest from the collections'
+// events.
 type clearing struct{ instructed, failed, disputed schemas.Cents }
 
 func (o *oracle) tenant(id string) *clearing {
@@ -38,7 +39,8 @@ func (o *oracle) tenant(id string) *clearing {
 	return o.tenants[id]
 }
 
-// judgeResult: an answer counts once. Refused may be only what is of no debit of ours, of another amount, or against what the bank said before.
+// judgeResult: an answer counts once. Refused may be only what is of no debit of ours, of another amount, or against
+// what the bank said before.
 func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 	var res schemas.Result
 	if err := json.Unmarshal(rec.Value, &res); err != nil {
@@ -112,7 +114,8 @@ func (o *oracle) judgeExecute(s *step, rec *kgo.Record) error {
 	if made != (len(s.collections) == 1) {
 		return s.errorf("an execution was answered %s and made %d collections", s.outcomes[0].Code, len(s.collections))
 	}
-	if made && (s.collections[0].Change.Kind != schemas.ChangeCreated || s.collections[0].DueCents != o.policies[s.collections[0].PolicyID].PremiumCents) {
+	if made && (s.collections[0].Change.Kind != schemas.ChangeCreated ||
+		s.collections[0].DueCents != o.policies[s.collections[0].PolicyID].PremiumCents) {
 		return s.errorf("an execution made %s of %d cents", s.collections[0].Change.Kind, s.collections[0].DueCents)
 	}
 	return nil
@@ -132,7 +135,8 @@ func (o *oracle) judgeMoney(s *step) error {
 			return err
 		}
 	}
-	// A policy on hold is a new version of it, caused by a result: after the debits of the step, of which a result has none.
+	// A policy on hold is a new version of it, caused by a result: after the debits of the step, of which a result has
+	// none.
 	for _, ev := range s.policies {
 		if o.policies[ev.PolicyID].Version+1 != ev.Version && kindOf(s.causes[0]) != schemas.KindPolicy {
 			return s.errorf("version %d of policy %s follows %d", ev.Version, ev.PolicyNumber, o.policies[ev.PolicyID].Version)
@@ -229,13 +233,15 @@ func (o *oracle) judgeSums(s *step, k *collection) error {
 	ev := k.latest
 	switch {
 	case ev.CollectedCents != paid:
-		return s.errorf("collection %s says %d cents are collected; the bank paid %d", ev.CollectionID, ev.CollectedCents, paid)
+		return s.errorf("collection %s says %d cents are collected; the bank paid %d", ev.CollectionID, ev.CollectedCents,
+			paid)
 	case ev.InFlightCents != flying:
 		return s.errorf("collection %s says %d cents are in flight; %d are", ev.CollectionID, ev.InFlightCents, flying)
 	case k.moved != paid:
 		return s.errorf("the movements of collection %s add up to %d cents; the bank paid %d", ev.CollectionID, k.moved, paid)
 	case paid+flying > ev.DueCents:
-		return s.errorf("collection %s has %d cents collected and %d in flight and is due %d", ev.CollectionID, paid, flying, ev.DueCents)
+		return s.errorf("collection %s has %d cents collected and %d in flight and is due %d", ev.CollectionID, paid, flying,
+			ev.DueCents)
 	}
 	return nil
 }

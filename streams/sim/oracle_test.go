@@ -12,10 +12,12 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// oracle judges a run by the records on the topics alone: it shares the types of schemas with the pipeline, and no rule and no state.
+// oracle judges a run by the records on the topics alone: it shares the types of schemas with the pipeline, and no rule
+// and no state.
 //
-// Every record of the outside has a timestamp of its own, which its copy on the timeline and all that it causes carry on. So the oracle goes along a
-// partition's timeline and takes up, step by step, what each record caused. Only the two ticks of a day share a step.
+// Every record of the outside has a timestamp of its own, which its copy on the timeline and all that it causes carry
+// on. So the oracle goes along a partition's timeline and takes up, step by step, what each record caused. Only the two
+// ticks of a day share a step.
 type oracle struct {
 	r          *reader
 	partitions int32
@@ -38,9 +40,12 @@ type oracle struct {
 
 func newOracle(r *reader, partitions int32) *oracle {
 	return &oracle{
-		r: r, partitions: partitions, bad: map[int64]bool{}, at: map[place]int{}, seq: map[string]int64{}, ids: map[string]bool{},
-		ticks: map[place]schemas.Tick{}, dead: map[int64][]*kgo.Record{}, taken: map[string]bool{}, policies: map[string]schemas.PolicyEvent{},
-		collections: map[string]*collection{}, debits: map[string]*debit{}, tenants: map[string]*clearing{}, statements: newStatements(),
+		r: r, partitions: partitions, bad: map[int64]bool{}, at: map[place]int{}, seq: map[string]int64{},
+		ids:   map[string]bool{},
+		ticks: map[place]schemas.Tick{}, dead: map[int64][]*kgo.Record{}, taken: map[string]bool{},
+		policies:    map[string]schemas.PolicyEvent{},
+		collections: map[string]*collection{}, debits: map[string]*debit{}, tenants: map[string]*clearing{},
+		statements: newStatements(),
 	}
 }
 
@@ -60,7 +65,8 @@ type step struct {
 }
 
 func (s *step) errorf(format string, args ...any) error {
-	return fmt.Errorf("timeline partition %d offset %d (%s, ms %d): %s", s.at.partition, s.causes[0].Offset, kindOf(s.causes[0]), s.ms, fmt.Sprintf(format, args...))
+	return fmt.Errorf("timeline partition %d offset %d (%s, ms %d): %s", s.at.partition, s.causes[0].Offset,
+		kindOf(s.causes[0]), s.ms, fmt.Sprintf(format, args...))
 }
 
 // judge takes in what is new. It is called at rest, when everything that the timeline holds has been taken over.
@@ -118,12 +124,16 @@ func (o *oracle) step(p int32) (*step, error) {
 		s.refused = s.refused || headerOf(d, "__connect.errors.connector.name") == "collect"
 	}
 	for _, err := range []error{
-		caused(o, s, schemas.TopicTransactions, &s.transactions, func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }),
-		caused(o, s, schemas.TopicDeposits, new([]schemas.DepositEvent), func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }),
-		caused(o, s, schemas.TopicDecisions, new([]schemas.DecisionEvent), func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta }),
+		caused(o, s, schemas.TopicTransactions, &s.transactions,
+			func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }),
+		caused(o, s, schemas.TopicDeposits, new([]schemas.DepositEvent),
+			func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }),
+		caused(o, s, schemas.TopicDecisions, new([]schemas.DecisionEvent),
+			func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta }),
 		caused(o, s, schemas.TopicDebits, &s.debits, func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }),
 		caused(o, s, schemas.TopicPolicies, &s.policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }),
-		caused(o, s, schemas.TopicCollections, &s.collections, func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }),
+		caused(o, s, schemas.TopicCollections, &s.collections,
+			func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }),
 		caused(o, s, topicCollectOutcomes, &s.outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }),
 	} {
 		if err != nil {
@@ -133,7 +143,8 @@ func (o *oracle) step(p int32) (*step, error) {
 	return s, nil
 }
 
-// topicCollectOutcomes is the collect stage's part of kasi.outcomes.v1, which three stages write; judgeIntake sorts them.
+// topicCollectOutcomes is the collect stage's part of kasi.outcomes.v1, which three stages write; judgeIntake sorts
+// them.
 const topicCollectOutcomes = "outcomes of collect"
 
 // caused takes up the outputs of one topic that carry the step's timestamp.
@@ -163,11 +174,14 @@ func (o *oracle) judgeMeta(at place, rec *kgo.Record, m *schemas.Meta) error {
 	o.seq[key]++
 	switch {
 	case m.Seq != o.seq[key]:
-		return fmt.Errorf("%s partition %d offset %d has seq %d, after %d", at.topic, at.partition, rec.Offset, m.Seq, o.seq[key]-1)
+		return fmt.Errorf("%s partition %d offset %d has seq %d, after %d", at.topic, at.partition, rec.Offset, m.Seq,
+			o.seq[key]-1)
 	case o.ids[m.EventID]:
-		return fmt.Errorf("%s partition %d offset %d: event id %s was there before", at.topic, at.partition, rec.Offset, m.EventID)
+		return fmt.Errorf("%s partition %d offset %d: event id %s was there before", at.topic, at.partition, rec.Offset,
+			m.EventID)
 	case m.At.UnixMilli() != rec.Timestamp.UnixMilli():
-		return fmt.Errorf("%s partition %d offset %d has another instant inside than outside", at.topic, at.partition, rec.Offset)
+		return fmt.Errorf("%s partition %d offset %d has another instant inside than outside", at.topic, at.partition,
+			rec.Offset)
 	}
 	o.ids[m.EventID] = true
 	return nil
@@ -176,10 +190,12 @@ func (o *oracle) judgeMeta(at place, rec *kgo.Record, m *schemas.Meta) error {
 // nothingLeft refuses outputs that no record of the timeline caused.
 func (o *oracle) nothingLeft(p int32) error {
 	for _, topic := range []string{
-		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, topicCollectOutcomes,
+		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies,
+		schemas.TopicCollections, topicCollectOutcomes,
 	} {
 		if at := (place{topic, p}); o.at[at] < len(o.r.log[at]) {
-			return fmt.Errorf("%s partition %d offset %d was caused by nothing, or twice, or out of order", topic, p, o.r.log[at][o.at[at]].Offset)
+			return fmt.Errorf("%s partition %d offset %d was caused by nothing, or twice, or out of order", topic, p,
+				o.r.log[at][o.at[at]].Offset)
 		}
 	}
 	return nil

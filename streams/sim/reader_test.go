@@ -24,7 +24,8 @@ type topic struct {
 	id   [16]byte
 }
 
-// reader reads topics read_committed, on demand and never twice, and keeps all it read. One look is one request, so it sees whole transactions.
+// reader reads topics read_committed, on demand and never twice, and keeps all it read. One look is one request, so it
+// sees whole transactions.
 type reader struct {
 	cluster *kfake.Cluster
 	cl      *kgo.Client
@@ -103,7 +104,10 @@ func (r *reader) fetch(ctx context.Context, req *kmsg.FetchRequest) error {
 		topic := r.topics[at].name
 		for j := range resp.Topics[i].Partitions {
 			at := place{topic, resp.Topics[i].Partitions[j].Partition}
-			opts := kgo.ProcessFetchPartitionOpts{IsolationLevel: kgo.ReadCommitted(), Offset: r.next[at], Topic: topic, Partition: at.partition}
+			opts := kgo.ProcessFetchPartitionOpts{
+				IsolationLevel: kgo.ReadCommitted(), Offset: r.next[at], Topic: topic,
+				Partition: at.partition,
+			}
 			fp, next := kgo.ProcessFetchPartition(opts, &resp.Topics[i].Partitions[j], kgo.DefaultDecompressor(), nil)
 			if fp.Err != nil {
 				return fmt.Errorf("reading %v at %d: %w", at, r.next[at], fp.Err)

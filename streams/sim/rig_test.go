@@ -46,7 +46,8 @@ type rig struct {
 func newRig(partitions int32) (*rig, error) {
 	r := &rig{net: &kfake.VirtualNetwork{}, partitions: partitions}
 	var err error
-	r.cluster, err = kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(r.net.Listen), kfake.GroupMinSessionTimeout(time.Millisecond))
+	r.cluster, err = kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(r.net.Listen),
+		kfake.GroupMinSessionTimeout(time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,8 @@ func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error
 			kgo.MetadataMinAge(50 * time.Millisecond),
 			kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
 			kgo.DisableClientMetrics(), kgo.ProducerBatchCompression(kgo.NoCompression()), // they cost more than all the rest
-			// Virtual time costs nothing, but what happens in it does: a session of 15 s is many heartbeats and looks at progress.
+			// Virtual time costs nothing, but what happens in it does: a session of 15 s is many heartbeats and looks at
+			// progress.
 			kgo.SessionTimeout(session), kgo.HeartbeatInterval(500 * time.Millisecond), kgo.RebalanceTimeout(4 * time.Second),
 		}, opts...),
 	}
@@ -87,7 +89,10 @@ func (r *rig) start(w *weather, maxRecords int, ledger streams.Ledger, names ...
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop, r.ended = cancel, make(chan error, len(names))
 	for i, name := range names {
-		p := &process{name: name, rig: r, weather: w, maxRecords: maxRecords, restart: make(chan struct{}, 1), wait: int32(stageFetchWait + i)}
+		p := &process{
+			name: name, rig: r, weather: w, maxRecords: maxRecords, restart: make(chan struct{}, 1),
+			wait: int32(stageFetchWait + i),
+		}
 		switch name {
 		case "intake":
 			p.run = streams.RunIntake
@@ -135,7 +140,10 @@ const session = 2 * time.Second
 
 // members are those that a process has in its groups, by group.
 func (r *rig) members(process string) map[string][]string {
-	groups := map[string][]string{"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect}, "settle": {schemas.GroupSettle}}
+	groups := map[string][]string{
+		"intake":  {schemas.GroupIntake, schemas.GroupPolicies},
+		"collect": {schemas.GroupCollect}, "settle": {schemas.GroupSettle},
+	}
 	all := map[string][]string{}
 	for _, group := range groups[process] {
 		if info := r.cluster.GroupInfo(group); info != nil {
@@ -147,8 +155,9 @@ func (r *rig) members(process string) map[string][]string {
 	return all
 }
 
-// expel sends away members whose process is dead, when their session is over. A broker does so by itself, and kfake too, but not with a member that
-// died while it waited for the answer to its join: kfake would leave it its partitions for good.
+// expel sends away members whose process is dead, when their session is over. A broker does so by itself, and kfake
+// too, but not with a member that died while it waited for the answer to its join: kfake would leave it its partitions
+// for good.
 func (r *rig) expel(ghosts map[string][]string) {
 	time.Sleep(session + session/2)
 	for group, ids := range ghosts {
@@ -191,7 +200,10 @@ type process struct {
 func (p *process) live(ctx context.Context) error {
 	for {
 		p.lives++
-		w := &wire{dialer: p.rig.net.DialContext, weather: p.weather, process: p.name, conns: map[*tapped]struct{}{}, killed: make(chan struct{})}
+		w := &wire{
+			dialer: p.rig.net.DialContext, weather: p.weather, process: p.name, conns: map[*tapped]struct{}{},
+			killed: make(chan struct{}),
+		}
 		cfg := p.rig.config(w.dial, kgo.FetchMaxWait(time.Duration(p.wait)*time.Millisecond))
 		cfg.MaxRecords = p.maxRecords
 		life, cancel := context.WithCancel(ctx)

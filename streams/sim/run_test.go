@@ -54,7 +54,8 @@ func (r *run) check(err error) {
 
 func (r *run) count(what string) { r.counts[what]++ }
 
-// later lets a moment pass: no two records of the outside have the same timestamp, so that every output names the record that caused it.
+// later lets a moment pass: no two records of the outside have the same timestamp, so that every output names the
+// record that caused it.
 func (r *run) later() { time.Sleep(time.Millisecond) }
 
 // play runs a seed in a bubble of virtual time and returns what came of it, with the first thing that was wrong.
@@ -189,7 +190,8 @@ func (r *run) rest() {
 	r.count("steps judged")
 }
 
-// produce writes one record of the outside to a partition that means nothing. bad ones must end among the dead letters of intake.
+// produce writes one record of the outside to a partition that means nothing. bad ones must end among the dead letters
+// of intake.
 func (r *run) produce(bad bool, rec *kgo.Record) {
 	r.later()
 	rec.Timestamp, rec.Partition = time.Now(), int32(r.rng.IntN(int(r.rig.partitions)))

@@ -12,7 +12,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// script draws what the outside world does: insurers, bank feeds, payrolls. What it does wrong (duplicates, late and malformed records) is counted.
+// script draws what the outside world does: insurers, bank feeds, payrolls. What it does wrong (duplicates, late and
+// malformed records) is counted.
 type script struct {
 	*run
 	rng       *rand.Rand
@@ -32,7 +33,10 @@ type customer struct {
 func newScript(r *run, rng *rand.Rand) *script {
 	s := &script{run: r, rng: rng}
 	for i := range 2 + min(rng.IntN(5), rng.IntN(5)) {
-		c := customer{tenant: []string{"acme", "beta"}[rng.IntN(2)], id: fmt.Sprintf("C%d", i), payday: 1 + rng.IntN(28), salary: schemas.Cents(100_000 * (1 + rng.IntN(9)))}
+		c := customer{
+			tenant: []string{"acme", "beta"}[rng.IntN(2)], id: fmt.Sprintf("C%d", i), payday: 1 + rng.IntN(28),
+			salary: schemas.Cents(100_000 * (1 + rng.IntN(9))),
+		}
 		if rng.IntN(4) == 0 {
 			c.salary = 0 // no regular income
 		}
@@ -102,7 +106,8 @@ func (s *script) something(today civil.Date) {
 	number := c.policies[s.rng.IntN(len(c.policies))]
 	switch what := s.rng.IntN(24); {
 	case what < 7:
-		s.transaction(c, today.AddDays(-s.rng.IntN(4)), schemas.Cents(500+s.rng.IntN(30000)), s.one("piece job", "TIPS", "gift", "SASSA", "REFUND"))
+		s.transaction(c, today.AddDays(-s.rng.IntN(4)), schemas.Cents(500+s.rng.IntN(30000)), s.one("piece job", "TIPS",
+			"gift", "SASSA", "REFUND"))
 	case what < 9:
 		s.income(c, today)
 	case what < 12:
@@ -135,8 +140,9 @@ func (s *script) feed(topic string, value any) {
 
 func (s *script) transaction(c customer, booked civil.Date, cents schemas.Cents, text string) {
 	tx := schemas.Transaction{
-		TransactionID: s.id("t"), TenantID: c.tenant, CustomerID: c.id, Direction: schemas.Credit, AmountCents: cents, Description: text,
-		BookedAt: booked.In(schemas.Johannesburg).Add(time.Duration(s.rng.IntN(24)) * time.Hour),
+		TransactionID: s.id("t"), TenantID: c.tenant, CustomerID: c.id, Direction: schemas.Credit, AmountCents: cents,
+		Description: text,
+		BookedAt:    booked.In(schemas.Johannesburg).Add(time.Duration(s.rng.IntN(24)) * time.Hour),
 	}
 	if booked != s.today {
 		s.count("feed: late")
@@ -153,8 +159,10 @@ func (s *script) transaction(c customer, booked civil.Date, cents schemas.Cents,
 
 func (s *script) income(c customer, today civil.Date) {
 	in := schemas.Income{
-		IncomeID: s.one("i1", "i2", s.id("i")), TenantID: c.tenant, CustomerID: c.id, Kind: schemas.IncomeKind(s.one("SALARY", "GRANT", "OTHER")),
-		PayDate: today.AddDays(s.rng.IntN(9) - 2).String(), State: schemas.IncomeState(s.one("ANNOUNCED", "ANNOUNCED", "PAID", "CANCELLED")),
+		IncomeID: s.one("i1", "i2", s.id("i")), TenantID: c.tenant, CustomerID: c.id,
+		Kind:    schemas.IncomeKind(s.one("SALARY", "GRANT", "OTHER")),
+		PayDate: today.AddDays(s.rng.IntN(9) - 2).String(), State: schemas.IncomeState(s.one("ANNOUNCED", "ANNOUNCED", "PAID",
+			"CANCELLED")),
 	}
 	if s.rng.IntN(3) > 0 {
 		cents := schemas.Cents(1000 * (1 + s.rng.IntN(500)))
@@ -168,29 +176,39 @@ func (s *script) malformed(c customer) {
 	s.count("feed: malformed")
 	good := fmt.Sprintf(`{"transaction_id":%q,"tenant_id":%q,"customer_id":%q,`, s.id("bad"), c.tenant, c.id)
 	value := s.one(
-		`{`, ``, `null`, `[]`, "\xff\xfe", good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":-1,"direction":"CREDIT"}`,
-		good+`"booked_at":"yesterday","amount_cents":100,"direction":"CREDIT"}`, good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":1.5,"direction":"CREDIT"}`,
-		good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":100,"direction":"SIDEWAYS"}`, good+`"amount_cents":100,"direction":"CREDIT"}`,
+		`{`, ``, `null`, `[]`, "\xff\xfe",
+		good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":-1,"direction":"CREDIT"}`,
+		good+`"booked_at":"yesterday","amount_cents":100,"direction":"CREDIT"}`,
+		good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":1.5,"direction":"CREDIT"}`,
+		good+`"booked_at":"2025-11-05T08:00:00+02:00","amount_cents":100,"direction":"SIDEWAYS"}`,
+		good+`"amount_cents":100,"direction":"CREDIT"}`,
 	)
-	s.produce(true, &kgo.Record{Topic: s.one(schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults), Value: []byte(value)})
+	s.produce(true, &kgo.Record{Topic: s.one(schemas.TopicFeedTransactions, schemas.TopicFeedIncomes,
+		schemas.TopicRailResults), Value: []byte(value)})
 }
 
 func (s *script) policy(c customer, number string) {
 	terms := schemas.PolicyTerms{
-		ProductCode: "FUNERAL_01", PremiumCents: schemas.Cents([]int{1, 5000, 15000, 20000, 30050}[s.rng.IntN(5)]), Status: schemas.PolicyActive,
+		ProductCode: "FUNERAL_01", PremiumCents: schemas.Cents([]int{1, 5000, 15000, 20000, 30050}[s.rng.IntN(5)]),
+		Status:       schemas.PolicyActive,
 		Rail:         schemas.Rail(s.one("DEBICHECK", "DEBICHECK", "EFT", "RM")),
-		MandateFixed: s.rng.IntN(5) == 0, CollectionDay: []int{0, 0, 1, 5, 25, 31}[s.rng.IntN(6)], MandateReference: s.one("", "M1", "M2"),
+		MandateFixed: s.rng.IntN(5) == 0, CollectionDay: []int{0, 0, 1, 5, 25, 31}[s.rng.IntN(6)], MandateReference: s.one("",
+			"M1", "M2"),
 	}
 	if s.rng.IntN(5) == 0 {
 		terms.MandateMaxCents = 10000
 	}
 	s.command(schemas.PolicyCommand{
-		RequestID: s.id("import"), Action: schemas.PolicyAction(s.one("IMPORT", "IMPORT", "CREATE")), TenantID: c.tenant, CustomerID: c.id, PolicyNumber: number, Terms: &terms,
+		RequestID: s.id("import"), Action: schemas.PolicyAction(s.one("IMPORT", "IMPORT", "CREATE")), TenantID: c.tenant,
+		CustomerID: c.id, PolicyNumber: number, Terms: &terms,
 	})
 }
 
 func (s *script) patch(c customer, number string) {
-	cmd := schemas.PolicyCommand{RequestID: s.id("patch"), Action: schemas.PolicyPatch, TenantID: c.tenant, PolicyNumber: number}
+	cmd := schemas.PolicyCommand{
+		RequestID: s.id("patch"), Action: schemas.PolicyPatch, TenantID: c.tenant,
+		PolicyNumber: number,
+	}
 	if s.rng.IntN(3) == 0 {
 		premium := schemas.Cents(1 + s.rng.IntN(40000))
 		cmd.SetPremium = &premium
@@ -217,7 +235,8 @@ func (s *script) command(cmd schemas.PolicyCommand) {
 func (s *script) execute(c customer, number string, period schemas.Period) {
 	s.later()
 	s.check(s.commands.Execute(s.ctx, []schemas.ExecuteCommand{{
-		RequestID: s.id("execute"), ExecutionID: "e-" + string(period), TenantID: c.tenant, CustomerID: c.id, PolicyNumber: number, PeriodMonth: period,
+		RequestID: s.id("execute"), ExecutionID: "e-" + string(period), TenantID: c.tenant, CustomerID: c.id,
+		PolicyNumber: number, PeriodMonth: period,
 	}}))
 }
 
@@ -230,6 +249,9 @@ func (s *script) settle(period schemas.Period) {
 	for _, tenant := range []string{"acme", "beta"} {
 		s.count("command: settlement")
 		s.later()
-		s.check(s.commands.Settle(s.ctx, schemas.SettleCommand{RequestID: s.id("settle"), TenantID: tenant, PeriodMonth: period, Cut: cut}))
+		s.check(s.commands.Settle(s.ctx, schemas.SettleCommand{
+			RequestID: s.id("settle"), TenantID: tenant,
+			PeriodMonth: period, Cut: cut,
+		}))
 	}
 }

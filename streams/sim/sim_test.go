@@ -31,8 +31,9 @@ var (
 // enough is the number of seeds over which every kind of fault and mischief must have happened.
 const enough = 50
 
-// TestSeeds runs seeds, each in a process of its own: nothing of one reaches the next, so a seed that fails, fails alone too. `make sim` runs it with
-// the dice of Go's runtime loaded (overlay.sh), which makes the failure the same to the last byte.
+// TestSeeds runs seeds, each in a process of its own: nothing of one reaches the next, so a seed that fails, fails
+// alone too. `make sim` runs it with the dice of Go's runtime loaded (overlay.sh), which makes the failure the same to
+// the last byte.
 func TestSeeds(t *testing.T) {
 	s := &sums{fired: map[string]int{}, counts: map[string]int{}, began: time.Now(), said: time.Now()}
 	seeds := make(chan uint64)
@@ -91,7 +92,8 @@ func TestSeed(t *testing.T) {
 	if os.Getenv("KASI_SIM_CHILD") == "" {
 		return // TestSeeds starts it
 	}
-	// A seed that goes round for ever takes memory without end, since nothing is collected: it must not take the machine's.
+	// A seed that goes round for ever takes memory without end, since nothing is collected: it must not take the
+	// machine's.
 	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: mostMemory, Max: mostMemory}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +122,9 @@ const ranOut = "out of memory"
 // hung is how long a seed may use no processor before its goroutines are looked at.
 const hung = 15 * time.Second
 
-// stoodStill is in the goroutines of a bubble whose time stands still: kgo waits for the broker while it holds a mutex, and synctest does not let time
-// pass while somebody waits for a mutex. overlay.sh mends that, so under make sim it cannot be the reason.
+// stoodStill is in the goroutines of a bubble whose time stands still: kgo waits for the broker while it holds a mutex,
+// and synctest does not let time pass while somebody waits for a mutex. overlay.sh mends that, so under make sim it
+// cannot be the reason.
 var stoodStill = regexp.MustCompile(`\[sync\.(RW)?Mutex\.R?Lock, synctest bubble`)
 
 // child runs one seed in a process of its own.
@@ -151,7 +154,8 @@ func child(t *testing.T, seed uint64) verdict {
 	if !exact() && (ctx.Err() != nil && stoodStill.Match(out.Bytes()) || strings.Contains(out.String(), ranOut)) {
 		return verdict{Seed: seed, StoodStill: true}
 	}
-	return verdict{Seed: seed, Error: fmt.Sprintf("the process of the seed ended without a verdict: %v\n%s", err, out.String())}
+	return verdict{Seed: seed, Error: fmt.Sprintf("the process of the seed ended without a verdict: %v\n%s", err,
+		out.String())}
 }
 
 // stopWhenIdle cancels when the process has used no processor for long: it waits for something that never comes.
@@ -222,7 +226,8 @@ func (s *sums) rate() float64 { return float64(s.seeds) / time.Since(s.began).Se
 
 // report prints what happened and fails for what never did: a fault that never fires proves nothing.
 func (s *sums) report(t *testing.T) {
-	fmt.Printf("%d seeds, %.1f seeds/s, %d records judged, %d faults, %d lives of stages\n", s.seeds, s.rate(), s.records, s.faults, s.lives)
+	fmt.Printf("%d seeds, %.1f seeds/s, %d records judged, %d faults, %d lives of stages\n", s.seeds, s.rate(), s.records,
+		s.faults, s.lives)
 	for _, all := range []map[string]int{s.fired, s.counts} {
 		for _, kind := range slices.Sorted(maps.Keys(all)) {
 			fmt.Printf("  %8d %s\n", all[kind], kind)
@@ -247,9 +252,12 @@ func (s *sums) report(t *testing.T) {
 // kinds are everything that may happen.
 func kinds() []string {
 	all := []string{
-		"ledger away", "stopped and started", "bank: another amount", "bank: contradiction", "bank: dispute", "bank: dispute first", "bank: duplicate",
-		"bank: foreign debit id", "bank: id used twice", "bank: late unpaid", "bank: malformed", "bank: never answers", "bank: reordered", "bank: the same under another id", "bank: unknown debit",
-		"bank: very late", "command: cancellation", "command: duplicate", "command: settlement", "feed: duplicate", "feed: late", "feed: malformed",
+		"ledger away", "stopped and started", "bank: another amount", "bank: contradiction", "bank: dispute",
+		"bank: dispute first", "bank: duplicate",
+		"bank: foreign debit id", "bank: id used twice", "bank: late unpaid", "bank: malformed", "bank: never answers",
+		"bank: reordered", "bank: the same under another id", "bank: unknown debit",
+		"bank: very late", "command: cancellation", "command: duplicate", "command: settlement", "feed: duplicate",
+		"feed: late", "feed: malformed",
 	}
 	for _, r := range refusals {
 		all = append(all, r.name)

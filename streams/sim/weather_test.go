@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// refusals are the faults in which the broker answers instead of doing the work (or, where it says so, after it). rate is per thousand requests of a
-// stormy day.
+// refusals are the faults in which the broker answers instead of doing the work (or, where it says so, after it). rate
+// is per thousand requests of a stormy day.
 var refusals = []struct {
 	name string
 	key  kmsg.Key
@@ -55,10 +55,22 @@ var around = []struct {
 	{"produce applied: answer lost", kmsg.Produce, action{lose: true}, 15},
 	{"offsets applied: answer lost", kmsg.TxnOffsetCommit, action{lose: true}, 15},
 	{"EndTxn applied: answer lost", kmsg.EndTxn, action{lose: true}, 25},
-	{"EndTxn applied: answered as unknown server error", kmsg.EndTxn, action{falsify: true, code: kerr.UnknownServerError.Code}, 15},
+	{
+		"EndTxn applied: answered as unknown server error", kmsg.EndTxn,
+		action{falsify: true, code: kerr.UnknownServerError.Code},
+		15,
+	},
 	{"EndTxn applied: answered as fenced", kmsg.EndTxn, action{falsify: true, code: kerr.ProducerFenced.Code}, 10},
-	{"EndTxn applied: answered as coordinator moved", kmsg.EndTxn, action{falsify: true, code: kerr.NotCoordinator.Code}, 15},
-	{"EndTxn applied: answered as abortable", kmsg.EndTxn, action{falsify: true, code: kerr.TransactionAbortable.Code}, 15},
+	{
+		"EndTxn applied: answered as coordinator moved", kmsg.EndTxn,
+		action{falsify: true, code: kerr.NotCoordinator.Code},
+		15,
+	},
+	{
+		"EndTxn applied: answered as abortable", kmsg.EndTxn,
+		action{falsify: true, code: kerr.TransactionAbortable.Code},
+		15,
+	},
 	{"EndTxn applied: answer 3 s late", kmsg.EndTxn, action{delay: 3 * time.Second}, 10},
 	{"fetch answered: answer lost", kmsg.Fetch, action{lose: true}, 5},
 	{"produce applied: connections cut", kmsg.Produce, action{cut: true}, 10},
@@ -72,8 +84,8 @@ var around = []struct {
 	{"killed while it restores", kmsg.OffsetFetch, action{kill: true}, 30},
 }
 
-// weather decides what fails. A decision is made of the seed, the place and the count of requests there, so that how stages are interleaved
-// does not shift the others' faults. Calm weather fails nothing.
+// weather decides what fails. A decision is made of the seed, the place and the count of requests there, so that how
+// stages are interleaved does not shift the others' faults. Calm weather fails nothing.
 type weather struct {
 	seed  uint64
 	force int // per thousand of the tables' rates
@@ -90,7 +102,10 @@ type weather struct {
 
 func newWeather(seed uint64, rng *rand.Rand) *weather {
 	force := []int{300, 1000, 1000, 2500}[rng.IntN(4)]
-	return &weather{seed: seed, force: force, most: 20 + rng.IntN(40), count: map[string]uint64{}, fired: map[string]int{}, began: time.Now()}
+	return &weather{
+		seed: seed, force: force, most: 20 + rng.IntN(40), count: map[string]uint64{}, fired: map[string]int{},
+		began: time.Now(),
+	}
 }
 
 // strikes draws for one kind of fault at one place.
@@ -134,7 +149,8 @@ func (w *weather) around(process string, key kmsg.Key) action {
 	return action{}
 }
 
-// install teaches the broker its refusals. It asks a fault's When for each partition of a request, so the answer is kept for a request.
+// install teaches the broker its refusals. It asks a fault's When for each partition of a request, so the answer is
+// kept for a request.
 func (w *weather) install(c *kfake.Cluster) {
 	for _, r := range refusals {
 		var last kmsg.Request

@@ -12,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// wire is the network cable of one life of a process. It sees every request and answer as frames of Kafka's protocol, and does to them what the
-// weather says: the broker's own faults refuse a request, a wire lets it be applied and then loses, falsifies or delays the answer.
+// wire is the network cable of one life of a process. It sees every request and answer as frames of Kafka's protocol,
+// and does to them what the weather says: the broker's own faults refuse a request, a wire lets it be applied and then
+// loses, falsifies or delays the answer.
 type wire struct {
 	dialer  func(context.Context, string, string) (net.Conn, error)
 	weather *weather
@@ -27,8 +28,8 @@ type wire struct {
 
 var errDead = errors.New("sim: this process is dead")
 
-// dial makes a dead process wait before it hears that it is: kgo asks again without a pause for what it takes to be refused for good, and would go round for
-// ever while virtual time stands still.
+// dial makes a dead process wait before it hears that it is: kgo asks again without a pause for what it takes to be
+// refused for good, and would go round for ever while virtual time stands still.
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	select {
 	case <-w.killed:

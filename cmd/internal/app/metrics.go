@@ -20,12 +20,15 @@ import (
 
 // groupsOf are the consumer groups whose lag a role shows.
 var groupsOf = map[string][]string{
-	"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect}, "settle": {schemas.GroupSettle}, "sink": {schemas.GroupSink},
+	"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect},
+	"settle": {schemas.GroupSettle}, "sink": {schemas.GroupSink},
 }
 
-// ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its context ends; it is nil where no
-// address is configured. Call it before the roles are run.
-func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config, roles ...string) (serving func(context.Context) error, err error) {
+// ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
+// context ends; it is nil where no address is configured. Call it before the roles are run.
+func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
+	roles ...string,
+) (serving func(context.Context) error, err error) {
 	if cfg.Metrics == "" {
 		return nil, nil
 	}

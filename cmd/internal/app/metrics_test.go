@@ -35,14 +35,22 @@ func TestStackServesMetrics(t *testing.T) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Streams().Brokers...))
 	require.NoError(t, err)
 	defer cl.Close()
-	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: schemas.TopicFeedTransactions, Value: []byte(`{"transaction_id":"t1"}`)}).FirstErr())
+	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{
+		Topic: schemas.TopicFeedTransactions,
+		Value: []byte(`{"transaction_id":"t1"}`),
+	}).FirstErr())
 	wants := []string{
-		`kasi_dead_letters_total{class="MISSING_FIELD",stage="intake"} 1`, `kasi_transactions_total{outcome="committed",stage="collect"}`,
-		`kasi_restore_seconds{stage="collect"}`, `kasi_record_seconds_count{stage="intake"} 1`, `kasi_sink_rows_total{table="calendar_log"} 1`,
-		`kasi_lag_records{group="kasi.collect",topic="kasi.customer.timeline.v1"}`, `kasi_lag_records{group="kasi.sink"`, `kasi_lag_seconds{group="kasi.intake",topic="kasi.feed.transactions.v1"} 0`, `kasi_record_seconds_count{stage="sink"}`,
+		`kasi_dead_letters_total{class="MISSING_FIELD",stage="intake"} 1`,
+		`kasi_transactions_total{outcome="committed",stage="collect"}`,
+		`kasi_restore_seconds{stage="collect"}`, `kasi_record_seconds_count{stage="intake"} 1`,
+		`kasi_sink_rows_total{table="calendar_log"} 1`,
+		`kasi_lag_records{group="kasi.collect",topic="kasi.customer.timeline.v1"}`, `kasi_lag_records{group="kasi.sink"`,
+		`kasi_lag_seconds{group="kasi.intake",topic="kasi.feed.transactions.v1"} 0`,
+		`kasi_record_seconds_count{stage="sink"}`,
 	}
 	for _, want := range wants {
-		require.Eventually(t, func() bool { _, body = get("/metrics"); return strings.Contains(body, want) }, 20*time.Second, 50*time.Millisecond, "no %s", want)
+		require.Eventually(t, func() bool { _, body = get("/metrics"); return strings.Contains(body, want) }, 20*time.Second,
+			50*time.Millisecond, "no %s", want)
 	}
 }
 

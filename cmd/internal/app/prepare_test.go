@@ -13,7 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// A process that is started again while ClickHouse is being started again does not end: what needs ClickHouse waits for it, what does not need it works.
+// A process that is started again while ClickHouse is being started again does not end: what needs ClickHouse waits for
+// it, what does not need it works.
 func TestRolesOutlastAClickHouseThatIsAway(t *testing.T) {
 	cfg := settings(t, func(c *config.Config) {
 		c.Password, c.AnalystPassword, c.ClickHouseAddr, c.Partitions = "pw", "pw", c.ClickHouseNative, 1
@@ -35,7 +36,8 @@ func TestRolesOutlastAClickHouseThatIsAway(t *testing.T) {
 	case <-time.After(500 * time.Millisecond):
 	}
 	server, err := chembed.Start(t.Context(), chembed.Options{
-		Dir: t.TempDir(), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative, KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword,
+		Dir: t.TempDir(), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative, KasiPassword: cfg.Password,
+		AnalystPassword: cfg.AnalystPassword,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })

@@ -40,7 +40,8 @@ type Env struct {
 // RealEnv is the Env of a role that runs by itself, on servers named by the configuration.
 func RealEnv(cfg config.Config) (Env, error) {
 	if len(cfg.Brokers()) == 0 || len(cfg.ClickHouseAddrs()) == 0 {
-		return Env{}, errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all roles on embedded engines")
+		return Env{}, errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all " +
+			"roles on embedded engines")
 	}
 	return Env{Brokers: cfg.Brokers(), House: HouseOptions(cfg, cfg.ClickHouseAddrs())}, nil
 }
@@ -48,7 +49,8 @@ func RealEnv(cfg config.Config) (Env, error) {
 // onClickHouse are the roles that cannot work without ClickHouse. The others must not even notice that it is away.
 var onClickHouse = []string{"settle", "sink", "api"}
 
-// Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is waited for, 30 seconds at most.
+// Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is
+// waited for, 30 seconds at most.
 func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
 	if _, err := streams.EnsureTopics(ctx, e.Streams(cfg, "setup", log)); err != nil {
 		return fmt.Errorf("topics: %w", err)
@@ -69,7 +71,8 @@ func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 	began := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := sinks.Migrate(ctx, e.House, log)
-		if unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF); !unreachable || time.Since(began) > housePatience {
+		if unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF); !unreachable ||
+			time.Since(began) > housePatience {
 			return err
 		}
 		log.Warn("clickhouse: waiting for it", "err", err)
@@ -127,7 +130,8 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 		defer db.Close()
 		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
 	case "sink":
-		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + cfg.Instance)}}
+		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" +
+			cfg.Instance)}}
 		if e.Metrics != nil {
 			sink.Observer = e.Metrics
 		}
@@ -138,7 +142,9 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	return fmt.Errorf("unknown role %q; the roles are %v", role, Roles)
 }
 
-func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *processors.Rules, ready func()) error {
+func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *processors.Rules,
+	ready func(),
+) error {
 	start := schemas.DateIn(time.Now())
 	if cfg.Date != "" {
 		d, err := civil.ParseDate(cfg.Date)
@@ -166,7 +172,9 @@ func Rules(cfg config.Config) (*processors.Rules, error) {
 	return r, nil
 }
 
-func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config, log *slog.Logger, ready func()) error {
+func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config, log *slog.Logger,
+	ready func(),
+) error {
 	keys, err := cfg.Keys()
 	if err != nil {
 		return err
@@ -189,7 +197,8 @@ func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config
 		apiKeys = append(apiKeys, api.Key{Tenant: k.Tenant, Key: k.Key})
 	}
 	handler, err := api.New(api.Config{
-		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: cfg.QueryRate, UpdatesPerMinute: cfg.UpdateRate, Log: log,
+		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: cfg.QueryRate, UpdatesPerMinute: cfg.UpdateRate,
+		Log:   log,
 		Ready: db.Ping,
 	})
 	if err != nil {

@@ -23,7 +23,8 @@ type secrets struct {
 // SecretsFile is where FillSecrets keeps what it made.
 func SecretsFile(dataDir string) string { return filepath.Join(dataDir, "secrets.yaml") }
 
-// FillSecrets gives an embedded stack the keys and passwords that its owner did not set: the ones of an earlier run, or new random ones.
+// FillSecrets gives an embedded stack the keys and passwords that its owner did not set: the ones of an earlier run, or
+// new random ones.
 func FillSecrets(c config.Config) (config.Config, error) {
 	if c.APIKeys != "" && c.Password != "" && c.AnalystPassword != "" {
 		return c, nil
@@ -32,7 +33,11 @@ func FillSecrets(c config.Config) (config.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	for _, f := range []struct{ set, kept *string }{{&c.APIKeys, &s.APIKeys}, {&c.Password, &s.Password}, {&c.AnalystPassword, &s.AnalystPassword}} {
+	for _, f := range []struct{ set, kept *string }{
+		{&c.APIKeys, &s.APIKeys},
+		{&c.Password, &s.Password},
+		{&c.AnalystPassword, &s.AnalystPassword},
+	} {
 		if *f.set == "" {
 			*f.set = *f.kept
 		}

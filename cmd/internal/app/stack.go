@@ -31,8 +31,8 @@ type Stack struct {
 	err     error
 }
 
-// Up starts the engines that are not replaced by real servers, then every role, and returns when all of them serve. On an error, and when ctx
-// ends while it starts, everything is stopped again.
+// Up starts the engines that are not replaced by real servers, then every role, and returns when all of them serve. On
+// an error, and when ctx ends while it starts, everything is stopped again.
 func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error) {
 	cfg, err := FillSecrets(cfg)
 	if err != nil {
@@ -96,7 +96,8 @@ func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
 	return s.startRoles(ctx, run)
 }
 
-// startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role serves.
+// startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role
+// serves.
 func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
 	if err := s.env.Prepare(ctx, s.cfg, s.log, Roles...); err != nil {
 		return nil, err
@@ -140,7 +141,8 @@ func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
 	return nil
 }
 
-// watchEngines ends the stack when the embedded ClickHouse cannot be kept alive; a crash that its supervisor mends is none of its business.
+// watchEngines ends the stack when the embedded ClickHouse cannot be kept alive; a crash that its supervisor mends is
+// none of its business.
 func (s *Stack) watchEngines(run context.Context) error {
 	if s.house == nil {
 		return nil
@@ -201,7 +203,8 @@ func StopHouse(house *chembed.Server) error {
 	return house.Stop(ctx)
 }
 
-// HouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated by the sink itself.
+// HouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated
+// by the sink itself.
 func HouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
 	return &clickhouse.Options{
 		Addr:        addrs,

@@ -19,7 +19,10 @@ func (c Config) Check() []error {
 		errs = append(errs, fmt.Errorf("%s: %q %s", key, value, want))
 	}
 	for _, a := range []struct{ key, addr string }{
-		{"http", c.HTTP}, {"kafka", c.Kafka}, {"clickhouse-http", c.ClickHouseHTTP}, {"clickhouse-native", c.ClickHouseNative},
+		{"http", c.HTTP},
+		{"kafka", c.Kafka},
+		{"clickhouse-http", c.ClickHouseHTTP},
+		{"clickhouse-native", c.ClickHouseNative},
 	} {
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			bad(a.key, a.addr, "is not host:port, such as 127.0.0.1:8080")
@@ -31,7 +34,8 @@ func (c Config) Check() []error {
 		}
 	}
 	if host, _, err := net.SplitHostPort(c.Kafka); err == nil && c.KafkaBrokers == "" && !loopback(host) {
-		bad("kafka", c.Kafka, "is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
+		bad("kafka", c.Kafka,
+			"is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
 	}
 	for _, a := range slices.Concat(split(c.KafkaBrokers), split(c.ClickHouseAddr)) {
 		if _, _, err := net.SplitHostPort(a); err != nil {
@@ -58,7 +62,8 @@ func (c Config) Check() []error {
 	if c.ClickHouseAddr != "" && c.Password == "" {
 		bad("clickhouse-password", "", "is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
 	}
-	if strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || c.Database == "" {
+	if strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
+		c.Database == "" {
 		bad("clickhouse-database", c.Database, "is not a plain identifier")
 	}
 	return append(errs, c.checkSizes()...)

@@ -1,5 +1,5 @@
-// Package config reads Kasi's configuration: defaults, then one YAML file, then KASI_... from the environment, then flags. All
-// mistakes are reported at once, each with its key, value and the way out.
+// Package config reads Kasi's configuration: defaults, then one YAML file, then KASI_... from the environment, then
+// flags. All mistakes are reported at once, each with its key, value and the way out.
 package config
 
 import (
@@ -47,7 +47,8 @@ type Config struct {
 	LogFormat        string `koanf:"log-format"`
 }
 
-// Option is one row of the option table: the flag --name, the key name in the YAML file, and KASI_NAME in the environment.
+// Option is one row of the option table: the flag --name, the key name in the YAML file, and KASI_NAME in the
+// environment.
 type Option struct {
 	Name    string
 	Default any // string or int
@@ -66,7 +67,10 @@ var Options = []Option{
 	{Name: "clickhouse-http", Default: "127.0.0.1:8123", Usage: "HTTP address of the embedded ClickHouse"},
 	{Name: "clickhouse-native", Default: "127.0.0.1:9000", Usage: "native address of the embedded ClickHouse"},
 	{Name: "kafka-brokers", Default: "", Usage: "brokers of a real Kafka, comma-separated, in place of the embedded one"},
-	{Name: "clickhouse-addr", Default: "", Usage: "native addresses of a real ClickHouse, comma-separated, in place of the embedded one"},
+	{
+		Name: "clickhouse-addr", Default: "",
+		Usage: "native addresses of a real ClickHouse, comma-separated, in place of the embedded one",
+	},
 	{Name: "clickhouse-database", Default: "kasi", Usage: "ClickHouse database; made if missing"},
 	{Name: "calendar", Default: "real", Usage: "real (follows the clock) or manual (stands until kasi calendar advance)"},
 	{Name: "date", Default: "", Usage: "first business date of a manual calendar, YYYY-MM-DD; today if empty"},
@@ -74,12 +78,21 @@ var Options = []Option{
 	{Name: "clickhouse-password", Default: "", Usage: "password of the ClickHouse user kasi", Secret: true},
 	{Name: "analyst-password", Default: "", Usage: "password of the read-only ClickHouse user analyst", Secret: true},
 	{Name: "instance", Default: "1", Usage: "stable name of this process among its role's; part of its transactional ids"},
-	{Name: "partitions", Default: 0, Usage: "partitions of new topics, fixed once they exist; 0 = 4 on the embedded Kafka, 24 on a real one"},
+	{
+		Name: "partitions", Default: 0,
+		Usage: "partitions of new topics, fixed once they exist; 0 = 4 on the embedded Kafka, 24 on a real one",
+	},
 	{Name: "replication", Default: 1, Usage: "replication factor of new topics on a real Kafka"},
 	{Name: "queries-per-minute", Default: 100, Usage: "GET requests a key may make; 0 = no limit"},
 	{Name: "updates-per-minute", Default: 10, Usage: "changing requests a key may make; 0 = no limit"},
-	{Name: "rules", Default: "", Usage: "YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters"},
-	{Name: "metrics", Default: "", Usage: "address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off"},
+	{
+		Name: "rules", Default: "",
+		Usage: "YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters",
+	},
+	{
+		Name: "metrics", Default: "",
+		Usage: "address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off",
+	},
 	{Name: "log-level", Default: "info", Usage: "debug, info, warn or error"},
 	{Name: "log-format", Default: "text", Usage: "text or json"},
 }
@@ -99,7 +112,8 @@ func Flags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// FileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has none, and Load says why.
+// FileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has
+// none, and Load says why.
 func FileValues(path string) map[string]string {
 	k, out := koanf.New("\x00"), map[string]string{}
 	if path == "" || k.Load(file.Provider(path), yaml.Parser()) != nil {
@@ -114,8 +128,8 @@ func FileValues(path string) map[string]string {
 	return out
 }
 
-// Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only those set count. also are
-// further keys that the file may hold: the flags of single commands.
+// Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only
+// those set count. also are further keys that the file may hold: the flags of single commands.
 func Load(path string, fs *pflag.FlagSet, environ []string, also ...string) (Config, error) {
 	defaults, known := map[string]any{}, map[string]bool{}
 	for _, o := range Options {
@@ -158,8 +172,8 @@ func Load(path string, fs *pflag.FlagSet, environ []string, also ...string) (Con
 	return c, errors.Join(append(errs, c.Check()...)...)
 }
 
-// settle gives each option the type of its default. A value that cannot have it is an error and replaced by the default, so that one wrong
-// type does not hide the other mistakes.
+// settle gives each option the type of its default. A value that cannot have it is an error and replaced by the
+// default, so that one wrong type does not hide the other mistakes.
 func settle(k *koanf.Koanf) []error {
 	var errs []error
 	for _, o := range Options {

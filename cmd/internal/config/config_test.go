@@ -27,7 +27,10 @@ func load(t *testing.T, yaml string, environ []string, args ...string) (config.C
 }
 
 func TestSourcesWinInOrder(t *testing.T) {
-	c, err := load(t, "http: 127.0.0.1:1\nkafka: 127.0.0.1:2\npartitions: 3\n", []string{"KASI_KAFKA=127.0.0.1:4", "KASI_PARTITIONS=5", "KASI_LIBCHDB=/x", "HOME=/y"},
+	c, err := load(t, "http: 127.0.0.1:1\nkafka: 127.0.0.1:2\npartitions: 3\n", []string{
+		"KASI_KAFKA=127.0.0.1:4",
+		"KASI_PARTITIONS=5", "KASI_LIBCHDB=/x", "HOME=/y",
+	},
 		"--partitions", "6", "--unrelated")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:1", c.HTTP, "the file wins over the default")
@@ -40,27 +43,37 @@ func TestDefaultsWhole(t *testing.T) {
 	c, err := load(t, "", nil)
 	require.NoError(t, err)
 	require.Equal(t, config.Config{
-		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123", ClickHouseNative: "127.0.0.1:9000",
-		Database: "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10, LogLevel: "info", LogFormat: "text",
+		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123",
+		ClickHouseNative: "127.0.0.1:9000",
+		Database:         "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10,
+		LogLevel:  "info",
+		LogFormat: "text",
 	}, c)
 }
 
 func TestAllMistakesAtOnce(t *testing.T) {
-	_, err := load(t, "htttp: x\ncalendar: julian\npartitions: -1\n", []string{"KASI_API_KEYS=demo=a,other=a", "KASI_KAFKA=0.0.0.0:9092", "KASI_DATE=2025-13-01"}, "--log-level", "loud")
+	_, err := load(t, "htttp: x\ncalendar: julian\npartitions: -1\n", []string{
+		"KASI_API_KEYS=demo=a,other=a",
+		"KASI_KAFKA=0.0.0.0:9092", "KASI_DATE=2025-13-01",
+	}, "--log-level", "loud")
 	require.Error(t, err)
 	for _, want := range []string{
-		"htttp: unknown key", `calendar: "julian"`, "partitions: -1", "api-keys: pair 2 repeats", `kafka: "0.0.0.0:9092" is not a loopback`, `date: "2025-13-01"`, `log-level: "loud"`,
+		"htttp: unknown key", `calendar: "julian"`, "partitions: -1", "api-keys: pair 2 repeats",
+		`kafka: "0.0.0.0:9092" is not a loopback`, `date: "2025-13-01"`, `log-level: "loud"`,
 	} {
 		require.Contains(t, err.Error(), want)
 	}
 }
 
-// TestWrongTypesHideNothing: a number that is none stands beside the other mistakes, and what YAML reads as a date or a list is still text.
+// TestWrongTypesHideNothing: a number that is none stands beside the other mistakes, and what YAML reads as a date or a
+// list is still text.
 func TestWrongTypesHideNothing(t *testing.T) {
-	_, err := load(t, "partitions: many\nreplication: 1.5\nhttp: {a: b}\napi-keys: [1]\ncalendar: julian\n", []string{"KASI_UPDATES_PER_MINUTE=ten"})
+	_, err := load(t, "partitions: many\nreplication: 1.5\nhttp: {a: b}\napi-keys: [1]\ncalendar: julian\n",
+		[]string{"KASI_UPDATES_PER_MINUTE=ten"})
 	require.Error(t, err)
 	for _, want := range []string{
-		`partitions: "many" is not a whole number`, `replication: "1.5" is not a whole number`, `http: "map[a:b]" is not text`, `api-keys: is not text`,
+		`partitions: "many" is not a whole number`, `replication: "1.5" is not a whole number`,
+		`http: "map[a:b]" is not text`, `api-keys: is not text`,
 		`calendar: "julian" is neither`, `updates-per-minute: "ten" is not a whole number`,
 	} {
 		require.Contains(t, err.Error(), want)

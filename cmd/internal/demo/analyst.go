@@ -20,7 +20,8 @@ type analyst struct {
 	http                *http.Client
 }
 
-// query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places. A failed one is repeated for as long as patience lasts.
+// query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places. A failed one is repeated
+// for as long as patience lasts.
 func (a *analyst) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
 	for began := time.Now(); ; {
 		rows, err := a.once(ctx, sql, params)

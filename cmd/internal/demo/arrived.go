@@ -14,7 +14,8 @@ import (
 // arrivalPatience bounds how long ClickHouse may make no progress at all.
 const arrivalPatience = time.Minute
 
-// arrived waits until ClickHouse holds everything that lies on Kafka now. Only then do its figures mean something: the calendar may be days ahead of the sink.
+// arrived waits until ClickHouse holds everything that lies on Kafka now. Only then do its figures mean something: the
+// calendar may be days ahead of the sink.
 func (p Product) arrived(ctx context.Context) error {
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(p.Brokers...)}, p.KgoOpts...)...)
 	if err != nil {
@@ -36,7 +37,9 @@ func (p Product) arrived(ctx context.Context) error {
 	a, last := p.analyst(), ""
 	deadline := time.Now().Add(arrivalPatience)
 	for {
-		rows, err := a.query(ctx, "SELECT concat(topic, '/', toString(partition)), max(next_offset) FROM sink_marks GROUP BY topic, partition ORDER BY topic, partition", nil)
+		rows, err := a.query(ctx,
+			"SELECT concat(topic, '/', toString(partition)), max(next_offset) FROM sink_marks GROUP BY topic, partition "+
+				"ORDER BY topic, partition", nil)
 		if err != nil {
 			return err
 		}
@@ -52,7 +55,8 @@ func (p Product) arrived(ctx context.Context) error {
 			last, deadline = now, time.Now().Add(arrivalPatience)
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("demo: ClickHouse has taken nothing over for %s; it still misses what Kafka holds of %v: is the sink running?", arrivalPatience, missing)
+			return fmt.Errorf("demo: ClickHouse has taken nothing over for %s; it still misses what Kafka holds of %v: is "+
+				"the sink running?", arrivalPatience, missing)
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err

@@ -17,14 +17,16 @@ const (
 	codeNoAuthority    = "30"
 )
 
-// pretendBank is the bank's side of every rail: it holds the customers' accounts, is told debits, answers with results, and keeps its own ledger.
+// pretendBank is the bank's side of every rail: it holds the customers' accounts, is told debits, answers with results,
+// and keeps its own ledger.
 type pretendBank struct {
 	people map[string]*person
 	cal    Calendar
 	book   *ledger
 	// comebacks are the disputes and late returns that wait for their day.
 	comebacks map[civil.Date][]comeback
-	// lastComeback is the last day on which money may come back, so that the month's figures stand when the statement is made.
+	// lastComeback is the last day on which money may come back, so that the month's figures stand when the statement is
+	// made.
 	lastComeback civil.Date
 	early        []schemas.DebitInstruction // told before their action date
 }
@@ -36,7 +38,10 @@ type comeback struct {
 }
 
 func newBank(people []*person, cal Calendar, lastComeback civil.Date) *pretendBank {
-	b := &pretendBank{people: map[string]*person{}, cal: cal, book: newLedger(), comebacks: map[civil.Date][]comeback{}, lastComeback: lastComeback}
+	b := &pretendBank{
+		people: map[string]*person{}, cal: cal, book: newLedger(), comebacks: map[civil.Date][]comeback{},
+		lastComeback: lastComeback,
+	}
 	for _, p := range people {
 		b.people[p.acc.customer] = p
 	}
@@ -88,7 +93,8 @@ func (b *pretendBank) debit(today civil.Date, d schemas.DebitInstruction, out *a
 		e.state, e.code = stateUnpaid, codeNoFunds
 	default:
 		e.state = statePaid
-		out.txs = append(out.txs, p.acc.move(clock(today, 16, 0), -d.AmountCents, p.memo("DEBIT ORDER INSURANCE "+d.PolicyNumber, "INSURER", "DEBIT_ORDER")))
+		out.txs = append(out.txs, p.acc.move(clock(today, 16, 0), -d.AmountCents,
+			p.memo("DEBIT ORDER INSURANCE "+d.PolicyNumber, "INSURER", "DEBIT_ORDER")))
 		b.mayComeBack(p.rng, today, e)
 	}
 	out.results = append(out.results, e.result(today))
@@ -128,7 +134,10 @@ func (b *pretendBank) comeBack(today civil.Date, out *answers) {
 // result tells the rail how the debit stands.
 func (e *entry) result(on civil.Date) schemas.Result {
 	amount := e.AmountCents
-	r := schemas.Result{ResultID: e.DebitID + "-" + string(e.state), DebitID: e.DebitID, EffectiveDate: on.String(), AmountCents: &amount}
+	r := schemas.Result{
+		ResultID: e.DebitID + "-" + string(e.state), DebitID: e.DebitID, EffectiveDate: on.String(),
+		AmountCents: &amount,
+	}
 	switch e.state {
 	case statePaid:
 		r.Status = schemas.ResultPaid

@@ -16,7 +16,10 @@ import (
 var monday = november.AddDays(2)
 
 func client(balance schemas.Cents) *person {
-	return &person{rng: rand.New(rand.NewPCG(1, 1)), tenant: "demo", acc: account{customer: "CUST0001", id: "ACC1", opening: balance, balance: balance}}
+	return &person{rng: rand.New(rand.NewPCG(1, 1)), tenant: "demo", acc: account{
+		customer: "CUST0001", id: "ACC1",
+		opening: balance, balance: balance,
+	}}
 }
 
 func instruct(id string, cents schemas.Cents) schemas.DebitInstruction {

@@ -14,7 +14,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// tail reads a topic up to whatever has been committed when it is asked, as an outside party that polls for its day's work.
+// tail reads a topic up to whatever has been committed when it is asked, as an outside party that polls for its day's
+// work.
 type tail struct {
 	topic string
 	cl    *kgo.Client
@@ -56,7 +57,9 @@ func newTail(ctx context.Context, brokers []string, topic string, atEnd bool, op
 // offsetsPatience bounds how long offsets asks a broker that does not answer, since it is being started again.
 const offsetsPatience = 30 * time.Second
 
-func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[int32]int64, error) {
+func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets,
+	error),
+) (map[int32]int64, error) {
 	var listed kadm.ListedOffsets
 	var err error
 	for began := time.Now(); ; {
@@ -134,7 +137,8 @@ func (t *tail) debits(ctx context.Context, tenant string) ([]schemas.DebitInstru
 		}
 	}
 	slices.SortStableFunc(debits, func(a, b schemas.DebitInstruction) int {
-		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), cmp.Compare(a.PolicyNumber, b.PolicyNumber), cmp.Compare(a.PeriodMonth, b.PeriodMonth), cmp.Compare(a.Attempt, b.Attempt))
+		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), cmp.Compare(a.PolicyNumber, b.PolicyNumber),
+			cmp.Compare(a.PeriodMonth, b.PeriodMonth), cmp.Compare(a.Attempt, b.Attempt))
 	})
 	return debits, nil
 }

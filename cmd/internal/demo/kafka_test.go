@@ -11,12 +11,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// The bank must read all of a day's debits and nothing that was never committed, whichever partitions they lie on and whatever markers end them.
+// The bank must read all of a day's debits and nothing that was never committed, whichever partitions they lie on and
+// whatever markers end them.
 func TestTailReadsEverythingCommittedAndNothingElse(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, schemas.TopicDebits))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("collect"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("collect"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	t.Cleanup(cl.Close)
 	send := func(end kgo.TransactionEndTry, ids ...string) {
@@ -26,7 +28,10 @@ func TestTailReadsEverythingCommittedAndNothingElse(t *testing.T) {
 			d.CustomerID = "CUST000" + id
 			b, err := json.Marshal(d)
 			require.NoError(t, err)
-			require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: schemas.TopicDebits, Partition: int32(3 - i), Value: b}).FirstErr())
+			require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{
+				Topic: schemas.TopicDebits, Partition: int32(3 - i),
+				Value: b,
+			}).FirstErr())
 		}
 		require.NoError(t, cl.EndTransaction(t.Context(), end))
 	}

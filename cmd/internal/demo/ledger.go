@@ -23,18 +23,20 @@ type entry struct {
 	code  string // South-African unpaid code; empty when paid
 }
 
-// ledger is the bank's own book of what it was told and what it did, in integer cents. It is what the product's figures are held against, and it is kept from the
-// bank's acts alone.
+// ledger is the bank's own book of what it was told and what it did, in integer cents. It is what the product's figures
+// are held against, and it is kept from the bank's acts alone.
 type ledger struct {
 	debits map[string]*entry
 	order  []*entry
-	// refused counts instructions whose debit id had been seen before. Money moved twice would be the worst that can happen, so one is already a failure.
+	// refused counts instructions whose debit id had been seen before. Money moved twice would be the worst that can
+	// happen, so one is already a failure.
 	refused int
 }
 
 func newLedger() *ledger { return &ledger{debits: map[string]*entry{}} }
 
-// open takes a debit into the book before the bank acts on it. An id seen before is an error and leaves the book as it was.
+// open takes a debit into the book before the bank acts on it. An id seen before is an error and leaves the book as it
+// was.
 func (l *ledger) open(d schemas.DebitInstruction) (*entry, error) {
 	if _, seen := l.debits[d.DebitID]; seen {
 		l.refused++

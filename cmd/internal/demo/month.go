@@ -29,10 +29,12 @@ type month struct {
 	delivered int
 }
 
-// Month plays a month from the import on its first day to the payment on the 3rd of the next, prints its result, and fails where the books do not agree.
+// Month plays a month from the import on its first day to the payment on the 3rd of the next, prints its result, and
+// fails where the books do not agree.
 //
-// The order of a day: the bank feed and the payrolls deliver the morning, the insurer does its work, the calendar passes the day's cut-off, the bank reads the
-// debits it was sent and answers them that same evening, the customers spend. An answer given in the evening counts before the next day's cut-off.
+// The order of a day: the bank feed and the payrolls deliver the morning, the insurer does its work, the calendar
+// passes the day's cut-off, the bank reads the debits it was sent and answers them that same evening, the customers
+// spend. An answer given in the evening counts before the next day's cut-off.
 func Month(ctx context.Context, o Options) (*Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -75,7 +77,8 @@ func (m *month) begin(ctx context.Context) error {
 		return err
 	}
 	if len(before) > 0 {
-		return fmt.Errorf("demo: %s holds %d collections already: the month is played on an empty data directory", m.period, len(before))
+		return fmt.Errorf("demo: %s holds %d collections already: the month is played on an empty data directory", m.period,
+			len(before))
 	}
 	csv := m.w.csv()
 	if err := m.file("policies.csv", csv); err != nil {
@@ -102,9 +105,11 @@ func (m *month) begin(ctx context.Context) error {
 	if err := m.deliver(ctx, h); err != nil {
 		return err
 	}
-	m.sayf("%s  policies.csv imported: %d policies of %d customers, %d failed\n", m.From, imported.Imported, len(m.w.people), imported.Failed)
+	m.sayf("%s  policies.csv imported: %d policies of %d customers, %d failed\n", m.From, imported.Imported,
+		len(m.w.people), imported.Failed)
 	m.sayf("%s  collections executed: %d queued for %s\n", m.From, executed.PoliciesQueued, m.period)
-	m.sayf("%s  bank feed and income lists: %d transactions, %d income records of the three months before\n", m.From, len(h.txs), len(h.incomes))
+	m.sayf("%s  bank feed and income lists: %d transactions, %d income records of the three months before\n", m.From,
+		len(h.txs), len(h.incomes))
 	return nil
 }
 
@@ -121,7 +126,8 @@ func (m *month) days(ctx context.Context) (*Result, error) {
 		if err := m.insurerDay(ctx, d, r); err != nil {
 			return nil, fmt.Errorf("demo: on %s: %w", d, err)
 		}
-		m.bar.Step(int64(d.DaysSince(m.From)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.book.order), m.bank.book.collected(m.period)))
+		m.bar.Step(int64(d.DaysSince(m.From)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.book.order),
+			m.bank.book.collected(m.period)))
 	}
 	r.Elapsed = m.bar.Elapsed()
 	return r, nil
@@ -212,7 +218,8 @@ func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err er
 			return err
 		}
 		var csv []byte
-		if err := m.insurer.call(ctx, "GET", "/v1/reports/collections?period_month="+string(m.period), "", nil, &csv); err != nil {
+		if err := m.insurer.call(ctx, "GET", "/v1/reports/collections?period_month="+string(m.period), "", nil,
+			&csv); err != nil {
 			return err
 		}
 		return m.file("report.csv", csv)

@@ -20,7 +20,8 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	require.Equal(t, r.Bank, s.collected())
 	require.Len(t, r.Report, 60)
 	require.Equal(t, map[string]int{"UNKNOWN_DEBIT": 1, "BAD_RECORD": 2}, r.DeadLetters)
-	require.Equal(t, 4, s.asked, "the report waited for the mark that was missing; then the payment and the verdict waited")
+	require.Equal(t, 4, s.asked,
+		"the report waited for the mark that was missing; then the payment and the verdict waited")
 	require.Positive(t, r.Latency.Debit.Samples)
 	require.Positive(t, r.Latency.Row.Samples)
 	for _, name := range []string{"policies.csv", "report.csv", "settlement.csv"} {

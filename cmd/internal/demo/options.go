@@ -14,9 +14,9 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 )
 
-// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits that they caused can be read from Kafka. It
-// need not wait for ClickHouse: where a figure is read from there, the demonstration waits by itself, and a sink that may fall a few days behind takes over more
-// at a time.
+// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits
+// that they caused can be read from Kafka. It need not wait for ClickHouse: where a figure is read from there, the
+// demonstration waits by itself, and a sink that may fall a few days behind takes over more at a time.
 type Advancer interface {
 	Advance(ctx context.Context, to civil.Date) error
 }
@@ -29,15 +29,17 @@ type Product struct {
 	Tenant  string
 	Brokers []string
 	KgoOpts []kgo.Opt // TLS, SASL
-	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123, asked as AnalystUser (empty means analyst).
+	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123, asked as AnalystUser (empty means
+	// analyst).
 	ClickHouseURL, AnalystUser, AnalystPassword string
 	Advancer                                    Advancer
-	// Patience bounds how long a call is repeated that found nobody, was cut off or was answered with 503: an operator's, whose product is being restarted.
-	// 0 means not at all.
+	// Patience bounds how long a call is repeated that found nobody, was cut off or was answered with 503: an operator's,
+	// whose product is being restarted. 0 means not at all.
 	Patience time.Duration
 	// Calendar knows the banking days; nil means the one built in.
 	Calendar Calendar
-	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal, for bars instead of lines.
+	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal,
+	// for bars instead of lines.
 	Out, Progress io.Writer
 	Terminal      bool
 }
@@ -75,7 +77,10 @@ func (p Product) withDefaults() (Product, error) {
 }
 
 func (p Product) analyst() *analyst {
-	return &analyst{url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, patience: p.Patience, http: &http.Client{Timeout: time.Minute}}
+	return &analyst{
+		url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, patience: p.Patience,
+		http: &http.Client{Timeout: time.Minute},
+	}
 }
 
 // minPolicies is how many policies a month takes at least: some are changed and cancelled on the way.
@@ -88,7 +93,8 @@ type Options struct {
 	Policies int
 	// Seed decides everything that is left to chance; 0 means 1. The same seed gives the same month.
 	Seed uint64
-	// From is the first business day (the calendar stands there, opened), To the last; zero values mean 2025-11-01 and 2025-12-03.
+	// From is the first business day (the calendar stands there, opened), To the last; zero values mean 2025-11-01 and
+	// 2025-12-03.
 	From, To civil.Date
 	Rough
 	// Dir gets policies.csv, report.csv and settlement.csv; empty means no files.
@@ -116,7 +122,8 @@ func (o Options) withDefaults() (Options, error) {
 		o.To = o.From.AddMonths(1).AddDays(2)
 	}
 	if o.From.Day != 1 || o.To.Before(o.From.AddMonths(1).AddDays(2)) {
-		return o, fmt.Errorf("demo: from %s to %s: the month starts on a 1st and ends on the 3rd of the next month or later", o.From, o.To)
+		return o, fmt.Errorf("demo: from %s to %s: the month starts on a 1st and ends on the 3rd of the next month or later",
+			o.From, o.To)
 	}
 	return o, nil
 }

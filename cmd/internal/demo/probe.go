@@ -101,7 +101,8 @@ func newProbe(ctx context.Context, p Product) (*probe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &probe{
 		cl: cl, analyst: p.analyst(), cancel: cancel,
-		sentAt: map[string]time.Time{}, ticks: map[string]time.Time{}, debits: map[string][]time.Time{}, rows: map[string]time.Time{},
+		sentAt: map[string]time.Time{}, ticks: map[string]time.Time{}, debits: map[string][]time.Time{},
+		rows: map[string]time.Time{},
 	}
 	b.work.Go(func() { b.watch(ctx) })
 	return b, nil
@@ -113,7 +114,8 @@ func (b *probe) close() {
 	b.cl.Close()
 }
 
-// sent notes the credits about to be fed that are booked on the calendar's own day: such a deposit counts at once, so the time until it is seen is Kasi's own.
+// sent notes the credits about to be fed that are booked on the calendar's own day: such a deposit counts at once, so
+// the time until it is seen is Kasi's own.
 func (b *probe) sent(day civil.Date, txs []schemas.Transaction) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,7 +179,9 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 		b.asking = false
 	}()
 	for {
-		n, err := b.analyst.number(ctx, "SELECT count() FROM debits_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND debit_id = {id:String}",
+		n, err := b.analyst.number(ctx,
+			"SELECT count() FROM debits_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND "+
+				"debit_id = {id:String}",
 			map[string]string{"tenant": d.TenantID, "period": string(d.PeriodMonth), "id": d.DebitID})
 		if err != nil {
 			return

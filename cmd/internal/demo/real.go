@@ -19,10 +19,12 @@ type RealOptions struct {
 	Product
 	// File of real bank transactions, in a format that package feed reads.
 	File, Format string
-	// NoBuffer lowers each month's balances by the month's lowest, so that every account runs dry once a month. These accounts hold large buffers: on the balances
-	// as they are a debit hardly ever fails, whatever the timing, and a collection rate proves nothing. The feed then reports no balances.
+	// NoBuffer lowers each month's balances by the month's lowest, so that every account runs dry once a month. These
+	// accounts hold large buffers: on the balances as they are a debit hardly ever fails, whatever the timing, and a
+	// collection rate proves nothing. The feed then reports no balances.
 	NoBuffer bool
-	// Spread shifts each account by 0 to 27 days of its own, because all regular incomes of the file lie between the 5th and the 14th.
+	// Spread shifts each account by 0 to 27 days of its own, because all regular incomes of the file lie between the 5th
+	// and the 14th.
 	Spread bool
 	// Until, where set, ends the run after that day.
 	Until civil.Date
@@ -35,7 +37,8 @@ type realRun struct {
 	insurer *insurer
 	push    *feed.Producer
 	debits  *tail
-	// pending are the policies that have not been imported yet, in order of their first month; live are those whose account is known this month.
+	// pending are the policies that have not been imported yet, in order of their first month; live are those whose
+	// account is known this month.
 	pending, live []realPolicy
 	result        RealResult
 }
@@ -48,11 +51,14 @@ type realPolicy struct {
 	first, end schemas.Period
 }
 
-// Real replays real bank transactions through the product, a pretend bank answering each debit from the account's real balance.
+// Real replays real bank transactions through the product, a pretend bank answering each debit from the account's real
+// balance.
 //
-// One policy an account, at 5 % of the account's median monthly income; it is imported on the first of the account's first full month, and each month's
-// collections are started on its 1st, for the accounts that the file knows to that month's end. A debit is paid if the real balance after the day's last transaction, less what Kasi has collected from the account in the
-// same month, allows it. Collections of earlier months are taken as lived with: the real people did not pay them, and would have spent less.
+// One policy an account, at 5 % of the account's median monthly income; it is imported on the first of the account's
+// first full month, and each month's collections are started on its 1st, for the accounts that the file knows to that
+// month's end. A debit is paid if the real balance after the day's last transaction, less what Kasi has collected from
+// the account in the same month, allows it. Collections of earlier months are taken as lived with: the real people did
+// not pay them, and would have spent less.
 func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	p, err := o.withDefaults()
 	if err != nil {
@@ -72,7 +78,8 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("demo: %s holds no transactions for the run", o.File)
 	}
-	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience), bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
+	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience), bank: newRealBank(rows,
+		o.NoBuffer), pending: premiums(rows)}
 	r.result.Fixed = onFixedDays(rows, r.pending, r.bank)
 	if r.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
 		return nil, err
@@ -86,8 +93,9 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 		return nil, err
 	}
 	stats, err := feed.Replay(ctx, feed.Options{
-		Rows: rows, Brokers: o.Brokers, Tenant: o.Tenant, Advancer: o.Advancer, Out: o.Progress, Terminal: o.Terminal, KgoOpts: o.KgoOpts,
-		Before: r.before, After: r.after,
+		Rows: rows, Brokers: o.Brokers, Tenant: o.Tenant, Advancer: o.Advancer, Out: o.Progress, Terminal: o.Terminal,
+		KgoOpts: o.KgoOpts,
+		Before:  r.before, After: r.after,
 	})
 	if err != nil {
 		return nil, err
@@ -204,7 +212,8 @@ func (r *realRun) finish(ctx context.Context, rows []feed.Row, stats feed.Stats)
 func (r *RealResult) check() error {
 	var errs []error
 	if r.ClickHouse != r.Bank {
-		errs = append(errs, fmt.Errorf("demo: the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank))
+		errs = append(errs, fmt.Errorf("demo: the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank,
+			r.ClickHouse, r.ClickHouse-r.Bank))
 	}
 	if r.Refused > 0 {
 		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))

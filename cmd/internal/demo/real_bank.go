@@ -40,8 +40,8 @@ func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 	return b
 }
 
-// lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends of days, and what was carried in from the
-// month before.
+// lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends
+// of days, and what was carried in from the month before.
 func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
 	type carried struct {
 		day     civil.Date
@@ -53,7 +53,8 @@ func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
 			all[customer][p] = balance
 		}
 	}
-	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up to p.
+	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up
+	// to p.
 	passed := func(customer string, c carried, p schemas.Period) {
 		for m := schemas.PeriodOf(c.day); m <= p; m = m.Next() {
 			note(customer, m, c.balance)
@@ -74,7 +75,8 @@ func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
 	return all
 }
 
-// available is what the account can pay from today: the real balance, without the month's buffer if that is taken away, less what Kasi has taken this month.
+// available is what the account can pay from today: the real balance, without the month's buffer if that is taken away,
+// less what Kasi has taken this month.
 func (a *realAccount) available(p schemas.Period) schemas.Cents {
 	if a.month != p {
 		a.month, a.taken = p, 0
@@ -82,8 +84,9 @@ func (a *realAccount) available(p schemas.Period) schemas.Cents {
 	return a.real - a.lows[p] - a.taken
 }
 
-// open books the day's real transactions, and makes the feed report the balances that the bank will answer from. Where buffers are taken away it reports none, as
-// many feeds do: such a balance falls at the turn of the month without any transaction, so the last one reported would be a false promise.
+// open books the day's real transactions, and makes the feed report the balances that the bank will answer from. Where
+// buffers are taken away it reports none, as many feeds do: such a balance falls at the turn of the month without any
+// transaction, so the last one reported would be a false promise.
 func (b *realBank) open(day civil.Date, rows []feed.Row) {
 	p := schemas.PeriodOf(day)
 	for i := range rows {

@@ -20,8 +20,9 @@ const (
 	interestKSymbol               = "interest"
 )
 
-// premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the median is taken over the account's full
-// months, those without income included. Accounts without a full month get no policy.
+// premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the
+// median is taken over the account's full months, those without income included. Accounts without a full month get no
+// policy.
 func premiums(rows []feed.Row) []realPolicy {
 	policies, months := map[string]*realPolicy{}, map[string]map[schemas.Period]schemas.Cents{}
 	for _, r := range rows {
@@ -61,7 +62,8 @@ func firstFull(opened civil.Date) schemas.Period {
 	return schemas.PeriodOf(opened).Next()
 }
 
-// median of amounts in whole cents; of an even number of amounts the mean of the middle two, cut to the cent. It sorts its argument.
+// median of amounts in whole cents; of an even number of amounts the mean of the middle two, cut to the cent. It sorts
+// its argument.
 func median(cents []schemas.Cents) schemas.Cents {
 	slices.Sort(cents)
 	n := len(cents)
@@ -71,7 +73,8 @@ func median(cents []schemas.Cents) schemas.Cents {
 	return (cents[n/2-1] + cents[n/2]) / 2
 }
 
-// spreadAccounts moves each account's rows 0 to 27 days into the future, by a hash of its number, and sorts by date again.
+// spreadAccounts moves each account's rows 0 to 27 days into the future, by a hash of its number, and sorts by date
+// again.
 func spreadAccounts(rows []feed.Row) []feed.Row {
 	for i := range rows {
 		h := fnv.New32a()
@@ -84,8 +87,8 @@ func spreadAccounts(rows []feed.Row) []feed.Row {
 	return rows
 }
 
-// fixedDays is how a debit order on a fixed day of the month would have done on the same balances and premiums: one attempt each full month, at the end of that day.
-// It is the measure that the engine's timing has to beat.
+// fixedDays is how a debit order on a fixed day of the month would have done on the same balances and premiums: one
+// attempt each full month, at the end of that day. It is the measure that the engine's timing has to beat.
 type fixedDays struct {
 	Attempts int
 	// Paid counts the attempts that would have been paid, by day of the month (1-28).
@@ -117,7 +120,8 @@ func onFixedDays(rows []feed.Row, policies []realPolicy, b *realBank) fixedDays 
 	}
 	for _, p := range policies {
 		var balance schemas.Cents
-		// An account that was opened in a month had its first row there, so the month before the first full one holds its opening.
+		// An account that was opened in a month had its first row there, so the month before the first full one holds its
+		// opening.
 		for d := p.first.First().AddMonths(-1); d.Before(p.end.First()); d = d.AddDays(1) {
 			if after, moved := balances[p.customer][d]; moved {
 				balance = after

@@ -34,10 +34,12 @@ func (r *RealResult) ask(ctx context.Context, p Product) error {
 	if r.ClickHouse, err = a.collected(ctx, p.Tenant, ""); err != nil {
 		return err
 	}
-	if r.Accepted, err = a.number(ctx, "SELECT count() FROM transactions WHERE tenant_id = {tenant:String}", tenant); err != nil {
+	if r.Accepted, err = a.number(ctx, "SELECT count() FROM transactions WHERE tenant_id = {tenant:String}",
+		tenant); err != nil {
 		return err
 	}
-	if r.Deposits, err = a.number(ctx, "SELECT count() FROM deposits WHERE tenant_id = {tenant:String}", tenant); err != nil {
+	if r.Deposits, err = a.number(ctx, "SELECT count() FROM deposits WHERE tenant_id = {tenant:String}",
+		tenant); err != nil {
 		return err
 	}
 	rows, err := a.query(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents) FROM collections
@@ -50,7 +52,10 @@ WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection
 		if err != nil {
 			return err
 		}
-		r.Statuses = append(r.Statuses, StatusLine{Status: row[0], Collections: n[0], Due: schemas.Cents(n[1]), Collected: schemas.Cents(n[2])})
+		r.Statuses = append(r.Statuses, StatusLine{
+			Status: row[0], Collections: n[0], Due: schemas.Cents(n[1]),
+			Collected: schemas.Cents(n[2]),
+		})
 	}
 	if rows, err = a.query(ctx, `SELECT if(frequency = '', 'not known yet', frequency) AS f, count() FROM deposits
 WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`, tenant); err != nil {
@@ -79,19 +84,26 @@ func integers(cells []string) ([]int64, error) {
 }
 
 func (r *RealResult) print(w io.Writer) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // words that cannot be shown stop nothing
-	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this collection rate proves nothing"
+	// words that cannot be shown stop nothing
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this " +
+		"collection rate proves nothing"
 	if r.Options.NoBuffer {
-		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the feed reports no balances"
+		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the " +
+			"feed reports no balances"
 	}
-	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days, r.Elapsed.Seconds(),
+	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
+		r.Elapsed.Seconds(),
 		int64(float64(r.Rows)/r.Elapsed.Seconds()), r.Elapsed.Seconds()*1000/float64(r.Days))
 	line("Amounts are Czech crowns taken as rand; %s.", balances)
-	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent, r.Executed)
+	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent,
+		r.Executed)
 	line("%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
-	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits), r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
+	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
+		r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
 	best, worst := r.Fixed.best(), r.Fixed.worst()
-	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) to %s (day %d, the worst)\n",
+	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
+		"to %s (day %d, the worst)\n",
 		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
 	t := newTable(w, "Deposits by frequency then")
 	t.SetColumnConfigs(rightFrom(2, 3))

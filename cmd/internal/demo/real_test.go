@@ -24,7 +24,10 @@ func TestMedianInWholeCents(t *testing.T) {
 	require.Equal(t, schemas.Cents(7), median([]schemas.Cents{9, 7, 1}))
 	require.Equal(t, schemas.Cents(4), median([]schemas.Cents{9, 1, 4, 5}), "the half cent is cut")
 	rapid.Check(t, func(t *rapid.T) {
-		cents := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) schemas.Cents { return schemas.Cents(rapid.Int64Range(0, 1_000_000).Draw(t, "cents")) }), 1, 40).Draw(t, "all")
+		cents := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) schemas.Cents {
+			return schemas.Cents(rapid.Int64Range(0,
+				1_000_000).Draw(t, "cents"))
+		}), 1, 40).Draw(t, "all")
 		m := median(slices.Clone(cents))
 		below, above := 0, 0
 		for _, c := range cents {
@@ -55,9 +58,12 @@ func TestPremiumsAreFivePercentOfTheMedianMonth(t *testing.T) {
 		"12,1993-04-30,debit,,10.00,40.00,,,",
 		"13,1993-04-30,debit,,10.00,16990.00,,,"))
 	require.Equal(t, []realPolicy{
-		{account: "11", customer: "CZ11", premium: 10_000, first: "1993-01", end: "1993-04"}, // 1000.00, 3000.19, 2000.00: interest is no income, April is not over
-		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02", end: "1993-04"},  // no income in February and March: the least premium
-		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02", end: "1993-04"}, // 0 and 8000.00; January was not full
+		// 1000.00, 3000.19, 2000.00: interest is no income, April is not over
+		{account: "11", customer: "CZ11", premium: 10_000, first: "1993-01", end: "1993-04"},
+		// no income in February and March: the least premium
+		{account: "12", customer: "CZ12", premium: 1_000, first: "1993-02", end: "1993-04"},
+		// 0 and 8000.00; January was not full
+		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02", end: "1993-04"},
 	}, policies)
 	require.Equal(t, "customer_id,external_customer_ref,policy_number,product_code,collection_amount\nCZ11,11,POL11,REAL_05,100.00\n", string(realCSV(policies[:1])))
 }
@@ -69,7 +75,10 @@ func TestTheRealBankAnswersFromRealBalances(t *testing.T) {
 	b := newRealBank(rows, false)
 	b.open(rows[0].Date, rows[:1])
 	pay := func(day civil.Date, id string, cents schemas.Cents) schemas.ResultStatus {
-		out, err := b.present(day, []schemas.DebitInstruction{{DebitID: id, CustomerID: "CZ11", AmountCents: cents, ActionDate: day.String()}})
+		out, err := b.present(day, []schemas.DebitInstruction{{
+			DebitID: id, CustomerID: "CZ11", AmountCents: cents,
+			ActionDate: day.String(),
+		}})
 		require.NoError(t, err)
 		return out[0].Status
 	}
@@ -81,9 +90,15 @@ func TestTheRealBankAnswersFromRealBalances(t *testing.T) {
 	require.Equal(t, schemas.ResultPaid, pay(rows[1].Date, "D", 40_000))
 	require.Equal(t, schemas.Cents(90_000), b.book.total())
 
-	_, err := b.present(rows[1].Date, []schemas.DebitInstruction{{DebitID: "D", CustomerID: "CZ11", AmountCents: 1, ActionDate: rows[1].Date.String()}})
+	_, err := b.present(rows[1].Date, []schemas.DebitInstruction{{
+		DebitID: "D", CustomerID: "CZ11", AmountCents: 1,
+		ActionDate: rows[1].Date.String(),
+	}})
 	require.ErrorContains(t, err, "debit D twice")
-	_, err = b.present(rows[1].Date, []schemas.DebitInstruction{{DebitID: "E", CustomerID: "CZ99", AmountCents: 1, ActionDate: rows[1].Date.String()}})
+	_, err = b.present(rows[1].Date, []schemas.DebitInstruction{{
+		DebitID: "E", CustomerID: "CZ99", AmountCents: 1,
+		ActionDate: rows[1].Date.String(),
+	}})
 	require.ErrorContains(t, err, "no account")
 }
 
@@ -94,7 +109,10 @@ func TestWithoutTheBufferEveryMonthTouchesZero(t *testing.T) {
 		"11,1993-01-20,credit,,300.00,400.00,,,",
 		"11,1993-03-10,credit,,900.00,1300.00,,,",
 		"11,1993-03-20,debit,,1000.00,300.00,,,")
-	require.Equal(t, map[string]map[schemas.Period]schemas.Cents{"CZ11": {"1993-01": 10_000, "1993-02": 40_000, "1993-03": 30_000}}, lowest(rows))
+	require.Equal(t, map[string]map[schemas.Period]schemas.Cents{"CZ11": {
+		"1993-01": 10_000, "1993-02": 40_000,
+		"1993-03": 30_000,
+	}}, lowest(rows))
 	b := newRealBank(rows, true)
 	b.open(rows[3].Date, rows[3:4])
 	require.Equal(t, schemas.Cents(100_000), b.accounts["CZ11"].available("1993-03"))
@@ -126,7 +144,8 @@ func TestSpreadKeepsEachAccountsOwnOrder(t *testing.T) {
 }
 
 func TestUpToEndsWithTheDay(t *testing.T) {
-	rows := rowsOf(t, "11,1993-01-05,credit,,5.00,5.00,,,", "12,1993-01-05,credit,,5.00,5.00,,,", "11,1993-01-06,credit,,5.00,10.00,,,")
+	rows := rowsOf(t, "11,1993-01-05,credit,,5.00,5.00,,,", "12,1993-01-05,credit,,5.00,5.00,,,",
+		"11,1993-01-06,credit,,5.00,10.00,,,")
 	require.Len(t, upTo(rows, rows[0].Date), 2)
 	require.Empty(t, upTo(rows, rows[0].Date.AddDays(-1)))
 }
@@ -145,5 +164,6 @@ func TestFixedDaysAreTheMeasureToBeat(t *testing.T) {
 	require.Equal(t, 10, f.best())
 	require.Equal(t, 1, f.worst())
 	f = onFixedDays(rows, premiums(rows), newRealBank(rows, true))
-	require.Equal(t, []int{1, 1, 1}, []int{f.Paid[9], f.Paid[10] - 1, f.Paid[28]}, "without the buffer January ends and February begins dry")
+	require.Equal(t, []int{1, 1, 1}, []int{f.Paid[9], f.Paid[10] - 1, f.Paid[28]},
+		"without the buffer January ends and February begins dry")
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// insurer calls the REST API as an insurer's back office does. It waits out 429 answers as they ask, and repeats what found nobody, was cut off or was answered
-// with 503: every call may be repeated.
+// insurer calls the REST API as an insurer's back office does. It waits out 429 answers as they ask, and repeats what
+// found nobody, was cut off or was answered with 503: every call may be repeated.
 type insurer struct {
 	base, key string
 	patience  time.Duration
@@ -26,7 +26,10 @@ type insurer struct {
 }
 
 func newInsurer(base, key string, patience time.Duration) *insurer {
-	return &insurer{base: strings.TrimSuffix(base, "/"), key: key, patience: patience, http: &http.Client{Timeout: 2 * time.Minute}}
+	return &insurer{
+		base: strings.TrimSuffix(base, "/"), key: key, patience: patience,
+		http: &http.Client{Timeout: 2 * time.Minute},
+	}
 }
 
 // importReply is the answer to an import (SPEC section 3).
@@ -56,11 +59,13 @@ func (i *insurer) importPolicies(ctx context.Context, csv []byte) (importReply, 
 		return importReply{}, fmt.Errorf("demo: build the upload: %w", err)
 	}
 	var reply importReply
-	if err := i.call(ctx, http.MethodPost, "/v1/policies/import", form.FormDataContentType(), body.Bytes(), &reply); err != nil {
+	if err := i.call(ctx, http.MethodPost, "/v1/policies/import", form.FormDataContentType(), body.Bytes(),
+		&reply); err != nil {
 		return importReply{}, err
 	}
 	if reply.Failed > 0 {
-		return reply, fmt.Errorf("demo: %d of %d policies were not imported, the first error is %+v", reply.Failed, reply.Failed+reply.Imported, reply.Errors[:min(1, len(reply.Errors))])
+		return reply, fmt.Errorf("demo: %d of %d policies were not imported, the first error is %+v", reply.Failed,
+			reply.Failed+reply.Imported, reply.Errors[:min(1, len(reply.Errors))])
 	}
 	return reply, nil
 }
@@ -71,7 +76,8 @@ type executeReply struct {
 	PoliciesQueued int    `json:"policies_queued"`
 }
 
-// execute starts the collections of a period: of the policies with these numbers, of all active ones where none is named.
+// execute starts the collections of a period: of the policies with these numbers, of all active ones where none is
+// named.
 func (i *insurer) execute(ctx context.Context, p schemas.Period, numbers ...string) (executeReply, error) {
 	body := map[string]any{"period_month": p}
 	if len(numbers) > 0 {
@@ -95,7 +101,8 @@ func (i *insurer) report(ctx context.Context, p schemas.Period) ([]reportRow, er
 	var reply struct {
 		Results []reportRow `json:"results"`
 	}
-	return reply.Results, i.json(ctx, http.MethodGet, "/v1/reports/collections?format=json&period_month="+string(p), nil, &reply)
+	return reply.Results, i.json(ctx, http.MethodGet, "/v1/reports/collections?format=json&period_month="+string(p), nil,
+		&reply)
 }
 
 // settlement is a statement as the API shows it.
@@ -160,7 +167,8 @@ func (i *insurer) json(ctx context.Context, method, path string, in, out any) er
 func (i *insurer) call(ctx context.Context, method, path, contentType string, body []byte, out any) error {
 	for began := time.Now(); ; {
 		status, wait, b, err := i.once(ctx, method, path, contentType, body)
-		if (err != nil || status == http.StatusServiceUnavailable) && time.Since(began) < i.patience && sleep(ctx, retryPause) == nil {
+		if (err != nil || status == http.StatusServiceUnavailable) && time.Since(began) < i.patience &&
+			sleep(ctx, retryPause) == nil {
 			continue
 		}
 		if err != nil {
@@ -185,7 +193,9 @@ func (i *insurer) call(ctx context.Context, method, path, contentType string, bo
 	}
 }
 
-func (i *insurer) once(ctx context.Context, method, path, contentType string, body []byte) (status int, wait time.Duration, answer []byte, err error) {
+func (i *insurer) once(ctx context.Context, method, path, contentType string, body []byte) (status int,
+	wait time.Duration, answer []byte, err error,
+) {
 	req, err := http.NewRequestWithContext(ctx, method, i.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, 0, nil, err

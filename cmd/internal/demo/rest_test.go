@@ -69,7 +69,10 @@ func TestTheInsurerReadsMoneyWithoutFloats(t *testing.T) {
 	})
 	rows, err := newInsurer(url, "k", 0).report(t.Context(), "2025-11")
 	require.NoError(t, err)
-	require.Equal(t, []reportRow{{CustomerID: "C1", PolicyNumber: "P1", Due: 29, Collected: 703_687_441_766, Status: schemas.PaidPartial, Attempts: 3}}, rows)
+	require.Equal(t, []reportRow{{
+		CustomerID: "C1", PolicyNumber: "P1", Due: 29, Collected: 703_687_441_766,
+		Status: schemas.PaidPartial, Attempts: 3,
+	}}, rows)
 }
 
 func TestTheInsurerPatchesThePolicyThatHasTheNumber(t *testing.T) {
@@ -83,7 +86,8 @@ func TestTheInsurerPatchesThePolicyThatHasTheNumber(t *testing.T) {
 		require.NoError(t, err)
 		patched = r.URL.Path + string(b)
 	})
-	require.NoError(t, newInsurer(url, "k", 0).patch(t.Context(), "POL1", map[string]any{"collection_amount": schemas.Rands(20_000)}))
+	require.NoError(t, newInsurer(url, "k", 0).patch(t.Context(), "POL1",
+		map[string]any{"collection_amount": schemas.Rands(20_000)}))
 	require.Equal(t, `/v1/policies/id-of-POL1{"collection_amount":200.00}`, patched)
 }
 

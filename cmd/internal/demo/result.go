@@ -100,7 +100,8 @@ func (m *month) finish(ctx context.Context, r *Result) error {
 	return err
 }
 
-// byKind joins the report, which knows nothing of incomes, with the customers, and first attempts with the bank's own answers.
+// byKind joins the report, which knows nothing of incomes, with the customers, and first attempts with the bank's own
+// answers.
 func (m *month) byKind(report []reportRow) []KindLine {
 	kinds := make([]KindLine, len(kindShares))
 	at := map[schemas.IncomeKind]*KindLine{}
@@ -173,7 +174,8 @@ func (r *Result) check() error {
 		cents schemas.Cents
 	}{{"the report", r.Reported}, {"ClickHouse", r.ClickHouse}, {"the settlement", r.Settled}} {
 		if other.cents != r.Bank {
-			errs = append(errs, fmt.Errorf("demo: the bank collected R %s, %s says R %s: difference R %s", r.Bank, other.name, other.cents, other.cents-r.Bank))
+			errs = append(errs, fmt.Errorf("demo: the bank collected R %s, %s says R %s: difference R %s", r.Bank, other.name,
+				other.cents, other.cents-r.Bank))
 		}
 	}
 	if r.Bank == 0 {
@@ -190,7 +192,8 @@ func (r *Result) check() error {
 		letters += n
 	}
 	if letters != r.Broken {
-		errs = append(errs, fmt.Errorf("demo: %d dead letters; expected the %d broken records that were sent", letters, r.Broken))
+		errs = append(errs, fmt.Errorf("demo: %d dead letters; expected the %d broken records that were sent", letters,
+			r.Broken))
 	}
 	return errors.Join(errs...)
 }

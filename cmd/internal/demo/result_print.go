@@ -29,7 +29,10 @@ func newTable(w io.Writer, title string) table.Writer {
 func rightFrom(n, last int) []table.ColumnConfig {
 	var c []table.ColumnConfig
 	for i := n; i <= last; i++ {
-		c = append(c, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		c = append(c, table.ColumnConfig{
+			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight,
+			AlignFooter: text.AlignRight,
+		})
 	}
 	return c
 }
@@ -47,7 +50,8 @@ func rate[T ~int | ~int64](part, whole T) string {
 }
 
 func (r *Result) print(w io.Writer) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // words that cannot be shown stop nothing
+	// words that cannot be shown stop nothing
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	line("")
 	r.printKinds(w)
 	line("")
@@ -72,11 +76,17 @@ func (r *Result) print(w io.Writer) {
 func (r *Result) printKinds(w io.Writer) {
 	t := newTable(w, fmt.Sprintf("%s by kind of income", r.Period))
 	t.SetColumnConfigs(rightFrom(2, 11))
-	t.AppendHeader(table.Row{"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate", "attempts", "a collection", "first attempt paid"})
+	t.AppendHeader(table.Row{
+		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
+		"attempts", "a collection", "first attempt paid",
+	})
 	var all KindLine
 	all.Kind = "all"
 	row := func(k KindLine) table.Row {
-		return table.Row{k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Due, k.Collected, rate(k.Collected, k.Due), k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried)}
+		return table.Row{
+			k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Due, k.Collected, rate(k.Collected, k.Due),
+			k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried),
+		}
 	}
 	for _, k := range r.Kinds {
 		t.AppendRow(row(k))
@@ -142,7 +152,12 @@ func (r *Result) printBooks(w io.Writer) {
 	for _, b := range []struct {
 		name  string
 		cents schemas.Cents
-	}{{"the bank's own ledger", r.Bank}, {"report of the 1st", r.Reported}, {"ClickHouse, view collections", r.ClickHouse}, {"settlement", r.Settled}} {
+	}{
+		{"the bank's own ledger", r.Bank},
+		{"report of the 1st", r.Reported},
+		{"ClickHouse, view collections", r.ClickHouse},
+		{"settlement", r.Settled},
+	} {
 		t.AppendRow(table.Row{b.name, b.cents, b.cents - r.Bank})
 	}
 	t.Render()

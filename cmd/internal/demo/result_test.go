@@ -13,9 +13,13 @@ import (
 
 func agreed() *Result {
 	return &Result{
-		Period: "2025-11", Elapsed: 12_340 * time.Millisecond, Bank: 4_250_000, Reported: 4_250_000, ClickHouse: 4_250_000, Settled: 4_250_000,
+		Period: "2025-11", Elapsed: 12_340 * time.Millisecond, Bank: 4_250_000, Reported: 4_250_000, ClickHouse: 4_250_000,
+		Settled:     4_250_000,
 		DeadLetters: map[string]int{"UNKNOWN_DEBIT": 1, "BAD_AMOUNT": 2}, Broken: 3,
-		Kinds:    []KindLine{{Kind: schemas.Salary, Collections: 3, Full: 1, Partial: 1, Unpaid: 1, Due: 45_000, Collected: 25_000, Attempts: 4, Tried: 3, FirstSuccess: 1}},
+		Kinds: []KindLine{{
+			Kind: schemas.Salary, Collections: 3, Full: 1, Partial: 1, Unpaid: 1, Due: 45_000,
+			Collected: 25_000, Attempts: 4, Tried: 3, FirstSuccess: 1,
+		}},
 		Failures: []FailureLine{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
 		Settlement: settlement{
 			Number: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
@@ -60,8 +64,10 @@ func TestTheResultShowsEveryFigure(t *testing.T) {
 	var out bytes.Buffer
 	agreed().print(&out)
 	for _, want := range []string{
-		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001", "paid", "28570.62", "EFT-20251203-001",
-		"the bank's own ledger", "42500.00", "3.0 ms", "Dead letters: 3 of 3 broken records sent (2 BAD_AMOUNT, 1 UNKNOWN_DEBIT)", "The month took 12.3 s",
+		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001", "paid", "28570.62",
+		"EFT-20251203-001",
+		"the bank's own ledger", "42500.00", "3.0 ms",
+		"Dead letters: 3 of 3 broken records sent (2 BAD_AMOUNT, 1 UNKNOWN_DEBIT)", "The month took 12.3 s",
 	} {
 		require.Contains(t, out.String(), want)
 	}
@@ -83,7 +89,10 @@ func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
 	}
 	for _, k := range m.byKind(report) {
 		if k.Kind == p.kind {
-			require.Equal(t, KindLine{Kind: p.kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3, Tried: 2, FirstSuccess: 1}, k)
+			require.Equal(t, KindLine{
+				Kind: p.kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,
+				Tried: 2, FirstSuccess: 1,
+			}, k)
 		} else {
 			require.Equal(t, KindLine{Kind: k.Kind}, k)
 		}

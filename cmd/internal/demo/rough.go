@@ -13,7 +13,8 @@ import (
 
 // Rough turns a month into one for a product under fire. The zero value leaves it as it is.
 type Rough struct {
-	// Records is how many bank transactions the feeds deliver at least; small ones fill the days, and are fed while the calendar moves.
+	// Records is how many bank transactions the feeds deliver at least; small ones fill the days, and are fed while the
+	// calendar moves.
 	Records int
 	// LateMail makes the bank's answers come out of order, many of them days late or again.
 	LateMail bool
@@ -39,7 +40,8 @@ const (
 	PhaseExport  Phase = "export"
 )
 
-// The small transactions of a day are fed in so many parts, so far apart, for as long as the calendar moves; then the rest at once.
+// The small transactions of a day are fed in so many parts, so far apart, for as long as the calendar moves; then the
+// rest at once.
 const (
 	smallParts = 40
 	smallPause = 250 * time.Millisecond
@@ -83,7 +85,8 @@ func (m *month) trickle(ctx context.Context, txs []schemas.Transaction, arrived 
 	return nil
 }
 
-// small is n small transactions of the day, in turn over all customers whose bank reports them: purchases where the money is there, else a friend's help.
+// small is n small transactions of the day, in turn over all customers whose bank reports them: purchases where the
+// money is there, else a friend's help.
 func (w *world) small(d civil.Date, n int) []schemas.Transaction {
 	var txs []schemas.Transaction
 	for skipped := 0; len(txs) < n && skipped < len(w.people); {
@@ -106,7 +109,8 @@ func (w *world) small(d civil.Date, n int) []schemas.Transaction {
 	return txs
 }
 
-// lateMail is a bank whose answers take their time: out of order, one in twelve a day or two late, one in ten again days later. All are there on the last day.
+// lateMail is a bank whose answers take their time: out of order, one in twelve a day or two late, one in ten again
+// days later. All are there on the last day.
 type lateMail struct {
 	rng   *rand.Rand
 	later map[civil.Date][]schemas.Result

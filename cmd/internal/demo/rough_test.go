@@ -66,7 +66,8 @@ func TestLateMailLosesNothing(t *testing.T) {
 	require.Positive(t, again)
 }
 
-// With patience a call is repeated that found nobody and one that was answered with 503; without, each is an error at once (TestAnAnswerThatIsAnErrorKeepsItsBody).
+// With patience a call is repeated that found nobody and one that was answered with 503; without, each is an error at
+// once (TestAnAnswerThatIsAnErrorKeepsItsBody).
 func TestThePatientInsurerCallsAgain(t *testing.T) {
 	calls := 0
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -101,6 +102,7 @@ func TestARoughMonth(t *testing.T) {
 	require.GreaterOrEqual(t, delivered, 5_000)
 	require.NotEmpty(t, r.Ledger)
 	require.Equal(t, map[Phase]int{
-		PhaseImport: 1, PhaseExecute: 1, PhaseHistory: 1, PhaseMorning: 33, PhaseAdvance: 33, PhaseBank: 33, PhaseReport: 1, PhaseSettle: 1, PhaseExport: 1,
+		PhaseImport: 1, PhaseExecute: 1, PhaseHistory: 1, PhaseMorning: 33, PhaseAdvance: 33, PhaseBank: 33, PhaseReport: 1,
+		PhaseSettle: 1, PhaseExport: 1,
 	}, phases)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// account is a simulated customer's bank account. Its balance changes through move and nothing else, so that the opening balance and the sum of the movements
-// always make the balance.
+// account is a simulated customer's bank account. Its balance changes through move and nothing else, so that the
+// opening balance and the sum of the movements always make the balance.
 type account struct {
 	customer string
 	id       string

@@ -6,11 +6,13 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// morning is what happens to the account on d before the cut-off: income, and the other creditors' debit orders on the day after it.
+// morning is what happens to the account on d before the cut-off: income, and the other creditors' debit orders on the
+// day after it.
 func (p *person) morning(c Calendar, d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.rentDue == d && p.rentCents > 0 && p.acc.balance >= p.rentCents {
-		txs = append(txs, p.acc.move(clock(d, 4, 30), -p.rentCents, p.memo("DEBIT ORDER HOME LOANS CO", "HOME LOANS CO", "DEBIT_ORDER")))
+		txs = append(txs, p.acc.move(clock(d, 4, 30), -p.rentCents, p.memo("DEBIT ORDER HOME LOANS CO", "HOME LOANS CO",
+			"DEBIT_ORDER")))
 	}
 	if p.income.falls(c, d) {
 		cents := p.income.paid(p.rng)
@@ -28,7 +30,8 @@ func (p *person) morning(c Calendar, d civil.Date) []schemas.Transaction {
 	return txs
 }
 
-// evening is what happens after the cut-off: payouts of the day's gigs, and the spending. It never takes the account below zero.
+// evening is what happens after the cut-off: payouts of the day's gigs, and the spending. It never takes the account
+// below zero.
 func (p *person) evening(d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.income.evening {

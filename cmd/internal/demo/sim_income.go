@@ -30,11 +30,15 @@ type incomePlan struct {
 
 // gigSources pay small sums at odd times.
 var gigSources = []struct{ party, text string }{
-	{"UBER SA", "UBER TRIP EARNINGS"}, {"BOLT", "BOLT DRIVER PAYOUT"}, {"MR D", "MR D COURIER PAYOUT"}, {"SWEEPSOUTH", "SWEEPSOUTH GIG PAYOUT"}, {"", "CASH DEPOSIT ATM"},
+	{"UBER SA", "UBER TRIP EARNINGS"},
+	{"BOLT", "BOLT DRIVER PAYOUT"},
+	{"MR D", "MR D COURIER PAYOUT"},
+	{"SWEEPSOUTH", "SWEEPSOUTH GIG PAYOUT"},
+	{"", "CASH DEPOSIT ATM"},
 }
 
-// newIncomePlan draws a plan. Amounts are rand a South African of that kind may earn in 2025: grants as paid (old age and disability about R 2,320, child support
-// R 560 a child), wages and salaries of people who buy funeral cover.
+// newIncomePlan draws a plan. Amounts are rand a South African of that kind may earn in 2025: grants as paid (old age
+// and disability about R 2,320, child support R 560 a child), wages and salaries of people who buy funeral cover.
 func newIncomePlan(rng *rand.Rand, kind schemas.IncomeKind, from civil.Date) incomePlan {
 	p := incomePlan{kind: kind}
 	switch kind {
@@ -82,7 +86,8 @@ func (p incomePlan) monthlyCents() schemas.Cents {
 	}
 }
 
-// falls tells whether a payment is planned for the day. It draws no chances for regular income, so it may be asked about days to come.
+// falls tells whether a payment is planned for the day. It draws no chances for regular income, so it may be asked
+// about days to come.
 func (p incomePlan) falls(c Calendar, d civil.Date) bool {
 	if p.lostFrom.IsValid() && !d.Before(p.lostFrom) {
 		return false

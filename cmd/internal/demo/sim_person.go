@@ -26,14 +26,15 @@ type policy struct {
 	mandate                        string
 }
 
-// trouble is what is wrong with an account from a day on: the South-African unpaid code the bank answers every debit with (SPEC 4.7).
+// trouble is what is wrong with an account from a day on: the South-African unpaid code the bank answers every debit
+// with (SPEC 4.7).
 type trouble struct {
 	from civil.Date
 	code string
 }
 
-// person is one simulated customer. All its chances come from its own source, so what happens to one customer never depends on another or on the order of calls
-// between them.
+// person is one simulated customer. All its chances come from its own source, so what happens to one customer never
+// depends on another or on the order of calls between them.
 type person struct {
 	rng    *rand.Rand
 	tenant string
@@ -42,7 +43,8 @@ type person struct {
 	income incomePlan
 	// keepCents is what the customer tries to leave in the account; hand-to-mouth customers leave next to nothing.
 	keepCents schemas.Cents
-	// burnPercent scales daily spending: 100 spends a day's share of the income a day, 300 has spent it all after ten days.
+	// burnPercent scales daily spending: 100 spends a day's share of the income a day, 300 has spent it all after ten
+	// days.
 	burnPercent int
 	// rentCents leaves by another creditor's debit order on the day after payday.
 	rentCents schemas.Cents
@@ -148,6 +150,7 @@ func (p *person) addPolicy(n int) {
 	}
 	p.policies = append(p.policies, policy{
 		number: fmt.Sprintf("POL%04d", n), customer: p.acc.customer, ref: fmt.Sprintf("EXT%04d", n),
-		product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), premium: premium, rail: rail, mandate: fmt.Sprintf("MND%06d", 500_000+n),
+		product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), premium: premium, rail: rail, mandate: fmt.Sprintf("MND%06d",
+			500_000+n),
 	})
 }

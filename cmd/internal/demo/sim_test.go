@@ -35,12 +35,13 @@ func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
 	require.NotEqual(t, string(a.csv()), string(newWorld("demo", 8, 60, november, cal).csv()))
 }
 
-// Whatever happens, the opening balance and the sum of the movements make the balance, each transaction carries the balance after it, and spending alone never
-// overdraws an account.
+// Whatever happens, the opening balance and the sum of the movements make the balance, each transaction carries the
+// balance after it, and spending alone never overdraws an account.
 func TestNoCentIsLostInTheSimulation(t *testing.T) {
 	cal := processors.DefaultRules().Calendar
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPerson("demo", rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 5000).Draw(t, "customer"), november.AddMonths(-historyMonths), november)
+		p := newPerson("demo", rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 5000).Draw(t, "customer"),
+			november.AddMonths(-historyMonths), november)
 		balance := p.acc.opening
 		last, ids := time.Time{}, map[string]bool{}
 		for i := range 60 {
@@ -51,7 +52,8 @@ func TestNoCentIsLostInTheSimulation(t *testing.T) {
 					signed = -signed
 				}
 				if balance += signed; balance != *tx.BalanceAfterCents || tx.AmountCents <= 0 || balance < 0 {
-					t.Fatalf("%s: %s %s leaves %s, the statement says %s", tx.TransactionID, tx.Direction, tx.AmountCents, balance, *tx.BalanceAfterCents)
+					t.Fatalf("%s: %s %s leaves %s, the statement says %s", tx.TransactionID, tx.Direction, tx.AmountCents, balance,
+						*tx.BalanceAfterCents)
 				}
 				if ids[tx.TransactionID] || tx.BookedAt.Before(last) || schemas.DateIn(tx.BookedAt) != d {
 					t.Fatalf("%s: id seen before, or booked out of order at %s", tx.TransactionID, tx.BookedAt)
@@ -82,13 +84,15 @@ func TestIncomesFallOnTheirDays(t *testing.T) {
 	}{
 		{incomePlan{kind: schemas.Salary, day: 25}, "2025-11", []string{"2025-11-25"}},
 		{incomePlan{kind: schemas.Salary, day: 25}, "2025-10", []string{"2025-10-24"}},
-		{incomePlan{kind: schemas.Salary, day: 1}, "2025-10", []string{"2025-10-01", "2025-10-31"}}, // 1 November is a Saturday
+		// 1 November is a Saturday
+		{incomePlan{kind: schemas.Salary, day: 1}, "2025-10", []string{"2025-10-01", "2025-10-31"}},
 		{incomePlan{kind: schemas.Salary, day: 1}, "2025-11", nil},
 		{incomePlan{kind: schemas.Salary, day: 31}, "2025-11", []string{"2025-11-28"}},
 		{incomePlan{kind: schemas.Grant, grant: "OLDER_PERSONS"}, "2025-11", []string{"2025-11-04"}},
 		{incomePlan{kind: schemas.Grant, grant: "CHILDREN"}, "2025-11", []string{"2025-11-06"}},
 		{incomePlan{kind: schemas.Wage}, "2025-11", []string{"2025-11-07", "2025-11-14", "2025-11-21", "2025-11-28"}},
-		{incomePlan{kind: schemas.Wage}, "2025-04", []string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"}}, // Good Friday
+		// Good Friday
+		{incomePlan{kind: schemas.Wage}, "2025-04", []string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"}},
 		{incomePlan{kind: schemas.Wage, lostFrom: november.AddDays(10)}, "2025-11", []string{"2025-11-07"}},
 	} {
 		require.Equal(t, c.want, fallsIn(c.plan, c.period), "%+v in %s", c.plan, c.period)

@@ -32,7 +32,10 @@ type world struct {
 
 // newWorld makes the customers of a seed, with the given number of policies, for a month that begins on from.
 func newWorld(tenant string, seed uint64, policies int, from civil.Date, cal Calendar) *world {
-	w := &world{cal: cal, from: from, mail: rand.New(rand.NewPCG(seed, 0)), change: rand.New(rand.NewPCG(seed, 1<<32)), late: map[civil.Date][]schemas.Transaction{}}
+	w := &world{
+		cal: cal, from: from, mail: rand.New(rand.NewPCG(seed, 0)), change: rand.New(rand.NewPCG(seed, 1<<32)),
+		late: map[civil.Date][]schemas.Transaction{},
+	}
 	firstDay := from.AddMonths(-historyMonths)
 	for i := 1; i <= policies; i++ {
 		if n := len(w.people); n > 0 && i%secondPolicyEvery == 0 {
@@ -50,7 +53,8 @@ func (w *world) csv() []byte {
 	b.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail,mandate_reference\n")
 	for _, p := range w.people {
 		for _, pol := range p.policies {
-			fmt.Fprintf(&b, "%s,%s,%s,%s,%s,%s,%s\n", pol.customer, pol.ref, pol.number, pol.product, pol.premium, pol.rail, pol.mandate)
+			fmt.Fprintf(&b, "%s,%s,%s,%s,%s,%s,%s\n", pol.customer, pol.ref, pol.number, pol.product, pol.premium, pol.rail,
+				pol.mandate)
 		}
 	}
 	return []byte(b.String())
@@ -113,7 +117,8 @@ func byCustomer(txs []schemas.Transaction) map[string][]schemas.Transaction {
 	return of
 }
 
-// deliver takes a customer's transactions to the feed: most arrive as they are, one in 300 a day or two late, one in 400 twice.
+// deliver takes a customer's transactions to the feed: most arrive as they are, one in 300 a day or two late, one in
+// 400 twice.
 func (w *world) deliver(d civil.Date, p *person, txs []schemas.Transaction) []schemas.Transaction {
 	if !p.reported(d) {
 		return nil
@@ -140,10 +145,13 @@ func (w *world) broken(d civil.Date) (topic, key string, value []byte) {
 	case 7:
 		return schemas.TopicFeedTransactions, p.acc.customer, []byte(`{"transaction_id": "cut off in the mid`)
 	case 14:
-		return schemas.TopicFeedTransactions, p.acc.customer, []byte(`{"transaction_id":"FLOAT-1","tenant_id":` + strconv.Quote(p.tenant) + `,"customer_id":"` + p.acc.customer +
-			`","booked_at":"` + clock(d, 9, 0).Format("2006-01-02T15:04:05Z07:00") + `","amount_cents":150.00,"direction":"CREDIT"}`)
+		return schemas.TopicFeedTransactions, p.acc.customer, []byte(`{"transaction_id":"FLOAT-1","tenant_id":` +
+			strconv.Quote(p.tenant) + `,"customer_id":"` + p.acc.customer +
+			`","booked_at":"` + clock(d, 9, 0).Format("2006-01-02T15:04:05Z07:00") +
+			`","amount_cents":150.00,"direction":"CREDIT"}`)
 	case 21:
-		return schemas.TopicRailResults, "unknown", []byte(`{"result_id":"STRAY-1","debit_id":"` + schemas.DebitID(p.tenant, p.acc.customer, "no such collection", 1) +
+		return schemas.TopicRailResults, "unknown", []byte(`{"result_id":"STRAY-1","debit_id":"` + schemas.DebitID(p.tenant,
+			p.acc.customer, "no such collection", 1) +
 			`","status":"PAID","effective_date":"` + d.String() + `"}`)
 	default:
 		return "", "", nil

@@ -44,8 +44,10 @@ func stack(t *testing.T, date string, out *bytes.Buffer) Product {
 		}
 	})
 	cfg := config.Config{
-		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t), ClickHouseNative: freePort(t), Database: "kasi",
-		Calendar: "manual", Date: date, APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test", Instance: "1", Partitions: 4, Replication: 1,
+		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t),
+		ClickHouseNative: freePort(t), Database: "kasi",
+		Calendar: "manual", Date: date, APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test",
+		Instance: "1", Partitions: 4, Replication: 1,
 	}
 	s, err := app.Up(t.Context(), cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	require.NoError(t, err)
@@ -56,7 +58,8 @@ func stack(t *testing.T, date string, out *bytes.Buffer) Product {
 	require.NoError(t, err)
 	t.Cleanup(cal.Close)
 	return Product{
-		BaseURL: "http://" + cfg.HTTP, APIKey: "key", Brokers: s.Streams().Brokers, ClickHouseURL: "http://" + cfg.ClickHouseHTTP, AnalystPassword: cfg.AnalystPassword,
+		BaseURL: "http://" + cfg.HTTP, APIKey: "key", Brokers: s.Streams().Brokers, ClickHouseURL: "http://" +
+			cfg.ClickHouseHTTP, AnalystPassword: cfg.AnalystPassword,
 		Advancer: stackAdvancer{cal}, Out: out,
 	}
 }
@@ -90,7 +93,10 @@ func TestTheProductPlaysAMonthAndTheBooksAgree(t *testing.T) {
 func TestTheProductReplaysRealShapedTransactions(t *testing.T) {
 	lines := []string{"account_id,date,type,operation,amount,balance,k_symbol,bank,account"}
 	salary := 0
-	for d := (civil.Date{Year: 1993, Month: 1, Day: 1}); d.Before(civil.Date{Year: 1993, Month: 5, Day: 20}); d = d.AddDays(1) {
+	for d := (civil.Date{Year: 1993, Month: 1, Day: 1}); d.Before(civil.Date{
+		Year: 1993, Month: 5,
+		Day: 20,
+	}); d = d.AddDays(1) {
 		switch d.Day {
 		case 12:
 			lines = append(lines, fmt.Sprintf("11,%s,credit,transfer_in,6207.00,%d.00,pension,YZ,30300313", d, 6207+salary))
@@ -98,7 +104,8 @@ func TestTheProductReplaysRealShapedTransactions(t *testing.T) {
 			salary += 100
 			lines = append(lines, fmt.Sprintf("11,%s,debit,cash_withdrawal,6107.00,%d.00,,,", d, salary))
 		case 6, 19:
-			lines = append(lines, fmt.Sprintf("12,%s,credit,cash_deposit,900.00,1000.00,,,", d), fmt.Sprintf("12,%s,debit,cash_withdrawal,900.00,100.00,,,", d),
+			lines = append(lines, fmt.Sprintf("12,%s,credit,cash_deposit,900.00,1000.00,,,", d),
+				fmt.Sprintf("12,%s,debit,cash_withdrawal,900.00,100.00,,,", d),
 				fmt.Sprintf("13,%s,debit,cash_withdrawal,10.00,-500.00,household,,", d))
 		}
 	}
@@ -111,7 +118,10 @@ func TestTheProductReplaysRealShapedTransactions(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, packed.Bytes(), 0o600))
 
 	var out bytes.Buffer
-	r, err := Real(t.Context(), RealOptions{Product: stack(t, "1993-01-01", &out), File: file, NoBuffer: true, Until: civil.Date{Year: 1993, Month: 5, Day: 15}})
+	r, err := Real(t.Context(), RealOptions{
+		Product: stack(t, "1993-01-01", &out), File: file, NoBuffer: true,
+		Until: civil.Date{Year: 1993, Month: 5, Day: 15},
+	})
 	require.NoError(t, err)
 	require.Equal(t, 3, r.Policies)
 	require.Positive(t, r.Bank)

@@ -22,7 +22,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// standin is a naive Kasi, good enough to play a month against: it debits what is outstanding every Monday. Its bugs are planted by the tests.
+// standin is a naive Kasi, good enough to play a month against: it debits what is outstanding every Monday. Its bugs
+// are planted by the tests.
 type standin struct {
 	t       *testing.T
 	cal     *processors.Calendar
@@ -56,7 +57,10 @@ func newStandin(t *testing.T) *standin {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, topics...))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	s := &standin{t: t, cal: processors.DefaultRules().Calendar, brokers: c.ListenAddrs(), debits: map[string]*standinPolicy{}, seen: map[string]bool{}}
+	s := &standin{
+		t: t, cal: processors.DefaultRules().Calendar, brokers: c.ListenAddrs(),
+		debits: map[string]*standinPolicy{}, seen: map[string]bool{},
+	}
 	s.cl, err = kgo.NewClient(kgo.SeedBrokers(s.brokers...))
 	require.NoError(t, err)
 	t.Cleanup(s.cl.Close)
@@ -78,7 +82,10 @@ func (s *standin) options(t *testing.T, out io.Writer) Options {
 func (s *standin) put(topic, key string, v any) {
 	b, err := json.Marshal(v)
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{Topic: topic, Key: []byte(key), Value: b}).FirstErr())
+	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{
+		Topic: topic, Key: []byte(key),
+		Value: b,
+	}).FirstErr())
 }
 
 func (s *standin) deadLetter(class string) {
@@ -86,7 +93,10 @@ func (s *standin) deadLetter(class string) {
 		return
 	}
 	h := kgo.RecordHeader{Key: "__connect.errors.class.name", Value: []byte(class)}
-	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{Topic: schemas.TopicDeadLetters, Headers: []kgo.RecordHeader{h}}).FirstErr())
+	require.NoError(s.t, s.cl.ProduceSync(context.Background(), &kgo.Record{
+		Topic:   schemas.TopicDeadLetters,
+		Headers: []kgo.RecordHeader{h},
+	}).FirstErr())
 }
 
 // Advance takes over what lies on the feeds and, on a Monday, debits everything that is outstanding.
@@ -165,7 +175,8 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	statement := func() string {
-		return fmt.Sprintf(`{"id":"s1","settlement_number":"SETTLE-2025-11-001","total_collections":%s,"status":"paid"}`, s.collected())
+		return fmt.Sprintf(`{"id":"s1","settlement_number":"SETTLE-2025-11-001","total_collections":%s,"status":"paid"}`,
+			s.collected())
 	}
 	switch path := r.Method + " " + r.URL.Path; {
 	case path == "POST /clickhouse":
@@ -189,7 +200,8 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		require.NoError(s.t, err)
 		for _, p := range s.policies {
-			p.stopped = p.stopped || p.PolicyNumber == strings.TrimPrefix(r.URL.Path, "/v1/policies/") && strings.Contains(string(b), "cancelled")
+			p.stopped = p.stopped || p.PolicyNumber == strings.TrimPrefix(r.URL.Path, "/v1/policies/") &&
+				strings.Contains(string(b), "cancelled")
 		}
 	case path == "GET /v1/reports/collections":
 		s.report(w)
@@ -226,7 +238,8 @@ func (s *standin) load(r *http.Request) int {
 		due, err := schemas.ParseRands(row[4])
 		require.NoError(s.t, err)
 		s.policies = append(s.policies, &standinPolicy{due: due, DebitInstruction: schemas.DebitInstruction{
-			TenantID: "demo", CustomerID: row[0], PolicyNumber: row[2], PeriodMonth: "2025-11", Currency: "ZAR", Rail: schemas.Rail(row[5]),
+			TenantID: "demo", CustomerID: row[0], PolicyNumber: row[2], PeriodMonth: "2025-11", Currency: "ZAR",
+			Rail: schemas.Rail(row[5]),
 		}})
 	}
 	return len(rows) - 1
@@ -235,7 +248,10 @@ func (s *standin) load(r *http.Request) int {
 func (s *standin) report(w io.Writer) {
 	rows := []reportRow{}
 	for _, p := range s.policies {
-		row := reportRow{CustomerID: p.CustomerID, PolicyNumber: p.PolicyNumber, Due: schemas.Rands(p.due), Collected: schemas.Rands(p.collected), Status: schemas.PaidPartial, Attempts: p.Attempt}
+		row := reportRow{
+			CustomerID: p.CustomerID, PolicyNumber: p.PolicyNumber, Due: schemas.Rands(p.due),
+			Collected: schemas.Rands(p.collected), Status: schemas.PaidPartial, Attempts: p.Attempt,
+		}
 		switch p.collected {
 		case p.due:
 			row.Status = schemas.PaidFull

@@ -31,7 +31,8 @@ type Filter struct {
 }
 
 func (f Filter) takes(l *Letter) bool {
-	return (f.Class == "" || l.Class == f.Class) && (f.Topic == "" || l.Origin.Topic == f.Topic) && (f.Since.IsZero() || !l.Time.Before(f.Since))
+	return (f.Class == "" || l.Class == f.Class) && (f.Topic == "" || l.Origin.Topic == f.Topic) &&
+		(f.Since.IsZero() || !l.Time.Before(f.Since))
 }
 
 // Box is the dead-letter topic of one Kafka.
@@ -89,9 +90,10 @@ func (b Box) Find(ctx context.Context, ids ...ID) ([]*Letter, error) {
 	return letters, errors.Join(missing...)
 }
 
-// Replay writes the refused records back to their topics and partitions: key, value and headers untouched, less the reasons of the refusal, plus the headers
-// that say by whom and when. Nothing is written where any of them cannot be replayed. A record that had been taken in after all has no effect a second time,
-// because stages know what they have seen.
+// Replay writes the refused records back to their topics and partitions: key, value and headers untouched, less the
+// reasons of the refusal, plus the headers that say by whom and when. Nothing is written where any of them cannot be
+// replayed. A record that had been taken in after all has no effect a second time, because stages know what they have
+// seen.
 func (b Box) Replay(ctx context.Context, letters []*Letter, by string, at time.Time) error {
 	cl, err := b.Source.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))
 	if err != nil {
@@ -123,7 +125,8 @@ func (l *Letter) again(topics kadm.TopicDetails, by string, at time.Time) (*kgo.
 	case l.broken != nil:
 		return nil, l.broken
 	case l.Omitted:
-		return nil, fmt.Errorf("dead letter %s: its value of %d bytes was too large to be kept; it lies at %s partition %d offset %d and would be refused again",
+		return nil, fmt.Errorf("dead letter %s: its value of %d bytes was too large to be kept; it lies at %s partition "+
+			"%d offset %d and would be refused again",
 			l.ID, l.Bytes, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	case !slices.Contains(replayable, l.Origin.Topic):
 		return nil, fmt.Errorf("dead letter %s: it came from %q, which no stage reads", l.ID, l.Origin.Topic)
@@ -137,7 +140,11 @@ func (l *Letter) again(topics kadm.TopicDetails, by string, at time.Time) (*kgo.
 			rec.Headers = append(rec.Headers, h)
 		}
 	}
-	for _, h := range [][2]string{{HeaderReplayedBy, by}, {HeaderReplayedAt, at.UTC().Format(time.RFC3339)}, {HeaderReplayedID, l.ID.String()}} {
+	for _, h := range [][2]string{
+		{HeaderReplayedBy, by},
+		{HeaderReplayedAt, at.UTC().Format(time.RFC3339)},
+		{HeaderReplayedID, l.ID.String()},
+	} {
 		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
 	}
 	return rec, nil

@@ -44,7 +44,10 @@ func newRig(t *testing.T) *rig {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	r := &rig{T: t, cfg: streams.Config{Brokers: c.ListenAddrs(), Partitions: 2, FreshTxnID: true, KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)}}}
+	r := &rig{T: t, cfg: streams.Config{
+		Brokers: c.ListenAddrs(), Partitions: 2, FreshTxnID: true,
+		KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
+	}}
 	r.box = Box{Source: records.Source{Brokers: r.cfg.Brokers, Opts: r.cfg.KgoOpts}}
 	_, err = streams.EnsureTopics(t.Context(), r.cfg)
 	require.NoError(t, err)
@@ -62,7 +65,8 @@ func newRig(t *testing.T) *rig {
 	r.cal, err = streams.NewCalendar(r.cfg, rules)
 	require.NoError(t, err)
 	t.Cleanup(r.cal.Close)
-	require.Eventually(t, func() bool { now, err := r.cal.Show(t.Context()); return err == nil && now.Known }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { now, err := r.cal.Show(t.Context()); return err == nil && now.Known },
+		30*time.Second, 20*time.Millisecond)
 	return r
 }
 
@@ -84,7 +88,10 @@ func (r *rig) send(topic, key string, value any) {
 	r.Helper()
 	b, err := json.Marshal(value)
 	require.NoError(r, err)
-	require.NoError(r, r.cl.ProduceSync(r.Context(), &kgo.Record{Topic: topic, Key: []byte(key), Value: b, Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("x1")}}}).FirstErr())
+	require.NoError(r, r.cl.ProduceSync(r.Context(), &kgo.Record{
+		Topic: topic, Key: []byte(key), Value: b,
+		Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("x1")}},
+	}).FirstErr())
 }
 
 func (r *rig) letters(f Filter) []*Letter {
@@ -108,12 +115,16 @@ func (r *rig) collections() (all []schemas.CollectionEvent) {
 	return all
 }
 
-// A bank's answer that comes before the debit it answers is refused. Replayed once the debit is there it is good, and counts once.
+// A bank's answer that comes before the debit it answers is refused. Replayed once the debit is there it is good, and
+// counts once.
 func TestReplayedRecordThatIsGoodNowCountsOnce(t *testing.T) {
 	r := newRig(t)
 	policy := schemas.PolicyID("demo", "P1")
 	debit := schemas.DebitID("demo", "C1", schemas.CollectionID(policy, "2025-11"), 1)
-	r.send(schemas.TopicRailResults, "x", map[string]any{"result_id": "r1", "debit_id": debit, "status": "PAID", "effective_date": "2025-11-05"})
+	r.send(schemas.TopicRailResults, "x", map[string]any{
+		"result_id": "r1", "debit_id": debit, "status": "PAID",
+		"effective_date": "2025-11-05",
+	})
 	r.advance("2025-11-02")
 	refused := r.letters(Filter{Class: processors.RejectUnknownDebit})
 	require.Len(t, refused, 1)
@@ -125,11 +136,15 @@ func TestReplayedRecordThatIsGoodNowCountsOnce(t *testing.T) {
 	defer commands.Close()
 	require.NoError(t, commands.Policies(t.Context(), []schemas.PolicyCommand{{
 		RequestID: "q1", Row: 1, Action: schemas.PolicyCreate, TenantID: "demo", CustomerID: "C1", PolicyNumber: "P1",
-		Terms: &schemas.PolicyTerms{ProductCode: "F", PremiumCents: 15000, Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+		Terms: &schemas.PolicyTerms{
+			ProductCode: "F", PremiumCents: 15000, Status: schemas.PolicyActive,
+			Rail: schemas.RailDebiCheck,
+		},
 	}}))
 	r.advance("2025-11-03")
 	require.NoError(t, commands.Execute(t.Context(), []schemas.ExecuteCommand{{
-		RequestID: "q2", ExecutionID: "x", Row: 1, TenantID: "demo", CustomerID: "C1", PolicyNumber: "P1", PeriodMonth: "2025-11",
+		RequestID: "q2", ExecutionID: "x", Row: 1, TenantID: "demo", CustomerID: "C1", PolicyNumber: "P1",
+		PeriodMonth: "2025-11",
 	}}))
 	r.advance("2025-11-05") // the day of the first attempt
 	before := r.collections()
@@ -151,7 +166,8 @@ func TestReplayedRecordThatIsGoodNowCountsOnce(t *testing.T) {
 	require.Len(t, r.letters(Filter{}), 1)
 }
 
-// A record that is still bad comes back as a new dead letter, which says that it was a replay; the first one stays as it is.
+// A record that is still bad comes back as a new dead letter, which says that it was a replay; the first one stays as
+// it is.
 func TestReplayedRecordThatIsStillBadComesBack(t *testing.T) {
 	r := newRig(t)
 	r.send(schemas.TopicFeedTransactions, "k", map[string]any{"transaction_id": "t1", "tenant_id": "demo"})
@@ -167,7 +183,10 @@ func TestReplayedRecordThatIsStillBadComesBack(t *testing.T) {
 	require.Equal(t, first[0].Class, second.Class)
 	require.Equal(t, first[0].Value(), second.Value())
 	require.Equal(t, first[0].Key(), second.Key())
-	require.Equal(t, []string{first[0].ID.String(), "op@host", "2026-01-02T03:04:05Z"}, []string{second.ReplayedID, second.ReplayedBy, second.ReplayedAt})
+	require.Equal(t, []string{first[0].ID.String(), "op@host", "2026-01-02T03:04:05Z"}, []string{
+		second.ReplayedID,
+		second.ReplayedBy, second.ReplayedAt,
+	})
 	require.True(t, slices.Contains(second.Headers(), [2]string{"ce_id", "x1"}), "the sender's headers stay")
 
 	require.NoError(t, r.box.Replay(t.Context(), both[1:], "other@host", at))
@@ -192,7 +211,8 @@ func TestFilters(t *testing.T) {
 
 // Nothing is written where any of the letters cannot be replayed.
 func TestReplayRefusesWhatIsNotThere(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicDeadLetters, schemas.TopicFeedIncomes))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicDeadLetters,
+		schemas.TopicFeedIncomes))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	box := Box{Source: records.Source{Brokers: c.ListenAddrs()}}
@@ -207,14 +227,18 @@ func TestReplayRefusesWhatIsNotThere(t *testing.T) {
 		return rec
 	}
 	from := func(topic, partition string, more ...string) *kgo.Record {
-		return dead(append([]string{streams.HeaderErrorTopic, topic, streams.HeaderErrorPartition, partition, streams.HeaderErrorOffset, "3"}, more...)...)
+		return dead(append([]string{
+			streams.HeaderErrorTopic, topic, streams.HeaderErrorPartition, partition,
+			streams.HeaderErrorOffset, "3",
+		}, more...)...)
 	}
 	require.NoError(t, cl.ProduceSync(t.Context(),
 		from(schemas.TopicFeedIncomes, "0"), dead(), from("__consumer_offsets", "0"), from(schemas.TopicFeedIncomes, "9"),
 		from(schemas.TopicFeedIncomes, "0", streams.HeaderOmitted, "2000000")).FirstErr())
 	good := ID{0, 0}
 	for id, want := range map[ID]string{
-		{0, 1}: "does not say where it came from", {0, 2}: "which no stage reads", {0, 3}: "has no partition 9", {0, 4}: "too large to be kept",
+		{0, 1}: "does not say where it came from", {0, 2}: "which no stage reads", {0, 3}: "has no partition 9",
+		{0, 4}: "too large to be kept",
 	} {
 		letters, err := box.Find(t.Context(), good, id)
 		require.NoError(t, err)

@@ -92,7 +92,10 @@ func (l *Letter) Headers() [][2]string {
 
 // read understands a record of the dead-letter topic. Whatever it holds, it can be listed.
 func read(rec *kgo.Record) *Letter {
-	l := &Letter{ID: ID{rec.Partition, rec.Offset}, Time: rec.Timestamp.UTC(), Bytes: len(rec.Value), record: rec, Origin: Origin{Partition: -1, Offset: -1}}
+	l := &Letter{
+		ID: ID{rec.Partition, rec.Offset}, Time: rec.Timestamp.UTC(), Bytes: len(rec.Value), record: rec,
+		Origin: Origin{Partition: -1, Offset: -1},
+	}
 	for _, h := range rec.Headers {
 		v := string(h.Value)
 		switch h.Key {

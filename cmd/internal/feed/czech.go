@@ -16,16 +16,21 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// FormatCzech1999 names the CSV of the PKDD'99 "Financial Data Set" (Berka, Sochorova): one line a transaction of a Czech current account, in date order.
+// FormatCzech1999 names the CSV of the PKDD'99 "Financial Data Set" (Berka, Sochorova): one line a transaction of a
+// Czech current account, in date order.
 //
-// Its amounts are Czech crowns. They are taken over as rand and cents one to one (CZK 900.00 becomes R 900.00): the shape of real people's money is what is
-// measured here, not its value.
+// Its amounts are Czech crowns. They are taken over as rand and cents one to one (CZK 900.00 becomes R 900.00): the
+// shape of real people's money is what is measured here, not its value.
 const FormatCzech1999 = "czech-1999"
 
 // czechColumns is the header that a czech-1999 file must have.
-var czechColumns = []string{"account_id", "date", "type", "operation", "amount", "balance", "k_symbol", "bank", "account"}
+var czechColumns = []string{
+	"account_id", "date", "type", "operation", "amount", "balance", "k_symbol", "bank",
+	"account",
+}
 
-// openingHour is when the first transaction of a day is booked, in Johannesburg; each further one of the account is a second later, which keeps their order.
+// openingHour is when the first transaction of a day is booked, in Johannesburg; each further one of the account is a
+// second later, which keeps their order.
 const openingHour = 8
 
 // Row is one line of the file.
@@ -33,12 +38,14 @@ type Row struct {
 	// Line counts from 1, the header, as editors do.
 	Line int
 	Date civil.Date
-	// Symbol is the file's k_symbol: pension, household, insurance, loan_payment, interest, statement_fee, penalty_interest or nothing.
+	// Symbol is the file's k_symbol: pension, household, insurance, loan_payment, interest, statement_fee,
+	// penalty_interest or nothing.
 	Symbol string
 	schemas.Transaction
 }
 
-// ReadFile reads a czech-1999 file, plain or (by its name's .gz) compressed, as transactions of the tenant's customers. An error names file, line, column and value.
+// ReadFile reads a czech-1999 file, plain or (by its name's .gz) compressed, as transactions of the tenant's customers.
+// An error names file, line, column and value.
 func ReadFile(path, format, tenant string) ([]Row, error) {
 	if format != "" && format != FormatCzech1999 {
 		return nil, fmt.Errorf("feed: format %q is not known; use %s", format, FormatCzech1999)
@@ -70,7 +77,8 @@ func Read(r io.Reader, name, tenant string) ([]Row, error) {
 	}
 	for i, want := range czechColumns {
 		if header[i] != want {
-			return nil, fmt.Errorf("feed: %s line 1: column %d is %q; expected %s", name, i+1, header[i], strings.Join(czechColumns, ","))
+			return nil, fmt.Errorf("feed: %s line 1: column %d is %q; expected %s", name, i+1, header[i],
+				strings.Join(czechColumns, ","))
 		}
 	}
 	var rows []Row
@@ -90,7 +98,8 @@ func Read(r io.Reader, name, tenant string) ([]Row, error) {
 		}
 		if n := len(rows); n > 0 && row.Date != rows[n-1].Date {
 			if row.Date.Before(rows[n-1].Date) {
-				return nil, fmt.Errorf("feed: %s line %d column date: %q is before the line above; sort the file by date", name, line, rec[1])
+				return nil, fmt.Errorf("feed: %s line %d column date: %q is before the line above; sort the file by date", name,
+					line, rec[1])
 			}
 			clear(ofDay)
 		}

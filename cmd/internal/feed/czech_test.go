@@ -36,10 +36,12 @@ func TestReadTurnsEachLineIntoATransaction(t *testing.T) {
 	require.Equal(t, schemas.Transaction{
 		TransactionID: first.TransactionID, TenantID: "real", CustomerID: "CZ11", AccountID: "11",
 		BookedAt: time.Date(1993, 1, 5, 8, 0, 0, 0, schemas.Johannesburg), AmountCents: 410_000, Direction: schemas.Credit,
-		BalanceAfterCents: &balance, Currency: "ZAR", Description: "TRANSFER IN PENSION", Counterparty: "AB/87654321", Category: "PENSION",
+		BalanceAfterCents: &balance, Currency: "ZAR", Description: "TRANSFER IN PENSION", Counterparty: "AB/87654321",
+		Category: "PENSION",
 	}, first.Transaction)
 
-	require.Equal(t, time.Second, rows[2].BookedAt.Sub(first.BookedAt), "a second row of the same account and day is booked later")
+	require.Equal(t, time.Second, rows[2].BookedAt.Sub(first.BookedAt),
+		"a second row of the same account and day is booked later")
 	require.Equal(t, first.BookedAt, rows[1].BookedAt, "another account has its own order")
 	require.Equal(t, schemas.Cents(-10_010), *rows[2].BalanceAfterCents)
 	require.Equal(t, schemas.Debit, rows[2].Direction)
@@ -62,16 +64,22 @@ func TestReadGivesTheSameIDsEveryTime(t *testing.T) {
 
 func TestReadNamesFileLineColumnAndValue(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
-		"account":   {"x1,1993-01-05,credit,,1.00,1.00,,,", `f.csv line 2 column account_id: "x1" is not an account number`},
-		"date":      {"11,5.1.1993,credit,,1.00,1.00,,,", `f.csv line 2 column date: "5.1.1993" is not a date`},
-		"type":      {"11,1993-01-05,CREDIT,,1.00,1.00,,,", `f.csv line 2 column type: "CREDIT" is neither credit nor debit`},
-		"amount":    {"11,1993-01-05,credit,,1.005,1.00,,,", `f.csv line 2 column amount: "1.005" has more than two decimals`},
-		"float":     {"11,1993-01-05,credit,,1e3,1.00,,,", `f.csv line 2 column amount: "1e3" is not a plain decimal number`},
-		"negative":  {"11,1993-01-05,credit,,-5.00,1.00,,,", `f.csv line 2 column amount: "-5.00" is negative`},
-		"nothing":   {"11,1993-01-05,credit,,0.00,1.00,,,", `f.csv line 2 column amount: "0.00" moves nothing`},
-		"balance":   {"11,1993-01-05,credit,,1.00,,,,", `f.csv line 2 column balance: "" is empty`},
-		"columns":   {"11,1993-01-05,credit", "f.csv: record on line 2: wrong number of fields"},
-		"unordered": {"11,1993-01-05,credit,,1.00,1.00,,,\n11,1993-01-04,credit,,1.00,1.00,,,", `f.csv line 3 column date: "1993-01-04" is before the line above`},
+		"account": {"x1,1993-01-05,credit,,1.00,1.00,,,", `f.csv line 2 column account_id: "x1" is not an account number`},
+		"date":    {"11,5.1.1993,credit,,1.00,1.00,,,", `f.csv line 2 column date: "5.1.1993" is not a date`},
+		"type":    {"11,1993-01-05,CREDIT,,1.00,1.00,,,", `f.csv line 2 column type: "CREDIT" is neither credit nor debit`},
+		"amount": {
+			"11,1993-01-05,credit,,1.005,1.00,,,",
+			`f.csv line 2 column amount: "1.005" has more than two decimals`,
+		},
+		"float":    {"11,1993-01-05,credit,,1e3,1.00,,,", `f.csv line 2 column amount: "1e3" is not a plain decimal number`},
+		"negative": {"11,1993-01-05,credit,,-5.00,1.00,,,", `f.csv line 2 column amount: "-5.00" is negative`},
+		"nothing":  {"11,1993-01-05,credit,,0.00,1.00,,,", `f.csv line 2 column amount: "0.00" moves nothing`},
+		"balance":  {"11,1993-01-05,credit,,1.00,,,,", `f.csv line 2 column balance: "" is empty`},
+		"columns":  {"11,1993-01-05,credit", "f.csv: record on line 2: wrong number of fields"},
+		"unordered": {
+			"11,1993-01-05,credit,,1.00,1.00,,,\n11,1993-01-04,credit,,1.00,1.00,,,",
+			`f.csv line 3 column date: "1993-01-04" is before the line above`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(strings.NewReader(header+c.line+"\n"), "f.csv", "real")
@@ -81,7 +89,8 @@ func TestReadNamesFileLineColumnAndValue(t *testing.T) {
 }
 
 func TestReadRefusesAnotherHeader(t *testing.T) {
-	_, err := Read(strings.NewReader("account_id,day,type,operation,amount,balance,k_symbol,bank,account\n"), "f.csv", "real")
+	_, err := Read(strings.NewReader("account_id,day,type,operation,amount,balance,k_symbol,bank,account\n"), "f.csv",
+		"real")
 	require.ErrorContains(t, err, `column 2 is "day"`)
 }
 

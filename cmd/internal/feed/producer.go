@@ -10,8 +10,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Producer pushes records to Kasi's public topics as an outside party does: its own client, the customer (or debit) id as key, the client's default partitioner.
-// One customer's records keep their order, since they share a key.
+// Producer pushes records to Kasi's public topics as an outside party does: its own client, the customer (or debit) id
+// as key, the client's default partitioner. One customer's records keep their order, since they share a key.
 type Producer struct {
 	cl  *kgo.Client
 	err error // first failure since the last Flush
@@ -80,7 +80,8 @@ func (p *Producer) Raw(ctx context.Context, topic, key string, value []byte) {
 	})
 }
 
-// Flush waits until the brokers have acknowledged everything buffered. After an error nothing is known of the records since the last Flush.
+// Flush waits until the brokers have acknowledged everything buffered. After an error nothing is known of the records
+// since the last Flush.
 func (p *Producer) Flush(ctx context.Context) error {
 	if err := p.cl.Flush(ctx); err != nil {
 		return fmt.Errorf("feed: flush to kafka: %w", err)

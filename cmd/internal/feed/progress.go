@@ -11,7 +11,8 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// lineEvery bounds how often a progress that is not on a terminal prints a line; the first and the last line are always printed.
+// lineEvery bounds how often a progress that is not on a terminal prints a line; the first and the last line are always
+// printed.
 const lineEvery = 2 * time.Second
 
 // Progress shows how far a long run has got: a bar on a terminal, now and then a plain line elsewhere.
@@ -28,7 +29,8 @@ type Progress struct {
 	text atomic.Pointer[string]
 }
 
-// NewProgress starts a progress of total units on out. A bar needs the terminal itself, as an *os.File: anything wrapped around it gets plain lines.
+// NewProgress starts a progress of total units on out. A bar needs the terminal itself, as an *os.File: anything
+// wrapped around it gets plain lines.
 func NewProgress(out io.Writer, terminal bool, title string, total int64) *Progress {
 	p := &Progress{out: out, total: total, title: title, start: time.Now(), every: lineEvery}
 	empty := ""
@@ -58,7 +60,8 @@ func (p *Progress) Step(done int64, text string) {
 	}
 	if time.Since(p.last) >= p.every || done >= p.total {
 		p.last = time.Now()
-		_, _ = fmt.Fprintf(p.out, "%s %3d%%  %s\n", p.title, percent(done, p.total), text) // a progress line that cannot be shown stops nothing
+		// a progress line that cannot be shown stops nothing
+		_, _ = fmt.Fprintf(p.out, "%s %3d%%  %s\n", p.title, percent(done, p.total), text)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when all that they caused is through (SPEC section 9).
+// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when all that
+// they caused is through (SPEC section 9).
 type Advancer interface {
 	Advance(ctx context.Context, to civil.Date) error
 }
@@ -29,7 +30,8 @@ type Options struct {
 	// Pace is the time one business day takes at least; 0 means as fast as possible.
 	Pace     time.Duration
 	Advancer Advancer
-	// Before runs ahead of each day's rows, and may change them; After runs when the calendar has passed the day. Both may be nil.
+	// Before runs ahead of each day's rows, and may change them; After runs when the calendar has passed the day. Both may
+	// be nil.
 	Before   func(ctx context.Context, day civil.Date, rows []Row) error
 	After    func(ctx context.Context, day civil.Date) error
 	Out      io.Writer
@@ -52,8 +54,9 @@ func (s Stats) RowsPerSecond() int64 {
 	return int64(s.Rows) * int64(time.Second) / int64(s.Elapsed)
 }
 
-// Replay pushes the rows in date order and drives the manual calendar: the rows of a day, then the day itself, its cut-off included. Days without rows pass
-// like any other, because waiting is a decision too. The same file into an empty installation gives the same result every time.
+// Replay pushes the rows in date order and drives the manual calendar: the rows of a day, then the day itself, its
+// cut-off included. Days without rows pass like any other, because waiting is a decision too. The same file into an
+// empty installation gives the same result every time.
 func Replay(ctx context.Context, o Options) (Stats, error) {
 	rows, err := o.rows()
 	if err != nil {

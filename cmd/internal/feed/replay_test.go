@@ -82,7 +82,8 @@ func TestReplayFeedsEachDayBeforeTheCalendarPassesIt(t *testing.T) {
 	require.Equal(t, cal.days, after)
 	require.Contains(t, out.String(), "1993-01-08  3 rows")
 
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(schemas.TopicFeedTransactions), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(schemas.TopicFeedTransactions),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	require.NoError(t, err)
 	defer cl.Close()
 	got := map[string]schemas.Transaction{}
@@ -109,7 +110,10 @@ func TestReplaySaysWhereItStopped(t *testing.T) {
 	require.NoError(t, err)
 	cal := newCalendar(t, brokers)
 	cal.failOn = civil.Date{Year: 1993, Month: 1, Day: 7}
-	stats, err := Replay(t.Context(), Options{Rows: rows, Brokers: brokers, Tenant: "real", Advancer: cal, Out: &bytes.Buffer{}})
+	stats, err := Replay(t.Context(), Options{
+		Rows: rows, Brokers: brokers, Tenant: "real", Advancer: cal,
+		Out: &bytes.Buffer{},
+	})
 	require.ErrorContains(t, err, "day 1993-01-07, after 2 of 3 rows: advance the calendar: the calendar stands still")
 	require.Equal(t, 2, stats.Rows)
 }

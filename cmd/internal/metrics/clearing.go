@@ -31,9 +31,11 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]sinks.Clearing, err
 	m.registry.MustRegister(&clearing{
 		ask: ask,
 		balance: desc("kasi_clearing_balance_cents",
-			"Instructed - succeeded - failed - disputed - pending over the last periods, in cents. Other than 0 in two scrapes is an alarm: run kasi verify."),
-		open:   desc("kasi_open_debits", "Debits that the bank has not answered."),
-		oldest: desc("kasi_oldest_open_debit_seconds", "Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open."),
+			"Instructed - succeeded - failed - disputed - pending over the last periods, in cents. Other than 0 in two "+
+				"scrapes is an alarm: run kasi verify."),
+		open: desc("kasi_open_debits", "Debits that the bank has not answered."),
+		oldest: desc("kasi_oldest_open_debit_seconds",
+			"Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open."),
 	})
 }
 
@@ -54,7 +56,8 @@ func (c *clearing) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range rows {
 		ch <- prometheus.MustNewConstMetric(c.balance, prometheus.GaugeValue, float64(r.Balance()), r.Tenant)
 		ch <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(r.Open), r.Tenant)
-		ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, float64(r.OldestDays)*24*time.Hour.Seconds(), r.Tenant)
+		ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, float64(r.OldestDays)*24*time.Hour.Seconds(),
+			r.Tenant)
 	}
 }
 

@@ -28,8 +28,11 @@ type lags struct {
 func (m *Metrics) WatchLag(queue Queue, groups ...string) {
 	m.registry.MustRegister(&lags{
 		queue, groups,
-		prometheus.NewDesc("kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left.", []string{"group", "topic"}, nil),
-		prometheus.NewDesc("kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer gave it; 0 where none waits.",
+		prometheus.NewDesc("kasi_lag_records",
+			"Offsets a group has not taken over; 0 where only transaction markers are left.", []string{"group", "topic"}, nil),
+		prometheus.NewDesc("kasi_lag_seconds",
+			"Age of the oldest record that a group has not taken over, by the timestamp its producer gave it; 0 where none "+
+				"waits.",
 			[]string{"group", "topic"}, nil),
 	})
 }

@@ -1,4 +1,5 @@
-// Package metrics counts what the roles of a process do, for Prometheus, and says whether the process lives and is ready.
+// Package metrics counts what the roles of a process do, for Prometheus, and says whether the process lives and is
+// ready.
 package metrics
 
 import (
@@ -15,7 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics is what one process counts. It hears the stages (streams.Observer and its further interfaces) and the sink (sinks.Observer).
+// Metrics is what one process counts. It hears the stages (streams.Observer and its further interfaces) and the sink
+// (sinks.Observer).
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -40,19 +42,24 @@ func New(roles ...string) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kasi", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		registry:     prometheus.NewRegistry(),
-		records:      counter("records_total", "Records of committed transactions: read (in) and written, the changelog included (out).", "stage", "direction"),
-		transactions: counter("transactions_total", "Kafka transactions by outcome; the records of an aborted one are read again.", "stage", "outcome"),
+		registry: prometheus.NewRegistry(),
+		records: counter("records_total",
+			"Records of committed transactions: read (in) and written, the changelog included (out).", "stage", "direction"),
+		transactions: counter("transactions_total",
+			"Kafka transactions by outcome; the records of an aborted one are read again.", "stage", "outcome"),
 		restore: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "kasi", Name: "restore_seconds", Help: "How long the stage's latest restore of state took.",
 		}, []string{"stage"}),
 		dead: counter("dead_letters_total", "Records refused, by class.", "stage", "class"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: "kasi", Name: "record_seconds", Help: "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.", Buckets: buckets,
+			Namespace: "kasi", Name: "record_seconds",
+			Help:    "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.",
+			Buckets: buckets,
 		}, []string{"stage"}),
-		inserts: counter("sink_inserts_total", "Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome"),
-		rows:    counter("sink_rows_total", "Rows inserted into ClickHouse.", "table"),
-		ready:   map[string]bool{},
+		inserts: counter("sink_inserts_total",
+			"Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome"),
+		rows:  counter("sink_rows_total", "Rows inserted into ClickHouse.", "table"),
+		ready: map[string]bool{},
 	}
 	for _, r := range roles {
 		m.ready[r] = false
@@ -119,7 +126,8 @@ func (m *Metrics) Ready(role string) {
 // Handler serves /metrics, /livez and /readyz. /readyz is 503 and names the roles that do not serve yet.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry,
+		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if waiting := m.waiting(); len(waiting) > 0 {

@@ -47,11 +47,13 @@ func TestMetricsOfStagesAndSink(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 	for _, line := range []string{
 		`kasi_records_total{direction="in",stage="collect"} 8`, `kasi_records_total{direction="out",stage="collect"} 13`,
-		`kasi_transactions_total{outcome="committed",stage="collect"} 2`, `kasi_transactions_total{outcome="aborted",stage="collect"} 1`,
+		`kasi_transactions_total{outcome="committed",stage="collect"} 2`,
+		`kasi_transactions_total{outcome="aborted",stage="collect"} 1`,
 		`kasi_restore_seconds{stage="collect"} 1.5`, `kasi_dead_letters_total{class="UNKNOWN_DEBIT",stage="collect"} 1`,
 		`kasi_record_seconds_bucket{stage="collect",le="0.064"} 2`, `kasi_record_seconds_count{stage="collect"} 2`,
 		`kasi_record_seconds_bucket{stage="sink",le="1.024"} 0`, `kasi_record_seconds_bucket{stage="sink",le="4.096"} 1`,
-		`kasi_sink_rows_total{table="debits_log"} 40`, `kasi_sink_inserts_total{outcome="done",table="debits_log"} 1`, `kasi_sink_inserts_total{outcome="failed",table="debits_log"} 1`,
+		`kasi_sink_rows_total{table="debits_log"} 40`, `kasi_sink_inserts_total{outcome="done",table="debits_log"} 1`,
+		`kasi_sink_inserts_total{outcome="failed",table="debits_log"} 1`,
 	} {
 		require.Contains(t, body, line+"\n")
 	}
@@ -87,7 +89,10 @@ func (w waiting) Of(_ context.Context, group string) ([]streams.Waiting, error) 
 
 func TestLag(t *testing.T) {
 	m := New()
-	m.WatchLag(waiting{{Group: "g", Topic: "t", Records: 2, Oldest: time.Now().Add(-time.Minute)}, {Group: "g", Topic: "u"}}, "g")
+	m.WatchLag(waiting{
+		{Group: "g", Topic: "t", Records: 2, Oldest: time.Now().Add(-time.Minute)},
+		{Group: "g", Topic: "u"},
+	}, "g")
 	_, body := get(t, m, "/metrics")
 	require.Contains(t, body, `kasi_lag_records{group="g",topic="t"} 2`+"\n")
 	require.Regexp(t, `kasi_lag_seconds\{group="g",topic="t"\} 60\.`, body)
@@ -105,7 +110,8 @@ func TestClearing(t *testing.T) {
 	m, asked, answer := New(), 0, error(nil)
 	m.WatchClearing(func(context.Context) ([]sinks.Clearing, error) {
 		asked++
-		return []sinks.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}}, answer
+		return []sinks.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}},
+			answer
 	})
 	answer = errors.New("away")
 	_, body := get(t, m, "/metrics")

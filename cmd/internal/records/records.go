@@ -1,5 +1,5 @@
-// Package records reads Kafka topics as an outside party does: what is committed, up to an end that was asked for before. It shares no code with
-// the pipeline, because the verifier stands on it.
+// Package records reads Kafka topics as an outside party does: what is committed, up to an end that was asked for
+// before. It shares no code with the pipeline, because the verifier stands on it.
 package records
 
 import (
@@ -47,7 +47,9 @@ func (s Source) Ends(ctx context.Context, topics ...string) (Ends, error) {
 	return s.list(ctx, (*kadm.Client).ListCommittedOffsets, topics)
 }
 
-func (s Source) list(ctx context.Context, ask func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error), topics []string) (Ends, error) {
+func (s Source) list(ctx context.Context, ask func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets,
+	error), topics []string,
+) (Ends, error) {
 	cl, err := s.Client()
 	if err != nil {
 		return nil, err
@@ -58,7 +60,8 @@ func (s Source) list(ctx context.Context, ask func(*kadm.Client, context.Context
 		err = listed.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("offsets of %v at %v: %w; is this the Kafka of a kasi that has been started?", topics, s.Brokers, err)
+		return nil, fmt.Errorf("offsets of %v at %v: %w; is this the Kafka of a kasi that has been started?", topics,
+			s.Brokers, err)
 	}
 	at := Ends{}
 	listed.Each(func(o kadm.ListedOffset) { at[Place{o.Topic, o.Partition}] = o.Offset })
@@ -99,8 +102,10 @@ func (s Source) ReadFrom(ctx context.Context, starts, ends Ends, each func(*kgo.
 	if len(next) == 0 {
 		return nil
 	}
-	// Markers of transactions are kept: the last record before an end often is one, and without it nothing would tell that the end is reached.
-	cl, err := s.Client(kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	// Markers of transactions are kept: the last record before an end often is one, and without it nothing would tell that
+	// the end is reached.
+	cl, err := s.Client(kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
@@ -124,7 +129,8 @@ func poll(ctx context.Context, cl *kgo.Client, next, ends Ends, each func(*kgo.R
 	if errs := fetches.Errors(); len(errs) > 0 {
 		e := errs[0]
 		if errors.Is(e.Err, context.DeadlineExceeded) {
-			return fmt.Errorf("nothing came for %v while %v were waited for: a transaction stays open, or the broker is gone", patience, slices.Collect(maps.Keys(next)))
+			return fmt.Errorf("nothing came for %v while %v were waited for: a transaction stays open, or the broker is gone",
+				patience, slices.Collect(maps.Keys(next)))
 		}
 		return fmt.Errorf("read %s partition %d: %w", e.Topic, e.Partition, e.Err)
 	}

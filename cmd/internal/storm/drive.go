@@ -18,7 +18,11 @@ import (
 )
 
 // patientOpts let the driver's own clients outlast a broker that is started again.
-var patientOpts = []kgo.Opt{kgo.RequestRetries(1000), kgo.RetryTimeout(patience), kgo.MetadataMinAge(250 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond })}
+var patientOpts = []kgo.Opt{
+	kgo.RequestRetries(1000), kgo.RetryTimeout(patience),
+	kgo.MetadataMinAge(250 * time.Millisecond),
+	kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
+}
 
 // advancer moves the calendar with the command line, and again where that fails or is killed.
 type advancer struct {
@@ -87,8 +91,8 @@ func (f *fed) rows() [][]string {
 	return rows
 }
 
-// beat feeds some transactions of customers without a policy all the time, so that every partition always has something to do and a stage that does nothing is one
-// that is not back.
+// beat feeds some transactions of customers without a policy all the time, so that every partition always has something
+// to do and a stage that does nothing is one that is not back.
 type beat struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -113,7 +117,8 @@ func startBeat(brokers []string, acknowledged *fed) (*beat, error) {
 			var txs []schemas.Transaction
 			for c := range beatCustomers {
 				txs = append(txs, schemas.Transaction{
-					TransactionID: "BEAT-" + strconv.Itoa(n), TenantID: tenant, CustomerID: "BEAT" + strconv.Itoa(c), BookedAt: at.Add(time.Duration(n) * time.Second),
+					TransactionID: "BEAT-" + strconv.Itoa(n), TenantID: tenant, CustomerID: "BEAT" + strconv.Itoa(c),
+					BookedAt:    at.Add(time.Duration(n) * time.Second),
 					AmountCents: schemas.Cents(100 + n), Direction: schemas.Debit, Currency: "ZAR", Description: "PREPAID AIRTIME",
 				})
 			}

@@ -72,7 +72,8 @@ func newFarm(ctx context.Context, o Options, server *chembed.Server) (*farm, err
 		running: map[string]*instance{}, ended: map[string]int{},
 	}
 	f.flags = []string{
-		"--kafka-brokers", f.brokers, "--clickhouse-addr", server.NativeAddr(), "--partitions", strconv.Itoa(partitions), "--replication", strconv.Itoa(o.Replication),
+		"--kafka-brokers", f.brokers, "--clickhouse-addr", server.NativeAddr(), "--partitions", strconv.Itoa(partitions),
+		"--replication", strconv.Itoa(o.Replication),
 		"--calendar", "manual", "--date", firstDay.String(),
 	}
 	// The kernel ends a child with the thread that started it, so all are started by one that stays.

@@ -20,11 +20,13 @@ import (
 // house is ClickHouse in a process of its own, started again on its directory whenever it dies.
 type house struct{ server *chembed.Server }
 
-// startHouse starts it with the product's tables, in which nothing is ever merged: a merge would hide duplicates. SYSTEM STOP MERGES would be forgotten at a
-// restart, so a setting of each table forbids them, and others lift the limits on the number of parts that then come about.
+// startHouse starts it with the product's tables, in which nothing is ever merged: a merge would hide duplicates.
+// SYSTEM STOP MERGES would be forgotten at a restart, so a setting of each table forbids them, and others lift the
+// limits on the number of parts that then come about.
 func startHouse(ctx context.Context, dir string) (*house, error) {
 	server, err := chembed.Start(ctx, chembed.Options{
-		Dir: filepath.Join(dir, "clickhouse"), HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPW, AnalystPassword: analystPW,
+		Dir: filepath.Join(dir, "clickhouse"), HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPW,
+		AnalystPassword: analystPW,
 	})
 	if err != nil {
 		return nil, err
@@ -47,8 +49,10 @@ func (h *house) prepare(ctx context.Context) error {
 	}
 	defer conn.Close()
 	for _, table := range slices.Sorted(maps.Values(schemas.SunkTopics)) {
-		err := conn.Exec(ctx, "ALTER TABLE "+table+" MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1, max_bytes_to_merge_at_min_space_in_pool = 1, "+
-			"parts_to_delay_insert = 1000000, parts_to_throw_insert = 1000000, max_parts_in_total = 1000000")
+		err := conn.Exec(ctx,
+			"ALTER TABLE "+table+" MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1, "+
+				"max_bytes_to_merge_at_min_space_in_pool = 1, "+
+				"parts_to_delay_insert = 1000000, parts_to_throw_insert = 1000000, max_parts_in_total = 1000000")
 		if err != nil {
 			return fmt.Errorf("forbid merges of %s: %w", table, err)
 		}

@@ -16,11 +16,13 @@ import (
 )
 
 const (
-	// atOnce is how many victims may be on their way back at one time: with more, the groups would do nothing but wait for dead members.
+	// atOnce is how many victims may be on their way back at one time: with more, the groups would do nothing but wait for
+	// dead members.
 	atOnce = 3
 	// ahead is how many kills the month may run ahead of the killer before it waits for it.
 	ahead = 2
-	// moment bounds the random pause before a kill, shortMoment the one in phases that are one quick call, downtime the one before the victim is started again.
+	// moment bounds the random pause before a kill, shortMoment the one in phases that are one quick call, downtime the
+	// one before the victim is started again.
 	moment      = 2 * time.Second
 	shortMoment = 300 * time.Millisecond
 	downtime    = time.Second
@@ -30,7 +32,8 @@ const (
 	stay = 15 * time.Second
 )
 
-// killer kills in rotation, at random moments, as many as the month's progress allows: so the kills spread over all phases of it.
+// killer kills in rotation, at random moments, as many as the month's progress allows: so the kills spread over all
+// phases of it.
 type killer struct {
 	o            Options
 	f            *farm
@@ -59,7 +62,8 @@ type killer struct {
 
 func newKiller(o Options, f *farm, w *watch, h *house, fail context.CancelCauseFunc) *killer {
 	k := &killer{
-		o: o, f: f, w: w, fail: fail, acknowledged: &fed{ids: map[[2]string]struct{}{}}, rng: rand.New(rand.NewPCG(o.Seed, 1<<34)), done: make(chan struct{}), day: firstDay,
+		o: o, f: f, w: w, fail: fail, acknowledged: &fed{ids: map[[2]string]struct{}{}},
+		rng: rand.New(rand.NewPCG(o.Seed, 1<<34)), done: make(chan struct{}), day: firstDay,
 	}
 	k.victims = k.all(h)
 	return k
@@ -127,7 +131,9 @@ func (k *killer) revive(ctx context.Context, v *victim) {
 }
 
 // measure waits until a victim is of use again, and notes how long that took.
-func (k *killer) measure(ctx context.Context, v *victim, name string, killed time.Time, back func(context.Context) bool) {
+func (k *killer) measure(ctx context.Context, v *victim, name string, killed time.Time,
+	back func(context.Context) bool,
+) {
 	if err := waitFor(ctx, name+" to come back", func() bool { return back(ctx) }); err != nil {
 		if ctx.Err() == nil {
 			k.fail(fmt.Errorf("killed at %s: %w", killed.Format(time.TimeOnly), err))

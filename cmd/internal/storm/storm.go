@@ -1,5 +1,6 @@
-// Package storm plays a whole month on the product as processes of their own while it kills them, the broker and ClickHouse with kill -9, again and again, and
-// lets instances join and leave. At the end `kasi verify` holds the bank's ledger, what the feeds had acknowledged, the topics and ClickHouse against each other.
+// Package storm plays a whole month on the product as processes of their own while it kills them, the broker and
+// ClickHouse with kill -9, again and again, and lets instances join and leave. At the end `kasi verify` holds the
+// bank's ledger, what the feeds had acknowledged, the topics and ClickHouse against each other.
 package storm
 
 import (
@@ -59,10 +60,14 @@ var firstDay = civil.Date{Year: 2025, Month: time.November, Day: 1}
 
 // Env is what the processes of the product need in their environment.
 func Env() []string {
-	return []string{"KASI_API_KEYS=" + tenant + "=" + apiKey, "KASI_CLICKHOUSE_PASSWORD=" + kasiPW, "KASI_ANALYST_PASSWORD=" + analystPW}
+	return []string{
+		"KASI_API_KEYS=" + tenant + "=" + apiKey, "KASI_CLICKHOUSE_PASSWORD=" + kasiPW,
+		"KASI_ANALYST_PASSWORD=" + analystPW,
+	}
 }
 
-// Run plays the storm and prints what came of it. Any difference in the books is an error, and so is a victim that does not come back.
+// Run plays the storm and prints what came of it. Any difference in the books is an error, and so is a victim that does
+// not come back.
 func Run(ctx context.Context, o Options) error {
 	began := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -87,7 +92,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := f.startAll(); err != nil {
 		return err
 	}
-	if err := waitFor(ctx, "the API to serve", func() bool { return answers(ctx, "http://"+f.http+"/readyz") }); err != nil {
+	if err := waitFor(ctx, "the API to serve",
+		func() bool { return answers(ctx, "http://"+f.http+"/readyz") }); err != nil {
 		return err
 	}
 	beat, err := startBeat(o.Brokers, k.acknowledged)
@@ -122,7 +128,8 @@ func month(ctx context.Context, o Options, said io.Writer, f *farm, k *killer, h
 		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed, From: firstDay,
 		Rough: demo.Rough{Records: o.Records, LateMail: true, Delivered: k.acknowledged.add, Phase: k.phase},
 		Product: demo.Product{
-			BaseURL: "http://" + f.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts, Patience: patience,
+			BaseURL: "http://" + f.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts,
+			Patience:      patience,
 			ClickHouseURL: "http://" + h.server.HTTPAddr(), AnalystPassword: analystPW,
 			Advancer: &advancer{o: o, k: k}, Out: said, Progress: io.Discard,
 		},
@@ -139,7 +146,8 @@ func verdict(ctx context.Context, o Options, f *farm, k *killer, h *house, r *de
 	if err := errors.Join(writeCSV(book, ledger), writeCSV(fed, k.acknowledged.rows())); err != nil {
 		return err
 	}
-	cmd := o.Kasi("verify", "--kafka-brokers", f.brokers, "--clickhouse-http", h.server.HTTPAddr(), "--ledger", book, "--fed", fed, "--grace", "0s", "--wait", "2m")
+	cmd := o.Kasi("verify", "--kafka-brokers", f.brokers, "--clickhouse-http", h.server.HTTPAddr(), "--ledger", book,
+		"--fed", fed, "--grace", "0s", "--wait", "2m")
 	cmd.Stdout, cmd.Stderr = o.Out, o.Out
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("kasi verify, over %s: %w", o.Dir, err)

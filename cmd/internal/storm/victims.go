@@ -60,18 +60,23 @@ func (k *killer) all(h *house) []*victim {
 		{"settle", "/readyz", 1, k.serves("http://" + k.f.metrics + "/readyz")},
 		{"api", "/readyz", 1, k.serves("http://" + k.f.http + "/readyz")},
 	} {
-		v := &victim{role: s.role, sign: s.sign, use: s.use, strike: k.f.kill, revive: func(name string) error { return k.f.start(s.role, name) }}
+		v := &victim{
+			role: s.role, sign: s.sign, use: s.use, strike: k.f.kill,
+			revive: func(name string) error { return k.f.start(s.role, name) },
+		}
 		for i := range s.n {
 			v.instances = append(v.instances, fmt.Sprintf("%s-%d", s.role, i+1))
 		}
 		out = append(out, v)
 	}
 	out = append(out, &victim{
-		role: "clickhouse", sign: "a query is answered", instances: []string{"clickhouse"}, strike: func(string) bool { h.kill(); return true },
-		use: func(string) func(context.Context) bool { return h.answers },
+		role: "clickhouse", sign: "a query is answered", instances: []string{"clickhouse"},
+		strike: func(string) bool { h.kill(); return true },
+		use:    func(string) func(context.Context) bool { return h.answers },
 	}, &victim{
-		role: "calendar advance", sign: "", instances: []string{"calendar advance"}, strike: k.killAdvance, busy: func() bool { return k.current != nil },
-		use: func(string) func(context.Context) bool { return func(context.Context) bool { return true } },
+		role: "calendar advance", sign: "", instances: []string{"calendar advance"}, strike: k.killAdvance,
+		busy: func() bool { return k.current != nil },
+		use:  func(string) func(context.Context) bool { return func(context.Context) bool { return true } },
 	})
 	if k.o.Cluster != nil {
 		out = append(out, k.brokers())
@@ -106,8 +111,8 @@ func (k *killer) killAdvance(string) bool {
 	return k.current != nil && k.current.Kill() == nil
 }
 
-// brokers are killed in turn, and back when the partitions of the probe take records. A second one is killed only once the first is among them again: of three, two
-// are needed.
+// brokers are killed in turn, and back when the partitions of the probe take records. A second one is killed only once
+// the first is among them again: of three, two are needed.
 func (k *killer) brokers() *victim {
 	v := &victim{role: "broker", sign: "a record is acknowledged"}
 	index := map[string]int{}
@@ -132,7 +137,8 @@ func (k *killer) show() {
 	for _, v := range k.victims {
 		kills = append(kills, fmt.Sprintf("%s %d", v.role, v.kills))
 	}
-	k.bar.Step(int64(k.kills), fmt.Sprintf("%s  %d records  kills: %s  rebalances %d  lag %d", k.day, k.acknowledged.len(), strings.Join(kills, ", "), 2*k.joined, k.w.behind()))
+	k.bar.Step(int64(k.kills), fmt.Sprintf("%s  %d records  kills: %s  rebalances %d  lag %d", k.day, k.acknowledged.len(),
+		strings.Join(kills, ", "), 2*k.joined, k.w.behind()))
 }
 
 // print says what the storm did.
@@ -162,6 +168,7 @@ func (k *killer) print(took time.Duration) {
 	}
 	t.AppendFooter(table.Row{"all", total})
 	t.Render()
-	fmt.Fprintf(k.o.Out, "seed %d, %s: %d bank transactions acknowledged, %d instances joined and left (%d rebalances asked for), calendar advanced again %d times\n",
+	fmt.Fprintf(k.o.Out, "seed %d, %s: %d bank transactions acknowledged, %d instances joined and left (%d rebalances "+
+		"asked for), calendar advanced again %d times\n",
 		k.o.Seed, took.Round(time.Second), k.acknowledged.len(), k.joined, 2*k.joined, k.calls)
 }

@@ -9,8 +9,9 @@ import (
 
 // visit lets one more instance of a role join and leave again, every other time by a kill.
 //
-// kfake, which is what there is where no broker can be killed, starts the session of a member only when it answers its join: one that dies before holds its group up
-// for the whole rebalance timeout, a minute. So there instances leave in peace, and no member is killed while another joins.
+// kfake, which is what there is where no broker can be killed, starts the session of a member only when it answers its
+// join: one that dies before holds its group up for the whole rebalance timeout, a minute. So there instances leave in
+// peace, and no member is killed while another joins.
 func (k *killer) visit(ctx context.Context, n int) {
 	role := []string{"collect", "sink", "intake"}[n%3]
 	v := k.victims[slices.IndexFunc(k.victims, func(v *victim) bool { return v.role == role })]

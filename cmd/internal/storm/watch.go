@@ -16,14 +16,21 @@ import (
 
 const (
 	lookEvery = 100 * time.Millisecond
-	// still is how long no offset may move before the pipeline counts as quiet: longer than any transaction of a living stage.
+	// still is how long no offset may move before the pipeline counts as quiet: longer than any transaction of a living
+	// stage.
 	still = 5 * time.Second
 )
 
 // groupOf is the group whose committed offsets show that a role moves.
-var groupOf = map[string]string{"intake": schemas.GroupIntake, "collect": schemas.GroupCollect, "sink": schemas.GroupSink}
+var groupOf = map[string]string{
+	"intake": schemas.GroupIntake, "collect": schemas.GroupCollect,
+	"sink": schemas.GroupSink,
+}
 
-var allGroups = []string{schemas.GroupIntake, schemas.GroupPolicies, schemas.GroupCollect, schemas.GroupSettle, schemas.GroupSink}
+var allGroups = []string{
+	schemas.GroupIntake, schemas.GroupPolicies, schemas.GroupCollect, schemas.GroupSettle,
+	schemas.GroupSink,
+}
 
 type place struct {
 	topic     string
@@ -49,7 +56,10 @@ func newWatch(ctx context.Context, brokers []string) (*watch, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{cl: cl, adm: kadm.NewClient(cl), cancel: cancel, committed: map[string]map[place]int64{}, changed: time.Now()}
+	w := &watch{
+		cl: cl, adm: kadm.NewClient(cl), cancel: cancel, committed: map[string]map[place]int64{},
+		changed: time.Now(),
+	}
 	w.done.Go(func() {
 		for sleep(ctx, lookEvery) == nil {
 			w.look(ctx)
@@ -147,7 +157,8 @@ func moved(own map[place]bool, from, to map[place]int64) bool {
 	return false
 }
 
-// quiet waits until everything that was fed has gone through: intake is at the end of what came from outside, and nothing moves any more.
+// quiet waits until everything that was fed has gone through: intake is at the end of what came from outside, and
+// nothing moves any more.
 func (w *watch) quiet(ctx context.Context) error {
 	outside := []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
 	return waitFor(ctx, "the pipeline to be quiet", func() bool {
@@ -171,7 +182,8 @@ type probe struct{ cl *kgo.Client }
 const probeTopic = "kasi.storm.probe"
 
 func newProbe(ctx context.Context, brokers []string, replication int) (*probe, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.MetadataMinAge(100*time.Millisecond),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0), kgo.MetadataMinAge(100*time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }))
 	if err != nil {
 		return nil, err

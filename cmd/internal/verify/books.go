@@ -113,18 +113,23 @@ type fedTransaction struct {
 	fresh bool
 }
 
-// readBooks asks for the ends once and reads each topic up to its end. In what order it asks decides what may be missing while the product works: effects that
-// must have a cause are asked for before the cause; what was fed is asked for first of all, because there a missing effect is the difference.
+// readBooks asks for the ends once and reads each topic up to its end. In what order it asks decides what may be
+// missing while the product works: effects that must have a cause are asked for before the cause; what was fed is asked
+// for first of all, because there a missing effect is the difference.
 func readBooks(ctx context.Context, o Options) (*books, error) {
 	b := &books{
-		o: o, ends: records.Ends{}, tallies: map[tallyKey]*tally{}, results: map[string][]*result{}, resultIDs: map[string]map[string]bool{},
-		accepted: map[uint64]int64{}, deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{},
+		o: o, ends: records.Ends{}, tallies: map[tallyKey]*tally{}, results: map[string][]*result{},
+		resultIDs: map[string]map[string]bool{},
+		accepted:  map[uint64]int64{}, deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{},
 	}
 	b.young = o.Now().Add(-o.Grace)
 	for _, topics := range [][]string{
 		{schemas.TopicFeedTransactions},
 		{schemas.TopicSettlements},
-		{schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies, schemas.TopicOutcomes, schemas.TopicCalendar},
+		{
+			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
+			schemas.TopicOutcomes, schemas.TopicCalendar,
+		},
 		{schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters},
 	} {
 		ends, err := o.Kafka.Ends(ctx, topics...)
@@ -189,7 +194,8 @@ func (b *books) takeFed(r *kgo.Record, fresh bool) {
 	if json.Unmarshal(r.Value, &e) == nil {
 		h = hash(e.Tenant, e.Customer, e.TransactionID)
 	}
-	b.fed = append(b.fed, fedTransaction{h, place(r.Topic, strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Offset, 10)), fresh})
+	b.fed = append(b.fed, fedTransaction{h, place(r.Topic, strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Offset,
+		10)), fresh})
 }
 
 // The headers of a dead letter, as Kafka Connect names them.
@@ -214,7 +220,10 @@ func (b *books) takeDead(r *kgo.Record) {
 // takeResult keeps a result that the contract allows (SPEC section 8); others are refused and change nothing.
 func (b *books) takeResult(r *kgo.Record, fresh bool) {
 	res := &result{partition: r.Partition, fresh: fresh}
-	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || !slices.Contains([]string{"PAID", "UNPAID", "REJECTED", "DISPUTED"}, res.Status) {
+	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || !slices.Contains([]string{
+		"PAID", "UNPAID", "REJECTED",
+		"DISPUTED",
+	}, res.Status) {
 		return
 	}
 	if _, err := time.Parse(time.DateOnly, res.Effective); err != nil {

@@ -24,7 +24,8 @@ func (h House) query(ctx context.Context, sql string) (rows [][]string, err erro
 	return rows, err
 }
 
-// each gives the rows of a SELECT one by one. The server holds the answer back until it is whole: an error in its middle would come as a line of it.
+// each gives the rows of a SELECT one by one. The server holds the answer back until it is whole: an error in its
+// middle would come as a line of it.
 func (h House) each(ctx context.Context, sql string, row func(cells []string) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, strings.NewReader(sql))
 	if err != nil {

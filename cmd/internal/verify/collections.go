@@ -83,7 +83,8 @@ func (b *books) debitsBooked(c *Check) {
 		case d == nil:
 			c.differ("collection %s instructs debit %s, which the bank was never sent", e.Collection, e.Change.DebitID)
 		case d.Amount != e.Change.Amount || d.Collection != e.Collection:
-			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, rands(d.Amount), d.Collection, rands(e.Change.Amount), e.Collection)
+			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, rands(d.Amount),
+				d.Collection, rands(e.Change.Amount), e.Collection)
 		}
 		booked[e.Change.DebitID] = true
 	}
@@ -113,7 +114,8 @@ func (b *books) versionsDense(c *Check) {
 			c.Counted++
 			id := of.id(e)
 			if e.Version != last[id]+1 {
-				c.differ("%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version, last[id], e.partition, e.offset)
+				c.differ("%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version, last[id], e.partition,
+					e.offset)
 			}
 			if p, ok := at[id]; ok && p != e.partition {
 				c.differ("%s %s is on partitions %d and %d", of.what, id, p, e.partition)
@@ -131,12 +133,14 @@ func (b *books) oneInFlight(c *Check) {
 		if k == instructed {
 			c.Counted++
 			if o := open[e.Collection]; o != nil {
-				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID, o.Change.DebitID)
+				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID,
+					o.Change.DebitID)
 			}
 			open[e.Collection] = e
 		}
 		o := open[e.Collection]
-		if o != nil && slices.Contains([]string{paid, unpaid, rejected, disputed}, k) && o.Change.DebitID == e.Change.DebitID {
+		if o != nil && slices.Contains([]string{paid, unpaid, rejected, disputed}, k) &&
+			o.Change.DebitID == e.Change.DebitID {
 			delete(open, e.Collection)
 			o = nil
 		}
@@ -145,7 +149,8 @@ func (b *books) oneInFlight(c *Check) {
 			want = o.Change.Amount
 		}
 		if e.InFlight != want {
-			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, rands(e.InFlight), rands(want))
+			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, rands(e.InFlight),
+				rands(want))
 		}
 	}
 }
@@ -155,14 +160,16 @@ func (b *books) withinDue(c *Check) {
 	for _, e := range b.collections {
 		c.Counted++
 		if e.Collected < 0 || e.InFlight < 0 || e.Collected+e.InFlight > e.Due {
-			c.differ("collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version, rands(e.Collected), rands(e.InFlight), rands(e.Due))
+			c.differ("collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version,
+				rands(e.Collected), rands(e.InFlight), rands(e.Due))
 		}
 		if was, ok := due[e.Collection]; ok && was != e.Due {
 			c.differ("collection %s version %d: due changed from %s to %s", e.Collection, e.Version, rands(was), rands(e.Due))
 		}
 		due[e.Collection] = e.Due
 		if (e.Status == "PAID_FULL") != (e.Collected >= e.Due) && e.Status != "CANCELLED" {
-			c.differ("collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status, rands(e.Collected), rands(e.Due))
+			c.differ("collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status,
+				rands(e.Collected), rands(e.Due))
 		}
 	}
 }
@@ -181,14 +188,16 @@ func (b *books) movedIsCollected(c *Check) {
 			want = -net[ch.DebitID]
 		}
 		if ch.Moved != want || ch.Kind == lateUnpaid && want == 0 {
-			c.differ("collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind, ch.DebitID, rands(ch.Moved), rands(want))
+			c.differ("collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind,
+				ch.DebitID, rands(ch.Moved), rands(want))
 		}
 		if ch.DebitID != "" {
 			net[ch.DebitID] += ch.Moved
 		}
 		sum[e.Collection] += ch.Moved
 		if sum[e.Collection] != e.Collected {
-			c.differ("collection %s version %d: movements sum to %s, collected is %s", e.Collection, e.Version, rands(sum[e.Collection]), rands(e.Collected))
+			c.differ("collection %s version %d: movements sum to %s, collected is %s", e.Collection, e.Version,
+				rands(sum[e.Collection]), rands(e.Collected))
 		}
 	}
 }

@@ -19,21 +19,24 @@ func (r *Report) house(ctx context.Context, b *books, o Options) error {
 		return err
 	}
 	if o.Fed != nil {
-		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter", func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
+		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter",
+			func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
 			return err
 		}
 	}
 	for _, t := range tables {
-		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic, func(c *Check) error {
-			for _, m := range missing[t.topic] {
-				c.differ("%s", m)
-			}
-			return b.compare(ctx, c, o.House, t)
-		}); err != nil {
+		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic,
+			func(c *Check) error {
+				for _, m := range missing[t.topic] {
+					c.differ("%s", m)
+				}
+				return b.compare(ctx, c, o.House, t)
+			}); err != nil {
 			return err
 		}
 	}
-	return r.run("clickhouse lines", "the lines of each statement add up to it", func(c *Check) error { return b.lines(ctx, c, o.House) })
+	return r.run("clickhouse lines", "the lines of each statement add up to it",
+		func(c *Check) error { return b.lines(ctx, c, o.House) })
 }
 
 // waitForSink waits until the sink has reached the ends, and says where it has not.
@@ -59,7 +62,9 @@ func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string]
 		for p, end := range ends {
 			sunk := slices.ContainsFunc(tables, func(t table) bool { return t.topic == p.Topic })
 			if sunk && at[p] < end {
-				missing[p.Topic] = append(missing[p.Topic], fmt.Sprintf("partition %d is in ClickHouse up to offset %d of %d after %s: is the sink running?", p.Partition, at[p], end, o.Wait))
+				missing[p.Topic] = append(missing[p.Topic],
+					fmt.Sprintf("partition %d is in ClickHouse up to offset %d of %d after %s: is the sink running?", p.Partition,
+						at[p], end, o.Wait))
 			}
 		}
 		if len(missing) == 0 {
@@ -87,9 +92,11 @@ func numbers(cells []string) ([]int64, error) {
 	return out, nil
 }
 
-// compareSQL looks at the rows as they are stored, without FINAL: a duplicate is a difference even where readers would not see it. ends bounds it to what was read.
+// compareSQL looks at the rows as they are stored, without FINAL: a duplicate is a difference even where readers would
+// not see it. ends bounds it to what was read.
 func (t table) compareSQL(ends []string) string {
-	stage, unique, sum, digest := "''", "uniqExact(seq), min(seq), max(seq)", "0", "concat(toString(event_id), ':', toString(seq)"
+	stage, unique, sum, digest := "''", "uniqExact(seq), min(seq), max(seq)", "0",
+		"concat(toString(event_id), ':', toString(seq)"
 	switch t.topic {
 	case schemas.TopicOutcomes:
 		stage = "toString(stage)"
@@ -107,7 +114,8 @@ func (t table) compareSQL(ends []string) string {
 	} else {
 		digest = "sumWithOverflow(xxHash64(" + digest + ")))"
 	}
-	return fmt.Sprintf("SELECT src_partition, %s AS run, count(), %s, %s, %s FROM %s WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1] GROUP BY src_partition, run",
+	return fmt.Sprintf("SELECT src_partition, %s AS run, count(), %s, %s, %s FROM %s WHERE src_partition >= %d OR "+
+		"src_offset < [%s][src_partition + 1] GROUP BY src_partition, run",
 		stage, unique, sum, digest, t.name, len(ends), strings.Join(ends, ", "))
 }
 
@@ -179,19 +187,23 @@ func (b *books) compareRun(c *Check, key tallyKey, have tally, unique, least int
 		c.differ("%s: numbers go up to %d in ClickHouse, to %d on Kafka", at, have.maxSeq, want.maxSeq)
 	}
 	if have.sum != want.sum {
-		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", at, rands(have.sum), rands(want.sum), rands(have.sum-want.sum))
+		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", at, rands(have.sum), rands(want.sum),
+			rands(have.sum-want.sum))
 	}
 	if have.digest != want.digest {
 		c.differ("%s: the rows are not the records: ids, numbers or cents differ", at)
 	}
 }
 
-// compareFinal checks that the views, which resolve duplicates, show every row: two events under one sorting key would hide each other.
+// compareFinal checks that the views, which resolve duplicates, show every row: two events under one sorting key would
+// hide each other.
 func (b *books) compareFinal(ctx context.Context, c *Check, h House, t table, ends []string, stored int64) error {
 	if t.topic == schemas.TopicCalendar {
 		return nil // a tick may be written twice, and counts once
 	}
-	rows, err := h.query(ctx, fmt.Sprintf("SELECT count() FROM %s FINAL WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name, len(ends), strings.Join(ends, ", ")))
+	rows, err := h.query(ctx,
+		fmt.Sprintf("SELECT count() FROM %s FINAL WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name,
+			len(ends), strings.Join(ends, ", ")))
 	if err != nil {
 		return err
 	}
@@ -225,7 +237,8 @@ func (b *books) lines(ctx context.Context, c *Check, h House) error {
 		}
 		c.Counted++
 		if sums[s.SettlementID] != s.Total {
-			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, rands(sums[s.SettlementID]), rands(s.Total))
+			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, rands(sums[s.SettlementID]),
+				rands(s.Total))
 		}
 	}
 	return nil

@@ -18,7 +18,8 @@ type LedgerLine struct {
 }
 
 var ledgerStandings = map[string]standing{
-	"PAID": isPaid, "UNPAID": isUnpaid, "RETURNED": isUnpaid, "REJECTED": isRejected, "DISPUTED": isDisputed, "PENDING": isPending,
+	"PAID": isPaid, "UNPAID": isUnpaid, "RETURNED": isUnpaid, "REJECTED": isRejected, "DISPUTED": isDisputed,
+	"PENDING": isPending,
 }
 
 // ReadLedger reads a CSV with the header debit_id,status,amount_cents. The error names the line.
@@ -43,7 +44,8 @@ func ReadLedger(r io.Reader) ([]LedgerLine, error) {
 			return nil, fmt.Errorf("ledger line %d: amount_cents %q is not a whole number", n, row[2])
 		}
 		if _, ok := ledgerStandings[strings.ToUpper(row[1])]; !ok {
-			return nil, fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n, row[1])
+			return nil, fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n,
+				row[1])
 		}
 		lines = append(lines, LedgerLine{strings.ToLower(row[0]), strings.ToUpper(row[1]), cents})
 	}
@@ -104,7 +106,8 @@ func (b *books) ledgerByCollection(c *Check, paidOn map[string]int64) {
 	}
 	for id, e := range latest {
 		if e.Collected != paidOn[id] && !e.fresh {
-			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, rands(e.Collected), rands(paidOn[id]), rands(e.Collected-paidOn[id]))
+			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, rands(e.Collected),
+				rands(paidOn[id]), rands(e.Collected-paidOn[id]))
 		}
 	}
 }

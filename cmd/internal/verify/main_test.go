@@ -41,12 +41,15 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// playMonth runs the product and plays November 2025 with 60 policies. The result is what the verifier needs to look at it.
+// playMonth runs the product and plays November 2025 with 60 policies. The result is what the verifier needs to look at
+// it.
 func playMonth(t *testing.T) (Options, config.Config) {
 	t.Helper()
 	cfg := config.Config{
-		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t), ClickHouseNative: freePort(t), Database: "kasi",
-		Calendar: "manual", Date: "2025-11-01", APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test", Instance: "1", Partitions: 4, Replication: 1,
+		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t),
+		ClickHouseNative: freePort(t), Database: "kasi",
+		Calendar: "manual", Date: "2025-11-01", APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test",
+		Instance: "1", Partitions: 4, Replication: 1,
 	}
 	s, err := app.Up(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -57,7 +60,8 @@ func playMonth(t *testing.T) (Options, config.Config) {
 	require.NoError(t, err)
 	t.Cleanup(cal.Close)
 	_, err = demo.Month(t.Context(), demo.Options{Policies: 60, Seed: 11, Product: demo.Product{
-		BaseURL: "http://" + cfg.HTTP, APIKey: "key", Brokers: s.Streams().Brokers, ClickHouseURL: "http://" + cfg.ClickHouseHTTP,
+		BaseURL: "http://" + cfg.HTTP, APIKey: "key", Brokers: s.Streams().Brokers, ClickHouseURL: "http://" +
+			cfg.ClickHouseHTTP,
 		AnalystPassword: cfg.AnalystPassword, Advancer: advancer{cal}, Out: io.Discard,
 	}})
 	require.NoError(t, err)
@@ -67,7 +71,8 @@ func playMonth(t *testing.T) (Options, config.Config) {
 	}, cfg
 }
 
-// tampered is a Kafka on which somebody changed records: change returns what is read in a record's place, and nothing where it is lost.
+// tampered is a Kafka on which somebody changed records: change returns what is read in a record's place, and nothing
+// where it is lost.
 type tampered struct {
 	Kafka
 	change func(*kgo.Record) []*kgo.Record

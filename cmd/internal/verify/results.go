@@ -16,8 +16,8 @@ const (
 	isDisputed standing = "disputed"
 )
 
-// The rules of SPEC 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four banking days late on every rail, and a debit
-// may be disputed for 40 days, 60 from 13 April 2026.
+// The rules of SPEC 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four
+// banking days late on every rail, and a debit may be disputed for 40 days, 60 from 13 April 2026.
 const (
 	lateBankingDays = 4
 	disputeDays     = 40
@@ -31,16 +31,21 @@ type book struct {
 	paidOn string
 }
 
-// answer is what one result makes of a debit (SPEC 4.3, 4.9): the first final answer counts; a payment may come back, late or disputed, within its days; everything
-// else changes nothing. forgotten says that the calendar is past the days in which a dispute counts, so it may have come too late to count.
+// answer is what one result makes of a debit (SPEC 4.3, 4.9): the first final answer counts; a payment may come back,
+// late or disputed, within its days; everything else changes nothing. forgotten says that the calendar is past the days
+// in which a dispute counts, so it may have come too late to count.
 func (bk book) answer(d *event, r *result, forgotten bool) []book {
 	if r.Amount != nil && *r.Amount != d.Amount {
 		return []book{bk}
 	}
 	switch {
 	case bk.at == isPending:
-		return []book{{map[string]standing{"PAID": isPaid, "UNPAID": isUnpaid, "REJECTED": isRejected, "DISPUTED": isDisputed}[r.Status], r.Effective}}
-	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn && bankingDays(bk.paidOn, r.Effective, lateBankingDays) <= lateBankingDays:
+		return []book{{map[string]standing{
+			"PAID": isPaid, "UNPAID": isUnpaid, "REJECTED": isRejected,
+			"DISPUTED": isDisputed,
+		}[r.Status], r.Effective}}
+	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn && bankingDays(bk.paidOn, r.Effective,
+		lateBankingDays) <= lateBankingDays:
 		return orStays(book{at: isUnpaid}, bk, forgotten)
 	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, window(r.Effective)):
 		return orStays(book{at: isDisputed}, bk, forgotten)
@@ -70,8 +75,9 @@ func addDays(date string, n int) string {
 	return t.AddDate(0, 0, n).Format(time.DateOnly)
 }
 
-// standings is how a debit may stand after its results. Results on one partition count in their order; how partitions of the outside topic mix, nobody outside can
-// know, so each mixture is allowed. Results too young to be judged may have been taken in or not.
+// standings is how a debit may stand after its results. Results on one partition count in their order; how partitions
+// of the outside topic mix, nobody outside can know, so each mixture is allowed. Results too young to be judged may
+// have been taken in or not.
 func standings(d *event, rs []*result, today string) []standing {
 	lanes := map[int32][]*result{}
 	var order []int32
@@ -163,7 +169,8 @@ func (b *books) resultsApplied(c *Check) {
 			continue
 		}
 		if !b.resultIDs[e.Change.DebitID][id] {
-			c.differ("collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection, e.Version, id, e.Change.DebitID)
+			c.differ("collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection,
+				e.Version, id, e.Change.DebitID)
 		}
 		if key := e.Change.DebitID + "/" + id; used[key] {
 			c.differ("collection %s version %d applies result %s a second time", e.Collection, e.Version, id)
@@ -207,9 +214,11 @@ func (b *books) clearing(c *Check) {
 		collected += e.Collected
 	}
 	if rest := told - succeeded - failed - taken - pending - transit; rest != 0 {
-		c.differ("instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", rands(told), rands(succeeded), rands(failed), rands(taken), rands(pending), rands(rest))
+		c.differ("instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", rands(told), rands(succeeded),
+			rands(failed), rands(taken), rands(pending), rands(rest))
 	}
 	if collected != succeeded {
-		c.differ("collections hold %s, the bank paid %s: difference %s", rands(collected), rands(succeeded), rands(collected-succeeded))
+		c.differ("collections hold %s, the bank paid %s: difference %s", rands(collected), rands(succeeded),
+			rands(collected-succeeded))
 	}
 }

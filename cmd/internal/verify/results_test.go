@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each line: the action date, the bank's answers in their order (status and effective date, "|" begins another partition, "*" marks one too young to judge), and how
-// the debit may stand.
+// Each line: the action date, the bank's answers in their order (status and effective date, "|" begins another
+// partition, "*" marks one too young to judge), and how the debit may stand.
 func TestStandings(t *testing.T) {
 	for _, line := range []string{
 		"2025-11-05: = pending",
@@ -28,7 +28,8 @@ func TestStandings(t *testing.T) {
 		"2026-04-13: PAID 2026-04-13 DISPUTED 2026-06-13 = paid",                     // too late
 		"2025-11-05: DISPUTED 2025-11-06 PAID 2025-11-05 = disputed",                 // disputed first
 		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-06 DISPUTED 2025-11-07 = unpaid", // nothing left to dispute
-		"2025-11-05: PAID 2025-11-05 | UNPAID 2025-11-05 = paid unpaid",              // which came first, nobody outside knows
+		// which came first, nobody outside knows
+		"2025-11-05: PAID 2025-11-05 | UNPAID 2025-11-05 = paid unpaid",
 		"2025-11-05: PAID 2025-11-05 *DISPUTED 2025-11-06 = paid disputed",
 		"2025-11-05: *PAID 2025-11-05 = pending paid",
 	} {
@@ -45,7 +46,10 @@ func TestStandings(t *testing.T) {
 				partition++
 				continue
 			}
-			rs = append(rs, &result{Status: strings.TrimPrefix(words[i], "*"), Effective: words[i+1], partition: partition, fresh: words[i][0] == '*'})
+			rs = append(rs, &result{
+				Status: strings.TrimPrefix(words[i], "*"), Effective: words[i+1], partition: partition,
+				fresh: words[i][0] == '*',
+			})
 			i++
 		}
 		var have []string
@@ -56,9 +60,11 @@ func TestStandings(t *testing.T) {
 	}
 	d := &event{ActionDate: "2025-11-05", Amount: 100}
 	other := int64(99)
-	require.Equal(t, []standing{isPending}, standings(d, []*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}, ""), "another amount is refused")
+	require.Equal(t, []standing{isPending},
+		standings(d, []*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}, ""), "another amount is refused")
 	late := []*result{{Status: "PAID", Effective: "2025-11-05"}, {Status: "DISPUTED", Effective: "2025-12-15"}}
-	require.ElementsMatch(t, []standing{isPaid, isDisputed}, standings(d, late, "2026-03-01"), "months later nobody outside knows when the dispute came")
+	require.ElementsMatch(t, []standing{isPaid, isDisputed}, standings(d, late, "2026-03-01"),
+		"months later nobody outside knows when the dispute came")
 }
 
 func TestPercent(t *testing.T) {
@@ -74,8 +80,9 @@ func TestPercent(t *testing.T) {
 func TestReadLedger(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "the first line must be", "id,status\n": "the first line must be",
-		"debit_id,status,amount_cents\na,PAID,1.50\n": "line 2: amount_cents", "debit_id,status,amount_cents\na,LOST,1\n": `line 2: status "LOST"`,
-		"debit_id,status,amount_cents\na,PAID\n": "ledger: ",
+		"debit_id,status,amount_cents\na,PAID,1.50\n": "line 2: amount_cents",
+		"debit_id,status,amount_cents\na,LOST,1\n":    `line 2: status "LOST"`,
+		"debit_id,status,amount_cents\na,PAID\n":      "ledger: ",
 	} {
 		_, err := ReadLedger(strings.NewReader(text))
 		require.ErrorContains(t, err, want)

@@ -69,7 +69,8 @@ func (b *books) statements(c *Check) {
 		c.Counted++
 		if was := first[s.SettlementID]; was != nil {
 			if figures(was) != figures(s) {
-				c.differ("%s of %s: the figures of version %d are not those of version %d", s.Number, s.Tenant, s.Version, was.Version)
+				c.differ("%s of %s: the figures of version %d are not those of version %d", s.Number, s.Tenant, s.Version,
+					was.Version)
 			}
 			continue
 		}
@@ -100,11 +101,13 @@ func (b *books) statements(c *Check) {
 }
 
 func figures(e *event) string {
-	return fmt.Sprintf("total %s (adjustments %s), fees %s + %s = %s, VAT %s, net %s", rands(e.Total), rands(e.Adjustments), rands(e.DistributionFee),
+	return fmt.Sprintf("total %s (adjustments %s), fees %s + %s = %s, VAT %s, net %s", rands(e.Total),
+		rands(e.Adjustments), rands(e.DistributionFee),
 		rands(e.CollectionsFee), rands(e.TotalFees), rands(e.VAT), rands(e.Net))
 }
 
-// settledOnce checks that coverages join without overlap or gap: each begins, on each partition, where the one before it ended.
+// settledOnce checks that coverages join without overlap or gap: each begins, on each partition, where the one before
+// it ended.
 func (b *books) settledOnce(c *Check) {
 	type covered struct {
 		tenant, period string
@@ -128,7 +131,8 @@ func (b *books) settledOnce(c *Check) {
 			for p := range min(len(cov.From), len(cov.To)) {
 				k := covered{s.Tenant, cov.Period, p}
 				if cov.From[p] != upTo[k] {
-					c.differ("%s of %s counts %s on partition %d from number %d; the one before ended at %d", s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
+					c.differ("%s of %s counts %s on partition %d from number %d; the one before ended at %d", s.Number, s.Tenant,
+						cov.Period, p, cov.From[p], upTo[k])
 				}
 				upTo[k] = max(upTo[k], cov.To[p])
 			}
@@ -146,7 +150,8 @@ func (b *books) settledOnce(c *Check) {
 				}
 			}
 			if in > 1 {
-				c.differ("the movement of %s on collection %s version %d is in %d statements", rands(m.Change.Moved), m.Collection, m.Version, in)
+				c.differ("the movement of %s on collection %s version %d is in %d statements", rands(m.Change.Moved), m.Collection,
+					m.Version, in)
 			}
 		}
 	}

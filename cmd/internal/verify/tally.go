@@ -16,13 +16,26 @@ type table struct {
 	of          func(e *event) []int64
 }
 
-// tables are compared row by row, through a digest over event id, number and cents. The calendar has none of these and is counted only.
+// tables are compared row by row, through a digest over event id, number and cents. The calendar has none of these and
+// is counted only.
 var tables = []table{
-	{schemas.TopicTransactions, "transactions_log", []string{"amount_cents"}, func(e *event) []int64 { return []int64{e.Amount} }},
+	{
+		schemas.TopicTransactions, "transactions_log",
+		[]string{"amount_cents"},
+		func(e *event) []int64 { return []int64{e.Amount} },
+	},
 	{schemas.TopicDeposits, "deposits_log", []string{"amount_cents"}, func(e *event) []int64 { return []int64{e.Amount} }},
-	{schemas.TopicDecisions, "decisions_log", []string{"amount_cents"}, func(e *event) []int64 { return []int64{e.Amount} }},
+	{
+		schemas.TopicDecisions, "decisions_log",
+		[]string{"amount_cents"},
+		func(e *event) []int64 { return []int64{e.Amount} },
+	},
 	{schemas.TopicDebits, "debits_log", []string{"amount_cents"}, func(e *event) []int64 { return []int64{e.Amount} }},
-	{schemas.TopicPolicies, "policies_log", []string{"premium_cents"}, func(e *event) []int64 { return []int64{e.Premium} }},
+	{
+		schemas.TopicPolicies, "policies_log",
+		[]string{"premium_cents"},
+		func(e *event) []int64 { return []int64{e.Premium} },
+	},
 	{
 		schemas.TopicCollections, "collections_log",
 		[]string{"moved_cents", "due_cents", "collected_cents", "in_flight_cents"},
@@ -30,7 +43,10 @@ var tables = []table{
 	},
 	{
 		schemas.TopicSettlements, "settlements_log",
-		[]string{"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents", "collections_fee_cents", "total_fees_cents", "vat_cents"},
+		[]string{
+			"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents",
+			"collections_fee_cents", "total_fees_cents", "vat_cents",
+		},
 		func(e *event) []int64 {
 			return []int64{e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT}
 		},
@@ -78,7 +94,8 @@ func (t *tally) add(topic string, e *event, cents []int64) {
 		return
 	}
 	if e.Seq != t.maxSeq+1 && len(t.gaps) < maxExamples {
-		t.gaps = append(t.gaps, fmt.Sprintf("%s partition %d offset %d: number %d follows %d", topic, e.partition, e.offset, e.Seq, t.maxSeq))
+		t.gaps = append(t.gaps, fmt.Sprintf("%s partition %d offset %d: number %d follows %d", topic, e.partition, e.offset,
+			e.Seq, t.maxSeq))
 	}
 	t.maxSeq = max(t.maxSeq, e.Seq)
 	if len(cents) > 0 {

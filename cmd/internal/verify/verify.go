@@ -1,6 +1,6 @@
-// Package verify checks Kasi's books from outside, at any time: what the bank sent, what lies on the topics and what is in ClickHouse must agree to the
-// cent. It shares no code with the pipeline (of package schemas only the names of topics), and reads no state of a stage: what both got wrong in one way
-// would not be seen.
+// Package verify checks Kasi's books from outside, at any time: what the bank sent, what lies on the topics and what is
+// in ClickHouse must agree to the cent. It shares no code with the pipeline (of package schemas only the names of
+// topics), and reads no state of a stage: what both got wrong in one way would not be seen.
 package verify
 
 import (
@@ -23,7 +23,8 @@ type Kafka interface {
 type Options struct {
 	Kafka Kafka
 	House House
-	// Grace is the age under which a record may still be on its way through the stages; younger ones are counted as in transit, not as differences.
+	// Grace is the age under which a record may still be on its way through the stages; younger ones are counted as in
+	// transit, not as differences.
 	Grace time.Duration
 	// Wait bounds how long the sink may take to reach the end of the topics. 0 means 30 s.
 	Wait time.Duration
@@ -93,7 +94,8 @@ func (r *Report) run(name, about string, do func(c *Check) error) error {
 	return nil
 }
 
-// Run reads everything and compares it. An error means that it could not look; a difference is no error but a line of the report.
+// Run reads everything and compares it. An error means that it could not look; a difference is no error but a line of
+// the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -128,7 +130,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		_ = r.run(check.name, check.about, func(c *Check) error { check.do(b, c); return nil })
 	}
 	if o.Ledger != nil {
-		_ = r.run("bank's ledger", "each debit stands in the bank's own book as in ours", func(c *Check) error { b.ledger(c, o.Ledger); return nil })
+		_ = r.run("bank's ledger", "each debit stands in the bank's own book as in ours",
+			func(c *Check) error { b.ledger(c, o.Ledger); return nil })
 	}
 	if err := r.house(ctx, b, o); err != nil {
 		return nil, err

@@ -146,7 +146,9 @@ type tampering struct {
 }
 
 // once applies a change to the first record of a topic that fits, and to no other.
-func once(topic string, fits func(*kgo.Record) bool, do func(*kgo.Record) []*kgo.Record) func() func(*kgo.Record) []*kgo.Record {
+func once(topic string, fits func(*kgo.Record) bool,
+	do func(*kgo.Record) []*kgo.Record,
+) func() func(*kgo.Record) []*kgo.Record {
 	return func() func(*kgo.Record) []*kgo.Record {
 		done := false
 		return func(r *kgo.Record) []*kgo.Record {
@@ -176,38 +178,58 @@ func tamperings(t *testing.T) map[string]tampering {
 	first := func(r *kgo.Record) bool { return fields(t, r).Version == 1 }
 	return map[string]tampering{
 		"transaction accepted twice": {[]string{"transactions once", "sequences", "clickhouse transactions"}, accepted},
-		"transaction lost":           {[]string{"transactions kept", "sequences"}, once(schemas.TopicTransactions, nil, lost)},
-		"dead letter lost":           {[]string{"transactions kept"}, once(schemas.TopicDeadLetters, func(r *kgo.Record) bool { return strings.Contains(headers(r), schemas.TopicFeedTransactions) }, lost)},
-		"collected is not what the bank paid": {[]string{"bank's ledger", "moved = collected"}, func() func(*kgo.Record) []*kgo.Record {
-			return func(r *kgo.Record) []*kgo.Record {
-				if r.Topic != schemas.TopicCollections || !kind(paid)(r) {
-					return []*kgo.Record{r}
+		"transaction lost": {[]string{"transactions kept", "sequences"}, once(schemas.TopicTransactions, nil,
+			lost)},
+		"dead letter lost": {[]string{"transactions kept"}, once(schemas.TopicDeadLetters,
+			func(r *kgo.Record) bool { return strings.Contains(headers(r), schemas.TopicFeedTransactions) }, lost)},
+		"collected is not what the bank paid": {
+			[]string{"bank's ledger", "moved = collected"},
+			func() func(*kgo.Record) []*kgo.Record {
+				return func(r *kgo.Record) []*kgo.Record {
+					if r.Topic != schemas.TopicCollections || !kind(paid)(r) {
+						return []*kgo.Record{r}
+					}
+					return []*kgo.Record{edited(t, r, func(m map[string]any) { add(m, "collected_cents", 1) })}
 				}
-				return []*kgo.Record{edited(t, r, func(m map[string]any) { add(m, "collected_cents", 1) })}
-			}
-		}},
+			},
+		},
 		"debit sent twice": {[]string{"debits once", "clearing balance"}, once(schemas.TopicDebits, nil, twice)},
 		"debit not sent":   {[]string{"debits booked", "clearing balance"}, once(schemas.TopicDebits, nil, lost)},
 		"debit of another amount": {
-			[]string{"debits booked", "clearing balance", "clickhouse debits"}, once(schemas.TopicDebits, nil, set(func(m map[string]any) { add(m, "amount_cents", 1) })),
+			[]string{"debits booked", "clearing balance", "clickhouse debits"}, once(schemas.TopicDebits, nil,
+				set(func(m map[string]any) { add(m, "amount_cents", 1) })),
 		},
-		"second debit in flight": {[]string{"one in flight", "versions dense"}, once(schemas.TopicCollections, kind(instructed), func(r *kgo.Record) []*kgo.Record {
-			return []*kgo.Record{r, edited(t, r, func(m map[string]any) { change(m)["debit_id"] = "0123456789abcdef0123456789abcdef" })}
-		})},
+		"second debit in flight": {[]string{"one in flight", "versions dense"}, once(schemas.TopicCollections,
+			kind(instructed), func(r *kgo.Record) []*kgo.Record {
+				return []*kgo.Record{
+					r,
+					edited(t, r, func(m map[string]any) { change(m)["debit_id"] = "0123456789abcdef0123456789abcdef" }),
+				}
+			})},
 		"version lost": {[]string{"versions dense"}, once(schemas.TopicCollections, first, lost)},
-		"more than due": {[]string{"within due", "one in flight"}, once(schemas.TopicCollections, kind(instructed), set(func(m map[string]any) {
-			add(m, "in_flight_cents", m["due_cents"].(float64)+1)
-		}))},
-		"due changed":    {[]string{"within due"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) { add(m, "due_cents", 100) }))},
-		"movement lost":  {[]string{"sequences", "statements", "results applied", "clearing balance"}, once(schemas.TopicCollections, kind(paid), lost)},
-		"a changed cent": {[]string{"moved = collected", "statements", "clickhouse collections"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) { add(change(m), "moved_cents", 1) }))},
-		"collected changed": {[]string{"moved = collected"}, once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) {
-			add(m, "collected_cents", -1)
-		}))},
+		"more than due": {[]string{"within due", "one in flight"}, once(schemas.TopicCollections, kind(instructed),
+			set(func(m map[string]any) {
+				add(m, "in_flight_cents", m["due_cents"].(float64)+1)
+			}))},
+		"due changed": {[]string{"within due"}, once(schemas.TopicCollections, kind(paid),
+			set(func(m map[string]any) { add(m, "due_cents", 100) }))},
+		"movement lost": {
+			[]string{"sequences", "statements", "results applied", "clearing balance"},
+			once(schemas.TopicCollections, kind(paid), lost),
+		},
+		"a changed cent": {
+			[]string{"moved = collected", "statements", "clickhouse collections"},
+			once(schemas.TopicCollections, kind(paid), set(func(m map[string]any) { add(change(m), "moved_cents", 1) })),
+		},
+		"collected changed": {[]string{"moved = collected"}, once(schemas.TopicCollections, kind(paid),
+			set(func(m map[string]any) {
+				add(m, "collected_cents", -1)
+			}))},
 		"unpaid said, paid booked": {[]string{"results applied", "clearing balance"}, func() func(*kgo.Record) []*kgo.Record {
 			var debit string
 			return func(r *kgo.Record) []*kgo.Record {
-				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" && resultOf(t, r).DebitID != debit {
+				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" &&
+					resultOf(t, r).DebitID != debit {
 					return []*kgo.Record{r}
 				}
 				debit = resultOf(t, r).DebitID
@@ -217,27 +239,36 @@ func tamperings(t *testing.T) map[string]tampering {
 		"paid without an answer": {[]string{"results applied", "clearing balance"}, func() func(*kgo.Record) []*kgo.Record {
 			var debit string
 			return func(r *kgo.Record) []*kgo.Record {
-				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" && resultOf(t, r).DebitID != debit {
+				if r.Topic != schemas.TopicRailResults || resultOf(t, r).Status != "PAID" || debit != "" &&
+					resultOf(t, r).DebitID != debit {
 					return []*kgo.Record{r}
 				}
 				debit = resultOf(t, r).DebitID
 				return nil
 			}
 		}},
-		"statement a cent off": {[]string{"statements", "clickhouse settlements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "net_cents", 1) }))},
-		"VAT a cent off":       {[]string{"statements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "vat_cents", 1) }))},
-		"figures change later": {[]string{"statements"}, once(schemas.TopicSettlements, func(r *kgo.Record) bool { return !first(r) }, set(func(m map[string]any) { add(m, "total_fees_cents", 1) }))},
-		"movement in two statements": {[]string{"settled once"}, once(schemas.TopicSettlements, first, func(r *kgo.Record) []*kgo.Record {
-			return []*kgo.Record{r, edited(t, r, func(m map[string]any) { m["settlement_id"], m["sequence"] = "other", 2 })}
-		})},
-		"statement left out": {[]string{"settled once"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { m["sequence"] = 2 }))},
-		"total of another":   {[]string{"clickhouse lines", "statements"}, once(schemas.TopicSettlements, first, set(func(m map[string]any) { add(m, "total_collections_cents", 5) }))},
-		"no JSON":            {[]string{"sequences"}, once(schemas.TopicDecisions, nil, func(r *kgo.Record) []*kgo.Record { c := *r; c.Value = []byte("{"); return []*kgo.Record{&c} })},
-		"tick lost":          {[]string{"clickhouse calendar"}, once(schemas.TopicCalendar, nil, lost)},
-		"outcome lost":       {[]string{"clickhouse outcomes"}, once(schemas.TopicOutcomes, nil, lost)},
-		"deposit lost":       {[]string{"clickhouse deposits"}, once(schemas.TopicDeposits, nil, lost)},
-		"decision lost":      {[]string{"clickhouse decisions"}, once(schemas.TopicDecisions, nil, lost)},
-		"premium changed":    {[]string{"clickhouse policies"}, once(schemas.TopicPolicies, nil, set(func(m map[string]any) { add(m, "collection_amount_cents", 1) }))},
+		"statement a cent off": {[]string{"statements", "clickhouse settlements"}, once(schemas.TopicSettlements, first,
+			set(func(m map[string]any) { add(m, "net_cents", 1) }))},
+		"VAT a cent off": {[]string{"statements"}, once(schemas.TopicSettlements, first,
+			set(func(m map[string]any) { add(m, "vat_cents", 1) }))},
+		"figures change later": {[]string{"statements"}, once(schemas.TopicSettlements,
+			func(r *kgo.Record) bool { return !first(r) }, set(func(m map[string]any) { add(m, "total_fees_cents", 1) }))},
+		"movement in two statements": {[]string{"settled once"}, once(schemas.TopicSettlements, first,
+			func(r *kgo.Record) []*kgo.Record {
+				return []*kgo.Record{r, edited(t, r, func(m map[string]any) { m["settlement_id"], m["sequence"] = "other", 2 })}
+			})},
+		"statement left out": {[]string{"settled once"}, once(schemas.TopicSettlements, first,
+			set(func(m map[string]any) { m["sequence"] = 2 }))},
+		"total of another": {[]string{"clickhouse lines", "statements"}, once(schemas.TopicSettlements, first,
+			set(func(m map[string]any) { add(m, "total_collections_cents", 5) }))},
+		"no JSON": {[]string{"sequences"}, once(schemas.TopicDecisions, nil,
+			func(r *kgo.Record) []*kgo.Record { c := *r; c.Value = []byte("{"); return []*kgo.Record{&c} })},
+		"tick lost":     {[]string{"clickhouse calendar"}, once(schemas.TopicCalendar, nil, lost)},
+		"outcome lost":  {[]string{"clickhouse outcomes"}, once(schemas.TopicOutcomes, nil, lost)},
+		"deposit lost":  {[]string{"clickhouse deposits"}, once(schemas.TopicDeposits, nil, lost)},
+		"decision lost": {[]string{"clickhouse decisions"}, once(schemas.TopicDecisions, nil, lost)},
+		"premium changed": {[]string{"clickhouse policies"}, once(schemas.TopicPolicies, nil,
+			set(func(m map[string]any) { add(m, "collection_amount_cents", 1) }))},
 	}
 }
 
@@ -277,22 +308,49 @@ func tamperLedger(t *testing.T, o Options, lines []LedgerLine) {
 
 // tamperHouse changes rows of the real ClickHouse, each time in another table, so that no change hides another.
 func tamperHouse(t *testing.T, o Options, addr, password string) {
-	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{Database: "kasi", Username: "kasi", Password: password}})
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{
+		Database: "kasi",
+		Username: "kasi", Password: password,
+	}})
 	require.NoError(t, err)
 	defer conn.Close()
-	// A merge in the background would take a planted duplicate out again before it is looked for. (Where rows are changed in place merges must go on:
-	// they do the changing.)
+	// A merge in the background would take a planted duplicate out again before it is looked for. (Where rows are changed
+	// in place merges must go on: they do the changing.)
 	for _, table := range []string{"deposits_log", "transactions_log", "policies_log"} {
 		require.NoError(t, conn.Exec(t.Context(), "SYSTEM STOP MERGES "+table))
 	}
 	var broken []string
 	for _, plant := range []struct{ check, sql, says string }{
-		{"clickhouse deposits", "INSERT INTO deposits_log SELECT * FROM deposits_log ORDER BY seq LIMIT 1 SETTINGS insert_deduplicate = 0", "different numbers"},
-		{"clickhouse collections", "DELETE FROM collections_log WHERE change_kind = 'DEBIT_PAID' AND seq IN (SELECT min(seq) FROM collections_log WHERE change_kind = 'DEBIT_PAID')", "rows in ClickHouse"},
-		{"clickhouse debits", "ALTER TABLE debits_log UPDATE amount_cents = amount_cents + 1 WHERE attempt = 1 AND seq = 1 SETTINGS mutations_sync = 1", "difference R 0.0"},
-		{"clickhouse decisions", "ALTER TABLE decisions_log UPDATE amount_cents = if(seq = 1, amount_cents + 1, amount_cents - 1) WHERE seq <= 2 SETTINGS mutations_sync = 1", "the rows are not the records"},
-		{"clickhouse transactions", "INSERT INTO transactions_log SELECT * REPLACE (toUInt32(99) AS src_partition) FROM transactions_log LIMIT 1 SETTINGS insert_deduplicate = 0", "partition 99"},
-		{"clickhouse policies", "INSERT INTO policies_log SELECT * REPLACE (seq + 1000000 AS seq) FROM policies_log ORDER BY seq LIMIT 1 SETTINGS insert_deduplicate = 0", "readers see"},
+		{
+			"clickhouse deposits",
+			"INSERT INTO deposits_log SELECT * FROM deposits_log ORDER BY seq LIMIT 1 SETTINGS insert_deduplicate = 0",
+			"different numbers",
+		},
+		{
+			"clickhouse collections",
+			"DELETE FROM collections_log WHERE change_kind = 'DEBIT_PAID' AND seq IN (SELECT min(seq) FROM collections_log " +
+				"WHERE change_kind = 'DEBIT_PAID')", "rows in ClickHouse",
+		},
+		{
+			"clickhouse debits",
+			"ALTER TABLE debits_log UPDATE amount_cents = amount_cents + 1 WHERE attempt = 1 AND seq = 1 SETTINGS " +
+				"mutations_sync = 1", "difference R 0.0",
+		},
+		{
+			"clickhouse decisions",
+			"ALTER TABLE decisions_log UPDATE amount_cents = if(seq = 1, amount_cents + 1, amount_cents - 1) WHERE seq <= 2 " +
+				"SETTINGS mutations_sync = 1", "the rows are not the records",
+		},
+		{
+			"clickhouse transactions",
+			"INSERT INTO transactions_log SELECT * REPLACE (toUInt32(99) AS src_partition) FROM transactions_log LIMIT 1 " +
+				"SETTINGS insert_deduplicate = 0", "partition 99",
+		},
+		{
+			"clickhouse policies",
+			"INSERT INTO policies_log SELECT * REPLACE (seq + 1000000 AS seq) FROM policies_log ORDER BY seq LIMIT 1 " +
+				"SETTINGS insert_deduplicate = 0", "readers see",
+		},
 		{"clickhouse outcomes", "TRUNCATE TABLE outcomes_log", "no row in ClickHouse"},
 	} {
 		require.NoError(t, conn.Exec(t.Context(), plant.sql), plant.check)
@@ -307,5 +365,6 @@ func tamperHouse(t *testing.T, o Options, addr, password string) {
 	r, err := Run(t.Context(), o)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(r.check(t, "clickhouse calendar").Examples, "\n"), "is the sink running?")
-	require.Contains(t, strings.Join(r.check(t, "clickhouse lines").Examples, "\n"), "its lines add up to", "a movement is gone from ClickHouse")
+	require.Contains(t, strings.Join(r.check(t, "clickhouse lines").Examples, "\n"), "its lines add up to",
+		"a movement is gone from ClickHouse")
 }
