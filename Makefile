@@ -31,14 +31,14 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
-	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/kafkatest ./sinks ./cmd/kasi
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi
 
 bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -o bin/plantedbugs ./cmd/plantedbugs
 	@bin/plantedbugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
 
 test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=; KASI_TEST_KAFKA=local: on Apache Kafka)
-	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks
+	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks/clickhouse
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi

@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/api"
-	"github.com/kasi-collections/kasi/sinks/chtest"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(chtest.Main(m)) }

@@ -10,8 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/kasi-collections/kasi/sinks"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 // housePassword is of a ClickHouse that only this program and its children reach, for as long as it runs.
@@ -71,7 +71,7 @@ func (h *house) database(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h.made = append(h.made, name)
-	return name, sinks.Migrate(ctx, h.options(name), slog.New(slog.DiscardHandler))
+	return name, chsink.Migrate(ctx, h.options(name), slog.New(slog.DiscardHandler))
 }
 
 // quiet drops the databases of earlier contenders but one, and waits until nothing is merged: what one of them left to

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 func main() {

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/sinks"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
 
 // benchSink sets the sink beside a raw insert of the blocks that it makes and beside ClickHouse's own Kafka engine.
@@ -180,7 +180,7 @@ func runSink(ctx context.Context, brokers, args []string) error {
 	}
 	defer f.Close()
 	kept := &blockList{to: bufio.NewWriter(f)}
-	err = sinks.Run(ctx, sinks.Config{
+	err = chsink.Run(ctx, chsink.Config{
 		Brokers: brokers, ClickHouse: childHouse(args[0], args[1]),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Observer: kept,
 	}, func() {})
@@ -200,12 +200,12 @@ type blockList struct {
 	to *bufio.Writer
 }
 
-// Inserted implements sinks.Observer.
+// Inserted implements chsink.Observer.
 func (b *blockList) Inserted(table string, rows int, _ time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fmt.Fprintln(b.to, table, rows)
 }
 
-// InsertFailed implements sinks.Observer.
+// InsertFailed implements chsink.Observer.
 func (b *blockList) InsertFailed(string) {}

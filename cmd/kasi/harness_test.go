@@ -24,7 +24,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/sinks/chtest"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 

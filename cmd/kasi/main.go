@@ -18,7 +18,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/heap"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 func main() {

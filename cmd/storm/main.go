@@ -16,7 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kasi-collections/kasi/cmd/internal/storm"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/sinks"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -53,7 +53,7 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 			queue.Close()
 			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
 		}
-		m.WatchClearing(func(ctx context.Context) ([]sinks.Clearing, error) { return sinks.ReadClearing(ctx, db) })
+		m.WatchClearing(func(ctx context.Context) ([]chsink.Clearing, error) { return chsink.ReadClearing(ctx, db) })
 	}
 	e.Metrics = m
 	return func(ctx context.Context) error {

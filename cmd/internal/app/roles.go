@@ -21,7 +21,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/sinks"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -70,7 +70,7 @@ const housePatience = 30 * time.Second
 func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 	began := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := sinks.Migrate(ctx, e.House, log)
+		err := chsink.Migrate(ctx, e.House, log)
 		if unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF); !unreachable ||
 			time.Since(began) > housePatience {
 			return err
@@ -128,14 +128,14 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 			return err
 		}
 		defer db.Close()
-		return streams.RunSettle(ctx, kafka, rules, sinks.NewLedger(db), ready)
+		return streams.RunSettle(ctx, kafka, rules, chsink.NewLedger(db), ready)
 	case "sink":
-		sink := sinks.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" +
+		sink := chsink.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" +
 			cfg.Instance)}}
 		if e.Metrics != nil {
 			sink.Observer = e.Metrics
 		}
-		return sinks.Run(ctx, sink, ready)
+		return chsink.Run(ctx, sink, ready)
 	case "api":
 		return e.runAPI(ctx, cfg, kafka, log, ready)
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams"
 	kembed "github.com/kasi-collections/kasi/streams/embedded"
 )

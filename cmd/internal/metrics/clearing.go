@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kasi-collections/kasi/sinks"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
 
 // clearingEvery is how long an answer of ClickHouse is used again: the question reads all debits of some months.
@@ -15,16 +15,16 @@ const clearingEvery = 30 * time.Second
 
 // clearing asks ClickHouse where the debits stand with the bank.
 type clearing struct {
-	ask                   func(context.Context) ([]sinks.Clearing, error)
+	ask                   func(context.Context) ([]chsink.Clearing, error)
 	balance, open, oldest *prometheus.Desc
 	mu                    sync.Mutex
-	rows                  []sinks.Clearing
+	rows                  []chsink.Clearing
 	err                   error
 	asked                 time.Time
 }
 
 // WatchClearing adds the clearing balance of each tenant, its open debits and the age of the oldest of them.
-func (m *Metrics) WatchClearing(ask func(context.Context) ([]sinks.Clearing, error)) {
+func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, error)) {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, []string{"tenant"}, nil)
 	}
@@ -61,7 +61,7 @@ func (c *clearing) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *clearing) read() ([]sinks.Clearing, error) {
+func (c *clearing) read() ([]chsink.Clearing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.asked) >= clearingEvery || c.err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // Metrics is what one process counts. It hears the stages (streams.Observer and its further interfaces) and the sink
-// (sinks.Observer).
+// (chsink.Observer).
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -106,14 +106,14 @@ func (m *Metrics) Ended(stage string, _ error) {
 	}
 }
 
-// Inserted implements sinks.Observer.
+// Inserted implements chsink.Observer.
 func (m *Metrics) Inserted(table string, rows int, oldest time.Time) {
 	m.inserts.WithLabelValues(table, "done").Inc()
 	m.rows.WithLabelValues(table).Add(float64(rows))
 	m.Took("sink", oldest)
 }
 
-// InsertFailed implements sinks.Observer.
+// InsertFailed implements chsink.Observer.
 func (m *Metrics) InsertFailed(table string) { m.inserts.WithLabelValues(table, "failed").Inc() }
 
 // Ready notes that a role serves.

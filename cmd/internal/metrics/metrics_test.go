@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/sinks"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -20,7 +20,7 @@ import (
 var (
 	_ streams.RecordObserver  = (*Metrics)(nil)
 	_ streams.SessionObserver = (*Metrics)(nil)
-	_ sinks.Observer          = (*Metrics)(nil)
+	_ chsink.Observer          = (*Metrics)(nil)
 )
 
 func get(t *testing.T, m *Metrics, path string) (int, string) {
@@ -108,9 +108,9 @@ func TestLag(t *testing.T) {
 // ClickHouse is not asked at each scrape, but again at once after an error.
 func TestClearing(t *testing.T) {
 	m, asked, answer := New(), 0, error(nil)
-	m.WatchClearing(func(context.Context) ([]sinks.Clearing, error) {
+	m.WatchClearing(func(context.Context) ([]chsink.Clearing, error) {
 		asked++
-		return []sinks.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}},
+		return []chsink.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}},
 			answer
 	})
 	answer = errors.New("away")

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 // base is which instances run all the time.

@@ -13,8 +13,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/sinks"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 // house is ClickHouse in a process of its own, started again on its directory whenever it dies.
@@ -40,7 +40,7 @@ func startHouse(ctx context.Context, dir string) (*house, error) {
 }
 
 func (h *house) prepare(ctx context.Context) error {
-	if err := sinks.Migrate(ctx, h.server.ClickHouse(), slog.New(slog.DiscardHandler)); err != nil {
+	if err := chsink.Migrate(ctx, h.server.ClickHouse(), slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	conn, err := clickhouse.Open(h.server.ClickHouse())

@@ -17,7 +17,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
 	"github.com/kasi-collections/kasi/cmd/internal/records"
-	chembed "github.com/kasi-collections/kasi/sinks/embedded"
+	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams"
 )
 

@@ -1,0 +1,129 @@
+package chtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/testcontainers/testcontainers-go"
+
+	"github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+)
+
+// DefaultImage is run where KASI_TEST_CLICKHOUSE_IMAGE names none. Any image works that serves the ports 8123 and 9000
+// and reads /etc/clickhouse-server/users.d, as the official one does.
+const DefaultImage = "clickhouse/clickhouse-server:26.7"
+
+// atAddresses takes a server that runs already.
+func atAddresses(ctx context.Context) (*House, error) {
+	native := os.Getenv("KASI_TEST_CLICKHOUSE_ADDR")
+	host, _, err := net.SplitHostPort(native)
+	if err != nil {
+		return nil, fmt.Errorf("KASI_TEST_CLICKHOUSE_ADDR=%s is not host:port", native)
+	}
+	h := &House{
+		Kind: Addresses, NativeAddr: native, HTTPAddr: cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_HTTP"),
+			net.JoinHostPort(host, "8123")),
+		KasiPassword: os.Getenv("KASI_TEST_CLICKHOUSE_PASSWORD"), AnalystPassword: os.Getenv("KASI_TEST_ANALYST_PASSWORD"),
+	}
+	if h.KasiPassword == "" || h.AnalystPassword == "" {
+		return nil, errors.New("KASI_TEST_CLICKHOUSE_PASSWORD and KASI_TEST_ANALYST_PASSWORD must be those of the " +
+			"server's users; `kasi clickhouse users --also 'kasi_test_*'` makes them")
+	}
+	if err := h.try(ctx, "SELECT 1"); err != nil {
+		return nil, fmt.Errorf("ClickHouse at %s, as user kasi: %w", native, err)
+	}
+	return h, nil
+}
+
+// inContainer runs a server in Docker, with the users that an operator gives a server of his own.
+func inContainer(ctx context.Context) (*House, error) {
+	h := &House{Kind: Containers, KasiPassword: random(), AnalystPassword: random()}
+	users, err := embedded.ServerUsers(h.KasiPassword, h.AnalystPassword, "kasi", databasePrefix+"*")
+	if err != nil {
+		return nil, err
+	}
+	h.container, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_IMAGE"), DefaultImage),
+		testcontainers.WithExposedPorts("8123/tcp", "9000/tcp"),
+		// An image of the embedded engine asks for them too; they are no secret.
+		testcontainers.WithEnv(map[string]string{
+			"KASI_CLICKHOUSE_PASSWORD": h.KasiPassword,
+			"KASI_ANALYST_PASSWORD":    h.AnalystPassword,
+		}),
+		testcontainers.WithLabels(map[string]string{"kasi.test": os.Getenv("KASI_TEST_RUN")}),
+		testcontainers.WithFiles(testcontainers.ContainerFile{
+			Reader: strings.NewReader(users), ContainerFilePath: "/etc/clickhouse-server/users.d/kasi.xml", FileMode: 0o644,
+		}),
+		testcontainers.WithHostConfigModifier(func(c *container.HostConfig) {
+			loopback := []network.PortBinding{{HostIP: netip.MustParseAddr("127.0.0.1")}} // and any free port
+			c.PortBindings = network.PortMap{
+				network.MustParsePort("8123/tcp"): loopback,
+				network.MustParsePort("9000/tcp"): loopback,
+			}
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("is Docker running? %w", err)
+	}
+	if err := h.findPorts(ctx); err != nil {
+		return nil, errors.Join(err, h.stop(true))
+	}
+	if err := h.answers(ctx); err != nil {
+		return nil, errors.Join(err, h.stop(true))
+	}
+	return h, nil
+}
+
+// findPorts asks where Docker has published the two ports.
+func (h *House) findPorts(ctx context.Context) error {
+	for port, addr := range map[string]*string{"8123/tcp": &h.HTTPAddr, "9000/tcp": &h.NativeAddr} {
+		at, err := h.container.MappedPort(ctx, port)
+		if err != nil {
+			return err
+		}
+		*addr = net.JoinHostPort("127.0.0.1", at.Port())
+	}
+	return nil
+}
+
+// answers returns when user kasi can log in; a container that has ended is not waited for.
+func (h *House) answers(ctx context.Context) error {
+	for {
+		err := h.try(ctx, "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		state, stateErr := h.container.State(ctx)
+		if stateErr == nil && !state.Running {
+			return fmt.Errorf("the ClickHouse container has ended: %w\n%s", err, h.logs(ctx))
+		}
+		var refused *clickhouse.Exception
+		if errors.As(err, &refused) {
+			return fmt.Errorf("the ClickHouse container does not let user kasi in: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the ClickHouse container does not answer at %s: %w", h.NativeAddr, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (h *House) logs(ctx context.Context) string {
+	r, err := h.container.Logs(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Close()
+	b, _ := io.ReadAll(r) // what there is
+	return string(b[max(0, len(b)-3000):])
+}

@@ -1,0 +1,160 @@
+package clickhouse
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// step is how far a chunk has got. Each step is repeatable; a chunk never goes back.
+type step int
+
+const (
+	stepCut       step = iota // the range is chosen, in memory only
+	stepPlanned               // the range is written down in Kafka
+	stepInserted              // its rows are in ClickHouse
+	stepMarked                // sink_marks says so
+	stepCommitted             // Kafka knows the next offset; the chunk is done
+)
+
+func (s step) String() string {
+	return [...]string{"cut", "planned", "inserted", "marked", "committed"}[s]
+}
+
+// chunk is one range of one partition: what one insert writes and one token names.
+type chunk struct {
+	topic       string
+	partition   int32
+	member      string
+	first, last int64
+	// before is the leader epoch of what was committed before the chunk, after that of its last record: Kafka needs them
+	// in commits.
+	before, after int32
+	// records are the range's records without transaction markers; aborted records are not among them.
+	records []*kgo.Record
+	step    step
+	// planned is when Kafka was asked to write the range down.
+	planned time.Time
+	// doubt says that its rows may be in ClickHouse although it has not got there.
+	doubt bool
+	// tries counts the flushes that failed with the chunk in them.
+	tries int
+	// replaced counts the other tokens under which rows went in that ClickHouse had lost.
+	replaced int
+}
+
+// token names the chunk to ClickHouse. It depends on nothing but the range.
+func (c *chunk) token() string {
+	return fmt.Sprintf("%s-%d-%d-%d", c.topic, c.partition, c.first, c.last)
+}
+
+// plan is the commit metadata that writes the range down.
+func (c *chunk) plan() string { return planPrefix + fmt.Sprintf("%d-%d", c.first, c.last) }
+
+// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition
+// (ticks have none, outcomes one for each stage), and where there is no record.
+func (c *chunk) nextSeq() (int64, error) {
+	if len(c.records) == 0 || c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes {
+		return 0, nil
+	}
+	last := c.records[len(c.records)-1]
+	var counted struct{ Seq int64 }
+	if err := json.Unmarshal(last.Value, &counted); err != nil {
+		return 0, &BadRecordError{Topic: c.topic, Partition: c.partition, Offset: last.Offset, Err: err}
+	}
+	return counted.Seq + 1, nil
+}
+
+const planPrefix = "plan "
+
+// parsePlan reads the last offset of the range that a commit at offset first had planned. Metadata of other origin
+// (another tool's reset) is no plan.
+func parsePlan(metadata string, first int64) (last int64, ok bool) {
+	text, ok := strings.CutPrefix(metadata, planPrefix)
+	if !ok {
+		return 0, false
+	}
+	from, to, ok := strings.Cut(text, "-")
+	if !ok {
+		return 0, false
+	}
+	f, err1 := strconv.ParseInt(from, 10, 64)
+	l, err2 := strconv.ParseInt(to, 10, 64)
+	if err1 != nil || err2 != nil || f != first || l < f {
+		return 0, false
+	}
+	return l, true
+}
+
+// none stands where an offset is not known or not set.
+const none int64 = -1
+
+// partition is one that this sink owns.
+type partition struct {
+	topic string
+	num   int32
+	// member is the member id under which the group gave us the partition. Under another id it is not ours, whatever the
+	// client believes.
+	member string
+	// next is the first offset not committed.
+	next  int64
+	epoch int32
+	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such
+	// range.
+	plan int64
+	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again
+	// before it is looked for.
+	known int64
+	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
+	buffer []*kgo.Record
+	// work is the chunk under way. There is at most one, so that rows arrive in order.
+	work *chunk
+}
+
+// cuttable tells whether cut has something to take.
+func (p *partition) cuttable() bool {
+	n := len(p.buffer)
+	return p.work == nil && n > 0 && (p.plan == none || p.buffer[n-1].Offset >= p.plan)
+}
+
+// cut takes the next chunk off the buffer. Under an earlier owner's plan it takes exactly the planned range, and
+// nothing before all of that range has been fetched.
+func (p *partition) cut() {
+	if !p.cuttable() {
+		return
+	}
+	n := len(p.buffer)
+	last := p.buffer[n-1].Offset
+	if p.plan != none {
+		last = p.plan
+		n = 0
+		for n < len(p.buffer) && p.buffer[n].Offset <= last {
+			n++
+		}
+	}
+	c := &chunk{
+		topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch,
+		after: p.epoch, doubt: p.next < p.known,
+	}
+	for _, r := range p.buffer[:n] {
+		c.after = r.LeaderEpoch
+		if !r.Attrs.IsControl() {
+			c.records = append(c.records, r)
+		}
+	}
+	if p.plan != none || len(c.records) == 0 {
+		c.step = stepPlanned // written down already, or nothing to insert that a plan would have to protect
+	}
+	p.buffer, p.plan, p.work = p.buffer[n:], none, c
+}
+
+// finish forgets a committed chunk.
+func (p *partition) finish() {
+	p.next, p.epoch, p.work = p.work.last+1, p.work.after, nil
+}

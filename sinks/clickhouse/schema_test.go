@@ -1,0 +1,130 @@
+package clickhouse
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestMigrateMakesTheDatabaseOnceHoweverOftenAndAtOnce(t *testing.T) {
+	opts := *chtest.Empty(t)
+	ctx := context.Background()
+	opts.Auth.Database += "_made" // does not exist yet
+	admin := open(t, chtest.Empty(t))
+	t.Cleanup(func() { require.NoError(t, admin.Exec(ctx, "DROP DATABASE IF EXISTS "+opts.Auth.Database+" SYNC")) })
+	var wg sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		wg.Go(func() { errs[i] = Migrate(ctx, &opts, quiet) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	require.NoError(t, Migrate(ctx, &opts, quiet))
+	conn := open(t, &opts)
+	var tables, views uint64
+	require.NoError(t, conn.QueryRow(ctx, `SELECT countIf(engine LIKE '%MergeTree' AND name != 'goose_db_version'), countIf(engine = 'View')
+		FROM system.tables WHERE database = currentDatabase()`).Scan(&tables, &views))
+	require.EqualValues(t, len(schemas.SunkTopics)+1, tables)
+	require.EqualValues(t, 10, views)
+}
+
+func TestMigrateNamesTheServerItCannotReach(t *testing.T) {
+	err := Migrate(context.Background(), &clickhouse.Options{
+		Addr: []string{"127.0.0.1:1"},
+		Auth: clickhouse.Auth{Database: "kasi"},
+	}, quiet)
+	require.ErrorContains(t, err, "create ClickHouse database `kasi`")
+}
+
+// The sink writes every column that is not computed, of every table, under its own name.
+func TestTablesAreWhatTheDatabaseHas(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	for topic, table := range schemas.SunkTopics {
+		var want []string
+		require.NoError(t, conn.QueryRow(context.Background(), `SELECT groupArray(name) FROM (SELECT name FROM system.columns
+			WHERE database = currentDatabase() AND table = ? AND default_kind = '' ORDER BY position)`, table).Scan(&want))
+		require.Equal(t, want, tables()[topic].columnNames(), table)
+	}
+}
+
+// An analyst finds a sentence at every table, view and column.
+func TestEverythingHasAComment(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	var bare []string
+	require.NoError(t, conn.QueryRow(context.Background(), `SELECT groupArray(what) FROM (
+		SELECT name AS what FROM system.tables WHERE database = currentDatabase() AND comment = ''
+		UNION ALL SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND comment = ''
+			AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'View')
+	) WHERE what NOT LIKE 'goose_db_version%'`).Scan(&bare))
+	require.Empty(t, bare)
+}
+
+// A filter on the policy number gets through the views to the index: with a million collections a month, that is 0.1 s
+// instead of 2 s.
+func TestPolicyLookupsUseTheIndex(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	books(t, conn)
+	store(t, conn, schemas.TopicPolicies, 0, 0, sample(schemas.TopicPolicies, 0, 1))
+	for _, query := range []string{
+		"SELECT * FROM collections WHERE tenant_id = 'acme' AND period_month = '2025-11' AND policy_number = 'POL-A'",
+		"SELECT * FROM policies WHERE tenant_id = 'acme' AND policy_number = 'POL-A'",
+	} {
+		require.Contains(t, strings.Join(lines(t, conn, "SELECT explain FROM (EXPLAIN indexes = 1 "+query+")"), ""),
+			"by_policy", query)
+	}
+}
+
+// Every field of every event arrives in its column: testdata/rows.txt holds the rows of one sample event a topic as an
+// analyst sees them. KASI_GOLDEN=write writes the file anew; read its diff.
+func TestEveryFieldArrives(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write(1)
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	s.end()
+	var got strings.Builder
+	for _, from := range []string{
+		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
+		"settlement_lines", "calendar", "outcomes_log FINAL",
+	} {
+		got.WriteString("== " + from + "\n" + w.vertical("SELECT * FROM "+from))
+	}
+	const file = "testdata/rows.txt"
+	if os.Getenv("KASI_GOLDEN") == "write" {
+		require.NoError(t, os.WriteFile(file, []byte(got.String()), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String())
+}
+
+// vertical is a result as lines of "column: value", the value as JSON.
+func (w *world) vertical(query string) string {
+	w.t.Helper()
+	rows, err := w.conn.Query(context.Background(), `SELECT arrayJoin(JSONExtractKeysAndValuesRaw(formatRowNoNewline('JSONEachRow', *))) AS kv, kv.1 || ': ' || kv.2
+		FROM (`+query+`)`)
+	require.NoError(w.t, err)
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var kv []any
+		var line string
+		require.NoError(w.t, rows.Scan(&kv, &line))
+		b.WriteString(line + "\n")
+	}
+	require.NoError(w.t, rows.Err())
+	return b.String()
+}

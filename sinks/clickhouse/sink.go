@@ -1,0 +1,253 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Run brings schemas.SunkTopics into ClickHouse, each record exactly once, until ctx ends (nil) or until a programmer's
+// or operator's error that no repetition mends (a record that cannot be stored, data lost from Kafka, a ClickHouse that
+// belongs to another Kafka). An unreachable Kafka or ClickHouse is waited for. Any number of sinks may run: they share
+// the partitions. ready is called, possibly more than once, when the sink has its partitions and knows where each goes
+// on.
+func Run(ctx context.Context, cfg Config, ready func()) error {
+	return run(ctx, cfg, defaults(), ready)
+}
+
+func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(cfg.ClickHouse)
+	if err != nil {
+		return fmt.Errorf("sinks: open ClickHouse: %w", err)
+	}
+	defer conn.Close()
+	for {
+		s := &sink{
+			cfg: cfg, tuning: t, conn: conn, tables: tables(),
+			parts: make(map[topicPartition]*partition), ready: ready,
+		}
+		err := s.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, errFenced) {
+			return err
+		}
+		cfg.Log.Warn("sink: joining the group anew", "err", err)
+	}
+}
+
+// errFenced ends a session whose membership of the group is over: others may own its partitions, and nothing it
+// remembers of them counts.
+var errFenced = errors.New("sinks: the group went on without this sink")
+
+// session is one membership of the group, from its first assignment to the end of ctx or an error.
+func (s *sink) session(ctx context.Context) (err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.stop = stop
+	opts := append(slices.Clone(s.cfg.KgoOpts),
+		kgo.SeedBrokers(s.cfg.Brokers...),
+		kgo.ConsumerGroup(schemas.GroupSink),
+		kgo.SessionTimeout(s.tuning.session),
+		kgo.ConsumeTopics(slices.Sorted(maps.Keys(schemas.SunkTopics))...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
+		kgo.KeepControlRecords(),
+		kgo.DisableAutoCommit(),
+		// kfake started again after a kill does not wake the fetches that wait for a commit: without this the first rows
+		// would be 5 s late.
+		kgo.FetchMaxWait(500*time.Millisecond),
+		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a
+		// partition short, forgets to say which of its transactions were aborted, and aborted records would come through
+		// (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks. That this pays is a guess from single
+		// runs on a busy machine (DESIGN.md, Cost).
+		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
+		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
+		kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// Where Kafka has lost what we had not read yet, stop: going on from elsewhere would skip in silence.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.OnPartitionsAssigned(s.assigned), kgo.OnOffsetsFetched(s.fetched), kgo.AdjustFetchOffsetsFn(s.adjust),
+		kgo.OnPartitionsRevoked(s.dropped), kgo.OnPartitionsLost(s.dropped),
+	)
+	if s.client, err = kgo.NewClient(opts...); err != nil {
+		return fmt.Errorf("sinks: Kafka client: %w", err)
+	}
+	defer s.client.CloseAllowingRebalance()
+	if err := s.loop(ctx); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+type sink struct {
+	cfg    Config
+	tuning tuning
+	client *kgo.Client
+	conn   driver.Conn
+	tables map[string]table
+	ready  func()
+	// stop ends the loop from a callback of the group.
+	stop context.CancelCauseFunc
+
+	// mu guards parts and settings: the group's callbacks run beside the loop. What is inside a partition belongs to the
+	// loop alone, and no partition is dropped between a poll and AllowRebalance.
+	mu    sync.Mutex
+	parts map[topicPartition]*partition
+	// settings go with every insert; known since the first assignment.
+	settings clickhouse.Settings
+
+	oldest    time.Time     // since when there has been work that no flush has seen; zero if there is none
+	lastFlush time.Time     // when the last flush began
+	rested    time.Time     // when ClickHouse has had its rest from the last flush
+	pause     time.Duration // before the next try after a failure; 0 while all goes well
+}
+
+// loop is: poll until a flush is due, flush, let the group rebalance. After a failure the same chunks are tried again.
+func (s *sink) loop(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+		if wait, due := s.untilDue(time.Now()); due && wait <= 0 && ctx.Err() == nil {
+			if err := s.flushOnce(ctx); err != nil {
+				return err
+			}
+		}
+		s.client.AllowRebalance()
+	}
+	return nil
+}
+
+// untilDue says how long the next flush may still wait; false if there is nothing to flush.
+func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
+	rows, workable := s.load()
+	switch {
+	case !workable:
+		return 0, false
+	case s.pause > 0:
+		return s.lastFlush.Add(s.pause).Sub(now), true
+	case rows >= s.tuning.maxRows:
+		return 0, true
+	}
+	due := s.oldest.Add(s.tuning.linger)
+	for _, earliest := range []time.Time{s.lastFlush.Add(s.tuning.interval), s.rested} {
+		if earliest.After(due) {
+			due = earliest
+		}
+	}
+	return due.Sub(now), true
+}
+
+// load counts the records in memory and tells whether any of them can be worked on now.
+func (s *sink) load() (records int, workable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		records += len(p.buffer)
+		if p.work != nil {
+			records += len(p.work.records)
+		}
+		workable = workable || p.work != nil || p.cuttable()
+	}
+	return records, workable
+}
+
+// fill polls until ctx ends, something came, or a flush is due. When it returns, rebalances are blocked.
+func (s *sink) fill(ctx context.Context) error {
+	wait, due := s.untilDue(time.Now())
+	records, _ := s.load()
+	room := s.tuning.maxRows - records
+	if due && room <= 0 {
+		sleep(ctx, wait)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		s.client.PollRecords(ended, 1) // fetches nothing: it only blocks rebalances
+		return nil
+	}
+	if room <= 0 {
+		room = s.tuning.maxRows // an earlier owner's plan is larger than our memory bound: it must still be read whole
+	}
+	cancel := context.CancelFunc(func() {})
+	if due {
+		ctx, cancel = context.WithTimeout(ctx, max(wait, 0))
+	}
+	defer cancel()
+	return s.take(s.client.PollRecords(ctx, room))
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(max(d, 0))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// take puts fetched records into their partitions' buffers.
+func (s *sink) take(fetches kgo.Fetches) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if err := s.fetchError(f); err != nil {
+			errs = append(errs, err)
+			return
+		}
+		p := s.parts[topicPartition{f.Topic, f.Partition}]
+		if p == nil || len(f.Records) == 0 {
+			return
+		}
+		if idle := p.work == nil && len(p.buffer) == 0; idle && f.LogStartOffset > p.next {
+			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they "+
+				"were in ClickHouse; "+
+				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1,
+				schemas.GroupSink))
+			return
+		}
+		p.buffer = append(p.buffer, f.Records...)
+		if s.oldest.IsZero() {
+			s.oldest = time.Now()
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// fetchError sorts errors of fetching: what the client retries by itself is logged, what it gives up for good stops the
+// sink.
+func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
+	switch err := f.Err; {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, kgo.ErrClientClosed):
+		return nil
+	case errors.As(err, new(*kgo.ErrDataLoss)), errors.Is(err, kerr.OffsetOutOfRange):
+		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the "+
+			"topic's data deleted or "+
+			"restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err,
+			schemas.GroupSink)
+	default:
+		s.cfg.Log.Warn("sink: fetch", "topic", f.Topic, "partition", f.Partition, "err", err)
+		return nil
+	}
+}
