@@ -20,21 +20,21 @@ type Customer struct {
 	Tenant      string       `json:"t,omitempty"`
 	ID          string       `json:"c,omitempty"`
 	Policies    []policy     `json:"p,omitempty"` // by policy number
-	Collections []collection `json:"k,omitempty"` // by period, planned day, policy number: the order of deciding
+	Collections []collection `json:"k,omitempty"` // by period, planned schemas.Day, policy number: the order of deciding
 	Streams     []stream     `json:"s,omitempty"` // in the order of their first deposits
 	Deposits    []deposit    `json:"d,omitempty"` // by instant, then number
 	DepositNo   int          `json:"n,omitempty"` // number of the latest deposit
-	Waiting     []waiting    `json:"w,omitempty"` // transactions booked after the business date, by day, then instant
+	Waiting     []waiting    `json:"w,omitempty"` // transactions booked after the business date, by schemas.Day, then instant
 	Incomes     []income     `json:"i,omitempty"` // in the order of their arrival
 	Balances    []balance    `json:"b,omitempty"` // latest known balance of each account, in the order of arrival
 	Seen        seenIDs      `json:"x,omitempty"`
 	// First is the business date on which the customer's first transaction was taken in; 0 while none was, or only before
 	// the first tick. Every id ever seen is in Seen until First + Params.SeenDays.
-	First day `json:"y,omitempty"`
+	First schemas.Day `json:"y,omitempty"`
 	// Bounced is the latest action date of a debit that failed for want of money: money from before it is gone.
-	Bounced day `json:"f,omitempty"`
+	Bounced schemas.Day `json:"f,omitempty"`
 	// Wake is the first day on which a cut-off can bring anything new, unless a record comes before; 0: the next one.
-	Wake day `json:"z,omitempty"`
+	Wake schemas.Day `json:"z,omitempty"`
 }
 
 // policy is a policy as it stands.
@@ -64,9 +64,9 @@ type collection struct {
 	Version   int64          `json:"v"`
 	Due       schemas.Cents  `json:"d"`
 	Collected schemas.Cents  `json:"c,omitempty"`
-	Plan      day            `json:"g"` // first attempt while no income is known
-	First     day            `json:"f,omitempty"`
-	Last      day            `json:"l,omitempty"`
+	Plan      schemas.Day    `json:"g"` // first attempt while no income is known
+	First     schemas.Day    `json:"f,omitempty"`
+	Last      schemas.Day    `json:"l,omitempty"`
 	Attempts  int            `json:"a,omitempty"`
 	Failure   string         `json:"e,omitempty"`
 	// Cancelled with the policy; Stopped by a code nobody knows; Closed: never decided again; Reopened: money went back
@@ -84,7 +84,7 @@ type collection struct {
 // decided is what makes a decision the same as the one before.
 type decided struct {
 	Reason string        `json:"r,omitempty"`
-	Next   day           `json:"n,omitempty"`
+	Next   schemas.Day   `json:"n,omitempty"`
 	Amount schemas.Cents `json:"a,omitempty"`
 }
 
@@ -103,13 +103,13 @@ const (
 type debit struct {
 	ID     string        `json:"i"`
 	Cents  schemas.Cents `json:"c"`
-	Action day           `json:"a"`
+	Action schemas.Day   `json:"a"`
 	Rail   schemas.Rail  `json:"r"`
 	State  debitState    `json:"s,omitempty"`
 	// PaidOn and BackOn are the bank's dates of PAID and of the answer that says no; both are set where both came.
-	PaidOn day    `json:"p,omitempty"`
-	BackOn day    `json:"b,omitempty"`
-	Code   string `json:"e,omitempty"` // scheme and code of the answer that says no
+	PaidOn schemas.Day `json:"p,omitempty"`
+	BackOn schemas.Day `json:"b,omitempty"`
+	Code   string      `json:"e,omitempty"` // scheme and code of the answer that says no
 	// RowBefore is the policy's unpaids in a row before PAID ended the row; an unpaid that comes late takes it up again.
 	RowBefore int `json:"u,omitempty"`
 	// Uses are the deposits that the debit counted on: number and cents.
@@ -170,8 +170,8 @@ func (c *Customer) NeedsTick() bool {
 
 // Asleep tells that a tick provably changes nothing, neither state nor outputs: the stage need not copy the customer
 // for it.
-func (c *Customer) Asleep(m Moment) bool {
-	today := m.today()
+func (c *Customer) Asleep(m schemas.Moment) bool {
+	today := m.Today()
 	if c.Wake > today || !c.NeedsTick() {
 		return true
 	}
@@ -179,7 +179,7 @@ func (c *Customer) Asleep(m Moment) bool {
 }
 
 // arrives tells whether something waits for this day or an earlier one.
-func (c *Customer) arrives(today day) bool {
+func (c *Customer) arrives(today schemas.Day) bool {
 	if len(c.Waiting) > 0 && c.Waiting[0].day() <= today {
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/segmentio/encoding/json" // the standard library's bytes in half its time (TestFastJSON in package streams)
 )
 
@@ -38,13 +39,13 @@ func (s seenIDs) has(hash uint64) bool {
 	return false
 }
 
-func (s seenIDs) add(hash uint64, d day) seenIDs {
+func (s seenIDs) add(hash uint64, d schemas.Day) seenIDs {
 	s = binary.LittleEndian.AppendUint64(s, hash)
 	return binary.LittleEndian.AppendUint32(s, uint32(d))
 }
 
 // since keeps the ids of a day and later, in place.
-func (s seenIDs) since(first day) seenIDs {
+func (s seenIDs) since(first schemas.Day) seenIDs {
 	i := 0
 	for i < len(s) && s.day(i) >= first {
 		i += seenSize
@@ -59,10 +60,10 @@ func (s seenIDs) since(first day) seenIDs {
 }
 
 // keepUntil makes ids of before a day stay as long as those of that day.
-func (s seenIDs) keepUntil(d day) {
+func (s seenIDs) keepUntil(d schemas.Day) {
 	for i := 0; i < len(s); i += seenSize {
 		binary.LittleEndian.PutUint32(s[i+8:], uint32(max(s.day(i), d)))
 	}
 }
 
-func (s seenIDs) day(at int) day { return day(binary.LittleEndian.Uint32(s[at+8:])) }
+func (s seenIDs) day(at int) schemas.Day { return schemas.Day(binary.LittleEndian.Uint32(s[at+8:])) }

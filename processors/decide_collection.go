@@ -3,6 +3,7 @@ package processors
 import (
 	"strconv"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -10,7 +11,7 @@ import (
 type ruling struct {
 	reason string
 	amount schemas.Cents // of a debit
-	next   day           // when to look again
+	next   schemas.Day   // when to look again
 	blind  bool          // a debit that does not count on money seen
 }
 
@@ -48,7 +49,7 @@ func (d *desk) choose(k *collection, pol *policy, f funds) ruling {
 	case k.inFlight() > 0:
 		return ruling{reason: WhyAwaitResult}
 	case k.Period > d.period:
-		return ruling{reason: WhyPeriodNotStarted, next: dayOf(k.Period.First())}
+		return ruling{reason: WhyPeriodNotStarted, next: schemas.DayOf(k.Period.First())}
 	case k.Cancelled && pol.Status == schemas.PolicyLapsed:
 		return ruling{reason: WhyPolicyLapsed}
 	case k.Cancelled || pol.Status == schemas.PolicyCancelled:
@@ -148,9 +149,9 @@ func (d *desk) arrears(k *collection, pol *policy) string {
 
 // collectsArrears tells whether a shortfall of an ended period may still be collected: on a rail that may present
 // again, for some periods.
-func (e *Engine) collectsArrears(of schemas.Period, pol *policy, today day, period schemas.Period, p *Params) bool {
-	age := monthOf(dayOf(period.First())) - monthOf(dayOf(of.First()))
-	return age <= p.ArrearsPeriods && e.rules.Rail(pol.Rail, today.date()).RePresent
+func (e *Engine) collectsArrears(of schemas.Period, pol *policy, today schemas.Day, period schemas.Period, p *rules.Params) bool {
+	age := monthOf(schemas.DayOf(period.First())) - monthOf(schemas.DayOf(of.First()))
+	return age <= p.ArrearsPeriods && e.rules.Rail(pol.Rail, today.Date()).RePresent
 }
 
 // decision is the event of a choice, with what it was made from.
@@ -159,14 +160,14 @@ func (d *desk) decision(k *collection, pol *policy, ch ruling, f funds) schemas.
 	v := verdictOf(ch.reason)
 	k.Decisions++
 	ev := schemas.DecisionEvent{
-		Meta:     d.m.meta("decision", id, strconv.Itoa(k.Decisions)),
+		Meta:     d.m.Meta("decision", id, strconv.Itoa(k.Decisions)),
 		TenantID: d.c.Tenant, CustomerID: d.c.ID, PolicyNumber: k.Number, CollectionID: id, PeriodMonth: k.Period,
-		Action: v.action, Reason: ch.reason, Explanation: v.sentence, AmountCents: ch.amount, NextDate: ch.next.text(),
+		Action: v.action, Reason: ch.reason, Explanation: v.sentence, AmountCents: ch.amount, NextDate: ch.next.Text(),
 		Alternatives: v.alternatives,
 		Inputs: schemas.DecisionInputs{
 			DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), BudgetCents: f.total,
 			Attempts: k.Attempts, Rail: pol.Rail,
-			LastDepositDate: d.lastDeposit.text(), NextExpectedDate: d.expected.day.text(), LastReason: k.Failure,
+			LastDepositDate: d.lastDeposit.Text(), NextExpectedDate: d.expected.day.Text(), LastReason: k.Failure,
 		},
 	}
 	if ch.reason == WhyPolicyOnHold {
@@ -194,10 +195,10 @@ func (d *desk) instruct(k *collection, pol *policy, ch ruling) string {
 	}
 	k.Debits = append(k.Debits, b)
 	d.out.Debits = append(d.out.Debits, schemas.DebitInstruction{
-		Meta:    d.m.meta("instruction", b.ID),
+		Meta:    d.m.Meta("instruction", b.ID),
 		DebitID: b.ID, TenantID: d.c.Tenant, CustomerID: d.c.ID, PolicyNumber: k.Number, CollectionID: id,
 		PeriodMonth: k.Period,
-		Attempt:     k.Attempts, AmountCents: b.Cents, Currency: "ZAR", ActionDate: b.Action.text(), Rail: b.Rail,
+		Attempt:     k.Attempts, AmountCents: b.Cents, Currency: "ZAR", ActionDate: b.Action.Text(), Rail: b.Rail,
 		MandateReference: pol.Mandate,
 	})
 	d.c.changed(k, d.m, schemas.Change{Kind: schemas.ChangeInstructed, DebitID: b.ID, AmountCents: b.Cents}, d.out)

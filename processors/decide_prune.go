@@ -3,6 +3,7 @@ package processors
 import (
 	"slices"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -18,13 +19,13 @@ const (
 // forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of
 // an unknown debit, whether it has been pruned yet or not. A window that grew while the debit could still be disputed
 // counts; one that grew later does not bring it back.
-func (b *debit) forgotten(today day, r *Rules) bool {
+func (b *debit) forgotten(today schemas.Day, r *rules.Rules) bool {
 	if b.State == debitInFlight {
 		return false
 	}
-	until, on := day(0), b.Action
+	until, on := schemas.Day(0), b.Action
 	for {
-		next := b.Action + day(r.DisputeDays(b.Rail, on.date())) + disputeSlack
+		next := b.Action + schemas.Day(r.DisputeDays(b.Rail, on.Date())) + disputeSlack
 		if next <= until {
 			return today > until
 		}
@@ -33,8 +34,8 @@ func (b *debit) forgotten(today day, r *Rules) bool {
 }
 
 // prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
-func (c *Customer) prune(today day, r *Rules, p *Params) {
-	period := schemas.PeriodOf(today.date())
+func (c *Customer) prune(today schemas.Day, r *rules.Rules, p *rules.Params) {
+	period := schemas.PeriodOf(today.Date())
 	c.Collections = slices.DeleteFunc(c.Collections, func(k collection) bool {
 		if k.open() || k.Period >= period {
 			return false
@@ -46,10 +47,10 @@ func (c *Customer) prune(today day, r *Rules, p *Params) {
 
 // forgetMoney drops deposits and streams that have had their days. It runs before anything is made of new money, so
 // that it makes no difference when a cut-off looked at the customer last.
-func (c *Customer) forgetMoney(today day, p *Params) {
+func (c *Customer) forgetMoney(today schemas.Day, p *rules.Params) {
 	c.Deposits = slices.DeleteFunc(c.Deposits, func(d deposit) bool {
-		return d.day() < today-day(p.DepositDays)-day(p.SameMoneyDays)
+		return d.day() < today-schemas.Day(p.DepositDays)-schemas.Day(p.SameMoneyDays)
 	})
 	c.Streams = slices.DeleteFunc(c.Streams,
-		func(s stream) bool { return s.last() < today-day(max(silentDays, p.BackfillDays)) })
+		func(s stream) bool { return s.last() < today-schemas.Day(max(silentDays, p.BackfillDays)) })
 }

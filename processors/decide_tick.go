@@ -3,6 +3,7 @@ package processors
 import (
 	"slices"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -10,33 +11,33 @@ import (
 type desk struct {
 	e      *Engine
 	c      *Customer
-	m      Moment
+	m      schemas.Moment
 	out    *Outputs
-	params Params
+	params rules.Params
 
-	today       day
+	today       schemas.Day
 	period      schemas.Period
 	banking     bool
-	nextBanking day // first banking day after today
-	lastBanking day // last banking day of the period
+	nextBanking schemas.Day // first banking day after today
+	lastBanking schemas.Day // last banking day of the period
 	wallet      wallet
 	known       bool        // some income of the customer is known
 	expected    expectation // the next payment expected; day 0 where none is
-	lastDeposit day
+	lastDeposit schemas.Day
 	debited     bool // this cut-off has made a debit
 
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
-	lastNext [2]day
+	lastNext [2]schemas.Day
 }
 
 // Tick lets business time pass. When the day opens, what was waiting for it arrives; at a cut-off (m.Cutoff >= 1) each
 // open collection is decided, oldest first. A tick that can bring nothing new (Customer.Asleep) returns at once and
 // changes nothing.
-func (e *Engine) Tick(c *Customer, m Moment, out *Outputs) error {
+func (e *Engine) Tick(c *Customer, m schemas.Moment, out *Outputs) error {
 	if !e.wakeful && c.Asleep(m) || e.wakeful && !c.NeedsTick() {
 		return nil
 	}
-	today, p := m.today(), e.rules.Params(m.Date)
+	today, p := m.Today(), e.rules.Params(m.Date)
 	for len(c.Waiting) > 0 && c.Waiting[0].day() <= today {
 		w := c.Waiting[0]
 		c.Waiting = slices.Delete(c.Waiting, 0, 1)
@@ -62,8 +63,8 @@ func (e *Engine) Tick(c *Customer, m Moment, out *Outputs) error {
 func (d *desk) decideAll() {
 	cal := d.e.rules.Calendar
 	d.banking = cal.IsBankingDay(d.m.Date)
-	d.nextBanking = dayOf(cal.Next(d.m.Date))
-	d.lastBanking = dayOf(cal.OnOrBefore(d.period.Last()))
+	d.nextBanking = schemas.DayOf(cal.Next(d.m.Date))
+	d.lastBanking = schemas.DayOf(cal.OnOrBefore(d.period.Last()))
 	outstanding := d.outstanding()
 	d.e.assume(d.c, outstanding, &d.params, d.m)
 	d.lookForIncome()
@@ -110,7 +111,7 @@ func (d *desk) lookForIncome() {
 			expect(x)
 		}
 	}
-	if d.lastDeposit != 0 && d.today-d.lastDeposit <= day(d.params.KnownIncomeDays) {
+	if d.lastDeposit != 0 && d.today-d.lastDeposit <= schemas.Day(d.params.KnownIncomeDays) {
 		d.known = true
 	}
 	for i := range d.c.Incomes {
@@ -118,21 +119,21 @@ func (d *desk) lookForIncome() {
 		switch {
 		case (in.expected() || in.waits()) && d.today <= in.Day+announcedDays:
 			expect(expectation{in.Day, d.today > in.Day})
-		case in.Done && d.today-in.Day <= day(d.params.KnownIncomeDays):
+		case in.Done && d.today-in.Day <= schemas.Day(d.params.KnownIncomeDays):
 			d.known = true
 		}
 	}
 }
 
 // next is the first banking day after a day.
-func (d *desk) next(of day) day {
+func (d *desk) next(of schemas.Day) schemas.Day {
 	switch of {
 	case d.today:
 		return d.nextBanking
 	case d.lastNext[0]:
 		return d.lastNext[1]
 	}
-	d.lastNext = [2]day{of, dayOf(d.e.rules.Calendar.Next(of.date()))}
+	d.lastNext = [2]schemas.Day{of, schemas.DayOf(d.e.rules.Calendar.Next(of.Date()))}
 	return d.lastNext[1]
 }
 
@@ -140,23 +141,23 @@ func (d *desk) next(of day) day {
 const weekAhead = 7
 
 // wake is the first day after today on which a cut-off could decide otherwise than today's, if no record comes before.
-func (d *desk) wake() day {
+func (d *desk) wake() schemas.Day {
 	if d.debited {
 		return 0 // the next cut-off says what the debit has changed, even on the same day
 	}
 	wake := d.today + weekAhead
-	sooner := func(x day) {
+	sooner := func(x schemas.Day) {
 		if x > d.today && x < wake {
 			wake = x
 		}
 	}
-	sooner(dayOf(d.period.Last()) + 1)
+	sooner(schemas.DayOf(d.period.Last()) + 1)
 	sooner(d.lastBanking)
 	if !d.banking {
 		sooner(d.nextBanking)
 	}
 	if d.lastDeposit != 0 {
-		sooner(d.lastDeposit + day(d.params.KnownIncomeDays) + 1)
+		sooner(d.lastDeposit + schemas.Day(d.params.KnownIncomeDays) + 1)
 	}
 	for i := range d.c.Collections {
 		if k := &d.c.Collections[i]; k.open() {
@@ -169,7 +170,7 @@ func (d *desk) wake() day {
 			if dep.day() >= d.wallet.fresh {
 				sooner(d.spentFrom(dep))
 			}
-			sooner(dep.day() + day(d.params.DepositDays) + 1)
+			sooner(dep.day() + schemas.Day(d.params.DepositDays) + 1)
 		}
 	}
 	for i := range d.c.Streams {
@@ -183,7 +184,7 @@ func (d *desk) wake() day {
 			sooner(in.Day)
 			sooner(in.Day + 1)
 			sooner(in.Day + announcedDays + 1)
-			sooner(in.Day + day(d.params.KnownIncomeDays) + 1)
+			sooner(in.Day + schemas.Day(d.params.KnownIncomeDays) + 1)
 		}
 	}
 	if len(d.c.Waiting) > 0 {

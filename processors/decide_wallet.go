@@ -5,8 +5,8 @@ import "github.com/kasi-collections/kasi/schemas"
 // wallet is a customer's money as one cut-off sees it. All the customer's policies share it.
 type wallet struct {
 	c     *Customer
-	first int64 // deposits from before this instant have expired
-	fresh day   // deposits from before this day are taken to be spent, unless a balance says otherwise
+	first int64       // deposits from before this instant have expired
+	fresh schemas.Day // deposits from before this day are taken to be spent, unless a balance says otherwise
 	state []money
 	held  [maxBalances]schemas.Cents // by balance: deposits it covers that count but are not ready
 	store [16]money
@@ -27,7 +27,7 @@ type funds struct {
 	usable    schemas.Cents // what may be debited at this cut-off
 	total     schemas.Cents // all money that came in and was not used
 	announced bool          // what is usable was announced, never seen
-	clearing  day           // first banking day on which more becomes usable
+	clearing  schemas.Day   // first banking day on which more becomes usable
 	seen      bool          // some of that more has been seen, not only announced
 }
 
@@ -36,7 +36,7 @@ type funds struct {
 // and money announced only, on the next banking day (SPEC 4.4).
 func (d *desk) openWallet(outstanding schemas.Cents) {
 	w := &d.wallet
-	w.c, w.first, w.fresh = d.c, (d.today - day(d.params.DepositDays)).openingOf(), d.freshFrom()
+	w.c, w.first, w.fresh = d.c, (d.today - schemas.Day(d.params.DepositDays)).Opening(), d.freshFrom()
 	w.state = w.store[:0]
 	for i := range d.c.Deposits {
 		dep := &d.c.Deposits[i]
@@ -71,20 +71,20 @@ func (d *desk) worth(dep *deposit, outstanding schemas.Cents) money {
 // freshFrom is the first day whose deposits count without a balance that vouches for them: those usable for no more
 // than MoneyDays banking days, that of the next possible debit included. A salary of the 25th is so not debited on the
 // 1st for the next month's premium, when it has long been spent.
-func (d *desk) freshFrom() day {
+func (d *desk) freshFrom() schemas.Day {
 	from := d.m.Date
 	if !d.banking {
-		from = d.nextBanking.date()
+		from = d.nextBanking.Date()
 	}
 	for range d.params.MoneyDays {
 		from = d.e.rules.Calendar.OnOrBefore(from.AddDays(-1))
 	}
-	return dayOf(from)
+	return schemas.DayOf(from)
 }
 
 // spentFrom is the first day on which a deposit is taken to be spent: the day after the last of its banking days.
-func (d *desk) spentFrom(dep *deposit) day {
-	return dayOf(d.e.rules.Calendar.Add(d.next(dep.day()).date(), d.params.MoneyDays-1)) + 1
+func (d *desk) spentFrom(dep *deposit) schemas.Day {
+	return schemas.DayOf(d.e.rules.Calendar.Add(d.next(dep.day()).Date(), d.params.MoneyDays-1)) + 1
 }
 
 // irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by

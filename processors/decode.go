@@ -3,6 +3,7 @@ package processors
 import (
 	"strings"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -53,7 +54,7 @@ func txIndex(key []byte) int {
 	return -1
 }
 
-// DecodeTransaction reads and validates a record of kasi.feed.transactions.v1. The error is always a *Reject.
+// DecodeTransaction reads and validates a record of kasi.feed.transactions.v1. The error is always a *schemas.Reject.
 func DecodeTransaction(b []byte) (schemas.Transaction, error) {
 	var fields [txFields]value
 	s := scanner{text: b}
@@ -70,7 +71,7 @@ func DecodeTransaction(b []byte) (schemas.Transaction, error) {
 	}
 	var there bool
 	if tx.AmountCents, there = r.positive(txAmount, "amount_cents"); !there {
-		r.fail(RejectMissingField, "amount_cents is missing")
+		r.fail(schemas.RejectMissingField, "amount_cents is missing")
 	}
 	tx.Direction = choice(&r, txDirection, "direction", schemas.Credit, schemas.Debit)
 	tx.AccountID = r.noControls(r.text(txAccount, "account_id", maxID), "account_id")
@@ -120,7 +121,7 @@ func incIndex(key []byte) int {
 	return -1
 }
 
-// DecodeIncome reads and validates a record of kasi.feed.incomes.v1. The error is always a *Reject.
+// DecodeIncome reads and validates a record of kasi.feed.incomes.v1. The error is always a *schemas.Reject.
 func DecodeIncome(b []byte) (schemas.Income, error) {
 	var fields [incFields]value
 	s := scanner{text: b}
@@ -178,8 +179,8 @@ func resIndex(key []byte) int {
 	return -1
 }
 
-// DecodeResult reads and validates a record of kasi.rail.results.v1. The error is always a *Reject. A debit id that
-// cannot be ours is RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write
+// DecodeResult reads and validates a record of kasi.rail.results.v1. The error is always a *schemas.Reject. A debit id that
+// cannot be ours is schemas.RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write
 // capitals.
 func DecodeResult(b []byte) (schemas.Result, error) {
 	var fields [resFields]value
@@ -196,12 +197,12 @@ func DecodeResult(b []byte) (schemas.Result, error) {
 			schemas.ResultDisputed),
 		EffectiveDate: r.date(resDate, "effective_date"),
 		ReasonCode:    r.noControls(r.text(resCode, "reason_code", maxCode), "reason_code"),
-		ReasonScheme:  choiceOrNone(&r, resScheme, "reason_scheme", SchemeZA, SchemeISO),
+		ReasonScheme:  choiceOrNone(&r, resScheme, "reason_scheme", rules.SchemeZA, rules.SchemeISO),
 	}
 	res.AmountCents = optional(r.positive(resAmount, "amount_cents"))
 	if err == nil {
 		if _, err := schemas.DebitRoute(res.DebitID); err != nil {
-			r.fail(RejectUnknownDebit, err.Error())
+			r.fail(schemas.RejectUnknownDebit, err.Error())
 		}
 	}
 	if err != nil {

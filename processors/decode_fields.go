@@ -3,6 +3,7 @@ package processors
 import (
 	"time"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -25,7 +26,7 @@ func (r *record) failed() bool { return *r.err != nil }
 
 func (r *record) fail(class, message string) {
 	if !r.failed() {
-		*r.err = &Reject{class, message}
+		*r.err = schemas.Refuse(class, message)
 	}
 }
 
@@ -36,7 +37,7 @@ func (r *record) text(i int, name string, limit int) string {
 		return ""
 	}
 	if v.kind != isString {
-		r.fail(RejectBadField, name+" is not a string")
+		r.fail(schemas.RejectBadField, name+" is not a string")
 		return ""
 	}
 	var s string
@@ -50,9 +51,9 @@ func (r *record) text(i int, name string, limit int) string {
 		s = string(v.raw)
 	}
 	if len(s) > limit {
-		class := RejectTooLong
+		class := schemas.RejectTooLong
 		if limit == maxID {
-			class = RejectBadID
+			class = schemas.RejectBadID
 		}
 		r.fail(class, name+" is too long")
 		return ""
@@ -64,7 +65,7 @@ func (r *record) text(i int, name string, limit int) string {
 func (r *record) need(i int, name string, limit int) string {
 	s := r.text(i, name, limit)
 	if s == "" {
-		r.fail(RejectMissingField, name+" is missing or empty")
+		r.fail(schemas.RejectMissingField, name+" is missing or empty")
 	}
 	return s
 }
@@ -76,7 +77,7 @@ func (r *record) id(i int, name string) string { return r.noControls(r.need(i, n
 func (r *record) noControls(s, name string) string {
 	for i := range len(s) {
 		if s[i] < 0x20 {
-			r.fail(RejectBadID, name+" holds a control character")
+			r.fail(schemas.RejectBadID, name+" holds a control character")
 			return ""
 		}
 	}
@@ -95,18 +96,18 @@ func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, ther
 		digits = digits[1:]
 	}
 	if v.kind != isNumber || len(digits) > 15 {
-		r.fail(RejectBadAmount, name+" is not an integer number of cents in range")
+		r.fail(schemas.RejectBadAmount, name+" is not an integer number of cents in range")
 		return 0, false
 	}
 	for _, d := range digits {
 		if d < '0' || d > '9' {
-			r.fail(RejectBadAmount, name+" is not an integer number of cents in range")
+			r.fail(schemas.RejectBadAmount, name+" is not an integer number of cents in range")
 			return 0, false
 		}
 		c = c*10 + schemas.Cents(d-'0')
 	}
 	if c > schemas.MaxCents {
-		r.fail(RejectBadAmount, name+" is above the maximum of "+schemas.MaxCents.String())
+		r.fail(schemas.RejectBadAmount, name+" is above the maximum of "+schemas.MaxCents.String())
 	}
 	if len(digits) < len(v.raw) {
 		c = -c
@@ -118,7 +119,7 @@ func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, ther
 func (r *record) positive(i int, name string) (c schemas.Cents, there bool) {
 	c, there = r.cents(i, name, false)
 	if there && c == 0 {
-		r.fail(RejectBadAmount, name+" is not above zero")
+		r.fail(schemas.RejectBadAmount, name+" is not above zero")
 	}
 	return c, there
 }
@@ -140,7 +141,7 @@ func (r *record) instant(i int, name string) time.Time {
 	}
 	t, ok := parseInstant(s)
 	if !ok || !inYears(number(s[:4])) {
-		r.fail(RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
+		r.fail(schemas.RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
 	}
 	return t
 }
@@ -218,19 +219,19 @@ func (r *record) date(i int, name string) string {
 		return ""
 	}
 	if t, err := time.Parse(time.DateOnly, s); err != nil || !shaped(s, "0000-00-00") || !inYears(t.Year()) {
-		r.fail(RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
+		r.fail(schemas.RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
 	}
 	return s
 }
 
 // inYears keeps dates within the years whose holidays are known.
-func inYears(year int) bool { return year >= firstYear && year <= lastYear }
+func inYears(year int) bool { return year >= rules.FirstYear && year <= rules.LastYear }
 
 // choice checks that a required text is one of the allowed values.
 func choice[T ~string](r *record, i int, name string, allowed ...T) T {
 	c := choiceOrNone(r, i, name, allowed...)
 	if c == "" {
-		r.fail(RejectMissingField, name+" is missing or empty")
+		r.fail(schemas.RejectMissingField, name+" is missing or empty")
 	}
 	return c
 }
@@ -253,7 +254,7 @@ func choiceOrNone[T ~string](r *record, i int, name string, allowed ...T) T {
 		}
 	}
 	if s != "" {
-		r.fail(RejectBadEnum, name+" is not one of the allowed values")
+		r.fail(schemas.RejectBadEnum, name+" is not one of the allowed values")
 	}
 	return ""
 }

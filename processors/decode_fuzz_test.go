@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 func FuzzDecodeTransaction(f *testing.F) { fuzzFeed(f, feeds()[0]) }
@@ -32,14 +33,14 @@ func fuzzFeed(f *testing.F, feed feed) {
 		f.Add([]byte(text))
 	}
 	classes := map[string]bool{}
-	for _, c := range processors.RejectClasses() {
+	for _, c := range schemas.RejectClasses() {
 		classes[c.Class] = true
 	}
 	schema := schemaOf(f, feed.topic)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		decoded, err := feed.decode(text)
 		if err != nil {
-			var reject *processors.Reject
+			var reject *schemas.Reject
 			require.True(t, errors.As(err, &reject))
 			require.True(t, classes[reject.Class], reject.Class)
 			return

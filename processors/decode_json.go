@@ -3,6 +3,8 @@ package processors
 import (
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // scanner walks over one JSON text. It is written by hand because decoding is the hottest loop of the pipeline and
@@ -33,7 +35,7 @@ const (
 	isOther // true, false, object, array
 )
 
-func badJSON(message string) error { return &Reject{RejectBadJSON, message} }
+func badJSON(message string) error { return schemas.Refuse(schemas.RejectBadJSON, message) }
 
 // object reads one JSON object and keeps the values of the fields that index knows (>= 0), each at its place in fields.
 func (s *scanner) object(fields []value, index func(key []byte) int) error {

@@ -121,7 +121,7 @@ func TestRequiredAndOptionalFields(t *testing.T) {
 			for _, value := range none {
 				_, err := f.decode(f.record(map[string]string{name: value}))
 				if strings.Contains(" "+required[f.topic]+" ", " "+name+" ") {
-					requireClass(t, processors.RejectMissingField, err, "%s: %s = %q", f.topic, name, value)
+					requireClass(t, schemas.RejectMissingField, err, "%s: %s = %q", f.topic, name, value)
 					require.ErrorContains(t, err, name)
 				} else {
 					require.NoError(t, err, "%s: %s = %q", f.topic, name, value)
@@ -132,7 +132,7 @@ func TestRequiredAndOptionalFields(t *testing.T) {
 }
 
 func requireClass(t require.TestingT, class string, err error, format string, args ...any) {
-	var reject *processors.Reject
+	var reject *schemas.Reject
 	require.True(t, errors.As(err, &reject), "%s: %v", fmt.Sprintf(format, args...), err)
 	require.Equal(t, class, reject.Class, fmt.Sprintf(format, args...))
 }
@@ -298,19 +298,19 @@ func brokenTexts() []string {
 func TestBrokenTexts(t *testing.T) {
 	for _, text := range brokenTexts() {
 		_, err := processors.DecodeTransaction([]byte(text))
-		requireClass(t, processors.RejectBadJSON, err, "%q", text)
+		requireClass(t, schemas.RejectBadJSON, err, "%q", text)
 	}
 	for _, text := range []string{`{"amount\u005fcents": 5}`, " \t\r\n{ } \n", `{"a":` + strings.Repeat("[", 100) +
 		strings.Repeat("]", 100) + `}`, `{"x":1,"x":2}`} {
 		_, err := processors.DecodeTransaction([]byte(text))
-		requireClass(t, processors.RejectMissingField, err, "%q", text)
+		requireClass(t, schemas.RejectMissingField, err, "%q", text)
 	}
 }
 
 // The table explains every class that the package uses, each once.
 func TestRejectTable(t *testing.T) {
 	seen := map[string]bool{}
-	for _, c := range processors.RejectClasses() {
+	for _, c := range schemas.RejectClasses() {
 		require.False(t, seen[c.Class], c.Class)
 		require.NotEmpty(t, c.Meaning)
 		seen[c.Class] = true
@@ -318,5 +318,5 @@ func TestRejectTable(t *testing.T) {
 	for _, c := range fieldCases() {
 		require.True(t, c.class == "" || seen[c.class], c.class)
 	}
-	require.Equal(t, "BAD_DATE: x", (&processors.Reject{Class: processors.RejectBadDate, Message: "x"}).Error())
+	require.Equal(t, "BAD_DATE: x", schemas.Refuse(schemas.RejectBadDate, "x").Error())
 }

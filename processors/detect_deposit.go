@@ -3,6 +3,7 @@ package processors
 import (
 	"slices"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -27,14 +28,14 @@ type deposit struct {
 	Income    string        `json:"i,omitempty"` // income id, where the income feed made the deposit
 }
 
-func (d *deposit) day() day { return dayOfUnix(d.At) }
+func (d *deposit) day() schemas.Day { return schemas.DayOfUnix(d.At) }
 
 // deposit numbers and keeps money that came in, in the order of its instant. Money from before a debit that bounced is
 // gone; money past its days is not kept.
-func (c *Customer) deposit(d deposit, p *Params, m Moment) int {
+func (c *Customer) deposit(d deposit, p *rules.Params, m schemas.Moment) int {
 	c.DepositNo++
 	d.No = c.DepositNo
-	if d.day() < m.today()-day(p.DepositDays) {
+	if d.day() < m.Today()-schemas.Day(p.DepositDays) {
 		return d.No
 	}
 	d.Remaining = d.Cents
@@ -51,7 +52,7 @@ func (c *Customer) deposit(d deposit, p *Params, m Moment) int {
 
 // sameMoney is a deposit of the same amount, some days off at most, that the given source told of and the other one has
 // not.
-func (c *Customer) sameMoney(cents schemas.Cents, on day, days int, source depositSource) *deposit {
+func (c *Customer) sameMoney(cents schemas.Cents, on schemas.Day, days int, source depositSource) *deposit {
 	for i := range c.Deposits {
 		d := &c.Deposits[i]
 		if d.From&(fromBank|fromIncome|fromAnnounce) == source && d.Cents == cents && abs(int(d.day()-on)) <= days {

@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/civil"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -13,7 +14,7 @@ import (
 type income struct {
 	ID     string              `json:"i"`
 	Kind   schemas.IncomeKind  `json:"n"`
-	Day    day                 `json:"d"`
+	Day    schemas.Day         `json:"d"`
 	State  schemas.IncomeState `json:"s"`
 	Cents  schemas.Cents       `json:"c,omitempty"` // 0: not said
 	Stream uint32              `json:"k,omitempty"`
@@ -31,24 +32,24 @@ func (i *income) expected() bool {
 // Income takes in what an income feed says of one payment. A later record of the same income id replaces the earlier
 // one; only an ANNOUNCED that arrives after its own PAID is ignored, since money that was paid is no longer just
 // announced.
-func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) error {
+func (e *Engine) Income(c *Customer, in schemas.Income, m schemas.Moment, out *Outputs) error {
 	if err := c.claim(in.TenantID, in.CustomerID); err != nil {
 		return err
 	}
 	date, err := civil.ParseDate(in.PayDate)
 	if err != nil {
-		return &Reject{RejectBadDate, "pay_date is not a date; expected YYYY-MM-DD"}
+		return schemas.Refuse(schemas.RejectBadDate, "pay_date is not a date; expected YYYY-MM-DD")
 	}
-	p := e.rules.Params(m.date())
-	now := income{ID: in.IncomeID, Kind: in.Kind, Day: dayOf(date), State: in.State, Stream: feedStream(in.Kind,
+	p := e.rules.Params(m.BusinessDate())
+	now := income{ID: in.IncomeID, Kind: in.Kind, Day: schemas.DayOf(date), State: in.State, Stream: feedStream(in.Kind,
 		in.Source)}
 	if in.AmountCents != nil {
 		now.Cents = *in.AmountCents
 	}
-	oldest := m.today() - day(p.SeenDays)
-	if m.today() != 0 && now.Day < oldest {
-		return &Reject{RejectTooOld, fmt.Sprintf("pay_date lies more than %d days before the business date %s", p.SeenDays,
-			m.Date)}
+	oldest := m.Today() - schemas.Day(p.SeenDays)
+	if m.Today() != 0 && now.Day < oldest {
+		return schemas.Refuse(schemas.RejectTooOld, fmt.Sprintf("pay_date lies more than %d days before the business date %s", p.SeenDays,
+			m.Date))
 	}
 
 	i := slices.IndexFunc(c.Incomes, func(x income) bool { return x.ID == now.ID })
@@ -58,7 +59,7 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 		if was == now || was.State == schemas.IncomePaid && now.State == schemas.Announced {
 			return nil
 		}
-		c.forgetMoney(m.today(), &p)
+		c.forgetMoney(m.Today(), &p)
 		c.Incomes[i] = e.replace(c, c.Incomes[i], now, &p, m, out)
 	} else {
 		c.own(in.TenantID, in.CustomerID)
@@ -67,7 +68,7 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 		i = len(c.Incomes) - 1
 	}
 	c.touch()
-	if c.Incomes[i].waits() && now.Day <= m.today() {
+	if c.Incomes[i].waits() && now.Day <= m.Today() {
 		e.paid(c, &c.Incomes[i], &p, m, out)
 	}
 	return nil
@@ -76,7 +77,7 @@ func (e *Engine) Income(c *Customer, in schemas.Income, m Moment, out *Outputs) 
 // replace makes one record of an income out of two. Money that the bank feed has shown too stays, whatever the income
 // feed says now. Money that was counted and is still said to be paid stays counted, with its amount corrected;
 // otherwise it is taken back, as far as no debit has used it.
-func (e *Engine) replace(c *Customer, was, now income, p *Params, m Moment, out *Outputs) income {
+func (e *Engine) replace(c *Customer, was, now income, p *rules.Params, m schemas.Moment, out *Outputs) income {
 	d := c.incomeDeposit(was.ID)
 	paid := now.State == schemas.IncomePaid && now.Cents > 0
 	switch {
@@ -107,29 +108,29 @@ func (e *Engine) replace(c *Customer, was, now income, p *Params, m Moment, out 
 }
 
 // paid counts an income that was paid as a deposit on its pay date, unless the bank feed has shown the same money.
-func (e *Engine) paid(c *Customer, in *income, p *Params, m Moment, out *Outputs) {
+func (e *Engine) paid(c *Customer, in *income, p *rules.Params, m schemas.Moment, out *Outputs) {
 	in.Done = true
 	c.touch()
-	c.forgetMoney(m.today(), p)
+	c.forgetMoney(m.Today(), p)
 	if d := c.sameMoney(in.Cents, in.Day, p.SameMoneyDays, fromBank); d != nil {
 		d.From, d.Income = d.From|fromIncome, in.ID
 		return
 	}
 	s := e.record(c, in.Stream, in.Kind, in.Day, in.Cents, p.StreamHistory)
-	no := c.deposit(deposit{At: in.Day.openingOf(), Cents: in.Cents, Stream: in.Stream, From: fromIncome, Income: in.ID},
+	no := c.deposit(deposit{At: in.Day.Opening(), Cents: in.Cents, Stream: in.Stream, From: fromIncome, Income: in.ID},
 		p, m)
 	e.deposited(c, s, in.ID, no, in.Day, in.Cents, m, out)
 }
 
 // assume counts what was announced and is due as a deposit, where no bank feed could show the money. An announcement
 // without an amount is taken to be good for what is outstanding.
-func (e *Engine) assume(c *Customer, outstanding schemas.Cents, p *Params, m Moment) {
+func (e *Engine) assume(c *Customer, outstanding schemas.Cents, p *rules.Params, m schemas.Moment) {
 	if len(c.Seen) > 0 || outstanding == 0 {
 		return
 	}
 	for i := range c.Incomes {
 		in := &c.Incomes[i]
-		if !in.expected() || in.Day > m.today() || in.Day < m.today()-day(p.DepositDays) {
+		if !in.expected() || in.Day > m.Today() || in.Day < m.Today()-schemas.Day(p.DepositDays) {
 			continue
 		}
 		cents := in.Cents
@@ -137,6 +138,6 @@ func (e *Engine) assume(c *Customer, outstanding schemas.Cents, p *Params, m Mom
 			cents = outstanding
 		}
 		in.Done = true
-		c.deposit(deposit{At: in.Day.openingOf(), Cents: cents, Stream: in.Stream, From: fromAnnounce, Income: in.ID}, p, m)
+		c.deposit(deposit{At: in.Day.Opening(), Cents: cents, Stream: in.Stream, From: fromAnnounce, Income: in.ID}, p, m)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"cloud.google.com/go/civil"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -16,13 +17,13 @@ const missedCycles = 2
 
 // expectation is when a stream should pay next.
 type expectation struct {
-	day  day
+	day  schemas.Day
 	late bool // the day has passed, but the money may still come
 }
 
 // expects is when a stream should pay next, as seen on a day. A stream without a pattern, or one that has missed its
 // payments, expects nothing.
-func (e *Engine) expects(s *stream, today day) (expectation, bool) {
+func (e *Engine) expects(s *stream, today schemas.Day) (expectation, bool) {
 	if !s.mature() || len(s.History) == 0 {
 		return expectation{}, false
 	}
@@ -38,7 +39,7 @@ func (e *Engine) expects(s *stream, today day) (expectation, bool) {
 }
 
 // cycle is the n-th payday after the stream's latest deposit.
-func (e *Engine) cycle(s *stream, n int) day {
+func (e *Engine) cycle(s *stream, n int) schemas.Day {
 	last := s.last()
 	switch s.Freq {
 	case freqWeekly, freqBiweekly:
@@ -46,8 +47,8 @@ func (e *Engine) cycle(s *stream, n int) day {
 		if s.Freq == freqBiweekly {
 			step = 14
 		}
-		shift := (s.A-last.weekday()+10)%7 - 3 // back to the usual weekday, at most three days
-		return dayOf(e.rules.Calendar.OnOrBefore((last + day(shift+n*step)).date()))
+		shift := (s.A-last.Weekday()+10)%7 - 3 // back to the usual weekday, at most three days
+		return schemas.DayOf(e.rules.Calendar.OnOrBefore((last + schemas.Day(shift+n*step)).Date()))
 	case freqSemiMonthly:
 		d := last
 		for range n {
@@ -61,11 +62,11 @@ func (e *Engine) cycle(s *stream, n int) day {
 }
 
 // payday is the day on which a monthly stream pays in a month.
-func (e *Engine) payday(s *stream, month int) day {
+func (e *Engine) payday(s *stream, month int) schemas.Day {
 	p := schemas.PeriodOf(firstOf(month))
 	switch s.Kind {
 	case schemas.Salary, schemas.Wage:
-		return dayOf(e.rules.Calendar.Payday(p, s.A))
+		return schemas.DayOf(e.rules.Calendar.Payday(p, s.A))
 	case schemas.Grant:
 		return e.grantDay(s, p, month)
 	}
@@ -74,13 +75,13 @@ func (e *Engine) payday(s *stream, month int) day {
 
 // grantDay follows the published grant day that the stream's latest deposit fell on, if it fell on one; else the day of
 // the month.
-func (e *Engine) grantDay(s *stream, p schemas.Period, month int) day {
+func (e *Engine) grantDay(s *stream, p schemas.Period, month int) schemas.Day {
 	last := s.last()
-	then := e.rules.Calendar.GrantDays(schemas.PeriodOf(last.date()))
-	for _, grant := range []string{GrantOlderPersons, GrantDisability, GrantChildren} {
-		if d, ok := then[grant]; ok && dayOf(d) == last {
+	then := e.rules.Calendar.GrantDays(schemas.PeriodOf(last.Date()))
+	for _, grant := range []string{rules.GrantOlderPersons, rules.GrantDisability, rules.GrantChildren} {
+		if d, ok := then[grant]; ok && schemas.DayOf(d) == last {
 			if next, ok := e.rules.Calendar.GrantDays(p)[grant]; ok {
-				return dayOf(next)
+				return schemas.DayOf(next)
 			}
 		}
 	}
@@ -89,8 +90,8 @@ func (e *Engine) grantDay(s *stream, p schemas.Period, month int) day {
 
 // Months are counted from year 0: 12 * year + month - 1.
 
-func monthOf(d day) int {
-	t := d.date()
+func monthOf(d schemas.Day) int {
+	t := d.Date()
 	return t.Year*12 + int(t.Month) - 1
 }
 
@@ -100,13 +101,13 @@ func firstOf(month int) civil.Date {
 }
 
 // dayInMonth is a day of the month, or the month's last where it is shorter.
-func dayInMonth(month, dom int) day {
-	return min(dayOf(firstOf(month))+day(dom-1), dayOf(firstOf(month+1))-1)
+func dayInMonth(month, dom int) schemas.Day {
+	return min(schemas.DayOf(firstOf(month))+schemas.Day(dom-1), schemas.DayOf(firstOf(month+1))-1)
 }
 
 // nearestMonth is the month whose given day lies nearest: a salary of the 1st that came on the 31st belongs to the
 // month after.
-func nearestMonth(d day, dom int) int {
+func nearestMonth(d schemas.Day, dom int) int {
 	best, month := 0, monthOf(d)
 	for i, m := range []int{month, month - 1, month + 1} {
 		if i == 0 || abs(int(dayInMonth(m, dom)-d)) < abs(int(dayInMonth(best, dom)-d)) {
@@ -118,7 +119,7 @@ func nearestMonth(d day, dom int) int {
 
 // afterTwo is the first of two days of the month that lies clearly after d: a payment may come some days before its own
 // day.
-func afterTwo(d day, a, b int) day {
+func afterTwo(d schemas.Day, a, b int) schemas.Day {
 	const early = 5
 	month := monthOf(d)
 	for m := month; ; m++ {

@@ -38,12 +38,12 @@ func (p *pattern) mature() bool {
 // entry is one day's money of a stream: day and cents.
 type entry [2]int64
 
-func (e entry) day() day { return day(e[0]) }
+func (e entry) day() schemas.Day { return schemas.Day(e[0]) }
 
 // sample is the part of a history that patterns are sought in.
 type sample struct {
 	n      int
-	days   [window]day
+	days   [window]schemas.Day
 	dom    [window]int // day of the month
 	month  [window]int // 1-12
 	salary bool
@@ -109,7 +109,7 @@ func sampleOf(history []entry, kind schemas.IncomeKind) sample {
 	s := sample{salary: kind == schemas.Salary, early: kind == schemas.Salary || kind == schemas.Wage}
 	for _, e := range history {
 		if e[1] >= sorted[len(history)/2]/4 {
-			d := e.day().date()
+			d := e.day().Date()
 			s.days[s.n], s.dom[s.n], s.month[s.n] = e.day(), d.Day, int(d.Month)
 			s.n++
 		}
@@ -121,7 +121,7 @@ func sampleOf(history []entry, kind schemas.IncomeKind) sample {
 func (s *sample) byWeek(freq string, days, slack int) fit {
 	var of [window]int
 	for i := range s.n {
-		of[i] = s.days[i].weekday()
+		of[i] = s.days[i].Weekday()
 	}
 	anchor := middle(of[:s.n], 7)
 	f := fit{pattern: pattern{Freq: freq, A: anchor}}

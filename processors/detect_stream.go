@@ -20,12 +20,12 @@ const (
 type stream struct {
 	Key     uint32             `json:"k"`
 	Kind    schemas.IncomeKind `json:"n"`
-	History []entry            `json:"h"` // by day, one entry a day, the latest StreamHistory days
+	History []entry            `json:"h"` // by schemas.Day, one entry a schemas.Day, the latest StreamHistory days
 	pattern
-	Next day `json:"x,omitempty"` // first payday after the latest deposit, where there is a pattern
+	Next schemas.Day `json:"x,omitempty"` // first payday after the latest deposit, where there is a pattern
 }
 
-func (s *stream) last() day {
+func (s *stream) last() schemas.Day {
 	if len(s.History) == 0 {
 		return 0
 	}
@@ -43,7 +43,7 @@ func (c *Customer) stream(key uint32) *stream {
 }
 
 // record puts a deposit into its stream's history, made if need be, and finds the stream's pattern anew.
-func (e *Engine) record(c *Customer, key uint32, kind schemas.IncomeKind, d day, cents schemas.Cents,
+func (e *Engine) record(c *Customer, key uint32, kind schemas.IncomeKind, d schemas.Day, cents schemas.Cents,
 	keep int,
 ) *stream {
 	s := c.stream(key)
@@ -71,7 +71,7 @@ func (e *Engine) record(c *Customer, key uint32, kind schemas.IncomeKind, d day,
 }
 
 // unrecord takes money back out of a stream's history: its payment was cancelled.
-func (e *Engine) unrecord(c *Customer, key uint32, d day, cents schemas.Cents) {
+func (e *Engine) unrecord(c *Customer, key uint32, d schemas.Day, cents schemas.Cents) {
 	s := c.stream(key)
 	if s == nil {
 		return
@@ -106,7 +106,7 @@ func (c *Customer) forgetSilentest() {
 }
 
 // streamStatus is a stream's status as seen on a day.
-func (e *Engine) streamStatus(s *stream, today day) string {
+func (e *Engine) streamStatus(s *stream, today schemas.Day) string {
 	if !s.mature() {
 		return streamEarly
 	}

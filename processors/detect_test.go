@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -17,14 +18,14 @@ func historyOf(cents int64, dates ...string) []entry {
 		if err != nil {
 			panic(err)
 		}
-		h = append(h, entry{int64(dayOf(d)), cents})
+		h = append(h, entry{int64(schemas.DayOf(d)), cents})
 	}
 	return h
 }
 
 func TestDetect(t *testing.T) {
 	t.Parallel()
-	e := NewEngine(DefaultRules())
+	e := NewEngine(rules.Default())
 	for _, c := range []struct {
 		name  string
 		kind  schemas.IncomeKind
@@ -90,7 +91,7 @@ func TestDetect(t *testing.T) {
 		s := stream{Kind: c.kind, History: historyOf(100000, c.dates...)}
 		e.learn(&s)
 		require.Equal(t, c.freq, s.Freq, c.name)
-		require.Equal(t, c.next, s.Next.text(), c.name)
+		require.Equal(t, c.next, s.Next.Text(), c.name)
 	}
 }
 
@@ -103,17 +104,17 @@ func TestExpensesPaidBackAreNoPayday(t *testing.T) {
 
 func TestAMissedPaymentIsWaitedForThenTheStreamEnds(t *testing.T) {
 	t.Parallel()
-	e := NewEngine(DefaultRules())
+	e := NewEngine(rules.Default())
 	s := stream{Kind: schemas.Salary, History: historyOf(850000, "2025-07-25", "2025-08-25", "2025-09-25")}
 	e.learn(&s)
 	on := func(text string) (string, bool, string) {
 		d, err := civil.ParseDate(text)
 		require.NoError(t, err)
-		x, ok := e.expects(&s, dayOf(d))
+		x, ok := e.expects(&s, schemas.DayOf(d))
 		if !ok {
-			return "", false, e.streamStatus(&s, dayOf(d))
+			return "", false, e.streamStatus(&s, schemas.DayOf(d))
 		}
-		return x.day.text(), x.late, e.streamStatus(&s, dayOf(d))
+		return x.day.Text(), x.late, e.streamStatus(&s, schemas.DayOf(d))
 	}
 	for _, c := range []struct {
 		today, next string
@@ -135,7 +136,7 @@ func TestAMissedPaymentIsWaitedForThenTheStreamEnds(t *testing.T) {
 
 func TestClassify(t *testing.T) {
 	t.Parallel()
-	p := DefaultRules().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
+	p := rules.Default().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
 	stream := func(tx schemas.Transaction) (schemas.IncomeKind, uint32, bool) {
 		tx.Direction, tx.AmountCents = schemas.Credit, 100000
 		return classify(&tx, &p)
@@ -180,12 +181,12 @@ func TestDetectorFindsPlantedRhythms(t *testing.T) {
 		found := 0
 		for range each {
 			var h []entry
-			at := dayOf(civil.Date{Year: 2025, Month: 1, Day: 1}) + day(rng.IntN(300))
+			at := schemas.DayOf(civil.Date{Year: 2025, Month: 1, Day: 1}) + schemas.Day(rng.IntN(300))
 			month, dom := monthOf(at), 1+rng.IntN(28)
 			for i := range 8 {
 				d := dayInMonth(month+i, dom)
 				if c.days != nil {
-					at += day(c.days[0])
+					at += schemas.Day(c.days[0])
 					d = at
 				}
 				if i > 0 && rng.IntN(20) == 0 {
@@ -203,9 +204,9 @@ func TestDetectorFindsPlantedRhythms(t *testing.T) {
 	regular := 0
 	for range each {
 		var h []entry
-		at := dayOf(civil.Date{Year: 2025, Month: 1, Day: 1})
+		at := schemas.DayOf(civil.Date{Year: 2025, Month: 1, Day: 1})
 		for range 10 {
-			at += day(1 + rng.IntN(40))
+			at += schemas.Day(1 + rng.IntN(40))
 			h = append(h, entry{int64(at), 100000})
 		}
 		if p := detect(h, schemas.OtherIncome); p.mature() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -21,7 +22,7 @@ type waiting struct {
 	Balance *schemas.Cents     `json:"b,omitempty"`
 }
 
-func (w *waiting) day() day { return dayOfUnix(w.At) }
+func (w *waiting) day() schemas.Day { return schemas.DayOfUnix(w.At) }
 
 // balance is the latest known balance of an account, less what was debited by Kasi since.
 type balance struct {
@@ -38,16 +39,16 @@ const maxBalances = 8
 // that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
 // seen is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is
 // accepted and counts from its own day.
-func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out *Outputs) error {
+func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m schemas.Moment, out *Outputs) error {
 	if err := c.claim(tx.TenantID, tx.CustomerID); err != nil {
 		return err
 	}
-	today, p := m.today(), e.rules.Params(m.date())
+	today, p := m.Today(), e.rules.Params(m.BusinessDate())
 	w := waiting{At: tx.BookedAt.Unix(), Account: tx.AccountID, Balance: cloneCents(tx.BalanceAfterCents)}
 	days := c.acceptedDays(today, &p)
-	if today != 0 && w.day() < today-day(days) {
-		return &Reject{RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", days,
-			m.Date)}
+	if today != 0 && w.day() < today-schemas.Day(days) {
+		return schemas.Refuse(schemas.RejectTooOld, fmt.Sprintf("booked_at lies more than %d days before the business date %s", days,
+			m.Date))
 	}
 	hash := xxhash.Sum64String(tx.TransactionID)
 	if c.Seen.has(hash) {
@@ -57,7 +58,7 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out 
 	c.own(tx.TenantID, tx.CustomerID)
 	c.remember(hash, w.day(), today, &p)
 	out.Transactions = append(out.Transactions, schemas.TransactionEvent{
-		Meta: m.meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID), Transaction: tx,
+		Meta: m.Meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID), Transaction: tx,
 	})
 	if kind, key, income := classify(&tx, &p); income {
 		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key
@@ -81,8 +82,8 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m Moment, out 
 }
 
 // acceptedDays is how many days before the business date a booking may lie.
-func (c *Customer) acceptedDays(today day, p *Params) int {
-	if c.First == 0 || today-c.First <= day(p.SeenDays) {
+func (c *Customer) acceptedDays(today schemas.Day, p *rules.Params) int {
+	if c.First == 0 || today-c.First <= schemas.Day(p.SeenDays) {
 		return max(p.SeenDays, p.BackfillDays)
 	}
 	return p.SeenDays
@@ -90,16 +91,16 @@ func (c *Customer) acceptedDays(today day, p *Params) int {
 
 // remember keeps an id for as long as the same transaction would be accepted again: SeenDays from its booking or, if
 // that is later, from the customer's first transaction, after which no backfill is accepted.
-func (c *Customer) remember(hash uint64, booked, today day, p *Params) {
+func (c *Customer) remember(hash uint64, booked, today schemas.Day, p *rules.Params) {
 	if c.First == 0 && today != 0 {
 		c.First = today
 		c.Seen.keepUntil(today) // what came before the first tick
 	}
-	c.Seen = c.Seen.since(today-day(p.SeenDays)).add(hash, max(booked, c.First))
+	c.Seen = c.Seen.since(today-schemas.Day(p.SeenDays)).add(hash, max(booked, c.First))
 }
 
 // arrive lets a transaction count: its balance is known from now on, its money is a deposit.
-func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outputs) {
+func (e *Engine) arrive(c *Customer, w *waiting, p *rules.Params, m schemas.Moment, out *Outputs) {
 	if w.Balance != nil {
 		c.learnBalance(balance{w.Account, w.At, *w.Balance})
 	}
@@ -107,7 +108,7 @@ func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outpu
 	if w.TxID == "" {
 		return
 	}
-	c.forgetMoney(m.today(), p)
+	c.forgetMoney(m.Today(), p)
 	if d := c.sameMoney(w.Cents, w.day(), p.SameMoneyDays, fromIncome); d != nil {
 		d.From |= fromBank // the income feed told of this money before
 		d.Account = w.Account
@@ -126,17 +127,17 @@ func (e *Engine) arrive(c *Customer, w *waiting, p *Params, m Moment, out *Outpu
 // deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's
 // day: history told of in one go must not make a stream look ended that was alive when the money came. Decisions judge
 // streams as of the business date.
-func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d day, cents schemas.Cents, m Moment,
+func (e *Engine) deposited(c *Customer, s *stream, source string, no int, d schemas.Day, cents schemas.Cents, m schemas.Moment,
 	out *Outputs,
 ) {
 	ev := schemas.DepositEvent{
-		Meta:     m.meta("deposit", c.Tenant, c.ID, source, strconv.Itoa(no)),
-		TenantID: c.Tenant, CustomerID: c.ID, TransactionID: source, DepositDate: d.text(), AmountCents: cents,
+		Meta:     m.Meta("deposit", c.Tenant, c.ID, source, strconv.Itoa(no)),
+		TenantID: c.Tenant, CustomerID: c.ID, TransactionID: source, DepositDate: d.Text(), AmountCents: cents,
 		StreamID: streamID(s.Kind, s.Key), Kind: s.Kind, Frequency: s.Freq,
 		StreamStatus: e.streamStatus(s, d), ConfidencePercent: s.Confidence,
 	}
 	if x, ok := e.expects(s, d); ok {
-		ev.NextExpectedDate = x.day.text()
+		ev.NextExpectedDate = x.day.Text()
 	}
 	out.Deposits = append(out.Deposits, ev)
 }

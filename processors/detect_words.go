@@ -5,6 +5,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -99,7 +100,7 @@ func isMonth(s string) bool {
 
 // classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the
 // counterparty's, or else the description's, or else the category's.
-func classify(tx *schemas.Transaction, p *Params) (kind schemas.IncomeKind, stream uint32, income bool) {
+func classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind, stream uint32, income bool) {
 	if tx.Direction != schemas.Credit || tx.AmountCents < p.MinDebitCents {
 		return "", 0, false
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -12,16 +13,16 @@ import (
 // different customers.
 //
 // A call either does all it has to do to the customer and the outputs, or returns an error and has touched neither: all
-// checks come before the first change. A *Reject is a bad record; any other error is a mistake of the program (a record
+// checks come before the first change. A *schemas.Reject is a bad record; any other error is a mistake of the program (a record
 // brought to the wrong customer).
 type Engine struct {
-	rules *Rules
+	rules *rules.Rules
 	// wakeful makes every tick look at every customer. Tests compare it with the engine that lets customers sleep.
 	wakeful bool
 }
 
 // NewEngine makes an engine that follows the rules.
-func NewEngine(r *Rules) *Engine { return &Engine{rules: r} }
+func NewEngine(r *rules.Rules) *Engine { return &Engine{rules: r} }
 
 // Outputs collects what calls of the engine emit, each list in the order of emission. The stage fills Seq and nothing
 // else.
@@ -33,11 +34,6 @@ type Outputs struct {
 	Policies     []schemas.PolicyEvent
 	Collections  []schemas.CollectionEvent
 	Outcomes     []schemas.OutcomeEvent
-}
-
-// meta is the head of an event. The facts must name the event among all events.
-func (m Moment) meta(facts ...string) schemas.Meta {
-	return schemas.Meta{EventID: schemas.FactID(facts...), BusinessDate: schemas.DateText(m.date()), At: m.At}
 }
 
 // claim checks that a record belongs to the customer. A new customer belongs to whoever comes first.
@@ -55,7 +51,7 @@ func (c *Customer) own(tenant, customer string) {
 }
 
 // changed counts a new version of a collection and emits it with the fact that made it.
-func (c *Customer) changed(k *collection, m Moment, ch schemas.Change, out *Outputs) {
+func (c *Customer) changed(k *collection, m schemas.Moment, ch schemas.Change, out *Outputs) {
 	k.Version++
 	pol := c.policy(k.Number)
 	policyID := schemas.PolicyID(c.Tenant, k.Number)
@@ -65,20 +61,20 @@ func (c *Customer) changed(k *collection, m Moment, ch schemas.Change, out *Outp
 		failure = ""
 	}
 	out.Collections = append(out.Collections, schemas.CollectionEvent{
-		Meta:         m.meta("collection-version", id, strconv.FormatInt(k.Version, 10)),
+		Meta:         m.Meta("collection-version", id, strconv.FormatInt(k.Version, 10)),
 		CollectionID: id, TenantID: c.Tenant, CustomerID: c.ID, PolicyID: policyID, PolicyNumber: k.Number,
 		ExternalCustomerRef: pol.Ref, ProductCode: pol.Product, PeriodMonth: k.Period, ExecutionID: k.Execution,
 		Version: k.Version, DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), Status: k.status(),
-		FirstAttemptDate: k.First.text(), LastAttemptDate: k.Last.text(), Attempts: k.Attempts, LastFailureReason: failure,
+		FirstAttemptDate: k.First.Text(), LastAttemptDate: k.Last.Text(), Attempts: k.Attempts, LastFailureReason: failure,
 		Change: ch,
 	})
 }
 
 // outcome emits the answer to a command. A command that is delivered again has another record, so its answer is another
 // event.
-func (c *Customer) outcome(m Moment, o schemas.OutcomeEvent, out *Outputs) {
+func (c *Customer) outcome(m schemas.Moment, o schemas.OutcomeEvent, out *Outputs) {
 	o.Stage = "collect"
-	o.Meta = m.meta("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
+	o.Meta = m.Meta("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
 		strconv.FormatInt(m.At.UnixNano(), 10))
 	out.Outcomes = append(out.Outcomes, o)
 }

@@ -8,12 +8,13 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // veteran is a customer with two years behind them, and the moment at which they stand.
-func veteran(b *testing.B) (*Engine, *Customer, Moment) {
-	w := newWorld(b, DefaultRules())
+func veteran(b *testing.B) (*Engine, *Customer, schemas.Moment) {
+	w := newWorld(b, rules.Default())
 	w.years(24, 5)
 	return w.engine, w.c, w.m
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -19,7 +20,7 @@ import (
 // step; see its comments for what must always hold.
 func TestAnyHistory(t *testing.T) {
 	t.Parallel()
-	rules := DefaultRules()
+	rules := rules.Default()
 	rapid.Check(t, func(t *rapid.T) {
 		h := &history{world: newWorld(t, rules), t: t}
 		h.fast = h.pick("thorough", 8) > 0
@@ -229,7 +230,7 @@ func (h *history) answer() {
 // and ids end; world.judgeTransaction says what must be taken in and what not.
 func TestHistoryCountsOnce(t *testing.T) {
 	t.Parallel()
-	rules := DefaultRules()
+	rules := rules.Default()
 	p := rules.Params(civil.Date{Year: 2025, Month: 10, Day: 20})
 	rapid.Check(t, func(t *rapid.T) {
 		h := &history{world: newWorld(t, rules), t: t}
@@ -268,7 +269,7 @@ func TestHistoryCountsOnce(t *testing.T) {
 // engine does next is the same.
 func TestLateAndEarlyUnpaidEndTheSame(t *testing.T) {
 	t.Parallel()
-	rules := DefaultRules()
+	rules := rules.Default()
 	run := func(first, second schemas.Result) (schemas.CollectionEvent, []schemas.DebitInstruction) {
 		w := newWorld(t, rules)
 		w.step(schemas.Tick{Date: "2025-11-01"})
@@ -325,7 +326,7 @@ func (w *world) replay() {
 func collectionKeys(c *Customer) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, k := range c.Collections {
-			if !yield(fmt.Sprintf("%s %s %s", k.Period, k.Plan.text(), k.Number)) {
+			if !yield(fmt.Sprintf("%s %s %s", k.Period, k.Plan.Text(), k.Number)) {
 				return
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -45,7 +46,7 @@ func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	rules := DefaultRules()
+	rules := rules.Default()
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -59,7 +60,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func runScenario(t *testing.T, rules *Rules, lines string) {
+func runScenario(t *testing.T, rules *rules.Rules, lines string) {
 	s := &scenario{t: t, world: newWorld(nil, rules)}
 	s.world.t = s
 	for i, line := range strings.Split(lines, "\n") {

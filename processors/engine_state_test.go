@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -93,15 +94,15 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestRecordsOfAnotherCustomerAreABug(t *testing.T) {
 	t.Parallel()
-	e, c, out := NewEngine(DefaultRules()), &Customer{Tenant: "T", ID: "C"}, &Outputs{}
+	e, c, out := NewEngine(rules.Default()), &Customer{Tenant: "T", ID: "C"}, &Outputs{}
 	for _, err := range []error{
-		e.Transaction(c, schemas.Transaction{TenantID: "T", CustomerID: "D"}, Moment{}, out),
-		e.Income(c, schemas.Income{TenantID: "U", CustomerID: "C"}, Moment{}, out),
-		e.Policy(c, schemas.PolicyCommand{TenantID: "T", CustomerID: "D"}, Moment{}, out),
-		e.Execute(c, schemas.ExecuteCommand{TenantID: "T", CustomerID: "D"}, Moment{}, out),
+		e.Transaction(c, schemas.Transaction{TenantID: "T", CustomerID: "D"}, schemas.Moment{}, out),
+		e.Income(c, schemas.Income{TenantID: "U", CustomerID: "C"}, schemas.Moment{}, out),
+		e.Policy(c, schemas.PolicyCommand{TenantID: "T", CustomerID: "D"}, schemas.Moment{}, out),
+		e.Execute(c, schemas.ExecuteCommand{TenantID: "T", CustomerID: "D"}, schemas.Moment{}, out),
 	} {
 		require.ErrorContains(t, err, "another customer")
-		var reject *Reject
+		var reject *schemas.Reject
 		require.NotErrorAs(t, err, &reject)
 	}
 	require.Equal(t, &Customer{Tenant: "T", ID: "C"}, c)
@@ -111,17 +112,17 @@ func TestRecordsOfAnotherCustomerAreABug(t *testing.T) {
 func TestDays(t *testing.T) {
 	t.Parallel()
 	for d := (civil.Date{Year: 1899, Month: 12, Day: 25}); d.Year < 2105; d = d.AddDays(1) {
-		n := dayOf(d)
+		n := schemas.DayOf(d)
 		if n == 0 {
-			require.Equal(t, epoch, d)
+			require.Equal(t, civil.Date{Year: 1970, Month: 1, Day: 1}, d)
 			continue
 		}
-		require.Equal(t, d, n.date())
-		require.Equal(t, n, dayOfUnix(n.openingOf()))
-		require.Equal(t, n, dayOfUnix(n.openingOf()+86399))
-		require.Equal(t, (int(d.In(time.UTC).Weekday())+6)%7, n.weekday())
+		require.Equal(t, d, n.Date())
+		require.Equal(t, n, schemas.DayOfUnix(n.Opening()))
+		require.Equal(t, n, schemas.DayOfUnix(n.Opening()+86399))
+		require.Equal(t, (int(d.In(time.UTC).Weekday())+6)%7, n.Weekday())
 	}
-	require.Equal(t, day(0), dayOf(civil.Date{}))
+	require.Equal(t, schemas.Day(0), schemas.DayOf(civil.Date{}))
 }
 
 // month runs one month of a customer with a salary and some spending: one failed attempt, then the salary, then paid.
@@ -180,7 +181,7 @@ func (w *world) years(months, spending int) {
 
 func TestStateStaysSmall(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, DefaultRules())
+	w := newWorld(t, rules.Default())
 	w.years(24, 5)
 	size := len(w.bytes(w.c))
 	t.Logf("2 years of monthly history: %d bytes: %s", size, w.bytes(w.c))

@@ -8,6 +8,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -25,9 +26,9 @@ type world struct {
 	wakeful *Engine
 	c       *Customer
 	twin    *Customer
-	m       Moment
+	m       schemas.Moment
 	records []any
-	moments []Moment
+	moments []schemas.Moment
 	out     Outputs // of all steps
 
 	ids         map[string]bool
@@ -69,10 +70,10 @@ type collectionModel struct {
 // bare hides that a T has Helper, which walks the stack at each check and would take a fifth of the time.
 type bare struct{ require.TestingT }
 
-func newWorld(t require.TestingT, r *Rules) *world {
+func newWorld(t require.TestingT, r *rules.Rules) *world {
 	return &world{
 		t: bare{t}, engine: NewEngine(r), wakeful: &Engine{rules: r, wakeful: true}, c: &Customer{}, twin: &Customer{},
-		m:   Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		m:   schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
 		taken: map[string]bool{},
@@ -80,7 +81,7 @@ func newWorld(t require.TestingT, r *Rules) *world {
 }
 
 // call brings a record of the timeline to the engine as the stage does.
-func call(e *Engine, c *Customer, rec any, m Moment, out *Outputs) error {
+func call(e *Engine, c *Customer, rec any, m schemas.Moment, out *Outputs) error {
 	switch r := rec.(type) {
 	case schemas.Transaction:
 		return e.Transaction(c, r, m, out)
@@ -103,7 +104,7 @@ func (w *world) bytes(c *Customer) string {
 }
 
 // step makes one step and returns what it emitted, and its Reject.
-func (w *world) step(rec any) (Outputs, *Reject) {
+func (w *world) step(rec any) (Outputs, *schemas.Reject) {
 	if tick, ok := rec.(schemas.Tick); ok {
 		date, err := civil.ParseDate(tick.Date)
 		require.NoError(w.t, err)
@@ -113,7 +114,7 @@ func (w *world) step(rec any) (Outputs, *Reject) {
 }
 
 // stepAt is step at the moment that w.m says, which of a tick is all that counts.
-func (w *world) stepAt(rec any) (Outputs, *Reject) {
+func (w *world) stepAt(rec any) (Outputs, *schemas.Reject) {
 	w.m.At = w.m.At.Add(time.Second)
 	_, isTick := rec.(schemas.Tick)
 	if !w.fast {
@@ -135,7 +136,7 @@ func (w *world) stepAt(rec any) (Outputs, *Reject) {
 		w.judgeTransaction(tx, err, &out)
 	}
 	res, isResult := rec.(schemas.Result)
-	var reject *Reject
+	var reject *schemas.Reject
 	if err != nil {
 		require.True(w.t, errors.As(err, &reject), "%v", err)
 		w.silent(&out, "a refused record emits nothing")
@@ -190,7 +191,7 @@ func (o *Outputs) empty() bool {
 // judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was
 // forgotten.
 func (w *world) judgeTransaction(tx schemas.Transaction, err error, out *Outputs) {
-	p := w.engine.rules.Params(w.m.date())
+	p := w.engine.rules.Params(w.m.BusinessDate())
 	days := p.SeenDays
 	if !w.firstTaken.IsValid() || w.m.Date.DaysSince(w.firstTaken) <= p.SeenDays {
 		days = p.BackfillDays
@@ -275,7 +276,7 @@ func (o *Outputs) add(n *Outputs) {
 func (w *world) fact(m schemas.Meta) {
 	require.False(w.t, w.ids[m.EventID], "event ids are unique")
 	w.ids[m.EventID] = true
-	require.Equal(w.t, w.m.date().String(), m.BusinessDate)
+	require.Equal(w.t, w.m.BusinessDate().String(), m.BusinessDate)
 }
 
 func (w *world) judgeDecision(ev schemas.DecisionEvent) {

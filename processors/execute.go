@@ -4,12 +4,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Execute makes the collection of one policy for one period, with the premium as it is now, if it is missing, and
 // answers with an outcome: OK, UNCHANGED, NOT_FOUND or CONFLICT.
-func (e *Engine) Execute(c *Customer, cmd schemas.ExecuteCommand, m Moment, out *Outputs) error {
+func (e *Engine) Execute(c *Customer, cmd schemas.ExecuteCommand, m schemas.Moment, out *Outputs) error {
 	if err := c.claim(cmd.TenantID, cmd.CustomerID); err != nil {
 		return err
 	}
@@ -18,8 +19,8 @@ func (e *Engine) Execute(c *Customer, cmd schemas.ExecuteCommand, m Moment, out 
 		Code:     schemas.OutcomeOK,
 		ObjectID: schemas.CollectionID(schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), cmd.PeriodMonth),
 	}
-	params := e.rules.Params(m.date())
-	c.prune(dayOf(m.date()), e.rules, &params) // so that when pruning ran last makes no difference to the answer
+	params := e.rules.Params(m.BusinessDate())
+	c.prune(schemas.DayOf(m.BusinessDate()), e.rules, &params) // so that when pruning ran last makes no difference to the answer
 	pol := c.policy(cmd.PolicyNumber)
 	switch {
 	case c.collection(cmd.PolicyNumber, cmd.PeriodMonth) != nil:
@@ -28,7 +29,7 @@ func (e *Engine) Execute(c *Customer, cmd schemas.ExecuteCommand, m Moment, out 
 		answer.Code, answer.Message = schemas.OutcomeNotFound, "there is no policy of this number"
 	case pol.Status != schemas.PolicyActive:
 		answer.Code, answer.Message = schemas.OutcomeConflict, "the policy is "+string(pol.Status)
-	case cmd.PeriodMonth < schemas.PeriodOf(m.date()):
+	case cmd.PeriodMonth < schemas.PeriodOf(m.BusinessDate()):
 		answer.Code, answer.Message = schemas.OutcomeConflict, "the period has passed"
 	default:
 		k := c.collect(collection{
@@ -59,12 +60,12 @@ func (c *Customer) collect(k collection) *collection {
 
 // plan is the day of the first attempt while no income is known: the first banking day on or after the policy's or the
 // configured day of the period, but never after the period's last banking day.
-func (e *Engine) plan(p schemas.Period, pol *policy, params *Params) day {
+func (e *Engine) plan(p schemas.Period, pol *policy, params *rules.Params) schemas.Day {
 	dom := pol.Day
 	if dom == 0 {
 		dom = params.FirstAttemptDay
 	}
 	cal := e.rules.Calendar
-	d := dayInMonth(monthOf(dayOf(p.First())), dom)
-	return min(dayOf(cal.OnOrAfter(d.date())), dayOf(cal.OnOrBefore(p.Last())))
+	d := dayInMonth(monthOf(schemas.DayOf(p.First())), dom)
+	return min(schemas.DayOf(cal.OnOrAfter(d.Date())), schemas.DayOf(cal.OnOrBefore(p.Last())))
 }

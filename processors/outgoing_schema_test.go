@@ -12,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -58,11 +60,11 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	for _, topic := range topics {
 		o.schemas[topic] = schemaOf(t, topic)
 	}
-	rules := processors.DefaultRules()
+	rules := rules.Default()
 	engine := processors.NewEngine(rules)
 	rapid.Check(t, func(t *rapid.T) {
 		c, out := &processors.Customer{}, &processors.Outputs{}
-		m := processors.Moment{Date: civil.Date{Year: 2025, Month: 10, Day: 30}, At: time.Date(2025, 11, 1, 8, 0, 0, 0,
+		m := schemas.Moment{Date: civil.Date{Year: 2025, Month: 10, Day: 30}, At: time.Date(2025, 11, 1, 8, 0, 0, 0,
 			time.UTC)}
 		numbers := []string{"POL001", "POL002"}
 		for i, number := range numbers {
@@ -96,14 +98,15 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 			require.NoError(t, engine.Tick(c, m, out))
 		}
 		o.all(t, out)
-		tenant := &processors.Tenant{}
-		ev, _, err := rules.Settle(tenant, settle("acme", "2025-11", 5), sums(rapid.Custom(func(t *rapid.T) schemas.Cents {
-			return schemas.Cents(rapid.Int64Range(-1e9, 1e9).Draw(t, "total"))
-		}).Draw(t, "sums"), 0, 1), m, true)
+		tenant := &settlement.Tenant{}
+		total := schemas.Cents(rapid.Int64Range(-1e9, 1e9).Draw(t, "total"))
+		ev, _, err := settlement.Settle(rules, tenant, schemas.SettleCommand{
+			RequestID: "r", TenantID: "acme", PeriodMonth: "2025-11", Cut: []int64{5},
+		}, schemas.LedgerSums{TotalCents: total, Movements: 1}, m, true)
 		require.NoError(t, err)
 		o.check(t, schemas.TopicSettlements, &ev.Meta, ev)
 		m.Date = m.Date.AddDays(60)
-		for _, paid := range rules.SettleTick(tenant, m) {
+		for _, paid := range settlement.Tick(tenant, m) {
 			o.check(t, schemas.TopicSettlements, &paid.Meta, &paid)
 		}
 	})
@@ -113,7 +116,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 }
 
 // someDay lets income come, the bank answer, and the insurer change its mind.
-func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m processors.Moment, out *processors.Outputs,
+func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m schemas.Moment, out *processors.Outputs,
 	answered *int,
 ) {
 	if rapid.IntRange(0, 3).Draw(t, "income") == 0 {

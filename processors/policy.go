@@ -11,7 +11,7 @@ import (
 
 // Policy carries out a policy command and answers it with an outcome: OK, UNCHANGED, CONFLICT or NOT_FOUND. A refusal
 // changes nothing.
-func (e *Engine) Policy(c *Customer, cmd schemas.PolicyCommand, m Moment, out *Outputs) error {
+func (e *Engine) Policy(c *Customer, cmd schemas.PolicyCommand, m schemas.Moment, out *Outputs) error {
 	if err := c.claim(cmd.TenantID, cmd.CustomerID); err != nil {
 		return err
 	}
@@ -129,11 +129,11 @@ func (p *policy) setTerms(t *schemas.PolicyTerms) {
 }
 
 // policyChanged counts a new version of a policy and emits it. requestID is empty for changes by the engine.
-func (c *Customer) policyChanged(p *policy, requestID string, m Moment, out *Outputs) {
+func (c *Customer) policyChanged(p *policy, requestID string, m schemas.Moment, out *Outputs) {
 	p.Version++
 	id := schemas.PolicyID(c.Tenant, p.Number)
 	out.Policies = append(out.Policies, schemas.PolicyEvent{
-		Meta:     m.meta("policy-version", id, strconv.FormatInt(p.Version, 10)),
+		Meta:     m.Meta("policy-version", id, strconv.FormatInt(p.Version, 10)),
 		PolicyID: id, TenantID: c.Tenant, CustomerID: c.ID, PolicyNumber: p.Number, Version: p.Version,
 		PolicyTerms: schemas.PolicyTerms{
 			ExternalCustomerRef: p.Ref, ProductCode: p.Product, PremiumCents: p.Premium, Status: p.Status, Rail: p.Rail,
@@ -146,9 +146,9 @@ func (c *Customer) policyChanged(p *policy, requestID string, m Moment, out *Out
 // follow lets the policy's collections follow a change of its status (SPEC 4.2): those not paid in full are cancelled
 // with it at once, and come back with a lapsed policy that is made active again while their period runs. A debit with
 // the bank is let run.
-func (e *Engine) follow(c *Customer, p *policy, before schemas.PolicyStatus, m Moment, out *Outputs) {
-	params := e.rules.Params(m.date())
-	period := schemas.PeriodOf(m.date())
+func (e *Engine) follow(c *Customer, p *policy, before schemas.PolicyStatus, m schemas.Moment, out *Outputs) {
+	params := e.rules.Params(m.BusinessDate())
+	period := schemas.PeriodOf(m.BusinessDate())
 	for i := range c.Collections {
 		k := &c.Collections[i]
 		if k.Number != p.Number || k.Collected >= k.Due {
@@ -157,7 +157,7 @@ func (e *Engine) follow(c *Customer, p *policy, before schemas.PolicyStatus, m M
 		running := k.Period >= period
 		switch {
 		case before == schemas.PolicyActive && p.Status != schemas.PolicyActive && !k.Cancelled:
-			owed := !k.Closed && !k.Reopened && e.collectsArrears(k.Period, p, dayOf(m.date()), period, &params)
+			owed := !k.Closed && !k.Reopened && e.collectsArrears(k.Period, p, schemas.DayOf(m.BusinessDate()), period, &params)
 			if running || owed {
 				k.Cancelled = true
 				c.changed(k, m, schemas.Change{Kind: schemas.ChangeCancelled}, out)

@@ -7,6 +7,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -32,23 +33,23 @@ const maxAnswers = 16
 // so has the same answer under another id. Refused are: a debit that is not the customer's or is past disputing
 // (UNKNOWN_DEBIT), another amount (AMOUNT_MISMATCH), a dispute after its window (DISPUTE_TOO_LATE), and whatever
 // contradicts a final answer (CONTRADICTS_FINAL).
-func (e *Engine) Result(c *Customer, res schemas.Result, m Moment, out *Outputs) error {
+func (e *Engine) Result(c *Customer, res schemas.Result, m schemas.Moment, out *Outputs) error {
 	k, b := c.debit(res.DebitID)
-	if b == nil || b.forgotten(m.today(), e.rules) {
-		return &Reject{RejectUnknownDebit, "debit_id names no debit of ours that can still have a result"}
+	if b == nil || b.forgotten(m.Today(), e.rules) {
+		return schemas.Refuse(schemas.RejectUnknownDebit, "debit_id names no debit of ours that can still have a result")
 	}
 	hash := xxhash.Sum64String(res.ResultID)
 	if slices.Contains(b.Results, hash) {
 		return nil
 	}
 	if res.AmountCents != nil && *res.AmountCents != b.Cents {
-		return &Reject{RejectAmountMismatch, fmt.Sprintf("amount_cents is %d; the debit is of %d", *res.AmountCents, b.Cents)}
+		return schemas.Refuse(schemas.RejectAmountMismatch, fmt.Sprintf("amount_cents is %d; the debit is of %d", *res.AmountCents, b.Cents))
 	}
 	date, err := civil.ParseDate(res.EffectiveDate)
 	if err != nil {
-		return &Reject{RejectBadDate, "effective_date is not a date; expected YYYY-MM-DD"}
+		return schemas.Refuse(schemas.RejectBadDate, "effective_date is not a date; expected YYYY-MM-DD")
 	}
-	eff := dayOf(date)
+	eff := schemas.DayOf(date)
 	ef, reject := e.effect(b, &res, eff)
 	if reject != nil {
 		return reject
@@ -80,13 +81,13 @@ func (c *Customer) debit(id string) (*collection, *debit) {
 }
 
 // effect is the table of what each answer does to a debit in each state.
-func (e *Engine) effect(b *debit, res *schemas.Result, eff day) (effect, *Reject) {
+func (e *Engine) effect(b *debit, res *schemas.Result, eff schemas.Day) (effect, *schemas.Reject) {
 	again := b.BackOn == eff && b.Code == codeOf(res)
-	lateDays := func(paid, back day) bool {
-		rail := e.rules.Rail(b.Rail, b.Action.date())
-		return back > paid && e.rules.Calendar.Between(paid.date(), back.date()) <= rail.LateUnpaidDays
+	lateDays := func(paid, back schemas.Day) bool {
+		rail := e.rules.Rail(b.Rail, b.Action.Date())
+		return back > paid && e.rules.Calendar.Between(paid.Date(), back.Date()) <= rail.LateUnpaidDays
 	}
-	disputeDays := e.rules.DisputeDays(b.Rail, eff.date())
+	disputeDays := e.rules.DisputeDays(b.Rail, eff.Date())
 	st := res.Status
 	switch {
 	case b.State == debitInFlight && st == schemas.ResultPaid:
@@ -109,25 +110,23 @@ func (e *Engine) effect(b *debit, res *schemas.Result, eff day) (effect, *Reject
 	case b.State == debitUnpaid && st == schemas.ResultPaid && b.PaidOn == 0 && lateDays(eff, b.BackOn):
 		return effectLatePaid, nil
 
-	case b.State == debitPaid && st == schemas.ResultDisputed && eff > b.Action+day(disputeDays):
-		return 0, &Reject{
-			RejectDisputeTooLate,
-			fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", eff.text(), disputeDays,
-				b.Action.text()),
-		}
+	case b.State == debitPaid && st == schemas.ResultDisputed && eff > b.Action+schemas.Day(disputeDays):
+		return 0, schemas.Refuse(schemas.RejectDisputeTooLate,
+			fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", eff.Text(), disputeDays,
+				b.Action.Text()))
 	case b.State == debitPaid && st == schemas.ResultDisputed:
 		return effectDisputed, nil
 	case b.State == debitDisputed && st == schemas.ResultPaid && b.PaidOn == 0:
 		return effectPaidDisputed, nil
 	}
-	return 0, &Reject{RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st,
-		eff.text())}
+	return 0, schemas.Refuse(schemas.RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st,
+		eff.Text()))
 }
 
 func codeOf(res *schemas.Result) string { return res.ReasonScheme + ":" + res.ReasonCode }
 
 // apply carries an effect out. Nothing can fail any more.
-func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff day, res *schemas.Result, m Moment,
+func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff schemas.Day, res *schemas.Result, m schemas.Moment,
 	out *Outputs,
 ) {
 	ch := schemas.Change{
@@ -168,7 +167,7 @@ func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff day,
 		return
 	}
 	b.BackOn, b.Code = eff, codeOf(res)
-	if ch.MovedCents < 0 && schemas.PeriodOf(m.date()) > k.Period {
+	if ch.MovedCents < 0 && schemas.PeriodOf(m.BusinessDate()) > k.Period {
 		k.Reopened = true
 	}
 	reason := e.rules.Reason(res.Status, res.ReasonScheme, res.ReasonCode)
@@ -185,7 +184,7 @@ func (e *Engine) apply(c *Customer, k *collection, b *debit, ef effect, eff day,
 const holdMandateEnded = "MANDATE_ENDED"
 
 // remedy does what a failure's reason asks for and returns the reason to hold the policy for, if there is one.
-func (e *Engine) remedy(c *Customer, k *collection, pol *policy, b *debit, reason Reason) (hold string) {
+func (e *Engine) remedy(c *Customer, k *collection, pol *policy, b *debit, reason rules.Reason) (hold string) {
 	switch {
 	case b.State == debitDisputed:
 		b.Uses = nil
@@ -193,7 +192,7 @@ func (e *Engine) remedy(c *Customer, k *collection, pol *policy, b *debit, reaso
 	case !reason.Known:
 		c.giveBack(b)
 		k.Stopped = true
-	case reason.Remedy == RemedyFunds:
+	case reason.Remedy == rules.RemedyFunds:
 		c.spend(b)
 	default:
 		c.giveBack(b)
@@ -203,7 +202,7 @@ func (e *Engine) remedy(c *Customer, k *collection, pol *policy, b *debit, reaso
 		return hold
 	}
 	pol.Unpaids++
-	ends := e.rules.Rail(b.Rail, b.Action.date()).UnpaidsEndMandate
+	ends := e.rules.Rail(b.Rail, b.Action.Date()).UnpaidsEndMandate
 	if hold == "" && ends > 0 && pol.Unpaids >= ends {
 		hold = holdMandateEnded
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -73,7 +74,7 @@ func benchInput(b *testing.B, n, customers int) []*kgo.Record {
 // comparison, our loop with a processor that does nothing, with one that keeps a small state, and with the engine. Run
 // it with -benchtime=1x; each size is a full run.
 func BenchmarkStage(b *testing.B) {
-	engine := processors.NewEngine(processors.DefaultRules())
+	engine := processors.NewEngine(rules.Default())
 	for _, bc := range []struct {
 		name      string
 		customers int

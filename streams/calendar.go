@@ -13,7 +13,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -71,7 +71,7 @@ type Calendar struct {
 }
 
 // NewCalendar opens a calendar on existing topics (EnsureTopics).
-func NewCalendar(cfg Config, rules *processors.Rules) (*Calendar, error) {
+func NewCalendar(cfg Config, rules *rules.Rules) (*Calendar, error) {
 	cl, n, err := openTopics(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("calendar: %w", err)
@@ -94,7 +94,7 @@ func Show(ctx context.Context, cfg Config) (Today, error) {
 }
 
 // Advance is Calendar.Advance with a client of its own.
-func Advance(ctx context.Context, cfg Config, r *processors.Rules, to civil.Date, o AdvanceOpts) (Today, error) {
+func Advance(ctx context.Context, cfg Config, r *rules.Rules, to civil.Date, o AdvanceOpts) (Today, error) {
 	c, err := NewCalendar(cfg, r)
 	if err != nil {
 		return Today{}, err

@@ -37,7 +37,7 @@ type collectTask struct {
 	out    processors.Outputs
 
 	lastTick schemas.Tick // the tick that last was read as
-	last     processors.Moment
+	last     schemas.Moment
 }
 
 func newCollectTask(e *processors.Engine) *collectTask {
@@ -85,7 +85,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 			return refuse(b, rec, err)
 		}
 		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), func(c *processors.Customer,
-			m processors.Moment,
+			m schemas.Moment,
 		) error {
 			return t.engine.Transaction(c, tx, m, &t.out)
 		})
@@ -95,7 +95,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 			return refuse(b, rec, err)
 		}
 		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), func(c *processors.Customer,
-			m processors.Moment,
+			m schemas.Moment,
 		) error {
 			return t.engine.Income(c, in, m, &t.out)
 		})
@@ -104,10 +104,8 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindPolicy, schemas.KindExecute:
 		return t.command(b, rec, kind)
 	default:
-		b.reject(rec, &processors.Reject{
-			Class:   ClassUnknownKind,
-			Message: "header kasi.kind is missing or names nothing the timeline holds",
-		})
+		b.reject(rec, schemas.Refuse(ClassUnknownKind,
+			"header kasi.kind is missing or names nothing the timeline holds"))
 		return nil
 	}
 }
@@ -123,13 +121,11 @@ func (t *collectTask) result(b *batch, rec *kgo.Record) error {
 		key, ok = t.debits[res.DebitID]
 	}
 	if !ok {
-		b.reject(rec, &processors.Reject{
-			Class:   processors.RejectUnknownDebit,
-			Message: "no debit of ours has this debit_id, or it is past its dispute window",
-		})
+		b.reject(rec, schemas.Refuse(schemas.RejectUnknownDebit,
+			"no debit of ours has this debit_id, or it is past its dispute window"))
 		return nil
 	}
-	return t.apply(b, rec, key, func(c *processors.Customer, m processors.Moment) error {
+	return t.apply(b, rec, key, func(c *processors.Customer, m schemas.Moment) error {
 		return t.engine.Result(c, res, m, &t.out)
 	})
 }
@@ -139,7 +135,7 @@ func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) erro
 	var policy schemas.PolicyCommand
 	var execute schemas.ExecuteCommand
 	var tenant, customer string
-	var why *processors.Reject
+	var why *schemas.Reject
 	if kind == schemas.KindPolicy {
 		if why = readCommand(rec.Value, &policy); why == nil {
 			why = checkPolicy(policy)
@@ -152,13 +148,13 @@ func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) erro
 		tenant, customer = execute.TenantID, execute.CustomerID
 	}
 	if why == nil && customer == "" {
-		why = &processors.Reject{Class: ClassBadCommand, Message: "customer_id is required"}
+		why = schemas.Refuse(ClassBadCommand, "customer_id is required")
 	}
 	if why != nil {
 		b.reject(rec, why)
 		return nil
 	}
-	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), func(c *processors.Customer, m processors.Moment) error {
+	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), func(c *processors.Customer, m schemas.Moment) error {
 		if kind == schemas.KindPolicy {
 			return t.engine.Policy(c, policy, m, &t.out)
 		}
@@ -166,12 +162,12 @@ func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) erro
 	})
 }
 
-func checkExecute(cmd schemas.ExecuteCommand) *processors.Reject {
+func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
 	if cmd.TenantID == "" || cmd.PolicyNumber == "" {
-		return &processors.Reject{Class: ClassBadCommand, Message: "tenant_id and policy_number are required"}
+		return schemas.Refuse(ClassBadCommand, "tenant_id and policy_number are required")
 	}
 	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
-		return &processors.Reject{Class: ClassBadCommand, Message: "period_month " + err.Error()}
+		return schemas.Refuse(ClassBadCommand, "period_month "+err.Error())
 	}
 	return nil
 }
@@ -179,7 +175,7 @@ func checkExecute(cmd schemas.ExecuteCommand) *processors.Reject {
 // apply runs one engine call on a copy of the customer and emits what it caused. A refused record leaves nothing but
 // its dead letter.
 func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*processors.Customer,
-	processors.Moment) error,
+	schemas.Moment) error,
 ) error {
 	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
 		b.reject(rec, wrongPartition())
@@ -275,19 +271,19 @@ func reset(o *processors.Outputs) {
 }
 
 // readTick reads a tick and refuses one that is no date.
-func readTick(value []byte) (schemas.Tick, *processors.Reject) {
+func readTick(value []byte) (schemas.Tick, *schemas.Reject) {
 	var t schemas.Tick
 	if err := json.Unmarshal(value, &t); err != nil {
-		return t, &processors.Reject{Class: ClassBadCommand, Message: "the tick is not JSON of its type"}
+		return t, schemas.Refuse(ClassBadCommand, "the tick is not JSON of its type")
 	}
 	if d, err := civil.ParseDate(t.Date); err != nil || d.String() != t.Date || t.Cutoff < 0 {
-		return t, &processors.Reject{Class: ClassBadCommand, Message: "the tick is no date and cut-off"}
+		return t, schemas.Refuse(ClassBadCommand, "the tick is no date and cut-off")
 	}
 	return t, nil
 }
 
 // momentOf is the function of its name, which reads the date of a tick once.
-func (t *collectTask) momentOf(tick schemas.Tick, at time.Time) (processors.Moment, error) {
+func (t *collectTask) momentOf(tick schemas.Tick, at time.Time) (schemas.Moment, error) {
 	if tick == t.lastTick {
 		m := t.last
 		m.At = at.UTC()
@@ -301,8 +297,8 @@ func (t *collectTask) momentOf(tick schemas.Tick, at time.Time) (processors.Mome
 }
 
 // momentOf is the business time of a record: the partition's last tick and the record's own timestamp.
-func momentOf(t schemas.Tick, at time.Time) (processors.Moment, error) {
-	m := processors.Moment{Date: beforeTime, Cutoff: t.Cutoff, At: at.UTC()}
+func momentOf(t schemas.Tick, at time.Time) (schemas.Moment, error) {
+	m := schemas.Moment{Date: beforeTime, Cutoff: t.Cutoff, At: at.UTC()}
 	if t.Date == "" {
 		return m, nil
 	}

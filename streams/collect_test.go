@@ -12,18 +12,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // openCollect makes the real collect task.
 func openCollect(int32, int32) (task, memory) {
-	t := newCollectTask(processors.NewEngine(processors.DefaultRules()))
+	t := newCollectTask(processors.NewEngine(rules.Default()))
 	return t, t.store
 }
 
 func runCollect(cfg Config) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
-		return RunCollect(ctx, cfg, processors.NewEngine(processors.DefaultRules()), ready)
+		return RunCollect(ctx, cfg, processors.NewEngine(rules.Default()), ready)
 	}
 }
 
@@ -256,8 +257,8 @@ func TestCollectRefuses(t *testing.T) {
 	tk, mem := openCollect(0, 1)
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
-		ClassUnknownKind, ClassBadCommand, processors.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand,
-		processors.RejectUnknownDebit,
+		ClassUnknownKind, ClassBadCommand, schemas.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand,
+		schemas.RejectUnknownDebit,
 	}, classes(out))
 	require.Len(t, out, 7, "nothing else may leave")
 	require.Zero(t, mem.keys(), "a refused record leaves no state")
@@ -322,7 +323,7 @@ func TestCollectDebitIndex(t *testing.T) {
 	}
 	require.NoError(t, j.run(unsent))
 	dmem.drop()
-	require.Equal(t, []string{processors.RejectUnknownDebit},
+	require.Equal(t, []string{schemas.RejectUnknownDebit},
 		classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
 }
 

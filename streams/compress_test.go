@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -23,7 +22,7 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 		Key:   schemas.HeaderKind,
 		Value: []byte("odd"),
 	}}}
-	b.reject(from, &processors.Reject{Class: ClassUnknownKind})
+	b.reject(from, schemas.Refuse(ClassUnknownKind, ""))
 	b.timeline(schemas.KindTransaction, 0, "key", long, time.Now())
 	b.emit(schemas.TopicDeposits, "key", long, time.Now())
 	b.emit(schemas.TopicStateCollect, "key", long, time.Now()).Headers = stateHeaders

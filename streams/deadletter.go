@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -73,7 +72,7 @@ func (o origin) header() kgo.RecordHeader {
 // reject appends the record as a dead letter: key, value, headers and timestamp untouched, the reason in further
 // headers. The reasons of an earlier rejection are replaced. It is written in the transaction that consumes the record,
 // so it is there exactly once.
-func (b *batch) reject(rec *kgo.Record, why *processors.Reject) {
+func (b *batch) reject(rec *kgo.Record, why *schemas.Reject) {
 	dead := &kgo.Record{Topic: schemas.TopicDeadLetters, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp}
 	from := originOf(rec)
 	for _, h := range rec.Headers {

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Three classes of error (STYLE): a bad record is a *processors.Reject and goes to the dead letters; a *fatalError is a
+// Three classes of error (STYLE): a bad record is a *schemas.Reject and goes to the dead letters; a *fatalError is a
 // programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
 // committed.
 

@@ -16,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
@@ -217,7 +216,7 @@ func newCountTask(int32, int32) (task, memory) {
 
 func (c countTask) take(b *batch, rec *kgo.Record) error {
 	if strings.HasPrefix(string(rec.Value), "bad") {
-		b.reject(rec, &processors.Reject{Class: "TEST", Message: "bad on purpose"})
+		b.reject(rec, schemas.Refuse("TEST", "bad on purpose"))
 		return nil
 	}
 	s := c.edit(string(rec.Key))

@@ -56,10 +56,8 @@ func (feedTask) take(b *batch, rec *kgo.Record) error {
 // route validates an outside record and says where on the timeline it belongs.
 func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err error) {
 	if size(rec) > largestValue {
-		return "", "", 0, &processors.Reject{
-			Class:   processors.RejectTooLarge,
-			Message: fmt.Sprintf("the record has more than %d bytes", largestValue),
-		}
+		return "", "", 0, schemas.Refuse(schemas.RejectTooLarge,
+			fmt.Sprintf("the record has more than %d bytes", largestValue))
 	}
 	switch rec.Topic {
 	case schemas.TopicFeedTransactions:
@@ -77,7 +75,7 @@ func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err err
 		}
 		hash, err := schemas.DebitRoute(res.DebitID)
 		if err != nil {
-			return "", "", 0, &processors.Reject{Class: processors.RejectUnknownDebit, Message: err.Error()}
+			return "", "", 0, schemas.Refuse(schemas.RejectUnknownDebit, err.Error())
 		}
 		return schemas.KindResult, res.DebitID, hash, nil
 	}
@@ -86,7 +84,7 @@ func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err err
 
 // refuse turns a *Reject into a dead letter and hands every other error back as a bug of the processor.
 func refuse(b *batch, rec *kgo.Record, err error) error {
-	var why *processors.Reject
+	var why *schemas.Reject
 	if errors.As(err, &why) {
 		b.reject(rec, why)
 		return nil

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -75,13 +74,13 @@ func TestIntakeRoutes(t *testing.T) {
 func TestIntakeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ topic, value, class string }{
-		{schemas.TopicFeedTransactions, `not json, from CUST-SECRET`, processors.RejectBadJSON},
-		{schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `100`, `1.5`, 1), processors.RejectBadAmount},
+		{schemas.TopicFeedTransactions, `not json, from CUST-SECRET`, schemas.RejectBadJSON},
+		{schemas.TopicFeedTransactions, strings.Replace(goodTransaction, `100`, `1.5`, 1), schemas.RejectBadAmount},
 		{schemas.TopicFeedIncomes, strings.Replace(goodIncome, `"acme"`, `""`, 1), ""},
 		{
 			schemas.TopicRailResults,
 			`{"result_id":"r1","debit_id":"no-such-form","status":"PAID","effective_date":"2025-11-05"}`,
-			processors.RejectUnknownDebit,
+			schemas.RejectUnknownDebit,
 		},
 		{schemas.TopicFeedTransactions, "", ""},
 	} {
@@ -153,7 +152,7 @@ func TestTooLargeForADeadLetter(t *testing.T) {
 	dead := flat(h.read(schemas.TopicDeadLetters))
 	require.Len(t, dead, 2)
 	require.Empty(t, dead[0].Value)
-	require.Equal(t, processors.RejectTooLarge, header(dead[0], HeaderErrorClass))
+	require.Equal(t, schemas.RejectTooLarge, header(dead[0], HeaderErrorClass))
 	require.Equal(t, "999800", header(dead[0], HeaderOmitted))
 	require.Equal(t, nearly.Value, dead[1].Value)
 	require.Len(t, flat(h.read(schemas.TopicTimeline)), 1)
@@ -309,7 +308,7 @@ func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 	require.Equal(t, schemas.TopicTimeline, passed.Topic)
 	passed.Partition, passed.Offset = 1, 5
 	b := &batch{stage: &Stage{Name: "collect"}}
-	b.reject(passed, &processors.Reject{Class: "X", Message: "y"})
+	b.reject(passed, schemas.Refuse("X", "y"))
 	dead := b.out[0]
 	require.Equal(t, schemas.TopicFeedTransactions, header(dead, HeaderErrorTopic))
 	require.Equal(t, "3", header(dead, HeaderErrorPartition))
@@ -317,6 +316,6 @@ func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 	require.Empty(t, header(dead, headerOrigin))
 
 	passed.Topic = schemas.TopicSettlementCommands // only the timeline is ours to believe
-	b.reject(passed, &processors.Reject{Class: "X", Message: "y"})
+	b.reject(passed, schemas.Refuse("X", "y"))
 	require.Equal(t, "5", header(b.out[1], HeaderErrorOffset))
 }

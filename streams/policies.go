@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -34,10 +33,8 @@ func newOwnerTask(int32, int32) (task, memory) {
 func (t ownerTask) take(b *batch, rec *kgo.Record) error {
 	var cmd schemas.PolicyCommand
 	if kind := kindOf(rec); kind != schemas.KindPolicy {
-		b.reject(rec, &processors.Reject{
-			Class:   ClassUnknownKind,
-			Message: "a record of the policy commands needs header kasi.kind = policy",
-		})
+		b.reject(rec, schemas.Refuse(ClassUnknownKind,
+			"a record of the policy commands needs header kasi.kind = policy"))
 		return nil
 	}
 	if why := readCommand(rec.Value, &cmd); why != nil {
@@ -97,16 +94,16 @@ func outcomeID(o *schemas.OutcomeEvent, at time.Time) string {
 }
 
 // readCommand reads a command that our own API wrote. A record that it cannot have written becomes a dead letter.
-func readCommand(value []byte, cmd any) *processors.Reject {
+func readCommand(value []byte, cmd any) *schemas.Reject {
 	if err := json.Unmarshal(value, cmd); err != nil {
-		return &processors.Reject{Class: ClassBadCommand, Message: "the command is not JSON of its type"}
+		return schemas.Refuse(ClassBadCommand, "the command is not JSON of its type")
 	}
 	return nil
 }
 
 // checkPolicy keeps out what a later stage would have to guess about.
-func checkPolicy(cmd schemas.PolicyCommand) *processors.Reject {
-	bad := func(m string) *processors.Reject { return &processors.Reject{Class: ClassBadCommand, Message: m} }
+func checkPolicy(cmd schemas.PolicyCommand) *schemas.Reject {
+	bad := func(m string) *schemas.Reject { return schemas.Refuse(ClassBadCommand, m) }
 	switch {
 	case cmd.TenantID == "" || cmd.PolicyNumber == "":
 		return bad("tenant_id and policy_number are required")
@@ -120,9 +117,7 @@ func checkPolicy(cmd schemas.PolicyCommand) *processors.Reject {
 	return nil
 }
 
-func wrongPartition() *processors.Reject {
-	return &processors.Reject{
-		Class:   ClassWrongPartition,
-		Message: "the record's key belongs to another partition; was the topic's partition count changed?",
-	}
+func wrongPartition() *schemas.Reject {
+	return schemas.Refuse(ClassWrongPartition,
+		"the record's key belongs to another partition; was the topic's partition count changed?")
 }

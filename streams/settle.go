@@ -9,7 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -28,7 +29,7 @@ type Ledger interface {
 
 // RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it
 // serves. It returns nil when ctx ended, and an error only where trying again cannot help.
-func RunSettle(ctx context.Context, cfg Config, r *processors.Rules, l Ledger, ready func()) error {
+func RunSettle(ctx context.Context, cfg Config, r *rules.Rules, l Ledger, ready func()) error {
 	return run(ctx, cfg, row("settle"), func(_, _ int32) (task, memory) {
 		return newSettleTask(ctx, cfg, r, l)
 	}, ready)
@@ -37,16 +38,16 @@ func RunSettle(ctx context.Context, cfg Config, r *processors.Rules, l Ledger, r
 // settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their
 // numbers gap-free.
 type settleTask struct {
-	*store[*processors.Tenant]
+	*store[*settlement.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
-	rules  *processors.Rules
+	rules  *rules.Rules
 	ledger Ledger
 	log    *slog.Logger
 }
 
-func newSettleTask(ctx context.Context, cfg Config, r *processors.Rules, l Ledger) (task, memory) {
+func newSettleTask(ctx context.Context, cfg Config, r *rules.Rules, l Ledger) (task, memory) {
 	t := &settleTask{ctx: ctx, rules: r, ledger: l, log: cfg.logger()}
-	t.store = newStore(jsonCodec((*processors.Tenant).Clone))
+	t.store = newStore(jsonCodec((*settlement.Tenant).Clone))
 	return t, t.store
 }
 
@@ -58,7 +59,7 @@ func (t *settleTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindSettle:
 		return t.settle(b, rec)
 	}
-	b.reject(rec, &processors.Reject{Class: ClassUnknownKind, Message: "header kasi.kind is neither settle nor tick"})
+	b.reject(rec, schemas.Refuse(ClassUnknownKind, "header kasi.kind is neither settle nor tick"))
 	return nil
 }
 
@@ -85,7 +86,7 @@ func (t *settleTask) tick(b *batch, rec *kgo.Record) error {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		paid := t.rules.SettleTick(t.edit(key), m)
+		paid := settlement.Tick(t.edit(key), m)
 		if err := events(b, schemas.TopicSettlements, key, paid, settlementMeta, rec.Timestamp); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 	}
 	_, existed := t.view(key)
 	tenant := t.edit(key)
-	cov, err := t.rules.Cover(tenant, cmd)
+	cov, err := settlement.Cover(tenant, cmd)
 	if err != nil {
 		t.unless(key, existed)
 		return refuse(b, rec, err)
@@ -122,7 +123,7 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 	if err != nil {
 		return err
 	}
-	ev, id, err := t.rules.Settle(tenant, cmd, sums, m, anything)
+	ev, id, err := settlement.Settle(t.rules, tenant, cmd, sums, m, anything)
 	if err != nil {
 		t.unless(key, existed)
 		return refuse(b, rec, err)
@@ -170,11 +171,11 @@ func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sum
 }
 
 // checkSettle reads a settlement command and refuses what could not be answered.
-func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *processors.Reject {
+func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *schemas.Reject {
 	if why := readCommand(value, cmd); why != nil {
 		return why
 	}
-	bad := func(m string) *processors.Reject { return &processors.Reject{Class: ClassBadCommand, Message: m} }
+	bad := func(m string) *schemas.Reject { return schemas.Refuse(ClassBadCommand, m) }
 	if cmd.TenantID == "" {
 		return bad("tenant_id is required")
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -81,7 +81,7 @@ func settleTick(date string, cutoff int, partition int32) *kgo.Record {
 
 func openSettle(l Ledger) open {
 	return func(int32, int32) (task, memory) {
-		return newSettleTask(context.Background(), Config{}, processors.DefaultRules(), l)
+		return newSettleTask(context.Background(), Config{}, rules.Default(), l)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestSettleOnKafka(t *testing.T) {
 	ledger := &bookLedger{fails: 1}
 	start := func() stop {
 		return h.start(func(ctx context.Context, ready func()) error {
-			return RunSettle(ctx, h.cfg, processors.DefaultRules(), ledger, ready)
+			return RunSettle(ctx, h.cfg, rules.Default(), ledger, ready)
 		})
 	}
 	for p := range int32(partitions) {
@@ -198,7 +198,7 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 	h := newHarness(t, 1)
 	away := &bookLedger{fails: 1 << 30}
 	stopStage := h.start(func(ctx context.Context, ready func()) error {
-		return RunSettle(ctx, h.cfg, processors.DefaultRules(), away, ready)
+		return RunSettle(ctx, h.cfg, rules.Default(), away, ready)
 	})
 	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
 	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience,
@@ -206,7 +206,7 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 	stopStage()
 	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
 	h.start(func(ctx context.Context, ready func()) error {
-		return RunSettle(ctx, h.cfg, processors.DefaultRules(), &bookLedger{}, ready)
+		return RunSettle(ctx, h.cfg, rules.Default(), &bookLedger{}, ready)
 	})
 	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
 	require.Len(t, flat(h.read(schemas.TopicSettlements)), 1)

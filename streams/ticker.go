@@ -11,7 +11,7 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -30,13 +30,13 @@ type wallClock struct {
 // its cut-offs. manual writes the first tick of an empty calendar and returns. start is the first day of an empty
 // calendar; the zero date means today. Several tickers may run at once: what they write twice is ignored. ready is
 // called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
-func RunTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool,
+func RunTicker(ctx context.Context, cfg Config, r *rules.Rules, start civil.Date, manual bool,
 	ready func(),
 ) error {
 	return runTicker(ctx, cfg, r, start, manual, ready, wallClock{now: time.Now, sleep: sleep})
 }
 
-func runTicker(ctx context.Context, cfg Config, r *processors.Rules, start civil.Date, manual bool, ready func(),
+func runTicker(ctx context.Context, cfg Config, r *rules.Rules, start civil.Date, manual bool, ready func(),
 	clock wallClock,
 ) error {
 	c, err := NewCalendar(cfg, r)

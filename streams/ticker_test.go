@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -100,19 +100,19 @@ func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	r.followTo(date(t, "2025-11-28"), "2025-11-28 16:00:00", "2025-11-28 16:00:05")
 	_, err := Advance(r.context(), r.cfg, nil, date(t, "2025-11-29"), AdvanceOpts{})
 	require.ErrorIs(t, err, ErrReal)
-	require.ErrorContains(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, true, func() {}),
+	require.ErrorContains(t, RunTicker(r.context(), r.cfg, rules.Default(), civil.Date{}, true, func() {}),
 		"--calendar real")
 
 	r = newFakeRig(t) // at the same time as the first one
-	require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, "2025-11-28"), true, func() {}))
-	require.ErrorIs(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), civil.Date{}, false, func() {}), errManual)
+	require.NoError(t, RunTicker(r.context(), r.cfg, rules.Default(), date(t, "2025-11-28"), true, func() {}))
+	require.ErrorIs(t, RunTicker(r.context(), r.cfg, rules.Default(), civil.Date{}, false, func() {}), errManual)
 }
 
 func TestTheManualTickerWritesTheFirstDayOnce(t *testing.T) {
 	r := newRig(t)
 	for _, day := range []string{"2025-11-28", "2025-12-24"} {
 		ready := 0
-		require.NoError(t, RunTicker(r.context(), r.cfg, processors.DefaultRules(), date(t, day), true, func() {
+		require.NoError(t, RunTicker(r.context(), r.cfg, rules.Default(), date(t, day), true, func() {
 			ready++
 			require.NotEmpty(t, r.ticks(schemas.TopicCalendar, 0), "ready before there was a calendar to advance")
 		}))
@@ -127,7 +127,7 @@ func TestRunTickerEndsWithItsContext(t *testing.T) {
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() {
-		ended <- RunTicker(ctx, r.cfg, processors.DefaultRules(), civil.Date{}, false, func() { close(ready) })
+		ended <- RunTicker(ctx, r.cfg, rules.Default(), civil.Date{}, false, func() { close(ready) })
 	}()
 	<-ready
 	require.NotEmpty(t, r.ticks(schemas.TopicCalendar, 0), "ready before there was a calendar")

@@ -55,7 +55,7 @@ var Topology = []Stage{
 		Name:      "settle",
 		Group:     schemas.GroupSettle,
 		Inputs:    []string{schemas.TopicSettlementCommands},
-		Processor: "processors.Rules.Settle over Ledger sums",
+		Processor: "rules.Rules.Settle over Ledger sums",
 		Outputs: []Output{
 			{Topic: schemas.TopicSettlements, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant", Dense: true},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/heap"
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
@@ -66,7 +67,7 @@ func runCollect(ctx context.Context, brokers, args []string, ready func()) error
 		Brokers: brokers, MaxRecords: n, Instance: args[1],
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
-	return streams.RunCollect(ctx, cfg, processors.NewEngine(processors.DefaultRules()), ready)
+	return streams.RunCollect(ctx, cfg, processors.NewEngine(rules.Default()), ready)
 }
 
 // sayMemory tells how long the restore took and what the state weighs.

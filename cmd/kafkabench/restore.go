@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -68,8 +69,8 @@ func benchRestore(ctx context.Context, k *kafka, o *options, t *table) error {
 
 // states writes one state a customer, as the engine makes it, and returns the bytes of all.
 func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
-	e, random := processors.NewEngine(processors.DefaultRules()), newRandom()
-	m := processors.Moment{
+	e, random := processors.NewEngine(rules.Default()), newRandom()
+	m := schemas.Moment{
 		Date: civil.Date{Year: 2025, Month: time.November, Day: 20}, Cutoff: 1,
 		At: monthBegins.Add(20 * 24 * time.Hour).UTC(),
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/streams"
 )
 
@@ -34,7 +34,7 @@ func BenchmarkDepositToDebit(b *testing.B) {
 	cal, err := streams.NewCalendar(streams.Config{
 		Brokers: []string{p.kafka},
 		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}, processors.DefaultRules())
+	}, rules.Default())
 	require.NoError(b, err)
 	defer cal.Close()
 	today := civil.Date{Year: 2025, Month: time.November, Day: 3}

@@ -21,6 +21,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams"
@@ -186,7 +187,7 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	ctx, cancel := context.WithCancel(context.Background())
 	roles, ctx := errgroup.WithContext(ctx)
 	roles.Go(func() error {
-		return streams.RunCollect(ctx, stage, processors.NewEngine(processors.DefaultRules()), func() {})
+		return streams.RunCollect(ctx, stage, processors.NewEngine(rules.Default()), func() {})
 	})
 	for _, role := range []string{"settle", "sink", "api"} {
 		roles.Go(func() error { return env.Run(ctx, role, cfg, log, func() {}) })

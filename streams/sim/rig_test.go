@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
@@ -25,8 +26,8 @@ import (
 const patience = 10 * time.Minute
 
 var (
-	rules  = processors.DefaultRules()
-	engine = processors.NewEngine(rules)
+	dated  = rules.Default()
+	engine = processors.NewEngine(dated)
 )
 
 // rig is a broker in memory with all topics, and the stages as processes that can die.
@@ -102,7 +103,7 @@ func (r *rig) start(w *weather, maxRecords int, ledger streams.Ledger, names ...
 			}
 		case "settle":
 			p.run = func(ctx context.Context, cfg streams.Config, ready func()) error {
-				return streams.RunSettle(ctx, cfg, rules, ledger, ready)
+				return streams.RunSettle(ctx, cfg, dated, ledger, ready)
 			}
 		}
 		r.processes = append(r.processes, p)

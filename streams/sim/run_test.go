@@ -112,14 +112,14 @@ func (r *run) begin() {
 // live is the months.
 func (r *run) live() {
 	var err error
-	r.calendar, err = streams.NewCalendar(r.rig.cfg, rules)
+	r.calendar, err = streams.NewCalendar(r.rig.cfg, dated)
 	r.check(err)
 	early := r.rng.IntN(4) == 0
 	if early {
 		r.script.first()
 	}
 	r.later()
-	r.check(streams.RunTicker(r.ctx, r.rig.cfg, rules, r.start, true, func() {}))
+	r.check(streams.RunTicker(r.ctx, r.rig.cfg, dated, r.start, true, func() {}))
 	if !early {
 		r.script.first()
 	}

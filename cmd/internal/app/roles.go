@@ -20,6 +20,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
@@ -142,7 +143,7 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	return fmt.Errorf("unknown role %q; the roles are %v", role, Roles)
 }
 
-func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *processors.Rules,
+func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *rules.Rules,
 	ready func(),
 ) error {
 	start := schemas.DateIn(time.Now())
@@ -157,15 +158,15 @@ func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Con
 }
 
 // Rules are the built-in dated rules under the configured override file.
-func Rules(cfg config.Config) (*processors.Rules, error) {
+func Rules(cfg config.Config) (*rules.Rules, error) {
 	if cfg.Rules == "" {
-		return processors.DefaultRules(), nil
+		return rules.Default(), nil
 	}
 	b, err := os.ReadFile(cfg.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
-	r, err := processors.LoadRules(b)
+	r, err := rules.Load(b)
 	if err != nil {
 		return nil, fmt.Errorf("rules %s: %w", cfg.Rules, err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -30,7 +30,7 @@ func instruct(id string, cents schemas.Cents) schemas.DebitInstruction {
 }
 
 func bankOf(people ...*person) *pretendBank {
-	return newBank(people, processors.DefaultRules().Calendar, november.AddDays(29))
+	return newBank(people, rules.Default().Calendar, november.AddDays(29))
 }
 
 func TestTheBankPaysToTheLastCentAndNotBeyond(t *testing.T) {

@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/civil"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/kasi-collections/kasi/processors"
 )
 
 // Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits
@@ -53,7 +52,7 @@ func (p Product) withDefaults() (Product, error) {
 		p.AnalystUser = "analyst"
 	}
 	if p.Calendar == nil {
-		p.Calendar = processors.DefaultRules().Calendar
+		p.Calendar = rules.Default().Calendar
 	}
 	if p.Progress == nil {
 		p.Progress = p.Out

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -74,7 +74,7 @@ func TestTheResultShowsEveryFigure(t *testing.T) {
 }
 
 func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
-	w := newWorld("demo", 3, 40, november, processors.DefaultRules().Calendar)
+	w := newWorld("demo", 3, 40, november, rules.Default().Calendar)
 	m := &month{bank: newBank(w.people, w.cal, november), w: w}
 	p := w.people[0]
 	m.bank.book.order = []*entry{

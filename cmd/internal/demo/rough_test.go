@@ -12,12 +12,12 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 func TestSmallTransactionsKeepTheAccountsRight(t *testing.T) {
-	w := newWorld("demo", 3, 60, november, processors.DefaultRules().Calendar)
+	w := newWorld("demo", 3, 60, november, rules.Default().Calendar)
 	txs := w.small(november, 500)
 	require.Len(t, txs, 500)
 	ids, income := map[string]bool{}, 0

@@ -9,7 +9,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Calendar is what the simulation needs to know of South Africa's banking days; *processors.Calendar is one.
+// Calendar is what the simulation needs to know of South Africa's banking days; *rules.Calendar is one.
 type Calendar interface {
 	IsBankingDay(d civil.Date) bool
 	OnOrBefore(d civil.Date) civil.Date

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -28,7 +28,7 @@ func live(w *world, days int) batch {
 }
 
 func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
-	cal := processors.DefaultRules().Calendar
+	cal := rules.Default().Calendar
 	a, b := newWorld("demo", 7, 60, november, cal), newWorld("demo", 7, 60, november, cal)
 	require.Equal(t, string(a.csv()), string(b.csv()))
 	require.Equal(t, live(a, 30), live(b, 30))
@@ -38,7 +38,7 @@ func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
 // Whatever happens, the opening balance and the sum of the movements make the balance, each transaction carries the
 // balance after it, and spending alone never overdraws an account.
 func TestNoCentIsLostInTheSimulation(t *testing.T) {
-	cal := processors.DefaultRules().Calendar
+	cal := rules.Default().Calendar
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPerson("demo", rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 5000).Draw(t, "customer"),
 			november.AddMonths(-historyMonths), november)
@@ -68,7 +68,7 @@ func TestNoCentIsLostInTheSimulation(t *testing.T) {
 }
 
 func TestIncomesFallOnTheirDays(t *testing.T) {
-	cal := processors.DefaultRules().Calendar
+	cal := rules.Default().Calendar
 	fallsIn := func(p incomePlan, period schemas.Period) (days []string) {
 		for d := period.First(); !d.After(period.Last()); d = d.AddDays(1) {
 			if p.falls(cal, d) {
@@ -100,7 +100,7 @@ func TestIncomesFallOnTheirDays(t *testing.T) {
 }
 
 func TestAnnouncedIncomesArePaidAsAnnounced(t *testing.T) {
-	w := newWorld("demo", 1, 400, november, processors.DefaultRules().Calendar)
+	w := newWorld("demo", 1, 400, november, rules.Default().Calendar)
 	all := live(w, 30)
 	byID := map[string][]schemas.Income{}
 	for _, in := range all.incomes {
@@ -131,7 +131,7 @@ func TestAnnouncedIncomesArePaidAsAnnounced(t *testing.T) {
 }
 
 func TestTheWorldHasItsTroubles(t *testing.T) {
-	w := newWorld("demo", 1, 1000, november, processors.DefaultRules().Calendar)
+	w := newWorld("demo", 1, 1000, november, rules.Default().Calendar)
 	all := live(w, 30)
 	rows := 0
 	codes, kinds, noHistory := map[string]int{}, map[schemas.IncomeKind]int{}, 0

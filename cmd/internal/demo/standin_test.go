@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -26,7 +27,7 @@ import (
 // are planted by the tests.
 type standin struct {
 	t       *testing.T
-	cal     *processors.Calendar
+	cal     *rules.Calendar
 	brokers []string
 	cl      *kgo.Client
 	txs     *tail
@@ -58,7 +59,7 @@ func newStandin(t *testing.T) *standin {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	s := &standin{
-		t: t, cal: processors.DefaultRules().Calendar, brokers: c.ListenAddrs(),
+		t: t, cal: rules.Default().Calendar, brokers: c.ListenAddrs(),
 		debits: map[string]*standinPolicy{}, seen: map[string]bool{},
 	}
 	s.cl, err = kgo.NewClient(kgo.SeedBrokers(s.brokers...))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/records"
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 )
@@ -51,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	r.box = Box{Source: records.Source{Brokers: r.cfg.Brokers, Opts: r.cfg.KgoOpts}}
 	_, err = streams.EnsureTopics(t.Context(), r.cfg)
 	require.NoError(t, err)
-	rules := processors.DefaultRules()
+	rules := rules.Default()
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
 	t.Cleanup(func() { cancel(); require.NoError(t, g.Wait()) })
@@ -126,7 +127,7 @@ func TestReplayedRecordThatIsGoodNowCountsOnce(t *testing.T) {
 		"effective_date": "2025-11-05",
 	})
 	r.advance("2025-11-02")
-	refused := r.letters(Filter{Class: processors.RejectUnknownDebit})
+	refused := r.letters(Filter{Class: schemas.RejectUnknownDebit})
 	require.Len(t, refused, 1)
 	require.Equal(t, "collect", refused[0].Stage)
 	require.Equal(t, schemas.TopicRailResults, refused[0].Origin.Topic, "the record its sender knows")

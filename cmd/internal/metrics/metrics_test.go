@@ -20,7 +20,7 @@ import (
 var (
 	_ streams.RecordObserver  = (*Metrics)(nil)
 	_ streams.SessionObserver = (*Metrics)(nil)
-	_ chsink.Observer          = (*Metrics)(nil)
+	_ chsink.Observer         = (*Metrics)(nil)
 )
 
 func get(t *testing.T, m *Metrics, path string) (int, string) {

@@ -1,4 +1,4 @@
-package processors
+package settlement
 
 import (
 	"fmt"
@@ -44,19 +44,19 @@ func (t *Tenant) Clone() *Tenant {
 // checkCut refuses a cut that cannot be compared with the earlier ones.
 func (t *Tenant) checkCut(cmd schemas.SettleCommand) error {
 	if len(cmd.Cut) == 0 {
-		return &Reject{RejectCutMismatch, "the settlement's cut is empty; expected one seq a partition"}
+		return schemas.Refuse(schemas.RejectCutMismatch, "the settlement's cut is empty; expected one seq a partition")
 	}
 	for partition, seq := range cmd.Cut {
 		if seq < 0 {
-			return &Reject{RejectCutMismatch, fmt.Sprintf("the settlement's cut is below zero on partition %d", partition)}
+			return schemas.Refuse(schemas.RejectCutMismatch, fmt.Sprintf("the settlement's cut is below zero on partition %d", partition))
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(t.Periods)) {
 		if before := len(t.Periods[p].Covered); before != len(cmd.Cut) {
-			return &Reject{RejectCutMismatch, fmt.Sprintf(
+			return schemas.Refuse(schemas.RejectCutMismatch, fmt.Sprintf(
 				"the settlement's cut has %d partitions, the statements of %s have %d; the number of partitions may not change",
 				len(cmd.Cut), p, before,
-			)}
+			))
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package processors
+package rules
 
 import (
 	"time"
@@ -7,16 +7,16 @@ import (
 	"github.com/rickar/cal/v2/za"
 )
 
-// The years for which public holidays are known; decoders and data refuse dates outside.
+// FirstYear and LastYear are the years for which public holidays are known; decoders and data refuse dates outside.
 const (
-	firstYear = 1900
-	lastYear  = 2199
+	FirstYear = 1900
+	LastYear  = 2199
 )
 
 // Calendar knows South Africa's banking days: Monday to Friday less public holidays, which come from rickar/cal plus
 // the proclaimed days of the data. It never changes once built, so it is safe for concurrent use.
 type Calendar struct {
-	// holidays has one bit a day, counted from 1 January of firstYear.
+	// holidays has one bit a day, counted from 1 January of FirstYear.
 	holidays []uint64
 	december []dated[int]
 	grants   []dated[grantRule]
@@ -94,8 +94,8 @@ func dayNumber(d civil.Date) int { return d.DaysSince(firstDay) }
 
 // markHolidays takes the public holidays of all years from the library: the day itself and the Monday it moves to.
 func (c *Calendar) markHolidays() {
-	c.holidays = make([]uint64, dayNumber(civil.Date{Year: lastYear + 1, Month: time.January, Day: 1})/64+1)
-	for year := firstYear; year <= lastYear; year++ {
+	c.holidays = make([]uint64, dayNumber(civil.Date{Year: LastYear + 1, Month: time.January, Day: 1})/64+1)
+	for year := FirstYear; year <= LastYear; year++ {
 		for _, holiday := range za.Holidays {
 			actual, observed := holiday.Calc(year)
 			c.mark(civil.DateOf(actual), true)

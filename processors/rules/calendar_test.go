@@ -1,4 +1,4 @@
-package processors_test
+package rules_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -20,7 +20,7 @@ func date(t require.TestingT, s string) civil.Date {
 
 // The weekdays of these years on which banks are closed, written down from the gazetted lists.
 func TestPublicHolidaysOfKnownYears(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	for year, want := range map[int][]string{
 		1995: {"01-02", "03-21", "04-14", "04-17", "04-27", "05-01", "06-16", "08-09", "09-25", "12-25", "12-26"},
 		2005: {"03-21", "03-25", "03-28", "04-27", "05-02", "06-16", "08-09", "12-16", "12-26"},
@@ -49,7 +49,7 @@ func TestPublicHolidaysOfKnownYears(t *testing.T) {
 // Every year a backtest or a forecast may touch has its holidays: 12 in the Act, some on weekends, each Sunday's moved
 // to the Monday.
 func TestEveryYearHasItsHolidays(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	fixed := []string{"01-01", "03-21", "04-27", "05-01", "06-16", "08-09", "09-24", "12-16", "12-25", "12-26"}
 	for year := 1993; year <= 2030; year++ {
 		for _, day := range fixed {
@@ -65,7 +65,7 @@ func TestEveryYearHasItsHolidays(t *testing.T) {
 }
 
 func TestBankingDaySteps(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	for _, row := range []struct{ name, from, want string }{
 		{"OnOrAfter", "2025-11-05", "2025-11-05"},  // a Wednesday
 		{"OnOrAfter", "2025-11-08", "2025-11-10"},  // Saturday -> Monday
@@ -98,7 +98,7 @@ func TestBankingDaySteps(t *testing.T) {
 }
 
 func TestStepsAgreeWithEachOther(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	rapid.Check(t, func(t *rapid.T) {
 		d := civil.Date{Year: 1993, Month: 1, Day: 1}.AddDays(rapid.IntRange(0, 38*365).Draw(t, "day"))
 		n := rapid.IntRange(0, 30).Draw(t, "n")
@@ -114,7 +114,7 @@ func TestStepsAgreeWithEachOther(t *testing.T) {
 
 // The dates SASSA published for April 2024 to March 2026 and some months before.
 func TestGrantDaysAsPublished(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	for period, want := range map[string][3]string{
 		"2023-07": {"07-04", "07-05", "07-06"}, "2023-11": {"11-02", "11-03", "11-06"}, "2023-12": {
 			"12-01", "12-04",
@@ -148,15 +148,15 @@ func TestGrantDaysAsPublished(t *testing.T) {
 	} {
 		got := c.GrantDays(schemas.Period(period))
 		require.Equal(t, want, [3]string{
-			got[processors.GrantOlderPersons].String()[5:], got[processors.GrantDisability].String()[5:],
-			got[processors.GrantChildren].String()[5:],
+			got[rules.GrantOlderPersons].String()[5:], got[rules.GrantDisability].String()[5:],
+			got[rules.GrantChildren].String()[5:],
 		}, period)
 		require.Len(t, got, 3)
 	}
 }
 
 func TestPayday(t *testing.T) {
-	c := processors.DefaultRules().Calendar
+	c := rules.Default().Calendar
 	for _, row := range []struct {
 		period schemas.Period
 		day    int

@@ -1,4 +1,4 @@
-package processors
+package rules
 
 import (
 	"bytes"
@@ -14,10 +14,10 @@ import (
 //go:embed data/*.yaml
 var embeddedData embed.FS
 
-// LoadRules are the embedded data with an override file (YAML, the same keys) on top: proclaimed days, fees per tenant,
+// Load are the embedded data with an override file (YAML, the same keys) on top: proclaimed days, fees per tenant,
 // collecting parameters. An override entry with an earlier entry's key and date replaces what it names of it; lists of
 // days add up. Unknown keys and impossible values are refused, and the error lists all of them.
-func LoadRules(override []byte) (*Rules, error) {
+func Load(override []byte) (*Rules, error) {
 	var all dataFile
 	files, err := fs.Glob(embeddedData, "data/*.yaml")
 	if err != nil {

@@ -1,4 +1,6 @@
-package processors
+// Package rules is what law, scheme and contract say, as dated data: rails, reason codes, fees, banking days, paydays and
+// collecting parameters. A rule changes in data/*.yaml, never in code. It imports nothing of processors.
+package rules
 
 import (
 	"cloud.google.com/go/civil"
@@ -82,10 +84,10 @@ type KindWords struct {
 	Words []string
 }
 
-// DefaultRules are the rules of the embedded data alone. It panics when the embedded data are broken, which a test
+// Default are the rules of the embedded data alone. It panics when the embedded data are broken, which a test
 // rules out.
-func DefaultRules() *Rules {
-	r, err := LoadRules(nil)
+func Default() *Rules {
+	r, err := Load(nil)
 	if err != nil {
 		panic("processors: embedded data: " + err.Error())
 	}

@@ -1,4 +1,6 @@
-package processors
+// Package settlement makes statements: what one counts, its figures, and when it is paid. It is pure; the sums come from the
+// caller, and the state of a tenant is a plain struct.
+package settlement
 
 import (
 	"fmt"
@@ -7,14 +9,15 @@ import (
 
 	"cloud.google.com/go/civil"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Cover is what a statement asked for now would count: the period itself first, then each earlier period that already
 // has a statement, ascending. Each range begins where the last statement that counted the period ended, so nothing is
 // counted twice or left out. A cut that lies before that point (an older command overtaken by a newer one) covers
-// nothing there. The error is a *Reject: the cut has another number of partitions than before.
-func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage, error) {
+// nothing there. The error is a *schemas.Reject: the cut has another number of partitions than before.
+func Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage, error) {
 	if err := t.checkCut(cmd); err != nil {
 		return nil, err
 	}
@@ -30,11 +33,11 @@ func (r *Rules) Cover(t *Tenant, cmd schemas.SettleCommand) ([]schemas.Coverage,
 // Settle makes the next statement of a period out of the sums over exactly what Cover returned for the same state and
 // command. Where nothing moved and the period has a statement, ev is nil and id is the latest one's. anything tells
 // whether the tenant has any collection in the period; without one and without movements there is nothing to settle: ev
-// is nil and id empty. The error is a *Reject and leaves t as it was.
-func (r *Rules) Settle(
-	t *Tenant, cmd schemas.SettleCommand, sums schemas.LedgerSums, m Moment, anything bool,
+// is nil and id empty. The error is a *schemas.Reject and leaves t as it was.
+func Settle(
+	r *rules.Rules, t *Tenant, cmd schemas.SettleCommand, sums schemas.LedgerSums, m schemas.Moment, anything bool,
 ) (ev *schemas.SettlementEvent, id string, err error) {
-	cover, err := r.Cover(t, cmd)
+	cover, err := Cover(t, cmd)
 	if err != nil {
 		return nil, "", err
 	}
@@ -68,8 +71,8 @@ func (r *Rules) Settle(
 	return ev, ev.SettlementID, nil
 }
 
-// SettleTick marks the statements as paid whose payment date's cut-off has passed, and returns their new versions.
-func (r *Rules) SettleTick(t *Tenant, m Moment) []schemas.SettlementEvent {
+// Tick marks the statements as paid whose payment date's cut-off has passed, and returns their new versions.
+func Tick(t *Tenant, m schemas.Moment) []schemas.SettlementEvent {
 	var paid, pending []schemas.SettlementEvent
 	for _, ev := range t.Pending {
 		pay, err := civil.ParseDate(ev.PaymentDate)
@@ -88,7 +91,7 @@ func (r *Rules) SettleTick(t *Tenant, m Moment) []schemas.SettlementEvent {
 // setFigures rounds each figure to the cent, half away from zero, and leaves the net to subtraction: total = fees + VAT
 // + net, always. A negative total (more came back than was collected) has negative fees: what was charged on it is
 // given back.
-func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates FeeRates) {
+func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates rules.FeeRates) {
 	total := sums.TotalCents.Decimal()
 	ev.TotalCollectionsCents = sums.TotalCents
 	ev.AdjustmentsCents = sums.AdjustmentsCents
@@ -100,7 +103,7 @@ func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates FeeR
 }
 
 // advance makes the next version of a statement.
-func advance(ev *schemas.SettlementEvent, status schemas.SettlementStatus, m Moment) {
+func advance(ev *schemas.SettlementEvent, status schemas.SettlementStatus, m schemas.Moment) {
 	ev.Version++
 	ev.Status = status
 	ev.Meta = schemas.Meta{

@@ -1,4 +1,4 @@
-package processors_test
+package rules_test
 
 import (
 	"strings"
@@ -6,29 +6,29 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 func TestRailRules(t *testing.T) {
-	r := processors.DefaultRules()
+	r := rules.Default()
 	day := date(t, "2025-11-05")
-	require.Equal(t, processors.RailRule{
+	require.Equal(t, rules.RailRule{
 		Name: schemas.RailEFT, UnpaidsEndMandate: 2, LateUnpaidDays: 4,
 		AttemptsPerCycle: 1,
 	}, r.Rail(schemas.RailEFT, day))
 	for _, rail := range []schemas.Rail{schemas.RailDebiCheck, schemas.RailRM} {
-		require.Equal(t, processors.RailRule{
+		require.Equal(t, rules.RailRule{
 			Name: rail, RePresent: true, PartialAllowed: true, LateUnpaidDays: 4, TrackingDays: 10,
 		}, r.Rail(rail, day))
 	}
-	require.Equal(t, processors.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day),
+	require.Equal(t, rules.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day),
 		"an unknown rail gets the strictest rule")
 }
 
 // SPEC 4.9: 40 days, 60 from 13 April 2026, on every rail.
 func TestDisputeDaysAtTheBoundary(t *testing.T) {
-	r := processors.DefaultRules()
+	r := rules.Default()
 	for _, rail := range []schemas.Rail{schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM} {
 		require.Equal(t, 40, r.DisputeDays(rail, date(t, "1993-01-01")))
 		require.Equal(t, 40, r.DisputeDays(rail, date(t, "2026-04-12")))
@@ -38,7 +38,7 @@ func TestDisputeDaysAtTheBoundary(t *testing.T) {
 }
 
 func TestFeesAndVATAtTheirBoundaries(t *testing.T) {
-	r, err := processors.LoadRules([]byte(`
+	r, err := rules.Load([]byte(`
 tenant_fees:
   acme:
     - {from: 2025-07-01, distribution_percent: 20}
@@ -64,7 +64,7 @@ tenant_fees:
 }
 
 func TestCollectingParameters(t *testing.T) {
-	p := processors.DefaultRules().Params(date(t, "2025-11-05"))
+	p := rules.Default().Params(date(t, "2025-11-05"))
 	require.Equal(t, 5, p.FirstAttemptDay)
 	require.Equal(t, schemas.Cents(1000), p.MinDebitCents)
 	require.Equal(t, 120, p.SeenDays)
@@ -87,7 +87,7 @@ func TestCollectingParameters(t *testing.T) {
 
 // An override changes what it names, from its date on, and leaves the rest.
 func TestOverride(t *testing.T) {
-	r, err := processors.LoadRules([]byte(`
+	r, err := rules.Load([]byte(`
 proclaimed:
   - {date: 2026-11-04, name: Local elections}
 not_observed:
@@ -108,7 +108,7 @@ reasons:
 	require.NoError(t, err)
 	require.False(t, r.Calendar.IsBankingDay(date(t, "2026-11-04")))
 	require.True(t, r.Calendar.IsBankingDay(date(t, "2026-11-05")))
-	require.True(t, processors.DefaultRules().Calendar.IsBankingDay(date(t, "2026-11-04")),
+	require.True(t, rules.Default().Calendar.IsBankingDay(date(t, "2026-11-04")),
 		"nothing is shared with the defaults")
 
 	before, after := r.Params(date(t, "2025-12-31")), r.Params(date(t, "2026-01-01"))
@@ -126,16 +126,16 @@ reasons:
 	require.Equal(t, 90, r.DisputeDays(schemas.RailEFT, date(t, "2026-09-01")))
 	require.Equal(t, "2026-02-05", r.PaymentDate("2026-01", date(t, "2026-02-01")).String())
 	require.Equal(t, "WALLET_LOCKED", r.Reason(schemas.ResultUnpaid, "", "99").Name)
-	require.Equal(t, processors.RemedyMandate, r.Reason(schemas.ResultUnpaid, "ZA", "4").Remedy)
+	require.Equal(t, rules.RemedyMandate, r.Reason(schemas.ResultUnpaid, "ZA", "4").Remedy)
 
-	same, err := processors.LoadRules([]byte("\n# nothing but a comment\n"))
+	same, err := rules.Load([]byte("\n# nothing but a comment\n"))
 	require.NoError(t, err)
-	require.Equal(t, processors.DefaultRules(), same)
+	require.Equal(t, rules.Default(), same)
 }
 
 // A file with many mistakes is refused with all of them.
 func TestLoadingIsStrict(t *testing.T) {
-	_, err := processors.LoadRules([]byte(`
+	_, err := rules.Load([]byte(`
 proclaimed:
   - {date: 2026-02-30, name: no such day}
   - {date: 26-11-04, name: no such form}
@@ -178,17 +178,17 @@ collecting:
 		"rails: [{rail: RM, re_present: maybe}]",
 		"collecting:\n  - {seen_days: 1.5}", "---\n---\n",
 	} {
-		_, err := processors.LoadRules([]byte(text))
+		_, err := rules.Load([]byte(text))
 		require.Error(t, err, "%q", text)
 		require.True(t, strings.HasPrefix(err.Error(), "rules file: "), err.Error())
 	}
-	_, err = processors.LoadRules([]byte("collecting:\n  - {first_day: 3}\nvats: []"))
+	_, err = rules.Load([]byte("collecting:\n  - {first_day: 3}\nvats: []"))
 	require.ErrorContains(t, err, "first_day")
 	require.ErrorContains(t, err, "vats")
 }
 
 func BenchmarkDefaultRules(b *testing.B) {
 	for b.Loop() {
-		processors.DefaultRules()
+		rules.Default()
 	}
 }

@@ -1,19 +1,27 @@
-package processors_test
+package settlement_test
 
 import (
 	"encoding/json"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // on is a moment at the cut-off of a day.
-func on(t require.TestingT, day string) processors.Moment {
-	return processors.Moment{Date: date(t, day), Cutoff: 1, At: time.Date(2025, 12, 2, 9, 30, 0, 0, time.UTC)}
+func date(t require.TestingT, s string) civil.Date {
+	d, err := civil.ParseDate(s)
+	require.NoError(t, err)
+	return d
+}
+
+func on(t require.TestingT, day string) schemas.Moment {
+	return schemas.Moment{Date: date(t, day), Cutoff: 1, At: time.Date(2025, 12, 2, 9, 30, 0, 0, time.UTC)}
 }
 
 func settle(tenant string, p schemas.Period, cut ...int64) schemas.SettleCommand {
@@ -26,8 +34,8 @@ func sums(total, adjustments schemas.Cents, movements int64) schemas.LedgerSums 
 
 // The documented example of SPEC section 5, every field of it.
 func TestStatementOfTheDocumentedExample(t *testing.T) {
-	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
-	ev, id, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(4250000, 0, 300), m, true)
+	r, tenant, m := rules.Default(), &settlement.Tenant{}, on(t, "2025-12-02")
+	ev, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(4250000, 0, 300), m, true)
 	require.NoError(t, err)
 	require.Equal(t, id, ev.SettlementID)
 	require.Equal(t, &schemas.SettlementEvent{
@@ -58,7 +66,7 @@ func TestStatementOfTheDocumentedExample(t *testing.T) {
 
 // Rounding is half away from zero on both sides of it, and the figures add up whatever the rounding does.
 func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
-	r := processors.DefaultRules()
+	r := rules.Default()
 	for _, row := range []struct{ total, distribution, collections, fees, vat, net schemas.Cents }{
 		{2, 1, 0, 1, 0, 1},                         // 0.5 cent -> 1
 		{-2, -1, 0, -1, 0, -1},                     // -0.5 cent -> -1
@@ -70,7 +78,7 @@ func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
 		{-15000, -3750, -525, -4275, -641, -10084}, // a month in which only a dispute came
 		{999999999999, 250000000000, 35000000000, 285000000000, 42750000000, 672249999999},
 	} {
-		ev, _, err := r.Settle(&processors.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"),
+		ev, _, err := settlement.Settle(r, &settlement.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"),
 			true)
 		require.NoError(t, err)
 		require.Equal(t, row.distribution, ev.DistributionFeeCents, "distribution of %s", row.total)
@@ -83,33 +91,33 @@ func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
 }
 
 func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
-	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
+	r, tenant, m := rules.Default(), &settlement.Tenant{}, on(t, "2025-12-02")
 
-	ev, id, err := r.Settle(tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, false)
+	ev, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, false)
 	require.NoError(t, err)
 	require.Nil(t, ev, "a period without collections has nothing to settle")
 	require.Empty(t, id)
 
-	first, _, err := r.Settle(tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, true)
+	first, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 5), sums(0, 0, 0), m, true)
 	require.NoError(t, err)
 	require.Equal(t, "SETTLE-2025-11-001", first.Number, "collections of which none was paid make a statement of zero")
 
-	again, id, err := r.Settle(tenant, settle("acme", "2025-11", 9), sums(0, 0, 0), m, true)
+	again, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 9), sums(0, 0, 0), m, true)
 	require.NoError(t, err)
 	require.Nil(t, again)
 	require.Equal(t, first.SettlementID, id)
-	cover, err := r.Cover(tenant, settle("acme", "2025-11", 9))
+	cover, err := settlement.Cover(tenant, settle("acme", "2025-11", 9))
 	require.NoError(t, err)
 	require.Equal(t, int64(5), cover[0].From[0], "the covered cut advances only with a statement")
 
-	second, id, err := r.Settle(tenant, settle("acme", "2025-11", 12), sums(500, 0, 1), m, true)
+	second, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 12), sums(500, 0, 1), m, true)
 	require.NoError(t, err)
 	require.Equal(t, "SETTLE-2025-11-002", second.Number)
 	require.Equal(t, "EFT-20251203-002", second.PaymentReference)
 	require.Equal(t, []schemas.Coverage{{Period: "2025-11", From: []int64{5}, To: []int64{12}}}, second.Coverage)
 	require.Equal(t, second.SettlementID, id)
 
-	other, _, err := r.Settle(&processors.Tenant{}, settle("other", "2025-11", 12), sums(500, 0, 1), m, true)
+	other, _, err := settlement.Settle(r, &settlement.Tenant{}, settle("other", "2025-11", 12), sums(500, 0, 1), m, true)
 	require.NoError(t, err)
 	require.Equal(t, "SETTLE-2025-11-001", other.Number)
 	require.Equal(t, "EFT-20251203-001", other.PaymentReference, "counted per tenant")
@@ -119,35 +127,35 @@ func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
 // A late unpaid of a settled period leaves its statement alone and comes back in the next one, of a later or of the
 // same period.
 func TestLateMovementsOfSettledPeriodsAreAdjustments(t *testing.T) {
-	r, tenant := processors.DefaultRules(), &processors.Tenant{}
-	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
+	r, tenant := rules.Default(), &settlement.Tenant{}
+	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
 	require.NoError(t, err)
 
 	cmd := settle("acme", "2025-12", 30, 8) // partition 1: an older cut, clamped
-	cover, err := r.Cover(tenant, cmd)
+	cover, err := settlement.Cover(tenant, cmd)
 	require.NoError(t, err)
 	require.Equal(t, []schemas.Coverage{
 		{Period: "2025-12", From: []int64{0, 0}, To: []int64{30, 8}},
 		{Period: "2025-11", From: []int64{10, 10}, To: []int64{30, 10}},
 	}, cover)
-	ev, _, err := r.Settle(tenant, cmd, sums(25000, -15000, 3), on(t, "2026-01-02"), true)
+	ev, _, err := settlement.Settle(r, tenant, cmd, sums(25000, -15000, 3), on(t, "2026-01-02"), true)
 	require.NoError(t, err)
 	require.Equal(t, cover, ev.Coverage)
 	require.Equal(t, schemas.Cents(-15000), ev.AdjustmentsCents)
 	require.Equal(t, schemas.Cents(25000), ev.TotalCollectionsCents)
 
-	cover, err = r.Cover(tenant, settle("acme", "2025-11", 40, 40))
+	cover, err = settlement.Cover(tenant, settle("acme", "2025-11", 40, 40))
 	require.NoError(t, err)
 	require.Equal(t, []schemas.Coverage{{Period: "2025-11", From: []int64{30, 10}, To: []int64{40, 40}}}, cover,
 		"what December's statement took as an adjustment is not counted again; later periods are not November's business")
 
-	cover, err = r.Cover(tenant, settle("acme", "2025-10", 40, 40))
+	cover, err = settlement.Cover(tenant, settle("acme", "2025-10", 40, 40))
 	require.NoError(t, err)
 	require.Equal(t, []schemas.Coverage{{Period: "2025-10", From: []int64{0, 0}, To: []int64{40, 40}}}, cover)
 }
 
 func TestPaymentDate(t *testing.T) {
-	r := processors.DefaultRules()
+	r := rules.Default()
 	for _, row := range []struct {
 		period    schemas.Period
 		notBefore string
@@ -171,15 +179,15 @@ func TestPaymentDate(t *testing.T) {
 }
 
 func TestStatementsArePaidAtTheCutOffOfTheirDate(t *testing.T) {
-	r, tenant := processors.DefaultRules(), &processors.Tenant{}
-	ev, _, err := r.Settle(tenant, settle("acme", "2025-11", 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
+	r, tenant := rules.Default(), &settlement.Tenant{}
+	ev, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
 	require.NoError(t, err)
 
-	require.Empty(t, r.SettleTick(tenant, on(t, "2025-12-02")))
+	require.Empty(t, settlement.Tick(tenant, on(t, "2025-12-02")))
 	morning := on(t, "2025-12-03")
 	morning.Cutoff = 0
-	require.Empty(t, r.SettleTick(tenant, morning), "not before the cut-off")
-	paid := r.SettleTick(tenant, on(t, "2025-12-03"))
+	require.Empty(t, settlement.Tick(tenant, morning), "not before the cut-off")
+	paid := settlement.Tick(tenant, on(t, "2025-12-03"))
 	require.Len(t, paid, 1)
 	require.Equal(t, schemas.SettlementPaid, paid[0].Status)
 	require.Equal(t, int64(2), paid[0].Version)
@@ -189,27 +197,27 @@ func TestStatementsArePaidAtTheCutOffOfTheirDate(t *testing.T) {
 	want := *ev // nothing but the status, the version and when it happened has changed
 	want.Meta, want.Status, want.Version = paid[0].Meta, paid[0].Status, paid[0].Version
 	require.Equal(t, want, paid[0])
-	require.Empty(t, r.SettleTick(tenant, on(t, "2025-12-04")), "once only")
+	require.Empty(t, settlement.Tick(tenant, on(t, "2025-12-04")), "once only")
 
-	_, _, err = r.Settle(tenant, settle("acme", "2025-11", 12), sums(100, 0, 1), on(t, "2025-12-03"), true)
+	_, _, err = settlement.Settle(r, tenant, settle("acme", "2025-11", 12), sums(100, 0, 1), on(t, "2025-12-03"), true)
 	require.NoError(t, err)
 	late := on(t, "2025-12-10")
 	late.Cutoff = 0
-	require.Len(t, r.SettleTick(tenant, late), 1, "a day that was jumped over is made up for as soon as possible")
+	require.Len(t, settlement.Tick(tenant, late), 1, "a day that was jumped over is made up for as soon as possible")
 }
 
 func TestCutsThatCannotBeCompared(t *testing.T) {
-	r, tenant, m := processors.DefaultRules(), &processors.Tenant{}, on(t, "2025-12-02")
-	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), m, true)
+	r, tenant, m := rules.Default(), &settlement.Tenant{}, on(t, "2025-12-02")
+	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), m, true)
 	require.NoError(t, err)
 	before := tenant.Clone()
 	for name, cut := range map[string][]int64{"shorter": {10}, "longer": {10, 20, 30}, "empty": {}, "negative": {10, -1}} {
 		for _, p := range []schemas.Period{"2025-11", "2025-12", "2025-10"} {
-			_, err := r.Cover(tenant, settle("acme", p, cut...))
-			var reject *processors.Reject
+			_, err := settlement.Cover(tenant, settle("acme", p, cut...))
+			var reject *schemas.Reject
 			require.ErrorAs(t, err, &reject, name)
-			require.Equal(t, processors.RejectCutMismatch, reject.Class)
-			_, _, err = r.Settle(tenant, settle("acme", p, cut...), sums(100, 0, 1), m, true)
+			require.Equal(t, schemas.RejectCutMismatch, reject.Class)
+			_, _, err = settlement.Settle(r, tenant, settle("acme", p, cut...), sums(100, 0, 1), m, true)
 			require.ErrorAs(t, err, &reject, name)
 			require.Equal(t, before, tenant, "a refused command changes nothing")
 		}
@@ -218,38 +226,38 @@ func TestCutsThatCannotBeCompared(t *testing.T) {
 
 // The state survives its changelog, and a clone shares nothing that changes.
 func TestTenantStateRoundTripsAndClones(t *testing.T) {
-	r, tenant := processors.DefaultRules(), &processors.Tenant{}
-	_, _, err := r.Settle(tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"), true)
+	r, tenant := rules.Default(), &settlement.Tenant{}
+	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"), true)
 	require.NoError(t, err)
 	stored, err := json.Marshal(tenant)
 	require.NoError(t, err)
-	restored := &processors.Tenant{}
+	restored := &settlement.Tenant{}
 	require.NoError(t, json.Unmarshal(stored, restored))
 	require.Equal(t, tenant, restored)
 
 	copied := tenant.Clone()
-	_, _, err = r.Settle(copied, settle("acme", "2025-12", 30, 40), sums(100, 0, 1), on(t, "2026-01-02"), true)
+	_, _, err = settlement.Settle(r, copied, settle("acme", "2025-12", 30, 40), sums(100, 0, 1), on(t, "2026-01-02"), true)
 	require.NoError(t, err)
-	r.SettleTick(copied, on(t, "2026-01-05"))
+	settlement.Tick(copied, on(t, "2026-01-05"))
 	again, err := json.Marshal(tenant)
 	require.NoError(t, err)
 	require.Equal(t, string(stored), string(again), "the original is untouched")
-	require.Equal(t, &processors.Tenant{}, (&processors.Tenant{}).Clone())
+	require.Equal(t, &settlement.Tenant{}, (&settlement.Tenant{}).Clone())
 }
 
 // Replaying the same commands gives the same events, byte for byte.
 func TestSettlementReplays(t *testing.T) {
 	run := func() string {
-		r, tenant := processors.DefaultRules(), &processors.Tenant{}
+		r, tenant := rules.Default(), &settlement.Tenant{}
 		var all []any
 		for i, p := range []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-10", "2025-11"} {
 			cut := int64(10 * (i + 1))
-			ev, _, err := r.Settle(tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"),
+			ev, _, err := settlement.Settle(r, tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"),
 				true)
 			require.NoError(t, err)
-			all = append(all, ev, r.SettleTick(tenant, on(t, "2025-12-02")))
+			all = append(all, ev, settlement.Tick(tenant, on(t, "2025-12-02")))
 		}
-		all = append(all, r.SettleTick(tenant, on(t, "2025-12-03")), tenant)
+		all = append(all, settlement.Tick(tenant, on(t, "2025-12-03")), tenant)
 		text, err := json.Marshal(all)
 		require.NoError(t, err)
 		return string(text)

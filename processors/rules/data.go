@@ -1,4 +1,4 @@
-package processors
+package rules
 
 // dataFile is the shape of data/*.yaml and of the override file. Dates and numbers are text here; rules_build.go checks
 // them, so that one load reports every mistake. Pointers are fields that an entry may leave as they were.

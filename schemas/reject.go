@@ -1,4 +1,4 @@
-package processors
+package schemas
 
 // Reject is why a record from outside is refused. It goes to the dead letters; nothing else happens.
 type Reject struct {
@@ -57,3 +57,6 @@ func RejectClasses() []RejectClass {
 		{RejectCutMismatch, "A settlement's cut does not match the partitions of earlier statements."},
 	}
 }
+
+// Refuse makes a Reject.
+func Refuse(class, message string) *Reject { return &Reject{Class: class, Message: message} }

@@ -1,4 +1,4 @@
-package processors_test
+package settlement_test
 
 import (
 	"fmt"
@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -66,8 +67,8 @@ func (l *ledger) sum(tenant string, p schemas.Period, cover []schemas.Coverage,
 // settleModel drives the settlement of two tenants over one topic.
 type settleModel struct {
 	ledger
-	rules   *processors.Rules
-	tenants map[string]*processors.Tenant
+	rules   *rules.Rules
+	tenants map[string]*settlement.Tenant
 	events  map[string][]schemas.SettlementEvent
 	today   civil.Date
 	sent    []schemas.SettleCommand
@@ -75,12 +76,12 @@ type settleModel struct {
 
 func (m *settleModel) settle(cmd schemas.SettleCommand) {
 	tenant := m.tenants[cmd.TenantID]
-	cover, err := m.rules.Cover(tenant, cmd)
+	cover, err := settlement.Cover(tenant, cmd)
 	require.NoError(m.t, err)
 	before := tenant.Clone()
 	sums := m.sum(cmd.TenantID, cmd.PeriodMonth, cover, "")
 	anything := m.hasCollections(cmd.TenantID, cmd.PeriodMonth)
-	ev, id, err := m.rules.Settle(tenant, cmd, sums, processors.Moment{Date: m.today, Cutoff: 1}, anything)
+	ev, id, err := settlement.Settle(m.rules, tenant, cmd, sums, schemas.Moment{Date: m.today, Cutoff: 1}, anything)
 	require.NoError(m.t, err)
 	if ev == nil {
 		require.Zero(m.t, sums.Movements, "movements always make a statement")
@@ -140,13 +141,13 @@ func (m *settleModel) check() {
 // Random movements of two tenants and four periods over some partitions, settled at random moments with cuts that may
 // be stale or repeated: nothing is counted twice, nothing is lost.
 func TestSettlementConservesMoney(t *testing.T) {
-	rules := processors.DefaultRules()
+	rules := rules.Default()
 	periods := []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-12"}
 	rapid.Check(t, func(t *rapid.T) {
 		m := &settleModel{
 			ledger:  ledger{t: t, partitions: make([][]movement, rapid.IntRange(1, 3).Draw(t, "partitions"))},
 			rules:   rules,
-			tenants: map[string]*processors.Tenant{"acme": {}, "other": {}},
+			tenants: map[string]*settlement.Tenant{"acme": {}, "other": {}},
 			events:  map[string][]schemas.SettlementEvent{},
 			today:   civil.Date{Year: 2025, Month: 10, Day: 1},
 		}
@@ -180,7 +181,7 @@ func TestSettlementConservesMoney(t *testing.T) {
 			"tick": func(t *rapid.T) {
 				m.today = m.today.AddDays(rapid.IntRange(0, 20).Draw(t, "days"))
 				for name, state := range m.tenants {
-					for _, paid := range m.rules.SettleTick(state, processors.Moment{Date: m.today, Cutoff: 1}) {
+					for _, paid := range settlement.Tick(state, schemas.Moment{Date: m.today, Cutoff: 1}) {
 						require.Equal(t, name, paid.TenantID)
 						require.LessOrEqual(t, paid.PaymentDate, m.today.String())
 					}

@@ -1,4 +1,4 @@
-package processors
+package rules
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 )
 
 // firstDay is the date of entries without one: in force from the beginning.
-var firstDay = civil.Date{Year: firstYear, Month: time.January, Day: 1}
+var firstDay = civil.Date{Year: FirstYear, Month: time.January, Day: 1}
 
 // problems collects every mistake of the data, each with its place, so that one load reports them all.
 type problems struct{ list []error }
@@ -27,8 +27,8 @@ func (p *problems) err() error { return errors.Join(p.list...) }
 // date reads a YYYY-MM-DD within the calendar's years.
 func (p *problems) date(place, s string) civil.Date {
 	d, err := civil.ParseDate(s)
-	if err != nil || d.Year < firstYear || d.Year > lastYear {
-		p.addf(place, "%q is not a date; expected YYYY-MM-DD between %d and %d", s, firstYear, lastYear)
+	if err != nil || d.Year < FirstYear || d.Year > LastYear {
+		p.addf(place, "%q is not a date; expected YYYY-MM-DD between %d and %d", s, FirstYear, LastYear)
 		return firstDay
 	}
 	return d

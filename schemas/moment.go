@@ -1,0 +1,35 @@
+package schemas
+
+import (
+	"time"
+
+	"cloud.google.com/go/civil"
+)
+
+// Moment is when something happens, in business time. It comes from the records, never from a clock.
+type Moment struct {
+	// Date is the business date. Cutoff is the last tick of the partition on that date (0: the day is open).
+	Date   civil.Date
+	Cutoff int
+	// At is the timestamp of the record being processed.
+	At time.Time
+}
+
+// epoch is the business date before the first tick.
+var epoch = civil.Date{Year: 1970, Month: 1, Day: 1}
+
+// Today is the business date. Before the partition's first tick it is day 0: whatever is booked lies ahead.
+func (m Moment) Today() Day { return DayOf(m.Date) }
+
+// BusinessDate is the business date as events and dated rules take it: 1970-01-01 before the first tick.
+func (m Moment) BusinessDate() civil.Date {
+	if m.Today() == 0 {
+		return epoch
+	}
+	return m.Date
+}
+
+// Meta is the head of an event. The facts must name the event among all events.
+func (m Moment) Meta(facts ...string) Meta {
+	return Meta{EventID: FactID(facts...), BusinessDate: DateText(m.BusinessDate()), At: m.At}
+}
