@@ -59,6 +59,7 @@ func (e *Engine) Transaction(c *Customer, tx schemas.Transaction, m schemas.Mome
 	c.remember(hash, w.day(), today, &p)
 	out.Transactions = append(out.Transactions, schemas.TransactionEvent{
 		Meta: m.Meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID), Transaction: tx,
+		BookedDate: w.day().Text(),
 	})
 	if kind, key, income := classify(&tx, &p); income {
 		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key

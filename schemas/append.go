@@ -30,6 +30,7 @@ func (e *TransactionEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = appendOptional(b, `,"description":`, e.Description)
 	b = appendOptional(b, `,"counterparty":`, e.Counterparty)
 	b = appendOptional(b, `,"category":`, e.Category)
+	b = AppendText(append(b, `,"booked_date":`...), e.BookedDate)
 	return append(b, '}'), cmp.Or(wrongAt, wrongBooked)
 }
 

@@ -18,6 +18,8 @@ type Meta struct {
 type TransactionEvent struct {
 	Meta
 	Transaction
+	// BookedDate is the Johannesburg date of BookedAt, YYYY-MM-DD.
+	BookedDate string `json:"booked_date"`
 }
 
 // DepositEvent says what was detected in one credit (kasi.deposits.v1).
@@ -104,18 +106,23 @@ const (
 // DebitInstruction is a debit sent to the bank's side (kasi.debits.v1).
 type DebitInstruction struct {
 	Meta
-	DebitID          string `json:"debit_id"`
-	TenantID         string `json:"tenant_id"`
-	CustomerID       string `json:"customer_id"`
-	PolicyNumber     string `json:"policy_number"`
-	CollectionID     string `json:"collection_id"`
-	PeriodMonth      Period `json:"period_month"`
-	Attempt          int    `json:"attempt"`
-	AmountCents      Cents  `json:"amount_cents"`
-	Currency         string `json:"currency"`
-	ActionDate       string `json:"action_date"`
+	DebitID      string `json:"debit_id"`
+	TenantID     string `json:"tenant_id"`
+	CustomerID   string `json:"customer_id"`
+	PolicyNumber string `json:"policy_number"`
+	CollectionID string `json:"collection_id"`
+	PeriodMonth  Period `json:"period_month"`
+	Attempt      int    `json:"attempt"`
+	AmountCents  Cents  `json:"amount_cents"`
+	Currency     string `json:"currency"`
+	ActionDate   string `json:"action_date"`
+	// TrackingUntil is the last day on which the bank may present the debit until it is paid, YYYY-MM-DD. Empty: it
+	// presents it on ActionDate only.
+	TrackingUntil    string `json:"tracking_until,omitempty"`
 	Rail             Rail   `json:"rail"`
 	MandateReference string `json:"mandate_reference,omitempty"`
+	// TransactionIDs are the deposits that the debit counts on, oldest first; none where no money was seen.
+	TransactionIDs []string `json:"transaction_ids,omitempty"`
 }
 
 // PolicyStatus is the state of a policy. Input is read in any case.

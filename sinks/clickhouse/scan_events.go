@@ -32,6 +32,7 @@ func transactionFields() []field[schemas.TransactionEvent] {
 		named("description", func(c *scan, e *E) { e.Description = c.text() }),
 		named("counterparty", func(c *scan, e *E) { e.Counterparty = c.text() }),
 		named("category", func(c *scan, e *E) { e.Category = c.text() }),
+		named("booked_date", func(c *scan, e *E) { e.BookedDate = c.text() }),
 	}...)
 }
 
