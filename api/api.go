@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -67,7 +68,7 @@ const (
 
 type server struct {
 	cfg        Config
-	db         driver.Conn
+	db         *read.DB
 	commands   Commands
 	log        *slog.Logger
 	keys       []hashedKey
@@ -90,8 +91,8 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	s := &server{
-		cfg: cfg, db: cfg.DB, commands: cfg.Commands, log: cfg.Log, keys: keys, wait: cfg.Wait,
-		importWait: cfg.Wait,
+		cfg: cfg, db: read.New(cfg.DB), commands: cfg.Commands, log: cfg.Log, keys: keys,
+		wait: cfg.Wait, importWait: cfg.Wait,
 	}
 	if cfg.Wait == 0 {
 		s.wait, s.importWait = defaultWait, defaultImportWait

@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/go-chi/chi/v5"
+
+	"github.com/kasi-collections/kasi/api/read"
 )
 
 // The error codes of the API (SPEC section 3), each with its one HTTP status.
@@ -107,7 +109,7 @@ func asAPIError(err error) *apiError {
 	case errors.As(err, &refused), errors.Is(err, context.DeadlineExceeded):
 		return newError(http.StatusServiceUnavailable, codeUnavailable,
 			"ClickHouse has too much to do; try again").because(err)
-	case errors.As(err, new(*dbError)):
+	case errors.As(err, new(*read.Error)):
 		return newError(http.StatusServiceUnavailable, codeUnavailable,
 			"ClickHouse cannot be reached; try again").because(err)
 	}
@@ -118,12 +120,6 @@ func asAPIError(err error) *apiError {
 // overloaded are the ClickHouse error codes that pass by themselves: timeout, too many queries, memory limit, quota,
 // too many parts.
 var overloaded = map[int32]bool{159: true, 160: true, 201: true, 202: true, 241: true, 252: true}
-
-// dbError marks an error as coming from the database or the way to it.
-type dbError struct{ err error }
-
-func (e *dbError) Error() string { return "clickhouse: " + e.err.Error() }
-func (e *dbError) Unwrap() error { return e.err }
 
 // fail writes an error in the shape of SPEC section 3 and logs what is not the caller's doing.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {

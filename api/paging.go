@@ -37,31 +37,27 @@ func checkQuery(r *http.Request, params any) error {
 	}
 	for name, v := range values {
 		if !slices.Contains(known, name) {
-			return invalid(clip(name), expected, name, "The query parameter %q is not known; here they are: %s", clip(name),
-				expected)
+			return invalid(clip(name), expected, name, "The query parameter %q is not known; here they are: %s",
+				clip(name), expected)
 		}
 		if len(v) > 1 {
-			return invalid(name, "the parameter once", strings.Join(v, ", "), "The query parameter %s is given %d times", name,
-				len(v))
+			return invalid(name, "the parameter once", strings.Join(v, ", "), "The query parameter %s is given %d times",
+				name, len(v))
 		}
 	}
 	return nil
 }
 
-// filter is an optional query parameter: empty when absent, else through its check.
-func filter[T ~string](name string, v *string, f func(string) (T, *fault)) (string, error) {
+// filter is an optional query parameter: empty when absent, else through its check. Faults are in the input.
+func filter[T ~string](in *input, name string, v *string, f func(string) (T, *fault)) string {
 	if v == nil {
-		return "", nil
+		return ""
 	}
 	out, bad := f(*v)
 	if bad != nil {
-		return "", bad.as400(name, *v)
+		in.refuse(bad.as400(name, *v))
 	}
-	return string(out), nil
-}
-
-func textFilter(name string, v *string) (string, error) {
-	return filter(name, v, func(v string) (string, *fault) { return v, checkText(v) })
+	return string(out)
 }
 
 // page is where a list goes on and how much of it is wanted. after holds the sorting key of the last item seen.
@@ -70,44 +66,45 @@ type page struct {
 	after []string
 }
 
-// readPage reads limit and cursor. keys is how many values the list's sorting key has.
-func readPage(limit *int, cursor *string, keys int) (page, error) {
+// readPage reads limit and cursor; faults are in the input. keys is how many values the list's sorting key has.
+func readPage(in *input, limit *int, cursor *string, keys int) page {
 	p := page{limit: defaultPageSize, after: make([]string, keys)}
 	if limit != nil {
-		if *limit < 1 || *limit > maxPageSize {
-			return p, invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(*limit), "limit is outside of 1 to %d",
-				maxPageSize)
-		}
 		p.limit = *limit
 	}
+	if p.limit < 1 || p.limit > maxPageSize {
+		in.refuse(invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(p.limit), "limit is outside of 1 to %d",
+			maxPageSize))
+	}
 	if cursor == nil {
-		return p, nil
+		return p
 	}
 	var after []string
 	b, err := base64.RawURLEncoding.DecodeString(*cursor)
 	if err == nil {
 		err = json.Unmarshal(b, &after)
 	}
-	if err != nil || len(after) != keys || slices.ContainsFunc(after, func(v string) bool {
-		return v != "" &&
-			checkText(v) != nil
-	}) {
-		return p, invalid("cursor", "next_cursor of the page before", *cursor, "cursor is not one that this list gave out")
+	isBad := func(v string) bool { return v != "" && checkText(v) != nil }
+	if err != nil || len(after) != keys || slices.ContainsFunc(after, isBad) {
+		in.refuse(invalid("cursor", "next_cursor of the page before", *cursor,
+			"cursor is not one that this list gave out"))
+		return p
 	}
 	p.after = after
-	return p, nil
+	return p
 }
 
-// cut takes the extra item off that was read to see whether there is another page, and makes that page's cursor.
-func cut[T any](items []T, p page, key func(T) []string) ([]T, *string) {
-	if items == nil {
-		items = []T{}
+// cut makes a page of rows: it takes the extra row off that was read to see whether there is another page, and makes
+// that page's cursor.
+func cut[T, B any](rows []T, p page, body func(T) B, key func(T) []string) (items []B, next *string) {
+	if len(rows) > p.limit {
+		rows = rows[:p.limit]
+		b, _ := json.Marshal(key(rows[p.limit-1])) // strings always marshal
+		next = orNull(base64.RawURLEncoding.EncodeToString(b))
 	}
-	if len(items) <= p.limit {
-		return items, nil
+	items = make([]B, 0, len(rows))
+	for _, row := range rows {
+		items = append(items, body(row))
 	}
-	items = items[:p.limit]
-	b, _ := json.Marshal(key(items[p.limit-1])) // strings always marshal
-	cursor := base64.RawURLEncoding.EncodeToString(b)
-	return items, &cursor
+	return items, next
 }

@@ -2,15 +2,9 @@ package api_test
 
 import (
 	"context"
-	"fmt"
-	"reflect"
-	"strings"
 	"sync/atomic"
-	"testing"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/stretchr/testify/require"
 )
 
 // failingConn is a real connection whose answers break off after some rows.
@@ -57,38 +51,4 @@ func (r *failingRows) Err() error {
 		return errCut
 	}
 	return r.Rows.Err()
-}
-
-// rowText writes a row's columns as text, with blanks between them.
-func rowText(t *testing.T, rows driver.Rows, first bool) string {
-	t.Helper()
-	types := rows.ColumnTypes()
-	values := make([]any, len(types))
-	for i, c := range types {
-		values[i] = reflect.New(c.ScanType()).Interface()
-	}
-	require.NoError(t, rows.Scan(values...))
-	var out []string
-	for i, v := range values {
-		elem := reflect.Indirect(reflect.ValueOf(v))
-		if elem.Kind() == reflect.Pointer {
-			elem = elem.Elem()
-		}
-		if !elem.IsValid() {
-			out = append(out, "NULL")
-			continue
-		}
-		text := fmt.Sprint(elem.Interface())
-		if at, ok := elem.Interface().(time.Time); ok {
-			text = at.UTC().Format(time.DateTime)
-			if types[i].DatabaseTypeName() == "Date" || types[i].DatabaseTypeName() == "Nullable(Date)" {
-				text = at.Format(time.DateOnly)
-			}
-		}
-		out = append(out, text)
-	}
-	if first {
-		return out[0]
-	}
-	return strings.Join(out, " ")
 }
