@@ -149,7 +149,8 @@ type policyField struct {
 // policyFields are in the order in which a caller hears of their faults.
 var policyFields = []policyField{
 	textField("customer_id", true, func(c *schemas.PolicyCommand) *string { return &c.CustomerID }),
-	textField("external_customer_ref", true, func(c *schemas.PolicyCommand) *string { return &c.Terms.ExternalCustomerRef }),
+	textField("external_customer_ref", true,
+		func(c *schemas.PolicyCommand) *string { return &c.Terms.ExternalCustomerRef }),
 	textField("policy_number", true, func(c *schemas.PolicyCommand) *string { return &c.PolicyNumber }),
 	textField("product_code", true, func(c *schemas.PolicyCommand) *string { return &c.Terms.ProductCode }),
 	field("collection_amount", true, aNumber, expectedAmount, checkAmount,

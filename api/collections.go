@@ -46,18 +46,11 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 			PolicyNumber: filter(in, "policy_number", params.PolicyNumber, asText),
 			Status:       filter(in, "collection_status", params.CollectionStatus, checkCollectionStatus),
 		}
-		if err := in.done(); err != nil {
-			return err
-		}
-		rows, err := s.db.Collections(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
-		if err != nil {
-			return err
-		}
-		data, next := cut(rows, p, collectionBody, func(c read.Collection) []string {
+		return writePage(w, in, p, func() ([]read.Collection, error) {
+			return s.db.Collections(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
+		}, collectionBody, func(c read.Collection) []string {
 			return []string{string(c.Period), c.PolicyNumber}
 		})
-		writeJSON(w, http.StatusOK, CollectionList{Data: data, NextCursor: next})
-		return nil
 	})
 }
 

@@ -94,17 +94,30 @@ func readPage(in *input, limit *int, cursor *string, keys int) page {
 	return p
 }
 
-// cut makes a page of rows: it takes the extra row off that was read to see whether there is another page, and makes
-// that page's cursor.
-func cut[T, B any](rows []T, p page, body func(T) B, key func(T) []string) (items []B, next *string) {
+// writePage answers with the page of rows that query reads, unless the input has faults. query asks for one row more
+// than the page holds. Where that row is there, so is another page, and the answer has its cursor.
+func writePage[T, B any](w http.ResponseWriter, in *input, p page, query func() ([]T, error), body func(T) B,
+	key func(T) []string,
+) error {
+	if err := in.done(); err != nil {
+		return err
+	}
+	rows, err := query()
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Data       []B     `json:"data"`
+		NextCursor *string `json:"next_cursor"`
+	}{Data: []B{}}
 	if len(rows) > p.limit {
 		rows = rows[:p.limit]
 		b, _ := json.Marshal(key(rows[p.limit-1])) // strings always marshal
-		next = orNull(base64.RawURLEncoding.EncodeToString(b))
+		out.NextCursor = orNull(base64.RawURLEncoding.EncodeToString(b))
 	}
-	items = make([]B, 0, len(rows))
 	for _, row := range rows {
-		items = append(items, body(row))
+		out.Data = append(out.Data, body(row))
 	}
-	return items, next
+	writeJSON(w, http.StatusOK, out)
+	return nil
 }

@@ -130,7 +130,8 @@ func readPolicy(in *input) schemas.PolicyCommand {
 			}
 		}
 	}
-	if status, ok := check(in, "status", false, aString, "active", checkPolicyStatus); ok && status != schemas.PolicyActive {
+	status, ok := check(in, "status", false, aString, "active", checkPolicyStatus)
+	if ok && status != schemas.PolicyActive {
 		in.refuse(invalid("status", "active", string(status), "A new policy is active; change its status through PATCH"))
 	}
 	return cmd
@@ -233,15 +234,8 @@ func (s *server) ListPolicies(w http.ResponseWriter, r *http.Request, params Lis
 			CustomerID: filter(in, "customer_id", params.CustomerID, asText),
 			Status:     filter(in, "status", params.Status, checkPolicyStatus),
 		}
-		if err := in.done(); err != nil {
-			return err
-		}
-		rows, err := s.db.Policies(r.Context(), infoOf(r.Context()).tenant, f, p.after[0], p.limit+1)
-		if err != nil {
-			return err
-		}
-		data, next := cut(rows, p, policyBody, func(p read.Policy) []string { return []string{p.Number} })
-		writeJSON(w, http.StatusOK, PolicyList{Data: data, NextCursor: next})
-		return nil
+		return writePage(w, in, p, func() ([]read.Policy, error) {
+			return s.db.Policies(r.Context(), infoOf(r.Context()).tenant, f, p.after[0], p.limit+1)
+		}, policyBody, func(p read.Policy) []string { return []string{p.Number} })
 	})
 }

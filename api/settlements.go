@@ -147,18 +147,11 @@ func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params 
 			Period: filter(in, "period_month", params.PeriodMonth, checkPeriod),
 			Status: filter(in, "status", params.Status, checkSettlementStatus),
 		}
-		if err := in.done(); err != nil {
-			return err
-		}
-		rows, err := s.db.Settlements(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
-		if err != nil {
-			return err
-		}
-		data, next := cut(rows, p, settlementBody, func(st read.Settlement) []string {
+		return writePage(w, in, p, func() ([]read.Settlement, error) {
+			return s.db.Settlements(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
+		}, settlementBody, func(st read.Settlement) []string {
 			return []string{string(st.Period), st.Number}
 		})
-		writeJSON(w, http.StatusOK, SettlementList{Data: data, NextCursor: next})
-		return nil
 	})
 }
 

@@ -1,15 +1,14 @@
-// Package read holds every query of the API's kind: what a tenant's policies, collections, statements and requests are
-// in ClickHouse. It knows no HTTP and no JSON, so that whatever shows these facts asks here.
+// Package read asks ClickHouse what a tenant's policies, collections, statements and requests are. It knows no HTTP, so
+// that the API's handlers and whatever else shows or sends these facts ask here.
 //
-// Every query of a tenant's objects takes the tenant and binds it: another tenant's objects are not found.
+// Every query of a tenant's objects takes the tenant, so another tenant's objects are not found. The queries are whole
+// texts with bound parameters; no value is pasted into them. An optional filter is an empty parameter. Each text stands
+// in testdata/queries as ClickHouse gets it.
 //
-// The queries are whole texts with bound parameters; no value is ever pasted into them. An optional filter is an empty
-// parameter. testdata/queries holds each text as ClickHouse gets it.
-//
-// They read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve duplicates
-// with FINAL first, which is not needed here: a row that was inserted twice has the same version, so LIMIT 1 BY drops
-// it, before and after merges. The views also let only filters on ids and numbers through to the table. Fields that
-// never change between versions (numbers, customer, period) are filtered inside, status outside.
+// The queries read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve
+// duplicates with FINAL first. That is not needed here: a row that was inserted twice has the same version, so LIMIT 1
+// BY drops it, before and after merges. The views also let only filters on ids and numbers through to the table. Fields
+// that never change between versions (numbers, customer, period) are filtered inside, status outside.
 package read
 
 import (
