@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -33,17 +34,27 @@ type DB struct{ conn driver.Conn }
 // New asks over conn, whose database is Kasi's.
 func New(conn driver.Conn) *DB { return &DB{conn} }
 
-// Error marks an error as coming from ClickHouse or the way to it.
-type Error struct{ err error }
+// Error is an error of ClickHouse or of the way to it. Busy says that ClickHouse has too much to do, which passes by
+// itself. Refused says that it will never answer this query. With neither, it cannot be reached.
+type Error struct {
+	err           error
+	Busy, Refused bool
+}
 
 func (e *Error) Error() string { return "clickhouse: " + e.err.Error() }
 func (e *Error) Unwrap() error { return e.err }
 
 func asError(err error) error {
-	if err == nil {
+	var refusal *clickhouse.Exception
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &refusal):
+		// Timeout, too slow, quota, too many queries, memory limit, too many parts.
+		busy := slices.Contains([]int32{159, 160, 201, 202, 241, 252}, refusal.Code)
+		return &Error{err, busy, !busy}
 	}
-	return &Error{err}
+	return &Error{err, errors.Is(err, context.DeadlineExceeded), false}
 }
 
 // params are the values of a query's parameters by name.
