@@ -166,11 +166,11 @@ var policyFields = []policyField{
 		func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
 }
 
-func field[T any](name string, required bool, kind, expected string, read func(string) (T, *fault),
+func field[T any](name string, required bool, kind, expected string, parse func(string) (T, *fault),
 	at func(*schemas.PolicyCommand) *T,
 ) policyField {
 	return policyField{name, required, kind, expected, func(cmd *schemas.PolicyCommand, v string) (f *fault) {
-		*at(cmd), f = read(v)
+		*at(cmd), f = parse(v)
 		return f
 	}}
 }

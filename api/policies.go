@@ -4,56 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/google/uuid"
-
 	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
-
-// respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the
-// operation, or nil.
-func (s *server) respond(w http.ResponseWriter, r *http.Request, params any, handle func() error) {
-	err := checkQuery(r, params)
-	if err == nil {
-		err = handle()
-	}
-	if err != nil {
-		s.fail(w, r, err)
-	}
-}
-
-// find is the tenant's object of an id out of a path, or a 404.
-func find[T any](ctx context.Context, what, id string,
-	query func(ctx context.Context, tenant, id string) (T, bool, error),
-) (row T, err error) {
-	ok := false
-	if isID(id) {
-		row, ok, err = query(ctx, infoOf(ctx).tenant, id)
-	}
-	if err == nil && !ok {
-		err = notFound(what, id)
-	}
-	return row, err
-}
-
-// isID tells whether an id can be one of ours, written the usual way. uuid.Parse alone also takes braces and urn:uuid:.
-func isID(id string) bool {
-	_, err := uuid.Parse(id)
-	return err == nil && len(id) == 36
-}
-
-// respondWith answers a GET of one object.
-func respondWith[T, B any](s *server, w http.ResponseWriter, r *http.Request, what, id string,
-	query func(ctx context.Context, tenant, id string) (T, bool, error), body func(T) B,
-) {
-	s.respond(w, r, nil, func() error {
-		row, err := find(r.Context(), what, id, query)
-		if err == nil {
-			writeJSON(w, http.StatusOK, body(row))
-		}
-		return err
-	})
-}
 
 func policyBody(p read.Policy) Policy {
 	return Policy{
@@ -63,14 +16,6 @@ func policyBody(p read.Policy) Policy {
 		MandateFixed: p.MandateFixed, CollectionDay: orNull(int(p.CollectionDay)), HoldReason: orNull(p.HoldReason),
 		Version: p.Version, CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
 	}
-}
-
-// orNull is nil for what is empty or zero.
-func orNull[T comparable](v T) *T {
-	if v == *new(T) {
-		return nil
-	}
-	return &v
 }
 
 // CreatePolicy is POST /policies.

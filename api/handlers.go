@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -9,12 +10,67 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 const (
 	defaultPageSize = 100
 	maxPageSize     = 1000
 )
+
+// respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the
+// operation, or nil.
+func (s *server) respond(w http.ResponseWriter, r *http.Request, params any, handle func() error) {
+	err := checkQuery(r, params)
+	if err == nil {
+		err = handle()
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// find is the tenant's object of an id out of a path, or a 404.
+func find[T any](ctx context.Context, what, id string,
+	query func(ctx context.Context, tenant, id string) (T, bool, error),
+) (row T, err error) {
+	ok := false
+	if isID(id) {
+		row, ok, err = query(ctx, infoOf(ctx).tenant, id)
+	}
+	if err == nil && !ok {
+		err = notFound(what, id)
+	}
+	return row, err
+}
+
+// isID tells whether an id can be one of ours, written the usual way. uuid.Parse alone also takes braces and urn:uuid:.
+func isID(id string) bool {
+	_, err := uuid.Parse(id)
+	return err == nil && len(id) == 36
+}
+
+// respondWith answers a GET of one object.
+func respondWith[T, B any](s *server, w http.ResponseWriter, r *http.Request, what, id string,
+	query func(ctx context.Context, tenant, id string) (T, bool, error), body func(T) B,
+) {
+	s.respond(w, r, nil, func() error {
+		row, err := find(r.Context(), what, id, query)
+		if err == nil {
+			writeJSON(w, http.StatusOK, body(row))
+		}
+		return err
+	})
+}
+
+// orNull is nil for what is empty or zero.
+func orNull[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
 
 // checkQuery refuses query parameters that the operation does not know, or that come twice. What it knows is what the
 // generated struct of its parameters says.
