@@ -1,4 +1,23 @@
+// Package api is the HTTP API of SPEC section 3. openapi.yaml is the source of its routes and types; its queries are in
+// api/read.
+//
+// Writes go through Kafka (Commands), reads come from ClickHouse. A write is answered only when it can be read back:
+// the API waits, bounded, for the outcome of its request and for the rows it caused. The API itself decides nothing
+// about policies, collections or statements, so two calls at once cannot lose an update.
+//
+// Decisions where the SPEC leaves a choice:
+//   - The request id is always made here, never taken from the caller. Outcomes are found by it, so it must be unique.
+//   - An id that is no UUID names no object: 404, as for another tenant's.
+//   - The answer is 409 where the object's state is in the way: the number exists, the policy is cancelled, nothing was
+//     executed to settle. It is 422 where the request can never be carried out, such as for a period that has passed.
+//   - A null for an optional field is the field left out.
+//   - Unknown query parameters and unknown CSV columns are refused. Dropping a misspelt filter would answer another
+//     question.
+//   - CSV answers are data for machines. Values are written as they came, also those a spreadsheet would take for a
+//     formula.
 package api
+
+//go:generate go tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
 
 import (
 	"context"
@@ -15,6 +34,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -67,7 +87,7 @@ const (
 
 type server struct {
 	cfg        Config
-	db         driver.Conn
+	db         *read.DB
 	commands   Commands
 	log        *slog.Logger
 	keys       []hashedKey
@@ -90,8 +110,8 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	s := &server{
-		cfg: cfg, db: cfg.DB, commands: cfg.Commands, log: cfg.Log, keys: keys, wait: cfg.Wait,
-		importWait: cfg.Wait,
+		cfg: cfg, db: read.New(cfg.DB), commands: cfg.Commands, log: cfg.Log, keys: keys,
+		wait: cfg.Wait, importWait: cfg.Wait,
 	}
 	if cfg.Wait == 0 {
 		s.wait, s.importWait = defaultWait, defaultImportWait

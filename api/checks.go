@@ -32,6 +32,9 @@ const (
 // fault is why a value is refused, the same for JSON and CSV. message follows the field's name: "is empty".
 type fault struct{ code, expected, message string }
 
+// asText is a text that keeps the rule of checkText.
+func asText(v string) (string, *fault) { return v, checkText(v) }
+
 // checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts
 // of Kafka keys.
 func checkText(v string) *fault {
@@ -68,14 +71,6 @@ func checkAmount(v string) (schemas.Cents, *fault) {
 	return c, nil
 }
 
-func checkRail(v string) (schemas.Rail, *fault) {
-	switch r := schemas.Rail(strings.ToUpper(v)); r {
-	case schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM:
-		return r, nil
-	}
-	return "", &fault{rowInvalid, "EFT, DEBICHECK or RM", "is not a rail; expected EFT, DEBICHECK or RM"}
-}
-
 func checkDay(v string) (int, *fault) {
 	d, err := strconv.Atoi(v)
 	if err != nil || d < 1 || d > 31 || strconv.Itoa(d) != strings.TrimLeft(v, "0") {
@@ -94,15 +89,39 @@ func checkBool(v string) (bool, *fault) {
 	return false, &fault{rowInvalid, expectedBool, "is neither true nor false"}
 }
 
+// oneOf reads one of a few words, in any case.
+func oneOf[T ~string](v, what string, words ...T) (T, *fault) {
+	last := len(words) - 1
+	expected := string(words[0])
+	for i, w := range words {
+		if strings.EqualFold(v, string(w)) {
+			return w, nil
+		}
+		if i == last {
+			expected += " or " + string(w)
+		} else if i > 0 {
+			expected += ", " + string(w)
+		}
+	}
+	return "", &fault{rowInvalid, expected, "is not " + what + "; expected " + expected}
+}
+
+func checkRail(v string) (schemas.Rail, *fault) {
+	return oneOf(v, "a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
+}
+
 func checkPolicyStatus(v string) (schemas.PolicyStatus, *fault) {
-	switch st := schemas.PolicyStatus(strings.ToLower(v)); st {
-	case schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed:
-		return st, nil
-	}
-	return "", &fault{
-		rowInvalid, "active, cancelled or lapsed",
-		"is not a status of a policy; expected active, cancelled or lapsed",
-	}
+	return oneOf(v, "a status of a policy", schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
+}
+
+func checkCollectionStatus(v string) (schemas.CollectionStatus, *fault) {
+	return oneOf(v, "a status of a collection",
+		schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled)
+}
+
+func checkSettlementStatus(v string) (schemas.SettlementStatus, *fault) {
+	return oneOf(v, "a status of a settlement",
+		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)
 }
 
 func checkPeriod(v string) (schemas.Period, *fault) {
@@ -116,4 +135,54 @@ func checkPeriod(v string) (schemas.Period, *fault) {
 // as400 names the field a refused value came from.
 func (f *fault) as400(field, received string) *apiError {
 	return invalid(field, f.expected, received, "%s %s", field, f.message)
+}
+
+// policyField is one field of a policy as POST /policies and the import file take it: its name, whether it must be
+// there, what stands for it in JSON, and how its value gets into the command.
+type policyField struct {
+	name           string
+	required       bool
+	kind, expected string
+	set            func(cmd *schemas.PolicyCommand, v string) *fault
+}
+
+// policyFields are in the order in which a caller hears of their faults.
+var policyFields = []policyField{
+	textField("customer_id", true, func(c *schemas.PolicyCommand) *string { return &c.CustomerID }),
+	textField("external_customer_ref", true,
+		func(c *schemas.PolicyCommand) *string { return &c.Terms.ExternalCustomerRef }),
+	textField("policy_number", true, func(c *schemas.PolicyCommand) *string { return &c.PolicyNumber }),
+	textField("product_code", true, func(c *schemas.PolicyCommand) *string { return &c.Terms.ProductCode }),
+	field("collection_amount", true, aNumber, expectedAmount, checkAmount,
+		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.PremiumCents }),
+	field("rail", false, aString, "EFT, DEBICHECK or RM", checkRail,
+		func(c *schemas.PolicyCommand) *schemas.Rail { return &c.Terms.Rail }),
+	textField("mandate_reference", false, func(c *schemas.PolicyCommand) *string { return &c.Terms.MandateReference }),
+	field("mandate_max_amount", false, aNumber, expectedAmount, checkAmount,
+		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.MandateMaxCents }),
+	field("mandate_fixed", false, aBoolean, expectedBool, checkBool,
+		func(c *schemas.PolicyCommand) *bool { return &c.Terms.MandateFixed }),
+	field("collection_day", false, aNumber, expectedDay, checkDay,
+		func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
+}
+
+func field[T any](name string, required bool, kind, expected string, parse func(string) (T, *fault),
+	at func(*schemas.PolicyCommand) *T,
+) policyField {
+	return policyField{name, required, kind, expected, func(cmd *schemas.PolicyCommand, v string) (f *fault) {
+		*at(cmd), f = parse(v)
+		return f
+	}}
+}
+
+func textField(name string, required bool, at func(*schemas.PolicyCommand) *string) policyField {
+	return field(name, required, aString, expectedText, asText, at)
+}
+
+// newPolicy is a command with the terms that hold where the caller names none.
+func newPolicy(row int, action schemas.PolicyAction) schemas.PolicyCommand {
+	return schemas.PolicyCommand{
+		Row: row, Action: action,
+		Terms: &schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
+	}
 }

@@ -134,16 +134,20 @@ func TestCollectionsShowThe13Fields(t *testing.T) {
 		c.LastFailureReason, c.Attempts, c.LastAttemptDate = "INSUFFICIENT_FUNDS", 2, "2025-11-28"
 	})
 	id := schemas.CollectionID(schemas.PolicyID("acme", "POL001"), "2025-11")
-	require.Equal(t, `{"id":"`+id+`","period_month":"2025-11","customer_id":"C-POL001","external_customer_ref":"EXT","policy_number":"POL001",`+
-		`"product_code":"FUNERAL_01","collection_amount_due":150.00,"collection_amount_collected":50.00,"shortfall":100.00,"collection_status":"PAID_PARTIAL",`+
-		`"first_attempt_date":"2025-11-05","last_attempt_date":"2025-11-28","number_of_attempts":2,"last_failure_reason":"INSUFFICIENT_FUNDS"}`+"\n",
+	require.Equal(t, `{"id":"`+id+`","period_month":"2025-11","customer_id":"C-POL001",`+
+		`"external_customer_ref":"EXT","policy_number":"POL001",`+
+		`"product_code":"FUNERAL_01","collection_amount_due":150.00,"collection_amount_collected":50.00,`+
+		`"shortfall":100.00,"collection_status":"PAID_PARTIAL",`+
+		`"first_attempt_date":"2025-11-05","last_attempt_date":"2025-11-28","number_of_attempts":2,`+
+		`"last_failure_reason":"INSUFFICIENT_FUNDS"}`+"\n",
 		string(e.get("/v1/collections/"+id).is(http.StatusOK).body))
 	require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, "/v1/collections/"+id, otherKey, "",
 		nil).is(http.StatusNotFound).err().Code)
 
 	list := e.get("/v1/collections?policy_number=POL002").is(http.StatusOK)
 	require.Contains(t, string(list.body),
-		`"collection_status":"UNPAID","first_attempt_date":null,"last_attempt_date":null,"number_of_attempts":0,"last_failure_reason":null`)
+		`"collection_status":"UNPAID","first_attempt_date":null,"last_attempt_date":null,`+
+			`"number_of_attempts":0,"last_failure_reason":null`)
 	count := func(query string) int { return len(decoded[api.CollectionList](e.get("/v1/collections" + query)).Data) }
 	require.Equal(t, 1, count("?collection_status=paid_partial&customer_id=C-POL001&period_month=2025-11"))
 	require.Equal(t, 0, count("?collection_status=PAID_FULL"))
@@ -172,15 +176,17 @@ func TestCollectionsPageOverPeriods(t *testing.T) {
 func TestReport(t *testing.T) {
 	e := newEnv(t)
 	e.threePolicies()
-	const header = "period_month,customer_id,external_customer_ref,policy_number,product_code,collection_amount_due,collection_amount_collected,shortfall," +
-		"collection_status,first_attempt_date,last_attempt_date,number_of_attempts,last_failure_reason\n"
+	const header = "period_month,customer_id,external_customer_ref,policy_number,product_code," +
+		"collection_amount_due,collection_amount_collected,shortfall,collection_status," +
+		"first_attempt_date,last_attempt_date,number_of_attempts,last_failure_reason\n"
 	require.Equal(t, header, string(e.get("/v1/reports/collections?period_month=2025-11").is(http.StatusOK).body))
 	e.execute(`{"period_month":"2025-11"}`)
 	e.pipe.pay("POL001", "2025-11", 15000, "2025-11-05")
 	a := e.get("/v1/reports/collections?period_month=2025-11&format=csv").is(http.StatusOK)
 	require.Equal(t, "text/csv; charset=utf-8", a.header.Get("Content-Type"))
 	require.Equal(t, `attachment; filename="collections-2025-11.csv"`, a.header.Get("Content-Disposition"))
-	require.Equal(t, header+"2025-11,C-POL001,EXT,POL001,FUNERAL_01,150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,\n"+
+	require.Equal(t, header+
+		"2025-11,C-POL001,EXT,POL001,FUNERAL_01,150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,\n"+
 		"2025-11,C-POL002,EXT,POL002,FUNERAL_01,150.00,0.00,150.00,UNPAID,,,0,\n", string(a.body))
 
 	report := decoded[api.Report](e.get("/v1/reports/collections?period_month=2025-11&format=json").is(http.StatusOK))
@@ -194,15 +200,19 @@ func TestReport(t *testing.T) {
 
 // manyCollections fills a period with n collections directly.
 func (e *env) manyCollections(n int) {
-	require.NoError(e.t, e.db.Exec(e.t.Context(), `INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, policy_id, policy_number, due_cents, collection_status, event_id)
-		SELECT 'acme', '2025-11', generateUUIDv4(number), 1, '=HYPERLINK("x")', generateUUIDv4(number + 1), 'P' || leftPad(toString(number), 7, '0'), 15000, 'UNPAID', generateUUIDv4() FROM numbers(?)`, n))
+	require.NoError(e.t, e.db.Exec(e.t.Context(), `INSERT INTO collections_log
+			(tenant_id, period_month, collection_id, version, customer_id, policy_id, policy_number, due_cents,
+			collection_status, event_id)
+		SELECT 'acme', '2025-11', generateUUIDv4(number), 1, '=HYPERLINK("x")', generateUUIDv4(number + 1),
+			'P' || leftPad(toString(number), 7, '0'), 15000, 'UNPAID', generateUUIDv4() FROM numbers(?)`, n))
 }
 
 func TestReportOfManyIsStreamedInOrder(t *testing.T) {
 	e := newEnv(t)
 	const n = 50_000
 	e.manyCollections(n)
-	records, err := csv.NewReader(strings.NewReader(string(e.get("/v1/reports/collections?period_month=2025-11").is(http.StatusOK).body))).ReadAll()
+	report := e.get("/v1/reports/collections?period_month=2025-11").is(http.StatusOK)
+	records, err := csv.NewReader(strings.NewReader(string(report.body))).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, records, n+1)
 	for i, r := range records[1:] {

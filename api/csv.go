@@ -20,56 +20,6 @@ import (
 // maxRowBytes bounds one row, so that a quote which is never closed cannot pull the rest of the file into memory.
 const maxRowBytes = 64 << 10
 
-// column is one column of the import file: what it is called, whether it must be there, and how its value gets into the
-// policy.
-type column struct {
-	name     string
-	required bool
-	set      func(cmd *schemas.PolicyCommand, v string) *fault
-}
-
-var importColumns = []column{
-	{"customer_id", true, func(c *schemas.PolicyCommand, v string) *fault { c.CustomerID = v; return checkText(v) }},
-	{"external_customer_ref", true, func(c *schemas.PolicyCommand,
-		v string,
-	) *fault {
-		c.Terms.ExternalCustomerRef = v
-		return checkText(v)
-	}},
-	{"policy_number", true, func(c *schemas.PolicyCommand, v string) *fault { c.PolicyNumber = v; return checkText(v) }},
-	{"product_code", true, func(c *schemas.PolicyCommand,
-		v string,
-	) *fault {
-		c.Terms.ProductCode = v
-		return checkText(v)
-	}},
-	{"collection_amount", true, func(c *schemas.PolicyCommand, v string) (f *fault) {
-		c.Terms.PremiumCents, f = checkAmount(v)
-		return f
-	}},
-	{"rail", false, func(c *schemas.PolicyCommand, v string) (f *fault) { c.Terms.Rail, f = checkRail(v); return f }},
-	{"mandate_reference", false, func(c *schemas.PolicyCommand,
-		v string,
-	) *fault {
-		c.Terms.MandateReference = v
-		return checkText(v)
-	}},
-	{"mandate_max_amount", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
-		c.Terms.MandateMaxCents, f = checkAmount(v)
-		return f
-	}},
-	{"mandate_fixed", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
-		c.Terms.MandateFixed,
-			f = checkBool(v)
-		return f
-	}},
-	{"collection_day", false, func(c *schemas.PolicyCommand, v string) (f *fault) {
-		c.Terms.CollectionDay,
-			f = checkDay(v)
-		return f
-	}},
-}
-
 // policyReader reads policies from CSV, row by row, in memory that does not grow with the file but for 12 bytes a row:
 // the hash of each accepted policy number, to find a second row of the same number. Two numbers share a hash with a
 // chance of n²/2^65 for n rows, below one in ten million for the largest file; the seed is random, so that nobody can
@@ -77,7 +27,7 @@ var importColumns = []column{
 type policyReader struct {
 	csv     *csv.Reader
 	src     *rowBound
-	columns []column // in the file's order
+	columns []policyField // in the file's order
 	row     int
 	maxRows int
 	seed    maphash.Seed
@@ -133,7 +83,7 @@ func checkEncoding(start []byte) error {
 	return invalid("file", "CSV in UTF-8", kind, "The file is %s; save it as CSV in UTF-8", kind)
 }
 
-func headerColumns(header []string) ([]column, error) {
+func headerColumns(header []string) ([]policyField, error) {
 	names := make([]string, len(header))
 	for i, h := range header {
 		if !utf8.ValidString(h) {
@@ -142,9 +92,9 @@ func headerColumns(header []string) ([]column, error) {
 		names[i] = strings.ToLower(strings.TrimSpace(h))
 	}
 	received := strings.Join(names, ",")
-	var out []column
+	var out []policyField
 	var missing, known []string
-	for _, c := range importColumns {
+	for _, c := range policyFields {
 		known = append(known, c.name)
 		if c.required && !slices.Contains(names, c.name) {
 			missing = append(missing, c.name)
@@ -167,7 +117,7 @@ func headerColumns(header []string) ([]column, error) {
 		if slices.Contains(names[:i], name) {
 			return nil, invalid(name, "the column once", "twice", "The column %s is there twice", name)
 		}
-		out = append(out, importColumns[at])
+		out = append(out, policyFields[at])
 	}
 	return out, nil
 }
@@ -216,10 +166,7 @@ func quoteMessage(e *csv.ParseError) string {
 
 func (p *policyReader) policy(record []string) (schemas.PolicyCommand, []RowError) {
 	var bad []RowError
-	cmd := schemas.PolicyCommand{
-		Row: p.row, Action: schemas.PolicyImport,
-		Terms: &schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
-	}
+	cmd := newPolicy(p.row, schemas.PolicyImport)
 	for i, c := range p.columns {
 		v := strings.TrimSpace(record[i])
 		if v == "" && !c.required {

@@ -77,10 +77,10 @@ func FuzzReadObject(f *testing.F) {
 			return
 		}
 		in := &input{fields: fields}
-		in.text("a", false)
-		in.amount("a", false)
-		in.day("b")
-		in.flag("b")
+		check(in, "a", false, aString, expectedText, asText)
+		check(in, "a", false, aNumber, expectedAmount, checkAmount)
+		check(in, "b", false, aNumber, expectedDay, checkDay)
+		check(in, "b", false, aBoolean, expectedBool, checkBool)
 		in.texts("b")
 		if err := in.done(); err != nil {
 			requireRefusal(t, err)

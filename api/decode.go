@@ -11,12 +11,10 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/kasi-collections/kasi/schemas"
 )
 
-// input is a JSON object being read strictly. The first fault found stays in err; checks after it do nothing, so that a
-// handler is a flat list of checks in the order in which a caller should hear of them.
+// input is a JSON object, or a query string, being read strictly. The first fault found stays in err. Checks after it do
+// nothing, so a handler is a flat list of checks in the order in which a caller should hear of them.
 type input struct {
 	fields map[string]json.RawMessage
 	err    *apiError
@@ -118,23 +116,30 @@ func bodyError(err error) error {
 	return invalid("", "the whole body", "a part of it", "The body broke off").because(err)
 }
 
+// The JSON types that fields have.
+const (
+	aString  = "a string"
+	aNumber  = "a number"
+	aBoolean = "a boolean"
+)
+
 // kindOf names the JSON type of a value.
 func kindOf(raw []byte) string {
 	switch {
 	case len(raw) == 0:
 		return "nothing"
 	case raw[0] == '"':
-		return "a string"
+		return aString
 	case raw[0] == '{':
 		return "an object"
 	case raw[0] == '[':
 		return "an array"
 	case raw[0] == 't' || raw[0] == 'f':
-		return "a boolean"
+		return aBoolean
 	case raw[0] == 'n':
 		return "null"
 	}
-	return "a number"
+	return aNumber
 }
 
 func (in *input) refuse(err *apiError) {
@@ -182,83 +187,39 @@ func halfSurrogate(raw json.RawMessage, v string) bool {
 		replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
 }
 
-// str reads a string without judging it; ok tells whether the field is there.
-func (in *input) str(name string, required bool, expected string) (v string, ok bool) {
+// value reads a field of a kind as text: a string without its quotes, a number or boolean as it is written. ok tells
+// whether the field is there.
+func (in *input) value(name string, required bool, kind, expected string) (v string, ok bool) {
 	raw, ok := in.raw(name, required, expected)
-	if !ok {
-		return "", false
-	}
-	if raw[0] != '"' || json.Unmarshal(raw, &v) != nil {
+	switch {
+	case !ok:
+	case kind != aString && kindOf(raw) == kind:
+		return string(raw), true
+	case kind != aString:
+		in.wrongType(name, expected, raw)
+	case raw[0] != '"' || json.Unmarshal(raw, &v) != nil:
 		in.wrongType(name, "a string: "+expected, raw)
-		return "", false
-	}
-	if halfSurrogate(raw, v) {
+	case halfSurrogate(raw, v):
 		in.refuse(invalid(name, expected, string(raw), "%s holds half of a surrogate pair, which is no character", name))
-		return "", false
+	default:
+		return v, true
 	}
-	return v, true
+	return "", false
 }
 
-// check reads a string through one of the check functions.
-func check[T any](in *input, name string, required bool, expected string, f func(string) (T, *fault)) (out T, ok bool) {
-	v, ok := in.str(name, required, expected)
+// check reads a field through one of the check functions.
+func check[T any](in *input, name string, required bool, kind, expected string,
+	f func(string) (T, *fault),
+) (out T, ok bool) {
+	v, ok := in.value(name, required, kind, expected)
 	if !ok {
 		return out, false
 	}
 	out, bad := f(v)
 	if bad != nil {
 		in.refuse(bad.as400(name, v))
-		return out, false
 	}
-	return out, true
-}
-
-func (in *input) text(name string, required bool) string {
-	v, _ := check(in, name, required, expectedText, func(v string) (string, *fault) { return v, checkText(v) })
-	return v
-}
-
-// amount reads a JSON number of rands.
-func (in *input) amount(name string, required bool) (schemas.Cents, bool) {
-	raw, ok := in.raw(name, required, expectedAmount)
-	if !ok {
-		return 0, false
-	}
-	if kindOf(raw) != "a number" {
-		in.wrongType(name, expectedAmount, raw)
-		return 0, false
-	}
-	c, bad := checkAmount(string(raw))
-	if bad != nil {
-		in.refuse(bad.as400(name, string(raw)))
-		return 0, false
-	}
-	return c, true
-}
-
-func (in *input) day(name string) int {
-	raw, ok := in.raw(name, false, expectedDay)
-	if !ok {
-		return 0
-	}
-	if kindOf(raw) != "a number" {
-		in.wrongType(name, expectedDay, raw)
-		return 0
-	}
-	d, bad := checkDay(string(raw))
-	if bad != nil {
-		in.refuse(bad.as400(name, string(raw)))
-	}
-	return d
-}
-
-func (in *input) flag(name string) bool {
-	raw, ok := in.raw(name, false, expectedBool)
-	if ok && kindOf(raw) != "a boolean" {
-		in.wrongType(name, expectedBool, raw)
-		return false
-	}
-	return ok && string(raw) == "true"
+	return out, bad == nil
 }
 
 // texts reads an array of at least one text. Absent is nil.
@@ -281,7 +242,8 @@ func (in *input) texts(name string) []string {
 	for i, item := range items {
 		field := fmt.Sprintf("%s[%d]", name, i)
 		one := &input{fields: map[string]json.RawMessage{field: item}}
-		out = append(out, one.text(field, true))
+		text, _ := check(one, field, true, aString, expectedText, asText)
+		out = append(out, text)
 		if one.err != nil {
 			in.refuse(one.err)
 			return nil

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/go-chi/chi/v5"
+
+	"github.com/kasi-collections/kasi/api/read"
 )
 
 // The error codes of the API (SPEC section 3), each with its one HTTP status.
@@ -95,35 +95,22 @@ func tooLarge(limit int64) *apiError {
 func asAPIError(err error) *apiError {
 	var known *apiError
 	var large *http.MaxBytesError
-	var refused *clickhouse.Exception
+	var db *read.Error
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &large):
 		return tooLarge(large.Limit)
-	case errors.As(err, &refused) && !overloaded[refused.Code]:
-		return newError(http.StatusInternalServerError, codeInternal,
-			"A fault of the server, logged under the request id").because(err)
-	case errors.As(err, &refused), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &db) && db.Busy:
 		return newError(http.StatusServiceUnavailable, codeUnavailable,
 			"ClickHouse has too much to do; try again").because(err)
-	case errors.As(err, new(*dbError)):
+	case errors.As(err, &db) && !db.Refused:
 		return newError(http.StatusServiceUnavailable, codeUnavailable,
 			"ClickHouse cannot be reached; try again").because(err)
 	}
 	return newError(http.StatusInternalServerError, codeInternal,
 		"A fault of the server, logged under the request id").because(err)
 }
-
-// overloaded are the ClickHouse error codes that pass by themselves: timeout, too many queries, memory limit, quota,
-// too many parts.
-var overloaded = map[int32]bool{159: true, 160: true, 201: true, 202: true, 241: true, 252: true}
-
-// dbError marks an error as coming from the database or the way to it.
-type dbError struct{ err error }
-
-func (e *dbError) Error() string { return "clickhouse: " + e.err.Error() }
-func (e *dbError) Unwrap() error { return e.err }
 
 // fail writes an error in the shape of SPEC section 3 and logs what is not the caller's doing.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"cloud.google.com/go/civil"
 	"github.com/google/uuid"
 
+	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -27,9 +29,10 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 
 // execution is one execution under way.
 type execution struct {
-	s                           *server
-	tenant, request, id, period string
-	queued                      int
+	s                   *server
+	tenant, request, id string
+	period              schemas.Period
+	queued              int
 }
 
 func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) error {
@@ -38,7 +41,7 @@ func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	period, _ := check(in, "period_month", true, expectedPeriod, checkPeriod)
+	period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
 	numbers := in.texts("policy_ids")
 	if err := in.done(); err != nil {
 		return err
@@ -46,7 +49,7 @@ func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) erro
 	if err := s.checkNotPassed(ctx, period); err != nil {
 		return err
 	}
-	e := &execution{s: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: string(period)}
+	e := &execution{s: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: period}
 	if numbers != nil {
 		err = e.named(ctx, numbers)
 	} else {
@@ -63,12 +66,9 @@ func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) erro
 // checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be
 // debited any more, and one too far ahead.
 func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
-	day, known, err := s.today(ctx)
+	day, known, err := s.db.BusinessDate(ctx)
 	if err == nil && !known { // a fresh system: the first tick is on its way
-		err = poll(ctx, s.wait, func() (bool, uint64, error) {
-			day, known, err = s.today(ctx)
-			return known, 0, err
-		})
+		day, err = pollUntil(ctx, s.wait, func() (civil.Date, bool, error) { return s.db.BusinessDate(ctx) })
 		if err != nil {
 			return unavailable(err, "The business calendar has no date yet; is the ticker running?")
 		}
@@ -76,15 +76,16 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 	if err != nil {
 		return err
 	}
-	if !inPeriodOrLater(period, day) {
+	now := schemas.PeriodOf(day)
+	if period < now {
 		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
 			"The period %s has passed: the business date is %s", period, day).
-			at("period_month", string(schemas.PeriodOf(day))+" or later", string(period))
+			at("period_month", string(now)+" or later", string(period))
 	}
-	if last := schemas.PeriodOf(schemas.PeriodOf(day).First().AddMonths(executeAhead)); period > last {
+	if last := schemas.PeriodOf(now.First().AddMonths(executeAhead)); period > last {
 		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
-			"The period %s is more than %d months ahead: the business date is %s", period,
-			executeAhead, day).at("period_month", string(schemas.PeriodOf(day))+" to "+string(last), string(period))
+			"The period %s is more than %d months ahead: the business date is %s", period, executeAhead, day).
+			at("period_month", string(now)+" to "+string(last), string(period))
 	}
 	return nil
 }
@@ -93,19 +94,19 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 func (e *execution) all(ctx context.Context) error {
 	after := uuid.Nil.String()
 	for {
-		refs, err := e.s.policiesAfter(ctx, e.tenant, after, executePage)
+		refs, err := e.s.db.PoliciesAfter(ctx, e.tenant, after, executePage)
 		if err != nil {
 			return err
 		}
 		if len(refs) == 0 {
 			return nil
 		}
-		after = refs[len(refs)-1].id
-		have, err := e.s.collectedBetween(ctx, e.tenant, e.period, refs[0].id, after)
+		after = refs[len(refs)-1].ID
+		have, err := e.s.db.CollectedBetween(ctx, e.tenant, e.period, refs[0].ID, after)
 		if err != nil {
 			return err
 		}
-		active := slices.DeleteFunc(refs, func(p policyRef) bool { return p.status != schemas.PolicyActive })
+		active := slices.DeleteFunc(refs, func(p read.PolicyRef) bool { return p.Status != schemas.PolicyActive })
 		if err := e.queue(ctx, active, have); err != nil {
 			return err
 		}
@@ -124,8 +125,8 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 	for _, n := range numbers {
 		if p, ok := refs[n]; !ok {
 			unknown = append(unknown, n)
-		} else if p.status != schemas.PolicyActive {
-			idle = append(idle, n+" ("+string(p.status)+")")
+		} else if p.Status != schemas.PolicyActive {
+			idle = append(idle, n+" ("+string(p.Status)+")")
 		}
 	}
 	if len(unknown) > 0 {
@@ -133,17 +134,17 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 			at("policy_ids", "policy numbers of yours", listed(unknown))
 	}
 	if len(idle) > 0 {
-		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).at("policy_ids",
-			"active policies", listed(idle))
+		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).
+			at("policy_ids", "active policies", listed(idle))
 	}
 	for chunk := range slices.Chunk(numbers, lookupBatch) {
-		batch := make([]policyRef, 0, len(chunk))
+		batch := make([]read.PolicyRef, 0, len(chunk))
 		ids := make([]string, 0, len(chunk))
 		for _, n := range chunk {
 			batch = append(batch, refs[n])
-			ids = append(ids, schemas.CollectionID(refs[n].id, schemas.Period(e.period)))
+			ids = append(ids, schemas.CollectionID(refs[n].ID, e.period))
 		}
-		have, err := e.s.collectedAmong(ctx, e.tenant, e.period, ids)
+		have, err := e.s.db.CollectedAmong(ctx, e.tenant, e.period, ids)
 		if err != nil {
 			return err
 		}
@@ -154,19 +155,19 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 	return nil
 }
 
-func (e *execution) lookUp(ctx context.Context, numbers []string) (map[string]policyRef, error) {
-	found := map[string]policyRef{}
+func (e *execution) lookUp(ctx context.Context, numbers []string) (map[string]read.PolicyRef, error) {
+	found := map[string]read.PolicyRef{}
 	for chunk := range slices.Chunk(numbers, lookupBatch) {
 		ids := make([]string, 0, len(chunk))
 		for _, n := range chunk {
 			ids = append(ids, schemas.PolicyID(e.tenant, n))
 		}
-		refs, err := e.s.policiesByIDs(ctx, e.tenant, ids)
+		refs, err := e.s.db.PoliciesByIDs(ctx, e.tenant, ids)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range refs {
-			found[p.number] = p
+			found[p.Number] = p
 		}
 	}
 	return found, nil
@@ -182,15 +183,15 @@ func listed(names []string) string {
 }
 
 // queue sends a command for each policy that is not among those that have a collection.
-func (e *execution) queue(ctx context.Context, refs []policyRef, have map[string]bool) error {
+func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have map[string]bool) error {
 	cmds := make([]schemas.ExecuteCommand, 0, len(refs))
 	for _, p := range refs {
-		if have[p.id] {
+		if have[p.ID] {
 			continue
 		}
 		cmds = append(cmds, schemas.ExecuteCommand{
-			RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant, CustomerID: p.customer,
-			PolicyNumber: p.number, PeriodMonth: schemas.Period(e.period),
+			RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant, CustomerID: p.CustomerID,
+			PolicyNumber: p.Number, PeriodMonth: e.period,
 		})
 	}
 	if len(cmds) == 0 {
@@ -211,16 +212,15 @@ func (e *execution) await(ctx context.Context) {
 	if e.queued == 0 {
 		return
 	}
-	counts, err := e.s.awaitOutcomes(ctx, e.s.wait, e.tenant, e.request, uint64(e.queued))
+	counts, err := e.s.awaitOutcomes(ctx, e.s.wait, e.tenant, e.request, e.queued)
 	if err == nil {
-		err = awaitCount(ctx, e.s.wait, counts.ok, func() (uint64, error) {
-			return e.s.collectionsOfExecution(ctx, e.tenant, e.period, e.id)
+		err = awaitCount(ctx, e.s.wait, counts.OK, func() (uint64, error) {
+			return e.s.db.CollectionsOfExecution(ctx, e.tenant, e.period, e.id)
 		})
 	}
 	if err != nil {
-		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet", slog.String("request_id",
-			e.request),
-			slog.String("execution_id", e.id), slog.Int("queued", e.queued), slog.Uint64("answered", counts.answered),
-			slog.Any("error", err))
+		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet",
+			slog.String("request_id", e.request), slog.String("execution_id", e.id), slog.Int("queued", e.queued),
+			slog.Uint64("answered", counts.Answered), slog.Any("error", err))
 	}
 }

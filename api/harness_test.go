@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,7 +225,8 @@ func (e *env) policy(number string) string {
 }
 
 func policyJSON(number string) string {
-	return fmt.Sprintf(`{"customer_id":"C-%s","external_customer_ref":"EXT","policy_number":%q,"product_code":"FUNERAL_01","collection_amount":150.00}`, number, number)
+	return fmt.Sprintf(`{"customer_id":"C-%s","external_customer_ref":"EXT","policy_number":%q,`+
+		`"product_code":"FUNERAL_01","collection_amount":150.00}`, number, number)
 }
 
 // logBuffer is written by the server's goroutines while a test reads it.
@@ -243,4 +245,50 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// failingConn is a real connection whose answers break off after some rows.
+type failingConn struct {
+	driver.Conn
+	after int
+}
+
+func (c failingConn) Query(ctx context.Context, query string, args ...any) (driver.Rows, error) {
+	rows, err := c.Conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &failingRows{Rows: rows, left: c.after}, nil
+}
+
+// awayConn is a real connection that can be cut off.
+type awayConn struct {
+	driver.Conn
+	away *atomic.Bool
+}
+
+func (c awayConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
+	if c.away.Load() {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = ended
+	}
+	return c.Conn.QueryRow(ctx, query, args...)
+}
+
+type failingRows struct {
+	driver.Rows
+	left int
+}
+
+func (r *failingRows) Next() bool {
+	r.left--
+	return r.left >= 0 && r.Rows.Next()
+}
+
+func (r *failingRows) Err() error {
+	if r.left < 0 {
+		return errCut
+	}
+	return r.Rows.Err()
 }

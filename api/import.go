@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -146,40 +147,40 @@ func (i *importing) finish(ctx context.Context) (ImportResult, error) {
 	if i.sent == 0 {
 		return ImportResult{Failed: i.failed, Errors: i.errors}, nil
 	}
-	s, sent := i.s, uint64(i.sent)
-	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, sent)
+	s := i.s
+	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, i.sent)
 	if err == nil {
-		err = awaitCount(ctx, s.importWait, counts.ok, func() (uint64, error) {
-			return s.policiesOfRequest(ctx, i.tenant,
-				i.request)
+		err = awaitCount(ctx, s.importWait, counts.OK, func() (uint64, error) {
+			return s.db.PoliciesOfRequest(ctx, i.tenant, i.request)
 		})
 	}
-	if err == nil && counts.unchanged > 0 {
+	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
-		err = awaitCount(ctx, s.importWait, counts.unchanged, func() (uint64, error) {
-			return s.policiesUnchanged(ctx,
-				i.tenant, i.request)
+		err = awaitCount(ctx, s.importWait, counts.Unchanged, func() (uint64, error) {
+			return s.db.PoliciesUnchanged(ctx, i.tenant, i.request)
 		})
 	}
-	if errors.Is(err, errLate) || errors.As(err, new(*dbError)) {
+	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
 		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
 			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
-				"will be carried out; "+
-				"sending the same file again later is safe and tells what became of each", sent, counts.answered,
-			s.importWait).because(err)
+				"will be carried out; sending the same file again later is safe and tells what became of each",
+			i.sent, counts.Answered, s.importWait).because(err)
 	}
 	if err != nil {
 		return ImportResult{}, err
 	}
-	done := counts.ok + counts.unchanged
-	result := ImportResult{Imported: int(done), Failed: i.failed + int(counts.answered-done), Errors: i.errors}
-	if counts.answered > done {
-		refused, err := s.refusals(ctx, i.tenant, i.request, maxListedErrors)
+	done := counts.OK + counts.Unchanged
+	result := ImportResult{Imported: int(done), Failed: i.failed + int(counts.Answered-done), Errors: i.errors}
+	if counts.Answered > done {
+		refused, err := s.db.Refusals(ctx, i.tenant, i.request, maxListedErrors)
 		if err != nil {
 			return ImportResult{}, err
 		}
-		result.Errors = append(result.Errors, refused...)
+		for _, f := range refused {
+			result.Errors = append(result.Errors,
+				RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
+		}
 		slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
 	}
 	result.Errors = result.Errors[:min(len(result.Errors), maxListedErrors)]

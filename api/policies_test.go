@@ -15,8 +15,9 @@ import (
 
 func TestCreateAndReadPolicy(t *testing.T) {
 	e := newEnv(t)
-	a := e.post("/v1/policies", `{"customer_id":"CUST001","external_customer_ref":"EXT123","policy_number":"POL001","product_code":"FUNERAL_01",
-		"collection_amount":150.5,"rail":"eft","mandate_reference":"M1","mandate_max_amount":300,"mandate_fixed":true,"collection_day":25,"status":"Active"}`)
+	a := e.post("/v1/policies", `{"customer_id":"CUST001","external_customer_ref":"EXT123",
+		"policy_number":"POL001","product_code":"FUNERAL_01","collection_amount":150.5,"rail":"eft",
+		"mandate_reference":"M1","mandate_max_amount":300,"mandate_fixed":true,"collection_day":25,"status":"Active"}`)
 	made := decoded[api.PolicyCreated](a.is(http.StatusCreated))
 	require.Equal(t, schemas.PolicyID("acme", "POL001"), made.ID)
 	require.Equal(t, "/v1/policies/"+made.ID, a.header.Get("Location"))
@@ -27,7 +28,8 @@ func TestCreateAndReadPolicy(t *testing.T) {
 	text := string(got.body)
 	require.True(t, strings.HasPrefix(text,
 		`{"id":"`+made.ID+`","policy_number":"POL001","customer_id":"CUST001","external_customer_ref":"EXT123",`+
-			`"product_code":"FUNERAL_01","collection_amount":150.50,"status":"active","rail":"EFT","mandate_reference":"M1","mandate_max_amount":300.00,`+
+			`"product_code":"FUNERAL_01","collection_amount":150.50,"status":"active",`+
+			`"rail":"EFT","mandate_reference":"M1","mandate_max_amount":300.00,`+
 			`"mandate_fixed":true,"collection_day":25,"hold_reason":null,"version":1,"created_at":"`), text)
 	require.Regexp(t, `"updated_at":"[^"]+Z"`, text)
 }
@@ -66,7 +68,8 @@ func TestPatchPolicy(t *testing.T) {
 	id := e.policy("POL001")
 	path := "/v1/policies/" + id
 	a := e.send(http.MethodPatch, path, `{"collection_amount":200}`).is(http.StatusOK)
-	require.Regexp(t, `^\{"id":"`+id+`","policy_number":"POL001","collection_amount":200.00,"status":"active","updated_at":"[^"]+Z"\}\n$`, string(a.body))
+	require.Regexp(t, `^\{"id":"`+id+`","policy_number":"POL001","collection_amount":200.00,"status":"active",`+
+		`"updated_at":"[^"]+Z"\}\n$`, string(a.body))
 	unchanged := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
 		`{"collection_amount":200.00,"status":null}`).is(http.StatusOK))
 	require.Equal(t, decoded[api.PolicyPatched](a), unchanged)
@@ -151,10 +154,12 @@ func TestOtherTenantsPoliciesDoNotExist(t *testing.T) {
 func TestStrangeTextSurvives(t *testing.T) {
 	e := newEnv(t)
 	const number = `=cmd'\n{x:String}"é漢`
-	body := `{"customer_id":"C","external_customer_ref":"-1","policy_number":"=cmd'\\n{x:String}\"é漢","product_code":"p","collection_amount":1}`
+	body := `{"customer_id":"C","external_customer_ref":"-1",` +
+		`"policy_number":"=cmd'\\n{x:String}\"é漢","product_code":"p","collection_amount":1}`
 	id := decoded[api.PolicyCreated](e.post("/v1/policies", body).is(http.StatusCreated)).ID
 	require.Equal(t, number, decoded[api.Policy](e.get("/v1/policies/"+id)).PolicyNumber)
-	require.Len(t, decoded[api.PolicyList](e.get("/v1/policies?policy_number=%3Dcmd%27%5Cn%7Bx%3AString%7D%22%C3%A9%E6%BC%A2")).Data, 1)
+	const query = "/v1/policies?policy_number=%3Dcmd%27%5Cn%7Bx%3AString%7D%22%C3%A9%E6%BC%A2"
+	require.Len(t, decoded[api.PolicyList](e.get(query)).Data, 1)
 }
 
 // TestWritesSayTheyWereAcceptedWhereClickHouseGoesAway: a caller who hears "try again" alone would not know that the

@@ -1,14 +1,28 @@
 package api
 
 import (
+	"bufio"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
+	"time"
 
+	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
+
+func settlementBody(st read.Settlement) Settlement {
+	return Settlement{
+		ID: st.ID, SettlementNumber: st.Number, PeriodMonth: st.Period,
+		TotalCollections: schemas.Rands(st.TotalCollectionsCents), DistributionFee: schemas.Rands(st.DistributionFeeCents),
+		CollectionsFee: schemas.Rands(st.CollectionsFeeCents), TotalFees: schemas.Rands(st.TotalFeesCents),
+		Vat: schemas.Rands(st.VATCents), NetAmount: schemas.Rands(st.NetCents),
+		PaymentDate: st.PaymentDate.UTC().Format(time.DateOnly), Status: st.Status,
+		PaymentReference: st.PaymentReference, CreatedAt: st.CreatedAt.UTC(),
+	}
+}
 
 // CreateSettlement is POST /settlements.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +37,7 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	period, _ := check(in, "period_month", true, expectedPeriod, checkPeriod)
+	period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
 	if err := in.done(); err != nil {
 		return err
 	}
@@ -35,11 +49,11 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if executed, err := s.collectionsExist(ctx, info.tenant, period); err != nil {
+	if executed, err := s.db.HasCollections(ctx, info.tenant, period); err != nil {
 		return err
 	} else if !executed {
-		return conflict("Nothing was executed for %s, so there is nothing to settle", period).at("period_month",
-			"a period with collections", string(period))
+		return conflict("Nothing was executed for %s, so there is nothing to settle", period).
+			at("period_month", "a period with collections", string(period))
 	}
 	cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
 	if err := s.commands.Settle(ctx, cmd); err != nil {
@@ -50,24 +64,22 @@ func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return s.late(err, hint)
 	}
-	if o.code != schemas.OutcomeOK && o.code != schemas.OutcomeUnchanged {
-		return conflict("The period cannot be settled: %s", o.message).at("period_month", "a period that can be settled",
-			string(period))
+	if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
+		return conflict("The period cannot be settled: %s", o.Message).
+			at("period_month", "a period that can be settled", string(period))
 	}
-	var st Settlement
-	err = poll(ctx, s.wait, func() (ok bool, _ uint64, err error) {
-		st, ok, err = s.settlementByID(ctx, info.tenant, o.objectID)
-		return ok, 0, err
+	st, err := pollUntil(ctx, s.wait, func() (read.Settlement, bool, error) {
+		return s.db.Settlement(ctx, info.tenant, o.ObjectID)
 	})
 	if err != nil {
 		return s.late(err, hint)
 	}
 	status := http.StatusOK
-	if o.code == schemas.OutcomeOK {
+	if o.Code == schemas.OutcomeOK {
 		status = http.StatusCreated
 		w.Header().Set("Location", "/v1/settlements/"+st.ID)
 	}
-	writeJSON(w, status, settlementCreated(st))
+	writeJSON(w, status, settlementCreated(settlementBody(st)))
 	return nil
 }
 
@@ -75,8 +87,7 @@ func settlementCreated(st Settlement) SettlementCreated {
 	return SettlementCreated{
 		ID: st.ID, SettlementNumber: st.SettlementNumber, PeriodMonth: st.PeriodMonth, TotalCollections: st.TotalCollections,
 		DistributionFee: st.DistributionFee, CollectionsFee: st.CollectionsFee, TotalFees: st.TotalFees, Vat: st.Vat,
-		NetAmount:   st.NetAmount,
-		PaymentDate: st.PaymentDate, Status: st.Status,
+		NetAmount: st.NetAmount, PaymentDate: st.PaymentDate, Status: st.Status,
 	}
 }
 
@@ -97,15 +108,15 @@ func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]
 	behind, have, want := "", int64(0), int64(0)
 	arrived := make([]int64, len(ends))
 	err := poll(ctx, s.wait, func() (bool, uint64, error) {
-		marks, err := s.sinkMarks(ctx, topic)
+		marks, err := s.db.Marks(ctx, topic)
 		if err != nil {
 			return false, 0, err
 		}
 		var progress uint64
 		behind = ""
 		for p, end := range ends {
-			mark := marks[uint32(p)].offset
-			arrived[p] = marks[uint32(p)].seq
+			mark := marks[p].NextOffset
+			arrived[p] = marks[p].NextSeq
 			progress += uint64(max(0, min(mark, end)))
 			if mark < end && behind == "" {
 				behind, have, want = fmt.Sprintf("partition %d of %s", p, topic), mark, end
@@ -117,69 +128,74 @@ func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]
 		return arrived, err
 	}
 	return nil, newError(http.StatusServiceUnavailable, codeUnavailable,
-		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again", behind, have,
-		want).
+		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again",
+		behind, have, want).
 		at(behind, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10)).because(err)
-}
-
-// findSettlement is the tenant's statement of an id out of a path, or a 404.
-func (s *server) findSettlement(ctx context.Context, id string) (Settlement, error) {
-	if !isID(id) {
-		return Settlement{}, notFound("settlement", id)
-	}
-	st, ok, err := s.settlementByID(ctx, infoOf(ctx).tenant, id)
-	if err == nil && !ok {
-		err = notFound("settlement", id)
-	}
-	return st, err
 }
 
 // GetSettlement is GET /settlements/{id}.
 func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
-	s.respond(w, r, nil, func() error {
-		st, err := s.findSettlement(r.Context(), id)
-		if err != nil {
-			return err
-		}
-		writeJSON(w, http.StatusOK, st)
-		return nil
-	})
+	respondWith(s, w, r, "settlement", id, s.db.Settlement, settlementBody)
 }
 
 // ListSettlements is GET /settlements.
 func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params ListSettlementsParams) {
 	s.respond(w, r, params, func() error {
-		p, err := readPage(params.Limit, params.Cursor, 2)
-		if err != nil {
-			return err
+		in := &input{}
+		p := readPage(in, params.Limit, params.Cursor, 2)
+		f := read.SettlementFilter{
+			Period: filter(in, "period_month", params.PeriodMonth, checkPeriod),
+			Status: filter(in, "status", params.Status, checkSettlementStatus),
 		}
-		var f settlementFilter
-		if f.period, err = filter("period_month", params.PeriodMonth, checkPeriod); err != nil {
-			return err
-		}
-		if f.status, err = filter("status", params.Status, checkSettlementStatus); err != nil {
-			return err
-		}
-		items, err := s.settlementPage(r.Context(), infoOf(r.Context()).tenant, f, p)
-		if err != nil {
-			return err
-		}
-		data, next := cut(items, p, func(st Settlement) []string {
-			return []string{
-				string(st.PeriodMonth),
-				st.SettlementNumber,
-			}
+		return writePage(w, in, p, func() ([]read.Settlement, error) {
+			return s.db.Settlements(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
+		}, settlementBody, func(st read.Settlement) []string {
+			return []string{string(st.Period), st.Number}
 		})
-		writeJSON(w, http.StatusOK, SettlementList{Data: data, NextCursor: next})
-		return nil
 	})
 }
 
-func checkSettlementStatus(v string) (schemas.SettlementStatus, *fault) {
-	switch st := schemas.SettlementStatus(strings.ToLower(v)); st {
-	case schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed:
-		return st, nil
+var exportHeader = []string{
+	"settlement_number", "line_type", "period_month", "customer_id", "external_customer_ref", "policy_number",
+	"product_code", "amount",
+}
+
+// ExportSettlement is GET /settlements/{id}/export. The lines must add up to the statement to the cent, or nothing is
+// sent; should the lines change between the check and the last one, the connection is broken off.
+func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	s.respond(w, r, nil, func() error {
+		st, err := find(r.Context(), "settlement", id, s.db.Settlement)
+		if err != nil {
+			return err
+		}
+		total := st.TotalCollectionsCents
+		sum, err := s.db.SettlementLinesSum(r.Context(), infoOf(r.Context()).tenant, st.ID)
+		if err != nil {
+			return err
+		}
+		if sum != total {
+			return fmt.Errorf("settlement %s: lines add up to %s, statement says %s", st.ID, sum, total)
+		}
+		return s.stream(w, r, "text/csv; charset=utf-8", st.Number+".csv", func(buf *bufio.Writer) error {
+			return s.exportLines(r, csv.NewWriter(buf), st.ID, total)
+		})
+	})
+}
+
+func (s *server) exportLines(r *http.Request, out *csv.Writer, id string, total schemas.Cents) error {
+	if err := out.Write(exportHeader); err != nil {
+		return err
 	}
-	const expected = "pending, paid or disputed"
-	return "", &fault{rowInvalid, expected, "is not a status of a settlement; expected " + expected}
+	var sum schemas.Cents
+	err := s.db.EachSettlementLine(r.Context(), infoOf(r.Context()).tenant, id, func(l read.SettlementLine) error {
+		sum += l.AmountCents
+		return out.Write([]string{
+			l.Number, l.Type, string(l.Period), l.CustomerID, l.ExternalCustomerRef, l.PolicyNumber, l.ProductCode,
+			l.AmountCents.String(),
+		})
+	})
+	if err == nil && sum != total {
+		err = fmt.Errorf("settlement %s: lines written add up to %s, statement says %s", id, sum, total)
+	}
+	return err
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-const exportColumns = "settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number,product_code,amount\n"
+const exportColumns = "settlement_number,line_type,period_month,customer_id,external_customer_ref," +
+	"policy_number,product_code,amount\n"
 
 // paidPolicy makes a policy of the amount and a collection of 2025-11 that is paid in full.
 func (e *env) paidPolicy(number, rands string, cents schemas.Cents) {
@@ -31,8 +32,9 @@ func TestDocumentedSettlement(t *testing.T) {
 	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
 	id := schemas.SettlementID("acme", "2025-11", 1)
 	figures := `{"id":"` + id +
-		`","settlement_number":"SETTLE-2025-11-001","period_month":"2025-11","total_collections":42500.00,"distribution_fee":10625.00,` +
-		`"collections_fee":1487.50,"total_fees":12112.50,"vat":1816.88,"net_amount":28570.62,"payment_date":"2025-12-03","status":"pending"`
+		`","settlement_number":"SETTLE-2025-11-001","period_month":"2025-11","total_collections":42500.00,` +
+		`"distribution_fee":10625.00,"collections_fee":1487.50,"total_fees":12112.50,"vat":1816.88,"net_amount":28570.62,` +
+		`"payment_date":"2025-12-03","status":"pending"`
 	require.Equal(t, figures+"}\n", string(a.body))
 	require.Equal(t, "/v1/settlements/"+id, a.header.Get("Location"))
 
@@ -61,7 +63,8 @@ func TestMovementsAfterAStatementMakeTheNext(t *testing.T) {
 	require.Equal(t, exportColumns+"SETTLE-2025-11-002,COLLECTION,2025-11,C-POL001,EXT,POL001,FUNERAL_01,-50.00\n",
 		string(e.get("/v1/settlements/"+second+"/export").is(http.StatusOK).body))
 
-	l := decoded[api.SettlementList](e.get("/v1/settlements?limit=1&period_month=2025-11&status=PENDING").is(http.StatusOK))
+	first := e.get("/v1/settlements?limit=1&period_month=2025-11&status=PENDING").is(http.StatusOK)
+	l := decoded[api.SettlementList](first)
 	require.Equal(t, "SETTLE-2025-11-001", l.Data[0].SettlementNumber)
 	last := string(e.get("/v1/settlements?limit=1&cursor=" + *l.NextCursor).is(http.StatusOK).body)
 	require.Contains(t, last, `"settlement_number":"SETTLE-2025-11-002"`)

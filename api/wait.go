@@ -1,16 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
-)
 
-const (
-	pollFirst = 5 * time.Millisecond
-	pollMost  = 250 * time.Millisecond
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/kasi-collections/kasi/api/read"
 )
 
 // errLate says that a bounded wait has ended before what it waited for.
@@ -22,49 +22,49 @@ var errLate = errors.New("not there in time")
 func poll(ctx context.Context, bound time.Duration, ask func() (done bool, progress uint64, err error)) error {
 	var best uint64
 	deadline := time.Now().Add(bound)
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for wait := pollFirst; ; wait = min(wait*3/2, pollMost) {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-pause.C:
-		}
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: 5 * time.Millisecond, Multiplier: 1.5, MaxInterval: 250 * time.Millisecond,
+	}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		done, progress, err := ask()
 		if done && err == nil {
-			return nil
+			return struct{}{}, nil
 		}
+		late := cmp.Or(err, errLate)
 		if now := time.Now(); err == nil && progress > best {
 			best, deadline = progress, now.Add(bound)
 		} else if now.After(deadline) {
-			if err != nil {
-				return err
-			}
-			return errLate
+			return struct{}{}, backoff.Permanent(late)
 		}
-		pause.Reset(wait)
-	}
+		return struct{}{}, late
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+// pollUntil asks for an object until it is there.
+func pollUntil[T any](ctx context.Context, bound time.Duration, ask func() (T, bool, error)) (v T, err error) {
+	err = poll(ctx, bound, func() (ok bool, _ uint64, err error) {
+		v, ok, err = ask()
+		return ok, 0, err
+	})
+	return v, err
 }
 
 // awaitOutcome waits for the answer to a request of one command.
-func (s *server) awaitOutcome(ctx context.Context, tenant, request string) (o outcome, err error) {
-	err = poll(ctx, s.wait, func() (ok bool, _ uint64, err error) {
-		o, ok, err = s.firstOutcome(ctx, tenant, request)
-		return ok, 0, err
-	})
-	return o, err
+func (s *server) awaitOutcome(ctx context.Context, tenant, request string) (read.Outcome, error) {
+	return pollUntil(ctx, s.wait, func() (read.Outcome, bool, error) { return s.db.Outcome(ctx, tenant, request) })
 }
 
 // awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
 func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, tenant, request string,
-	n uint64,
-) (c outcomeCounts, err error) {
-	err = poll(ctx, bound, func() (bool, uint64, error) {
-		now, err := s.outcomeCounts(ctx, tenant, request)
+	n int,
+) (c read.OutcomeCounts, err error) {
+	err = awaitCount(ctx, bound, uint64(n), func() (uint64, error) {
+		now, err := s.db.OutcomeCounts(ctx, tenant, request)
 		if err == nil {
 			c = now
 		}
-		return c.answered >= n, c.answered, err
+		return now.Answered, err
 	})
 	return c, err
 }
@@ -79,16 +79,15 @@ func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func()
 
 // late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without
 // doing it twice.
-func (s *server) late(err error, format string, args ...any) error {
-	if errors.As(err, new(*dbError)) {
-		return newError(http.StatusServiceUnavailable, codeUnavailable,
-			"Accepted, but ClickHouse cannot be asked what became of it. %s",
-			fmt.Sprintf(format, args...)).because(err)
-	}
-	if !errors.Is(err, errLate) {
+func (s *server) late(err error, hint string) error {
+	why := ""
+	switch {
+	case errors.As(err, new(*read.Error)):
+		why = "ClickHouse cannot be asked what became of it"
+	case errors.Is(err, errLate):
+		why = fmt.Sprintf("not answered by the pipeline within %s", s.wait)
+	default:
 		return err
 	}
-	return newError(http.StatusServiceUnavailable, codeUnavailable,
-		"Accepted, but not answered by the pipeline within %s. %s", s.wait,
-		fmt.Sprintf(format, args...)).because(err)
+	return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but %s. %s", why, hint).because(err)
 }

@@ -1,4 +1,4 @@
-package api
+package read
 
 // Queries is every query under its name, for the golden test.
 var Queries = map[string]string{

@@ -1,5 +1,6 @@
-SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents, status, rail,
-    mandate_reference, mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, created_at, updated_at
+SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents,
+    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, hold_reason, version,
+    created_at, updated_at
 FROM
 (
     SELECT * FROM policies_log

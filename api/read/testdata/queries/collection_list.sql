@@ -1,5 +1,6 @@
-SELECT collection_id, period_month, customer_id, external_customer_ref, policy_number, product_code, due_cents, collected_cents,
-    collection_status, first_attempt_date, last_attempt_date, number_of_attempts, last_failure_reason
+SELECT collection_id, period_month, customer_id, external_customer_ref, policy_number,
+    product_code, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date,
+    number_of_attempts, last_failure_reason
 FROM
 (
     SELECT * FROM collections_log
@@ -7,7 +8,8 @@ FROM
         AND (empty({period:String}) OR period_month = {period:String})
         AND (empty({policy_number:String}) OR policy_number = {policy_number:String})
         AND (empty({customer_id:String}) OR customer_id = {customer_id:String})
-        AND period_month >= {after_period:String} AND (period_month > {after_period:String} OR policy_number > {after_policy:String})
+        AND period_month >= {after_period:String}
+        AND (period_month > {after_period:String} OR policy_number > {after_policy:String})
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )

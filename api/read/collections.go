@@ -1,0 +1,134 @@
+package read
+
+import (
+	"context"
+	"time"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const collectionColumns = `collection_id, period_month, customer_id, external_customer_ref, policy_number,
+    product_code, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date,
+    number_of_attempts, last_failure_reason`
+
+// Collection is the latest version of a collection. The dates are midnight UTC, nil before the first attempt.
+type Collection struct {
+	ID                                                         string
+	Period                                                     schemas.Period
+	CustomerID, ExternalCustomerRef, PolicyNumber, ProductCode string
+	DueCents, CollectedCents                                   schemas.Cents
+	Status                                                     schemas.CollectionStatus
+	FirstAttempt, LastAttempt                                  *time.Time
+	Attempts                                                   uint32
+	LastFailureReason                                          string
+}
+
+// CollectionFilter is what collections are filtered by; empty fields do not filter.
+type CollectionFilter struct{ Period, CustomerID, PolicyNumber, Status string }
+
+const sqlCollectionList = `SELECT ` + collectionColumns + `
+FROM
+(
+    SELECT * FROM collections_log
+    WHERE tenant_id = {tenant:String}
+        AND (empty({period:String}) OR period_month = {period:String})
+        AND (empty({policy_number:String}) OR policy_number = {policy_number:String})
+        AND (empty({customer_id:String}) OR customer_id = {customer_id:String})
+        AND period_month >= {after_period:String}
+        AND (period_month > {after_period:String} OR policy_number > {after_policy:String})
+    ORDER BY period_month, collection_id, version DESC
+    LIMIT 1 BY period_month, collection_id
+)
+WHERE empty({status:String}) OR collection_status = {status:String}
+ORDER BY period_month, policy_number
+LIMIT {limit:UInt32}`
+
+// Collections are at most limit collections in the order of their periods and policy numbers, from the first one behind
+// those of after.
+func (d *DB) Collections(ctx context.Context, tenant string, f CollectionFilter, after [2]string,
+	limit int,
+) ([]Collection, error) {
+	return all[Collection](ctx, d, sqlCollectionList, params{
+		"tenant": tenant, "period": f.Period, "policy_number": f.PolicyNumber, "customer_id": f.CustomerID,
+		"status": f.Status, "after_period": after[0], "after_policy": after[1], "limit": limit,
+	})
+}
+
+const sqlCollectionByID = `SELECT ` + collectionColumns + `
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID}
+ORDER BY version DESC
+LIMIT 1`
+
+// Collection is a collection by its id.
+func (d *DB) Collection(ctx context.Context, tenant, id string) (Collection, bool, error) {
+	return one[Collection](ctx, d, sqlCollectionByID, params{"tenant": tenant, "id": id})
+}
+
+const sqlCollectionReport = `SELECT ` + collectionColumns + `
+FROM
+(
+    SELECT * FROM collections_log
+    WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    ORDER BY collection_id, version DESC
+    LIMIT 1 BY collection_id
+)
+ORDER BY policy_number, collection_id`
+
+// EachCollection hands over the collections of a period one after the other, in the order of their policy numbers. It
+// has no time limit of its own.
+func (d *DB) EachCollection(ctx context.Context, tenant string, p schemas.Period, use func(Collection) error) error {
+	return each(ctx, d, sqlCollectionReport, params{"tenant": tenant, "period": string(p)}, use)
+}
+
+const sqlCollectedBetween = `SELECT DISTINCT policy_id
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    AND policy_id >= {first:UUID} AND policy_id <= {last:UUID}`
+
+// CollectedBetween is which policies with ids from first to last have a collection of the period.
+func (d *DB) CollectedBetween(ctx context.Context, tenant string, p schemas.Period,
+	first, last string,
+) (map[string]bool, error) {
+	return d.ids(ctx, sqlCollectedBetween, params{"tenant": tenant, "period": string(p), "first": first, "last": last})
+}
+
+const sqlCollectedAmong = `SELECT DISTINCT policy_id
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}`
+
+// CollectedAmong is which policies have one of the collections of the period.
+func (d *DB) CollectedAmong(ctx context.Context, tenant string, p schemas.Period,
+	ids []string,
+) (map[string]bool, error) {
+	return d.ids(ctx, sqlCollectedAmong, params{"tenant": tenant, "period": string(p), "ids": ids})
+}
+
+func (d *DB) ids(ctx context.Context, query string, p params) (map[string]bool, error) {
+	have := map[string]bool{}
+	err := each(ctx, d, query, p, func(row struct{ ID string }) error {
+		have[row.ID] = true
+		return nil
+	})
+	return have, err
+}
+
+const sqlCollectionsOfExecution = `SELECT uniqExact(collection_id)
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND execution_id = {execution:String}`
+
+// CollectionsOfExecution counts the collections of the period that an execution made.
+func (d *DB) CollectionsOfExecution(ctx context.Context, tenant string, p schemas.Period,
+	execution string,
+) (uint64, error) {
+	return count(ctx, d, sqlCollectionsOfExecution, params{"tenant": tenant, "period": string(p), "execution": execution})
+}
+
+const sqlCollectionsExist = `SELECT count()
+FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`
+
+// HasCollections tells whether the period has any collection.
+func (d *DB) HasCollections(ctx context.Context, tenant string, p schemas.Period) (bool, error) {
+	n, err := count(ctx, d, sqlCollectionsExist, params{"tenant": tenant, "period": string(p)})
+	return n > 0, err
+}

@@ -1,0 +1,84 @@
+package read
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/civil"
+)
+
+// OutcomeCounts is how many commands of a request have been answered, and how.
+type OutcomeCounts struct{ Answered, OK, Unchanged uint64 }
+
+const sqlOutcomeCounts = `SELECT uniqExact(row), uniqExactIf(row, code = 'OK'), uniqExactIf(row, code = 'UNCHANGED')
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String}`
+
+// OutcomeCounts counts the outcomes of a request.
+func (d *DB) OutcomeCounts(ctx context.Context, tenant, request string) (OutcomeCounts, error) {
+	c, _, err := one[OutcomeCounts](ctx, d, sqlOutcomeCounts, params{"tenant": tenant, "request": request})
+	return c, err
+}
+
+// Refusal is why the pipeline refused a row of a request.
+type Refusal struct {
+	Row           uint32
+	Code, Message string
+}
+
+const sqlOutcomeRefusals = `SELECT row, any(code), any(message)
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String} AND code NOT IN ('OK', 'UNCHANGED')
+GROUP BY row
+ORDER BY row
+LIMIT {limit:UInt32}`
+
+// Refusals are the first rows of a request that were refused.
+func (d *DB) Refusals(ctx context.Context, tenant, request string, limit int) ([]Refusal, error) {
+	return all[Refusal](ctx, d, sqlOutcomeRefusals, params{"tenant": tenant, "request": request, "limit": limit})
+}
+
+// Outcome is what became of a command. ObjectID is the policy, collection or statement it was about.
+type Outcome struct{ Code, Message, ObjectID string }
+
+const sqlOutcomeFirst = `SELECT code, message, object_id
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String}
+ORDER BY row, event_id
+LIMIT 1`
+
+// Outcome is the outcome of a request of one command.
+func (d *DB) Outcome(ctx context.Context, tenant, request string) (Outcome, bool, error) {
+	return one[Outcome](ctx, d, sqlOutcomeFirst, params{"tenant": tenant, "request": request})
+}
+
+// Mark is how far a partition is in ClickHouse: every record before NextOffset, and every event with a number before
+// NextSeq.
+type Mark struct {
+	Partition           uint32
+	NextOffset, NextSeq int64
+}
+
+const sqlSinkMarks = `SELECT partition, max(next_offset), max(next_seq)
+FROM sink_marks
+WHERE topic = {topic:String}
+GROUP BY partition`
+
+// Marks are the marks of a topic's partitions by partition. A partition of which nothing is in ClickHouse has none.
+func (d *DB) Marks(ctx context.Context, topic string) (map[int]Mark, error) {
+	rows, err := all[Mark](ctx, d, sqlSinkMarks, params{"topic": topic})
+	marks := make(map[int]Mark, len(rows))
+	for _, m := range rows {
+		marks[int(m.Partition)] = m
+	}
+	return marks, err
+}
+
+const sqlCalendar = `SELECT business_date FROM calendar`
+
+// BusinessDate is the calendar's date; ok is false while the calendar has not started.
+func (d *DB) BusinessDate(ctx context.Context) (date civil.Date, ok bool, err error) {
+	row, _, err := one[struct{ Date time.Time }](ctx, d, sqlCalendar, nil)
+	// The view answers one row in any case; of no ticks it makes 1970-01-01.
+	return civil.DateOf(row.Date.UTC()), err == nil && row.Date.Unix() > 0, err
+}

@@ -1,0 +1,134 @@
+// Package read asks ClickHouse what a tenant's policies, collections, statements and requests are. It knows no HTTP, so
+// that the API's handlers and whatever else shows or sends these facts ask here.
+//
+// Every query of a tenant's objects takes the tenant, so another tenant's objects are not found. The queries are whole
+// texts with bound parameters; no value is pasted into them. An optional filter is an empty parameter. Each text stands
+// in testdata/queries as ClickHouse gets it.
+//
+// The queries read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve
+// duplicates with FINAL first. That is not needed here: a row that was inserted twice has the same version, so LIMIT 1
+// BY drops it, before and after merges. The views also let only filters on ids and numbers through to the table. Fields
+// that never change between versions (numbers, customer, period) are filtered inside, status outside.
+package read
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// timeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is an error,
+// not a wait without end.
+const timeout = 20 * time.Second
+
+// DB asks ClickHouse. Its methods can be called at the same time. Each error of ClickHouse, or of the way to it, is an
+// *Error.
+type DB struct{ conn driver.Conn }
+
+// New asks over conn, whose database is Kasi's.
+func New(conn driver.Conn) *DB { return &DB{conn} }
+
+// Error is an error of ClickHouse or of the way to it. Busy says that ClickHouse has too much to do, which passes by
+// itself. Refused says that it will never answer this query. With neither, it cannot be reached.
+type Error struct {
+	err           error
+	Busy, Refused bool
+}
+
+func (e *Error) Error() string { return "clickhouse: " + e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+func asError(err error) error {
+	var refusal *clickhouse.Exception
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal):
+		// Timeout, too slow, quota, too many queries, memory limit, too many parts.
+		busy := slices.Contains([]int32{159, 160, 201, 202, 241, 252}, refusal.Code)
+		return &Error{err, busy, !busy}
+	}
+	return &Error{err, errors.Is(err, context.DeadlineExceeded), false}
+}
+
+// params are the values of a query's parameters by name.
+type params map[string]any
+
+func (p params) args() (out []any) {
+	for name, v := range p {
+		out = append(out, clickhouse.Named(name, v))
+	}
+	return out
+}
+
+// columns are pointers to a row's fields. The fields stand in the order of the query's columns. The driver fills plain
+// types only, so a field of a named type goes to it as its plain one.
+func columns(row any) []any {
+	v := reflect.ValueOf(row).Elem()
+	out := make([]any, v.NumField())
+	for i := range out {
+		field := v.Field(i).Addr()
+		switch v.Field(i).Kind() {
+		case reflect.String:
+			field = field.Convert(reflect.TypeFor[*string]())
+		case reflect.Int64:
+			field = field.Convert(reflect.TypeFor[*int64]())
+		}
+		out[i] = field.Interface()
+	}
+	return out
+}
+
+// each runs a query and hands over one row after the other; the whole answer is never in memory. It stops at the first
+// error.
+func each[T any](ctx context.Context, d *DB, query string, p params, use func(T) error) error {
+	rows, err := d.conn.Query(ctx, query, p.args()...)
+	if err != nil {
+		return asError(err)
+	}
+	defer rows.Close()
+	var row T
+	for into := columns(&row); rows.Next(); {
+		if err := rows.Scan(into...); err != nil {
+			return asError(err)
+		}
+		if err := use(row); err != nil {
+			return err
+		}
+	}
+	return asError(rows.Err())
+}
+
+// all runs a query whose answer is bounded by its LIMIT or its arguments.
+func all[T any](ctx context.Context, d *DB, query string, p params) (out []T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err = each(ctx, d, query, p, func(row T) error {
+		out = append(out, row)
+		return nil
+	})
+	return out, err
+}
+
+// one runs a query that answers at most one row; ok tells whether it did.
+func one[T any](ctx context.Context, d *DB, query string, p params) (row T, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err = d.conn.QueryRow(ctx, query, p.args()...).Scan(columns(&row)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	return row, err == nil, asError(err)
+}
+
+// count runs a query that answers one number.
+func count(ctx context.Context, d *DB, query string, p params) (uint64, error) {
+	row, _, err := one[struct{ N uint64 }](ctx, d, query, p)
+	return row.N, err
+}

@@ -1,0 +1,101 @@
+package read
+
+import (
+	"context"
+	"time"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const settlementColumns = `settlement_id, settlement_number, period_month, total_collections_cents,
+    distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, status,
+    payment_reference, created_at`
+
+// Settlement is the latest version of a statement. PaymentDate is midnight UTC.
+type Settlement struct {
+	ID, Number                                                       string
+	Period                                                           schemas.Period
+	TotalCollectionsCents, DistributionFeeCents, CollectionsFeeCents schemas.Cents
+	TotalFeesCents, VATCents, NetCents                               schemas.Cents
+	PaymentDate                                                      time.Time
+	Status                                                           schemas.SettlementStatus
+	PaymentReference                                                 string
+	CreatedAt                                                        time.Time
+}
+
+// SettlementFilter is what statements are filtered by; empty fields do not filter.
+type SettlementFilter struct{ Period, Status string }
+
+const sqlSettlementList = `SELECT ` + settlementColumns + `
+FROM
+(
+    SELECT * FROM settlements_log
+    WHERE tenant_id = {tenant:String}
+        AND (empty({period:String}) OR period_month = {period:String})
+        AND period_month >= {after_period:String}
+        AND (period_month > {after_period:String} OR settlement_number > {after_number:String})
+    ORDER BY period_month, sequence, version DESC
+    LIMIT 1 BY period_month, sequence
+)
+WHERE empty({status:String}) OR status = {status:String}
+ORDER BY period_month, settlement_number
+LIMIT {limit:UInt32}`
+
+// Settlements are at most limit statements in the order of their periods and numbers, from the first one behind those
+// of after. Within a period, numbers sort as sequences do up to 999 statements.
+func (d *DB) Settlements(ctx context.Context, tenant string, f SettlementFilter, after [2]string,
+	limit int,
+) ([]Settlement, error) {
+	return all[Settlement](ctx, d, sqlSettlementList, params{
+		"tenant": tenant, "period": f.Period, "status": f.Status, "after_period": after[0], "after_number": after[1],
+		"limit": limit,
+	})
+}
+
+const sqlSettlementByID = `SELECT ` + settlementColumns + `
+FROM settlements_log
+WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+ORDER BY version DESC
+LIMIT 1`
+
+// Settlement is a statement by its id.
+func (d *DB) Settlement(ctx context.Context, tenant, id string) (Settlement, bool, error) {
+	return one[Settlement](ctx, d, sqlSettlementByID, params{"tenant": tenant, "id": id})
+}
+
+// SettlementLine is one line of a statement's export.
+type SettlementLine struct {
+	Number, Type                                               string
+	Period                                                     schemas.Period
+	CustomerID, ExternalCustomerRef, PolicyNumber, ProductCode string
+	AmountCents                                                schemas.Cents
+}
+
+// The periods covered are named once more from outside, since only that reaches the index of collections_log through
+// the view.
+const linesOfSettlement = `
+FROM settlement_lines
+WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+    AND period_month IN
+    (
+        SELECT arrayJoin(coverage_period) FROM settlements_log
+        WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+    )`
+
+const sqlSettlementLines = `SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref,
+    policy_number, product_code, amount_cents` + linesOfSettlement + `
+ORDER BY line_type = 'ADJUSTMENT', period_month, policy_number, collection_id`
+
+// EachSettlementLine hands over the lines of a statement one after the other, adjustments last. It has no time limit of
+// its own.
+func (d *DB) EachSettlementLine(ctx context.Context, tenant, id string, use func(SettlementLine) error) error {
+	return each(ctx, d, sqlSettlementLines, params{"tenant": tenant, "id": id}, use)
+}
+
+const sqlSettlementLinesSum = `SELECT sum(amount_cents)` + linesOfSettlement
+
+// SettlementLinesSum is what the lines of a statement add up to.
+func (d *DB) SettlementLinesSum(ctx context.Context, tenant, id string) (schemas.Cents, error) {
+	row, _, err := one[struct{ Cents schemas.Cents }](ctx, d, sqlSettlementLinesSum, params{"tenant": tenant, "id": id})
+	return row.Cents, err
+}
