@@ -46,8 +46,8 @@ func NewEngine(r *rules.Rules, options ...Option) *Engine {
 }
 
 // Record is a record of the timeline, decoded: a *schemas.Transaction, *schemas.Income, *schemas.Result,
-// *schemas.PolicyCommand, *schemas.ExecuteCommand or schemas.Tick. The engine reads it and keeps nothing of it, so the
-// caller may use its memory again.
+// *schemas.PolicyCommand, *schemas.ExecuteCommand or schemas.Tick. The engine keeps nothing of it, so the caller may use its
+// memory again once it has done with the outputs.
 type Record any
 
 // Apply lets one record happen to its customer at a moment of business time. What it causes is added to out. Of a tick
@@ -89,13 +89,15 @@ func (e *Engine) tick(b *book.Book, m schemas.Moment) error {
 // view brings the book up to the cut-off and makes what the strategy sees of it.
 func (e *Engine) view(b *book.Book, m schemas.Moment) *strategy.View {
 	period, cal := schemas.PeriodOf(m.Date), e.rules.Calendar
+	last := period.Last()
 	b.Prune(period)
 	outstanding := b.Outstanding(period)
 	b.CountAnnounced(outstanding)
 	return &strategy.View{
 		Rules: e.rules, Params: b.Params,
-		Date: m.Date, Today: m.Today(), Cutoff: m.Cutoff, Period: period, BankingDay: cal.IsBankingDay(m.Date),
-		NextBanking: schemas.DayOf(cal.Next(m.Date)), LastBanking: schemas.DayOf(cal.OnOrBefore(period.Last())),
+		Date: m.Date, Today: m.Today(), Cutoff: m.Cutoff, Period: period, PeriodEnds: schemas.DayOf(last),
+		BankingDay: cal.IsBankingDay(m.Date), NextBanking: schemas.DayOf(cal.Next(m.Date)),
+		LastBanking: schemas.DayOf(cal.OnOrBefore(last)),
 		Outstanding: outstanding,
 		Policies:    b.Policies, Collections: b.Collections, Deposits: b.Deposits, Balances: b.Balances,
 		Streams: b.Streams, Incomes: b.Incomes,

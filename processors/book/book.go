@@ -13,7 +13,7 @@ import (
 type Book struct {
 	*Customer
 	rules  *rules.Rules
-	Params rules.Params // in force at the moment
+	Params *rules.Params // in force at the moment
 	moment schemas.Moment
 	today  schemas.Day
 	out    *Outputs

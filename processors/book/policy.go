@@ -189,7 +189,7 @@ func (b *Book) collectionsFollow(p *Policy, before schemas.PolicyStatus) {
 		switch {
 		case before == schemas.PolicyActive && p.Status != schemas.PolicyActive && !k.Cancelled:
 			rail := b.rules.Rail(p.Rail, b.moment.BusinessDate())
-			if running || !k.Closed && k.CollectsArrears(rail, period, &b.Params) {
+			if running || !k.Closed && k.CollectsArrears(rail, period, b.Params) {
 				k.Cancelled = true
 				b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeCancelled})
 			}

@@ -60,7 +60,7 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 		Meta:        b.moment.Meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID),
 		Transaction: *tx, BookedDate: w.day().Text(),
 	})
-	if kind, key, isIncome := income.Classify(tx, &b.Params); isIncome {
+	if kind, key, isIncome := income.Classify(tx, b.Params); isIncome {
 		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key
 	}
 	if w.TxID == "" && w.Balance == nil {

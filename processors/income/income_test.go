@@ -139,7 +139,7 @@ func TestClassify(t *testing.T) {
 	p := rules.Default().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
 	stream := func(tx schemas.Transaction) (schemas.IncomeKind, uint32, bool) {
 		tx.Direction, tx.AmountCents = schemas.Credit, 100000
-		return Classify(&tx, &p)
+		return Classify(&tx, p)
 	}
 	for text, want := range map[string]schemas.IncomeKind{
 		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,

@@ -81,7 +81,7 @@ func (c *cutoff) choose(k *book.Collection, pol *book.Policy, f funds) Ruling {
 		return Ruling{Reason: WhyPolicyCancelled}
 	case pol.Status == schemas.PolicyLapsed:
 		return Ruling{Reason: WhyPolicyLapsed}
-	case arrears && !k.CollectsArrears(rail, c.Period, &c.Params):
+	case arrears && !k.CollectsArrears(rail, c.Period, c.Params):
 		return Ruling{Reason: WhyPeriodEnded}
 	case arrears && !c.Collections.Running(k.Number, c.Period):
 		return Ruling{Reason: WhyAwaitExecution}
@@ -222,7 +222,7 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 			wake = x
 		}
 	}
-	sooner(schemas.DayOf(c.Period.Last()) + 1)
+	sooner(c.PeriodEnds + 1)
 	sooner(c.LastBanking)
 	if !c.BankingDay {
 		sooner(c.NextBanking)

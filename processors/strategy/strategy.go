@@ -24,13 +24,14 @@ type Ruling = book.Ruling
 
 // View is a customer as one cut-off sees it. Its lists are the customer's own rows and are only to be read.
 type View struct {
-	Rules  *rules.Rules // rails and calendar
-	Params rules.Params // in force today
+	Rules  *rules.Rules  // rails and calendar
+	Params *rules.Params // in force today
 
 	Date        civil.Date
 	Today       schemas.Day // the same date
 	Cutoff      int         // of the day, from 1
 	Period      schemas.Period
+	PeriodEnds  schemas.Day // its last day
 	BankingDay  bool
 	NextBanking schemas.Day // first banking day after today
 	LastBanking schemas.Day // last banking day of the period
