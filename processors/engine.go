@@ -1,80 +1,105 @@
+// Package processors decides: what each record of a customer's timeline means, and when and how much to debit. The
+// engine is its one door. Rooms: feeds reads what comes from outside, rules is law and contract as dated data, income
+// finds out what is income, book keeps a customer's state, strategy decides, settlement makes statements, arena runs an
+// engine without Kafka.
 package processors
 
 import (
 	"fmt"
-	"strconv"
 
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/strategy"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Engine decides what every record of a customer's timeline means. It is pure: the same state and record give the same
-// outputs and the same next state, in every run. It holds nothing but the rules, so it is safe for concurrent use on
-// different customers.
+// outputs and the same next state, in every run. It holds nothing but the rules and the strategy, so it is safe for
+// concurrent use on different customers.
 //
-// A call either does all it has to do to the customer and the outputs, or returns an error and has touched neither: all
-// checks come before the first change. A *schemas.Reject is a bad record; any other error is a mistake of the program (a record
-// brought to the wrong customer).
+// Apply either does all it has to do to the customer and the outputs, or returns an error and has touched neither: all
+// checks come before the first change. A *schemas.Reject is a bad record; any other error is a mistake of the program
+// (a record brought to the wrong customer, or a strategy that rules what cannot be carried out), after which the
+// customer is not to be used.
 type Engine struct {
-	rules *rules.Rules
-	// wakeful makes every tick look at every customer. Tests compare it with the engine that lets customers sleep.
-	wakeful bool
+	rules      *rules.Rules
+	strategy   strategy.Strategy
+	neverSleep bool
 }
+
+// Option changes how an engine works.
+type Option func(*Engine)
+
+// WithStrategy makes the engine follow a strategy other than strategy.Standard.
+func WithStrategy(s strategy.Strategy) Option { return func(e *Engine) { e.strategy = s } }
+
+// NeverSleep makes every tick look at every customer. Tests compare such an engine with one that lets customers sleep.
+func NeverSleep() Option { return func(e *Engine) { e.neverSleep = true } }
 
 // NewEngine makes an engine that follows the rules.
-func NewEngine(r *rules.Rules) *Engine { return &Engine{rules: r} }
-
-// Outputs collects what calls of the engine emit, each list in the order of emission. The stage fills Seq and nothing
-// else.
-type Outputs struct {
-	Transactions []schemas.TransactionEvent
-	Deposits     []schemas.DepositEvent
-	Decisions    []schemas.DecisionEvent
-	Debits       []schemas.DebitInstruction
-	Policies     []schemas.PolicyEvent
-	Collections  []schemas.CollectionEvent
-	Outcomes     []schemas.OutcomeEvent
+func NewEngine(r *rules.Rules, options ...Option) *Engine {
+	e := &Engine{rules: r, strategy: strategy.Standard{}}
+	for _, o := range options {
+		o(e)
+	}
+	return e
 }
 
-// claim checks that a record belongs to the customer. A new customer belongs to whoever comes first.
-func (c *Customer) claim(tenant, customer string) error {
-	if c.ID == "" && c.Tenant == "" || c.Tenant == tenant && c.ID == customer {
+// Record is a record of the timeline, decoded: a *schemas.Transaction, *schemas.Income, *schemas.Result,
+// *schemas.PolicyCommand, *schemas.ExecuteCommand or schemas.Tick. The engine keeps nothing of it, so the caller may use its
+// memory again once it has done with the outputs.
+type Record any
+
+// Apply lets one record happen to its customer at a moment of business time. What it causes is added to out. Of a tick
+// only its coming counts: the moment says which day it opens (cut-off 0) or at which cut-off each open collection is
+// decided, oldest first. A tick that can bring nothing new (Customer.Asleep) changes nothing.
+func (e *Engine) Apply(c *book.Customer, rec Record, m schemas.Moment, out *book.Outputs) error {
+	if _, ok := rec.(schemas.Tick); ok && (!c.NeedsTick() || !e.neverSleep && c.Asleep(m)) {
 		return nil
 	}
-	return fmt.Errorf("processors: record of customer key %q was brought to another customer; route records by "+
-		"schemas.CustomerKey", schemas.CustomerKey(tenant, customer))
-}
-
-// own makes the customer the tenant's. Called with the first change.
-func (c *Customer) own(tenant, customer string) {
-	c.Version, c.Tenant, c.ID = stateVersion, tenant, customer
-}
-
-// changed counts a new version of a collection and emits it with the fact that made it.
-func (c *Customer) changed(k *collection, m schemas.Moment, ch schemas.Change, out *Outputs) {
-	k.Version++
-	pol := c.policy(k.Number)
-	policyID := schemas.PolicyID(c.Tenant, k.Number)
-	id := schemas.CollectionID(policyID, k.Period)
-	failure := k.Failure
-	if k.status() == schemas.PaidFull {
-		failure = ""
+	b := book.Open(e.rules, c, m, out)
+	switch r := rec.(type) {
+	case *schemas.Transaction:
+		return b.Transaction(r)
+	case *schemas.Income:
+		return b.Income(r)
+	case *schemas.Result:
+		return b.Result(r)
+	case *schemas.PolicyCommand:
+		return b.Policy(r)
+	case *schemas.ExecuteCommand:
+		return b.Execute(r)
+	case schemas.Tick:
+		return e.tick(&b, m)
 	}
-	out.Collections = append(out.Collections, schemas.CollectionEvent{
-		Meta:         m.Meta("collection-version", id, strconv.FormatInt(k.Version, 10)),
-		CollectionID: id, TenantID: c.Tenant, CustomerID: c.ID, PolicyID: policyID, PolicyNumber: k.Number,
-		ExternalCustomerRef: pol.Ref, ProductCode: pol.Product, PeriodMonth: k.Period, ExecutionID: k.Execution,
-		Version: k.Version, DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.inFlight(), Status: k.status(),
-		FirstAttemptDate: k.First.Text(), LastAttemptDate: k.Last.Text(), Attempts: k.Attempts, LastFailureReason: failure,
-		Change: ch,
-	})
+	return fmt.Errorf("processors: the timeline holds no %T", rec)
 }
 
-// outcome emits the answer to a command. A command that is delivered again has another record, so its answer is another
-// event.
-func (c *Customer) outcome(m schemas.Moment, o schemas.OutcomeEvent, out *Outputs) {
-	o.Stage = "collect"
-	o.Meta = m.Meta("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
-		strconv.FormatInt(m.At.UnixNano(), 10))
-	out.Outcomes = append(out.Outcomes, o)
+// tick lets business time pass: what waited for the day arrives, and at a cut-off the strategy rules on what is open.
+func (e *Engine) tick(b *book.Book, m schemas.Moment) error {
+	b.Arrive()
+	if m.Cutoff == 0 {
+		return nil
+	}
+	v := e.view(b, m)
+	rulings, wake := e.strategy.Decide(v)
+	return b.CarryOut(rulings, wake, strategy.Meaning)
+}
+
+// view brings the book up to the cut-off and makes what the strategy sees of it.
+func (e *Engine) view(b *book.Book, m schemas.Moment) *strategy.View {
+	period, cal := schemas.PeriodOf(m.Date), e.rules.Calendar
+	last := period.Last()
+	b.Prune(period)
+	outstanding := b.Outstanding(period)
+	b.CountAnnounced(outstanding)
+	return &strategy.View{
+		Rules: e.rules, Params: b.Params,
+		Date: m.Date, Today: m.Today(), Cutoff: m.Cutoff, Period: period, PeriodEnds: schemas.DayOf(last),
+		BankingDay: cal.IsBankingDay(m.Date), NextBanking: schemas.DayOf(cal.Next(m.Date)),
+		LastBanking: schemas.DayOf(cal.OnOrBefore(last)),
+		Outstanding: outstanding,
+		Policies:    b.Policies, Collections: b.Collections, Deposits: b.Deposits, Balances: b.Balances,
+		Streams: b.Streams, Incomes: b.Incomes,
+	}
 }

@@ -1,4 +1,4 @@
-package processors
+package processors_test
 
 import (
 	"fmt"
@@ -8,15 +8,17 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // veteran is a customer with two years behind them, and the moment at which they stand.
-func veteran(b *testing.B) (*Engine, *Customer, schemas.Moment) {
+func veteran(b *testing.B) (*processors.Engine, *book.Customer, schemas.Moment) {
 	w := newWorld(b, rules.Default())
 	w.years(24, 5)
-	return w.engine, w.c, w.m
+	return processors.NewEngine(w.Rules), w.Customer, w.Now
 }
 
 func BenchmarkTransactionSpending(b *testing.B) { benchTransaction(b, schemas.Debit, "CARD PURCHASE") }
@@ -30,11 +32,11 @@ func benchTransaction(b *testing.B, dir schemas.Direction, text string) {
 	for i := range ids {
 		ids[i] = fmt.Sprintf("new-%d", i)
 	}
-	tx := schemas.Transaction{
+	tx := &schemas.Transaction{
 		TenantID: c.Tenant, CustomerID: c.ID, AmountCents: 850000, Direction: dir, Description: text,
 		BookedAt: m.Date.In(schemas.Johannesburg),
 	}
-	var out Outputs
+	var out book.Outputs
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if i%len(ids) == 0 {
@@ -42,7 +44,7 @@ func benchTransaction(b *testing.B, dir schemas.Direction, text string) {
 		}
 		out.Transactions, out.Deposits = out.Transactions[:0], out.Deposits[:0]
 		tx.TransactionID = ids[i%len(ids)]
-		if err := e.Transaction(c, tx, m, &out); err != nil {
+		if err := e.Apply(c, tx, m, &out); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -57,20 +59,22 @@ func BenchmarkTickLooking(b *testing.B) { benchTick(b, true) }
 
 func benchTick(b *testing.B, wakeful bool) {
 	e, c, m := veteran(b)
-	var out Outputs
-	require.NoError(b, e.Execute(c, schemas.ExecuteCommand{
+	var out book.Outputs
+	require.NoError(b, e.Apply(c, &schemas.ExecuteCommand{
 		TenantID: c.Tenant, CustomerID: c.ID, PolicyNumber: "POL0001",
 		PeriodMonth: "2026-02",
 	}, m, &out))
-	e = &Engine{rules: e.rules, wakeful: wakeful}
+	if wakeful {
+		e = processors.NewEngine(rules.Default(), processors.NeverSleep())
+	}
 	m.Date, m.Cutoff = civil.Date{Year: 2026, Month: 2, Day: 10}, 1
-	require.NoError(b, e.Tick(c, m, &out))
+	require.NoError(b, e.Apply(c, schemas.Tick{}, m, &out))
 	m.Date = m.Date.AddDays(1)
 	m.At = m.At.Add(time.Hour)
-	out = Outputs{}
+	out = book.Outputs{}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := e.Tick(c, m, &out); err != nil {
+		if err := e.Apply(c, schemas.Tick{}, m, &out); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -90,15 +94,15 @@ func BenchmarkMarshal(b *testing.B) {
 	b.ReportAllocs()
 	var to []byte
 	for b.Loop() {
-		to = AppendCustomer(to[:0], c)
+		to, _ = book.Append(to[:0], c)
 	}
 }
 
 func BenchmarkUnmarshal(b *testing.B) {
 	_, c, _ := veteran(b)
-	bytes := AppendCustomer(nil, c)
+	bytes, _ := book.Append(nil, c)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, _ = UnmarshalCustomer(bytes)
+		_, _ = book.Unmarshal(bytes)
 	}
 }

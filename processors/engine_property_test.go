@@ -1,4 +1,4 @@
-package processors
+package processors_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -42,7 +44,7 @@ type history struct {
 	*world
 	t     *rapid.T
 	n     int
-	given []any // records that may come again
+	given []processors.Record // records that may come again
 }
 
 func (h *history) id(prefix string) string {
@@ -56,9 +58,9 @@ func (h *history) pick(name string, n int) int { return rapid.IntRange(0, n-1).D
 func (h *history) next() {
 	switch what := h.pick("event", 20); {
 	case what < 6:
-		h.advance(h.m.Date.AddDays(rapid.SampledFrom([]int{0, 1, 1, 1, 2, 5, 9, 31, 121}).Draw(h.t, "days")))
+		h.advance(h.Now.Date.AddDays(rapid.SampledFrom([]int{0, 1, 1, 1, 2, 5, 9, 31, 121}).Draw(h.t, "days")))
 	case what < 9:
-		h.transaction(h.m.Date)
+		h.transaction(h.Now.Date)
 	case what < 14:
 		h.answer()
 	case what == 14:
@@ -78,7 +80,7 @@ func (h *history) next() {
 	}
 }
 
-func (h *history) give(rec any) {
+func (h *history) give(rec processors.Record) {
 	h.given = append(h.given, rec)
 	h.step(rec)
 }
@@ -101,17 +103,17 @@ func (h *history) policy() {
 		MandateMaxCents:  schemas.Cents(rapid.SampledFrom([]int{0, 0, 0, 10000}).Draw(t, "max")),
 		MandateReference: rapid.SampledFrom([]string{"", "M1", "M2"}).Draw(t, "mandate"),
 	}
-	h.give(schemas.PolicyCommand{
+	h.give(&schemas.PolicyCommand{
 		RequestID: h.id("policy"), TenantID: "T", CustomerID: "C", PolicyNumber: h.number(), Terms: &terms,
 		Action: rapid.SampledFrom([]schemas.PolicyAction{schemas.PolicyImport, schemas.PolicyCreate}).Draw(t, "action"),
 	})
-	if h.m.Date.IsValid() && h.pick("execute at once", 3) > 0 {
+	if h.Now.Date.IsValid() && h.pick("execute at once", 3) > 0 {
 		h.execute()
 	}
 }
 
 func (h *history) patch() {
-	cmd := schemas.PolicyCommand{
+	cmd := &schemas.PolicyCommand{
 		RequestID: h.id("patch"), Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
 		PolicyNumber: h.number(),
 	}
@@ -129,7 +131,7 @@ func (h *history) patch() {
 }
 
 func (h *history) execute() {
-	month := h.m.Date
+	month := h.Now.Date
 	switch h.pick("period", 8) {
 	case 0:
 		month = schemas.PeriodOf(month).Next().First()
@@ -137,7 +139,7 @@ func (h *history) execute() {
 		month = schemas.PeriodOf(month).First().AddDays(-1)
 	}
 	for i := range 3 {
-		h.give(schemas.ExecuteCommand{
+		h.give(&schemas.ExecuteCommand{
 			RequestID: h.id("execute"), ExecutionID: "e", Row: i, TenantID: "T", CustomerID: "C",
 			PolicyNumber: fmt.Sprintf("POL%d", i+1), PeriodMonth: schemas.PeriodOf(month),
 		})
@@ -148,7 +150,7 @@ func (h *history) transaction(near civil.Date) {
 	t := h.t
 	at := near.AddDays(rapid.SampledFrom([]int{-731, -730, -400, -121, -120, -40, -3, -1, 0, 0, 0, 0, 1, 4, 30}).Draw(t,
 		"booked")).In(schemas.Johannesburg)
-	tx := schemas.Transaction{
+	tx := &schemas.Transaction{
 		TransactionID: h.id("t"), TenantID: "T", CustomerID: "C",
 		BookedAt:    at.Add(time.Duration(h.pick("hour", 24)) * time.Hour),
 		AmountCents: schemas.Cents(rapid.SampledFrom([]int{50, 999, 1000, 8000, 15000, 40000, 850000}).Draw(t, "amount")),
@@ -176,17 +178,18 @@ func (h *history) regular() {
 	gap, last := rapid.SampledFrom([]int{7, 14, 15, 30}).Draw(h.t, "gap"), h.pick("last", 6)
 	for i := range 4 {
 		tx.TransactionID = h.id("t")
-		tx.BookedAt = h.m.Date.AddDays(-last - gap*(3-i)).In(schemas.Johannesburg)
-		h.give(tx)
+		tx.BookedAt = h.Now.Date.AddDays(-last - gap*(3-i)).In(schemas.Johannesburg)
+		one := tx
+		h.give(&one)
 	}
 }
 
 func (h *history) income() {
 	t := h.t
-	in := schemas.Income{
+	in := &schemas.Income{
 		IncomeID: rapid.SampledFrom([]string{"i1", "i2", h.id("i")}).Draw(t, "income"), TenantID: "T", CustomerID: "C",
 		Kind:    rapid.SampledFrom([]schemas.IncomeKind{schemas.Salary, schemas.Grant, schemas.OtherIncome}).Draw(t, "kind"),
-		PayDate: h.m.Date.AddDays(rapid.SampledFrom([]int{-200, -2, 0, 1, 5, 20}).Draw(t, "pays")).String(),
+		PayDate: h.Now.Date.AddDays(rapid.SampledFrom([]int{-200, -2, 0, 1, 5, 20}).Draw(t, "pays")).String(),
 		State: rapid.SampledFrom([]schemas.IncomeState{
 			schemas.Announced, schemas.IncomePaid, schemas.IncomePaid,
 			schemas.IncomeCancelled,
@@ -208,7 +211,7 @@ func (h *history) answer() {
 	d := h.debits[h.order[len(h.order)-1-h.pick("debit", min(4, len(h.order)))]]
 	action, err := civil.ParseDate(d.ActionDate)
 	require.NoError(t, err)
-	res := schemas.Result{
+	res := &schemas.Result{
 		ResultID: rapid.SampledFrom([]string{h.id("r"), h.id("r"), "same"}).Draw(t, "result"), DebitID: d.DebitID,
 		Status: rapid.SampledFrom([]schemas.ResultStatus{
 			schemas.ResultPaid, schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultUnpaid, schemas.ResultRejected,
@@ -239,7 +242,7 @@ func TestHistoryCountsOnce(t *testing.T) {
 			return rapid.SampledFrom(days).Draw(t, name) + rapid.IntRange(-1, 1).Draw(t, name+" and")
 		}
 		tell := func(today civil.Date) {
-			h.give(schemas.Transaction{
+			h.give(&schemas.Transaction{
 				TransactionID: h.id("t"), TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 20000,
 				Description: rapid.SampledFrom([]string{"SALARY", "WAGES", "gift"}).Draw(t, "of"),
 				BookedAt: today.AddDays(-near("booked", 0, 30, p.SeenDays, 2*p.SeenDays,
@@ -254,9 +257,9 @@ func TestHistoryCountsOnce(t *testing.T) {
 			switch what := h.pick("event", 8); {
 			case what == 0:
 				days := max(0, near("days", 0, 1, p.SeenDays/2, p.SeenDays))
-				h.step(schemas.Tick{Date: h.m.Date.AddDays(days).String()})
+				h.step(schemas.Tick{Date: h.Now.Date.AddDays(days).String()})
 			case what < 4 || len(h.given) == 0:
-				tell(h.m.Date)
+				tell(h.Now.Date)
 			default:
 				h.step(h.given[h.pick("again", len(h.given))])
 			}
@@ -270,19 +273,19 @@ func TestHistoryCountsOnce(t *testing.T) {
 func TestLateAndEarlyUnpaidEndTheSame(t *testing.T) {
 	t.Parallel()
 	rules := rules.Default()
-	run := func(first, second schemas.Result) (schemas.CollectionEvent, []schemas.DebitInstruction) {
+	run := func(first, second *schemas.Result) (schemas.CollectionEvent, []schemas.DebitInstruction) {
 		w := newWorld(t, rules)
 		w.step(schemas.Tick{Date: "2025-11-01"})
-		w.step(schemas.PolicyCommand{
+		w.step(&schemas.PolicyCommand{
 			Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C", PolicyNumber: "P",
 			Terms: &schemas.PolicyTerms{PremiumCents: 15000},
 		})
-		w.step(schemas.ExecuteCommand{TenantID: "T", CustomerID: "C", PolicyNumber: "P", PeriodMonth: "2025-11"})
+		w.step(&schemas.ExecuteCommand{TenantID: "T", CustomerID: "C", PolicyNumber: "P", PeriodMonth: "2025-11"})
 		w.advance(civil.Date{Year: 2025, Month: 11, Day: 5})
 		first.DebitID, second.DebitID = w.order[0], w.order[0]
 		w.step(first)
 		w.step(second)
-		w.step(schemas.Transaction{
+		w.step(&schemas.Transaction{
 			TransactionID: "t", TenantID: "T", CustomerID: "C", Direction: schemas.Credit, AmountCents: 850000,
 			Description: "SALARY",
 			BookedAt:    civil.Date{Year: 2025, Month: 11, Day: 25}.In(schemas.Johannesburg),
@@ -295,8 +298,8 @@ func TestLateAndEarlyUnpaidEndTheSame(t *testing.T) {
 		}
 		return k, w.out.Debits
 	}
-	paid := schemas.Result{ResultID: "p", Status: schemas.ResultPaid, EffectiveDate: "2025-11-05"}
-	unpaid := schemas.Result{ResultID: "u", Status: schemas.ResultUnpaid, ReasonCode: "02", EffectiveDate: "2025-11-07"}
+	paid := &schemas.Result{ResultID: "p", Status: schemas.ResultPaid, EffectiveDate: "2025-11-05"}
+	unpaid := &schemas.Result{ResultID: "u", Status: schemas.ResultUnpaid, ReasonCode: "02", EffectiveDate: "2025-11-07"}
 	k1, debits1 := run(paid, unpaid)
 	k2, debits2 := run(unpaid, paid)
 	require.Equal(t, k1, k2)
@@ -309,21 +312,21 @@ func (w *world) replay() {
 	if w.fast {
 		return
 	}
-	c := &Customer{}
-	var out Outputs
+	c := &book.Customer{}
+	var out book.Outputs
 	for i, rec := range w.records {
-		_ = call(w.engine, c, rec, w.moments[i], &out)
+		_ = w.Engine.Apply(c, rec, w.moments[i], &out)
 	}
 	want, err := json.Marshal(w.out)
 	require.NoError(w.t, err)
 	got, err := json.Marshal(out)
 	require.NoError(w.t, err)
 	require.Equal(w.t, string(want), string(got), "a replay gives the same outputs")
-	require.Equal(w.t, w.bytes(w.c), w.bytes(c), "and the same state")
+	require.Equal(w.t, w.bytes(w.Customer), w.bytes(c), "and the same state")
 	require.True(w.t, slices.IsSorted(slices.Collect(collectionKeys(c))), "collections stand in the order of deciding")
 }
 
-func collectionKeys(c *Customer) func(func(string) bool) {
+func collectionKeys(c *book.Customer) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for _, k := range c.Collections {
 			if !yield(fmt.Sprintf("%s %s %s", k.Period, k.Plan.Text(), k.Number)) {

@@ -1,4 +1,4 @@
-package processors
+package processors_test
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -33,7 +35,8 @@ import (
 //
 // Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every
 // debit they make and the standing decisions named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME
-// 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit.
+// 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit. A debit may also say which transactions or
+// incomes it counts on, oldest first: "debit POL 80.00 PART_OF_AMOUNT ids=t1,t2", or "ids=" for none.
 type scenario struct {
 	*world
 	t    *testing.T
@@ -160,7 +163,7 @@ func (s *scenario) latest(number string, p schemas.Period) schemas.CollectionEve
 }
 
 // read makes the record that a line describes.
-func (s *scenario) read(w []string) any {
+func (s *scenario) read(w []string) processors.Record {
 	s.n++
 	id := fmt.Sprintf("%s-%d", w[0], s.n)
 	o := opts(w)
@@ -171,7 +174,7 @@ func (s *scenario) read(w []string) any {
 	case "policy":
 		return s.policyCommand(id, w, o)
 	case "patch":
-		cmd := schemas.PolicyCommand{
+		cmd := &schemas.PolicyCommand{
 			RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
 			PolicyNumber: w[1],
 		}
@@ -184,12 +187,12 @@ func (s *scenario) read(w []string) any {
 		}
 		return cmd
 	case "execute":
-		return schemas.ExecuteCommand{
+		return &schemas.ExecuteCommand{
 			RequestID: id, ExecutionID: "exec", TenantID: "T", CustomerID: "C", PolicyNumber: w[1],
 			PeriodMonth: schemas.Period(w[2]),
 		}
 	case "income":
-		in := schemas.Income{
+		in := &schemas.Income{
 			IncomeID: w[1], TenantID: "T", CustomerID: "C", Kind: schemas.IncomeKind(w[2]), PayDate: w[3],
 			State: schemas.IncomeState(w[4]), Source: "payroll",
 		}
@@ -207,7 +210,7 @@ func (s *scenario) read(w []string) any {
 	}
 	at, err := time.ParseInLocation("2006-01-02 15:04", w[1]+" "+clock, schemas.Johannesburg)
 	require.NoError(s, err)
-	tx := schemas.Transaction{
+	tx := &schemas.Transaction{
 		TransactionID: id, TenantID: "T", CustomerID: "C", BookedAt: at, AmountCents: s.cents(w[2]), Direction: schemas.Debit,
 		AccountID: o["account"], BalanceAfterCents: s.centsOpt(o, "balance"), Description: w[3], Category: o["category"],
 	}
@@ -217,7 +220,7 @@ func (s *scenario) read(w []string) any {
 	return tx
 }
 
-func (s *scenario) policyCommand(id string, w []string, o map[string]string) schemas.PolicyCommand {
+func (s *scenario) policyCommand(id string, w []string, o map[string]string) *schemas.PolicyCommand {
 	terms := schemas.PolicyTerms{
 		ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: s.cents(w[2]),
 		Rail: schemas.Rail(o["rail"]), MandateReference: o["mandate"], Status: schemas.PolicyStatus(o["status"]),
@@ -227,7 +230,7 @@ func (s *scenario) policyCommand(id string, w []string, o map[string]string) sch
 		terms.MandateMaxCents = *c
 	}
 	_, _ = fmt.Sscan(o["day"], &terms.CollectionDay)
-	cmd := schemas.PolicyCommand{
+	cmd := &schemas.PolicyCommand{
 		RequestID: id, Action: schemas.PolicyImport, TenantID: "T", CustomerID: "C",
 		PolicyNumber: w[1], Terms: &terms,
 	}
@@ -237,9 +240,9 @@ func (s *scenario) policyCommand(id string, w []string, o map[string]string) sch
 	return cmd
 }
 
-func (s *scenario) result(id string, w []string, o map[string]string) schemas.Result {
-	res := schemas.Result{
-		ResultID: id, Status: schemas.ResultStatus(strings.ToUpper(w[1])), EffectiveDate: s.m.Date.String(),
+func (s *scenario) result(id string, w []string, o map[string]string) *schemas.Result {
+	res := &schemas.Result{
+		ResultID: id, Status: schemas.ResultStatus(strings.ToUpper(w[1])), EffectiveDate: s.Now.Date.String(),
 		ReasonScheme: o["scheme"], AmountCents: s.centsOpt(o, "amount"),
 	}
 	if len(w) > 2 && !strings.Contains(w[2], "=") {
@@ -257,7 +260,7 @@ func (s *scenario) result(id string, w []string, o map[string]string) schemas.Re
 }
 
 // record brings a record and compares what came of it.
-func (s *scenario) record(rec any, want string) {
+func (s *scenario) record(rec processors.Record, want string) {
 	out, reject := s.step(rec)
 	got := ""
 	switch {
@@ -273,7 +276,7 @@ func (s *scenario) record(rec any, want string) {
 }
 
 // expectTick compares the debits made and the decisions that stand.
-func (s *scenario) expectTick(out Outputs, want string) {
+func (s *scenario) expectTick(out book.Outputs, want string) {
 	var debits []string
 	for _, d := range out.Decisions {
 		if d.Action == schemas.DecideDebit {
@@ -285,6 +288,10 @@ func (s *scenario) expectTick(out Outputs, want string) {
 	for _, item := range strings.FieldsFunc(want, func(r rune) bool { return r == ';' }) {
 		w := strings.Fields(item)
 		if w[0] == "debit" {
+			if ids, ok := strings.CutPrefix(w[len(w)-1], "ids="); ok && len(expected) < len(out.Debits) {
+				require.Equal(s, ids, strings.Join(out.Debits[len(expected)].TransactionIDs, ","))
+				w = w[:len(w)-1]
+			}
 			expected = append(expected, strings.Join(w, " "))
 			continue
 		}
@@ -298,7 +305,7 @@ func (s *scenario) expectTick(out Outputs, want string) {
 func (s *scenario) expectStanding(w []string) {
 	number, period, _ := strings.Cut(w[1], "/")
 	if period == "" {
-		period = string(schemas.PeriodOf(s.m.Date))
+		period = string(schemas.PeriodOf(s.Now.Date))
 	}
 	d, ok := s.decided[schemas.CollectionID(schemas.PolicyID("T", number), schemas.Period(period))]
 	require.True(s, ok, "no decision of %s", w[1])

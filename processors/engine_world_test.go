@@ -1,14 +1,17 @@
-package processors
+package processors_test
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/arena"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/strategy"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -20,16 +23,13 @@ import (
 // through JSON at each step, makes sure that a refused record and a copy leave the original alone, and replays the
 // whole history at the end; that costs most of the time, so of random histories one in eight is thorough.
 type world struct {
+	*arena.Arena
 	t       require.TestingT
-	fast    bool // not thorough
-	engine  *Engine
-	wakeful *Engine
-	c       *Customer
-	twin    *Customer
-	m       schemas.Moment
-	records []any
+	fast    bool         // not thorough
+	twin    *arena.Arena // of the engine that lets nobody sleep
+	records []processors.Record
 	moments []schemas.Moment
-	out     Outputs // of all steps
+	out     book.Outputs // of all steps
 
 	ids         map[string]bool
 	debits      map[string]*debitModel
@@ -38,6 +38,7 @@ type world struct {
 	policies    map[string]schemas.PolicyEvent // by number
 	decided     map[string]schemas.DecisionEvent
 	taken       map[string]bool // transaction ids taken in
+	incomes     map[string]bool // income ids taken in
 	failed      schemas.Cents   // of debits that came back, as the collections' events say
 	instructed  schemas.Cents   // of all debits
 	firstTaken  civil.Date      // business date of the first of them after the first tick
@@ -51,7 +52,7 @@ type debitModel struct {
 }
 
 // hear takes an answer in, unless its id has been heard before.
-func (d *debitModel) hear(res schemas.Result) {
+func (d *debitModel) hear(res *schemas.Result) {
 	if !d.ids[res.ResultID] {
 		d.ids[res.ResultID], d.said[res.Status] = true, true
 	}
@@ -71,150 +72,148 @@ type collectionModel struct {
 type bare struct{ require.TestingT }
 
 func newWorld(t require.TestingT, r *rules.Rules) *world {
-	return &world{
-		t: bare{t}, engine: NewEngine(r), wakeful: &Engine{rules: r, wakeful: true}, c: &Customer{}, twin: &Customer{},
-		m:   schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+	w := &world{
+		t: bare{t}, twin: arena.New(processors.NewEngine(r, processors.NeverSleep()), r),
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
-		taken: map[string]bool{},
+		taken: map[string]bool{}, incomes: map[string]bool{},
 	}
+	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{strategy.Standard{}, w})), r)
+	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	return w
 }
 
-// call brings a record of the timeline to the engine as the stage does.
-func call(e *Engine, c *Customer, rec any, m schemas.Moment, out *Outputs) error {
-	switch r := rec.(type) {
-	case schemas.Transaction:
-		return e.Transaction(c, r, m, out)
-	case schemas.Income:
-		return e.Income(c, r, m, out)
-	case schemas.Result:
-		return e.Result(c, r, m, out)
-	case schemas.PolicyCommand:
-		return e.Policy(c, r, m, out)
-	case schemas.ExecuteCommand:
-		return e.Execute(c, r, m, out)
-	case schemas.Tick:
-		return e.Tick(c, m, out)
-	}
-	return fmt.Errorf("no record: %T", rec)
-}
-
-func (w *world) bytes(c *Customer) string {
-	return string(AppendCustomer(nil, c))
+func (w *world) bytes(c *book.Customer) string {
+	text, err := book.Append(nil, c)
+	require.NoError(w.t, err)
+	return string(text)
 }
 
 // step makes one step and returns what it emitted, and its Reject.
-func (w *world) step(rec any) (Outputs, *schemas.Reject) {
+func (w *world) step(rec processors.Record) (book.Outputs, *schemas.Reject) {
 	if tick, ok := rec.(schemas.Tick); ok {
 		date, err := civil.ParseDate(tick.Date)
 		require.NoError(w.t, err)
-		w.m.Date, w.m.Cutoff = date, tick.Cutoff
+		w.Now.Date, w.Now.Cutoff = date, tick.Cutoff
 	}
 	return w.stepAt(rec)
 }
 
-// stepAt is step at the moment that w.m says, which of a tick is all that counts.
-func (w *world) stepAt(rec any) (Outputs, *schemas.Reject) {
-	w.m.At = w.m.At.Add(time.Second)
+// stepAt is step at the moment that w.Now says, which of a tick is all that counts.
+func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
+	w.Now.At = w.Now.At.Add(time.Second)
 	_, isTick := rec.(schemas.Tick)
 	if !w.fast {
-		w.records, w.moments = append(w.records, rec), append(w.moments, w.m)
+		w.records, w.moments = append(w.records, rec), append(w.moments, w.Now)
 	}
-	var out, twinOut Outputs
-	twinErr := call(w.wakeful, w.twin, rec, w.m, &twinOut)
-	if isTick && w.c.Asleep(w.m) {
+	w.twin.Now = w.Now
+	w.twin.Out = book.Outputs{}
+	twinErr := w.twin.Step(rec)
+	var out book.Outputs
+	twinOut := w.twin.Out
+	if isTick && w.Customer.Asleep(w.Now) {
 		require.NoError(w.t, twinErr)
 		w.silent(&twinOut, "a tick that a customer sleeps through brings nothing")
 		return out, nil
 	}
 	next, err := w.engineStep(rec, &out)
 	require.Equal(w.t, twinErr, err)
-	if !w.fast || !out.empty() || !twinOut.empty() {
+	if !w.fast || !out.Empty() || !twinOut.Empty() {
 		require.Equal(w.t, twinOut, out, "sleeping and JSON change no output")
 	}
-	if tx, ok := rec.(schemas.Transaction); ok {
+	if tx, ok := rec.(*schemas.Transaction); ok {
 		w.judgeTransaction(tx, err, &out)
 	}
-	res, isResult := rec.(schemas.Result)
+	res, isResult := rec.(*schemas.Result)
 	var reject *schemas.Reject
 	if err != nil {
 		require.True(w.t, errors.As(err, &reject), "%v", err)
 		w.silent(&out, "a refused record emits nothing")
-		if d := w.debits[res.DebitID]; isResult && d != nil && d.inFlight() {
-			require.NotNil(w.t, res.AmountCents, "the first answer to a debit counts")
-			require.NotEqual(w.t, d.AmountCents, *res.AmountCents, "the first answer to a debit counts")
+		if isResult {
+			w.judgeRefused(res)
 		}
 		return out, reject
 	}
-	w.c = next
+	w.Customer = next
+	if in, ok := rec.(*schemas.Income); ok {
+		w.incomes[in.IncomeID] = true
+	}
 	if isResult {
 		w.debits[res.DebitID].hear(res)
 	}
-	if isResult || !out.empty() {
+	if isResult || !out.Empty() {
 		w.judge(&out)
 	}
 	return out, nil
 }
 
+// judgeRefused is what an answer may be refused for.
+func (w *world) judgeRefused(res *schemas.Result) {
+	if d := w.debits[res.DebitID]; d != nil && d.inFlight() {
+		require.NotNil(w.t, res.AmountCents, "the first answer to a debit counts")
+		require.NotEqual(w.t, d.AmountCents, *res.AmountCents, "the first answer to a debit counts")
+	}
+}
+
 // engineStep makes the step on a copy of the customer. Where it is refused, the copy is thrown away, as in the stage.
-func (w *world) engineStep(rec any, out *Outputs) (*Customer, error) {
+func (w *world) engineStep(rec processors.Record, out *book.Outputs) (*book.Customer, error) {
+	committed := w.Customer
+	defer func() { w.Customer = committed }()
+	w.Out = book.Outputs{}
 	if w.fast {
-		err := call(w.engine, w.c, rec, w.m, out)
-		return w.c, err
+		err := w.Step(rec)
+		*out = w.Out
+		return committed, err
 	}
-	before := w.bytes(w.c)
-	next := w.c.Clone()
-	err := call(w.engine, next, rec, w.m, out)
-	require.Equal(w.t, before, w.bytes(w.c), "a copy is independent")
+	before := w.bytes(committed)
+	w.Customer = committed.Clone()
+	err := w.Step(rec)
+	*out = w.Out
+	require.Equal(w.t, before, w.bytes(committed), "a copy is independent")
+	after := w.bytes(w.Customer)
 	if err != nil {
-		require.Equal(w.t, before, w.bytes(next), "a refused record changes nothing")
-		return w.c, err
+		require.Equal(w.t, before, after, "a refused record changes nothing")
+		return committed, err
 	}
-	after := w.bytes(next)
-	next, err = UnmarshalCustomer([]byte(after))
+	next, err := book.Unmarshal([]byte(after))
 	require.NoError(w.t, err)
 	require.Equal(w.t, after, w.bytes(next), "JSON there and back changes nothing")
 	return next, nil
 }
 
-func (w *world) silent(out *Outputs, why string) {
-	if !out.empty() {
-		require.Equal(w.t, Outputs{}, *out, why)
+func (w *world) silent(out *book.Outputs, why string) {
+	if !out.Empty() {
+		require.Equal(w.t, book.Outputs{}, *out, why)
 	}
-}
-
-// empty tells that nothing was emitted.
-func (o *Outputs) empty() bool {
-	return len(o.Transactions)+len(o.Deposits)+len(o.Decisions)+len(o.Debits)+len(o.Policies)+len(o.Collections)+len(o.Outcomes) == 0
 }
 
 // judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was
 // forgotten.
-func (w *world) judgeTransaction(tx schemas.Transaction, err error, out *Outputs) {
-	p := w.engine.rules.Params(w.m.BusinessDate())
+func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.Outputs) {
+	p := w.Rules.Params(w.Now.BusinessDate())
 	days := p.SeenDays
-	if !w.firstTaken.IsValid() || w.m.Date.DaysSince(w.firstTaken) <= p.SeenDays {
+	if !w.firstTaken.IsValid() || w.Now.Date.DaysSince(w.firstTaken) <= p.SeenDays {
 		days = p.BackfillDays
 	}
 	booked := civil.DateOf(tx.BookedAt.In(schemas.Johannesburg))
-	if w.m.Date.IsValid() && w.m.Date.DaysSince(booked) > days {
+	if w.Now.Date.IsValid() && w.Now.Date.DaysSince(booked) > days {
 		require.ErrorContains(w.t, err, "booked_at lies more than")
 		return
 	}
 	require.NoError(w.t, err)
 	if w.taken[tx.TransactionID] {
-		require.Equal(w.t, Outputs{}, *out, "a transaction counts once")
+		require.Equal(w.t, book.Outputs{}, *out, "a transaction counts once")
 		return
 	}
 	require.Len(w.t, out.Transactions, 1)
 	w.taken[tx.TransactionID] = true
-	if w.m.Date.IsValid() && !w.firstTaken.IsValid() {
-		w.firstTaken = w.m.Date
+	if w.Now.Date.IsValid() && !w.firstTaken.IsValid() {
+		w.firstTaken = w.Now.Date
 	}
 }
 
 // judge checks what came out against the oracle.
-func (w *world) judge(out *Outputs) {
+func (w *world) judge(out *book.Outputs) {
 	for _, ev := range out.Policies {
 		require.Equal(w.t, w.policies[ev.PolicyNumber].Version+1, ev.Version, "policy versions are dense")
 		w.policies[ev.PolicyNumber] = ev
@@ -258,11 +257,11 @@ func (w *world) judge(out *Outputs) {
 		w.fact(ev.Meta)
 	}
 	if !w.fast {
-		w.out.add(out)
+		add(&w.out, out)
 	}
 }
 
-func (o *Outputs) add(n *Outputs) {
+func add(o, n *book.Outputs) {
 	o.Transactions = append(o.Transactions, n.Transactions...)
 	o.Deposits = append(o.Deposits, n.Deposits...)
 	o.Decisions = append(o.Decisions, n.Decisions...)
@@ -276,12 +275,12 @@ func (o *Outputs) add(n *Outputs) {
 func (w *world) fact(m schemas.Meta) {
 	require.False(w.t, w.ids[m.EventID], "event ids are unique")
 	w.ids[m.EventID] = true
-	require.Equal(w.t, w.m.BusinessDate().String(), m.BusinessDate)
+	require.Equal(w.t, w.Now.BusinessDate().String(), m.BusinessDate)
 }
 
 func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 	w.fact(ev.Meta)
-	require.Positive(w.t, w.m.Cutoff, "decisions are made at cut-offs")
+	require.Positive(w.t, w.Now.Cutoff, "decisions are made at cut-offs")
 	last := w.decided[ev.CollectionID]
 	same := last.Action == ev.Action && last.Reason == ev.Reason && last.NextDate == ev.NextDate &&
 		last.AmountCents == ev.AmountCents
@@ -293,14 +292,14 @@ func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 
 // judgeDebit is SPEC 4.1-4.8 as far as one debit shows it.
 func (w *world) judgeDebit(ev schemas.DebitInstruction) {
-	rules := w.engine.rules
+	rules := w.Rules
 	pol, k := w.policies[ev.PolicyNumber], w.collections[ev.CollectionID]
 	require.NotNil(w.t, k, "a debit has a collection")
 	for _, d := range w.debits {
 		require.False(w.t, d.CollectionID == ev.CollectionID && d.inFlight(), "never two debits in flight")
 	}
 	due := k.latest.DueCents - k.latest.CollectedCents
-	rail := rules.Rail(pol.Rail, w.m.Date)
+	rail := rules.Rail(pol.Rail, w.Now.Date)
 	route, err := schemas.DebitRoute(ev.DebitID)
 	require.NoError(w.t, err)
 	require.Equal(w.t, schemas.RoutingHash(schemas.CustomerKey(ev.TenantID, ev.CustomerID)), route)
@@ -308,8 +307,8 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	require.NotContains(w.t, w.debits, ev.DebitID, "a debit is instructed once")
 	require.Equal(w.t, schemas.PolicyActive, pol.Status, "only an active policy is debited")
 	require.Empty(w.t, pol.HoldReason, "a policy on hold is not debited")
-	require.True(w.t, rules.Calendar.IsBankingDay(w.m.Date), "debits on banking days")
-	require.Equal(w.t, w.m.Date.String(), ev.ActionDate)
+	require.True(w.t, rules.Calendar.IsBankingDay(w.Now.Date), "debits on banking days")
+	require.Equal(w.t, w.Now.Date.String(), ev.ActionDate)
 	require.Positive(w.t, ev.AmountCents)
 	require.LessOrEqual(w.t, ev.AmountCents, due)
 	if pol.MandateMaxCents > 0 {
@@ -324,11 +323,15 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	if rail.AttemptsPerCycle > 0 {
 		require.LessOrEqual(w.t, ev.Attempt, rail.AttemptsPerCycle, "no more attempts than the rail allows")
 	}
-	if now := schemas.PeriodOf(w.m.Date); now != ev.PeriodMonth {
+	if now := schemas.PeriodOf(w.Now.Date); now != ev.PeriodMonth {
 		require.Greater(w.t, now, ev.PeriodMonth)
 		require.True(w.t, rail.RePresent, "arrears on rails that present again")
 		require.Contains(w.t, w.collections, schemas.CollectionID(k.latest.PolicyID, now),
 			"arrears only beside the current period")
+	}
+	for i, id := range ev.TransactionIDs {
+		require.True(w.t, w.taken[id] || w.incomes[id], "a debit counts on money that was told of")
+		require.NotContains(w.t, ev.TransactionIDs[:i], id)
 	}
 	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}}
 	w.order = append(w.order, ev.DebitID)
@@ -360,23 +363,23 @@ func (w *world) judgeCollection(ev schemas.CollectionEvent) {
 }
 
 // advance passes time as the calendar does: every cut-off up to that of the given day.
-func (w *world) advance(to civil.Date) Outputs {
-	var all Outputs
+func (w *world) advance(to civil.Date) book.Outputs {
+	var all book.Outputs
 	tick := func(date civil.Date, cutoff int) {
-		w.m.Date, w.m.Cutoff = date, cutoff
+		w.Now.Date, w.Now.Cutoff = date, cutoff
 		out, _ := w.stepAt(schemas.Tick{})
-		all.add(&out)
+		add(&all, &out)
 	}
-	if !w.m.Date.IsValid() {
+	if !w.Now.Date.IsValid() {
 		tick(to, 0)
 		tick(to, 1)
 		return all
 	}
-	if w.m.Date == to || w.m.Cutoff == 0 {
-		tick(w.m.Date, w.m.Cutoff+1)
+	if w.Now.Date == to || w.Now.Cutoff == 0 {
+		tick(w.Now.Date, w.Now.Cutoff+1)
 	}
-	for w.m.Date.Before(to) {
-		next := w.m.Date.AddDays(1)
+	for w.Now.Date.Before(to) {
+		next := w.Now.Date.AddDays(1)
 		tick(next, 0)
 		tick(next, 1)
 	}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
@@ -32,7 +33,7 @@ func (o *outgoing) check(t require.TestingT, topic string, meta *schemas.Meta, e
 	require.True(t, schemaAccepts(o.schemas[topic], text), "%s refuses %s", topic, text)
 }
 
-func (o *outgoing) all(t require.TestingT, out *processors.Outputs) {
+func (o *outgoing) all(t require.TestingT, out *book.Outputs) {
 	for i := range out.Deposits {
 		o.check(t, schemas.TopicDeposits, &out.Deposits[i].Meta, &out.Deposits[i])
 	}
@@ -63,7 +64,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	rules := rules.Default()
 	engine := processors.NewEngine(rules)
 	rapid.Check(t, func(t *rapid.T) {
-		c, out := &processors.Customer{}, &processors.Outputs{}
+		c, out := &book.Customer{}, &book.Outputs{}
 		m := schemas.Moment{Date: civil.Date{Year: 2025, Month: 10, Day: 30}, At: time.Date(2025, 11, 1, 8, 0, 0, 0,
 			time.UTC)}
 		numbers := []string{"POL001", "POL002"}
@@ -76,7 +77,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 				terms.ExternalCustomerRef, terms.ProductCode, terms.MandateReference = "EXT1", "FUNERAL_01", "M-1"
 				terms.MandateMaxCents, terms.MandateFixed, terms.CollectionDay = 50000, rapid.Bool().Draw(t, "fixed"), 7
 			}
-			require.NoError(t, engine.Policy(c, schemas.PolicyCommand{
+			require.NoError(t, engine.Apply(c, &schemas.PolicyCommand{
 				RequestID: "r", Row: i, Action: schemas.PolicyCreate, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number,
 				Terms: &terms,
 			}, m, out))
@@ -84,10 +85,10 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 		answered := 0
 		for range 70 {
 			m.Date, m.Cutoff, m.At = m.Date.AddDays(1), 0, m.At.Add(24*time.Hour)
-			require.NoError(t, engine.Tick(c, m, out))
+			require.NoError(t, engine.Apply(c, schemas.Tick{}, m, out))
 			if m.Date.Day == 1 {
 				for i, number := range numbers {
-					require.NoError(t, engine.Execute(c, schemas.ExecuteCommand{
+					require.NoError(t, engine.Apply(c, &schemas.ExecuteCommand{
 						RequestID: "x", ExecutionID: "E-1", Row: i, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: number,
 						PeriodMonth: schemas.PeriodOf(m.Date),
 					}, m, out))
@@ -95,7 +96,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 			}
 			someDay(t, engine, c, m, out, &answered)
 			m.Cutoff = 1
-			require.NoError(t, engine.Tick(c, m, out))
+			require.NoError(t, engine.Apply(c, schemas.Tick{}, m, out))
 		}
 		o.all(t, out)
 		tenant := &settlement.Tenant{}
@@ -116,12 +117,12 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 }
 
 // someDay lets income come, the bank answer, and the insurer change its mind.
-func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m schemas.Moment, out *processors.Outputs,
+func someDay(t *rapid.T, e *processors.Engine, c *book.Customer, m schemas.Moment, out *book.Outputs,
 	answered *int,
 ) {
 	if rapid.IntRange(0, 3).Draw(t, "income") == 0 {
 		balance := schemas.Cents(rapid.Int64Range(-1000, 100000).Draw(t, "balance"))
-		require.NoError(t, e.Transaction(c, schemas.Transaction{
+		require.NoError(t, e.Apply(c, &schemas.Transaction{
 			TransactionID: "T-" + m.Date.String(), TenantID: "acme", CustomerID: "CUST001",
 			BookedAt:    m.Date.In(time.UTC).Add(9 * time.Hour),
 			AmountCents: schemas.Cents(rapid.Int64Range(1, 300000).Draw(t, "amount")), Direction: schemas.Credit,
@@ -137,7 +138,7 @@ func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m schemas
 		if status != schemas.ResultPaid {
 			code = rapid.SampledFrom([]string{"", "02", "AM04", "04", "XX"}).Draw(t, "code")
 		}
-		require.NoError(t, e.Result(c, schemas.Result{
+		require.NoError(t, e.Apply(c, &schemas.Result{
 			ResultID: fmt.Sprintf("R-%d", *answered), DebitID: out.Debits[*answered].DebitID, Status: status,
 			EffectiveDate: m.Date.String(), ReasonCode: code,
 		}, m, out))
@@ -147,7 +148,7 @@ func someDay(t *rapid.T, e *processors.Engine, c *processors.Customer, m schemas
 			schemas.PolicyLapsed, schemas.PolicyActive,
 			schemas.PolicyCancelled,
 		}).Draw(t, "status")
-		require.NoError(t, e.Policy(c, schemas.PolicyCommand{
+		require.NoError(t, e.Apply(c, &schemas.PolicyCommand{
 			RequestID: "p", Action: schemas.PolicyPatch, TenantID: "acme", CustomerID: "CUST001", PolicyNumber: "POL001",
 			SetStatus: &status,
 		}, m, out))

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -29,12 +30,13 @@ func RunCollect(ctx context.Context, cfg Config, e *processors.Engine, ready fun
 
 // collectTask applies one partition of the timeline to the states of its customers.
 type collectTask struct {
-	*store[*processors.Customer]
+	*store[*book.Customer]
 	engine *processors.Engine
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
-	out    processors.Outputs
+	out    book.Outputs
+	tx     schemas.Transaction // the latest one: the engine takes a pointer, and a variable for each would be garbage
 
 	lastTick schemas.Tick // the tick that last was read as
 	last     schemas.Moment
@@ -43,11 +45,11 @@ type collectTask struct {
 func newCollectTask(e *processors.Engine) *collectTask {
 	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
-	t.store = newStore(codec[*processors.Customer]{
-		fresh:     func() *processors.Customer { return &processors.Customer{} },
-		clone:     (*processors.Customer).Clone,
-		append:    func(to []byte, c *processors.Customer) ([]byte, error) { return processors.AppendCustomer(to, c), nil },
-		unmarshal: processors.UnmarshalCustomer,
+	t.store = newStore(codec[*book.Customer]{
+		fresh:     func() *book.Customer { return &book.Customer{} },
+		clone:     (*book.Customer).Clone,
+		append:    book.Append,
+		unmarshal: book.Unmarshal,
 	})
 	t.merged = t.index
 	return t
@@ -55,7 +57,7 @@ func newCollectTask(e *processors.Engine) *collectTask {
 
 // index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
 // the batch ends.
-func (t *collectTask) index(key string, before *processors.Customer, was bool, after *processors.Customer) {
+func (t *collectTask) index(key string, before *book.Customer, was bool, after *book.Customer) {
 	if was {
 		for id := range before.Debits() {
 			delete(t.debits, id)
@@ -84,21 +86,14 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 		if err != nil {
 			return refuse(b, rec, err)
 		}
-		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), func(c *processors.Customer,
-			m schemas.Moment,
-		) error {
-			return t.engine.Transaction(c, tx, m, &t.out)
-		})
+		t.tx = tx
+		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), &t.tx)
 	case schemas.KindIncome:
 		in, err := processors.DecodeIncome(rec.Value)
 		if err != nil {
 			return refuse(b, rec, err)
 		}
-		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), func(c *processors.Customer,
-			m schemas.Moment,
-		) error {
-			return t.engine.Income(c, in, m, &t.out)
-		})
+		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), &in)
 	case schemas.KindResult:
 		return t.result(b, rec)
 	case schemas.KindPolicy, schemas.KindExecute:
@@ -125,9 +120,7 @@ func (t *collectTask) result(b *batch, rec *kgo.Record) error {
 			"no debit of ours has this debit_id, or it is past its dispute window"))
 		return nil
 	}
-	return t.apply(b, rec, key, func(c *processors.Customer, m schemas.Moment) error {
-		return t.engine.Result(c, res, m, &t.out)
-	})
+	return t.apply(b, rec, key, &res)
 }
 
 // command applies a policy or execute command.
@@ -154,12 +147,10 @@ func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) erro
 		b.reject(rec, why)
 		return nil
 	}
-	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), func(c *processors.Customer, m schemas.Moment) error {
-		if kind == schemas.KindPolicy {
-			return t.engine.Policy(c, policy, m, &t.out)
-		}
-		return t.engine.Execute(c, execute, m, &t.out)
-	})
+	if kind == schemas.KindPolicy {
+		return t.apply(b, rec, schemas.CustomerKey(tenant, customer), &policy)
+	}
+	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), &execute)
 }
 
 func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
@@ -172,11 +163,9 @@ func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
 	return nil
 }
 
-// apply runs one engine call on a copy of the customer and emits what it caused. A refused record leaves nothing but
-// its dead letter.
-func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*processors.Customer,
-	schemas.Moment) error,
-) error {
+// apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but its
+// dead letter.
+func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, decoded processors.Record) error {
 	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
 		b.reject(rec, wrongPartition())
 		return nil
@@ -186,8 +175,8 @@ func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, call func(*pr
 		return err
 	}
 	customer, known := t.editKnown(key)
-	reset(&t.out)
-	if err := call(customer, m); err != nil {
+	t.out.Reset()
+	if err := t.engine.Apply(customer, decoded, m, &t.out); err != nil {
 		t.unless(key, known)
 		return refuse(b, rec, err)
 	}
@@ -224,9 +213,10 @@ func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
 		}
 	}
 	slices.Sort(keys)
+	tick := processors.Record(now)
 	for _, key := range keys {
-		reset(&t.out)
-		if err := t.engine.Tick(t.edit(key), m, &t.out); err != nil {
+		t.out.Reset()
+		if err := t.engine.Apply(t.edit(key), tick, m, &t.out); err != nil {
 			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition,
 				rec.Offset, err))
 		}
@@ -260,14 +250,6 @@ func (t *collectTask) emit(b *batch, key string, at time.Time) error {
 		}
 	}
 	return nil
-}
-
-// reset empties the outputs and keeps their memory: a batch makes millions of them.
-func reset(o *processors.Outputs) {
-	*o = processors.Outputs{
-		Transactions: o.Transactions[:0], Deposits: o.Deposits[:0], Decisions: o.Decisions[:0], Debits: o.Debits[:0],
-		Policies: o.Policies[:0], Collections: o.Collections[:0], Outcomes: o.Outcomes[:0],
-	}
 }
 
 // readTick reads a tick and refuses one that is no date.

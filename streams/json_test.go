@@ -11,7 +11,7 @@ import (
 	"github.com/segmentio/encoding/json"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -75,8 +75,8 @@ func written(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case *schemas.TransactionEvent:
 		return appendEvent(nil, v)
-	case *processors.Customer:
-		return processors.AppendCustomer(nil, v), nil
+	case *book.Customer:
+		return book.Append(nil, v)
 	}
 	return appendEvent(nil, &v)
 }
@@ -94,7 +94,7 @@ func TestFastJSON(t *testing.T) {
 		schemas.CollectionEvent{},
 		schemas.SettlementEvent{},
 		schemas.OutcomeEvent{},
-		processors.Customer{},
+		book.Customer{},
 	} {
 		typ := reflect.TypeOf(sample)
 		t.Run(typ.Name(), func(t *testing.T) {

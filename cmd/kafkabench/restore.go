@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -77,29 +78,29 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 	var failed error
 	err = k.feed(ctx, func(yield func(*kgo.Record) bool) {
 		for i := range w.customers {
-			var out processors.Outputs
-			c := &processors.Customer{}
+			var out book.Outputs
+			c := &book.Customer{}
 			number := fmt.Sprintf("POL%07d", i)
 			failed = errors.Join(
-				e.Policy(c, schemas.PolicyCommand{
+				e.Apply(c, &schemas.PolicyCommand{
 					Action: schemas.PolicyImport, TenantID: "acme", CustomerID: w.customer(i), PolicyNumber: number,
 					Terms: &schemas.PolicyTerms{
 						ProductCode: "FUNERAL_01", PremiumCents: 15_000, Status: schemas.PolicyActive,
 						Rail: schemas.RailDebiCheck,
 					},
 				}, m, &out),
-				e.Execute(c, schemas.ExecuteCommand{
+				e.Apply(c, &schemas.ExecuteCommand{
 					ExecutionID: "bench-x", TenantID: "acme", CustomerID: w.customer(i),
 					PolicyNumber: number, PeriodMonth: "2025-11",
 				}, m, &out))
 			for n := range historyPerState {
-				failed = errors.Join(failed, e.Transaction(c, w.transaction(random, n+i, i,
-					monthBegins.Add(time.Duration(n)*20*time.Hour)), m, &out))
+				tx := w.transaction(random, n+i, i, monthBegins.Add(time.Duration(n)*20*time.Hour))
+				failed = errors.Join(failed, e.Apply(c, &tx, m, &out))
 			}
-			if failed != nil {
+			value, err := book.Append(nil, c)
+			if failed = errors.Join(failed, err); failed != nil {
 				return
 			}
-			value := processors.AppendCustomer(nil, c)
 			bytes += len(value)
 			r := w.record("", i, nil, m.At)
 			r.Topic, r.Value, r.Headers = schemas.TopicStateCollect, value, nil

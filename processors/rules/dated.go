@@ -32,15 +32,17 @@ func timeline[E, T any](entries []E, from func(E) civil.Date, change func(*T, E)
 
 // at is the value in force on a day; before the first entry's day the first one holds, and of no entries the zero
 // value.
-func at[T any](list []dated[T], on civil.Date) T {
+func at[T any](list []dated[T], on civil.Date) T { return *inForce(list, on) }
+
+// inForce is at without a copy: the value is shared and must not be changed.
+func inForce[T any](list []dated[T], on civil.Date) *T {
 	for i := len(list) - 1; i > 0; i-- {
 		if !list[i].from.After(on) {
-			return list[i].value
+			return &list[i].value
 		}
 	}
 	if len(list) == 0 {
-		var zero T
-		return zero
+		return new(T)
 	}
-	return list[0].value
+	return &list[0].value
 }

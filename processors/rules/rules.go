@@ -43,8 +43,7 @@ type RailRule struct {
 	AttemptsPerCycle int
 }
 
-// Params are the collecting parameters in force on a day. The slices are shared and must not be changed. Words are in
-// upper case.
+// Params are the collecting parameters in force on a day. Words are in upper case.
 type Params struct {
 	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
 	FirstAttemptDay int
@@ -107,5 +106,5 @@ func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 // day (SPEC 4.9).
 func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
 
-// Params are the collecting parameters in force on a day.
-func (r *Rules) Params(on civil.Date) Params { return at(r.params, on) }
+// Params are the collecting parameters in force on a day. They are shared and must not be changed.
+func (r *Rules) Params(on civil.Date) *Params { return inForce(r.params, on) }

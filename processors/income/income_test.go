@@ -1,4 +1,4 @@
-package processors
+package income
 
 import (
 	"math/rand/v2"
@@ -11,21 +11,21 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-func historyOf(cents int64, dates ...string) []entry {
-	var h []entry
+func historyOf(cents int64, dates ...string) []Entry {
+	var h []Entry
 	for _, s := range dates {
 		d, err := civil.ParseDate(s)
 		if err != nil {
 			panic(err)
 		}
-		h = append(h, entry{int64(schemas.DayOf(d)), cents})
+		h = append(h, Entry{int64(schemas.DayOf(d)), cents})
 	}
 	return h
 }
 
 func TestDetect(t *testing.T) {
 	t.Parallel()
-	e := NewEngine(rules.Default())
+	cal := rules.Default().Calendar
 	for _, c := range []struct {
 		name  string
 		kind  schemas.IncomeKind
@@ -33,11 +33,11 @@ func TestDetect(t *testing.T) {
 		freq  string
 		next  string
 	}{
-		{"two deposits say nothing", schemas.Salary, []string{"2025-08-25", "2025-09-25"}, freqUnknown, ""},
+		{"two deposits say nothing", schemas.Salary, []string{"2025-08-25", "2025-09-25"}, Unknown, ""},
 		{
 			"salary on the 25th, earlier on weekends", schemas.Salary,
 			[]string{"2025-08-25", "2025-09-25", "2025-10-24"},
-			freqMonthly, "2025-11-25",
+			Monthly, "2025-11-25",
 		},
 		{
 			"the next one lies on a Sunday", schemas.Salary,
@@ -45,51 +45,51 @@ func TestDetect(t *testing.T) {
 				"2025-10-24", "2025-11-25", "2025-12-15", "2026-01-23",
 				"2026-02-25", "2026-03-25", "2026-04-24", "2026-05-25", "2026-06-25", "2026-07-24", "2026-08-25", "2026-09-25",
 			},
-			freqMonthly, "2026-10-23",
+			Monthly, "2026-10-23",
 		},
 		{"December early and the long January", schemas.Salary, []string{
 			"2025-10-24", "2025-11-25", "2025-12-15",
 			"2026-01-23",
-		}, freqMonthly, "2026-02-25"},
+		}, Monthly, "2026-02-25"},
 		{"salary on the first, paid in the month before", schemas.Salary, []string{
 			"2025-08-01", "2025-09-01", "2025-10-01",
 			"2025-10-31",
-		}, freqMonthly, "2025-12-01"},
+		}, Monthly, "2025-12-01"},
 		{
 			"last day of the month", schemas.Wage,
 			[]string{"2025-08-29", "2025-09-30", "2025-10-31"},
-			freqMonthly,
+			Monthly,
 			"2025-11-28",
 		},
 		{
 			"weekly on Fridays, one a Thursday", schemas.Wage,
 			[]string{"2025-04-04", "2025-04-11", "2025-04-17", "2025-04-25"},
-			freqWeekly, "2025-05-02",
+			Weekly, "2025-05-02",
 		},
 		{
 			"every second Friday", schemas.Wage,
 			[]string{"2025-09-05", "2025-09-19", "2025-10-03", "2025-10-17"},
-			freqBiweekly,
+			Biweekly,
 			"2025-10-31",
 		},
 		{"the 15th and the last", schemas.Wage, []string{
 			"2025-08-15", "2025-08-29", "2025-09-15", "2025-09-30",
 			"2025-10-15",
-		}, freqSemiMonthly, "2025-10-30"},
+		}, SemiMonthly, "2025-10-30"},
 		{
 			"older persons' grant", schemas.Grant,
 			[]string{"2025-08-05", "2025-09-02", "2025-10-02"},
-			freqMonthly,
+			Monthly,
 			"2025-11-04",
 		},
 		{
 			"no pattern", schemas.Gig,
 			[]string{"2025-08-01", "2025-08-04", "2025-08-23", "2025-10-02", "2025-10-09"},
-			freqIrregular, "",
+			Irregular, "",
 		},
 	} {
-		s := stream{Kind: c.kind, History: historyOf(100000, c.dates...)}
-		e.learn(&s)
+		s := Stream{Kind: c.kind, History: historyOf(100000, c.dates...)}
+		s.learn(cal)
 		require.Equal(t, c.freq, s.Freq, c.name)
 		require.Equal(t, c.next, s.Next.Text(), c.name)
 	}
@@ -99,33 +99,33 @@ func TestExpensesPaidBackAreNoPayday(t *testing.T) {
 	t.Parallel()
 	h := historyOf(850000, "2025-08-25", "2025-09-25", "2025-10-24")
 	h = append(h[:2:2], append(historyOf(12000, "2025-10-09"), h[2])...)
-	require.Equal(t, freqMonthly, detect(h, schemas.Salary).Freq)
+	require.Equal(t, Monthly, detect(h, schemas.Salary).Freq)
 }
 
 func TestAMissedPaymentIsWaitedForThenTheStreamEnds(t *testing.T) {
 	t.Parallel()
-	e := NewEngine(rules.Default())
-	s := stream{Kind: schemas.Salary, History: historyOf(850000, "2025-07-25", "2025-08-25", "2025-09-25")}
-	e.learn(&s)
+	cal := rules.Default().Calendar
+	s := Stream{Kind: schemas.Salary, History: historyOf(850000, "2025-07-25", "2025-08-25", "2025-09-25")}
+	s.learn(cal)
 	on := func(text string) (string, bool, string) {
 		d, err := civil.ParseDate(text)
 		require.NoError(t, err)
-		x, ok := e.expects(&s, schemas.DayOf(d))
+		x, ok := s.Expects(cal, schemas.DayOf(d))
 		if !ok {
-			return "", false, e.streamStatus(&s, schemas.DayOf(d))
+			return "", false, s.Status(cal, schemas.DayOf(d))
 		}
-		return x.day.Text(), x.late, e.streamStatus(&s, schemas.DayOf(d))
+		return x.Day.Text(), x.Late, s.Status(cal, schemas.DayOf(d))
 	}
 	for _, c := range []struct {
 		today, next string
 		late        bool
 		status      string
 	}{
-		{"2025-10-24", "2025-10-24", false, streamMature},
-		{"2025-10-28", "2025-10-24", true, streamMature},
-		{"2025-10-29", "2025-11-25", false, streamMature},
-		{"2025-11-29", "2025-11-25", true, streamMature},
-		{"2025-11-30", "", false, streamEnded},
+		{"2025-10-24", "2025-10-24", false, Alive},
+		{"2025-10-28", "2025-10-24", true, Alive},
+		{"2025-10-29", "2025-11-25", false, Alive},
+		{"2025-11-29", "2025-11-25", true, Alive},
+		{"2025-11-30", "", false, Ended},
 	} {
 		next, late, status := on(c.today)
 		require.Equal(t, c.next, next, c.today)
@@ -139,7 +139,7 @@ func TestClassify(t *testing.T) {
 	p := rules.Default().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
 	stream := func(tx schemas.Transaction) (schemas.IncomeKind, uint32, bool) {
 		tx.Direction, tx.AmountCents = schemas.Credit, 100000
-		return classify(&tx, &p)
+		return Classify(&tx, p)
 	}
 	for text, want := range map[string]schemas.IncomeKind{
 		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,
@@ -158,7 +158,7 @@ func TestClassify(t *testing.T) {
 	require.Equal(t, november, december, "months and numbers do not make another stream")
 	_, other, _ := stream(schemas.Transaction{Description: "Beta Salary Nov"})
 	require.NotEqual(t, november, other)
-	require.Equal(t, "SALARY-0000002a", streamID(schemas.Salary, 42))
+	require.Equal(t, "SALARY-0000002a", StreamID(schemas.Salary, 42))
 }
 
 // TestDetectorFindsPlantedRhythms measures the detector on made-up streams with jitter and missed payments. The figures
@@ -173,14 +173,14 @@ func TestDetectorFindsPlantedRhythms(t *testing.T) {
 		jitter int
 		least  int // percent found
 	}{
-		{freqWeekly, []int{7}, 1, 95},
-		{freqBiweekly, []int{14}, 1, 90},
-		{freqMonthly, nil, 1, 95},
-		{freqMonthly, nil, 3, 80},
+		{Weekly, []int{7}, 1, 95},
+		{Biweekly, []int{14}, 1, 90},
+		{Monthly, nil, 1, 95},
+		{Monthly, nil, 3, 80},
 	} {
 		found := 0
 		for range each {
-			var h []entry
+			var h []Entry
 			at := schemas.DayOf(civil.Date{Year: 2025, Month: 1, Day: 1}) + schemas.Day(rng.IntN(300))
 			month, dom := monthOf(at), 1+rng.IntN(28)
 			for i := range 8 {
@@ -192,7 +192,7 @@ func TestDetectorFindsPlantedRhythms(t *testing.T) {
 				if i > 0 && rng.IntN(20) == 0 {
 					continue // missed
 				}
-				h = append(h, entry{int64(d) + int64(rng.IntN(2*c.jitter+1)-c.jitter), 100000})
+				h = append(h, Entry{int64(d) + int64(rng.IntN(2*c.jitter+1)-c.jitter), 100000})
 			}
 			if detect(h, schemas.OtherIncome).Freq == c.freq {
 				found++
@@ -203,13 +203,13 @@ func TestDetectorFindsPlantedRhythms(t *testing.T) {
 	}
 	regular := 0
 	for range each {
-		var h []entry
+		var h []Entry
 		at := schemas.DayOf(civil.Date{Year: 2025, Month: 1, Day: 1})
 		for range 10 {
 			at += schemas.Day(1 + rng.IntN(40))
-			h = append(h, entry{int64(at), 100000})
+			h = append(h, Entry{int64(at), 100000})
 		}
-		if p := detect(h, schemas.OtherIncome); p.mature() {
+		if p := detect(h, schemas.OtherIncome); p.Mature() {
 			regular++
 		}
 	}

@@ -1,4 +1,7 @@
-package processors
+// Package income tells what is income: which credits are, of which kind and stream, in which pattern a stream pays, and
+// when it should pay next. It knows words, days and amounts, and nothing of policies or debits. To teach it a word, change
+// the rules' data; to teach it a pattern, add a fit to pattern.go and its paydays to Stream.cycle.
+package income
 
 import (
 	"strconv"
@@ -9,8 +12,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// words is a text of a bank statement as upper-case words with one space before, between and after: " SALARY NOV 2025
-// ". Only the first bytes of long texts count.
+// words is a text of a bank statement in upper case, with one space before, between and after its words:
+// " SALARY NOV 2025 ". Only the first bytes of a long text count.
 type words struct {
 	text [128]byte
 	n    int
@@ -89,18 +92,16 @@ func (w *words) name(to []byte) []byte {
 func isMonth(s string) bool {
 	switch s {
 	case "JAN", "JANUARY", "JANUARIE", "FEB", "FEBRUARY", "FEBRUARIE", "MAR", "MARCH", "MAART", "MRT", "APR", "APRIL",
-		"MAY", "MEI",
-		"JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS", "SEP", "SEPT", "SEPTEMBER", "OCT",
-		"OCTOBER",
-		"OKT", "OKTOBER", "NOV", "NOVEMBER", "DEC", "DECEMBER", "DES", "DESEMBER":
+		"MAY", "MEI", "JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS",
+		"SEP", "SEPT", "SEPTEMBER", "OCT", "OCTOBER", "OKT", "OKTOBER", "NOV", "NOVEMBER", "DEC", "DECEMBER", "DES", "DESEMBER":
 		return true
 	}
 	return false
 }
 
-// classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the
+// Classify says whether a credit is income and, if so, of which kind and stream. A stream is a kind and a name: the
 // counterparty's, or else the description's, or else the category's.
-func classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind, stream uint32, income bool) {
+func Classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind, stream uint32, isIncome bool) {
 	if tx.Direction != schemas.Credit || tx.AmountCents < p.MinDebitCents {
 		return "", 0, false
 	}
@@ -130,16 +131,16 @@ func classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind
 	return kind, uint32(xxhash.Sum64(name)), true
 }
 
-// feedStream is the stream of what an income feed reports: its kind and source.
-func feedStream(kind schemas.IncomeKind, source string) uint32 {
+// FeedStream is the stream of what an income feed reports: its kind and source.
+func FeedStream(kind schemas.IncomeKind, source string) uint32 {
 	var w words
 	w.set(source)
 	var buf [160]byte
 	return uint32(xxhash.Sum64(w.name(append(append(buf[:0], kind...), "|feed|"...))))
 }
 
-// streamID names a stream of a customer: GIG-1a2b3c4d. It holds no name of a person or employer.
-func streamID(kind schemas.IncomeKind, key uint32) string {
+// StreamID names a stream of a customer: GIG-1a2b3c4d. It holds no name of a person or employer.
+func StreamID(kind schemas.IncomeKind, key uint32) string {
 	var buf [24]byte
 	b := append(append(buf[:0], kind...), '-')
 	const width = 8

@@ -1,17 +1,17 @@
-package processors
+package income
 
 import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// The frequencies as state keeps them.
+// The frequencies of a pattern, as states and events hold them.
 const (
-	freqUnknown     = ""
-	freqWeekly      = "WEEKLY"
-	freqBiweekly    = "BIWEEKLY"
-	freqSemiMonthly = "SEMI_MONTHLY"
-	freqMonthly     = "MONTHLY"
-	freqIrregular   = "IRREGULAR"
+	Unknown     = ""
+	Weekly      = "WEEKLY"
+	Biweekly    = "BIWEEKLY"
+	SemiMonthly = "SEMI_MONTHLY"
+	Monthly     = "MONTHLY"
+	Irregular   = "IRREGULAR"
 )
 
 // matureFrom is the percentage of gaps that a pattern must explain before a stream counts as mature.
@@ -21,24 +21,23 @@ const matureFrom = 60
 // change of job.
 const window = 13
 
-// pattern is when a stream pays.
-type pattern struct {
+// Pattern is when a stream pays.
+type Pattern struct {
 	Freq       string `json:"f,omitempty"`
-	Confidence int    `json:"p,omitempty"`
+	Confidence int    `json:"p,omitempty"` // percent of the gaps that the pattern explains
 	// A and B are the days of the month (MONTHLY: A; SEMI_MONTHLY: both) or A the weekday from Monday = 0 (WEEKLY,
 	// BIWEEKLY).
 	A int `json:"a,omitempty"`
 	B int `json:"b,omitempty"`
 }
 
-func (p *pattern) mature() bool {
-	return p.Freq != freqUnknown && p.Freq != freqIrregular
-}
+// Mature tells whether there is a pattern.
+func (p *Pattern) Mature() bool { return p.Freq != Unknown && p.Freq != Irregular }
 
-// entry is one day's money of a stream: day and cents.
-type entry [2]int64
+// Entry is the money that one day brought to a stream: day and cents.
+type Entry [2]int64
 
-func (e entry) day() schemas.Day { return schemas.Day(e[0]) }
+func (e Entry) day() schemas.Day { return schemas.Day(e[0]) }
 
 // sample is the part of a history that patterns are sought in.
 type sample struct {
@@ -52,24 +51,24 @@ type sample struct {
 
 // fit is how well a pattern explains a sample: gaps explained, and how far off the explained ones are, in days.
 type fit struct {
-	pattern
+	Pattern
 	hits, off int
 }
 
 // detect finds the pattern that explains most of a history, sorted by day. Fewer than three deposits have none.
-func detect(history []entry, kind schemas.IncomeKind) pattern {
+func detect(history []Entry, kind schemas.IncomeKind) Pattern {
 	s := sampleOf(history, kind)
 	if s.n < 3 {
-		return pattern{}
+		return Pattern{}
 	}
 	gaps := s.n - 1
 	mean := int(s.days[s.n-1]-s.days[0]) / gaps
 	var best fit
 	if mean <= 20 {
-		best = s.byWeek(freqWeekly, 7, 2)
+		best = s.byWeek(Weekly, 7, 2)
 	}
 	if mean >= 9 && mean <= 30 {
-		best = best.or(s.byWeek(freqBiweekly, 14, 3))
+		best = best.or(s.byWeek(Biweekly, 14, 3))
 	}
 	if mean >= 11 && mean <= 20 {
 		best = best.or(s.semiMonthly())
@@ -79,9 +78,9 @@ func detect(history []entry, kind schemas.IncomeKind) pattern {
 	}
 	best.Confidence = best.hits * 100 / gaps
 	if best.Confidence < matureFrom {
-		return pattern{Freq: freqIrregular, Confidence: best.Confidence}
+		return Pattern{Freq: Irregular, Confidence: best.Confidence}
 	}
-	return best.pattern
+	return best.Pattern
 }
 
 // or is the better of two fits; of equals the one that is less off, then the first.
@@ -94,7 +93,7 @@ func (f fit) or(g fit) fit {
 
 // sampleOf takes the latest deposits, without those below a quarter of the usual amount: an expense paid back by the
 // employer is no payday.
-func sampleOf(history []entry, kind schemas.IncomeKind) sample {
+func sampleOf(history []Entry, kind schemas.IncomeKind) sample {
 	if len(history) > window {
 		history = history[len(history)-window:]
 	}
@@ -124,7 +123,7 @@ func (s *sample) byWeek(freq string, days, slack int) fit {
 		of[i] = s.days[i].Weekday()
 	}
 	anchor := middle(of[:s.n], 7)
-	f := fit{pattern: pattern{Freq: freq, A: anchor}}
+	f := fit{Pattern: Pattern{Freq: freq, A: anchor}}
 	for i := 1; i < s.n; i++ {
 		gap := int(s.days[i] - s.days[i-1])
 		if gap >= days-slack && gap <= days+slack && ring(of[i], anchor, 7) <= 2 {
@@ -139,7 +138,7 @@ func (s *sample) byWeek(freq string, days, slack int) fit {
 // December.
 func (s *sample) monthly() fit {
 	anchor := middle(s.dom[:s.n], 31)
-	f := fit{pattern: pattern{Freq: freqMonthly, A: anchor}}
+	f := fit{Pattern: Pattern{Freq: Monthly, A: anchor}}
 	if s.early {
 		f.A = s.nominal(anchor)
 	}
@@ -191,7 +190,7 @@ func (s *sample) semiMonthly() fit {
 }
 
 func (s *sample) twoDays(a, b int) fit {
-	f := fit{pattern: pattern{Freq: freqSemiMonthly, A: a, B: b}}
+	f := fit{Pattern: Pattern{Freq: SemiMonthly, A: a, B: b}}
 	lastIsA := ring(s.dom[0], a, 31) <= ring(s.dom[0], b, 31)
 	for i := 1; i < s.n; i++ {
 		toA, toB := ring(s.dom[i], a, 31), ring(s.dom[i], b, 31)

@@ -1,4 +1,4 @@
-package processors
+package book
 
 import (
 	"encoding/binary"
@@ -8,11 +8,18 @@ import (
 	"github.com/segmentio/encoding/json" // the standard library's bytes in half its time (TestFastJSON in package streams)
 )
 
-// stateVersion is written into every state, so that a later layout can tell the old one.
-const stateVersion = 1
+// stateVersion is written into every state, so that a later layout can tell the old one. Layout 2 has the transaction
+// ids of deposits.
+const stateVersion = 2
 
-// UnmarshalCustomer reads what AppendCustomer wrote.
-func UnmarshalCustomer(b []byte) (*Customer, error) {
+// Append appends the state of a customer as JSON. The same state always gives the same bytes, those that encoding/json
+// would write (TestFastJSON in package streams).
+func Append(b []byte, c *Customer) ([]byte, error) {
+	return json.Append(b, c, json.EscapeHTML|json.SortMapKeys)
+}
+
+// Unmarshal reads what Append wrote. It refuses the states of other layouts.
+func Unmarshal(b []byte) (*Customer, error) {
 	c := &Customer{}
 	if err := json.Unmarshal(b, c); err != nil {
 		return nil, fmt.Errorf("processors: read the state of a customer: %w", err)
@@ -25,7 +32,7 @@ func UnmarshalCustomer(b []byte) (*Customer, error) {
 }
 
 // seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by
-// (Engine.Transaction): at 12 bytes an id the list stays small in memory, and JSON writes it as base64.
+// (Book.remember): at 12 bytes an id the list stays small in memory, and JSON writes it as base64.
 type seenIDs []byte
 
 const seenSize = 12

@@ -1,0 +1,225 @@
+package book
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Collection is the collecting of one premium of one policy for one period.
+type Collection struct {
+	Number    string         `json:"n"`
+	Period    schemas.Period `json:"p"`
+	Execution string         `json:"x,omitempty"`
+	Version   int64          `json:"v"`
+	Due       schemas.Cents  `json:"d"`
+	Collected schemas.Cents  `json:"c,omitempty"`
+	Plan      schemas.Day    `json:"g"` // first attempt while no income is known
+	First     schemas.Day    `json:"f,omitempty"`
+	Last      schemas.Day    `json:"l,omitempty"`
+	Attempts  int            `json:"a,omitempty"`
+	Failure   string         `json:"e,omitempty"`
+	// Cancelled with the policy; Stopped by a code nobody knows; Closed: never decided again; Reopened: money went back
+	// after the period.
+	Cancelled bool `json:"o,omitempty"`
+	Stopped   bool `json:"u,omitempty"`
+	Closed    bool `json:"z,omitempty"`
+	Reopened  bool `json:"y,omitempty"`
+	// Decisions counts the decisions emitted; Decided is the latest.
+	Decisions int     `json:"i,omitempty"`
+	Decided   Decided `json:"w"`
+	Debits    []Debit `json:"b,omitempty"`
+}
+
+// Decided is what makes a decision the same as the one before.
+type Decided struct {
+	Reason string        `json:"r,omitempty"`
+	Next   schemas.Day   `json:"n,omitempty"`
+	Amount schemas.Cents `json:"a,omitempty"`
+}
+
+// DebitState is how far a debit has got.
+type DebitState int
+
+// The states of a debit.
+const (
+	DebitInFlight DebitState = iota
+	DebitPaid
+	DebitUnpaid
+	DebitRejected
+	DebitDisputed
+)
+
+// Debit is one instruction to the bank and what came back.
+type Debit struct {
+	ID     string        `json:"i"`
+	Cents  schemas.Cents `json:"c"`
+	Action schemas.Day   `json:"a"`
+	Rail   schemas.Rail  `json:"r"`
+	State  DebitState    `json:"s,omitempty"`
+	// PaidOn and BackOn are the bank's dates of PAID and of the answer that says no; both are set where both came.
+	PaidOn schemas.Day `json:"p,omitempty"`
+	BackOn schemas.Day `json:"b,omitempty"`
+	Code   string      `json:"e,omitempty"` // scheme and code of the answer that says no
+	// RowBefore is the policy's unpaids in a row before PAID ended the row; an unpaid that comes late takes it up again.
+	RowBefore int `json:"u,omitempty"`
+	// Uses are the deposits that the debit counted on: number and cents.
+	Uses [][2]int64 `json:"d,omitempty"`
+	// Results are the hashes of the result ids applied.
+	Results []uint64 `json:"x,omitempty"`
+}
+
+// Outstanding is what is neither collected nor with the bank; never negative.
+func (k *Collection) Outstanding() schemas.Cents { return k.Due - k.Collected - k.InFlight() }
+
+// InFlight is what is with the bank. At most one debit is.
+func (k *Collection) InFlight() schemas.Cents {
+	var sum schemas.Cents
+	for i := range k.Debits {
+		if k.Debits[i].State == DebitInFlight {
+			sum += k.Debits[i].Cents
+		}
+	}
+	return sum
+}
+
+// Open tells whether cut-offs still decide about the collection.
+func (k *Collection) Open() bool { return !k.Closed && k.Collected < k.Due }
+
+// CollectsArrears tells whether the shortfall of an ended period may still be collected: on a rail that may present
+// again, for some periods. Money that went back after the period is no arrears but an adjustment of the settlement.
+func (k *Collection) CollectsArrears(rail rules.RailRule, now schemas.Period, p *rules.Params) bool {
+	of, on := k.Period.First(), now.First()
+	age := (on.Year-of.Year)*12 + int(on.Month) - int(of.Month)
+	return !k.Reopened && age <= p.ArrearsPeriods && rail.RePresent
+}
+
+// status is the outcome as reports show it. A collection cancelled with its policy stays so, whatever the bank still
+// brings.
+func (k *Collection) status() schemas.CollectionStatus {
+	switch {
+	case k.Cancelled:
+		return schemas.CollectionCancelled
+	case k.Collected >= k.Due:
+		return schemas.PaidFull
+	case k.Collected > 0:
+		return schemas.PaidPartial
+	}
+	return schemas.Unpaid
+}
+
+// Collections are a customer's collections, in the order of deciding: by period, planned day and policy number.
+type Collections []Collection
+
+// Find is the collection of that policy and period, or nil.
+func (l Collections) Find(number string, p schemas.Period) *Collection {
+	for i := range l {
+		if l[i].Number == number && l[i].Period == p {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
+// Running tells whether the policy has been executed for the period and not been cancelled since. Without that, no
+// arrears of it are collected.
+func (l Collections) Running(number string, p schemas.Period) bool {
+	k := l.Find(number, p)
+	return k != nil && !k.Cancelled
+}
+
+// Execute makes the collection of one policy for one period, with the premium as it is now, if it is missing, and
+// answers with an outcome: OK, UNCHANGED, NOT_FOUND or CONFLICT.
+func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
+	if err := b.claim(cmd.TenantID, cmd.CustomerID); err != nil {
+		return err
+	}
+	answer := schemas.OutcomeEvent{
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, PolicyNumber: cmd.PolicyNumber,
+		Code:     schemas.OutcomeOK,
+		ObjectID: schemas.CollectionID(schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), cmd.PeriodMonth),
+	}
+	now := schemas.PeriodOf(b.moment.BusinessDate())
+	b.Prune(now) // so that when pruning ran last makes no difference to the answer
+	pol := b.Policies.Find(cmd.PolicyNumber)
+	switch {
+	case b.Collections.Find(cmd.PolicyNumber, cmd.PeriodMonth) != nil:
+		answer.Code = schemas.OutcomeUnchanged
+	case pol == nil:
+		answer.Code, answer.Message = schemas.OutcomeNotFound, "there is no policy of this number"
+	case pol.Status != schemas.PolicyActive:
+		answer.Code, answer.Message = schemas.OutcomeConflict, "the policy is "+string(pol.Status)
+	case cmd.PeriodMonth < now:
+		answer.Code, answer.Message = schemas.OutcomeConflict, "the period has passed"
+	default:
+		k := b.insert(Collection{
+			Number: pol.Number, Period: cmd.PeriodMonth, Execution: cmd.ExecutionID, Due: pol.Premium,
+			Plan: b.plan(cmd.PeriodMonth, pol),
+		})
+		b.lookAgain()
+		b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeCreated})
+	}
+	b.outcome(answer)
+	return nil
+}
+
+// insert puts a collection in its place.
+func (c *Customer) insert(k Collection) *Collection {
+	i, _ := slices.BinarySearchFunc(c.Collections, k, func(a, b Collection) int {
+		if n := strings.Compare(string(a.Period), string(b.Period)); n != 0 {
+			return n
+		}
+		if a.Plan != b.Plan {
+			return int(a.Plan - b.Plan)
+		}
+		return strings.Compare(a.Number, b.Number)
+	})
+	c.Collections = slices.Insert(c.Collections, i, k)
+	return &c.Collections[i]
+}
+
+// plan is the day of the first attempt while no income is known: the first banking day on or after the policy's or the
+// configured day of the period, but never after the period's last banking day.
+func (b *Book) plan(p schemas.Period, pol *Policy) schemas.Day {
+	dom := pol.Day
+	if dom == 0 {
+		dom = b.Params.FirstAttemptDay
+	}
+	cal, last := b.rules.Calendar, p.Last()
+	day := min(schemas.DayOf(p.First())+schemas.Day(dom-1), schemas.DayOf(last)) // a short month's last for its 31st
+	return min(schemas.DayOf(cal.OnOrAfter(day.Date())), schemas.DayOf(cal.OnOrBefore(last)))
+}
+
+// Outstanding is what all collections that may be debited now still lack.
+func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
+	var sum schemas.Cents
+	for i := range b.Collections {
+		k := &b.Collections[i]
+		if !k.Open() || k.Cancelled || k.Stopped || k.Period > now {
+			continue
+		}
+		pol := b.Policies.Find(k.Number)
+		if pol.Status != schemas.PolicyActive || pol.Hold != "" {
+			continue
+		}
+		if k.Period < now && !(k.CollectsArrears(b.rules.Rail(pol.Rail, b.moment.Date), now, b.Params) &&
+			b.Collections.Running(k.Number, now)) {
+			continue
+		}
+		sum += k.Outstanding()
+	}
+	return sum
+}
+
+// Prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
+func (b *Book) Prune(now schemas.Period) {
+	b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool {
+		if k.Open() || k.Period >= now {
+			return false
+		}
+		return !slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
+	})
+	b.forgetMoney()
+}
