@@ -311,8 +311,11 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 		"not JSON":   {`{`, "unexpected end of JSON"},
 		"wrong type": {`{"amount_cents":1.5}`, "amount_cents"},
 		"no id":      {`{"seq":1}`, "column collection_id"},
-		"no date": {`{"collection_id":"6b617369-0000-5000-8000-636f6c6c6563","event_id":"6b617369-0000-5000-8000-636f6c6c6563",` +
-			`"action_date":"5 November"}`, `column action_date cannot be stored: "5 November" is not a date`},
+		"no date": {
+			`{"collection_id":"6b617369-0000-5000-8000-636f6c6c6563",` +
+				`"event_id":"6b617369-0000-5000-8000-636f6c6c6563","action_date":"5 November"}`,
+			`column action_date cannot be stored: "5 November" is not a date`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 2)

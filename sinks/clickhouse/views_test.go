@@ -62,8 +62,8 @@ func (m month) event(version int64, change schemas.ChangeKind, debit string, mov
 // statements.
 //
 //	partition 0: seq 10.. ; partition 1: seq 20.. ; the offsets are others
-//	October statement 001 counts everything of October before the cut; November statement 001 counts November, and October's late return
-//	as an adjustment.
+//	October statement 001 counts everything of October before the cut; November statement 001 counts November, and
+//	October's late return as an adjustment.
 func books(t testing.TB, conn driver.Conn) {
 	a10, a11 := month{"POL-A", "2025-10", 10_000}, month{"POL-A", "2025-11", 10_000}
 	b10, b11 := month{"POL-B", "2025-10", 20_000}, month{"POL-B", "2025-11", 20_000}
@@ -187,11 +187,14 @@ func knownAnswers(t *testing.T, conn driver.Conn) {
 		`"SETTLE-2025-11-001","COLLECTION","POL-A",100`, `"SETTLE-2025-11-001","COLLECTION","POL-B",50`,
 		`"SETTLE-2025-11-001","COLLECTION","POL-C",150.01`,
 	}, lines(t, conn, "SELECT settlement_number, line_type, policy_number, amount FROM settlement_lines ORDER BY ALL"))
-	require.Equal(t, []string{`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`}, lines(t, conn, `
+	require.Equal(t, []string{
+		`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`,
+	}, lines(t, conn, `
 		SELECT s.settlement_number, s.total_collections, s.status, sum(l.amount_cents) = s.total_collections_cents,
 			sumIf(l.amount_cents, l.line_type = 'ADJUSTMENT') = s.adjustments_cents
 		FROM settlements AS s INNER JOIN settlement_lines AS l ON l.settlement_id = s.settlement_id
-		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents ORDER BY ALL`), "the lines add up to the statement to the cent")
+		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents
+		ORDER BY ALL`), "the lines add up to the statement to the cent")
 	require.Equal(t, []string{
 		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`,
 		`"d9","pending"`,

@@ -50,7 +50,7 @@ func (e endpoint) nativeAddr() string { return net.JoinHostPort(e.host, strconv.
 // check fills what was left open and refuses what cannot work, all errors at once.
 func (o Options) check() (Options, error) {
 	var errs []error
-	if !armed.Load() {
+	if !ranIfChild.Load() {
 		errs = append(errs, errors.New("embedded.RunIfChild must be the first line of main, or of TestMain: the server "+
 			"is our own binary started again"))
 	}
@@ -74,7 +74,7 @@ func (o Options) check() (Options, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.firstPause == 0 {
-		o.firstPause = backoffFirst
+		o.firstPause = firstPause
 	}
 	dir, err := filepath.Abs(o.Dir)
 	o.Dir = dir
