@@ -154,8 +154,8 @@ func (p *partition) resume(mark, start, end int64) error {
 
 // removed says that retention took the offsets from first to before start.
 func (p *partition) removed(first, start int64) error {
-	return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in ClickHouse; "+
-		"to go on without them, set the offset of group %s by hand", p.topic, p.partition, first, start-1,
+	return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in "+
+		"ClickHouse; to go on without them, set the offset of group %s by hand", p.topic, p.partition, first, start-1,
 		schemas.GroupSink)
 }
 

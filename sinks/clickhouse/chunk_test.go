@@ -23,8 +23,8 @@ func TestPlanIsReadBack(t *testing.T) {
 	}
 }
 
-// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is taken exactly as it
-// was planned.
+// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is taken exactly as
+// it was planned.
 func TestChunksFollowEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := partition{topicPartition: topicPartition{topic: "x"}, next: rapid.Int64Range(0, 50).Draw(t, "next"), plan: none}

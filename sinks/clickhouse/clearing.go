@@ -46,8 +46,8 @@ GROUP BY tenant_id ORDER BY tenant_id`
 // Clearing is where a tenant's debits of the last periods stand with the bank.
 type Clearing struct {
 	Tenant string
-	// Instructed is what the bank was instructed to take, Answered the part of it that the bank has answered, Pending the part
-	// in flight.
+	// Instructed is what the bank was instructed to take, Answered the part of it that the bank has answered, Pending the
+	// part in flight.
 	Instructed, Answered, Pending schemas.Cents
 	// Open counts debits in flight; OldestDays is the calendar's days since the action date of the oldest of them.
 	Open, OldestDays int64

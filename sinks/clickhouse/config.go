@@ -69,8 +69,8 @@ type tuning struct {
 	session time.Duration
 	// workers is how many inserts run at once.
 	workers int
-	// hook, in tests, is called when chunks are started and after each step of a flush; an error from it stops the sink there,
-	// as a crash would.
+	// hook, in tests, is called when chunks are started and after each step of a flush; an error from it stops the sink
+	// there, as a crash would.
 	hook func(s step, cs []*chunk) error
 }
 

@@ -139,9 +139,9 @@ func (s *sink) commit(ctx context.Context, cs []*chunk) error {
 // commitOffsets commits for all chunks in one request and advances those that Kafka accepted.
 //
 // Kafka refuses a member that is no longer of the group's present generation. That keeps a sink that was thought dead
-// from rewinding its successor's offsets. One hole is left, and closed here: after such a refusal the client joins again
-// by itself, under a new member id, and until the group's answer comes it still counts its old partitions as its own. So
-// a commit under another id than the one that the partitions were given to is not sent.
+// from rewinding its successor's offsets. One hole is left, and closed here: after such a refusal the client joins
+// again by itself, under a new member id, and until the group's answer comes it still counts its old partitions as its
+// own. So a commit under another id than the one that the partitions were given to is not sent.
 func (s *sink) commitOffsets(ctx context.Context, cs []*chunk, reached step,
 	at func(*chunk) (kgo.EpochOffset, string),
 ) error {

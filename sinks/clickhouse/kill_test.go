@@ -100,9 +100,7 @@ func TestSinkKilledAtEachStep(t *testing.T) {
 				plans += w.plans()
 			}
 			w.write(1)
-			s := w.start(w.config(), quick())
-			w.caughtUp()
-			s.end()
+			w.drain(quick())
 			w.exact()
 			t.Logf("%d kills left %d planned ranges; %d collections stored once; %s", kills, plans,
 				w.rows[schemas.TopicCollections], time.Since(began).Round(time.Second))

@@ -58,8 +58,8 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period,
 	return sums, nil
 }
 
-// HasCollections tells whether (tenant, period) has any collection before the cut, which is a seq for each partition. It
-// waits as Sum does. What comes behind the cut never changes the answer.
+// HasCollections tells whether (tenant, period) has any collection before the cut, which is a seq for each partition.
+// It waits as Sum does. What comes behind the cut never changes the answer.
 func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period, cut []int64) (bool, error) {
 	if err := waitMarks(ctx, l.conn, schemas.TopicCollections, cut); err != nil {
 		return false, err

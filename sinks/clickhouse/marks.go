@@ -47,8 +47,8 @@ func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPa
 
 // mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq.
 //
-// The table keeps the greatest of each. So a chunk of transaction markers alone, which knows no seq, takes nothing back.
-// A mark set twice, or late by a sink that lost the partition, does no harm: it was true when it was set.
+// The table keeps the greatest of each. So a chunk of transaction markers alone, which knows no seq, takes nothing
+// back. A mark set twice, or late by a sink that lost the partition, does no harm: it was true when it was set.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	b, err := s.conn.PrepareBatch(s.withSettings(s.bounded(ctx), ""),
 		"INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
@@ -91,7 +91,7 @@ func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int6
 	return nil
 }
 
-// lastAnswer says how far the sink was when that was last known. The query that ctx cuts off explains nothing by
+// lastAnswer says how far the sink was when that was last known. The query that ctx ends explains nothing by
 // itself.
 func lastAnswer(short, unread error) error {
 	if short != nil && unread != nil {

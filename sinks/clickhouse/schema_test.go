@@ -93,9 +93,7 @@ func TestPolicyLookupsUseTheIndex(t *testing.T) {
 func TestEveryFieldArrives(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(1)
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	var got strings.Builder
 	for _, from := range []string{
 		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",

@@ -242,8 +242,8 @@ func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
 		return nil
 	case errors.As(err, new(*kgo.ErrDataLoss)), errors.Is(err, kerr.OffsetOutOfRange):
 		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the "+
-			"topic's data deleted or restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err,
-			schemas.GroupSink)
+			"topic's data deleted or restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic,
+			f.Partition, err, schemas.GroupSink)
 	default:
 		s.cfg.Log.Warn("sink: fetch", "topic", f.Topic, "partition", f.Partition, "err", err)
 		return nil

@@ -68,8 +68,8 @@ func (s *Server) try(ctx context.Context, query string) error {
 	return conn.Exec(ctx, query)
 }
 
-// migrate applies the files that clickhouse.Migrate applies. It does not call it: importing package clickhouse here would
-// keep that package's own tests from using this one.
+// migrate applies the files that clickhouse.Migrate applies. It does not call it: importing package clickhouse here
+// would keep that package's own tests from using this one.
 func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	files, err := fs.Sub(schemas.Migrations, "clickhouse")
 	if err != nil {

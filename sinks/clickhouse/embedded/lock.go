@@ -18,8 +18,8 @@ import (
 // ErrInUse is returned when another process runs a server on the directory.
 var ErrInUse = errors.New("the directory is in use")
 
-// lockDir takes the directory. The lock belongs to the open file, which the child inherits. So it is free only when both
-// processes are gone. A directory whose owner has died is waited for, because that owner's child is about to end.
+// lockDir takes the directory. The lock belongs to the open file, which the child inherits. So it is free only when
+// both processes are gone. A directory whose owner has died is waited for, because that owner's child is about to end.
 func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make the directory of the embedded ClickHouse: %w", err)
