@@ -138,21 +138,18 @@ func (s *sink) loop(ctx context.Context) error {
 
 // untilDue says how long the next flush may still wait; false if there is nothing to flush.
 func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
-	rows, workable := s.pending()
+	records, workable := s.pending()
 	switch {
 	case !workable:
 		return 0, false
 	case s.pause > 0:
 		return s.lastFlush.Add(s.pause).Sub(now), true
-	case rows >= s.tuning.maxRows:
+	case records >= s.tuning.maxRows:
 		return 0, true
 	}
-	due := s.waitingSince.Add(s.tuning.linger)
-	for _, earliest := range []time.Time{s.lastFlush.Add(s.tuning.interval), s.restUntil} {
-		if earliest.After(due) {
-			due = earliest
-		}
-	}
+	due := slices.MaxFunc([]time.Time{
+		s.waitingSince.Add(s.tuning.linger), s.lastFlush.Add(s.tuning.interval), s.restUntil,
+	}, time.Time.Compare)
 	return due.Sub(now), true
 }
 
