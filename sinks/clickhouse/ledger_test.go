@@ -61,10 +61,8 @@ func TestLedgerSums(t *testing.T) {
 	require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
 
 	// The next statement of November gets what came after the cut and nothing else.
-	sums, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{
-		Period: "2025-11", From: []int64{19, 23},
-		To: []int64{20, 23},
-	}})
+	next := []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}}
+	sums, err = l.Sum(ctx, "acme", "2025-11", next)
 	require.NoError(t, err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, Movements: 1}, sums)
 

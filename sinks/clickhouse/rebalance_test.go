@@ -284,10 +284,8 @@ func TestSinkSaysWhatRetentionTook(t *testing.T) {
 	w.write(5)
 	w.drain(quick())
 	w.write(5)
-	_, err := w.admin.DeleteRecords(context.Background(), kadm.OffsetsFromRecords(kgo.Record{
-		Topic:     schemas.TopicDebits,
-		Partition: 0, Offset: 20,
-	}))
+	_, err := w.admin.DeleteRecords(context.Background(),
+		kadm.OffsetsFromRecords(kgo.Record{Topic: schemas.TopicDebits, Partition: 0, Offset: 20}))
 	require.NoError(t, err)
 	require.ErrorContains(t, w.start(w.config(), quick()).result(),
 		"kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
@@ -311,14 +309,12 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 			plain, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer plain.Close()
-			require.NoError(t, plain.ProduceSync(context.Background(), &kgo.Record{
-				Topic: schemas.TopicDebits, Partition: 1,
-				Value: []byte(c.value),
-			}).FirstErr())
+			bad := &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}
+			require.NoError(t, plain.ProduceSync(context.Background(), bad).FirstErr())
 			err = w.start(w.config(), quick()).result()
-			var bad *BadRecordError
-			require.ErrorAs(t, err, &bad)
-			require.Equal(t, int64(6), bad.Offset)
+			var refused *BadRecordError
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, int64(6), refused.Offset)
 			require.ErrorContains(t, err, "sinks: kasi.debits.v1 partition 1 offset 6")
 			require.ErrorContains(t, err, c.want)
 		})

@@ -97,10 +97,8 @@ func books(t testing.TB, conn driver.Conn) {
 	paid := first
 	paid.Version, paid.Status, paid.EventID = 2, schemas.SettlementPaid, schemas.FactID("s1", "2")
 	store(t, conn, schemas.TopicSettlements, 0, 0, first, second, paid)
-	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"}, schemas.Tick{
-		Date:   "2025-11-05",
-		Cutoff: 1,
-	}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
+	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"},
+		schemas.Tick{Date: "2025-11-05", Cutoff: 1}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
 }
 
 // numbered gives events the seq from..., as their stage does.
@@ -112,18 +110,15 @@ func numbered(from int64, events ...schemas.CollectionEvent) []schemas.Collectio
 }
 
 func octoberStatement() schemas.SettlementEvent {
-	return statement("2025-10", 30_000, 0, []schemas.Coverage{{
-		Period: "2025-10", From: []int64{0, 0},
-		To: []int64{12, 21},
-	}})
+	return statement("2025-10", 30_000, 0, []schemas.Coverage{
+		{Period: "2025-10", From: []int64{0, 0}, To: []int64{12, 21}},
+	})
 }
 
 func novemberStatement() schemas.SettlementEvent {
 	return statement("2025-11", 20_001, -10_000, []schemas.Coverage{
-		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}}, {
-			Period: "2025-10", From: []int64{12, 21},
-			To: []int64{19, 23},
-		},
+		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}},
+		{Period: "2025-10", From: []int64{12, 21}, To: []int64{19, 23}},
 	})
 }
 
@@ -196,9 +191,7 @@ func knownAnswers(t *testing.T, conn driver.Conn) {
 		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents
 		ORDER BY ALL`), "the lines add up to the statement to the cent")
 	require.Equal(t, []string{
-		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`,
-		`"d9","pending"`,
-	},
-		lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
+		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`, `"d9","pending"`,
+	}, lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
 	require.Equal(t, []string{`"2025-11-05",1`}, lines(t, conn, "SELECT * FROM calendar"))
 }
