@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,13 +24,13 @@ func (s *sink) assigned(_ context.Context, _ *kgo.Client, added map[string][]int
 	}
 }
 
-// dropped forgets partitions that are not ours any more, with the chunks under way: their plan is in Kafka, and the new
+// dropped forgets partitions that are not ours any more, with the chunks under way. Their plan is in Kafka, and the new
 // owner repeats it.
 func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for topic, nums := range lost {
-		for _, n := range nums {
+	for topic, partitions := range lost {
+		for _, n := range partitions {
 			delete(s.parts, topicPartition{topic, n})
 		}
 	}
@@ -39,7 +40,7 @@ func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32
 // goes on. It waits for ClickHouse as long as the partitions are ours.
 func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 	found := committed(resp)
-	marks, err := s.marksWithRetry(ctx)
+	marks, err := s.awaitClickHouse(ctx)
 	if err != nil {
 		return err
 	}
@@ -49,9 +50,9 @@ func (s *sink) fetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFet
 	member, _ := cl.GroupMetadata()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for place, p := range found {
+	for tp, p := range found {
 		p.member = member
-		s.parts[place] = p
+		s.parts[tp] = p
 	}
 	return nil
 }
@@ -60,8 +61,8 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 	marks map[topicPartition]mark,
 ) error {
 	topics := make(map[string]bool)
-	for place := range found {
-		topics[place.topic] = true
+	for tp := range found {
+		topics[tp.topic] = true
 	}
 	names := slices.Sorted(maps.Keys(topics))
 	starts, err := admin.ListStartOffsets(ctx, names...)
@@ -72,22 +73,21 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 	if err != nil {
 		return fmt.Errorf("sinks: end offsets: %w", err)
 	}
-	for place, p := range found {
-		start, ok1 := starts.Lookup(place.topic, place.partition)
-		end, ok2 := ends.Lookup(place.topic, place.partition)
+	for tp, p := range found {
+		start, ok1 := starts.Lookup(tp.topic, tp.partition)
+		end, ok2 := ends.Lookup(tp.topic, tp.partition)
 		if err := errors.Join(start.Err, end.Err); err != nil || !ok1 || !ok2 {
-			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", place.topic,
-				place.partition, err)
+			return fmt.Errorf("sinks: Kafka does not say where %s partition %d begins and ends: %w", tp.topic, tp.partition,
+				err)
 		}
-		was := p.next
-		if err := p.resume(marks[place].offset, start.Offset, end.Offset); err != nil {
+		committed := p.next
+		if err := p.resume(marks[tp].offset, start.Offset, end.Offset); err != nil {
 			s.stop(err)
 			return err
 		}
-		if p.next < was {
+		if p.next < committed {
 			s.cfg.Log.Warn("sink: ClickHouse is behind the committed offset; reading again from its mark", "topic", p.topic,
-				"partition", p.num,
-				"committed", was, "from", p.next)
+				"partition", p.partition, "committed", committed, "from", p.next)
 		}
 	}
 	return nil
@@ -96,54 +96,53 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 // committed reads the group's offsets and plans.
 func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
 	found := make(map[topicPartition]*partition)
-	add := func(topic string, num int32, offset int64, epoch int32, metadata *string) {
-		p := &partition{topic: topic, num: num, next: max(offset, none), epoch: epoch, plan: none}
+	add := func(tp topicPartition, offset int64, epoch int32, metadata *string) {
+		p := &partition{topicPartition: tp, next: max(offset, none), epoch: epoch, plan: none}
 		if metadata != nil && offset >= 0 {
 			if last, ok := parsePlan(*metadata, offset); ok {
 				p.plan = last
 			}
 		}
-		found[topicPartition{topic, num}] = p
+		found[tp] = p
 	}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			add(t.Topic, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata)
+			add(topicPartition{t.Topic, p.Partition}, p.Offset, p.LeaderEpoch, p.Metadata)
 		}
 	}
 	for _, g := range resp.Groups {
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
-				add(t.Topic, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata)
+				add(topicPartition{t.Topic, p.Partition}, p.Offset, p.LeaderEpoch, p.Metadata)
 			}
 		}
 	}
 	return found
 }
 
-// resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log. Marks are
-// set before commits, so a mark behind the commit means that ClickHouse has lost rows (it was emptied, or restored from
-// a backup): the partition is read again from the mark, or from where the log begins. A mark or a plan beyond the log's
-// end means that Kafka has lost records, or that this ClickHouse belongs to another Kafka; going on, it would take new
-// rows for old ones because their tokens are the same.
+// resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log.
+//
+// Marks are set before commits. So a mark behind the commit means that ClickHouse has lost rows: it was emptied, or
+// restored from a backup. The partition is then read again from the mark, or from where the log begins.
+//
+// A mark or a plan beyond the log's end means that Kafka has lost records, or that this ClickHouse belongs to another
+// Kafka. Going on, ClickHouse would take new rows for old ones because their tokens are the same.
 func (p *partition) resume(mark, start, end int64) error {
 	if mark > end {
 		return fmt.Errorf("sinks: ClickHouse holds %s partition %d up to offset %d, but Kafka's ends at %d: this "+
-			"database was filled from another "+
-			"Kafka, or Kafka has lost data; start with an empty ClickHouse database", p.topic, p.num, mark, end)
+			"database was filled from another Kafka, or Kafka has lost data; start with an empty ClickHouse database",
+			p.topic, p.partition, mark, end)
 	}
 	if p.plan != none && p.plan >= end {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: "+
-			"Kafka has lost data; "+
-			"start with an empty ClickHouse database", p.topic, p.num, p.plan, end)
+			"Kafka has lost data; start with an empty ClickHouse database", p.topic, p.partition, p.plan, end)
 	}
-	p.known = max(p.next, p.plan+1, mark)
+	p.freshFrom = max(p.next, p.plan+1, mark)
 	switch {
 	case p.next == none:
 		p.next = start
 	case p.next < start && mark < start:
-		return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in "+
-			"ClickHouse; to go on without them, "+
-			"set the offset of group %s by hand", p.topic, p.num, max(p.next, mark), start-1, schemas.GroupSink)
+		return p.removed(max(p.next, mark), start)
 	case p.next < start: // removed since, but they had arrived
 		p.next, p.plan, p.epoch = mark, none, -1
 	}
@@ -151,6 +150,13 @@ func (p *partition) resume(mark, start, end int64) error {
 		p.next, p.plan, p.epoch = from, none, -1
 	}
 	return nil
+}
+
+// removed says that retention took the offsets from first to before start.
+func (p *partition) removed(first, start int64) error {
+	return fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they were in "+
+		"ClickHouse; to go on without them, set the offset of group %s by hand", p.topic, p.partition, first, start-1,
+		schemas.GroupSink)
 }
 
 // adjust hands the client the offsets that resume decided; from here on the new partitions are served.
@@ -170,24 +176,21 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 	return offsets, nil
 }
 
-// marksWithRetry reads all marks, and what settings the server knows, waiting for ClickHouse until ctx ends.
-func (s *sink) marksWithRetry(ctx context.Context) (map[topicPartition]mark, error) {
-	for pause := s.tuning.retryMin; ; pause = min(2*pause, s.tuning.retryMax) {
-		marks, err := readMarks(ctx, s.conn, "")
-		if err == nil {
-			var settings clickhouse.Settings
-			if settings, err = settingsFor(ctx, s.conn, s.cfg.ClickHouse.Protocol); err == nil {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				s.settings = settings
-				return marks, nil
-			}
+// awaitClickHouse reads all marks, and which settings the server knows. It waits for ClickHouse until ctx ends.
+func (s *sink) awaitClickHouse(ctx context.Context) (map[topicPartition]mark, error) {
+	var settings clickhouse.Settings
+	marks, err := backoff.Retry(ctx, func() (marks map[topicPartition]mark, err error) {
+		if settings, err = settingsFor(ctx, s.conn, s.cfg.ClickHouse.Protocol); err != nil {
+			return nil, err
 		}
-		s.cfg.Log.Warn("sink: waiting for ClickHouse", "err", err)
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("sinks: ask ClickHouse how far it is: %w", err)
-		case <-time.After(pause):
-		}
+		return readMarks(ctx, s.conn, "")
+	}, backoff.WithBackOff(doubling(s.tuning.retryMin, s.tuning.retryMax)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, _ time.Duration) { s.cfg.Log.Warn("sink: waiting for ClickHouse", "err", err) }))
+	if err != nil {
+		return nil, fmt.Errorf("sinks: ask ClickHouse how far it is: %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings = settings
+	return marks, nil
 }

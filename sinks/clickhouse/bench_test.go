@@ -237,8 +237,11 @@ func BenchmarkLook(b *testing.B) {
 	conn := open(b, chtest.New(b))
 	ctx := context.Background()
 	put := func(from, n int) {
-		require.NoError(b, conn.Exec(ctx, fmt.Sprintf(`INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, src_partition, src_offset)
-			SELECT 'acme', '2025-11', reinterpretAsUUID(sipHash128(number %% 300000)), number, 'C', number %% %d, intDiv(number, %d) FROM numbers(%d, %d)`,
+		require.NoError(b, conn.Exec(ctx, fmt.Sprintf(`
+INSERT INTO collections_log
+    (tenant_id, period_month, collection_id, version, customer_id, src_partition, src_offset)
+SELECT 'acme', '2025-11', reinterpretAsUUID(sipHash128(number %% 300000)), number, 'C', number %% %d, intDiv(number, %d)
+FROM numbers(%d, %d)`,
 			partitions, partitions, from, n)))
 	}
 	put(0, old)
@@ -252,7 +255,7 @@ func BenchmarkLook(b *testing.B) {
 	})
 	for name, last := range map[string]int64{"late": (old+late)/partitions - 1, "merged": old/partitions - 1} {
 		c := &chunk{
-			topic: schemas.TopicCollections, partition: 3, first: last - each + 1, last: last,
+			topicPartition: topicPartition{schemas.TopicCollections, 3}, first: last - each + 1, last: last,
 			records: make([]*kgo.Record, each),
 		}
 		for i := range c.records {

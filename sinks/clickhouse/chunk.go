@@ -1,7 +1,9 @@
 package clickhouse
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +18,7 @@ import (
 type step int
 
 const (
-	stepCut       step = iota // the range is chosen, in memory only
+	stepStarted   step = iota // the range is chosen, in memory only
 	stepPlanned               // the range is written down in Kafka
 	stepInserted              // its rows are in ClickHouse
 	stepMarked                // sink_marks says so
@@ -24,29 +26,26 @@ const (
 )
 
 func (s step) String() string {
-	return [...]string{"cut", "planned", "inserted", "marked", "committed"}[s]
+	return [...]string{"started", "planned", "inserted", "marked", "committed"}[s]
 }
 
 // chunk is one range of one partition: what one insert writes and one token names.
 type chunk struct {
-	topic       string
-	partition   int32
+	topicPartition
 	member      string
 	first, last int64
-	// before is the leader epoch of what was committed before the chunk, after that of its last record: Kafka needs them
-	// in commits.
-	before, after int32
-	// records are the range's records without transaction markers; aborted records are not among them.
+	// epochBefore is the leader epoch of what was committed before the chunk, epochAfter that of its last record. Kafka
+	// needs them in commits.
+	epochBefore, epochAfter int32
+	// records are the range's records without transaction markers. Aborted records are not among them.
 	records []*kgo.Record
 	step    step
-	// planned is when Kafka was asked to write the range down.
-	planned time.Time
-	// doubt says that its rows may be in ClickHouse although it has not got there.
-	doubt bool
-	// tries counts the flushes that failed with the chunk in them.
-	tries int
-	// replaced counts the other tokens under which rows went in that ClickHouse had lost.
-	replaced int
+	// plannedAt is when Kafka was asked to write the range down.
+	plannedAt time.Time
+	// maybeStored says that its rows may be in ClickHouse although its step does not say so.
+	maybeStored bool
+	// reinserts counts the further tokens under which lost rows went in again.
+	reinserts int
 }
 
 // token names the chunk to ClickHouse. It depends on nothing but the range.
@@ -95,55 +94,56 @@ func parsePlan(metadata string, first int64) (last int64, ok bool) {
 // none stands where an offset is not known or not set.
 const none int64 = -1
 
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
 // partition is one that this sink owns.
 type partition struct {
-	topic string
-	num   int32
+	topicPartition
 	// member is the member id under which the group gave us the partition. Under another id it is not ours, whatever the
 	// client believes.
 	member string
-	// next is the first offset not committed.
+	// next is the first offset not committed, epoch the leader epoch committed with it.
 	next  int64
 	epoch int32
 	// plan is the last offset of a range that an earlier owner wrote down and may have inserted; none if there is no such
 	// range.
 	plan int64
-	// known is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell: what is read again
-	// before it is looked for.
-	known int64
+	// freshFrom is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell. Offsets below
+	// it are looked up before they are inserted.
+	freshFrom int64
 	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
 	buffer []*kgo.Record
 	// work is the chunk under way. There is at most one, so that rows arrive in order.
 	work *chunk
 }
 
-// cuttable tells whether cut has something to take.
-func (p *partition) cuttable() bool {
+// canStart tells whether start has something to take.
+func (p *partition) canStart() bool {
 	n := len(p.buffer)
 	return p.work == nil && n > 0 && (p.plan == none || p.buffer[n-1].Offset >= p.plan)
 }
 
-// cut takes the next chunk off the buffer. Under an earlier owner's plan it takes exactly the planned range, and
+// start takes the next chunk off the buffer. Under an earlier owner's plan it takes exactly the planned range, and
 // nothing before all of that range has been fetched.
-func (p *partition) cut() {
-	if !p.cuttable() {
+func (p *partition) start() {
+	if !p.canStart() {
 		return
 	}
 	n := len(p.buffer)
 	last := p.buffer[n-1].Offset
 	if p.plan != none {
 		last = p.plan
-		n = 0
-		for n < len(p.buffer) && p.buffer[n].Offset <= last {
-			n++
-		}
+		n, _ = slices.BinarySearchFunc(p.buffer, last+1, func(r *kgo.Record, o int64) int { return cmp.Compare(r.Offset, o) })
 	}
 	c := &chunk{
-		topic: p.topic, partition: p.num, member: p.member, first: p.next, last: last, before: p.epoch,
-		after: p.epoch, doubt: p.next < p.known,
+		topicPartition: p.topicPartition, member: p.member, first: p.next, last: last,
+		epochBefore: p.epoch, epochAfter: p.epoch, maybeStored: p.next < p.freshFrom,
 	}
 	for _, r := range p.buffer[:n] {
-		c.after = r.LeaderEpoch
+		c.epochAfter = r.LeaderEpoch
 		if !r.Attrs.IsControl() {
 			c.records = append(c.records, r)
 		}
@@ -156,5 +156,5 @@ func (p *partition) cut() {
 
 // finish forgets a committed chunk.
 func (p *partition) finish() {
-	p.next, p.epoch, p.work = p.work.last+1, p.work.after, nil
+	p.next, p.epoch, p.work = p.work.last+1, p.work.epochAfter, nil
 }

@@ -9,26 +9,25 @@ import (
 )
 
 func TestPlanIsReadBack(t *testing.T) {
-	c := chunk{topic: "kasi.debits.v1", partition: 3, first: 100, last: 199}
+	c := chunk{topicPartition: topicPartition{"kasi.debits.v1", 3}, first: 100, last: 199}
 	require.Equal(t, "kasi.debits.v1-3-100-199", c.token())
 	require.Equal(t, "plan 100-199", c.plan())
 	last, ok := parsePlan("plan 100-199", 100)
 	require.True(t, ok)
 	require.EqualValues(t, 199, last)
 	for _, other := range []string{
-		"", "kgo-member", "plan ", "plan 100", "plan 101-199", "plan 100-99", "plan 100-x",
-		"plan 100-199-1",
+		"", "kgo-member", "plan ", "plan 100", "plan 101-199", "plan 100-99", "plan 100-x", "plan 100-199-1",
 	} {
 		_, ok := parsePlan(other, 100)
 		require.False(t, ok, other)
 	}
 }
 
-// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is cut exactly as it
-// was planned.
-func TestCutsFollowEachOther(t *testing.T) {
+// Whatever was fetched when, chunks follow each other without gap or overlap, and a planned range is taken exactly as
+// it was planned.
+func TestChunksFollowEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := partition{topic: "x", next: rapid.Int64Range(0, 50).Draw(t, "next"), plan: none}
+		p := partition{topicPartition: topicPartition{topic: "x"}, next: rapid.Int64Range(0, 50).Draw(t, "next"), plan: none}
 		start, offset := p.next, p.next
 		plan := none
 		if rapid.Bool().Draw(t, "has plan") {
@@ -50,7 +49,7 @@ func TestCutsFollowEachOther(t *testing.T) {
 				offset++
 				kept++
 			}
-			p.cut()
+			p.start()
 			c := p.work
 			if c == nil {
 				continue
@@ -65,7 +64,7 @@ func TestCutsFollowEachOther(t *testing.T) {
 			want = c.last + 1
 			p.finish()
 		}
-		require.Len(t, p.buffer, kept, "records that were neither cut nor kept")
+		require.Len(t, p.buffer, kept, "records that were neither taken nor kept")
 	})
 }
 
@@ -100,7 +99,7 @@ func TestResume(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := partition{topic: "x", next: c.next, plan: c.plan}
+			p := partition{topicPartition: topicPartition{topic: "x"}, next: c.next, plan: c.plan}
 			err := p.resume(c.mark, c.start, c.end)
 			if c.wantErr != "" {
 				require.ErrorContains(t, err, c.wantErr)
@@ -109,7 +108,7 @@ func TestResume(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.wantNext, p.next)
 			require.Equal(t, c.wantPlan, p.plan)
-			require.Equal(t, max(c.next, c.mark, c.plan+1), p.known)
+			require.Equal(t, max(c.next, c.mark, c.plan+1), p.freshFrom)
 		})
 	}
 }

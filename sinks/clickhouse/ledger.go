@@ -1,10 +1,8 @@
 package clickhouse
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -12,13 +10,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// The queries of this package. Each is compared whole in a test and run against known rows.
+// The ledger's queries. Each is compared whole in a test and run against known rows.
 const (
-	// queryMarks: the greatest mark counts; the table is small and FINAL is not needed for a maximum. The argument is a
-	// topic or ” for all.
-	queryMarks = `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`
-
-	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays; a partition
+	// queryLedger sums the movements a statement covers. Partition p's bounds are element p+1 of the arrays. A partition
 	// that the coverage does not know has bounds 0 and 0 and counts nothing.
 	queryLedger = `
 WITH indexOf({periods:Array(String)}, period_month) AS i
@@ -40,7 +34,7 @@ type Ledger struct{ conn driver.Conn }
 func NewLedger(conn driver.Conn) *Ledger { return &Ledger{conn} }
 
 // Sum adds up the movements that a statement of (tenant, period) with coverage cov counts. It first waits until
-// everything covered is in ClickHouse; if ctx ends before, the error names the partition that is behind and how far it
+// everything covered is in ClickHouse. If ctx ends before, the error names the partition that is behind and how far it
 // is. Adjustments are the part of the total that belongs to other periods than the statement's.
 func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period,
 	cov []schemas.Coverage,
@@ -64,16 +58,15 @@ func (l *Ledger) Sum(ctx context.Context, tenant string, period schemas.Period,
 	return sums, nil
 }
 
-// HasCollections tells whether (tenant, period) has any collection before the cut, whose numbers are by partition. It
-// waits as Sum does: what comes behind the cut never changes the answer.
+// HasCollections tells whether (tenant, period) has any collection before the cut, which is a seq for each partition.
+// It waits as Sum does. What comes behind the cut never changes the answer.
 func (l *Ledger) HasCollections(ctx context.Context, tenant string, period schemas.Period, cut []int64) (bool, error) {
 	if err := waitMarks(ctx, l.conn, schemas.TopicCollections, cut); err != nil {
 		return false, err
 	}
 	var n uint64
-	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant), clickhouse.Named("period",
-		string(period)),
-		clickhouse.Named("cut", cut)).Scan(&n)
+	err := l.conn.QueryRow(ctx, queryHasCollections, clickhouse.Named("tenant", tenant),
+		clickhouse.Named("period", string(period)), clickhouse.Named("cut", cut)).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("collections of %s %s: %w", tenant, period, err)
 	}
@@ -106,70 +99,4 @@ func furthest(to [][]int64) []int64 {
 		}
 	}
 	return most
-}
-
-// waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If
-// ctx ends before, the error says which partition is behind and by how much.
-func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
-	var short, unread error // what the last look that was answered said, and why the one after it was not
-	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		marks, err := readMarks(ctx, conn, topic)
-		if err == nil {
-			short, unread = behind(marks, topic, until), nil
-			if short == nil {
-				return nil
-			}
-		} else {
-			unread = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", lastLook(short, unread), ctx.Err())
-		case <-time.After(pause):
-		}
-	}
-}
-
-// lastLook says how far the sink was when that was last known: the look that ctx cuts off explains nothing by itself.
-func lastLook(short, unread error) error {
-	if short != nil && unread != nil {
-		return fmt.Errorf("%w (the look after that: %w)", short, unread)
-	}
-	return cmp.Or(short, unread)
-}
-
-// behind names the first partition whose mark is short of until.
-func behind(marks map[topicPartition]mark, topic string, until []int64) error {
-	for p, seq := range until {
-		if m := marks[topicPartition{topic, int32(p)}]; m.seq < seq {
-			return fmt.Errorf("%s partition %d is in ClickHouse up to number %d of %d", topic, p, max(m.seq-1, 0), seq-1)
-		}
-	}
-	return nil
-}
-
-// mark is how far a partition is in ClickHouse: everything before the offset, and every event with a smaller seq.
-type mark struct{ offset, seq int64 }
-
-// readMarks gives the mark of each partition; an empty topic means all.
-func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]mark, error) {
-	rows, err := conn.Query(ctx, queryMarks, clickhouse.Named("topic", topic))
-	if err != nil {
-		return nil, fmt.Errorf("read sink_marks: %w", err)
-	}
-	defer rows.Close()
-	marks := make(map[topicPartition]mark)
-	for rows.Next() {
-		var t string
-		var p uint32
-		var m mark
-		if err := rows.Scan(&t, &p, &m.offset, &m.seq); err != nil {
-			return nil, fmt.Errorf("read sink_marks: %w", err)
-		}
-		marks[topicPartition{t, int32(p)}] = m
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read sink_marks: %w", err)
-	}
-	return marks, nil
 }

@@ -15,7 +15,11 @@ import (
 )
 
 func TestQueriesAreWhatTheyWere(t *testing.T) {
-	require.Equal(t, `SELECT topic, partition, max(next_offset), max(next_seq) FROM sink_marks WHERE {topic:String} IN ('', topic) GROUP BY topic, partition`, queryMarks)
+	require.Equal(t, `
+SELECT topic, partition, max(next_offset), max(next_seq)
+FROM sink_marks
+WHERE {topic:String} IN ('', topic)
+GROUP BY topic, partition`, queryMarks)
 	require.Equal(t, `
 WITH indexOf({periods:Array(String)}, period_month) AS i
 SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
@@ -27,8 +31,14 @@ WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AN
 SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
     AND seq < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`, queryHasCollections)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
-	require.Equal(t, `SELECT groupUniqArray(src_offset) FROM %s
+	require.Equal(t, `
+SELECT groupUniqArray(src_offset) FROM %s
 WHERE src_partition = {partition:UInt32} AND src_offset BETWEEN {first:Int64} AND {last:Int64}`, queryStored)
+	require.Equal(t, `SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = {table:String}`,
+		queryEngine)
+	require.Equal(t, `
+SELECT count() FROM system.processes
+WHERE query_kind = 'Insert' AND startsWith(Settings['insert_deduplication_token'], {token:String})`, queryUnderWay)
 }
 
 func TestLedgerSums(t *testing.T) {
@@ -51,10 +61,8 @@ func TestLedgerSums(t *testing.T) {
 	require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
 
 	// The next statement of November gets what came after the cut and nothing else.
-	sums, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{
-		Period: "2025-11", From: []int64{19, 23},
-		To: []int64{20, 23},
-	}})
+	next := []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}}
+	sums, err = l.Sum(ctx, "acme", "2025-11", next)
 	require.NoError(t, err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, Movements: 1}, sums)
 
@@ -89,13 +97,12 @@ func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 		"deduplicate_insert": "enable", "low_cardinality_allow_in_native_format": 0,
 	}, settings)
 	s := &sink{conn: conn, tables: tables(), settings: settings, tuning: quick()}
-	tries := 0
 	put := func(first int64, explanation string) uint64 {
 		d := sample(schemas.TopicDecisions, 0, 1).(schemas.DecisionEvent)
 		d.Explanation = explanation
-		tries++
-		// not looked for: the token alone decides
-		c := &chunk{topic: schemas.TopicDecisions, first: first, last: first, tries: tries, planned: time.Now()}
+		// It is not looked up: the token alone decides.
+		tp := topicPartition{topic: schemas.TopicDecisions}
+		c := &chunk{topicPartition: tp, first: first, last: first, plannedAt: time.Now()}
 		c.records = []*kgo.Record{{Topic: c.topic, Value: encode(t, d)}}
 		require.NoError(t, s.insertChunk(ctx, c))
 		var n uint64
@@ -141,12 +148,12 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, a.sums)
 }
 
-// TestLastLook checks that a wait that is cut off in a look still says how far the sink was at the look before.
-func TestLastLook(t *testing.T) {
+// TestLastAnswer checks that a wait that ends during a query still says how far the sink was at the query before.
+func TestLastAnswer(t *testing.T) {
 	t.Parallel()
 	short := errors.New("partition 2 is in ClickHouse up to number 5 of 9")
-	require.ErrorIs(t, lastLook(short, context.DeadlineExceeded), short)
-	require.ErrorIs(t, lastLook(short, context.DeadlineExceeded), context.DeadlineExceeded)
-	require.Equal(t, short, lastLook(short, nil))
-	require.Equal(t, context.DeadlineExceeded, lastLook(nil, context.DeadlineExceeded))
+	require.ErrorIs(t, lastAnswer(short, context.DeadlineExceeded), short)
+	require.ErrorIs(t, lastAnswer(short, context.DeadlineExceeded), context.DeadlineExceeded)
+	require.Equal(t, short, lastAnswer(short, nil))
+	require.Equal(t, context.DeadlineExceeded, lastAnswer(nil, context.DeadlineExceeded))
 }

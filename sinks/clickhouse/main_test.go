@@ -25,15 +25,29 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(chtest.Main(m, runIfSink)) }
 
+func TestSinkStoresEverythingOnce(t *testing.T) {
+	w := newWorld(t, 2)
+	w.write(7)
+	s := w.start(w.config(), quick())
+	w.caughtUp()
+	w.write(5)
+	w.write(1, schemas.TopicCollections)
+	w.caughtUp()
+	w.transaction(kgo.TryAbort, 2) // leaves nothing but markers
+	w.caughtUp()
+	w.exact()
+	s.end()
+}
+
 // world is a Kafka, a ClickHouse database and a writer that plays the stages.
 type world struct {
-	t     testing.TB
-	kafka *kafkatest.Kafka
-	opts  *clickhouse.Options
-	conn  driver.Conn
-	admin *kadm.Client
-	w     *kgo.Client
-	n     int32
+	t      testing.TB
+	kafka  *kafkatest.Kafka
+	opts   *clickhouse.Options
+	conn   driver.Conn
+	admin  *kadm.Client
+	writer *kgo.Client
+	n      int32
 	// seq and rows count what was committed, by topic and partition.
 	seq  map[topicPartition]int64
 	rows map[string]int
@@ -71,16 +85,22 @@ func worldWith(t testing.TB, kafka *kafkatest.Kafka, opts *clickhouse.Options, p
 	kafka.Topics(t, 1, schemas.TopicCalendar)
 	w.opts = opts
 	w.conn = open(t, w.opts)
-	for _, table := range schemas.SunkTopics {
-		require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM STOP MERGES "+table), "a merge would hide duplicates")
-	}
-	w.w, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
+	w.stopMerges()
+	w.writer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
 	require.NoError(t, err)
-	t.Cleanup(w.w.Close)
-	w.admin = kadm.NewClient(w.w)
+	t.Cleanup(w.writer.Close)
+	w.admin = kadm.NewClient(w.writer)
 	return w
+}
+
+// stopMerges keeps ClickHouse from merging parts, which would hide duplicates.
+func (w *world) stopMerges() {
+	w.t.Helper()
+	for _, table := range schemas.SunkTopics {
+		w.exec("SYSTEM STOP MERGES " + table)
+	}
 }
 
 func open(t testing.TB, opts *clickhouse.Options) driver.Conn {
@@ -104,7 +124,7 @@ func (w *world) transaction(end kgo.TransactionEndTry, per int, topics ...string
 	if len(topics) == 0 {
 		topics = slices.Sorted(maps.Keys(schemas.SunkTopics))
 	}
-	require.NoError(w.t, w.w.BeginTransaction())
+	require.NoError(w.t, w.writer.BeginTransaction())
 	seq, rows := maps.Clone(w.seq), maps.Clone(w.rows)
 	var rs []*kgo.Record
 	for _, topic := range topics {
@@ -117,8 +137,8 @@ func (w *world) transaction(end kgo.TransactionEndTry, per int, topics ...string
 			}
 		}
 	}
-	require.NoError(w.t, w.w.ProduceSync(context.Background(), rs...).FirstErr())
-	require.NoError(w.t, w.w.EndTransaction(context.Background(), end))
+	require.NoError(w.t, w.writer.ProduceSync(context.Background(), rs...).FirstErr())
+	require.NoError(w.t, w.writer.EndTransaction(context.Background(), end))
 	if end == kgo.TryCommit {
 		w.seq, w.rows = seq, rows
 	}
@@ -284,6 +304,14 @@ func (r *running) result() error {
 	}
 }
 
+// drain runs a sink until it has committed everything.
+func (w *world) drain(tn tuning) {
+	w.t.Helper()
+	s := w.start(w.config(), tn)
+	w.caughtUp()
+	s.end()
+}
+
 // caughtUp waits until the group has committed the end of every partition.
 func (w *world) caughtUp() {
 	w.t.Helper()
@@ -351,7 +379,7 @@ func (w *world) markedToEnd() {
 	w.t.Helper()
 	ends, err := w.admin.ListEndOffsets(context.Background(), slices.Collect(maps.Keys(schemas.SunkTopics))...)
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.conn.Exec(context.Background(), "OPTIMIZE TABLE sink_marks FINAL"))
+	w.exec("OPTIMIZE TABLE sink_marks FINAL")
 	marks, err := readMarks(context.Background(), w.conn, "")
 	require.NoError(w.t, err)
 	ends.Each(func(o kadm.ListedOffset) {
@@ -365,9 +393,25 @@ func (w *world) markedToEnd() {
 	})
 }
 
+// allStored tells whether a topic's table has as many rows as were committed.
+func (w *world) allStored(topic string) bool {
+	w.t.Helper()
+	return w.number("SELECT count() FROM "+schemas.SunkTopics[topic]) == uint64(w.rows[topic])
+}
+
+func (w *world) exec(query string) {
+	w.t.Helper()
+	require.NoError(w.t, w.conn.Exec(context.Background(), query), query)
+}
+
 func (w *world) number(query string) uint64 {
 	w.t.Helper()
 	var n uint64
 	require.NoError(w.t, w.conn.QueryRow(context.Background(), query).Scan(&n), query)
 	return n
+}
+
+// hasRows is for hooks: it tells whether any chunk has a row to insert.
+func hasRows(cs []*chunk) bool {
+	return slices.ContainsFunc(cs, func(c *chunk) bool { return len(c.records) > 0 })
 }

@@ -203,7 +203,7 @@ func (w *world) neverRewinds() {
 	require.Empty(w.t, w.behind())
 }
 
-// Reading everything again from offset 0, cut in other places, changes no view and stores nothing twice.
+// Reading everything again from offset 0, in other chunks, changes no view and stores nothing twice.
 func TestSinkReplayChangesNothing(t *testing.T) {
 	w := newWorld(t, 2)
 	for range 3 {
@@ -211,18 +211,14 @@ func TestSinkReplayChangesNothing(t *testing.T) {
 	}
 	tn := quick()
 	tn.linger = 500 * time.Millisecond // the first pass takes all in few large chunks
-	s := w.start(w.config(), tn)
-	w.caughtUp()
-	s.end()
+	w.drain(tn)
 	before := w.contents()
 	tn = quick()
 	tn.maxRows = 7 // the replays in many small ones
 	for range 2 {
 		_, err := w.admin.DeleteGroup(context.Background(), schemas.GroupSink)
 		require.NoError(t, err)
-		s := w.start(w.config(), tn)
-		w.caughtUp()
-		s.end()
+		w.drain(tn)
 	}
 	require.Equal(t, before, w.contents())
 	w.exact()
@@ -239,9 +235,7 @@ func TestAbortedRecordsStayOut(t *testing.T) {
 	for range 5 {
 		w.write(150, topics...)
 	}
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	w.exact()
 }
 
@@ -261,19 +255,16 @@ func (w *world) contents() map[string]uint64 {
 func TestSinkFillsAnEmptiedClickHouse(t *testing.T) {
 	w := newWorld(t, 2)
 	w.write(8)
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	for _, table := range schemas.SunkTopics {
-		require.NoError(t, w.conn.Exec(context.Background(), "TRUNCATE TABLE "+table))
+		w.exec("TRUNCATE TABLE " + table)
 	}
-	require.NoError(t, w.conn.Exec(context.Background(), "TRUNCATE TABLE sink_marks"))
+	w.exec("TRUNCATE TABLE sink_marks")
 	w.write(2)
-	s = w.start(w.config(), quick())
+	s := w.start(w.config(), quick())
 	require.Eventually(t, func() bool {
 		return w.number("SELECT count() FROM debits_log FINAL") == uint64(w.rows[schemas.TopicDebits])
-	},
-		20*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 	w.caughtUp()
 	s.end()
 	w.complete()
@@ -282,8 +273,7 @@ func TestSinkFillsAnEmptiedClickHouse(t *testing.T) {
 // A ClickHouse that was filled from another Kafka would take new rows for old ones: the sink says so and stops.
 func TestSinkRefusesAnotherKafkasClickHouse(t *testing.T) {
 	w := newWorld(t, 2)
-	require.NoError(t, w.conn.Exec(context.Background(),
-		"INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, 400, now64(3))"))
+	w.exec("INSERT INTO sink_marks VALUES ('kasi.debits.v1', 1, 500, 400, now64(3))")
 	require.ErrorContains(t, w.start(w.config(), quick()).result(),
 		"kasi.debits.v1 partition 1 up to offset 500, but Kafka's ends at 0")
 }
@@ -292,14 +282,10 @@ func TestSinkRefusesAnotherKafkasClickHouse(t *testing.T) {
 func TestSinkSaysWhatRetentionTook(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(5)
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	w.write(5)
-	_, err := w.admin.DeleteRecords(context.Background(), kadm.OffsetsFromRecords(kgo.Record{
-		Topic:     schemas.TopicDebits,
-		Partition: 0, Offset: 20,
-	}))
+	_, err := w.admin.DeleteRecords(context.Background(),
+		kadm.OffsetsFromRecords(kgo.Record{Topic: schemas.TopicDebits, Partition: 0, Offset: 20}))
 	require.NoError(t, err)
 	require.ErrorContains(t, w.start(w.config(), quick()).result(),
 		"kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
@@ -311,8 +297,11 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 		"not JSON":   {`{`, "unexpected end of JSON"},
 		"wrong type": {`{"amount_cents":1.5}`, "amount_cents"},
 		"no id":      {`{"seq":1}`, "column collection_id"},
-		"no date": {`{"collection_id":"6b617369-0000-5000-8000-636f6c6c6563","event_id":"6b617369-0000-5000-8000-636f6c6c6563",` +
-			`"action_date":"5 November"}`, `column action_date cannot be stored: "5 November" is not a date`},
+		"no date": {
+			`{"collection_id":"6b617369-0000-5000-8000-636f6c6c6563",` +
+				`"event_id":"6b617369-0000-5000-8000-636f6c6c6563","action_date":"5 November"}`,
+			`column action_date cannot be stored: "5 November" is not a date`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 2)
@@ -320,14 +309,12 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 			plain, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer plain.Close()
-			require.NoError(t, plain.ProduceSync(context.Background(), &kgo.Record{
-				Topic: schemas.TopicDebits, Partition: 1,
-				Value: []byte(c.value),
-			}).FirstErr())
+			bad := &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}
+			require.NoError(t, plain.ProduceSync(context.Background(), bad).FirstErr())
 			err = w.start(w.config(), quick()).result()
-			var bad *BadRecordError
-			require.ErrorAs(t, err, &bad)
-			require.Equal(t, int64(6), bad.Offset)
+			var refused *BadRecordError
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, int64(6), refused.Offset)
 			require.ErrorContains(t, err, "sinks: kasi.debits.v1 partition 1 offset 6")
 			require.ErrorContains(t, err, c.want)
 		})

@@ -35,7 +35,8 @@ func TestMigrateMakesTheDatabaseOnceHoweverOftenAndAtOnce(t *testing.T) {
 	require.NoError(t, Migrate(ctx, &opts, quiet))
 	conn := open(t, &opts)
 	var tables, views uint64
-	require.NoError(t, conn.QueryRow(ctx, `SELECT countIf(engine LIKE '%MergeTree' AND name != 'goose_db_version'), countIf(engine = 'View')
+	require.NoError(t, conn.QueryRow(ctx, `
+		SELECT countIf(engine LIKE '%MergeTree' AND name != 'goose_db_version'), countIf(engine = 'View')
 		FROM system.tables WHERE database = currentDatabase()`).Scan(&tables, &views))
 	require.EqualValues(t, len(schemas.SunkTopics)+1, tables)
 	require.EqualValues(t, 10, views)
@@ -92,9 +93,7 @@ func TestPolicyLookupsUseTheIndex(t *testing.T) {
 func TestEveryFieldArrives(t *testing.T) {
 	w := newWorld(t, 1)
 	w.write(1)
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	var got strings.Builder
 	for _, from := range []string{
 		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
@@ -114,7 +113,8 @@ func TestEveryFieldArrives(t *testing.T) {
 // vertical is a result as lines of "column: value", the value as JSON.
 func (w *world) vertical(query string) string {
 	w.t.Helper()
-	rows, err := w.conn.Query(context.Background(), `SELECT arrayJoin(JSONExtractKeysAndValuesRaw(formatRowNoNewline('JSONEachRow', *))) AS kv, kv.1 || ': ' || kv.2
+	rows, err := w.conn.Query(context.Background(), `
+		SELECT arrayJoin(JSONExtractKeysAndValuesRaw(formatRowNoNewline('JSONEachRow', *))) AS kv, kv.1 || ': ' || kv.2
 		FROM (`+query+`)`)
 	require.NoError(w.t, err)
 	defer rows.Close()

@@ -11,17 +11,19 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Run brings schemas.SunkTopics into ClickHouse, each record exactly once, until ctx ends (nil) or until a programmer's
-// or operator's error that no repetition mends (a record that cannot be stored, data lost from Kafka, a ClickHouse that
-// belongs to another Kafka). An unreachable Kafka or ClickHouse is waited for. Any number of sinks may run: they share
-// the partitions. ready is called, possibly more than once, when the sink has its partitions and knows where each goes
-// on.
+// Run brings schemas.SunkTopics into ClickHouse, each record exactly once. It returns nil when ctx ends.
+//
+// It returns an error where no repetition helps: a record cannot be stored, Kafka has lost data, or the ClickHouse
+// belongs to another Kafka. An unreachable Kafka or ClickHouse is waited for. Any number of sinks may run; they share
+// the partitions. ready is called when the sink has its partitions and knows where each goes on, possibly more than
+// once.
 func Run(ctx context.Context, cfg Config, ready func()) error {
 	return run(ctx, cfg, defaults(), ready)
 }
@@ -37,8 +39,8 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 	defer conn.Close()
 	for {
 		s := &sink{
-			cfg: cfg, tuning: t, conn: conn, tables: tables(),
-			parts: make(map[topicPartition]*partition), ready: ready,
+			cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready,
+			pauses: doubling(t.retryMin, t.retryMax),
 		}
 		err := s.session(ctx)
 		if ctx.Err() != nil {
@@ -69,13 +71,12 @@ func (s *sink) session(ctx context.Context) (err error) {
 		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
 		kgo.KeepControlRecords(),
 		kgo.DisableAutoCommit(),
-		// kfake started again after a kill does not wake the fetches that wait for a commit: without this the first rows
-		// would be 5 s late.
+		// kfake started again after a kill does not wake the fetches that wait for a commit. Without this limit the first
+		// rows would be 5 s late.
 		kgo.FetchMaxWait(500*time.Millisecond),
-		// The limit of a whole fetch stays far above the sum of its partitions' limits. kfake, where the former cuts a
-		// partition short, forgets to say which of its transactions were aborted, and aborted records would come through
-		// (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks. That this pays is a guess from single
-		// runs on a busy machine (DESIGN.md, Cost).
+		// The limit of a whole fetch stays far above the sum of its partitions' limits. Where the former limit ends a
+		// partition early, kfake forgets to say which of its transactions were aborted, and aborted records would come
+		// through (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks (DESIGN.md, Cost).
 		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
 		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
 		kgo.BlockRebalanceOnPoll(),
@@ -95,11 +96,6 @@ func (s *sink) session(ctx context.Context) (err error) {
 	return context.Cause(ctx)
 }
 
-type topicPartition struct {
-	topic     string
-	partition int32
-}
-
 type sink struct {
 	cfg    Config
 	tuning tuning
@@ -117,16 +113,17 @@ type sink struct {
 	// settings go with every insert; known since the first assignment.
 	settings clickhouse.Settings
 
-	oldest    time.Time     // since when there has been work that no flush has seen; zero if there is none
-	lastFlush time.Time     // when the last flush began
-	rested    time.Time     // when ClickHouse has had its rest from the last flush
-	pause     time.Duration // before the next try after a failure; 0 while all goes well
+	waitingSince time.Time     // since when there has been work that no flush has seen; zero if there is none
+	lastFlush    time.Time     // when the last flush began, or failed
+	restUntil    time.Time     // ClickHouse rests from the last flush
+	pause        time.Duration // before the next try after a failure; 0 while all goes well
+	pauses       *backoff.ExponentialBackOff
 }
 
 // loop is: poll until a flush is due, flush, let the group rebalance. After a failure the same chunks are tried again.
 func (s *sink) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := s.fill(ctx); err != nil {
+		if err := s.poll(ctx); err != nil {
 			return err
 		}
 		if wait, due := s.untilDue(time.Now()); due && wait <= 0 && ctx.Err() == nil {
@@ -141,26 +138,23 @@ func (s *sink) loop(ctx context.Context) error {
 
 // untilDue says how long the next flush may still wait; false if there is nothing to flush.
 func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
-	rows, workable := s.load()
+	records, workable := s.pending()
 	switch {
 	case !workable:
 		return 0, false
 	case s.pause > 0:
 		return s.lastFlush.Add(s.pause).Sub(now), true
-	case rows >= s.tuning.maxRows:
+	case records >= s.tuning.maxRows:
 		return 0, true
 	}
-	due := s.oldest.Add(s.tuning.linger)
-	for _, earliest := range []time.Time{s.lastFlush.Add(s.tuning.interval), s.rested} {
-		if earliest.After(due) {
-			due = earliest
-		}
-	}
+	due := slices.MaxFunc([]time.Time{
+		s.waitingSince.Add(s.tuning.linger), s.lastFlush.Add(s.tuning.interval), s.restUntil,
+	}, time.Time.Compare)
 	return due.Sub(now), true
 }
 
-// load counts the records in memory and tells whether any of them can be worked on now.
-func (s *sink) load() (records int, workable bool) {
+// pending counts the records in memory and tells whether any of them can be worked on now.
+func (s *sink) pending() (records int, workable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts {
@@ -168,15 +162,15 @@ func (s *sink) load() (records int, workable bool) {
 		if p.work != nil {
 			records += len(p.work.records)
 		}
-		workable = workable || p.work != nil || p.cuttable()
+		workable = workable || p.work != nil || p.canStart()
 	}
 	return records, workable
 }
 
-// fill polls until ctx ends, something came, or a flush is due. When it returns, rebalances are blocked.
-func (s *sink) fill(ctx context.Context) error {
+// poll waits until ctx ends, something came, or a flush is due. When it returns, rebalances are blocked.
+func (s *sink) poll(ctx context.Context) error {
 	wait, due := s.untilDue(time.Now())
-	records, _ := s.load()
+	records, _ := s.pending()
 	room := s.tuning.maxRows - records
 	if due && room <= 0 {
 		sleep(ctx, wait)
@@ -186,14 +180,19 @@ func (s *sink) fill(ctx context.Context) error {
 		return nil
 	}
 	if room <= 0 {
-		room = s.tuning.maxRows // an earlier owner's plan is larger than our memory bound: it must still be read whole
+		room = s.tuning.maxRows // an earlier owner's plan is beyond our memory bound, and must still be read whole
 	}
 	cancel := context.CancelFunc(func() {})
 	if due {
 		ctx, cancel = context.WithTimeout(ctx, max(wait, 0))
 	}
 	defer cancel()
-	return s.take(s.client.PollRecords(ctx, room))
+	return s.buffer(s.client.PollRecords(ctx, room))
+}
+
+// doubling are the pauses of a retry: first, then twice the one before, most at most.
+func doubling(first, most time.Duration) *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: first, Multiplier: 2, MaxInterval: most}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -205,8 +204,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// take puts fetched records into their partitions' buffers.
-func (s *sink) take(fetches kgo.Fetches) error {
+// buffer puts fetched records into their partitions' buffers.
+func (s *sink) buffer(fetches kgo.Fetches) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
@@ -220,22 +219,19 @@ func (s *sink) take(fetches kgo.Fetches) error {
 			return
 		}
 		if idle := p.work == nil && len(p.buffer) == 0; idle && f.LogStartOffset > p.next {
-			errs = append(errs, fmt.Errorf("sinks: %s partition %d: Kafka's retention removed offsets %d to %d before they "+
-				"were in ClickHouse; "+
-				"to go on without them, set the offset of group %s by hand", f.Topic, p.num, p.next, f.LogStartOffset-1,
-				schemas.GroupSink))
+			errs = append(errs, p.removed(p.next, f.LogStartOffset))
 			return
 		}
 		p.buffer = append(p.buffer, f.Records...)
-		if s.oldest.IsZero() {
-			s.oldest = time.Now()
+		if s.waitingSince.IsZero() {
+			s.waitingSince = time.Now()
 		}
 	})
 	return errors.Join(errs...)
 }
 
-// fetchError sorts errors of fetching: what the client retries by itself is logged, what it gives up for good stops the
-// sink.
+// fetchError sorts errors of fetching. What the client retries by itself is logged. What it gives up for good stops
+// the sink.
 func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
 	switch err := f.Err; {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
@@ -243,9 +239,8 @@ func (s *sink) fetchError(f kgo.FetchTopicPartition) error {
 		return nil
 	case errors.As(err, new(*kgo.ErrDataLoss)), errors.Is(err, kerr.OffsetOutOfRange):
 		return fmt.Errorf("sinks: %s partition %d: Kafka no longer has the offset at which the sink stands: %w; was the "+
-			"topic's data deleted or "+
-			"restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic, f.Partition, err,
-			schemas.GroupSink)
+			"topic's data deleted or restored? Empty the ClickHouse database and delete group %s to build it anew", f.Topic,
+			f.Partition, err, schemas.GroupSink)
 	default:
 		s.cfg.Log.Warn("sink: fetch", "topic", f.Topic, "partition", f.Partition, "err", err)
 		return nil

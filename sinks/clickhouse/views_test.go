@@ -62,8 +62,8 @@ func (m month) event(version int64, change schemas.ChangeKind, debit string, mov
 // statements.
 //
 //	partition 0: seq 10.. ; partition 1: seq 20.. ; the offsets are others
-//	October statement 001 counts everything of October before the cut; November statement 001 counts November, and October's late return
-//	as an adjustment.
+//	October statement 001 counts everything of October before the cut; November statement 001 counts November, and
+//	October's late return as an adjustment.
 func books(t testing.TB, conn driver.Conn) {
 	a10, a11 := month{"POL-A", "2025-10", 10_000}, month{"POL-A", "2025-11", 10_000}
 	b10, b11 := month{"POL-B", "2025-10", 20_000}, month{"POL-B", "2025-11", 20_000}
@@ -97,10 +97,8 @@ func books(t testing.TB, conn driver.Conn) {
 	paid := first
 	paid.Version, paid.Status, paid.EventID = 2, schemas.SettlementPaid, schemas.FactID("s1", "2")
 	store(t, conn, schemas.TopicSettlements, 0, 0, first, second, paid)
-	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"}, schemas.Tick{
-		Date:   "2025-11-05",
-		Cutoff: 1,
-	}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
+	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"},
+		schemas.Tick{Date: "2025-11-05", Cutoff: 1}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
 }
 
 // numbered gives events the seq from..., as their stage does.
@@ -112,18 +110,15 @@ func numbered(from int64, events ...schemas.CollectionEvent) []schemas.Collectio
 }
 
 func octoberStatement() schemas.SettlementEvent {
-	return statement("2025-10", 30_000, 0, []schemas.Coverage{{
-		Period: "2025-10", From: []int64{0, 0},
-		To: []int64{12, 21},
-	}})
+	return statement("2025-10", 30_000, 0, []schemas.Coverage{
+		{Period: "2025-10", From: []int64{0, 0}, To: []int64{12, 21}},
+	})
 }
 
 func novemberStatement() schemas.SettlementEvent {
 	return statement("2025-11", 20_001, -10_000, []schemas.Coverage{
-		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}}, {
-			Period: "2025-10", From: []int64{12, 21},
-			To: []int64{19, 23},
-		},
+		{Period: "2025-11", From: []int64{0, 0}, To: []int64{19, 23}},
+		{Period: "2025-10", From: []int64{12, 21}, To: []int64{19, 23}},
 	})
 }
 
@@ -187,15 +182,16 @@ func knownAnswers(t *testing.T, conn driver.Conn) {
 		`"SETTLE-2025-11-001","COLLECTION","POL-A",100`, `"SETTLE-2025-11-001","COLLECTION","POL-B",50`,
 		`"SETTLE-2025-11-001","COLLECTION","POL-C",150.01`,
 	}, lines(t, conn, "SELECT settlement_number, line_type, policy_number, amount FROM settlement_lines ORDER BY ALL"))
-	require.Equal(t, []string{`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`}, lines(t, conn, `
+	require.Equal(t, []string{
+		`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`,
+	}, lines(t, conn, `
 		SELECT s.settlement_number, s.total_collections, s.status, sum(l.amount_cents) = s.total_collections_cents,
 			sumIf(l.amount_cents, l.line_type = 'ADJUSTMENT') = s.adjustments_cents
 		FROM settlements AS s INNER JOIN settlement_lines AS l ON l.settlement_id = s.settlement_id
-		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents ORDER BY ALL`), "the lines add up to the statement to the cent")
+		GROUP BY s.settlement_number, s.total_collections, s.status, s.total_collections_cents, s.adjustments_cents
+		ORDER BY ALL`), "the lines add up to the statement to the cent")
 	require.Equal(t, []string{
-		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`,
-		`"d9","pending"`,
-	},
-		lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
+		`"d1","unpaid"`, `"d2","unpaid"`, `"d3","paid"`, `"d4","disputed"`, `"d5","paid"`, `"d9","pending"`,
+	}, lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
 	require.Equal(t, []string{`"2025-11-05",1`}, lines(t, conn, "SELECT * FROM calendar"))
 }

@@ -6,10 +6,12 @@
 //
 // The first of these that is set decides:
 //
-//	KASI_TEST_CLICKHOUSE_ADDR=host:9000  a server that runs already; KASI_TEST_CLICKHOUSE_HTTP=host:8123 if its HTTP port is elsewhere. Its users
-//	                                     are those of `kasi clickhouse users --also 'kasi_test_*'`, with the passwords in
+//	KASI_TEST_CLICKHOUSE_ADDR=host:9000  a server that runs already; KASI_TEST_CLICKHOUSE_HTTP=host:8123 if its HTTP
+//	                                     port is elsewhere. Its users are those of
+//	                                     `kasi clickhouse users --also 'kasi_test_*'`, with the passwords in
 //	                                     KASI_TEST_CLICKHOUSE_PASSWORD and KASI_TEST_ANALYST_PASSWORD.
-//	KASI_TEST_CLICKHOUSE=containers      the image KASI_TEST_CLICKHOUSE_IMAGE (default clickhouse/clickhouse-server:26.7) in Docker
+//	KASI_TEST_CLICKHOUSE=containers      the image KASI_TEST_CLICKHOUSE_IMAGE in Docker
+//	                                     (default clickhouse/clickhouse-server:26.7)
 //	KASI_TEST_CLICKHOUSE=embedded, or nothing   the embedded engine
 //
 // A database is dropped after a pass. After a failure it is kept where the server stays: at an address, and of the
@@ -48,8 +50,8 @@ const (
 	Addresses  Kind = "addresses"
 )
 
-// House is a ClickHouse with the users kasi and analyst, who own and read every database kasi_test_*.
-type House struct {
+// Server is a ClickHouse with the users kasi and analyst, who own and read every database kasi_test_*.
+type Server struct {
 	Kind                          Kind
 	HTTPAddr, NativeAddr          string
 	KasiPassword, AnalystPassword string
@@ -59,28 +61,28 @@ type House struct {
 	container testcontainers.Container // of kind Containers
 }
 
-// shared is the binary's one server. It is global because tests have nothing else in common than their binary; Main
-// owns its end.
+// shared is the binary's one server. It is global because tests have only their binary in common. Main stops it.
 var shared struct {
-	once  sync.Once
-	house *House
-	err   error
+	once   sync.Once
+	server *Server
+	err    error
 }
 
-// Main runs the tests and then stops the server, if one was started. It must be all that TestMain does: it also serves
-// the embedded server's child process, which is the test binary again. Tests that start the test binary as something
-// else name it in children: each is called first, and must end the process if that is what it was started as, and
-// return at once if not.
+// Main runs the tests and then stops the server, if one was started. It must be all that TestMain does, because it also
+// serves the embedded server's child process, which is the test binary again.
+//
+// Tests that start the test binary as something else name it in children. Each of them is called first. It must end the
+// process if that is what it was started as, and return at once if not.
 func Main(m *testing.M, children ...func()) int {
 	embedded.RunIfChild()
 	for _, runIfChild := range children {
 		runIfChild()
 	}
 	code := m.Run()
-	if shared.house == nil {
+	if shared.server == nil {
 		return code
 	}
-	if err := shared.house.stop(code != 0); err != nil {
+	if err := shared.server.stop(code != 0); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return max(code, 1)
 	}
@@ -97,7 +99,7 @@ func Chosen() Kind {
 
 // External returns the binary's server where the environment asks for another than the embedded one, else nil: for
 // tests of programs that carry the embedded one themselves.
-func External(t testing.TB) *House {
+func External(t testing.TB) *Server {
 	t.Helper()
 	if Chosen() == Embedded {
 		return nil
@@ -107,19 +109,19 @@ func External(t testing.TB) *House {
 
 // Shared returns the binary's server, started or found if it has not been yet. Tests that kill or stop a server start
 // one of their own instead.
-func Shared(t testing.TB) *House {
+func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.once.Do(func() { shared.house, shared.err = begin() })
+	shared.once.Do(func() { shared.server, shared.err = begin() })
 	if shared.err != nil {
 		t.Fatalf("no ClickHouse (%s) for the tests: %v", Chosen(), shared.err)
 	}
-	h := shared.house
-	t.Logf("ClickHouse: %s at %s (native) %s (http)", h.Kind, h.NativeAddr, h.HTTPAddr)
-	return h
+	s := shared.server
+	t.Logf("ClickHouse: %s at %s (native) %s (http)", s.Kind, s.NativeAddr, s.HTTPAddr)
+	return s
 }
 
 // begin starts the binary's server, or finds it.
-func begin() (*House, error) {
+func begin() (*Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	switch kind := Chosen(); kind {
@@ -135,48 +137,48 @@ func begin() (*House, error) {
 }
 
 // inProcess starts the embedded engine.
-func inProcess(ctx context.Context) (*House, error) {
+func inProcess(ctx context.Context) (*Server, error) {
 	dir, err := os.MkdirTemp("", "kasi-chtest-")
 	if err != nil {
 		return nil, err
 	}
-	h := &House{Kind: Embedded, KasiPassword: random(), AnalystPassword: random(), dir: dir}
-	h.engine, err = embedded.Start(ctx, embedded.Options{
+	s := &Server{Kind: Embedded, KasiPassword: random(), AnalystPassword: random(), dir: dir}
+	s.engine, err = embedded.Start(ctx, embedded.Options{
 		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0",
-		KasiPassword: h.KasiPassword, AnalystPassword: h.AnalystPassword, Databases: []string{databasePrefix + "*"},
+		KasiPassword: s.KasiPassword, AnalystPassword: s.AnalystPassword, Databases: []string{databasePrefix + "*"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.HTTPAddr, h.NativeAddr = h.engine.HTTPAddr(), h.engine.NativeAddr()
-	return h, nil
+	s.HTTPAddr, s.NativeAddr = s.engine.HTTPAddr(), s.engine.NativeAddr()
+	return s, nil
 }
 
 // stop ends a server that was started for the tests; keep leaves behind what may explain a failure.
-func (h *House) stop(keep bool) error {
+func (s *Server) stop(keep bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	switch h.Kind {
+	switch s.Kind {
 	case Containers:
-		return h.container.Terminate(ctx)
+		return s.container.Terminate(ctx)
 	case Embedded:
-		if err := h.engine.Stop(ctx); err != nil {
+		if err := s.engine.Stop(ctx); err != nil {
 			return err
 		}
 		if keep {
-			fmt.Fprintf(os.Stderr, "chtest: the ClickHouse of this run is kept in %s (logs in %s); remove it when done\n", h.dir,
-				h.engine.LogDir())
+			fmt.Fprintf(os.Stderr, "chtest: the ClickHouse of this run is kept in %s (logs in %s); remove it when done\n", s.dir,
+				s.engine.LogDir())
 			return nil
 		}
-		return os.RemoveAll(h.dir)
+		return os.RemoveAll(s.dir)
 	}
 	return nil
 }
 
 // Options are those of a connection as user kasi. They name no database.
-func (h *House) Options() *clickhouse.Options {
+func (s *Server) Options() *clickhouse.Options {
 	return &clickhouse.Options{
-		Addr: []string{h.NativeAddr}, Auth: clickhouse.Auth{Username: "kasi", Password: h.KasiPassword},
+		Addr: []string{s.NativeAddr}, Auth: clickhouse.Auth{Username: "kasi", Password: s.KasiPassword},
 		DialTimeout: 5 * time.Second,
 	}
 }

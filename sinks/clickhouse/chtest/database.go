@@ -27,40 +27,40 @@ func New(t testing.TB) *clickhouse.Options {
 // Empty is New without the migrations.
 func Empty(t testing.TB) *clickhouse.Options {
 	t.Helper()
-	h := Shared(t)
-	opts := h.Options()
-	database := h.Database(t)
-	h.exec(t, "CREATE DATABASE "+database)
+	s := Shared(t)
+	opts := s.Options()
+	database := s.Database(t)
+	s.exec(t, "CREATE DATABASE "+database)
 	opts.Auth.Database = database
 	return opts
 }
 
 // Database is a name that no test has had. The database is the test's to make; it is dropped after a pass.
-func (h *House) Database(t testing.TB) string {
+func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	database := databasePrefix + random()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("ClickHouse (%s at %s) keeps database %s %s", h.Kind, h.NativeAddr, database, h.dir)
+			t.Logf("ClickHouse (%s at %s) keeps database %s %s", s.Kind, s.NativeAddr, database, s.dir)
 			return
 		}
-		h.exec(t, "DROP DATABASE IF EXISTS "+database+" SYNC")
+		s.exec(t, "DROP DATABASE IF EXISTS "+database+" SYNC")
 	})
 	return database
 }
 
-func (h *House) exec(t testing.TB, query string) {
+func (s *Server) exec(t testing.TB, query string) {
 	t.Helper()
 	// Not the test's own context: it has ended when the cleanup runs.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := h.try(ctx, query); err != nil {
+	if err := s.try(ctx, query); err != nil {
 		t.Errorf("%s: %v", query, err)
 	}
 }
 
-func (h *House) try(ctx context.Context, query string) error {
-	conn, err := clickhouse.Open(h.Options())
+func (s *Server) try(ctx context.Context, query string) error {
+	conn, err := clickhouse.Open(s.Options())
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func (h *House) try(ctx context.Context, query string) error {
 	return conn.Exec(ctx, query)
 }
 
-// migrate applies the files that sinks.Migrate applies. It does not call it: importing sinks here would keep the sinks'
-// own tests from using this package.
+// migrate applies the files that clickhouse.Migrate applies. It does not call it: importing package clickhouse here
+// would keep that package's own tests from using this one.
 func migrate(ctx context.Context, opts *clickhouse.Options) error {
 	files, err := fs.Sub(schemas.Migrations, "clickhouse")
 	if err != nil {

@@ -25,40 +25,40 @@ import (
 const DefaultImage = "clickhouse/clickhouse-server:26.7"
 
 // atAddresses takes a server that runs already.
-func atAddresses(ctx context.Context) (*House, error) {
+func atAddresses(ctx context.Context) (*Server, error) {
 	native := os.Getenv("KASI_TEST_CLICKHOUSE_ADDR")
 	host, _, err := net.SplitHostPort(native)
 	if err != nil {
 		return nil, fmt.Errorf("KASI_TEST_CLICKHOUSE_ADDR=%s is not host:port", native)
 	}
-	h := &House{
+	s := &Server{
 		Kind: Addresses, NativeAddr: native, HTTPAddr: cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_HTTP"),
 			net.JoinHostPort(host, "8123")),
 		KasiPassword: os.Getenv("KASI_TEST_CLICKHOUSE_PASSWORD"), AnalystPassword: os.Getenv("KASI_TEST_ANALYST_PASSWORD"),
 	}
-	if h.KasiPassword == "" || h.AnalystPassword == "" {
+	if s.KasiPassword == "" || s.AnalystPassword == "" {
 		return nil, errors.New("KASI_TEST_CLICKHOUSE_PASSWORD and KASI_TEST_ANALYST_PASSWORD must be those of the " +
 			"server's users; `kasi clickhouse users --also 'kasi_test_*'` makes them")
 	}
-	if err := h.try(ctx, "SELECT 1"); err != nil {
+	if err := s.try(ctx, "SELECT 1"); err != nil {
 		return nil, fmt.Errorf("ClickHouse at %s, as user kasi: %w", native, err)
 	}
-	return h, nil
+	return s, nil
 }
 
 // inContainer runs a server in Docker, with the users that an operator gives a server of his own.
-func inContainer(ctx context.Context) (*House, error) {
-	h := &House{Kind: Containers, KasiPassword: random(), AnalystPassword: random()}
-	users, err := embedded.ServerUsers(h.KasiPassword, h.AnalystPassword, "kasi", databasePrefix+"*")
+func inContainer(ctx context.Context) (*Server, error) {
+	s := &Server{Kind: Containers, KasiPassword: random(), AnalystPassword: random()}
+	users, err := embedded.ServerUsers(s.KasiPassword, s.AnalystPassword, "kasi", databasePrefix+"*")
 	if err != nil {
 		return nil, err
 	}
-	h.container, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_IMAGE"), DefaultImage),
+	s.container, err = testcontainers.Run(ctx, cmp.Or(os.Getenv("KASI_TEST_CLICKHOUSE_IMAGE"), DefaultImage),
 		testcontainers.WithExposedPorts("8123/tcp", "9000/tcp"),
 		// An image of the embedded engine asks for them too; they are no secret.
 		testcontainers.WithEnv(map[string]string{
-			"KASI_CLICKHOUSE_PASSWORD": h.KasiPassword,
-			"KASI_ANALYST_PASSWORD":    h.AnalystPassword,
+			"KASI_CLICKHOUSE_PASSWORD": s.KasiPassword,
+			"KASI_ANALYST_PASSWORD":    s.AnalystPassword,
 		}),
 		testcontainers.WithLabels(map[string]string{"kasi.test": os.Getenv("KASI_TEST_RUN")}),
 		testcontainers.WithFiles(testcontainers.ContainerFile{
@@ -74,19 +74,19 @@ func inContainer(ctx context.Context) (*House, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is Docker running? %w", err)
 	}
-	if err := h.findPorts(ctx); err != nil {
-		return nil, errors.Join(err, h.stop(true))
+	if err := s.findPorts(ctx); err != nil {
+		return nil, errors.Join(err, s.stop(true))
 	}
-	if err := h.answers(ctx); err != nil {
-		return nil, errors.Join(err, h.stop(true))
+	if err := s.answers(ctx); err != nil {
+		return nil, errors.Join(err, s.stop(true))
 	}
-	return h, nil
+	return s, nil
 }
 
 // findPorts asks where Docker has published the two ports.
-func (h *House) findPorts(ctx context.Context) error {
-	for port, addr := range map[string]*string{"8123/tcp": &h.HTTPAddr, "9000/tcp": &h.NativeAddr} {
-		at, err := h.container.MappedPort(ctx, port)
+func (s *Server) findPorts(ctx context.Context) error {
+	for port, addr := range map[string]*string{"8123/tcp": &s.HTTPAddr, "9000/tcp": &s.NativeAddr} {
+		at, err := s.container.MappedPort(ctx, port)
 		if err != nil {
 			return err
 		}
@@ -96,15 +96,15 @@ func (h *House) findPorts(ctx context.Context) error {
 }
 
 // answers returns when user kasi can log in; a container that has ended is not waited for.
-func (h *House) answers(ctx context.Context) error {
+func (s *Server) answers(ctx context.Context) error {
 	for {
-		err := h.try(ctx, "SELECT 1")
+		err := s.try(ctx, "SELECT 1")
 		if err == nil {
 			return nil
 		}
-		state, stateErr := h.container.State(ctx)
+		state, stateErr := s.container.State(ctx)
 		if stateErr == nil && !state.Running {
-			return fmt.Errorf("the ClickHouse container has ended: %w\n%s", err, h.logs(ctx))
+			return fmt.Errorf("the ClickHouse container has ended: %w\n%s", err, s.logs(ctx))
 		}
 		var refused *clickhouse.Exception
 		if errors.As(err, &refused) {
@@ -112,14 +112,14 @@ func (h *House) answers(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the ClickHouse container does not answer at %s: %w", h.NativeAddr, err)
+			return fmt.Errorf("the ClickHouse container does not answer at %s: %w", s.NativeAddr, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func (h *House) logs(ctx context.Context) string {
-	r, err := h.container.Logs(ctx)
+func (s *Server) logs(ctx context.Context) string {
+	r, err := s.container.Logs(ctx)
 	if err != nil {
 		return err.Error()
 	}

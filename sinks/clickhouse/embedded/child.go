@@ -14,8 +14,7 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// The environment variable that makes a process of our binary the ClickHouse child; its value is the path of
-// libchdb.so.
+// childEnv makes a process of our binary the ClickHouse child. Its value is the path of libchdb.so.
 const childEnv = "KASI_CLICKHOUSE_CHILD"
 
 // childName is what ps and top show.
@@ -23,21 +22,21 @@ const childName = "kasi-clickhouse"
 
 // Descriptors the child gets from its parent beside standard input (a pty), output and error.
 const (
-	childDeathFD = 3 // read end of a pipe whose write end only the parent holds: end of file means the parent is gone
-	childLockFD  = 4 // the directory's lock; held open so that an orphan still counts as the directory's owner
+	childPipeFD = 3 // read end of a pipe whose write end only the parent holds: end of file means the parent is gone
+	childLockFD = 4 // the directory's lock; held open so that an orphan still counts as the directory's owner
 )
 
 // orphanGrace is how long a child whose parent has died may take for a clean end.
 const orphanGrace = 3 * time.Second
 
-// armed says that RunIfChild was called in this process, so that a child made of the same binary will be a server and
+// ranIfChild says that RunIfChild was called in this process. So a child made of the same binary will be a server and
 // not a second copy of the program.
-var armed atomic.Bool
+var ranIfChild atomic.Bool
 
 // RunIfChild serves ClickHouse and ends the process if this process was started as the ClickHouse child; otherwise it
 // returns at once. It must be the first line of main and of every TestMain of a binary that calls Start.
 func RunIfChild() {
-	armed.Store(true)
+	ranIfChild.Store(true)
 	library := os.Getenv(childEnv)
 	if library == "" {
 		return
@@ -47,10 +46,10 @@ func RunIfChild() {
 
 // serve hands the arguments to clickhouse-local inside libchdb and returns when standard input is closed.
 func serve(library string, args []string) int {
-	// The parent decides when the server ends: a terminal's Ctrl-C or a service manager's TERM to the whole group must
-	// not. A broken pipe on one of the engine's own threads would otherwise end the process.
+	// The parent decides when the server ends. A terminal's Ctrl-C or a service manager's TERM to the whole group must
+	// not, and neither must a broken pipe on one of the engine's own threads.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP)
-	syscall.CloseOnExec(childDeathFD)
+	syscall.CloseOnExec(childPipeFD)
 	syscall.CloseOnExec(childLockFD)
 	go endWithParent()
 	// Started through /proc/self/exe, the process would be called "exe" in top.
@@ -68,8 +67,8 @@ func serve(library string, args []string) int {
 	return 0
 }
 
-// loadEngine opens libchdb and returns chdb_query_cmdline. The engine's own signal handlers are switched off: they
-// sleep for minutes before a crash ends the process, and the supervisor wants it to end at once.
+// loadEngine opens libchdb and returns chdb_query_cmdline. It switches the engine's own signal handlers off. They sleep
+// for minutes before a crash ends the process, and the supervisor wants it to end at once.
 func loadEngine(library string) (query func(argc int32, argv unsafe.Pointer) unsafe.Pointer, err error) {
 	lib, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
@@ -88,10 +87,10 @@ func loadEngine(library string) (query func(argc int32, argv unsafe.Pointer) uns
 	return query, nil
 }
 
-// endWithParent waits for the parent's death. The pty's other end is closed by the same death, which ends the server
-// cleanly; the kill is for a server that does not manage it.
+// endWithParent waits for the end of the parent. With the parent the pty's other end closes, which ends the server
+// cleanly. The kill is for a server that does not manage that in time.
 func endWithParent() {
-	pipe := os.NewFile(childDeathFD, "parent")
+	pipe := os.NewFile(childPipeFD, "parent")
 	_, _ = io.Copy(io.Discard, pipe)
 	<-time.After(orphanGrace)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -36,12 +36,11 @@ var kasiGrants = []string{
 var changeable = []string{
 	"allow_experimental_analyzer", "connect_timeout", "date_time_input_format", "date_time_output_format",
 	"decimal_check_overflow", "enable_http_compression", "extremes", "format_csv_delimiter",
-	"http_headers_progress_interval_ms",
-	"http_write_exception_in_output_format", "http_zlib_compression_level", "join_use_nulls", "log_comment",
+	"http_headers_progress_interval_ms", "http_write_exception_in_output_format", "http_zlib_compression_level",
+	"join_use_nulls", "log_comment",
 	"network_compression_method", "output_format_binary_write_json_as_string", "output_format_json_quote_64bit_integers",
 	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout",
-	"result_overflow_mode",
-	"send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",
+	"result_overflow_mode", "send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",
 }
 
 // maxThreads bounds a query's threads: everything else runs on this machine too.
@@ -71,8 +70,7 @@ func newUsersData(kasiPassword, analystPassword string, databases ...string) use
 	return data
 }
 
-// writeConfig writes config.xml and users.xml and returns the path of the first. The passwords are in them only as
-// hashes.
+// writeConfig writes config.xml and users.xml and returns the path of the first. They hold passwords only as hashes.
 func (o Options) writeConfig(e endpoint) (string, error) {
 	users := filepath.Join(o.configDir(), "users.xml")
 	config := filepath.Join(o.configDir(), "config.xml")
@@ -88,9 +86,9 @@ func (o Options) writeConfig(e endpoint) (string, error) {
 	})
 }
 
-// ServerUsers is a file for the users.d directory of a ClickHouse server of its own: the users kasi and analyst with
-// the rights that they have on the embedded engine, over databases, which may end in *. The passwords are in it only as
-// hashes.
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users kasi and analyst
+// with the rights that they have on the embedded engine, over databases, whose names may end in *. It holds passwords
+// only as hashes.
 func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
 	return fill("users.xml", usersXML, newUsersData(kasiPassword, analystPassword, databases...))
 }

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// console takes what the child writes to its standard output and error: into log/console.log, to slog at debug, and its
-// last lines into error messages.
+// console takes what the child writes to its standard output and error. It goes into log/console.log and to slog at
+// debug. The last lines go into error messages.
 type console struct {
 	mu   sync.Mutex
 	log  *slog.Logger
 	file *os.File
-	rest []byte
+	part []byte // of a line whose end has not come
 	tail []string
-	// refused is closed when the engine says that one of the start's own statements failed: being interactive, it would
-	// then wait for further ones.
-	refused     chan struct{}
-	refusedOnce sync.Once
+	// startFailed is closed when the engine says that one of the start's own statements failed. Being interactive, it
+	// would then wait for further ones.
+	startFailed     chan struct{}
+	startFailedOnce sync.Once
 }
 
-// refusalMark is what clickhouse-local prints before the error of a statement.
-const refusalMark = "Received exception"
+// failurePrefix is what clickhouse-local prints before the error of a statement.
+const failurePrefix = "Received exception"
 
 const (
 	consoleTail    = 12
@@ -47,25 +47,25 @@ func newConsole(dir string, log *slog.Logger) *console {
 		log.Warn("no console log of the embedded ClickHouse", "error", err)
 		file = nil
 	}
-	return &console{log: log, file: file, refused: make(chan struct{})}
+	return &console{log: log, file: file, startFailed: make(chan struct{})}
 }
 
 // Write takes a piece of output. It never fails: the child must not stop because of its log.
 func (c *console) Write(piece []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rest = append(c.rest, piece...)
+	c.part = append(c.part, piece...)
 	for {
-		advance, line, _ := bufio.ScanLines(c.rest, false)
+		advance, line, _ := bufio.ScanLines(c.part, false)
 		if advance == 0 {
 			break
 		}
 		c.line(string(line))
-		c.rest = c.rest[advance:]
+		c.part = c.part[advance:]
 	}
-	if len(c.rest) > 64<<10 {
-		c.line(string(c.rest))
-		c.rest = nil
+	if len(c.part) > 64<<10 {
+		c.line(string(c.part))
+		c.part = nil
 	}
 	return len(piece), nil
 }
@@ -82,8 +82,8 @@ func (c *console) line(raw string) {
 		_, _ = fmt.Fprintf(c.file, "%s %s\n", time.Now().UTC().Format(time.RFC3339), line)
 	}
 	c.log.Debug("clickhouse", "line", line)
-	if strings.HasPrefix(line, refusalMark) {
-		c.refusedOnce.Do(func() { close(c.refused) })
+	if strings.HasPrefix(line, failurePrefix) {
+		c.startFailedOnce.Do(func() { close(c.startFailed) })
 	}
 }
 
@@ -96,9 +96,9 @@ func (c *console) last() string {
 func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.rest) > 0 {
-		c.line(string(c.rest))
-		c.rest = nil
+	if len(c.part) > 0 {
+		c.line(string(c.part))
+		c.part = nil
 	}
 	if c.file != nil {
 		_ = c.file.Close()

@@ -123,7 +123,11 @@ func parent(t *testing.T, dir string) (cmd *exec.Cmd, child int, line string) {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		require.Eventually(t, func() bool { return gone(child) }, soon, tick) // only then can its directory be removed
+	})
 	line, err = bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	_, _ = fmt.Sscanf(line, "ready %d", &child)

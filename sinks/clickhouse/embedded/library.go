@@ -15,9 +15,9 @@ const libraryEnv = "KASI_LIBCHDB"
 // libraryInTree is where `make setup` (npm ci --prefix deploy/chdb) puts the library.
 const libraryInTree = "deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
 
-// FindLibrary returns the path of libchdb.so: KASI_LIBCHDB if set, else what `make setup` installed under the working
-// directory or the executable's directory or a parent of either, else a libchdb.so beside the executable. The error
-// names every place looked at and the ways out.
+// FindLibrary returns the path of libchdb.so. That is KASI_LIBCHDB if set, else what `make setup` installed under the
+// working directory, the executable's directory or a parent of either, else a libchdb.so beside the executable. The
+// error names every place looked at and the ways out.
 func FindLibrary() (string, error) {
 	if path := os.Getenv(libraryEnv); path != "" {
 		return checkLibrary(path, libraryEnv)
@@ -30,12 +30,11 @@ func FindLibrary() (string, error) {
 	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return "", fmt.Errorf("the embedded ClickHouse is packaged for Linux on x86-64 only: on this machine (%s/%s) use "+
-			"a ClickHouse server with "+
-			"--clickhouse-addr, or set %s to a libchdb 26.7 made for it", runtime.GOOS, runtime.GOARCH, libraryEnv)
+			"a ClickHouse server with --clickhouse-addr, or set %s to a libchdb 26.7 made for it",
+			runtime.GOOS, runtime.GOARCH, libraryEnv)
 	}
 	return "", fmt.Errorf("the embedded ClickHouse needs libchdb.so, which is not installed. Get it with `make "+
-		"setup`, or set %s to where it is, "+
-		"or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s", libraryEnv, strings.Join(candidates, "\n  "))
+		"setup`, or set %s to where it is, or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s", libraryEnv, strings.Join(candidates, "\n  "))
 }
 
 func checkLibrary(path, from string) (string, error) {

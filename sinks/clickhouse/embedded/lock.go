@@ -11,13 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // ErrInUse is returned when another process runs a server on the directory.
 var ErrInUse = errors.New("the directory is in use")
 
-// lockDir takes the directory. The lock belongs to the open file, which the child inherits: it is free only when both
-// processes are gone. A directory whose owner has died is waited for, because that owner's child is on its way out.
+// lockDir takes the directory. The lock belongs to the open file, which the child inherits. So it is free only when
+// both processes are gone. A directory whose owner has died is waited for, because that owner's child is about to end.
 func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make the directory of the embedded ClickHouse: %w", err)
@@ -27,20 +29,21 @@ func lockDir(ctx context.Context, dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the directory of the embedded ClickHouse: %w", err)
 	}
-	deadline := time.Now().Add(orphanGrace + 2*time.Second)
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return file, writeOwner(file)
+	owner, err := backoff.Retry(ctx, func() (owner int, err error) {
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			if owner = readOwner(path); alive(owner) {
+				err = backoff.Permanent(err)
+			}
 		}
-		owner := readOwner(path)
-		if alive(owner) || time.Now().After(deadline) || ctx.Err() != nil {
-			_ = file.Close()
-			return nil, fmt.Errorf("%w: process %d runs an embedded ClickHouse on %s; stop it, or choose another data directory",
-				ErrInUse, owner, dir)
-		}
-		<-time.After(50 * time.Millisecond)
+		return owner, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)),
+		backoff.WithMaxElapsedTime(orphanGrace+2*time.Second))
+	if err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%w: process %d runs an embedded ClickHouse on %s; stop it, or choose another data directory",
+			ErrInUse, owner, dir)
 	}
+	return file, writeOwner(file)
 }
 
 func writeOwner(file *os.File) error {

@@ -17,8 +17,8 @@ import (
 type Options struct {
 	// Dir holds everything: data, configuration, logs. One server at a time. Made if it is missing.
 	Dir string
-	// HTTPAddr and NativeAddr are host:port; the host is the same in both. Port 0 takes a free one, kept over restarts of
-	// the child.
+	// HTTPAddr and NativeAddr are host:port, with the same host. Port 0 takes a free one and keeps it over restarts of the
+	// child.
 	HTTPAddr, NativeAddr string
 	// Library is the path of libchdb.so; empty: FindLibrary.
 	Library string
@@ -26,10 +26,9 @@ type Options struct {
 	KasiPassword string
 	// AnalystPassword is the password of the read-only user analyst; empty: there is no such user.
 	AnalystPassword string
-	// Databases are further databases of both users, beside kasi; a name may end in *. For tests that make databases of
-	// their own.
+	// Databases are further databases of both users, beside kasi, for tests that make their own. A name may end in *.
 	Databases []string
-	// Grants are further grants of user kasi, written as after the word GRANT: for benchmarks that let the server read
+	// Grants are further grants of user kasi, written as after the word GRANT, for benchmarks that let the server read
 	// from Kafka by itself.
 	Grants []string
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
@@ -50,9 +49,9 @@ func (e endpoint) nativeAddr() string { return net.JoinHostPort(e.host, strconv.
 // check fills what was left open and refuses what cannot work, all errors at once.
 func (o Options) check() (Options, error) {
 	var errs []error
-	if !armed.Load() {
-		errs = append(errs, errors.New("embedded.RunIfChild must be the first line of main, or of TestMain: the server "+
-			"is our own binary started again"))
+	if !ranIfChild.Load() {
+		errs = append(errs, errors.New("embedded.RunIfChild must be the first line of main, or of TestMain: the "+
+			"server is our own binary started again"))
 	}
 	if o.Dir == "" {
 		errs = append(errs, errors.New("the embedded ClickHouse needs a directory"))
@@ -74,7 +73,7 @@ func (o Options) check() (Options, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.firstPause == 0 {
-		o.firstPause = backoffFirst
+		o.firstPause = firstPause
 	}
 	dir, err := filepath.Abs(o.Dir)
 	o.Dir = dir
@@ -124,14 +123,13 @@ func splitAddr(addr string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// claim listens for a moment, which tells whether the port can be had.
+// claim listens on an address, which tells whether the port can be had.
 func claim(host string, port int, what string) (net.Listener, error) {
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("the embedded ClickHouse cannot listen on %s (%s): choose another address, or stop what "+
-			"holds it "+
-			"(`ss -ltnp` shows it): %w", addr, what, err)
+			"holds it (`ss -ltnp` shows it): %w", addr, what, err)
 	}
 	return l, nil
 }

@@ -17,7 +17,7 @@ type process struct {
 	cmd     *exec.Cmd
 	console *console
 	tty     *os.File // our end of the pty that is the child's standard input; closing it ends the server
-	death   *os.File // our end of the death pipe
+	pipe    *os.File // our end of the parent pipe (childPipeFD)
 	exited  chan struct{}
 	err     error // how it ended; valid once exited is closed
 }
@@ -33,14 +33,14 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 		return nil, fmt.Errorf("open a pty for the embedded ClickHouse (is /dev/pts mounted?): %w", err)
 	}
 	defer func() { _ = stdin.Close() }()
-	deathRead, deathWrite, err := os.Pipe()
+	childEnd, ourEnd, err := os.Pipe()
 	if err != nil {
 		_ = tty.Close()
 		return nil, fmt.Errorf("open a pipe for the embedded ClickHouse: %w", err)
 	}
-	defer func() { _ = deathRead.Close() }()
+	defer func() { _ = childEnd.Close() }()
 
-	p := &process{console: newConsole(o.LogDir(), o.Log), tty: tty, death: deathWrite, exited: make(chan struct{})}
+	p := &process{console: newConsole(o.LogDir(), o.Log), tty: tty, pipe: ourEnd, exited: make(chan struct{})}
 	p.cmd = exec.Command(exe) //nolint:gosec // our own program
 	p.cmd.Args = append([]string{childName}, childArgs(o, config)...)
 	p.cmd.Env = childEnvironment(o)
@@ -48,14 +48,14 @@ func startProcess(o Options, config string, lock *os.File) (*process, error) {
 	p.cmd.Stdin = stdin
 	p.cmd.Stdout = p.console
 	p.cmd.Stderr = p.console
-	p.cmd.ExtraFiles = []*os.File{deathRead, lock}
-	// A session of its own: Ctrl-C reaches only us, and the child cannot touch the user's terminal. Not Pdeathsig: that
-	// one follows the thread that started the child, and Go's threads come and go.
+	p.cmd.ExtraFiles = []*os.File{childEnd, lock}
 	p.cmd.WaitDelay = time.Second
+	// In a session of its own Ctrl-C reaches only us, and the child cannot touch the user's terminal. Pdeathsig would not
+	// do: it follows the thread that started the child, and Go's threads come and go.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := p.cmd.Start(); err != nil {
 		_ = tty.Close()
-		_ = deathWrite.Close()
+		_ = ourEnd.Close()
 		p.console.close()
 		return nil, fmt.Errorf("start the embedded ClickHouse: %w", err)
 	}
@@ -100,7 +100,7 @@ func openTTY() (near, far *os.File, err error) {
 func (p *process) wait() {
 	p.err = p.cmd.Wait()
 	_ = p.tty.Close()
-	_ = p.death.Close()
+	_ = p.pipe.Close()
 	p.console.close()
 	close(p.exited)
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,10 +25,10 @@ func waitReady(ctx context.Context, p *process, s *Server) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("the embedded ClickHouse ended while starting (%w); its last words:\n%s", errOr(p.err, errEnded),
-				p.console.last())
-		case <-p.console.refused:
-			// The rest of the message follows on the next lines; the clean end brings all of them.
+			return fmt.Errorf("the embedded ClickHouse ended while starting (%w); its last words:\n%s",
+				cmp.Or(p.err, errEnded), p.console.last())
+		case <-p.console.startFailed:
+			// The rest of the message follows on the next lines. The clean end brings all of them.
 			p.stop(stopGrace)
 			return fmt.Errorf("the embedded ClickHouse could not start on %s and %s; its last words:\n%s", s.HTTPAddr(),
 				s.NativeAddr(), p.console.last())
@@ -40,13 +41,6 @@ func waitReady(ctx context.Context, p *process, s *Server) error {
 }
 
 var errEnded = errors.New("without an error")
-
-func errOr(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
-}
 
 // probe asks one query on each port as user kasi.
 func (s *Server) probe(ctx context.Context) error {

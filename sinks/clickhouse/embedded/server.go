@@ -1,8 +1,8 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/cenkalti/backoff/v5"
 )
 
 const (
@@ -17,23 +18,25 @@ const (
 	databaseKasi = "kasi"
 
 	startTimeout = 2 * time.Minute        // a directory with very many parts takes long to load
-	stopGrace    = 900 * time.Millisecond // clean end; then the kill, which loses nothing acknowledged
-	backoffFirst = 100 * time.Millisecond
-	backoffMax   = 10 * time.Second
-	// giveUpAfter is how many starts in a row may fail before the supervisor stops trying.
-	giveUpAfter = 8
+	stopGrace    = 900 * time.Millisecond // for a clean end; then comes the kill, which loses nothing acknowledged
+
+	// The pause after a failed restart doubles from firstPause to maxPause. maxTries is how many restarts in a row may
+	// fail before the supervisor gives up.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 10 * time.Second
+	maxTries   = 8
 )
 
 // Server is a running ClickHouse. After a crash or kill of its process it comes back by itself, on the same ports and
-// with the same data; calls made meanwhile fail with a connection error and are for the caller to repeat.
+// with the same data. Calls made meanwhile fail with a connection error, and the caller repeats them.
 type Server struct {
-	opts endpointOptions
-	http *http.Client
-	lock *os.File
-
-	stopOnce sync.Once
-	stopping chan struct{} // closed when Stop is called
-	done     chan struct{} // closed when the supervisor has ended
+	opts     Options
+	endpoint endpoint
+	config   string // path of config.xml
+	http     *http.Client
+	lock     *os.File
+	stop     context.CancelFunc // ends the supervisor
+	done     chan struct{}      // closed when the supervisor has ended
 
 	mu       sync.Mutex
 	current  *process
@@ -41,14 +44,8 @@ type Server struct {
 	err      error
 }
 
-type endpointOptions struct {
-	Options
-	endpoint
-	config string
-}
-
-// Start takes the directory, starts the server and returns when it has answered a query on both ports. The server
-// outlives ctx, which bounds the start only: end it with Stop.
+// Start takes the directory, starts the server and returns when it has answered a query on both ports. ctx bounds the
+// start only. The server outlives it and is ended by Stop.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.check()
 	if err != nil {
@@ -79,9 +76,8 @@ func start(ctx context.Context, o Options, lock *os.File) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: endpointOptions{Options: o, endpoint: e, config: config}, lock: lock,
-		http:     &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-		stopping: make(chan struct{}), done: make(chan struct{}),
+		opts: o, endpoint: e, config: config, lock: lock, done: make(chan struct{}),
+		http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	begun := time.Now()
 	p, err := s.launch(ctx)
@@ -90,7 +86,9 @@ func start(ctx context.Context, o Options, lock *os.File) (*Server, error) {
 	}
 	o.Log.Info("embedded ClickHouse is ready", "http", s.HTTPAddr(), "native", s.NativeAddr(), "dir", o.Dir, "took",
 		time.Since(begun).Round(time.Millisecond))
-	go s.supervise(p)
+	supervised, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go s.supervise(supervised, p)
 	return s, nil
 }
 
@@ -98,7 +96,7 @@ func start(ctx context.Context, o Options, lock *os.File) (*Server, error) {
 func (s *Server) launch(ctx context.Context) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	p, err := startProcess(s.opts.Options, s.opts.config, s.lock)
+	p, err := startProcess(s.opts, s.config, s.lock)
 	if err != nil {
 		return nil, err
 	}
@@ -113,69 +111,52 @@ func (s *Server) launch(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// supervise keeps a process running until Stop, or until it cannot be started any more.
-func (s *Server) supervise(p *process) {
+// supervise keeps a process running until Stop ends ctx, or until it cannot be started any more.
+func (s *Server) supervise(ctx context.Context, p *process) {
 	defer close(s.done)
 	defer func() { _ = s.lock.Close() }()
 	for {
 		select {
-		case <-s.stopping:
+		case <-ctx.Done():
 			if !p.stop(stopGrace) {
 				s.opts.Log.Debug("embedded ClickHouse had open connections and was killed; nothing acknowledged is lost")
 			}
 			return
 		case <-p.exited:
-			s.opts.Log.Warn("embedded ClickHouse ended by itself and is started again", "error", errOr(p.err, errEnded), "last",
-				p.console.last())
+			s.opts.Log.Warn("embedded ClickHouse ended by itself and is started again", "error", cmp.Or(p.err, errEnded),
+				"last", p.console.last())
 		}
-		next, err := s.relaunch()
-		if err != nil {
-			if !errors.Is(err, context.Canceled) {
+		var err error
+		if p, err = s.relaunch(ctx); err != nil {
+			if ctx.Err() == nil {
 				s.fail(err)
 			}
 			return
 		}
-		p = next
 	}
 }
 
-// relaunch tries with growing pauses; the error is context.Canceled if Stop came meanwhile.
-func (s *Server) relaunch() (*process, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	pause := s.opts.firstPause
-	for try := 1; ; try++ {
-		begun := time.Now()
-		p, err := s.launch(ctx)
-		if err == nil {
-			s.mu.Lock()
-			s.restarts++
-			s.mu.Unlock()
-			s.opts.Log.Info("embedded ClickHouse is back", "took", time.Since(begun).Round(time.Millisecond))
-			return p, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Canceled
-		}
-		if try == giveUpAfter {
-			return nil, fmt.Errorf("the embedded ClickHouse could not be started again in %d tries, its log is in %s: %w", try,
-				s.opts.LogDir(), err)
-		}
-		s.opts.Log.Warn("embedded ClickHouse does not start", "try", try, "error", err)
-		select {
-		case <-ctx.Done():
-			return nil, context.Canceled
-		case <-time.After(pause):
-		}
-		pause = min(pause*2, backoffMax)
+// relaunch starts a process again, with growing pauses between failures, until ctx ends.
+func (s *Server) relaunch(ctx context.Context) (*process, error) {
+	begun, failures := time.Now(), 0
+	p, err := backoff.Retry(ctx, func() (*process, error) {
+		begun = time.Now()
+		return s.launch(ctx)
+	}, backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(0), backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: s.opts.firstPause, Multiplier: 2, MaxInterval: maxPause,
+	}), backoff.WithNotify(func(err error, _ time.Duration) {
+		failures++
+		s.opts.Log.Warn("embedded ClickHouse does not start", "try", failures, "error", err)
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("the embedded ClickHouse could not be started again in %d tries, its log is in %s: %w",
+			maxTries, s.opts.LogDir(), err)
 	}
+	s.mu.Lock()
+	s.restarts++
+	s.mu.Unlock()
+	s.opts.Log.Info("embedded ClickHouse is back", "took", time.Since(begun).Round(time.Millisecond))
+	return p, nil
 }
 
 func (s *Server) fail(err error) {
@@ -188,7 +169,7 @@ func (s *Server) fail(err error) {
 // connection pools first: an open connection makes the end less clean, though nothing acknowledged is lost. It may be
 // called more than once.
 func (s *Server) Stop(ctx context.Context) error {
-	s.stopOnce.Do(func() { close(s.stopping) })
+	s.stop()
 	select {
 	case <-s.done:
 		return nil
@@ -214,10 +195,10 @@ func (s *Server) Err() error {
 }
 
 // HTTPAddr is the host:port of the HTTP interface.
-func (s *Server) HTTPAddr() string { return s.opts.httpAddr() }
+func (s *Server) HTTPAddr() string { return s.endpoint.httpAddr() }
 
 // NativeAddr is the host:port of the native protocol.
-func (s *Server) NativeAddr() string { return s.opts.nativeAddr() }
+func (s *Server) NativeAddr() string { return s.endpoint.nativeAddr() }
 
 // LogDir is the directory of the server's log files.
 func (s *Server) LogDir() string { return s.opts.LogDir() }

@@ -23,7 +23,7 @@ func (w *world) window(inserts int) {
 	w.t.Helper()
 	for _, table := range schemas.SunkTopics {
 		query := fmt.Sprintf("ALTER TABLE %s MODIFY SETTING non_replicated_deduplication_window = %d", table, inserts)
-		require.NoError(w.t, w.conn.Exec(context.Background(), query))
+		w.exec(query)
 	}
 }
 
@@ -43,9 +43,7 @@ func TestSinkKilledBeyondTheWindow(t *testing.T) {
 		w.dies(at)
 		require.Eventually(t, func() bool { return w.inserting() == 0 }, 20*time.Second, time.Millisecond)
 	}
-	s := w.start(w.config(), quick())
-	w.caughtUp()
-	s.end()
+	w.drain(quick())
 	w.exact()
 }
 
@@ -65,9 +63,7 @@ func TestClickHouseAwayBeyondTheWindow(t *testing.T) {
 		p.after = 5_000 // more than a handshake and a query without rows
 		p.mute.Store(true)
 		w.write(20)
-		require.Eventually(t, func() bool {
-			return p.cuts.Load() > 0 && w.number("SELECT count() FROM debits_log") == uint64(w.rows[schemas.TopicDebits])
-		},
+		require.Eventually(t, func() bool { return p.broken.Load() > 0 && w.allStored(schemas.TopicDebits) },
 			20*time.Second, time.Millisecond, "the rows whose answer was swallowed did not arrive")
 		require.Eventually(t, func() bool { return w.inserting() == 0 }, 20*time.Second, time.Millisecond)
 		require.NotEmpty(t, w.behind())
@@ -75,11 +71,9 @@ func TestClickHouseAwayBeyondTheWindow(t *testing.T) {
 		w.write(5)
 		w.write(5)
 		p.mute.Store(false)
-		p.cuts.Store(0)
+		p.broken.Store(0)
 		server = startServer(t, dir, w.opts.Addr[0])
-		for _, table := range schemas.SunkTopics {
-			require.NoError(t, w.conn.Exec(context.Background(), "SYSTEM STOP MERGES "+table))
-		}
+		w.stopMerges()
 		w.caughtUp()
 	}
 	s.end()
@@ -111,12 +105,11 @@ func TestSinkMarksNoRowsThatTheTokenHides(t *testing.T) {
 		return nil
 	}
 	require.ErrorIs(t, w.start(w.config(), tn).result(), crash)
-	ctx := context.Background()
-	require.Equal(t, uint64(w.rows[schemas.TopicDebits]), w.number("SELECT count() FROM debits_log"))
-	require.NoError(t, w.conn.Exec(ctx, "SYSTEM START MERGES debits_log"))
-	require.NoError(t, w.conn.Exec(ctx, "ALTER TABLE debits_log DELETE WHERE seq % 2 = 0 SETTINGS mutations_sync = 1"))
-	require.NoError(t, w.conn.Exec(ctx, "SYSTEM STOP MERGES debits_log"))
-	require.NotEqual(t, uint64(w.rows[schemas.TopicDebits]), w.number("SELECT count() FROM debits_log"))
+	require.True(t, w.allStored(schemas.TopicDebits))
+	w.exec("SYSTEM START MERGES debits_log")
+	w.exec("ALTER TABLE debits_log DELETE WHERE seq % 2 = 0 SETTINGS mutations_sync = 1")
+	w.exec("SYSTEM STOP MERGES debits_log")
+	require.False(t, w.allStored(schemas.TopicDebits))
 
 	var log lockedBuffer
 	cfg := w.config()

@@ -1,0 +1,111 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v5"
+)
+
+// mark is how far a partition is in ClickHouse: everything before the offset, and every event with a smaller seq.
+type mark struct{ offset, seq int64 }
+
+// queryMarks takes the greatest mark. The table is small, and a maximum needs no FINAL. The argument is a topic, or ""
+// for all. The text is compared whole in a test.
+const queryMarks = `
+SELECT topic, partition, max(next_offset), max(next_seq)
+FROM sink_marks
+WHERE {topic:String} IN ('', topic)
+GROUP BY topic, partition`
+
+// readMarks gives the mark of each partition; an empty topic means all.
+func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]mark, error) {
+	rows, err := conn.Query(ctx, queryMarks, clickhouse.Named("topic", topic))
+	if err != nil {
+		return nil, fmt.Errorf("read sink_marks: %w", err)
+	}
+	defer rows.Close()
+	marks := make(map[topicPartition]mark)
+	for rows.Next() {
+		var t string
+		var p uint32
+		var m mark
+		if err := rows.Scan(&t, &p, &m.offset, &m.seq); err != nil {
+			return nil, fmt.Errorf("read sink_marks: %w", err)
+		}
+		marks[topicPartition{t, int32(p)}] = m
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read sink_marks: %w", err)
+	}
+	return marks, nil
+}
+
+// mark publishes that everything before last+1 is in ClickHouse, and every event up to the last record's seq.
+//
+// The table keeps the greatest of each. So a chunk of transaction markers alone, which knows no seq, takes nothing
+// back. A mark set twice, or late by a sink that lost the partition, does no harm: it was true when it was set.
+func (s *sink) mark(ctx context.Context, cs []*chunk) error {
+	b, err := s.conn.PrepareBatch(s.withSettings(s.bounded(ctx), ""),
+		"INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
+	if err != nil {
+		return fmt.Errorf("prepare marks: %w", err)
+	}
+	now := time.Now()
+	for _, c := range cs {
+		seq, err := c.nextSeq()
+		if err == nil {
+			err = b.Append(c.topic, uint32(c.partition), c.last+1, seq, now)
+		}
+		if err != nil {
+			return fmt.Errorf("marks: %w", err)
+		}
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("send marks: %w", err)
+	}
+	for _, c := range cs {
+		c.step = stepMarked
+	}
+	return nil
+}
+
+// waitMarks returns when every event with a seq before until[p] is in ClickHouse for each partition p of the topic. If
+// ctx ends before, the error says which partition is behind and by how much.
+func waitMarks(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
+	var short, unread error // what the last answered query said, and why the one after it got no answer
+	_, err := backoff.Retry(ctx, func() (marks map[topicPartition]mark, err error) {
+		if marks, unread = readMarks(ctx, conn, topic); unread != nil {
+			return nil, unread
+		}
+		short = behind(marks, topic, until)
+		return nil, short
+	}, backoff.WithBackOff(doubling(2*time.Millisecond, 50*time.Millisecond)), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return fmt.Errorf("waiting for the ClickHouse sink: %w: %w", lastAnswer(short, unread), ctx.Err())
+	}
+	return nil
+}
+
+// lastAnswer says how far the sink was when that was last known. The query that ctx ends explains nothing by
+// itself.
+func lastAnswer(short, unread error) error {
+	if short != nil && unread != nil {
+		return fmt.Errorf("%w (the query after that: %w)", short, unread)
+	}
+	return cmp.Or(short, unread)
+}
+
+// behind names the first partition whose mark is short of until.
+func behind(marks map[topicPartition]mark, topic string, until []int64) error {
+	for p, seq := range until {
+		if m := marks[topicPartition{topic, int32(p)}]; m.seq < seq {
+			return fmt.Errorf("%s partition %d is in ClickHouse up to number %d of %d", topic, p, max(m.seq-1, 0), seq-1)
+		}
+	}
+	return nil
+}
