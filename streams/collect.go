@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -80,7 +81,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindTick:
 		return t.tick(b, rec)
 	case schemas.KindTransaction:
-		tx, err := processors.DecodeTransaction(rec.Value)
+		tx, err := feeds.Transaction(rec.Value)
 		if err != nil {
 			return refuse(b, rec, err)
 		}
@@ -90,7 +91,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 			return t.engine.Transaction(c, tx, m, &t.out)
 		})
 	case schemas.KindIncome:
-		in, err := processors.DecodeIncome(rec.Value)
+		in, err := feeds.Income(rec.Value)
 		if err != nil {
 			return refuse(b, rec, err)
 		}
@@ -112,7 +113,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 
 // result finds the customer whose debit a bank's answer is about.
 func (t *collectTask) result(b *batch, rec *kgo.Record) error {
-	res, err := processors.DecodeResult(rec.Value)
+	res, err := feeds.Result(rec.Value)
 	if err != nil {
 		return refuse(b, rec, err)
 	}
