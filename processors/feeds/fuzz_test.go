@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	segmentio "github.com/segmentio/encoding/json"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/schemas/schematest"
 )
@@ -85,24 +85,26 @@ func plain(name string, v any) any {
 	return v
 }
 
-func BenchmarkDecodeTransaction(b *testing.B) {
-	text := allFeeds()[0].record(nil)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := feeds.Transaction(text); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkDecodeResult(b *testing.B) {
-	text := allFeeds()[2].record(nil)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := feeds.Result(text); err != nil {
-			b.Fatal(err)
+// BenchmarkDecode sets the strict decoders beside the library's lenient one. One operation is one record.
+func BenchmarkDecode(b *testing.B) {
+	var tx schemas.Transaction
+	var in schemas.Income
+	var res schemas.Result
+	for i, lenient := range []any{&tx, &in, &res} {
+		feed := allFeeds()[i]
+		text := feed.record(nil)
+		for name, read := range map[string]func() error{
+			"strict":    func() error { _, err := feed.decode(text); return err },
+			"segmentio": func() error { return segmentio.Unmarshal(text, lenient) },
+		} {
+			b.Run(feed.topic+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := read(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }
