@@ -148,7 +148,7 @@ generate: ## write the generated files anew
 	@go generate ./...
 
 check-generated: generate ## fail when a generated file is not what its source says
-	@git diff --exit-code -- api ':(glob)**/*.gen.go' || { echo 'generated files differ: run make generate and commit'; exit 1; }
+	@git diff --exit-code -- api schemas/json ':(glob)**/*.gen.go' || { echo 'generated files differ: run make generate and commit'; exit 1; }
 
 ci: lint check-generated test ## what CI runs
 

@@ -16,6 +16,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/schemas/schematest"
 )
 
 // outgoing checks events against the published schemas and counts them.
@@ -30,7 +31,7 @@ func (o *outgoing) check(t require.TestingT, topic string, meta *schemas.Meta, e
 	meta.Seq = int64(o.seen[topic])
 	text, err := json.Marshal(event)
 	require.NoError(t, err)
-	require.True(t, schemaAccepts(o.schemas[topic], text), "%s refuses %s", topic, text)
+	require.True(t, schematest.Accepts(o.schemas[topic], text), "%s refuses %s", topic, text)
 }
 
 func (o *outgoing) all(t require.TestingT, out *book.Outputs) {
@@ -59,7 +60,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 		schemas.TopicSettlements,
 	}
 	for _, topic := range topics {
-		o.schemas[topic] = schemaOf(t, topic)
+		o.schemas[topic] = schematest.Of(t, topic)
 	}
 	rules := rules.Default()
 	engine := processors.NewEngine(rules)

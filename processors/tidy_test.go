@@ -138,8 +138,8 @@ func TestProcessorsArePure(t *testing.T) {
 		"github.com/ClickHouse", "github.com/pressly/goose",
 	}
 	for _, f := range sourceFiles(t) {
-		if f.test || f.top != "processors" && f.top != "schemas" {
-			continue
+		if f.test || f.top != "processors" && f.top != "schemas" || strings.HasPrefix(f.path, "schemas/catalog/") {
+			continue // the catalogue's generator writes files
 		}
 		for _, path := range f.imports() {
 			for _, bad := range forbidden {

@@ -1,5 +1,7 @@
 package schemas
 
+import "time"
+
 // HeaderKind is the Kafka header that names what a timeline or command record holds; its value is JSON of the type
 // beside each kind.
 const HeaderKind = "kasi.kind"
@@ -64,10 +66,24 @@ type ExecuteCommand struct {
 // Tick is the passing of business time. It is written to every partition of the timeline and of the settlement
 // commands, and to kasi.calendar.v1. Ticks are ordered by (date, cut-off); a tick not after the last one is ignored.
 type Tick struct {
-	Date string `json:"date"` // YYYY-MM-DD
-	// Cutoff 0 opens the day; 1, 2, ... are its cut-offs, at which decisions are made.
+	// Business date that opened or reached a cut-off.
+	Date string `json:"date" cat:"date col=business_date"`
+	// 0 opens the day; 1, 2... are its cut-offs, at which decisions are made.
 	Cutoff int `json:"cutoff"`
 }
+
+// TickRow is one tick of the calendar. A tick carries business time only, so its row takes the record's timestamp.
+//
+//catalog:row TopicCalendar
+//catalog:table calendar_log business_date, cutoff
+type TickRow struct {
+	Tick
+	// Timestamp of the record, UTC.
+	At time.Time `json:"-"`
+}
+
+// Stamp gives the row the timestamp of its record.
+func (t *TickRow) Stamp(at time.Time) { t.At = at }
 
 // After tells whether the tick is later than other. Dates compare as text because they are YYYY-MM-DD.
 func (t Tick) After(other Tick) bool {

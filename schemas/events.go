@@ -4,42 +4,55 @@ import "time"
 
 // Meta is on every event Kasi emits.
 type Meta struct {
-	// EventID is made from facts: the same event has the same id in every run.
-	EventID string `json:"event_id"`
-	// Seq counts the records this stage has written to this partition of this topic: 1, 2, 3... without a gap.
-	Seq int64 `json:"seq"`
-	// BusinessDate is the calendar's day when it happened, YYYY-MM-DD.
-	BusinessDate string `json:"business_date"`
-	// At is the timestamp of the timeline record that caused it, so a replay gives the same instant.
+	// Made from facts: the same event has the same id in every run. The duplicate key.
+	EventID string `json:"event_id" cat:"uuid"`
+	// Counts the records of this partition of the topic: 1, 2, 3... without a gap.
+	Seq int64 `json:"seq" cat:"min=1 after=at"`
+	// The calendar's day when it happened.
+	BusinessDate string `json:"business_date" cat:"date"`
+	// Timestamp of the record that caused it, UTC.
 	At time.Time `json:"at"`
 }
 
-// TransactionEvent is an accepted bank transaction (kasi.transactions.v1): each once, duplicates removed.
+// TransactionEvent is an accepted bank transaction, each once, duplicates removed.
+//
+//catalog:event TopicTransactions
+//catalog:table transactions_log tenant_id, customer_id, transaction_id
 type TransactionEvent struct {
 	Meta
 	Transaction
-	// BookedDate is the Johannesburg date of BookedAt, YYYY-MM-DD.
-	BookedDate string `json:"booked_date"`
+	// The day of booked_at in Africa/Johannesburg.
+	BookedDate string `json:"booked_date" cat:"date"`
 }
 
-// DepositEvent says what was detected in one credit (kasi.deposits.v1).
+// DepositEvent is what was detected in one credit of a customer.
+//
+//catalog:event TopicDeposits Deposit
+//catalog:table deposits_log tenant_id, customer_id, deposit_date, event_id
 type DepositEvent struct {
 	Meta
-	TenantID      string `json:"tenant_id"`
-	CustomerID    string `json:"customer_id"`
-	TransactionID string `json:"transaction_id"` // or the income_id, when only the income feed knows of the money
-	DepositDate   string `json:"deposit_date"`
-	AmountCents   Cents  `json:"amount_cents"`
-	// StreamID names the customer's income stream that the deposit belongs to.
-	StreamID string     `json:"stream_id"`
-	Kind     IncomeKind `json:"kind"`
-	// Frequency is WEEKLY, BIWEEKLY, SEMI_MONTHLY, MONTHLY, IRREGULAR; empty while the stream has too few deposits.
-	Frequency string `json:"frequency,omitempty"`
-	// StreamStatus is EARLY_DETECTION, MATURE or ENDED.
-	StreamStatus string `json:"stream_status"`
-	// ConfidencePercent, 0-100, is how much of the stream's history its pattern explains.
-	ConfidencePercent int    `json:"confidence_percent"`
-	NextExpectedDate  string `json:"next_expected_date,omitempty"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The insurer's id of the customer.
+	CustomerID string `json:"customer_id"`
+	// The bank transaction, or the income_id where only the income feed knows of the money.
+	TransactionID string `json:"transaction_id"`
+	// The day of the deposit in Africa/Johannesburg.
+	DepositDate string `json:"deposit_date" cat:"date"`
+	// Amount of the deposit.
+	AmountCents Cents `json:"amount_cents" cat:"min=1"`
+	// The income stream of the customer that the deposit belongs to.
+	StreamID string `json:"stream_id"`
+	// Where the income comes from.
+	Kind IncomeKind `json:"kind"`
+	// How often the stream pays; absent while it has too few deposits.
+	Frequency string `json:"frequency,omitempty" cat:"enum=WEEKLY,BIWEEKLY,SEMI_MONTHLY,MONTHLY,IRREGULAR"`
+	// How sure the pattern is.
+	StreamStatus string `json:"stream_status" cat:"enum=EARLY_DETECTION,MATURE,ENDED"`
+	// How much of the stream's history its pattern explains, in percent.
+	ConfidencePercent int `json:"confidence_percent" cat:"UInt8 min=0 max=100"`
+	// When the stream should pay next; absent where that is not known.
+	NextExpectedDate string `json:"next_expected_date,omitempty" cat:"date"`
 }
 
 // DecisionAction is what the engine decided for a collection.
@@ -52,76 +65,117 @@ const (
 	DecideStop  DecisionAction = "STOP"
 )
 
-// DecisionEvent is one decision with its inputs, alternatives and reason (kasi.decisions.v1). A decision stands until
-// the next one of the same collection, so "why was POL001 not debited on the 12th" is the last decision on or before
-// that day.
+// DecisionEvent is one decision about a collection, with its inputs and its reason. It stands until the next one of the
+// same collection.
+//
+//catalog:event TopicDecisions Decision
+//catalog:table decisions_log tenant_id, policy_number, period_month, business_date, seq, event_id
 type DecisionEvent struct {
 	Meta
-	TenantID     string         `json:"tenant_id"`
-	CustomerID   string         `json:"customer_id"`
-	PolicyNumber string         `json:"policy_number"`
-	CollectionID string         `json:"collection_id"`
-	PeriodMonth  Period         `json:"period_month"`
-	Action       DecisionAction `json:"action"`
-	// Reason is a code such as AWAIT_INCOME; Explanation is the same in a sentence an analyst can read.
-	Reason       string         `json:"reason"`
-	Explanation  string         `json:"explanation"`
-	DebitID      string         `json:"debit_id,omitempty"`
-	AmountCents  Cents          `json:"amount_cents"`
-	NextDate     string         `json:"next_date,omitempty"`
-	Alternatives []Alternative  `json:"alternatives,omitempty"`
-	Inputs       DecisionInputs `json:"inputs"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The insurer's id of the customer.
+	CustomerID string `json:"customer_id"`
+	// The insurer's policy number.
+	PolicyNumber string `json:"policy_number"`
+	// The collection decided about.
+	CollectionID string `json:"collection_id" cat:"uuid"`
+	// The period of the collection, YYYY-MM.
+	PeriodMonth Period `json:"period_month"`
+	// What was decided.
+	Action DecisionAction `json:"action"`
+	// Why, as a code such as AWAIT_INCOME.
+	Reason string `json:"reason" cat:"low"`
+	// The same in a sentence.
+	Explanation string `json:"explanation"`
+	// The debit, where one was decided.
+	DebitID string `json:"debit_id,omitempty"`
+	// Amount of the debit; 0 where none was decided.
+	AmountCents Cents `json:"amount_cents" cat:"min=0"`
+	// When the next decision is due, where that is known.
+	NextDate string `json:"next_date,omitempty" cat:"date"`
+	// What was possible and not chosen.
+	Alternatives []Alternative `json:"alternatives,omitempty" cat:"json"`
+	// What the decision was made from.
+	Inputs DecisionInputs `json:"inputs" cat:"json"`
 }
 
-// Alternative is a decision that was possible and was not taken.
+// Alternative is one alternative.
 type Alternative struct {
+	// The action not taken.
 	Action DecisionAction `json:"action"`
-	Reason string         `json:"reason"`
+	// Why it was not taken.
+	Reason string `json:"reason"`
 }
 
 // DecisionInputs is what a decision was made from.
 type DecisionInputs struct {
-	DueCents         Cents  `json:"due_cents"`
-	CollectedCents   Cents  `json:"collected_cents"`
-	InFlightCents    Cents  `json:"in_flight_cents"`
-	BudgetCents      Cents  `json:"budget_cents"` // deposits not yet used
-	BalanceCents     *Cents `json:"balance_cents,omitempty"`
-	Attempts         int    `json:"attempts"`
-	Rail             Rail   `json:"rail"`
-	LastDepositDate  string `json:"last_deposit_date,omitempty"`
-	NextExpectedDate string `json:"next_expected_date,omitempty"`
-	LastReason       string `json:"last_reason,omitempty"`
+	// Amount due.
+	DueCents Cents `json:"due_cents" cat:"min=0"`
+	// Collected so far.
+	CollectedCents Cents `json:"collected_cents"`
+	// With the bank, result not known yet.
+	InFlightCents Cents `json:"in_flight_cents" cat:"min=0"`
+	// Deposits of the customer that no debit has used yet.
+	BudgetCents Cents `json:"budget_cents"`
+	// Latest known balance of the account, where one is known.
+	BalanceCents *Cents `json:"balance_cents,omitempty"`
+	// Debits instructed before.
+	Attempts int `json:"attempts" cat:"min=0"`
+	// The policy's rail.
+	Rail Rail `json:"rail"`
+	// The latest deposit, where there is one.
+	LastDepositDate string `json:"last_deposit_date,omitempty" cat:"date"`
+	// The next expected income, where one is known.
+	NextExpectedDate string `json:"next_expected_date,omitempty" cat:"date"`
+	// Why the last failed debit failed, where one has.
+	LastReason string `json:"last_reason,omitempty"`
 }
 
 // Rail is how a debit reaches the customer's bank.
 type Rail string
 
-// The rails (SPEC 4.8).
+// The rails.
 const (
 	RailEFT       Rail = "EFT"
 	RailDebiCheck Rail = "DEBICHECK"
 	RailRM        Rail = "RM"
 )
 
-// DebitInstruction is a debit sent to the bank's side (kasi.debits.v1).
+// DebitInstruction is a debit for the bank's side to carry out. debit_id is the idempotency key: an instruction seen
+// twice is carried out once.
+//
+//catalog:event TopicDebits Debit instruction
+//catalog:table debits_log tenant_id, period_month, collection_id, attempt
 type DebitInstruction struct {
 	Meta
-	DebitID      string `json:"debit_id"`
-	TenantID     string `json:"tenant_id"`
-	CustomerID   string `json:"customer_id"`
+	// UUIDv8 of 32 hexadecimal digits; the result names it.
+	DebitID string `json:"debit_id" cat:"pattern=^[0-9a-f]{32}$ after=period_month"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The insurer's id of the customer.
+	CustomerID string `json:"customer_id"`
+	// The insurer's policy number.
 	PolicyNumber string `json:"policy_number"`
-	CollectionID string `json:"collection_id"`
-	PeriodMonth  Period `json:"period_month"`
-	Attempt      int    `json:"attempt"`
-	AmountCents  Cents  `json:"amount_cents"`
-	Currency     string `json:"currency"`
-	ActionDate   string `json:"action_date"`
-	// TrackingUntil is the last day on which the bank may present the debit until it is paid, YYYY-MM-DD. Empty: it
-	// presents it on ActionDate only.
-	TrackingUntil    string `json:"tracking_until,omitempty"`
-	Rail             Rail   `json:"rail"`
+	// The collection debited for.
+	CollectionID string `json:"collection_id" cat:"uuid"`
+	// The period of the collection, YYYY-MM.
+	PeriodMonth Period `json:"period_month"`
+	// Which debit of the collection it is: 1, 2, 3...
+	Attempt int `json:"attempt" cat:"min=1"`
+	// Amount to debit.
+	AmountCents Cents `json:"amount_cents" cat:"min=1"`
+	// Always ZAR.
+	Currency string `json:"currency" cat:"enum=ZAR"`
+	// The day on which the account is to be debited.
+	ActionDate string `json:"action_date" cat:"date"`
+	// Last day on which the bank may present the debit until it is paid. Absent: on action_date only.
+	TrackingUntil string `json:"tracking_until,omitempty" cat:"date"`
+	// The rail to use.
+	Rail Rail `json:"rail"`
+	// The mandate, where the policy names one.
 	MandateReference string `json:"mandate_reference,omitempty"`
-	// TransactionIDs are the deposits that the debit counts on, oldest first; none where no money was seen.
+	// The deposits that the debit counts on, oldest first. Absent where no money was seen.
 	TransactionIDs []string `json:"transaction_ids,omitempty"`
 }
 
@@ -137,40 +191,59 @@ const (
 
 // PolicyTerms is what an insurer says about a policy.
 type PolicyTerms struct {
-	ExternalCustomerRef string       `json:"external_customer_ref"`
-	ProductCode         string       `json:"product_code"`
-	PremiumCents        Cents        `json:"collection_amount_cents"`
-	Status              PolicyStatus `json:"status"`
-	Rail                Rail         `json:"rail"`
-	MandateReference    string       `json:"mandate_reference,omitempty"`
-	// MandateMaxCents is the most one debit may take; 0 means no maximum is known.
-	MandateMaxCents Cents `json:"mandate_max_cents,omitempty"`
-	// MandateFixed mandates allow only the full amount, never a part.
+	// The insurer's further reference of the customer; may be empty.
+	ExternalCustomerRef string `json:"external_customer_ref"`
+	// The insurer's product; may be empty.
+	ProductCode string `json:"product_code" cat:"low"`
+	// Monthly premium.
+	PremiumCents Cents `json:"collection_amount_cents" cat:"min=1 col=premium_cents"`
+	// State of the policy.
+	Status PolicyStatus `json:"status"`
+	// How debits reach the bank.
+	Rail Rail `json:"rail"`
+	// The mandate, where one is named.
+	MandateReference string `json:"mandate_reference,omitempty"`
+	// The most one debit may take, where the mandate says so.
+	MandateMaxCents Cents `json:"mandate_max_cents,omitempty" cat:"min=1 rands=no"`
+	// Only the full amount may be debited; absent means false.
 	MandateFixed bool `json:"mandate_fixed,omitempty"`
-	// CollectionDay, 1-31, is the first attempt's day while no income is known; 0 means the configured day.
-	CollectionDay int `json:"collection_day,omitempty"`
+	// Day of the first attempt while no income is known; absent means the configured day.
+	CollectionDay int `json:"collection_day,omitempty" cat:"UInt8 min=1 max=31"`
 }
 
-// PolicyEvent is a policy after a change (kasi.policies.v1).
+// PolicyEvent is a policy after a change. The highest version is the policy as it is.
+//
+//catalog:event TopicPolicies Policy
+//catalog:table policies_log tenant_id, policy_id, version
+//catalog:index by_request request_id
+//catalog:index by_policy policy_number
 type PolicyEvent struct {
 	Meta
-	PolicyID     string `json:"policy_id"`
-	TenantID     string `json:"tenant_id"`
-	CustomerID   string `json:"customer_id"`
+	// Made of tenant and policy number.
+	PolicyID string `json:"policy_id" cat:"uuid after=tenant_id"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The insurer's id of the customer.
+	CustomerID string `json:"customer_id" cat:"after=policy_number"`
+	// The insurer's policy number.
 	PolicyNumber string `json:"policy_number"`
-	Version      int64  `json:"version"`
+	// Counts the changes: 1, 2, 3...
+	Version int64 `json:"version" cat:"min=1 after=hold_reason"`
 	PolicyTerms
-	// HoldReason is set when a bank's answer forbids further debits until the mandate or account is mended.
-	HoldReason string    `json:"hold_reason,omitempty"`
-	RequestID  string    `json:"request_id,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	// Why the bank's answer forbids further debits, while it does.
+	HoldReason string `json:"hold_reason,omitempty" cat:"low"`
+	// The API request behind the change, where there was one.
+	RequestID string `json:"request_id,omitempty"`
+	// When the policy was made, UTC.
+	CreatedAt time.Time `json:"created_at"`
+	// When this version was made, UTC.
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // CollectionStatus is the outcome of a collection as reports show it.
 type CollectionStatus string
 
-// The collection statuses (SPEC section 3).
+// The collection statuses.
 const (
 	PaidFull            CollectionStatus = "PAID_FULL"
 	PaidPartial         CollectionStatus = "PAID_PARTIAL"
@@ -178,28 +251,53 @@ const (
 	CollectionCancelled CollectionStatus = "CANCELLED"
 )
 
-// CollectionEvent is a collection after a change (kasi.collections.v1).
+// CollectionEvent is a collection after a change, with the fact behind it. The highest version is the collection as it
+// is; the sum of moved_cents over all versions is what was collected.
+//
+//catalog:event TopicCollections Collection
+//catalog:table collections_log tenant_id, period_month, collection_id, version
+//catalog:index by_policy policy_number
+//catalog:computed shortfall after=in_flight_cents Decimal(18, 2) = toDecimal64(due_cents - collected_cents, 2) / 100: Due less collected. In rands.
 type CollectionEvent struct {
 	Meta
-	CollectionID        string           `json:"collection_id"`
-	TenantID            string           `json:"tenant_id"`
-	CustomerID          string           `json:"customer_id"`
-	PolicyID            string           `json:"policy_id"`
-	PolicyNumber        string           `json:"policy_number"`
-	ExternalCustomerRef string           `json:"external_customer_ref"`
-	ProductCode         string           `json:"product_code"`
-	PeriodMonth         Period           `json:"period_month"`
-	ExecutionID         string           `json:"execution_id"`
-	Version             int64            `json:"version"`
-	DueCents            Cents            `json:"due_cents"`
-	CollectedCents      Cents            `json:"collected_cents"`
-	InFlightCents       Cents            `json:"in_flight_cents"`
-	Status              CollectionStatus `json:"collection_status"`
-	FirstAttemptDate    string           `json:"first_attempt_date,omitempty"`
-	LastAttemptDate     string           `json:"last_attempt_date,omitempty"`
-	Attempts            int              `json:"number_of_attempts"`
-	LastFailureReason   string           `json:"last_failure_reason,omitempty"`
-	Change              Change           `json:"change"`
+	// Made of policy and period.
+	CollectionID string `json:"collection_id" cat:"uuid after=period_month"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The insurer's id of the customer.
+	CustomerID string `json:"customer_id"`
+	// The policy collected for.
+	PolicyID string `json:"policy_id" cat:"uuid"`
+	// The insurer's policy number.
+	PolicyNumber string `json:"policy_number"`
+	// The insurer's further reference of the customer; may be empty.
+	ExternalCustomerRef string `json:"external_customer_ref" cat:"after=customer_id"`
+	// The insurer's product; may be empty.
+	ProductCode string `json:"product_code" cat:"low"`
+	// The period collected for, YYYY-MM.
+	PeriodMonth Period `json:"period_month" cat:"after=tenant_id"`
+	// The execution that made the collection.
+	ExecutionID string `json:"execution_id"`
+	// Counts the changes: 1, 2, 3...
+	Version int64 `json:"version" cat:"min=1 after=collection_id"`
+	// Amount due, fixed when the collection was made.
+	DueCents Cents `json:"due_cents" cat:"min=0"`
+	// Collected so far.
+	CollectedCents Cents `json:"collected_cents"`
+	// With the bank, result not known yet.
+	InFlightCents Cents `json:"in_flight_cents" cat:"min=0"`
+	// Outcome so far.
+	Status CollectionStatus `json:"collection_status"`
+	// Action date of the first debit; absent before it.
+	FirstAttemptDate string `json:"first_attempt_date,omitempty" cat:"date"`
+	// Action date of the latest debit; absent before the first.
+	LastAttemptDate string `json:"last_attempt_date,omitempty" cat:"date"`
+	// Debits instructed.
+	Attempts int `json:"number_of_attempts" cat:"min=0"`
+	// Why the last failed debit failed; absent once paid in full.
+	LastFailureReason string `json:"last_failure_reason,omitempty" cat:"low"`
+	// The fact that made this version.
+	Change Change `json:"change"`
 }
 
 // ChangeKind names the fact that made a version of a collection.
@@ -222,75 +320,115 @@ const (
 // Change is the fact behind a version of a collection. MovedCents is what it added to collected: positive, negative or
 // zero. The sum of MovedCents over a collection's events is its collected amount.
 type Change struct {
-	Kind          ChangeKind `json:"kind"`
-	DebitID       string     `json:"debit_id,omitempty"`
-	ResultID      string     `json:"result_id,omitempty"`
-	MovedCents    Cents      `json:"moved_cents"`
-	AmountCents   Cents      `json:"amount_cents,omitempty"`
-	ReasonCode    string     `json:"reason_code,omitempty"`
-	ReasonScheme  string     `json:"reason_scheme,omitempty"`
-	EffectiveDate string     `json:"effective_date,omitempty"`
+	// What happened.
+	Kind ChangeKind `json:"kind" cat:"col=change_kind"`
+	// The debit it is about, where there is one.
+	DebitID string `json:"debit_id,omitempty" cat:"col=change_debit_id"`
+	// The bank's result behind it, where there is one.
+	ResultID string `json:"result_id,omitempty" cat:"col=change_result_id"`
+	// What it added to collected: positive, negative or zero.
+	MovedCents Cents `json:"moved_cents"`
+	// Amount of the debit it is about, where there is one.
+	AmountCents Cents `json:"amount_cents,omitempty" cat:"min=1 col=change_amount_cents rands=no"`
+	// The bank's reason code, where there is one.
+	ReasonCode string `json:"reason_code,omitempty" cat:"low"`
+	// The scheme of the code.
+	ReasonScheme string `json:"reason_scheme,omitempty" cat:"enum=ZA,ISO"`
+	// The bank's date, where there is one.
+	EffectiveDate string `json:"effective_date,omitempty" cat:"date"`
 }
 
 // SettlementStatus is the state of a settlement.
 type SettlementStatus string
 
-// The settlement statuses (SPEC section 5).
+// The settlement statuses.
 const (
 	SettlementPending  SettlementStatus = "pending"
 	SettlementPaid     SettlementStatus = "paid"
 	SettlementDisputed SettlementStatus = "disputed"
 )
 
-// SettlementEvent is a statement after a change (kasi.settlements.v1). The figures never change once written; the
-// status does.
+// SettlementEvent is a settlement statement after a change. Its figures never change; its status does. total_fees_cents
+// + vat_cents + net_cents = total_collections_cents.
+//
+//catalog:event TopicSettlements Settlement
+//catalog:table settlements_log tenant_id, period_month, sequence, version
 type SettlementEvent struct {
 	Meta
-	SettlementID          string           `json:"settlement_id"`
-	TenantID              string           `json:"tenant_id"`
-	Number                string           `json:"settlement_number"` // SETTLE-2025-11-001
-	PeriodMonth           Period           `json:"period_month"`
-	Sequence              int              `json:"sequence"`
-	Version               int64            `json:"version"`
-	TotalCollectionsCents Cents            `json:"total_collections_cents"`
-	AdjustmentsCents      Cents            `json:"adjustments_cents"` // part of the total that belongs to earlier periods
-	DistributionFeeCents  Cents            `json:"distribution_fee_cents"`
-	CollectionsFeeCents   Cents            `json:"collections_fee_cents"`
-	TotalFeesCents        Cents            `json:"total_fees_cents"`
-	VATCents              Cents            `json:"vat_cents"`
-	NetCents              Cents            `json:"net_cents"`
-	PaymentDate           string           `json:"payment_date"`
-	PaymentReference      string           `json:"payment_reference"` // EFT-20251203-001
-	Status                SettlementStatus `json:"status"`
-	RequestID             string           `json:"request_id"`
-	CreatedAt             time.Time        `json:"created_at"`
-	// Coverage says exactly which events of kasi.collections.v1 this statement counts.
+	// Made of tenant, period and sequence.
+	SettlementID string `json:"settlement_id" cat:"uuid after=tenant_id"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// SETTLE-YYYY-MM-NNN, gap-free per tenant and period.
+	Number string `json:"settlement_number" cat:"pattern=^SETTLE-[0-9]{4}-[0-9]{2}-[0-9]{3,}$"`
+	// The period settled, YYYY-MM.
+	PeriodMonth Period `json:"period_month"`
+	// Statement of the period: 1, 2, 3...
+	Sequence int `json:"sequence" cat:"min=1"`
+	// Counts the changes of status: 1, 2...
+	Version int64 `json:"version" cat:"min=1"`
+	// Money collected less adjustments.
+	TotalCollectionsCents Cents `json:"total_collections_cents"`
+	// Part of the total that belongs to earlier periods.
+	AdjustmentsCents Cents `json:"adjustments_cents"`
+	// Distribution fee.
+	DistributionFeeCents Cents `json:"distribution_fee_cents"`
+	// Collections fee.
+	CollectionsFeeCents Cents `json:"collections_fee_cents"`
+	// Both fees.
+	TotalFeesCents Cents `json:"total_fees_cents"`
+	// VAT on the fees.
+	VATCents Cents `json:"vat_cents"`
+	// What the insurer is paid.
+	NetCents Cents `json:"net_cents" cat:"rands=net_amount"`
+	// The day of the EFT.
+	PaymentDate string `json:"payment_date" cat:"date"`
+	// EFT-YYYYMMDD-NNN, counted per tenant and payment date.
+	PaymentReference string `json:"payment_reference" cat:"pattern=^EFT-[0-9]{8}-[0-9]{3,}$"`
+	// State of the statement.
+	Status SettlementStatus `json:"status"`
+	// The API request that made the statement.
+	RequestID string `json:"request_id"`
+	// When the statement was made, UTC.
+	CreatedAt time.Time `json:"created_at"`
+	// Exactly which records of kasi.collections.v1 the statement counts.
 	Coverage []Coverage `json:"coverage"`
 }
 
-// Coverage is, for one period, the range of kasi.collections.v1 that a statement counts: on partition p the events with
-// From[p] <= seq < To[p].
+// Coverage is the records of one period. On partition p they are the events of kasi.collections.v1 with from[p] <= seq
+// < to[p].
 type Coverage struct {
-	Period Period  `json:"period_month"`
-	From   []int64 `json:"from"`
-	To     []int64 `json:"to"`
+	// The period whose movements are counted, YYYY-MM.
+	Period Period `json:"period_month" cat:"col=coverage_period"`
+	// For each partition the first seq counted.
+	From []int64 `json:"from" cat:"min=0 col=coverage_from"`
+	// For each partition the first seq not counted.
+	To []int64 `json:"to" cat:"min=0 col=coverage_to"`
 }
 
-// OutcomeEvent answers one API command (kasi.outcomes.v1).
+// OutcomeEvent is the answer to one API command.
+//
+//catalog:event TopicOutcomes
+//catalog:table outcomes_log request_id, row, event_id
+//catalog:nullable business_date
 type OutcomeEvent struct {
 	Meta
-	RequestID string `json:"request_id"`
-	TenantID  string `json:"tenant_id"`
-	// Row is the command's place in its request: the row of a CSV, starting at 1 after the header.
+	// API request.
+	RequestID string `json:"request_id" cat:"after=tenant_id"`
+	// Insurer that asked.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The command's place in its request; of a CSV the row after the header, from 1.
 	Row int `json:"row"`
-	// Code is OK, UNCHANGED, CONFLICT, NOT_FOUND.
-	Code         string `json:"code"`
-	Message      string `json:"message,omitempty"`
+	// What came of it.
+	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND"`
+	// Why it was refused; empty when it was not.
+	Message string `json:"message,omitempty"`
+	// Policy the command is about; may be empty.
 	PolicyNumber string `json:"policy_number,omitempty"`
-	// ObjectID is the policy, collection or settlement the command made or met.
+	// The policy, collection or settlement the command made or met.
 	ObjectID string `json:"object_id,omitempty"`
-	// Stage that answered: intake, collect or settle. Seq is dense per stage and partition.
-	Stage string `json:"stage"`
+	// Stage that answered: intake, collect or settle.
+	Stage string `json:"stage" cat:"low"`
 }
 
 // The outcome codes.

@@ -9,17 +9,12 @@ const (
 	GroupSink     = "kasi.sink"
 )
 
-// SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
-var SunkTopics = map[string]string{
-	TopicTransactions: "transactions_log",
-	TopicDeposits:     "deposits_log",
-	TopicDecisions:    "decisions_log",
-	TopicDebits:       "debits_log",
-	TopicPolicies:     "policies_log",
-	TopicCollections:  "collections_log",
-	TopicSettlements:  "settlements_log",
-	TopicOutcomes:     "outcomes_log",
-	TopicCalendar:     "calendar_log",
+// Source says where in Kafka a row came from. These columns end every table.
+type Source struct {
+	// Kafka partition the row came from.
+	Partition uint32 `json:"-" cat:"col=src_partition"`
+	// Kafka offset the row came from.
+	Offset int64 `json:"-" cat:"col=src_offset"`
 }
 
 // LedgerSums is what a settlement needs to know of the movements its coverage counts.

@@ -2,8 +2,9 @@ package schemas
 
 import "embed"
 
-// Migrations are the ClickHouse tables and views, as numbered goose files under the directory "clickhouse". A file that
-// has been released is never changed; the next number changes what it made.
+// Migrations are numbered goose files under the directory "clickhouse": what the catalogue cannot do by adding tables,
+// columns and views. They run after missing tables were made and before columns are compared. A file that has been
+// released is never changed; the next number changes what it made.
 //
 //go:embed clickhouse/*.sql
 var Migrations embed.FS

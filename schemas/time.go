@@ -78,3 +78,26 @@ func (p Period) Last() civil.Date { return p.Next().First().AddDays(-1) }
 
 // Next is the following month.
 func (p Period) Next() Period { return PeriodOf(p.First().AddMonths(1)) }
+
+// ParseDate reads YYYY-MM-DD and nothing else: the first instant of the day in UTC.
+func ParseDate(s string) (time.Time, error) { return time.Parse(time.DateOnly, s) }
+
+// ParseInstant reads an RFC 3339 time with an offset and at most nine decimals. The checks after the library's are what it
+// forgives (go.dev/issue/54580); further decimals it would drop, which makes two instants one.
+func ParseInstant(s string) (t time.Time, err error) {
+	if err = t.UnmarshalText([]byte(s)); err != nil {
+		return t, err
+	}
+	const hour, seconds = len("2006-01-02T15"), len("2006-01-02T15:04:05")
+	switch {
+	case s[hour] != ':':
+		return t, fmt.Errorf("%q has an hour of one digit", s)
+	case s[seconds] == ',':
+		return t, fmt.Errorf("%q has a comma before its decimals", s)
+	case len(s) > seconds+len(".123456789Z") && digits(s[seconds+1:seconds+len(".1234567890")]):
+		return t, fmt.Errorf("%q has more than nine decimals", s)
+	case s[len(s)-1] != 'Z' && (s[len(s)-len("07:00"):len(s)-len(":00")] > "23" || s[len(s)-len("00"):] > "59"):
+		return t, fmt.Errorf("%q has an offset of a day or more", s)
+	}
+	return t, nil
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/book"
+	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -82,14 +83,14 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindTick:
 		return t.tick(b, rec)
 	case schemas.KindTransaction:
-		tx, err := processors.DecodeTransaction(rec.Value)
+		tx, err := feeds.Transaction(rec.Value)
 		if err != nil {
 			return refuse(b, rec, err)
 		}
 		t.tx = tx
 		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), &t.tx)
 	case schemas.KindIncome:
-		in, err := processors.DecodeIncome(rec.Value)
+		in, err := feeds.Income(rec.Value)
 		if err != nil {
 			return refuse(b, rec, err)
 		}
@@ -107,7 +108,7 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 
 // result finds the customer whose debit a bank's answer is about.
 func (t *collectTask) result(b *batch, rec *kgo.Record) error {
-	res, err := processors.DecodeResult(rec.Value)
+	res, err := feeds.Result(rec.Value)
 	if err != nil {
 		return refuse(b, rec, err)
 	}

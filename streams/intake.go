@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -61,15 +61,15 @@ func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err err
 	}
 	switch rec.Topic {
 	case schemas.TopicFeedTransactions:
-		tx, err := processors.DecodeTransaction(rec.Value)
+		tx, err := feeds.Transaction(rec.Value)
 		key := schemas.CustomerKey(tx.TenantID, tx.CustomerID)
 		return schemas.KindTransaction, key, schemas.RoutingHash(key), err
 	case schemas.TopicFeedIncomes:
-		in, err := processors.DecodeIncome(rec.Value)
+		in, err := feeds.Income(rec.Value)
 		key := schemas.CustomerKey(in.TenantID, in.CustomerID)
 		return schemas.KindIncome, key, schemas.RoutingHash(key), err
 	case schemas.TopicRailResults:
-		res, err := processors.DecodeResult(rec.Value)
+		res, err := feeds.Result(rec.Value)
 		if err != nil {
 			return "", "", 0, err
 		}

@@ -73,8 +73,10 @@ func scramble(r *rand.Rand, v reflect.Value) {
 // written is what a stage would write.
 func written(v any) ([]byte, error) {
 	switch v := v.(type) {
-	case *schemas.TransactionEvent:
-		return appendEvent(nil, v)
+	case interface {
+		AppendJSON(to []byte) ([]byte, error)
+	}:
+		return v.AppendJSON(nil)
 	case *book.Customer:
 		return book.Append(nil, v)
 	}

@@ -148,7 +148,7 @@ func (w world) event(topic string, random *rand.Rand, i int, meta schemas.Meta) 
 	who := random.IntN(w.customers)
 	if topic == schemas.TopicTransactions {
 		return encode(schemas.TransactionEvent{Meta: meta, Transaction: w.transaction(random, i, who,
-			meta.At.In(schemas.Johannesburg))})
+			meta.At.In(schemas.Johannesburg)), BookedDate: meta.BusinessDate})
 	}
 	policy := fmt.Sprintf("POL%07d", who)
 	id := schemas.PolicyID("acme", policy)

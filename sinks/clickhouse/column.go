@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"sync"
@@ -14,9 +15,8 @@ import (
 
 // row is one decoded event and where it came from.
 type row[E any] struct {
-	event     E
-	partition int32
-	offset    int64
+	event E
+	schemas.Source
 }
 
 // column fills one column of a ClickHouse block from decoded rows. Filling column by column costs a fraction of
@@ -60,6 +60,32 @@ func of[E, V any](name string, get func(r *row[E]) (V, error)) column[E] {
 
 func text[E any, S ~string](name string, get func(e *E) S) column[E] {
 	return of(name, func(r *row[E]) (string, error) { return string(get(&r.event)), nil })
+}
+
+func texts[E any](name string, get func(e *E) []string) column[E] {
+	return of(name, func(r *row[E]) ([]string, error) { return get(&r.event), nil })
+}
+
+// jsons keeps a list or object as its text; what is absent is an empty one.
+func jsons[E any](name string, get func(e *E) json.RawMessage, empty string) column[E] {
+	return of(name, func(r *row[E]) (string, error) {
+		if raw := get(&r.event); len(raw) > 0 && string(raw) != "null" {
+			return string(raw), nil
+		}
+		return empty, nil
+	})
+}
+
+// lists is an array column with one element for each object of a list.
+func lists[E, T, V any](name string, list func(e *E) []T, get func(e *T) V) column[E] {
+	return of(name, func(r *row[E]) ([]V, error) {
+		objects := list(&r.event)
+		vs := make([]V, len(objects))
+		for i := range objects {
+			vs[i] = get(&objects[i])
+		}
+		return vs, nil
+	})
 }
 
 func cents[E any](name string, get func(e *E) schemas.Cents) column[E] {
@@ -145,7 +171,7 @@ func maybeDates[E any](name string, get func(e *E) string) column[E] {
 
 // parseDate reads YYYY-MM-DD. A ClickHouse Date holds 1970 to 2149 and would wrap silently beyond.
 func parseDate(s string) (time.Time, error) {
-	t, err := parseDay(s)
+	t, err := schemas.ParseDate(s)
 	if err != nil {
 		return t, fmt.Errorf("%q is not a date; expected YYYY-MM-DD", s)
 	}
@@ -153,22 +179,4 @@ func parseDate(s string) (time.Time, error) {
 		return t, fmt.Errorf("%q is outside what the database holds; expected years 1970 to 2148", s)
 	}
 	return t, nil
-}
-
-// meta is the columns every table of events ends with.
-func meta[E any](get func(e *E) *schemas.Meta) []column[E] {
-	return append([]column[E]{
-		ids("event_id", func(e *E) string { return get(e).EventID }),
-		dates("business_date", func(e *E) string { return get(e).BusinessDate }),
-		instants("at", func(e *E) time.Time { return get(e).At }),
-		int64s("seq", func(e *E) int64 { return get(e).Seq }),
-	}, source[E]()...)
-}
-
-// source is the columns that say where in Kafka a row came from.
-func source[E any]() []column[E] {
-	return []column[E]{
-		of("src_partition", func(r *row[E]) (uint32, error) { return uint32(r.partition), nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.offset, nil }),
-	}
 }

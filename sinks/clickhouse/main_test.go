@@ -172,7 +172,7 @@ func sample(topic string, partition int32, seq int64) any {
 			BookedAt: sampleTime.Add(-time.Hour), AmountCents: 850_000, Direction: schemas.Credit, AccountID: "ACC",
 			BalanceAfterCents: &balance,
 			Currency:          "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME",
-		}}
+		}, BookedDate: "2025-11-05"}
 	case schemas.TopicDeposits:
 		return schemas.DepositEvent{
 			Meta: m, TenantID: "acme", CustomerID: name("CUST"), TransactionID: name("TX"), DepositDate: "2025-11-04",
@@ -193,8 +193,9 @@ func sample(topic string, partition int32, seq int64) any {
 		return schemas.DebitInstruction{
 			Meta: m, DebitID: name("DEB"), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
 			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Attempt: 2, AmountCents: 15_000, Currency: "ZAR",
-			ActionDate: "2025-11-06",
-			Rail:       schemas.RailEFT, MandateReference: "MND",
+			ActionDate:    "2025-11-06",
+			TrackingUntil: "2025-11-15", Rail: schemas.RailEFT, MandateReference: "MND",
+			TransactionIDs: []string{name("TX"), "TX-OTHER"},
 		}
 	case schemas.TopicPolicies:
 		return schemas.PolicyEvent{

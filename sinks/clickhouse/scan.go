@@ -5,6 +5,10 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/segmentio/encoding/json"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // scan reads JSON as our stages write it: one object, no white space, no escapes, no null, keys in any order. It does
@@ -144,7 +148,61 @@ func (c *scan) integer() int64 {
 }
 
 func (c *scan) instant() time.Time {
-	t, ok := parseInstant(c.text())
-	c.bad = c.bad || !ok
+	t, err := schemas.ParseInstant(c.text())
+	c.bad = c.bad || err != nil
 	return t
+}
+
+func (c *scan) maybeCents() *schemas.Cents {
+	n := schemas.Cents(c.integer())
+	return &n
+}
+
+func (c *scan) boolean() bool {
+	for _, word := range []string{"true", "false"} {
+		if strings.HasPrefix(c.s[c.i:], word) {
+			c.i += len(word)
+			return word == "true"
+		}
+	}
+	c.bad = true
+	return false
+}
+
+// list reads an array. An array that comes twice it leaves to the library, which would write over the first.
+func list[T any](c *scan, before []T, item func(c *scan) T) []T {
+	c.take('[')
+	c.bad = c.bad || before != nil
+	items := []T{}
+	for !c.bad && (c.i >= len(c.s) || c.s[c.i] != ']') {
+		if len(items) > 0 {
+			c.take(',')
+		}
+		items = append(items, item(c))
+	}
+	c.take(']')
+	return items
+}
+
+// raw takes an array or object as its text. No string in it holds an escape, so a quote ends each.
+func (c *scan) raw() json.RawMessage {
+	from, depth, quoted := c.i, 0, false
+	for ; c.i < len(c.s); c.i++ {
+		switch b := c.s[c.i]; {
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '{' || b == '[':
+			depth++
+		case b == '}' || b == ']':
+			depth--
+		}
+		if depth <= 0 && !quoted {
+			c.i++
+			break
+		}
+	}
+	text := json.RawMessage(c.s[from:c.i])
+	c.bad = c.bad || !json.Valid(text)
+	return text
 }

@@ -32,11 +32,22 @@ func scramble(r *rand.Rand, v reflect.Value) {
 		v.Set(reflect.ValueOf(t.In(zones[min(r.IntN(20), len(zones)-1)])))
 		return
 	}
+	if v.Type() == reflect.TypeFor[json.RawMessage]() {
+		v.SetBytes([]byte([]string{`{"a":[1,{"b":"x}"}],"c":null}`, `[]`, `{}`, `[{"a": -1.5e3},"]"]`, "null"}[r.IntN(5)]))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			scramble(r, v.Field(i))
 		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), r.IntN(3), 2))
+		for i := range v.Len() {
+			scramble(r, v.Index(i))
+		}
+	case reflect.Bool:
+		v.SetBool(r.IntN(2) == 0)
 	case reflect.String:
 		var b strings.Builder
 		for range r.IntN(4) {
@@ -123,22 +134,38 @@ func testScan[E any](t *testing.T, fields []field[E]) {
 
 // What the scan accepts the standard library accepts, with the same values.
 func TestScanIsWhatTheLibraryReads(t *testing.T) {
-	t.Run("transactions", func(t *testing.T) { testScan(t, transactionFields()) })
-	t.Run("collections", func(t *testing.T) { testScan(t, collectionFields()) })
+	t.Run("transactions", func(t *testing.T) { testScan(t, transactionEventFields()) })
+	t.Run("deposits", func(t *testing.T) { testScan(t, depositEventFields()) })
+	t.Run("decisions", func(t *testing.T) { testScan(t, decisionEventFields()) })
+	t.Run("debits", func(t *testing.T) { testScan(t, debitInstructionFields()) })
+	t.Run("policies", func(t *testing.T) { testScan(t, policyEventFields()) })
+	t.Run("collections", func(t *testing.T) { testScan(t, collectionEventFields()) })
+	t.Run("settlements", func(t *testing.T) { testScan(t, settlementEventFields()) })
+	t.Run("outcomes", func(t *testing.T) { testScan(t, outcomeEventFields()) })
+	t.Run("calendar", func(t *testing.T) { testScan(t, tickRowFields()) })
 }
 
 // The scan reads what stages write, whole: a field that it did not know would cost the library's time without a sign.
 func TestScanReadsOurEvents(t *testing.T) {
-	require.True(t, same(t, encode(t, sample(schemas.TopicTransactions, 0, 1)), transactionFields()))
-	require.True(t, same(t, encode(t, sample(schemas.TopicCollections, 0, 1)), collectionFields()))
-	require.True(t, same(t, encode(t, schemas.TransactionEvent{}), transactionFields()))
-	require.True(t, same(t, encode(t, schemas.CollectionEvent{}), collectionFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicTransactions, 0, 1)), transactionEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicDeposits, 0, 1)), depositEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicDecisions, 0, 1)), decisionEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicDebits, 0, 1)), debitInstructionFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicPolicies, 0, 1)), policyEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicCollections, 0, 1)), collectionEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicSettlements, 0, 1)), settlementEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicOutcomes, 0, 1)), outcomeEventFields()))
+	require.True(t, same(t, encode(t, sample(schemas.TopicCalendar, 0, 1)), tickRowFields()))
+	require.True(t, same(t, encode(t, schemas.TransactionEvent{}), transactionEventFields()))
+	require.True(t, same(t, encode(t, schemas.CollectionEvent{}), collectionEventFields()))
 }
 
 // BenchmarkScan sets the scan beside the library's readers. One operation is one record.
 func BenchmarkScan(b *testing.B) {
-	benchScan(b, schemas.TopicTransactions, transactionFields())
-	benchScan(b, schemas.TopicCollections, collectionFields())
+	benchScan(b, schemas.TopicTransactions, transactionEventFields())
+	benchScan(b, schemas.TopicCollections, collectionEventFields())
+	benchScan(b, schemas.TopicDecisions, decisionEventFields())
+	benchScan(b, schemas.TopicDebits, debitInstructionFields())
 }
 
 func benchScan[E any](b *testing.B, topic string, fields []field[E]) {
@@ -164,20 +191,15 @@ func benchScan[E any](b *testing.B, topic string, fields []field[E]) {
 
 func FuzzScan(f *testing.F) {
 	f.Add(encode(f, sample(schemas.TopicTransactions, 0, 1)))
-	f.Add(encode(f, sample(schemas.TopicCollections, 0, 1)))
+	for topic := range schemas.SunkTopics {
+		f.Add(encode(f, sample(topic, 0, 1)))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		same(t, b, transactionFields())
-		same(t, b, collectionFields())
-	})
-}
-
-func FuzzParseDay(f *testing.F) {
-	f.Add("2024-02-29")
-	f.Add("2023-02-29")
-	f.Fuzz(func(t *testing.T, s string) {
-		got, gotErr := parseDay(s)
-		want, wantErr := time.Parse(time.DateOnly, s)
-		require.Equal(t, wantErr, gotErr)
-		require.Equal(t, want, got)
+		same(t, b, transactionEventFields())
+		same(t, b, collectionEventFields())
+		same(t, b, decisionEventFields())
+		same(t, b, debitInstructionFields())
+		same(t, b, policyEventFields())
+		same(t, b, settlementEventFields())
 	})
 }

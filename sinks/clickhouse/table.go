@@ -56,13 +56,12 @@ type rows interface {
 
 type tableOf[E any] struct {
 	topic, query string
+	fields       []field[E] // in the order in which they are written
 	columns      []column[E]
-	// fields, where there are any, let scan read nearly all of the topic's records.
-	fields []field[E]
 }
 
-func newTable[E any](topic string, columns []column[E]) *tableOf[E] {
-	t := &tableOf[E]{topic: topic, columns: columns}
+func newTable[E any](topic string, fields []field[E], columns []column[E]) *tableOf[E] {
+	t := &tableOf[E]{topic: topic, fields: fields, columns: columns}
 	t.query = "INSERT INTO " + schemas.SunkTopics[topic] + " (" + strings.Join(t.columnNames(), ", ") + ")"
 	return t
 }
@@ -84,15 +83,15 @@ func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
 	var c scan
 	for i, r := range records {
 		to := &into[i]
-		*to = row[E]{partition: r.Partition, offset: r.Offset}
-		if t.fields == nil || !read(&c, t.fields, r.Value, &to.event) {
+		*to = row[E]{Source: schemas.Source{Partition: uint32(r.Partition), Offset: r.Offset}}
+		if !read(&c, t.fields, r.Value, &to.event) {
 			to.event = *new(E) // scan may have got half way
 			if err := json.Unmarshal(r.Value, &to.event); err != nil {
 				return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
 			}
 		}
-		if s, ok := any(&to.event).(interface{ stamp(time.Time) }); ok {
-			s.stamp(r.Timestamp)
+		if s, ok := any(&to.event).(interface{ Stamp(at time.Time) }); ok {
+			s.Stamp(r.Timestamp)
 		}
 	}
 	return nil
@@ -127,9 +126,9 @@ func (t *tableOf[E]) fill(b driver.Batch, rows []row[E]) error {
 		if err == nil {
 			continue
 		}
-		bad := &BadRecordError{Topic: t.topic, Partition: rows[0].partition, Offset: rows[0].offset, Column: c.name, Err: err}
+		bad := &BadRecordError{Topic: t.topic, Partition: int32(rows[0].Partition), Offset: rows[0].Offset, Column: c.name, Err: err}
 		if cell := (*cellError)(nil); errors.As(err, &cell) {
-			bad.Offset = rows[cell.row].offset
+			bad.Offset = rows[cell.row].Offset
 		}
 		return bad
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -130,7 +130,7 @@ func (s *standin) take(ctx context.Context) {
 	records, err := s.txs.read(ctx)
 	require.NoError(s.t, err)
 	for _, r := range records {
-		tx, err := processors.DecodeTransaction(r.Value)
+		tx, err := feeds.Transaction(r.Value)
 		if err != nil {
 			s.deadLetter("BAD_RECORD")
 		} else if tx.Direction == schemas.Credit {
@@ -140,7 +140,7 @@ func (s *standin) take(ctx context.Context) {
 	records, err = s.results.read(ctx)
 	require.NoError(s.t, err)
 	for _, r := range records {
-		res, err := processors.DecodeResult(r.Value)
+		res, err := feeds.Result(r.Value)
 		require.NoError(s.t, err)
 		p := s.debits[res.DebitID]
 		if p == nil {

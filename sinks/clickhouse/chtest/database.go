@@ -2,15 +2,13 @@ package chtest
 
 import (
 	"context"
-	"io/fs"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/pressly/goose/v3"
 
-	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 )
 
 // New makes a new database on the binary's server, applies all migrations and returns the options of a connection to it
@@ -18,7 +16,7 @@ import (
 func New(t testing.TB) *clickhouse.Options {
 	t.Helper()
 	opts := Empty(t)
-	if err := migrate(t.Context(), opts); err != nil {
+	if err := migrate.Up(t.Context(), opts, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatalf("migrate the test database: %v", err)
 	}
 	return opts
@@ -66,22 +64,4 @@ func (s *Server) try(ctx context.Context, query string) error {
 	}
 	defer conn.Close()
 	return conn.Exec(ctx, query)
-}
-
-// migrate applies the files that clickhouse.Migrate applies. It does not call it: importing package clickhouse here
-// would keep that package's own tests from using this one.
-func migrate(ctx context.Context, opts *clickhouse.Options) error {
-	files, err := fs.Sub(schemas.Migrations, "clickhouse")
-	if err != nil {
-		return err
-	}
-	db := clickhouse.OpenDB(opts)
-	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(slog.New(slog.DiscardHandler)),
-		goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
-	return err
 }

@@ -1,4 +1,4 @@
-package processors_test
+package feeds_test
 
 import (
 	"bytes"
@@ -8,17 +8,18 @@ import (
 	"testing"
 	"time"
 
+	segmentio "github.com/segmentio/encoding/json"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/schemas/schematest"
 )
 
-func FuzzDecodeTransaction(f *testing.F) { fuzzFeed(f, feeds()[0]) }
+func FuzzDecodeTransaction(f *testing.F) { fuzzFeed(f, allFeeds()[0]) }
 
-func FuzzDecodeIncome(f *testing.F) { fuzzFeed(f, feeds()[1]) }
+func FuzzDecodeIncome(f *testing.F) { fuzzFeed(f, allFeeds()[1]) }
 
-func FuzzDecodeResult(f *testing.F) { fuzzFeed(f, feeds()[2]) }
+func FuzzDecodeResult(f *testing.F) { fuzzFeed(f, allFeeds()[2]) }
 
 // fuzzFeed: whatever comes, a decoder does not panic; it refuses with a class of the table; and what it accepts, the
 // schema accepts too, and the standard decoder reads the same from it.
@@ -36,7 +37,7 @@ func fuzzFeed(f *testing.F, feed feed) {
 	for _, c := range schemas.RejectClasses() {
 		classes[c.Class] = true
 	}
-	schema := schemaOf(f, feed.topic)
+	schema := schematest.Of(f, feed.topic)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		decoded, err := feed.decode(text)
 		if err != nil {
@@ -45,7 +46,7 @@ func fuzzFeed(f *testing.F, feed feed) {
 			require.True(t, classes[reject.Class], reject.Class)
 			return
 		}
-		require.True(t, schemaAccepts(schema, text), "the schema refuses it")
+		require.True(t, schematest.Accepts(schema, text), "the schema refuses it")
 		again, err := json.Marshal(decoded)
 		require.NoError(t, err)
 		fields, read := standard(t, text), standard(t, again)
@@ -84,24 +85,26 @@ func plain(name string, v any) any {
 	return v
 }
 
-func BenchmarkDecodeTransaction(b *testing.B) {
-	text := feeds()[0].record(nil)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := processors.DecodeTransaction(text); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkDecodeResult(b *testing.B) {
-	text := feeds()[2].record(nil)
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := processors.DecodeResult(text); err != nil {
-			b.Fatal(err)
+// BenchmarkDecode sets the strict decoders beside the library's lenient one. One operation is one record.
+func BenchmarkDecode(b *testing.B) {
+	var tx schemas.Transaction
+	var in schemas.Income
+	var res schemas.Result
+	for i, lenient := range []any{&tx, &in, &res} {
+		feed := allFeeds()[i]
+		text := feed.record(nil)
+		for name, read := range map[string]func() error{
+			"strict":    func() error { _, err := feed.decode(text); return err },
+			"segmentio": func() error { return segmentio.Unmarshal(text, lenient) },
+		} {
+			b.Run(feed.topic+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := read(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package processors_test
+package feeds_test
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -23,7 +23,7 @@ type feed struct {
 	decode func([]byte) (any, error)
 }
 
-func feeds() []feed {
+func allFeeds() []feed {
 	return []feed{
 		{schemas.TopicFeedTransactions, map[string]string{
 			"transaction_id": `"T-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`,
@@ -31,17 +31,17 @@ func feeds() []feed {
 			"amount_cents": `850000`, "direction": `"CREDIT"`, "account_id": `"62001"`, "balance_after_cents": `-1250`,
 			"currency":    `"ZAR"`,
 			"description": `"SALARY NOV"`, "counterparty": `"Mamba Mining"`, "category": `"salary"`,
-		}, func(b []byte) (any, error) { return processors.DecodeTransaction(b) }},
+		}, func(b []byte) (any, error) { return feeds.Transaction(b) }},
 		{schemas.TopicFeedIncomes, map[string]string{
 			"income_id": `"I-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`, "kind": `"GRANT"`,
 			"pay_date": `"2025-12-02"`,
 			"state":    `"ANNOUNCED"`, "amount_cents": `231500`, "source": `"pay list"`,
-		}, func(b []byte) (any, error) { return processors.DecodeIncome(b) }},
+		}, func(b []byte) (any, error) { return feeds.Income(b) }},
 		{schemas.TopicRailResults, map[string]string{
 			"result_id": `"R-1"`, "debit_id": `"` + ourDebit + `"`, "status": `"UNPAID"`, "effective_date": `"2025-11-06"`,
 			"reason_code":   `"02"`,
 			"reason_scheme": `"ZA"`, "amount_cents": `15000`,
-		}, func(b []byte) (any, error) { return processors.DecodeResult(b) }},
+		}, func(b []byte) (any, error) { return feeds.Result(b) }},
 	}
 }
 
@@ -62,8 +62,8 @@ func (f feed) record(replace map[string]string) []byte {
 
 func TestGoodRecords(t *testing.T) {
 	balance, amount, income := schemas.Cents(-1250), schemas.Cents(15000), schemas.Cents(231500)
-	all := feeds()
-	tx, err := processors.DecodeTransaction(all[0].record(nil))
+	all := allFeeds()
+	tx, err := feeds.Transaction(all[0].record(nil))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Transaction{
 		TransactionID: "T-1", TenantID: "acme", CustomerID: "CUST001", BookedAt: time.Date(2025, 11, 25, 4, 30, 0, 0,
@@ -71,14 +71,14 @@ func TestGoodRecords(t *testing.T) {
 		AmountCents: 850000, Direction: schemas.Credit, AccountID: "62001", BalanceAfterCents: &balance, Currency: "ZAR",
 		Description: "SALARY NOV", Counterparty: "Mamba Mining", Category: "salary",
 	}, tx)
-	in, err := processors.DecodeIncome(all[1].record(nil))
+	in, err := feeds.Income(all[1].record(nil))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Income{
 		IncomeID: "I-1", TenantID: "acme", CustomerID: "CUST001", Kind: schemas.Grant, PayDate: "2025-12-02",
 		State:       schemas.Announced,
 		AmountCents: &income, Source: "pay list",
 	}, in)
-	res, err := processors.DecodeResult(all[2].record(map[string]string{"debit_id": `"` + strings.ToUpper(ourDebit) +
+	res, err := feeds.Result(all[2].record(map[string]string{"debit_id": `"` + strings.ToUpper(ourDebit) +
 		`"`}))
 	require.NoError(t, err)
 	require.Equal(t, schemas.Result{
@@ -90,7 +90,7 @@ func TestGoodRecords(t *testing.T) {
 
 // Every instant that Go writes, in whatever zone, is read back to the nanosecond.
 func TestInstantsRoundTrip(t *testing.T) {
-	f := feeds()[0]
+	f := allFeeds()[0]
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("", 60*rapid.IntRange(-23*60-59, 23*60+59).Draw(t, "minutes"))
 		want := time.Unix(rapid.Int64Range(-2208900000, 7258000000).Draw(t, "seconds"), rapid.Int64Range(0, 999999999).Draw(t,
@@ -112,7 +112,7 @@ func TestRequiredAndOptionalFields(t *testing.T) {
 		schemas.TopicFeedIncomes:      "income_id tenant_id customer_id kind pay_date state",
 		schemas.TopicRailResults:      "result_id debit_id status effective_date",
 	}
-	for _, f := range feeds() {
+	for _, f := range allFeeds() {
 		for name, raw := range f.good {
 			none := []string{"", "null"}
 			if raw[0] == '"' {
@@ -258,7 +258,7 @@ func fieldCases() []fieldCase {
 }
 
 func TestFieldCases(t *testing.T) {
-	for _, f := range feeds() {
+	for _, f := range allFeeds() {
 		for _, c := range fieldCases() {
 			if c.topic != f.topic {
 				continue
@@ -277,7 +277,7 @@ func TestFieldCases(t *testing.T) {
 
 // Texts that are not one JSON object, or not an unambiguous one.
 func brokenTexts() []string {
-	good := string(feeds()[0].record(nil))
+	good := string(allFeeds()[0].record(nil))
 	return []string{
 		"", " ", "null", "true", "42", `"text"`, "[]", "[" + good + "]", "\x00\x00\x00\x00\x01avro", "\xef\xbb\xbf" + good,
 		good + good, good + "x", good + ",",
@@ -297,12 +297,12 @@ func brokenTexts() []string {
 
 func TestBrokenTexts(t *testing.T) {
 	for _, text := range brokenTexts() {
-		_, err := processors.DecodeTransaction([]byte(text))
+		_, err := feeds.Transaction([]byte(text))
 		requireClass(t, schemas.RejectBadJSON, err, "%q", text)
 	}
 	for _, text := range []string{`{"amount\u005fcents": 5}`, " \t\r\n{ } \n", `{"a":` + strings.Repeat("[", 100) +
 		strings.Repeat("]", 100) + `}`, `{"x":1,"x":2}`} {
-		_, err := processors.DecodeTransaction([]byte(text))
+		_, err := feeds.Transaction([]byte(text))
 		requireClass(t, schemas.RejectMissingField, err, "%q", text)
 	}
 }

@@ -1,42 +1,19 @@
-package processors_test
+package feeds_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/schemas/schematest"
 )
 
-// schemaOf compiles the published schema of a topic, with its formats asserted.
-func schemaOf(t testing.TB, topic string) *jsonschema.Schema {
-	name := "json/" + topic + ".schema.json"
-	text, err := schemas.JSONSchemas.ReadFile(name)
-	require.NoError(t, err)
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	require.NoError(t, err)
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	require.NoError(t, c.AddResource(name, doc))
-	schema, err := c.Compile(name)
-	require.NoError(t, err)
-	return schema
-}
-
-// schemaAccepts tells what an integrator's own check would say.
-func schemaAccepts(schema *jsonschema.Schema, record []byte) bool {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(record))
-	return err == nil && schema.Validate(doc) == nil
-}
-
 func TestDecodersAgreeWithTheSchemas(t *testing.T) {
-	for _, f := range feeds() {
-		schema := schemaOf(t, f.topic)
-		require.True(t, schemaAccepts(schema, f.record(nil)), f.topic)
+	for _, f := range allFeeds() {
+		schema := schematest.Of(t, f.topic)
+		require.True(t, schematest.Accepts(schema, f.record(nil)), f.topic)
 		for name, raw := range f.good {
 			none := []string{"", "null"}
 			if raw[0] == '"' {
@@ -45,13 +22,13 @@ func TestDecodersAgreeWithTheSchemas(t *testing.T) {
 			for _, value := range none {
 				record := f.record(map[string]string{name: value})
 				_, err := f.decode(record)
-				require.Equal(t, err == nil, schemaAccepts(schema, record), "%s: %s = %q: %v", f.topic, name, value, err)
+				require.Equal(t, err == nil, schematest.Accepts(schema, record), "%s: %s = %q: %v", f.topic, name, value, err)
 			}
 		}
 		for _, c := range fieldCases() {
 			if c.topic == f.topic {
 				record := f.record(map[string]string{c.field: c.raw})
-				require.Equal(t, c.class == "" || c.stricter, schemaAccepts(schema, record), "%s: %s = %.60s", c.topic, c.field,
+				require.Equal(t, c.class == "" || c.stricter, schematest.Accepts(schema, record), "%s: %s = %.60s", c.topic, c.field,
 					c.raw)
 			}
 		}
@@ -65,8 +42,8 @@ func TestDecodersAgreeWithTheSchemas(t *testing.T) {
 // Any mixture of good and bad values, in any order and with any spacing: the decoder never takes what the schema
 // refuses, and refuses what it takes only where a case says so.
 func TestDecodersAgreeWithTheSchemasOnMixtures(t *testing.T) {
-	for _, f := range feeds() {
-		schema := schemaOf(t, f.topic)
+	for _, f := range allFeeds() {
+		schema := schematest.Of(t, f.topic)
 		pool := map[string][]fieldCase{}
 		var names []string
 		for name, raw := range f.good {
@@ -110,7 +87,7 @@ func TestDecodersAgreeWithTheSchemasOnMixtures(t *testing.T) {
 			}
 			text.WriteString(space.Draw(t, "space") + "}")
 			_, err := f.decode([]byte(text.String()))
-			accepted := schemaAccepts(schema, []byte(text.String()))
+			accepted := schematest.Accepts(schema, []byte(text.String()))
 			if stricter && err != nil {
 				return
 			}

@@ -1,4 +1,4 @@
-package processors
+package feeds
 
 import (
 	"time"
@@ -70,8 +70,15 @@ func (r *record) need(i int, name string, limit int) string {
 	return s
 }
 
-// id takes a required id: no control characters, at most 128 bytes.
-func (r *record) id(i int, name string) string { return r.noControls(r.need(i, name, maxID), name) }
+// needID takes a name of at most limit bytes that must be there, without control characters.
+func (r *record) needID(i int, name string, limit int) string {
+	return r.noControls(r.need(i, name, limit), name)
+}
+
+// maybeID is needID for a field that may be absent or empty.
+func (r *record) maybeID(i int, name string, limit int) string {
+	return r.noControls(r.text(i, name, limit), name)
+}
 
 // noControls refuses characters below 0x20: they separate the parts of Kafka keys.
 func (r *record) noControls(s, name string) string {
@@ -124,6 +131,15 @@ func (r *record) positive(i int, name string) (c schemas.Cents, there bool) {
 	return c, there
 }
 
+// needPositive takes an amount above zero that must be there.
+func (r *record) needPositive(i int, name string) schemas.Cents {
+	c, there := r.positive(i, name)
+	if !there {
+		r.fail(schemas.RejectMissingField, name+" is missing")
+	}
+	return c
+}
+
 // optional is nil where the field is absent.
 func optional(c schemas.Cents, there bool) *schemas.Cents {
 	if !there {
@@ -139,77 +155,11 @@ func (r *record) instant(i int, name string) time.Time {
 	if r.failed() {
 		return time.Time{}
 	}
-	t, ok := parseInstant(s)
-	if !ok || !inYears(number(s[:4])) {
+	t, err := schemas.ParseInstant(s)
+	if err != nil || !inYears(t.Year()) {
 		r.fail(schemas.RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
 	}
-	return t
-}
-
-// parseInstant is written by hand because the standard library takes what is not RFC 3339 (go.dev/issue/54580:
-// one-digit hours, commas, offsets of 24 hours), and makes a time zone for each value.
-func parseInstant(s string) (time.Time, bool) {
-	const seconds = len("2025-11-05T10:00:00")
-	if len(s) <= seconds || !shaped(s[:seconds], "0000-00-00T00:00:00") {
-		return time.Time{}, false
-	}
-	nanos, zone := 0, s[seconds:]
-	if zone[0] == '.' {
-		n := 1
-		for ; n < len(zone) && zone[n] >= '0' && zone[n] <= '9'; n++ {
-			nanos = nanos*10 + int(zone[n]-'0')
-			if n > 9 {
-				return time.Time{}, false
-			}
-		}
-		if n == 1 {
-			return time.Time{}, false
-		}
-		for d := n; d <= 9; d++ {
-			nanos *= 10
-		}
-		zone = zone[n:]
-	}
-	var offset time.Duration
-	if zone != "Z" {
-		if !shaped(zone, "+00:00") && !shaped(zone, "-00:00") || zone[1:3] > "23" || zone[4:6] > "59" {
-			return time.Time{}, false
-		}
-		offset = time.Duration(number(zone[1:3]))*time.Hour + time.Duration(number(zone[4:6]))*time.Minute
-		if zone[0] == '-' {
-			offset = -offset
-		}
-	}
-	if s[11:13] > "23" || s[14:16] > "59" || s[17:19] > "59" {
-		return time.Time{}, false
-	}
-	day := number(s[8:10])
-	t := time.Date(number(s[:4]), time.Month(number(s[5:7])), day, number(s[11:13]), number(s[14:16]), number(s[17:19]),
-		nanos, time.UTC)
-	// time.Date moves the 30th of February to March, and month 13 to January: what it moved was no date.
-	return t.Add(-offset), t.Day() == day && int(t.Month()) == number(s[5:7])
-}
-
-// number is the value of digits.
-func number(digits string) (n int) {
-	for i := range len(digits) {
-		n = n*10 + int(digits[i]-'0')
-	}
-	return n
-}
-
-// shaped compares a text with a pattern in which 0 stands for any digit.
-func shaped(s, pattern string) bool {
-	if len(s) != len(pattern) {
-		return false
-	}
-	for i := range len(s) {
-		digit := pattern[i] == '0' && s[i] >= '0' && s[i] <= '9'
-		if !digit && s[i] != pattern[i] {
-			return false
-		}
-	}
-	return true
+	return t.UTC()
 }
 
 // date takes a required YYYY-MM-DD.
@@ -218,7 +168,7 @@ func (r *record) date(i int, name string) string {
 	if r.failed() {
 		return ""
 	}
-	if t, err := time.Parse(time.DateOnly, s); err != nil || !shaped(s, "0000-00-00") || !inYears(t.Year()) {
+	if t, err := schemas.ParseDate(s); err != nil || !inYears(t.Year()) {
 		r.fail(schemas.RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
 	}
 	return s

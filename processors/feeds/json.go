@@ -1,4 +1,4 @@
-package processors
+package feeds
 
 import (
 	"unicode/utf16"

@@ -1,0 +1,80 @@
+package schemas
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// Table is a ClickHouse table that keeps each event of one topic once. Its sorting key holds the version or event id, so
+// a row inserted twice collapses; readers use the views, which resolve duplicates before and after merges. Money is kept
+// as integer cents and shown as Decimal(18, 2). src_partition, src_offset and seq make "complete and unique" one query a
+// partition: count() = uniqExact(seq) = max(seq) - min(seq) + 1.
+type Table struct {
+	Name, Comment string
+	// Key is the sorting key: names of columns between commas.
+	Key string
+	// Indexes are bloom filters: a name and its column.
+	Indexes []string
+	Columns []Column
+}
+
+// Column is a column of a table or view.
+type Column struct {
+	Name, Type, Comment string
+	// Expression computes the column when it is read; empty where the column is stored.
+	Expression string
+}
+
+// View is what readers query.
+type View struct {
+	Name, Comment, Select string
+	Columns               []Column
+}
+
+// deduplication is how long a table remembers the tokens of its inserts: long enough for a block that is sent again late.
+const deduplication = "non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, " +
+	"replicated_deduplication_window_seconds = 604800"
+
+// Create makes the table where it is missing.
+func (t Table) Create() string {
+	lines := definitions(t.Columns)
+	for _, index := range t.Indexes {
+		lines = append(lines, "    INDEX "+index+" TYPE bloom_filter GRANULARITY 1")
+	}
+	return "CREATE TABLE IF NOT EXISTS " + t.Name + "\n(\n" + strings.Join(lines, ",\n") +
+		"\n)\nENGINE = ReplacingMergeTree\nORDER BY (" + t.Key + ")\nSETTINGS " + deduplication + "\nCOMMENT " + Quote(t.Comment)
+}
+
+// Create makes the view or replaces it.
+func (v View) Create() string { return v.create() + "\nCOMMENT " + Quote(v.Mark()) }
+
+func (v View) create() string {
+	return "CREATE OR REPLACE VIEW " + v.Name + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " + v.Select
+}
+
+// Mark is the view's comment with a digest of its text, from which a later start tells whether the view has changed.
+func (v View) Mark() string {
+	sum := sha256.Sum256([]byte(v.create()))
+	return v.Comment + " [" + hex.EncodeToString(sum[:4]) + "]"
+}
+
+func definitions(columns []Column) []string {
+	lines := make([]string, len(columns))
+	for i, c := range columns {
+		lines[i] = "    " + c.Definition()
+	}
+	return lines
+}
+
+// Definition is the column as CREATE TABLE and ADD COLUMN take it.
+func (c Column) Definition() string {
+	text := c.Name + " " + c.Type
+	if c.Expression != "" {
+		text += " ALIAS " + c.Expression
+	}
+	return text + " COMMENT " + Quote(c.Comment)
+}
+
+// Quote writes a text of ours, which holds no backslash, as SQL does.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -1,0 +1,166 @@
+// Package migrate makes the database and brings its tables and views up to date. Up is its only door. What is added to
+// the catalogue of events (package schemas) needs nothing by hand: missing tables and columns are made, comments are
+// written anew, and views whose text changed are replaced. Whatever else changes a table is a numbered file in
+// schemas/clickhouse.
+package migrate
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/pressly/goose/v3"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Up makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date. Doing
+// it again changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS or OR REPLACE, and a
+// version recorded twice counts once.
+func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
+	if err := createDatabase(ctx, opts); err != nil {
+		return err
+	}
+	o := *opts
+	o.Settings = maps.Clone(o.Settings)
+	if o.Settings == nil {
+		o.Settings = clickhouse.Settings{}
+	}
+	o.Settings["async_insert"] = 0 // a version must be there when its insert returns
+	if o.Protocol == clickhouse.HTTP {
+		o.Settings["wait_end_of_query"] = 1
+	}
+	// Another process that migrates at the same moment can make a statement fail once; the second look finds its work
+	// done.
+	for try := 0; ; try++ {
+		err := up(ctx, &o, log)
+		if err == nil {
+			return nil
+		}
+		if try == 4 || ctx.Err() != nil {
+			return fmt.Errorf("sinks: migrate ClickHouse database %s: %w", opts.Auth.Database, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(try+1) * 200 * time.Millisecond):
+		}
+	}
+}
+
+// up makes the tables, then runs the numbered files, which may mend a table, then looks at what the tables have.
+func up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
+	conn, err := clickhouse.Open(opts)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, t := range schemas.Tables() {
+		if err := conn.Exec(ctx, t.Create()); err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
+		}
+	}
+	applied, err := numbered(ctx, opts, log)
+	if err != nil {
+		return err
+	}
+	changed, err := complete(ctx, conn, log)
+	if err != nil {
+		return err
+	}
+	log.Info("clickhouse: schema is up to date", "database", opts.Auth.Database, "applied", applied, "changed", changed)
+	return nil
+}
+
+// numbered runs the files of schemas/clickhouse that this database has not seen.
+func numbered(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) (int, error) {
+	files, err := fs.Sub(schemas.Migrations, "clickhouse")
+	if err != nil {
+		return 0, err
+	}
+	db := clickhouse.OpenDB(opts)
+	defer db.Close()
+	p, err := goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithSlog(log),
+		goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return 0, err
+	}
+	results, err := p.Up(ctx)
+	return len(results), err
+}
+
+// complete compares the catalogue with what the database has, and counts what it had to change.
+func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed int, err error) {
+	var have []struct {
+		Table   string `ch:"table"`
+		Name    string `ch:"name"`
+		Type    string `ch:"type"`
+		Comment string `ch:"comment"`
+	}
+	if err := conn.Select(ctx, &have, `SELECT table, name, type, comment FROM system.columns
+		WHERE database = currentDatabase()`); err != nil {
+		return 0, fmt.Errorf("read system.columns: %w", err)
+	}
+	columns := map[string]schemas.Column{}
+	for _, c := range have {
+		columns[c.Table+"."+c.Name] = schemas.Column{Name: c.Name, Type: c.Type, Comment: c.Comment}
+	}
+	var statements []string
+	for _, t := range schemas.Tables() {
+		for i, c := range t.Columns {
+			there, known := columns[t.Name+"."+c.Name]
+			switch {
+			case !known && i == 0:
+				statements = append(statements, "ALTER TABLE "+t.Name+" ADD COLUMN IF NOT EXISTS "+c.Definition()+" FIRST")
+			case !known:
+				statements = append(statements, "ALTER TABLE "+t.Name+" ADD COLUMN IF NOT EXISTS "+c.Definition()+
+					" AFTER "+t.Columns[i-1].Name)
+			case there.Type != c.Type:
+				return 0, fmt.Errorf("table %s has column %s of type %s, and this version needs %s; change it with a numbered "+
+					"file in schemas/clickhouse (ALTER TABLE ... MODIFY COLUMN), or drop the table and let the sink fill it "+
+					"again from its topic", t.Name, c.Name, there.Type, c.Type)
+			case there.Comment != c.Comment:
+				statements = append(statements, "ALTER TABLE "+t.Name+" COMMENT COLUMN "+c.Name+" "+schemas.Quote(c.Comment))
+			}
+		}
+	}
+	var marks []string
+	if err := conn.QueryRow(ctx, `SELECT groupArray(name || ' ' || comment) FROM system.tables
+		WHERE database = currentDatabase() AND engine = 'View'`).Scan(&marks); err != nil {
+		return 0, fmt.Errorf("read system.tables: %w", err)
+	}
+	for _, v := range schemas.Views() {
+		if !slices.Contains(marks, v.Name+" "+v.Mark()) {
+			statements = append(statements, v.Create())
+		}
+	}
+	for _, s := range statements {
+		if err := conn.Exec(ctx, s); err != nil {
+			return 0, fmt.Errorf("%s: %w", s, err)
+		}
+		log.Debug("clickhouse: schema changed", "statement", s)
+	}
+	return len(statements), nil
+}
+
+// createDatabase logs in without naming the database, since it may not exist yet.
+func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
+	o := *opts
+	o.Auth.Database = ""
+	conn, err := clickhouse.Open(&o)
+	if err != nil {
+		return fmt.Errorf("sinks: open ClickHouse: %w", err)
+	}
+	defer conn.Close()
+	name := "`" + strings.ReplaceAll(opts.Auth.Database, "`", "``") + "`"
+	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+name+" COMMENT 'Kasi Collections'"); err != nil {
+		return fmt.Errorf("sinks: create ClickHouse database %s: %w", name, err)
+	}
+	return nil
+}
