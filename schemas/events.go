@@ -289,7 +289,7 @@ type OutcomeEvent struct {
 	PolicyNumber string `json:"policy_number,omitempty"`
 	// ObjectID is the policy, collection or settlement the command made or met.
 	ObjectID string `json:"object_id,omitempty"`
-	// Stage that answered: intake, collect or settle. Seq is dense per stage and partition.
+	// Stage that answered: owners, collect or settle. Seq is dense per stage and partition.
 	Stage string `json:"stage"`
 }
 

@@ -258,7 +258,7 @@ CREATE TABLE IF NOT EXISTS outcomes_log
     message String COMMENT 'Why it was refused; empty when it was not',
     policy_number String COMMENT 'Policy the command is about; may be empty',
     object_id String COMMENT 'The policy, collection or settlement the command made or met',
-    stage LowCardinality(String) COMMENT 'Stage that answered: intake, collect or settle',
+    stage LowCardinality(String) COMMENT 'Stage that answered: owners, collect or settle',
     event_id UUID COMMENT 'Made from facts: the same event has the same id in every run',
     business_date Nullable(Date) COMMENT 'The calendar''s day of the answer; intake knows none',
     at DateTime64(3, 'UTC') COMMENT 'Timestamp of the record that caused the event',

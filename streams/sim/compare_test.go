@@ -23,7 +23,7 @@ func (r *run) compare() {
 	r.check(err)
 	made := func(rec *kgo.Record) bool { k := kindOf(rec); return k != schemas.KindTick && k != schemas.KindExecute }
 	r.same(again, schemas.TopicTimeline, made, true)
-	r.same(again, schemas.TopicDeadLetters, of("intake", "policies"), true)
+	r.same(again, schemas.TopicDeadLetters, of("intake", "owners"), true)
 	r.check(sameLines("outcomes of intake", stageLines(r.reader, "intake", r.rig.partitions), stageLines(again, "intake",
 		r.rig.partitions)))
 
