@@ -231,14 +231,18 @@ func (t *collectTask) emit(b *stage.Batch, key string, at time.Time) error {
 	for _, err := range []error{
 		stage.Events(b, schemas.TopicTransactions, key, o.Transactions,
 			func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }, at),
-		stage.Events(b, schemas.TopicDeposits, key, o.Deposits, func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }, at),
-		stage.Events(b, schemas.TopicDecisions, key, o.Decisions, func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta },
-			at),
-		stage.Events(b, schemas.TopicDebits, key, o.Debits, func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }, at),
-		stage.Events(b, schemas.TopicPolicies, key, o.Policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicDeposits, key, o.Deposits,
+			func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicDecisions, key, o.Decisions,
+			func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicDebits, key, o.Debits,
+			func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicPolicies, key, o.Policies,
+			func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }, at),
 		stage.Events(b, schemas.TopicCollections, key, o.Collections,
 			func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }, at),
-		stage.Events(b, schemas.TopicOutcomes, key, o.Outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicOutcomes, key, o.Outcomes,
+			func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }, at),
 	} {
 		if err != nil {
 			return err

@@ -21,8 +21,8 @@ import (
 
 // openCollect makes the real collect task.
 func collectTasks(partition, count int32) (stage.Task, stage.Memory) {
-	return openCollect(context.Background(), stage.Config{}, Needs{Engine: processors.NewEngine(rules.Default())})(partition,
-		count)
+	needs := Needs{Engine: processors.NewEngine(rules.Default())}
+	return openCollect(context.Background(), stage.Config{}, needs)(partition, count)
 }
 
 func runCollect(cfg stage.Config) func(context.Context, func()) error {
@@ -92,7 +92,8 @@ func (m *month) execute(customer string) {
 
 func (m *month) transaction(customer, id, date string, cents int) {
 	m.of(schemas.KindTransaction, customer, fmt.Sprintf(
-		`{"transaction_id":%q,"tenant_id":"acme","customer_id":%q,"booked_at":"%sT09:00:00+02:00","amount_cents":%d,"direction":"CREDIT","description":"TIPS"}`,
+		`{"transaction_id":%q,"tenant_id":"acme","customer_id":%q,"booked_at":"%sT09:00:00+02:00",`+
+			`"amount_cents":%d,"direction":"CREDIT","description":"TIPS"}`,
 		id, customer, date, cents))
 }
 
@@ -211,7 +212,9 @@ func flat(parts [][]*kgo.Record) []*kgo.Record {
 }
 
 // takeAll runs records of one partition through a task without Kafka.
-func takeAll(t testing.TB, st stage.Row, tk stage.Task, m stage.Memory, count int32, records ...*kgo.Record) []*kgo.Record {
+func takeAll(t testing.TB, st stage.Row, tk stage.Task, m stage.Memory, count int32,
+	records ...*kgo.Record,
+) []*kgo.Record {
 	t.Helper()
 	for i, r := range records {
 		r.Offset = int64(i) + m.Now().Next
@@ -257,7 +260,8 @@ func TestCollectRefuses(t *testing.T) {
 	tk, mem := collectTasks(0, 1)
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
-		letters.ClassUnknownKind, letters.ClassBadCommand, schemas.RejectBadJSON, letters.ClassBadCommand, letters.ClassBadCommand, letters.ClassBadCommand,
+		letters.ClassUnknownKind, letters.ClassBadCommand, schemas.RejectBadJSON, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassBadCommand,
 		schemas.RejectUnknownDebit,
 	}, classes(out))
 	require.Len(t, out, 7, "nothing else may leave")

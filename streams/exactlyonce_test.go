@@ -191,7 +191,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			cfg.MaxRecords = 20
 			fired := tc.inject(h, w)
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
-				return stage.Run(ctx, cfg, st, func(int32, int32) (stage.Task, stage.Memory) { return feedTask{}, nil }, ready)
+				return stage.Run(ctx, cfg, st, openFeeds(ctx, cfg, Needs{}), ready)
 			})
 			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})

@@ -16,8 +16,8 @@ func openFeeds(context.Context, stage.Config, Needs) stage.Open {
 	return func(int32, int32) (stage.Task, stage.Memory) { return feedTask{}, nil }
 }
 
-// feedTask is the feed half of intake: without state, it validates what comes from outside and passes it on to the customer's
-// timeline under our own key and partitioner, the value byte for byte.
+// feedTask is the feed half of intake: without state, it validates what comes from outside and passes it on to the
+// customer's timeline under our own key and partitioner, the value byte for byte.
 type feedTask struct{}
 
 // Take implements stage.Task.

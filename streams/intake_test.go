@@ -25,8 +25,10 @@ func outside(topic, value string) *kgo.Record {
 }
 
 const (
-	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1","booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
-	goodIncome      = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1","kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
+	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1",` +
+		`"booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
+	goodIncome = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1",` +
+		`"kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
 )
 
 // feed runs records through the feed half without Kafka.
@@ -35,6 +37,10 @@ func feed(t *testing.T, records ...*kgo.Record) []*kgo.Record {
 	out, err := stage.Dry(row("intake"), feedTask{}, nil, 0, 16, records...)
 	require.NoError(t, err)
 	return out
+}
+
+func (h *harness) startIntake() stop {
+	return h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
 }
 
 // TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own
@@ -129,7 +135,7 @@ func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 		require.NoError(t, cl.ProduceSync(h.ctx(), rec).FirstErr())
 		require.NoError(t, cl.EndTransaction(h.ctx(), end))
 	}
-	stopIntake := h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
+	stopIntake := h.startIntake()
 	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	stopIntake()
@@ -143,7 +149,7 @@ func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 func TestTooLargeForADeadLetter(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
-	stopIntake := h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
+	stopIntake := h.startIntake()
 	huge := outside(schemas.TopicFeedTransactions, strings.Repeat("x", 1_000_000-200))
 	nearly := outside(schemas.TopicFeedTransactions, strings.Repeat("y", letters.LargestValue-100))
 	h.produce(huge, nearly, outside(schemas.TopicFeedTransactions, goodTransaction))
@@ -262,8 +268,10 @@ func TestPolicyCommandRefused(t *testing.T) {
 	tk, mem := ownerTasks(0, 4)
 	out := takeAll(t, row("owners"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
 		elsewhere)
-	require.Equal(t, []string{letters.ClassUnknownKind, letters.ClassBadCommand, letters.ClassBadCommand, letters.ClassBadCommand, letters.ClassWrongPartition},
-		classes(out))
+	require.Equal(t, []string{
+		letters.ClassUnknownKind, letters.ClassBadCommand, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassWrongPartition,
+	}, classes(out))
 	require.Zero(t, mem.Keys())
 }
 
@@ -273,7 +281,7 @@ func TestFromOutsideToOutcome(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
 	h := newHarness(t, partitions)
-	h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
+	h.startIntake()
 	h.start(runCollect(h.cfg))
 	m := newMonth(t, partitions)
 	m.tick("2025-11-05", 0)

@@ -129,7 +129,7 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool,
 	err error,
 ) {
-	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second, 2); ; {
+	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
 			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}

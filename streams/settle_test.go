@@ -159,8 +159,10 @@ func TestSettleRefuses(t *testing.T) {
 	tk, mem := settleTasks(&bookLedger{})(0, 1)
 	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2),
 		settleInput(t, 1, "acme", "a", -1))
-	require.Equal(t, []string{letters.ClassBadCommand, letters.ClassUnknownKind, letters.ClassBadCommand, letters.ClassBadCommand, letters.ClassBadCommand},
-		classes(out))
+	require.Equal(t, []string{
+		letters.ClassBadCommand, letters.ClassUnknownKind, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassBadCommand,
+	}, classes(out))
 }
 
 // TestSettleOnKafka restarts the stage between commands while the ledger comes and goes: the statements are those of an

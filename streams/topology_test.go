@@ -15,8 +15,8 @@ import (
 func TestGroupsOf(t *testing.T) {
 	t.Parallel()
 	require.Len(t, GroupsOf("sink")[0].Topics, len(schemas.SunkTopics))
-	require.Equal(t, []progress.Group{{ID: schemas.GroupCollect, Role: "collect", Topics: []string{schemas.TopicTimeline}}},
-		GroupsOf("collect"))
+	collect := progress.Group{ID: schemas.GroupCollect, Role: "collect", Topics: []string{schemas.TopicTimeline}}
+	require.Equal(t, []progress.Group{collect}, GroupsOf("collect"))
 	require.Len(t, GroupsOf("intake"), 2)
 	require.Empty(t, GroupsOf("typo"))
 	require.Equal(t, "intake", RoleOf("owners"))

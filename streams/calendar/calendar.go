@@ -116,8 +116,8 @@ func (c *Clock) Show(ctx context.Context) (Today, error) {
 // Advance goes day by day through every missing tick up to the last cut-off of the day to. Where that has passed
 // already it adds one more cut-off of the same day, so that what came in since is decided. Before each day it waits
 // until intake has taken over what lay on the outside topics and the policy commands, after each day until collect and
-// settle have passed it on every partition. On an error (often a *progress.Behind) some ticks may have been written; calling it
-// again goes on from there.
+// settle have passed it on every partition. On an error (often a *progress.Behind) some ticks may have been written;
+// calling it again goes on from there.
 func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Today, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()

@@ -214,8 +214,8 @@ func TestAdvanceAfterAnInterruption(t *testing.T) {
 	require.NoError(t, r.CheckTicks(rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-11-29"), 1)))
 }
 
-// recordsHad is how many records partition 0 of the topic has had. It may be called from a control function, where no request
-// can be made.
+// recordsHad is how many records partition 0 of the topic has had. It may be called from a control function, where no
+// request can be made.
 func recordsHad(r *rig.Rig, topic string) int64 {
 	return r.Cluster.PartitionInfo(topic, 0).HighWatermark
 }

@@ -112,8 +112,8 @@ func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 
 // Owed is, for each partition of kasi.collections.v1, the offset that ClickHouse must have reached before a settlement
 // asked for now can be cut. It first waits until intake has taken over what lies on the outside topics now and collect
-// what then lies on the timeline: money the bank has reported counts. The error is a *progress.Behind where ctx ends before, or
-// nothing moves for progress.DefaultStall.
+// what then lies on the timeline: money the bank has reported counts. The error is a *progress.Behind where ctx ends
+// before, or nothing moves for progress.DefaultStall.
 func (c *Commands) Owed(ctx context.Context) ([]int64, error) {
 	ends, err := c.owed(ctx, progress.New(c.peeker))
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *Commands) stable(ctx context.Context, g *progress.Tracker, written map[
 			}
 		}
 		return owed, open
-	}, backoff.WithBackOff(retry.Growing(time.Millisecond, 25*time.Millisecond, 2)), backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(retry.Growing(time.Millisecond, 25*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		return nil, errors.Join(open, err)
 	}

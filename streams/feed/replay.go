@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when all that
@@ -81,7 +82,7 @@ func Replay(ctx context.Context, o Options) (Stats, error) {
 		}
 		s.Rows, s.Days, s.Elapsed = next, s.Days+1, bar.Elapsed()
 		bar.Step(int64(next), fmt.Sprintf("%s  %d rows  %d rows/s", day, next, s.RowsPerSecond()))
-		if err := rest(ctx, o.Pace-time.Since(began)); err != nil {
+		if err := retry.Pause(ctx, o.Pace-time.Since(began)); err != nil {
 			return s, err
 		}
 	}
@@ -129,19 +130,4 @@ func (o Options) day(ctx context.Context, p *Producer, day civil.Date, rows []Ro
 		return o.After(ctx, day)
 	}
 	return nil
-}
-
-// rest waits for d, or until ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

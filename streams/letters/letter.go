@@ -1,5 +1,5 @@
-// Package letters makes dead letters of the records that stages refuse, looks at them, and sends them back to where they
-// came from.
+// Package letters makes dead letters of the records that stages refuse, looks at them, and sends them back to where
+// they came from.
 package letters
 
 import (

@@ -208,8 +208,8 @@ func (k *Peeker) endsOnce(ctx context.Context, committed bool, topics []string) 
 	return ends, nil
 }
 
-// Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too old right after
-// a creation or when a leader has moved.
+// Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too
+// old right after a creation or when a leader has moved.
 func Topics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic,
 	error,
 ) {

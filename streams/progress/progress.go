@@ -102,8 +102,8 @@ func New(k *peek.Peeker) *Tracker {
 }
 
 // CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
-// open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on every
-// partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
+// open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on
+// every partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
 func (g *Tracker) CatchUp(ctx context.Context, stall time.Duration, groups ...Group) error {
 	var topics []string
 	for _, of := range groups {
@@ -116,17 +116,16 @@ func (g *Tracker) CatchUp(ctx context.Context, stall time.Duration, groups ...Gr
 	return g.Wait(ctx, stall, Goals(ends, groups...)...)
 }
 
-// Wait returns when all goals are reached, when ctx ends, or when nothing has moved for stall; 0 means DefaultStall. The
-// error is a *Behind where the groups have not come far enough.
+// Wait returns when all goals are reached, when ctx ends, or when nothing has moved for stall; 0 means DefaultStall.
+// The error is a *Behind where the groups have not come far enough.
 func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) error {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
 	var last []lag
 	moved := time.Now()
-	// The pause grows by a quarter each time: a wait is noticed at most a quarter late, and a long one costs the broker
-	// little.
-	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond, 1.25); ; {
+	// Growing pauses: a wait is noticed soon after it is over, and a long one costs the broker little.
+	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond); ; {
 		lags, err := g.lags(ctx, goals)
 		switch {
 		case err == nil && len(lags) == 0:
@@ -236,7 +235,9 @@ func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int6
 }
 
 // first is the first record behind from that is no marker, as far as a look goes; nil where there is none before next.
-func (g *Tracker) first(ctx context.Context, at peek.Place, from, end int64) (first *kgo.Record, next int64, err error) {
+func (g *Tracker) first(ctx context.Context, at peek.Place, from, end int64) (first *kgo.Record, next int64,
+	err error,
+) {
 	next, err = g.Scan(ctx, at, from, end, peekBytes, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
 			return nil

@@ -8,10 +8,12 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Growing are pauses that begin with first and grow by factor up to most. They hold no chance, so that a simulation can
-// be repeated.
-func Growing(first, most time.Duration, factor float64) *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{InitialInterval: first, MaxInterval: most, Multiplier: factor}
+// Growing are pauses that begin with first and grow by half each time, up to most. They hold no chance, so that a
+// simulation can be repeated.
+func Growing(first, most time.Duration) *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: first, MaxInterval: most, Multiplier: backoff.DefaultMultiplier, RandomizationFactor: 0,
+	}
 }
 
 // Pause waits for d or for the end of ctx, whose error it returns.

@@ -44,8 +44,9 @@ func (c *codecs) Compress(to *bytes.Buffer, batch []byte, flags ...kgo.CompressF
 	return c.outside.Compress(to, batch, flags...)
 }
 
-// onlyOurs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of the timeline and
-// the changelogs, and are no dead letters, which keep the headers of the record they are about. In doubt it does not.
+// onlyOurs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of the timeline
+// and the changelogs, and are no dead letters, which keep the headers of the record they are about. In doubt it does
+// not.
 func onlyOurs(batch []byte) bool {
 	var first kmsg.Record
 	if err := first.UnsafeReadFrom(batch); err != nil {

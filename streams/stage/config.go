@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Config is what every stage and tool of the Kafka side needs to reach Kafka. The zero value of each optional field means
-// its documented default.
+// Config is what every stage and tool of the Kafka side needs to reach Kafka. The zero value of each optional field
+// means its documented default.
 type Config struct {
 	// Brokers are the seed brokers as host:port. At least one.
 	Brokers []string

@@ -32,11 +32,12 @@ const (
 	leaveTimeout = sessionTimeout + 5*time.Second
 )
 
-// Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends with the first error whose outcome is not certain, and
-// the next one starts from what the broker has committed, with restored state.
+// Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends
+// with the first error whose outcome is not certain, and the next one starts from what the broker has committed, with
+// restored state.
 func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) error {
 	log := cfg.Logger().With("stage", row.Name)
-	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second, 2); ; {
+	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
@@ -130,8 +131,8 @@ func (r *session) run(ctx context.Context) error {
 	}
 }
 
-// closeAfterTimeout closes the client when a stop takes too long: a broker that is gone must not keep the process from ending. The
-// context of End is never cancelled; the outcome of what was under way is found out by the next start.
+// closeAfterTimeout closes the client when a stop takes too long: a broker that is gone must not keep the process from
+// ending. The context of End is never cancelled; the outcome of what was under way is found out by the next start.
 func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {

@@ -51,8 +51,8 @@ func (j *job) changelog() error {
 	return j.slot.memory.Write(put)
 }
 
-// trimChangelog counts what a committed transaction added to the changelog, and cuts the partition before a snapshot. A cut
-// that fails is tried again after the next snapshot.
+// trimChangelog counts what a committed transaction added to the changelog, and cuts the partition before a snapshot. A
+// cut that fails is tried again after the next snapshot.
 func (r *session) trimChangelog(ctx context.Context, j *job) {
 	if !j.snapshot {
 		j.slot.written += j.bytes

@@ -40,7 +40,7 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 	}
 	defer cl.Close()
 	began := time.Now()
-	for pauses := retry.Growing(time.Millisecond, 250*time.Millisecond, 2); ; {
+	for pauses := retry.Growing(time.Millisecond, 250*time.Millisecond); ; {
 		counts, err := topicCounts(ctx, cl)
 		if err != nil {
 			// A broker that is being started beside us refuses connections for some seconds.
@@ -71,8 +71,8 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 	}
 }
 
-// Open makes a client for writing to topics that exist (Ensure): it chooses partitions itself. It also returns the partition
-// count that all partitioned topics of ours share.
+// Open makes a client for writing to topics that exist (Ensure): it chooses partitions itself. It also returns the
+// partition count that all partitioned topics of ours share.
 func Open(cfg stage.Config) (*kgo.Client, int32, error) {
 	cl, err := kgo.NewClient(cfg.Client(
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

@@ -125,7 +125,8 @@ func (r *Rig) Intake(gate <-chan struct{}) {
 	toTimeline := func(in *kgo.Record) *kgo.Record {
 		return &kgo.Record{Topic: schemas.TopicTimeline, Partition: in.Partition, Key: in.Key, Value: in.Value}
 	}
-	r.Stage(schemas.GroupIntake, gate, toTimeline, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults)
+	r.Stage(schemas.GroupIntake, gate, toTimeline,
+		schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults)
 	r.Stage(schemas.GroupPolicies, gate, toTimeline, schemas.TopicPolicyCommands)
 }
 
@@ -172,13 +173,13 @@ func (r *Rig) Records(topic string, partition int32) []*kgo.Record {
 	ends, err := k.Ends(r.Context(), true, topic)
 	require.NoError(r, err)
 	var records []*kgo.Record
-	_, err = k.Scan(r.Context(), peek.Place{Topic: topic, Partition: partition}, 0, ends[peek.Place{Topic: topic, Partition: partition}], 1<<20,
-		func(rec *kgo.Record) error {
-			if !rec.Attrs.IsControl() {
-				records = append(records, rec)
-			}
-			return nil
-		})
+	at := peek.Place{Topic: topic, Partition: partition}
+	_, err = k.Scan(r.Context(), at, 0, ends[at], 1<<20, func(rec *kgo.Record) error {
+		if !rec.Attrs.IsControl() {
+			records = append(records, rec)
+		}
+		return nil
+	})
 	require.NoError(r, err)
 	return records
 }
