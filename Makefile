@@ -31,7 +31,7 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
-	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar ./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi
 
 bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -o bin/plantedbugs ./cmd/plantedbugs

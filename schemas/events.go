@@ -14,6 +14,9 @@ type Meta struct {
 	At time.Time `json:"at"`
 }
 
+// Head is the event's head, for whoever fills the sequence number.
+func (m *Meta) Head() *Meta { return m }
+
 // TransactionEvent is an accepted bank transaction, each once, duplicates removed.
 //
 //catalog:event TopicTransactions
@@ -427,7 +430,7 @@ type OutcomeEvent struct {
 	PolicyNumber string `json:"policy_number,omitempty"`
 	// The policy, collection or settlement the command made or met.
 	ObjectID string `json:"object_id,omitempty"`
-	// Stage that answered: intake, collect or settle.
+	// Stage that answered: owners, collect or settle.
 	Stage string `json:"stage" cat:"low"`
 }
 

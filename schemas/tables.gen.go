@@ -310,7 +310,7 @@ func Tables() []Table {
 				{Name: "message", Type: "String", Comment: "Why it was refused; empty when it was not."},
 				{Name: "policy_number", Type: "String", Comment: "Policy the command is about; may be empty."},
 				{Name: "object_id", Type: "String", Comment: "The policy, collection or settlement the command made or met."},
-				{Name: "stage", Type: "LowCardinality(String)", Comment: "Stage that answered: intake, collect or settle."},
+				{Name: "stage", Type: "LowCardinality(String)", Comment: "Stage that answered: owners, collect or settle."},
 				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
 				{Name: "business_date", Type: "Nullable(Date)", Comment: "The calendar's day when it happened."},
 				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},

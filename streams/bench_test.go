@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,24 +15,22 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // benchPartitions is the partition count of the benchmarks.
 const benchPartitions = 4
 
 // passTask is the least a stage can do: one output for each record, no state but the facts.
-type passTask struct{ *store[*counted] }
+type passTask struct{ *stage.Store[*counted] }
 
-func newPassTask(int32, int32) (task, memory) {
-	s := newStore(jsonCodec(func(c *counted) *counted { d := *c; return &d }))
+func newPassTask(int32, int32) (stage.Task, stage.Memory) {
+	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 	return passTask{s}, s
 }
 
-func (passTask) take(b *batch, rec *kgo.Record) error {
-	b.out = append(b.out, &kgo.Record{
-		Topic: schemas.TopicTransactions, Partition: b.partition, Key: rec.Key,
-		Value: rec.Value, Timestamp: rec.Timestamp,
-	})
+func (passTask) Take(b *stage.Batch, rec *kgo.Record) error {
+	b.Emit(schemas.TopicTransactions, string(rec.Key), rec.Value, rec.Timestamp)
 	return nil
 }
 
@@ -78,20 +77,20 @@ func BenchmarkStage(b *testing.B) {
 	for _, bc := range []struct {
 		name      string
 		customers int
-		run       func(context.Context, Config, func()) error
+		run       func(context.Context, stage.Config, func()) error
 	}{
 		{"bare", 10_000, runBare},
-		{"pass", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
-			return run(ctx, cfg, row("collect"), newPassTask, ready)
+		{"pass", 10_000, func(ctx context.Context, cfg stage.Config, ready func()) error {
+			return stage.Run(ctx, cfg, row("collect"), newPassTask, ready)
 		}},
-		{"count", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
-			return run(ctx, cfg, row("collect"), newCountTask, ready)
+		{"count", 10_000, func(ctx context.Context, cfg stage.Config, ready func()) error {
+			return stage.Run(ctx, cfg, row("collect"), newCountTask, ready)
 		}},
-		{"engine-1000-customers", 1_000, func(ctx context.Context, cfg Config, ready func()) error {
-			return RunCollect(ctx, cfg, engine, ready)
+		{"engine-1000-customers", 1_000, func(ctx context.Context, cfg stage.Config, ready func()) error {
+			return Run(ctx, cfg, "collect", Needs{Engine: engine}, ready)
 		}},
-		{"engine-10000-customers", 10_000, func(ctx context.Context, cfg Config, ready func()) error {
-			return RunCollect(ctx, cfg, engine, ready)
+		{"engine-10000-customers", 10_000, func(ctx context.Context, cfg stage.Config, ready func()) error {
+			return Run(ctx, cfg, "collect", Needs{Engine: engine}, ready)
 		}},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
@@ -134,8 +133,8 @@ func cpuTime() time.Duration {
 }
 
 // runBare is a consume-transform-produce loop with nothing around it, as franz-go's documentation shows it.
-func runBare(ctx context.Context, cfg Config, ready func()) error {
-	s, err := kgo.NewGroupTransactSession(cfg.client(
+func runBare(ctx context.Context, cfg stage.Config, ready func()) error {
+	s, err := kgo.NewGroupTransactSession(cfg.Client(
 		kgo.ConsumerGroup(schemas.GroupCollect), kgo.ConsumeTopics(schemas.TopicTimeline),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.TransactionalID("bare"), kgo.ProducerLinger(0),
@@ -148,7 +147,7 @@ func runBare(ctx context.Context, cfg Config, ready func()) error {
 	defer s.Close()
 	ready()
 	for {
-		fetches := s.PollRecords(ctx, cfg.maxRecords())
+		fetches := s.PollRecords(ctx, cmp.Or(cfg.MaxRecords, stage.DefaultMaxRecords))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -176,16 +175,16 @@ func BenchmarkRestore(b *testing.B) {
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	stopStage()
 	for b.Loop() {
-		stage, slots := row("collect"), map[int32]*slot{}
+		st, slots := row("collect"), map[int32]stage.Memory{}
 		for p := range int32(benchPartitions) {
-			_, m := openCollect(p, benchPartitions)
-			slots[p] = &slot{memory: m}
+			_, m := collectTasks(p, benchPartitions)
+			slots[p] = m
 		}
 		start, cpu := time.Now(), cpuTime()
-		require.NoError(b, restore(h.ctx(), h.cfg, &stage, slots))
+		require.NoError(b, stage.Restore(h.ctx(), h.cfg, st, slots))
 		keys, bytes := 0, int64(0)
-		for _, s := range slots {
-			keys, bytes = keys+s.memory.keys(), bytes+s.memory.bytes()
+		for _, m := range slots {
+			keys, bytes = keys+m.Keys(), bytes+m.Bytes()
 		}
 		b.ReportMetric(float64(keys)/time.Since(start).Seconds(), "keys/s")
 		b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/float64(keys), "cpu-ns/key")
@@ -205,9 +204,9 @@ func BenchmarkTick(b *testing.B) {
 			m.policy(fmt.Sprintf("C%05d", i), 15000)
 			m.execute(fmt.Sprintf("C%05d", i))
 		}
-		tk, mem := openCollect(0, 1)
-		stage := row("collect")
-		takeAll(b, stage, tk, mem, 1, m.records...)
+		tk, mem := collectTasks(0, 1)
+		st := row("collect")
+		takeAll(b, st, tk, mem, 1, m.records...)
 		b.StartTimer()
 		start := time.Now()
 		out := 0
@@ -215,7 +214,7 @@ func BenchmarkTick(b *testing.B) {
 			m.records = nil
 			m.tick(fmt.Sprintf("2025-11-%02d", day), 0)
 			m.tick(fmt.Sprintf("2025-11-%02d", day), 1)
-			out += len(takeAll(b, stage, tk, mem, 1, m.records...))
+			out += len(takeAll(b, st, tk, mem, 1, m.records...))
 		}
 		b.ReportMetric(60*customers/time.Since(start).Seconds(), "customer-ticks/s")
 		b.ReportMetric(float64(out), "outputs")

@@ -2,36 +2,30 @@ package streams
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
-// beforeTime is the business date of a partition that has seen no tick yet: everything is booked later, so it waits for
-// its day.
-var beforeTime = civil.Date{Year: 1970, Month: 1, Day: 1}
-
-// RunCollect runs the collect stage until ctx ends: the timeline in, what the engine decides out. ready is called each
-// time it serves. It returns nil when ctx ended, and an error only where trying again cannot help.
-func RunCollect(ctx context.Context, cfg Config, e *processors.Engine, ready func()) error {
-	return run(ctx, cfg, row("collect"), func(_, _ int32) (task, memory) {
-		t := newCollectTask(e)
-		return t, t.store
-	}, ready)
+func openCollect(_ context.Context, _ stage.Config, n Needs) stage.Open {
+	return func(_, _ int32) (stage.Task, stage.Memory) {
+		t := newCollectTask(n.Engine)
+		return t, t.Store
+	}
 }
 
 // collectTask applies one partition of the timeline to the states of its customers.
 type collectTask struct {
-	*store[*book.Customer]
+	*stage.Store[*book.Customer]
 	engine *processors.Engine
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
@@ -46,13 +40,13 @@ type collectTask struct {
 func newCollectTask(e *processors.Engine) *collectTask {
 	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
-	t.store = newStore(codec[*book.Customer]{
-		fresh:     func() *book.Customer { return &book.Customer{} },
-		clone:     (*book.Customer).Clone,
-		append:    book.Append,
-		unmarshal: book.Unmarshal,
+	t.Store = stage.NewStore(stage.Codec[*book.Customer]{
+		Fresh:     func() *book.Customer { return &book.Customer{} },
+		Clone:     (*book.Customer).Clone,
+		Append:    book.Append,
+		Unmarshal: book.Unmarshal,
 	})
-	t.merged = t.index
+	t.Merged = t.index
 	return t
 }
 
@@ -74,11 +68,11 @@ func (t *collectTask) index(key string, before *book.Customer, was bool, after *
 	}
 }
 
-// begin implements beginner: additions of a batch that was dropped must not outlive it.
-func (t *collectTask) begin() { clear(t.fresh) }
+// Begin implements stage.Beginner: additions of a batch that was dropped must not outlive it.
+func (t *collectTask) Begin() { clear(t.fresh) }
 
-// take implements task.
-func (t *collectTask) take(b *batch, rec *kgo.Record) error {
+// Take implements stage.Task.
+func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kind := kindOf(rec); kind {
 	case schemas.KindTick:
 		return t.tick(b, rec)
@@ -100,14 +94,14 @@ func (t *collectTask) take(b *batch, rec *kgo.Record) error {
 	case schemas.KindPolicy, schemas.KindExecute:
 		return t.command(b, rec, kind)
 	default:
-		b.reject(rec, schemas.Refuse(ClassUnknownKind,
+		b.Reject(rec, schemas.Refuse(letters.ClassUnknownKind,
 			"header kasi.kind is missing or names nothing the timeline holds"))
 		return nil
 	}
 }
 
 // result finds the customer whose debit a bank's answer is about.
-func (t *collectTask) result(b *batch, rec *kgo.Record) error {
+func (t *collectTask) result(b *stage.Batch, rec *kgo.Record) error {
 	res, err := feeds.Result(rec.Value)
 	if err != nil {
 		return refuse(b, rec, err)
@@ -117,7 +111,7 @@ func (t *collectTask) result(b *batch, rec *kgo.Record) error {
 		key, ok = t.debits[res.DebitID]
 	}
 	if !ok {
-		b.reject(rec, schemas.Refuse(schemas.RejectUnknownDebit,
+		b.Reject(rec, schemas.Refuse(schemas.RejectUnknownDebit,
 			"no debit of ours has this debit_id, or it is past its dispute window"))
 		return nil
 	}
@@ -125,27 +119,27 @@ func (t *collectTask) result(b *batch, rec *kgo.Record) error {
 }
 
 // command applies a policy or execute command.
-func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) error {
+func (t *collectTask) command(b *stage.Batch, rec *kgo.Record, kind schemas.Kind) error {
 	var policy schemas.PolicyCommand
 	var execute schemas.ExecuteCommand
 	var tenant, customer string
 	var why *schemas.Reject
 	if kind == schemas.KindPolicy {
-		if why = readCommand(rec.Value, &policy); why == nil {
+		if why = readOwn(rec.Value, &policy, "command"); why == nil {
 			why = checkPolicy(policy)
 		}
 		tenant, customer = policy.TenantID, policy.CustomerID
 	} else {
-		if why = readCommand(rec.Value, &execute); why == nil {
+		if why = readOwn(rec.Value, &execute, "command"); why == nil {
 			why = checkExecute(execute)
 		}
 		tenant, customer = execute.TenantID, execute.CustomerID
 	}
 	if why == nil && customer == "" {
-		why = schemas.Refuse(ClassBadCommand, "customer_id is required")
+		why = schemas.Refuse(letters.ClassBadCommand, "customer_id is required")
 	}
 	if why != nil {
-		b.reject(rec, why)
+		b.Reject(rec, why)
 		return nil
 	}
 	if kind == schemas.KindPolicy {
@@ -156,69 +150,60 @@ func (t *collectTask) command(b *batch, rec *kgo.Record, kind schemas.Kind) erro
 
 func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
 	if cmd.TenantID == "" || cmd.PolicyNumber == "" {
-		return schemas.Refuse(ClassBadCommand, "tenant_id and policy_number are required")
+		return schemas.Refuse(letters.ClassBadCommand, "tenant_id and policy_number are required")
 	}
 	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
-		return schemas.Refuse(ClassBadCommand, "period_month "+err.Error())
+		return schemas.Refuse(letters.ClassBadCommand, "period_month "+err.Error())
 	}
 	return nil
 }
 
 // apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but its
 // dead letter.
-func (t *collectTask) apply(b *batch, rec *kgo.Record, key string, decoded processors.Record) error {
-	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
-		b.reject(rec, wrongPartition())
+func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded processors.Record) error {
+	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
+		b.Reject(rec, wrongPartition())
 		return nil
 	}
-	m, err := t.momentOf(b.facts.Tick, rec.Timestamp)
+	m, err := t.momentOf(b.Facts.Tick, rec.Timestamp)
 	if err != nil {
 		return err
 	}
-	customer, known := t.editKnown(key)
+	customer, known := t.EditKnown(key)
 	t.out.Reset()
 	if err := t.engine.Apply(customer, decoded, m, &t.out); err != nil {
-		t.unless(key, known)
+		t.ForgetIfNew(key, known)
 		return refuse(b, rec, err)
 	}
 	return t.emit(b, key, rec.Timestamp)
 }
 
 // tick passes business time to every customer that waits for it, in the order of their keys.
-func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
-	now, why := readTick(rec.Value)
-	if why != nil {
-		b.reject(rec, why)
-		return nil
-	}
-	if !now.After(b.facts.Tick) {
-		return nil
-	}
-	b.facts.Tick = now
-	m, err := momentOf(now, rec.Timestamp)
-	if err != nil {
+func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
+	m, news, err := takeTick(b, rec)
+	if err != nil || !news {
 		return err
 	}
 	var keys []string // of those that do not sleep: a sort of all would take longer than their decisions
 	due := func(key string) {
-		if c, _ := t.view(key); !c.Asleep(m) {
+		if c, _ := t.View(key); !c.Asleep(m) {
 			keys = append(keys, key)
 		}
 	}
 	for key := range t.awake {
 		due(key)
 	}
-	for key := range t.overlay {
+	for key := range t.Touched() {
 		if _, ok := t.awake[key]; !ok {
 			due(key)
 		}
 	}
 	slices.Sort(keys)
-	tick := processors.Record(now)
+	tick := processors.Record(b.Facts.Tick)
 	for _, key := range keys {
 		t.out.Reset()
-		if err := t.engine.Apply(t.edit(key), tick, m, &t.out); err != nil {
-			return bug(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", now.Date, now.Cutoff, rec.Partition,
+		if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
+			return stage.Fatal(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", m.Date, m.Cutoff, rec.Partition,
 				rec.Offset, err))
 		}
 		if err := t.emit(b, key, rec.Timestamp); err != nil {
@@ -229,40 +214,25 @@ func (t *collectTask) tick(b *batch, rec *kgo.Record) error {
 }
 
 // emit writes what one engine call caused, each topic in the engine's order.
-func (t *collectTask) emit(b *batch, key string, at time.Time) error {
+func (t *collectTask) emit(b *stage.Batch, key string, at time.Time) error {
 	o := &t.out
 	for i := range o.Debits {
 		t.fresh[o.Debits[i].DebitID] = key
 	}
 	for _, err := range []error{
-		events(b, schemas.TopicTransactions, key, o.Transactions,
-			func(e *schemas.TransactionEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicDeposits, key, o.Deposits, func(e *schemas.DepositEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicDecisions, key, o.Decisions, func(e *schemas.DecisionEvent) *schemas.Meta { return &e.Meta },
-			at),
-		events(b, schemas.TopicDebits, key, o.Debits, func(e *schemas.DebitInstruction) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicPolicies, key, o.Policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicCollections, key, o.Collections,
-			func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }, at),
-		events(b, schemas.TopicOutcomes, key, o.Outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }, at),
+		stage.Events(b, schemas.TopicTransactions, key, o.Transactions, at),
+		stage.Events(b, schemas.TopicDeposits, key, o.Deposits, at),
+		stage.Events(b, schemas.TopicDecisions, key, o.Decisions, at),
+		stage.Events(b, schemas.TopicDebits, key, o.Debits, at),
+		stage.Events(b, schemas.TopicPolicies, key, o.Policies, at),
+		stage.Events(b, schemas.TopicCollections, key, o.Collections, at),
+		stage.Events(b, schemas.TopicOutcomes, key, o.Outcomes, at),
 	} {
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// readTick reads a tick and refuses one that is no date.
-func readTick(value []byte) (schemas.Tick, *schemas.Reject) {
-	var t schemas.Tick
-	if err := json.Unmarshal(value, &t); err != nil {
-		return t, schemas.Refuse(ClassBadCommand, "the tick is not JSON of its type")
-	}
-	if d, err := civil.ParseDate(t.Date); err != nil || d.String() != t.Date || t.Cutoff < 0 {
-		return t, schemas.Refuse(ClassBadCommand, "the tick is no date and cut-off")
-	}
-	return t, nil
 }
 
 // momentOf is the function of its name, which reads the date of a tick once.
@@ -277,18 +247,4 @@ func (t *collectTask) momentOf(tick schemas.Tick, at time.Time) (schemas.Moment,
 		t.lastTick, t.last = tick, m
 	}
 	return m, err
-}
-
-// momentOf is the business time of a record: the partition's last tick and the record's own timestamp.
-func momentOf(t schemas.Tick, at time.Time) (schemas.Moment, error) {
-	m := schemas.Moment{Date: beforeTime, Cutoff: t.Cutoff, At: at.UTC()}
-	if t.Date == "" {
-		return m, nil
-	}
-	d, err := civil.ParseDate(t.Date)
-	if err != nil {
-		return m, bug(fmt.Errorf("the state holds a tick that is no date: %w", err))
-	}
-	m.Date = d
-	return m, nil
 }

@@ -14,17 +14,20 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // openCollect makes the real collect task.
-func openCollect(int32, int32) (task, memory) {
-	t := newCollectTask(processors.NewEngine(rules.Default()))
-	return t, t.store
+func collectTasks(partition, count int32) (stage.Task, stage.Memory) {
+	needs := Needs{Engine: processors.NewEngine(rules.Default())}
+	return openCollect(context.Background(), stage.Config{}, needs)(partition, count)
 }
 
-func runCollect(cfg Config) func(context.Context, func()) error {
+func runCollect(cfg stage.Config) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
-		return RunCollect(ctx, cfg, processors.NewEngine(rules.Default()), ready)
+		return Run(ctx, cfg, "collect", Needs{Engine: processors.NewEngine(rules.Default())}, ready)
 	}
 }
 
@@ -89,7 +92,8 @@ func (m *month) execute(customer string) {
 
 func (m *month) transaction(customer, id, date string, cents int) {
 	m.of(schemas.KindTransaction, customer, fmt.Sprintf(
-		`{"transaction_id":%q,"tenant_id":"acme","customer_id":%q,"booked_at":"%sT09:00:00+02:00","amount_cents":%d,"direction":"CREDIT","description":"TIPS"}`,
+		`{"transaction_id":%q,"tenant_id":"acme","customer_id":%q,"booked_at":"%sT09:00:00+02:00",`+
+			`"amount_cents":%d,"direction":"CREDIT","description":"TIPS"}`,
 		id, customer, date, cents))
 }
 
@@ -166,7 +170,7 @@ func TestCollectIsTheEngineOnKafka(t *testing.T) {
 	})
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	stopStage()
-	h.requireExactly(row("collect"), openCollect)
+	h.requireExactly(row("collect"), collectTasks)
 	requireDense(t, h)
 	require.Greater(t, len(flat(h.read(schemas.TopicDebits))), 30, "the month must have caused debits")
 	require.Greater(t, len(flat(h.read(schemas.TopicCollections))), 100)
@@ -184,8 +188,8 @@ func TestCollectIsTheEngineOnKafka(t *testing.T) {
 // requireDense checks Seq 1, 2, 3... on each partition of each dense output of collect.
 func requireDense(t *testing.T, h *harness) {
 	t.Helper()
-	stage := row("collect")
-	for _, o := range stage.Outputs {
+	st := row("collect")
+	for _, o := range st.Outputs {
 		if !o.Dense {
 			continue
 		}
@@ -208,20 +212,19 @@ func flat(parts [][]*kgo.Record) []*kgo.Record {
 }
 
 // takeAll runs records of one partition through a task without Kafka.
-func takeAll(t testing.TB, stage Stage, tk task, m memory, count int32, records ...*kgo.Record) []*kgo.Record {
+func takeAll(t testing.TB, st stage.Row, tk stage.Task, m stage.Memory, count int32,
+	records ...*kgo.Record,
+) []*kgo.Record {
 	t.Helper()
 	for i, r := range records {
-		r.Offset = int64(i) + m.now().Next
+		r.Offset = int64(i) + m.Now().Next
 	}
-	j := &job{
-		at: place{stage.Inputs[0], records[0].Partition}, slot: &slot{task: tk, memory: m}, records: records,
-		batch: batch{stage: &stage, partition: records[0].Partition, count: count, facts: &facts{}},
-	}
-	require.NoError(t, j.run(unsent))
-	m.merge()
+	made, err := stage.Dry(st, tk, m, records[0].Partition, count, records...)
+	require.NoError(t, err)
+	m.Merge()
 	var out []*kgo.Record
-	for _, r := range j.batch.out {
-		if r.Topic != stage.State {
+	for _, r := range made {
+		if r.Topic != st.State {
 			out = append(out, r)
 		}
 	}
@@ -233,7 +236,7 @@ func classes(records []*kgo.Record) []string {
 	var out []string
 	for _, r := range records {
 		if r.Topic == schemas.TopicDeadLetters {
-			out = append(out, header(r, HeaderErrorClass))
+			out = append(out, peek.Header(r, letters.HeaderErrorClass))
 		}
 	}
 	return out
@@ -254,14 +257,15 @@ func TestCollectRefuses(t *testing.T) {
 		PeriodMonth: "november",
 	})
 	m.result(debitOf("nobody", 1), "r1", schemas.ResultPaid, "2025-11-05")
-	tk, mem := openCollect(0, 1)
+	tk, mem := collectTasks(0, 1)
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
-		ClassUnknownKind, ClassBadCommand, schemas.RejectBadJSON, ClassBadCommand, ClassBadCommand, ClassBadCommand,
+		letters.ClassUnknownKind, letters.ClassBadCommand, schemas.RejectBadJSON, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassBadCommand,
 		schemas.RejectUnknownDebit,
 	}, classes(out))
 	require.Len(t, out, 7, "nothing else may leave")
-	require.Zero(t, mem.keys(), "a refused record leaves no state")
+	require.Zero(t, mem.Keys(), "a refused record leaves no state")
 }
 
 // TestCollectRefusesWrongPartition keeps a customer from living on two partitions.
@@ -270,8 +274,8 @@ func TestCollectRefusesWrongPartition(t *testing.T) {
 	m := newMonth(t, 4)
 	m.transaction("C", "t1", "2025-11-01", 100)
 	m.records[0].Partition = (m.records[0].Partition + 1) % 4
-	tk, mem := openCollect(0, 4)
-	require.Equal(t, []string{ClassWrongPartition}, classes(takeAll(t, row("collect"), tk, mem, 4, m.records...)))
+	tk, mem := collectTasks(0, 4)
+	require.Equal(t, []string{letters.ClassWrongPartition}, classes(takeAll(t, row("collect"), tk, mem, 4, m.records...)))
 }
 
 // TestCollectOldTicks ignores a tick that is not after the last one.
@@ -282,16 +286,16 @@ func TestCollectOldTicks(t *testing.T) {
 	m.policy("C", 15000)
 	m.execute("C")
 	m.tick("2025-11-05", 1)
-	tk, mem := openCollect(0, 1)
-	stage := row("collect")
-	first := takeAll(t, stage, tk, mem, 1, m.records...)
+	tk, mem := collectTasks(0, 1)
+	st := row("collect")
+	first := takeAll(t, st, tk, mem, 1, m.records...)
 	require.NotEmpty(t, first)
 	m.records = nil
 	m.tick("2025-11-05", 1)
 	m.tick("2025-11-05", 0)
 	m.tick("2025-11-04", 1)
-	require.Empty(t, takeAll(t, stage, tk, mem, 1, m.records...))
-	require.Equal(t, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, mem.now().Tick)
+	require.Empty(t, takeAll(t, st, tk, mem, 1, m.records...))
+	require.Equal(t, schemas.Tick{Date: "2025-11-05", Cutoff: 1}, mem.Now().Tick)
 }
 
 // TestCollectDebitIndex finds a debit's customer in the batch that made the debit, after its commit, after a restore,
@@ -304,27 +308,24 @@ func TestCollectDebitIndex(t *testing.T) {
 	m.execute("C")
 	m.tick("2025-11-05", 1)
 	m.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
-	stage := row("collect")
-	tk, mem := openCollect(0, 1)
-	require.Empty(t, classes(takeAll(t, stage, tk, mem, 1, m.records...)), "in the same batch")
+	st := row("collect")
+	tk, mem := collectTasks(0, 1)
+	require.Empty(t, classes(takeAll(t, st, tk, mem, 1, m.records...)), "in the same batch")
 
 	again := newMonth(t, 1)
 	again.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
-	require.Empty(t, takeAll(t, stage, tk, mem, 1, again.records...), "after the commit, as a duplicate")
+	require.Empty(t, takeAll(t, st, tk, mem, 1, again.records...), "after the commit, as a duplicate")
 
-	restored, rmem := openCollect(0, 1)
-	require.NoError(t, mem.writeAll(func(key string, value []byte) { require.NoError(t, rmem.load(key, value)) }))
-	require.Empty(t, takeAll(t, stage, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
+	restored, rmem := collectTasks(0, 1)
+	require.NoError(t, mem.WriteAll(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	require.Empty(t, takeAll(t, st, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
 
-	dropped, dmem := openCollect(0, 1)
-	j := &job{
-		at: place{stage.Inputs[0], 0}, slot: &slot{task: dropped, memory: dmem}, records: m.records[:4],
-		batch: batch{stage: &stage, count: 1, facts: &facts{}},
-	}
-	require.NoError(t, j.run(unsent))
-	dmem.drop()
+	dropped, dmem := collectTasks(0, 1)
+	_, err := stage.Dry(st, dropped, dmem, 0, 1, m.records[:4]...)
+	require.NoError(t, err)
+	dmem.Drop()
 	require.Equal(t, []string{schemas.RejectUnknownDebit},
-		classes(takeAll(t, stage, dropped, dmem, 1, again.records...)), "after a dropped batch")
+		classes(takeAll(t, st, dropped, dmem, 1, again.records...)), "after a dropped batch")
 }
 
 // TestCollectBeforeTime takes transactions in before the first tick and lets them wait for their day.
@@ -332,16 +333,16 @@ func TestCollectBeforeTime(t *testing.T) {
 	t.Parallel()
 	m := newMonth(t, 1)
 	m.transaction("C", "t1", "2025-11-03", 5000)
-	tk, mem := openCollect(0, 1)
-	stage := row("collect")
-	for _, r := range takeAll(t, stage, tk, mem, 1, m.records...) {
+	tk, mem := collectTasks(0, 1)
+	st := row("collect")
+	for _, r := range takeAll(t, st, tk, mem, 1, m.records...) {
 		require.NotEqual(t, schemas.TopicDeposits, r.Topic)
 		require.NotEqual(t, schemas.TopicDeadLetters, r.Topic)
 	}
 	m.records = nil
 	m.tick("2025-11-03", 0)
 	topics := map[string]int{}
-	for _, r := range takeAll(t, stage, tk, mem, 1, m.records...) {
+	for _, r := range takeAll(t, st, tk, mem, 1, m.records...) {
 		topics[r.Topic]++
 	}
 	require.Equal(t, 1, topics[schemas.TopicDeposits])

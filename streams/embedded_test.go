@@ -10,6 +10,8 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/embedded"
+	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // TestEmbeddedRestart stops and starts the embedded broker and the stage on one data directory: the state comes back
@@ -22,12 +24,12 @@ func TestEmbeddedRestart(t *testing.T) {
 	for round := range 3 {
 		kafka, err := embedded.StartKafka(context.Background(), dir, "127.0.0.1:0", testLog(t))
 		require.NoError(t, err)
-		h := &harness{t: t, cfg: Config{
-			Brokers: []string{kafka.Addr()}, Partitions: partitions, FreshTxnID: true, Log: testLog(t), snapshotAfter: 2000,
+		h := &harness{t: t, cfg: stage.Config{
+			Brokers: []string{kafka.Addr()}, Partitions: partitions, FreshTxnID: true, Log: testLog(t), SnapshotAfter: 2000,
 			MaxRecords: 20,
 			KgoOpts:    []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
 		}}
-		_, err = EnsureTopics(h.ctx(), h.cfg)
+		_, err = topics.Ensure(h.ctx(), h.cfg)
 		require.NoError(t, err)
 		stopStage := h.startCount(h.cfg)
 		h.feed(input[300*round:300*(round+1)], 100, func(int) {})

@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // broker is a fault that the broker answers with instead of doing the work (or, where kfake says so, after it).
@@ -143,7 +145,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 					fired = tc.inject(h, w)
 				}
 				h.produce(input[200:]...)
-				require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
+				require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
 				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 				stopStage()
 				h.requireExactly(row("collect"), newCountTask)
@@ -165,10 +167,9 @@ func feedInput(t *testing.T, n, partitions int) (input []*kgo.Record, expected m
 		input = append(input, in)
 		stored := *in
 		stored.Offset = int64(i / partitions)
-		stage := row("intake")
-		b := batch{stage: &stage, count: int32(partitions), facts: &facts{}}
-		require.NoError(t, feedTask{}.take(&b, &stored))
-		for _, out := range b.out {
+		made, err := stage.Dry(row("intake"), feedTask{}, nil, 0, int32(partitions), &stored)
+		require.NoError(t, err)
+		for _, out := range made {
 			expected[out.Topic] = append(expected[out.Topic], lines([]*kgo.Record{out})...)
 		}
 	}
@@ -179,7 +180,7 @@ func feedInput(t *testing.T, n, partitions int) (input []*kgo.Record, expected m
 // what has been taken over.
 func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 	t.Parallel()
-	stage := row("intake")
+	st := row("intake")
 	for _, tc := range faults(schemas.TopicFeedTransactions, schemas.TopicTimeline) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,11 +191,11 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			cfg.MaxRecords = 20
 			fired := tc.inject(h, w)
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
-				return run(ctx, cfg, stage, func(int32, int32) (task, memory) { return feedTask{}, nil }, ready)
+				return stage.Run(ctx, cfg, st, openFeeds(ctx, cfg, Needs{}), ready)
 			})
 			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})
-			require.Eventually(t, func() bool { return fired() > 0 }, patience, retryPause, "the fault never fired")
+			require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
 			h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 			stopStage()
 			require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))

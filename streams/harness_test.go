@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,10 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // patience bounds every wait of a test; the machine may be busy.
@@ -27,25 +32,25 @@ const patience = 90 * time.Second
 type harness struct {
 	t       testing.TB
 	cluster *kfake.Cluster // nil on a real Kafka
-	cfg     Config
+	cfg     stage.Config
 }
 
 // newHarness is on the Kafka that the environment asks for.
-func newHarness(t testing.TB, partitions int32, change ...func(*Config)) *harness {
+func newHarness(t testing.TB, partitions int32, change ...func(*stage.Config)) *harness {
 	t.Helper()
 	return harnessOn(t, kafkatest.Start(t), partitions, change...)
 }
 
 // newFakeHarness is on the embedded Kafka, for tests that make it misbehave.
-func newFakeHarness(t testing.TB, partitions int32, change ...func(*Config)) *harness {
+func newFakeHarness(t testing.TB, partitions int32, change ...func(*stage.Config)) *harness {
 	t.Helper()
 	return harnessOn(t, kafkatest.Fake(t), partitions, change...)
 }
 
-func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ...func(*Config)) *harness {
+func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ...func(*stage.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, cluster: kafka.Fake}
-	h.cfg = Config{Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, Log: testLog(t)}
+	h.cfg = stage.Config{Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, Log: testLog(t)}
 	h.cfg.KgoOpts = []kgo.Opt{
 		kgo.MetadataMinAge(50 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
@@ -53,7 +58,7 @@ func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ..
 	for _, c := range change {
 		c(&h.cfg)
 	}
-	n, err := EnsureTopics(h.ctx(), h.cfg)
+	n, err := topics.Ensure(h.ctx(), h.cfg)
 	require.NoError(t, err)
 	require.Equal(t, partitions, n)
 	return h
@@ -74,7 +79,7 @@ func (h *harness) ctx() context.Context {
 }
 
 // wired is the configuration whose connections the test may tamper with.
-func (h *harness) wired(w *wire) Config {
+func (h *harness) wired(w *wire) stage.Config {
 	cfg := h.cfg
 	cfg.KgoOpts = append(append([]kgo.Opt{}, cfg.KgoOpts...), kgo.Dialer(w.dial))
 	return cfg
@@ -83,7 +88,7 @@ func (h *harness) wired(w *wire) Config {
 // produce writes records as they are, partition included, and waits for the broker.
 func (h *harness) produce(records ...*kgo.Record) {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(h.cfg.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(h.t, err)
 	defer cl.Close()
 	require.NoError(h.t, cl.ProduceSync(h.ctx(), records...).FirstErr())
@@ -123,54 +128,54 @@ func (h *harness) start(run func(ctx context.Context, ready func()) error) stop 
 }
 
 // startCount runs the counting stage.
-func (h *harness) startCount(cfg Config) stop {
+func (h *harness) startCount(cfg stage.Config) stop {
 	h.t.Helper()
 	return h.start(func(ctx context.Context, ready func()) error {
-		return run(ctx, cfg, row("collect"), newCountTask, ready)
+		return stage.Run(ctx, cfg, row("collect"), newCountTask, ready)
 	})
 }
 
 // caughtUp waits until the group has taken over all the input and no transaction is open.
 func (h *harness) caughtUp(group string, topics ...string) {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
-	g := newProgress(newPeeker(cl))
-	ends, err := g.ends(h.ctx(), false, topics...)
+	g := progress.New(peek.New(cl))
+	ends, err := g.Ends(h.ctx(), false, topics...)
 	require.NoError(h.t, err)
-	require.NoError(h.t, g.wait(h.ctx(), patience, goal{group, ends}))
+	require.NoError(h.t, g.Wait(h.ctx(), patience, progress.Goal{Group: progress.Group{ID: group}, Ends: ends}))
 }
 
 // read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers
 // a commit before the outputs' markers are written.
 func (h *harness) read(topic string) [][]*kgo.Record {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
-	peek := newPeeker(cl)
-	ends, err := peek.ends(h.ctx(), false, topic)
+	looks := peek.New(cl)
+	ends, err := looks.Ends(h.ctx(), false, topic)
 	require.NoError(h.t, err)
 	require.Eventually(h.t, func() bool {
-		decided, err := peek.ends(h.ctx(), true, topic)
+		decided, err := looks.Ends(h.ctx(), true, topic)
 		for at, end := range ends {
 			if err != nil || decided[at] < end {
 				return false
 			}
 		}
 		return true
-	}, patience, retryPause, "a transaction on %s is never decided", topic)
+	}, patience, peek.RetryPause, "a transaction on %s is never decided", topic)
 	out := make([][]*kgo.Record, len(ends))
 	for at, end := range ends {
-		next, err := peek.scan(h.ctx(), at, 0, end, 8<<20, func(r *kgo.Record) error {
+		next, err := looks.Scan(h.ctx(), at, 0, end, 8<<20, func(r *kgo.Record) error {
 			if !r.Attrs.IsControl() {
-				out[at.partition] = append(out[at.partition], r)
+				out[at.Partition] = append(out[at.Partition], r)
 			}
 			return nil
 		})
 		require.NoError(h.t, err)
-		require.GreaterOrEqual(h.t, next, end, "%s partition %d", topic, at.partition)
+		require.GreaterOrEqual(h.t, next, end, "%s partition %d", topic, at.Partition)
 	}
 	return out
 }
@@ -191,7 +196,7 @@ func lines(records []*kgo.Record) []string {
 // committed is a group's offset on one partition.
 func (h *harness) committed(group, topic string, p int32) int64 {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
 	offsets, err := kadm.NewClient(cl).FetchOffsets(h.ctx(), group)
@@ -200,30 +205,36 @@ func (h *harness) committed(group, topic string, p int32) int64 {
 	return o.At
 }
 
+// row is a stage of the topology.
+func row(name string) stage.Row {
+	i := slices.IndexFunc(Topology, func(s Stage) bool { return s.Name == name })
+	return Topology[i].Row
+}
+
 // countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so.
 type countTask struct {
-	*store[*counted]
+	*stage.Store[*counted]
 }
 
 type counted struct {
 	N int `json:"n"`
 }
 
-func newCountTask(int32, int32) (task, memory) {
-	s := newStore(jsonCodec(func(c *counted) *counted { d := *c; return &d }))
+func newCountTask(int32, int32) (stage.Task, stage.Memory) {
+	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 	return countTask{s}, s
 }
 
-func (c countTask) take(b *batch, rec *kgo.Record) error {
+func (c countTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	if strings.HasPrefix(string(rec.Value), "bad") {
-		b.reject(rec, schemas.Refuse("TEST", "bad on purpose"))
+		b.Reject(rec, schemas.Refuse("TEST", "bad on purpose"))
 		return nil
 	}
-	s := c.edit(string(rec.Key))
+	s := c.Edit(string(rec.Key))
 	s.N++
 	ev := schemas.TransactionEvent{}
 	ev.TransactionID, ev.AmountCents = string(rec.Value), schemas.Cents(s.N)
-	return event(b, schemas.TopicTransactions, string(rec.Key), &ev, &ev.Meta, rec.Timestamp)
+	return b.Event(schemas.TopicTransactions, string(rec.Key), &ev, rec.Timestamp)
 }
 
 // countInput makes n records for the counting stage.
@@ -245,22 +256,15 @@ func countInput(n int, partitions int32) []*kgo.Record {
 
 // want is what a stage makes of an input when nothing ever goes wrong: the task run by itself over each partition, in
 // one batch.
-func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int32) map[place][]string {
+func want(t testing.TB, st stage.Row, open stage.Open, input [][]*kgo.Record, count int32) map[peek.Place][]string {
 	t.Helper()
-	out := map[place][]string{}
+	out := map[peek.Place][]string{}
 	for p, records := range input {
-		if len(records) == 0 {
-			continue
-		}
-		s := &slot{}
-		s.task, s.memory = open(int32(p), count)
-		j := &job{at: place{records[0].Topic, int32(p)}, slot: s, records: records, batch: batch{
-			stage:     &stage,
-			partition: int32(p), count: count, facts: &facts{},
-		}}
-		require.NoError(t, j.run(unsent))
-		for _, r := range j.batch.out {
-			at := place{r.Topic, r.Partition}
+		tk, m := open(int32(p), count)
+		made, err := stage.Dry(st, tk, m, int32(p), count, records...)
+		require.NoError(t, err)
+		for _, r := range made {
+			at := peek.Place{Topic: r.Topic, Partition: r.Partition}
 			out[at] = append(out[at], lines([]*kgo.Record{r})...)
 		}
 	}
@@ -270,14 +274,14 @@ func want(t testing.TB, stage Stage, open open, input [][]*kgo.Record, count int
 // requireExactly compares every output of the stage, byte for byte and in order, with what an uninterrupted run makes.
 // The changelog depends on where batches were cut, so only the state that it restores is compared; dead letters share
 // one partition, so their order is free.
-func (h *harness) requireExactly(stage Stage, open open) {
+func (h *harness) requireExactly(st stage.Row, open stage.Open) {
 	h.t.Helper()
-	input := h.read(stage.Inputs[0])
-	expected := want(h.t, stage, open, input, int32(len(input)))
-	for _, o := range stage.Outputs {
+	input := h.read(st.Inputs[0])
+	expected := want(h.t, st, open, input, int32(len(input)))
+	for _, o := range st.Outputs {
 		var wantAll, haveAll []string
 		for p, records := range h.read(o.Topic) {
-			have, exp := lines(records), expected[place{o.Topic, int32(p)}]
+			have, exp := lines(records), expected[peek.Place{Topic: o.Topic, Partition: int32(p)}]
 			if o.Dense {
 				require.Equal(h.t, exp, have, "%s partition %d", o.Topic, p)
 			}
@@ -285,11 +289,11 @@ func (h *harness) requireExactly(stage Stage, open open) {
 		}
 		require.ElementsMatch(h.t, wantAll, haveAll, o.Topic)
 	}
-	h.requireState(stage, open, input)
+	h.requireState(st, open, input)
 }
 
 // requireState restores the changelog and compares it with the state after an uninterrupted run.
-func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
+func (h *harness) requireState(st stage.Row, open stage.Open, input [][]*kgo.Record) {
 	h.t.Helper()
 	count := int32(len(input))
 	for p, records := range input {
@@ -297,27 +301,20 @@ func (h *harness) requireState(stage Stage, open open, input [][]*kgo.Record) {
 			continue
 		}
 		_, restored := open(int32(p), count)
-		require.NoError(h.t, restore(h.ctx(), h.cfg, &stage, map[int32]*slot{int32(p): {memory: restored}}))
-		s := &slot{}
-		s.task, s.memory = open(int32(p), count)
-		j := &job{at: place{stage.Inputs[0], int32(p)}, slot: s, records: records, batch: batch{
-			stage:     &stage,
-			partition: int32(p), count: count, facts: &facts{},
-		}}
-		require.NoError(h.t, j.run(unsent))
-		s.memory.merge()
-		require.Equal(h.t, snapshotOf(h.t, s.memory), snapshotOf(h.t, restored), "state of partition %d", p)
+		require.NoError(h.t, stage.Restore(h.ctx(), h.cfg, st, map[int32]stage.Memory{int32(p): restored}))
+		tk, m := open(int32(p), count)
+		_, err := stage.Dry(st, tk, m, int32(p), count, records...)
+		require.NoError(h.t, err)
+		m.Merge()
+		require.Equal(h.t, snapshotOf(h.t, m), snapshotOf(h.t, restored), "state of partition %d", p)
 	}
 }
 
-// unsent is the sending of a job that no Kafka hears of.
-func unsent([]*kgo.Record) {}
-
 // snapshotOf is a whole state as text. The number of keys is counted apart, because a snapshot that leaves some out
 // would do so on both sides of a comparison.
-func snapshotOf(t testing.TB, m memory) map[string]string {
+func snapshotOf(t testing.TB, m stage.Memory) map[string]string {
 	t.Helper()
-	out := map[string]string{"number of keys": strconv.Itoa(m.keys())}
-	require.NoError(t, m.writeAll(func(key string, value []byte) { out[key] = string(value) }))
+	out := map[string]string{"number of keys": strconv.Itoa(m.Keys())}
+	require.NoError(t, m.WriteAll(func(key string, value []byte) { out[key] = string(value) }))
 	return out
 }

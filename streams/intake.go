@@ -2,62 +2,39 @@ package streams
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
-// RunIntake runs both halves of intake until ctx ends: the outside feeds and the policy commands. ready is called each
-// time both serve. It returns nil when ctx ended, and an error only where trying again cannot help.
-func RunIntake(ctx context.Context, cfg Config, ready func()) error {
-	var mu sync.Mutex
-	serving := map[string]bool{}
-	half := func(name string) func() {
-		return func() {
-			mu.Lock()
-			serving[name] = true
-			both := len(serving) == 2
-			mu.Unlock()
-			if both && ready != nil {
-				ready()
-			}
-		}
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return run(ctx, cfg, row("intake"), func(int32, int32) (task, memory) { return feedTask{}, nil }, half("intake"))
-	})
-	g.Go(func() error {
-		return run(ctx, cfg, row("policies"), newOwnerTask, half("policies"))
-	})
-	return g.Wait()
+func openFeeds(context.Context, stage.Config, Needs) stage.Open {
+	return func(int32, int32) (stage.Task, stage.Memory) { return feedTask{}, nil }
 }
 
-// feedTask is the feed half: without state, it validates what comes from outside and passes it on to the customer's
-// timeline under our own key and partitioner, the value byte for byte.
+// feedTask is the feed half of intake: without state, it validates what comes from outside and passes it on to the
+// customer's timeline under our own key and partitioner, the value byte for byte.
 type feedTask struct{}
 
-// take implements task.
-func (feedTask) take(b *batch, rec *kgo.Record) error {
+// Take implements stage.Task.
+func (feedTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	kind, key, hash, err := route(rec)
 	if err != nil {
 		return refuse(b, rec, err)
 	}
-	b.timeline(kind, hash, key, rec.Value, rec.Timestamp, originOf(rec).header())
+	b.Route(schemas.TopicTimeline, kind, hash, key, rec.Value, rec.Timestamp, letters.OriginHeader(rec))
 	return nil
 }
 
 // route validates an outside record and says where on the timeline it belongs.
 func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err error) {
-	if size(rec) > largestValue {
+	if letters.TooLarge(rec) {
 		return "", "", 0, schemas.Refuse(schemas.RejectTooLarge,
-			fmt.Sprintf("the record has more than %d bytes", largestValue))
+			fmt.Sprintf("the record has more than %d bytes", letters.LargestValue))
 	}
 	switch rec.Topic {
 	case schemas.TopicFeedTransactions:
@@ -79,16 +56,5 @@ func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err err
 		}
 		return schemas.KindResult, res.DebitID, hash, nil
 	}
-	return "", "", 0, bug(fmt.Errorf("intake read topic %s, which it has no decoder for", rec.Topic))
-}
-
-// refuse turns a *Reject into a dead letter and hands every other error back as a bug of the processor.
-func refuse(b *batch, rec *kgo.Record, err error) error {
-	var why *schemas.Reject
-	if errors.As(err, &why) {
-		b.reject(rec, why)
-		return nil
-	}
-	return bug(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", b.stage.Name, rec.Topic, rec.Partition,
-		rec.Offset, err))
+	return "", "", 0, stage.Fatal(fmt.Errorf("intake read topic %s, which it has no decoder for", rec.Topic))
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // outside is a record as an integrator writes it: any key, any partition, headers of its own.
@@ -22,19 +25,22 @@ func outside(topic, value string) *kgo.Record {
 }
 
 const (
-	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1","booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
-	goodIncome      = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1","kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
+	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1",` +
+		`"booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
+	goodIncome = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1",` +
+		`"kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
 )
 
 // feed runs records through the feed half without Kafka.
 func feed(t *testing.T, records ...*kgo.Record) []*kgo.Record {
 	t.Helper()
-	stage := row("intake")
-	b := batch{stage: &stage, count: 16, facts: &facts{}}
-	for _, r := range records {
-		require.NoError(t, feedTask{}.take(&b, r))
-	}
-	return b.out
+	out, err := stage.Dry(row("intake"), feedTask{}, nil, 0, 16, records...)
+	require.NoError(t, err)
+	return out
+}
+
+func (h *harness) startIntake() stop {
+	return h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
 }
 
 // TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own
@@ -63,7 +69,7 @@ func TestIntakeRoutes(t *testing.T) {
 			Timestamp: in.Timestamp,
 			Headers: []kgo.RecordHeader{
 				{Key: schemas.HeaderKind, Value: []byte(tc.kind)},
-				{Key: headerOrigin, Value: []byte(tc.topic + " 0 0")},
+				{Key: "kasi.origin", Value: []byte(tc.topic + " 0 0")},
 			},
 		}, out[0])
 	}
@@ -94,14 +100,14 @@ func TestIntakeRefuses(t *testing.T) {
 		require.Equal(t, in.Value, dead.Value)
 		require.Equal(t, in.Timestamp, dead.Timestamp)
 		require.Equal(t, in.Headers[0], dead.Headers[0])
-		require.Equal(t, tc.topic, header(dead, HeaderErrorTopic))
-		require.Equal(t, "3", header(dead, HeaderErrorPartition))
-		require.Equal(t, "77", header(dead, HeaderErrorOffset))
-		require.Equal(t, "intake", header(dead, HeaderErrorConnector))
-		require.NotEmpty(t, header(dead, HeaderErrorMessage))
-		require.NotContains(t, header(dead, HeaderErrorMessage), "SECRET")
+		require.Equal(t, tc.topic, peek.Header(dead, letters.HeaderErrorTopic))
+		require.Equal(t, "3", peek.Header(dead, letters.HeaderErrorPartition))
+		require.Equal(t, "77", peek.Header(dead, letters.HeaderErrorOffset))
+		require.Equal(t, "intake", peek.Header(dead, letters.HeaderErrorConnector))
+		require.NotEmpty(t, peek.Header(dead, letters.HeaderErrorMessage))
+		require.NotContains(t, peek.Header(dead, letters.HeaderErrorMessage), "SECRET")
 		if tc.class != "" {
-			require.Equal(t, tc.class, header(dead, HeaderErrorClass))
+			require.Equal(t, tc.class, peek.Header(dead, letters.HeaderErrorClass))
 		}
 	}
 }
@@ -113,14 +119,14 @@ func TestDeadLetterAgain(t *testing.T) {
 	first.Topic, first.Offset = schemas.TopicFeedTransactions, 99
 	second := feed(t, first)[0]
 	require.Len(t, second.Headers, len(first.Headers))
-	require.Equal(t, "99", header(second, HeaderErrorOffset))
+	require.Equal(t, "99", peek.Header(second, letters.HeaderErrorOffset))
 }
 
 // TestIntakeLeavesOutWhatIsTakenBack reads a feed whose producer uses transactions: what it aborts has never been.
 func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
-	cl, err := kgo.NewClient(h.cfg.client(kgo.TransactionalID("feed"))...)
+	cl, err := kgo.NewClient(h.cfg.Client(kgo.TransactionalID("feed"))...)
 	require.NoError(t, err)
 	defer cl.Close()
 	for id, end := range map[string]kgo.TransactionEndTry{"kept": kgo.TryCommit, "taken back": kgo.TryAbort} {
@@ -129,7 +135,7 @@ func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 		require.NoError(t, cl.ProduceSync(h.ctx(), rec).FirstErr())
 		require.NoError(t, cl.EndTransaction(h.ctx(), end))
 	}
-	stopIntake := h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	stopIntake := h.startIntake()
 	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	stopIntake()
@@ -143,17 +149,17 @@ func TestIntakeLeavesOutWhatIsTakenBack(t *testing.T) {
 func TestTooLargeForADeadLetter(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
-	stopIntake := h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	stopIntake := h.startIntake()
 	huge := outside(schemas.TopicFeedTransactions, strings.Repeat("x", 1_000_000-200))
-	nearly := outside(schemas.TopicFeedTransactions, strings.Repeat("y", largestValue-100))
+	nearly := outside(schemas.TopicFeedTransactions, strings.Repeat("y", letters.LargestValue-100))
 	h.produce(huge, nearly, outside(schemas.TopicFeedTransactions, goodTransaction))
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	stopIntake()
 	dead := flat(h.read(schemas.TopicDeadLetters))
 	require.Len(t, dead, 2)
 	require.Empty(t, dead[0].Value)
-	require.Equal(t, schemas.RejectTooLarge, header(dead[0], HeaderErrorClass))
-	require.Equal(t, "999800", header(dead[0], HeaderOmitted))
+	require.Equal(t, schemas.RejectTooLarge, peek.Header(dead[0], letters.HeaderErrorClass))
+	require.Equal(t, "999800", peek.Header(dead[0], letters.HeaderOmitted))
 	require.Equal(t, nearly.Value, dead[1].Value)
 	require.Len(t, flat(h.read(schemas.TopicTimeline)), 1)
 }
@@ -182,12 +188,16 @@ func claim(customer string, row int) schemas.PolicyCommand {
 	}
 }
 
+func ownerTasks(partition, count int32) (stage.Task, stage.Memory) {
+	return openOwners(context.Background(), stage.Config{}, Needs{})(partition, count)
+}
+
 // TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and
 // knows all that after a restore.
 func TestPolicyOwner(t *testing.T) {
 	t.Parallel()
-	stage := row("policies")
-	tk, mem := newOwnerTask(0, 1)
+	st := row("owners")
+	tk, mem := ownerTasks(0, 1)
 	cancelled := schemas.PolicyCancelled
 	patch := schemas.PolicyCommand{
 		RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme",
@@ -196,7 +206,7 @@ func TestPolicyOwner(t *testing.T) {
 	unknown := patch
 	unknown.PolicyNumber, unknown.Row = "POL2", 4
 
-	first := takeAll(t, stage, tk, mem, 1, command(t, 1, claim("C1", 1)), command(t, 1, claim("C2", 2)),
+	first := takeAll(t, st, tk, mem, 1, command(t, 1, claim("C1", 1)), command(t, 1, claim("C2", 2)),
 		command(t, 1, patch), command(t, 1, unknown))
 	require.Len(t, first, 4)
 	require.Equal(t, schemas.CustomerKey("acme", "C1"), string(first[0].Key))
@@ -208,22 +218,22 @@ func TestPolicyOwner(t *testing.T) {
 	require.Equal(t, schemas.KindPolicy, kindOf(first[2]))
 	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
 
-	restored, rmem := newOwnerTask(0, 1)
-	require.NoError(t, mem.writeAll(func(key string, value []byte) { require.NoError(t, rmem.load(key, value)) }))
-	again := takeAll(t, stage, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
+	restored, rmem := ownerTasks(0, 1)
+	require.NoError(t, mem.WriteAll(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	again := takeAll(t, st, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
 	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
-	requireOwnIDs(t, stage, restored, rmem, command(t, 1, claim("C2", 5)))
+	requireOwnIDs(t, st, restored, rmem, command(t, 1, claim("C2", 5)))
 	require.Equal(t, schemas.TopicTimeline, again[1].Topic)
 }
 
 // requireOwnIDs delivers a command twice, a second apart: the two answers are two events, which ClickHouse must not
 // take for one.
-func requireOwnIDs(t *testing.T, stage Stage, tk task, mem memory, cmd *kgo.Record) {
+func requireOwnIDs(t *testing.T, st stage.Row, tk stage.Task, mem stage.Memory, cmd *kgo.Record) {
 	t.Helper()
 	later := *cmd
 	later.Timestamp = cmd.Timestamp.Add(time.Second)
 	ids := map[string]bool{}
-	for _, r := range takeAll(t, stage, tk, mem, 1, cmd, &later) {
+	for _, r := range takeAll(t, st, tk, mem, 1, cmd, &later) {
 		if r.Topic == schemas.TopicOutcomes {
 			var ev schemas.OutcomeEvent
 			require.NoError(t, json.Unmarshal(r.Value, &ev))
@@ -241,7 +251,7 @@ func requireOutcome(t *testing.T, r *kgo.Record, row int, code string, seq int64
 	require.Equal(t, row, ev.Row)
 	require.Equal(t, code, ev.Code)
 	require.Equal(t, seq, ev.Seq)
-	require.Equal(t, intakeStage, ev.Stage)
+	require.Equal(t, "owners", ev.Stage)
 	require.NotEmpty(t, ev.EventID)
 }
 
@@ -255,12 +265,14 @@ func TestPolicyCommandRefused(t *testing.T) {
 	noAction, noTerms := claim("C", 1), claim("C", 1)
 	noAction.Action = "DELETE"
 	noTerms.Terms = nil
-	tk, mem := newOwnerTask(0, 4)
-	out := takeAll(t, row("policies"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
+	tk, mem := ownerTasks(0, 4)
+	out := takeAll(t, row("owners"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
 		elsewhere)
-	require.Equal(t, []string{ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand, ClassWrongPartition},
-		classes(out))
-	require.Zero(t, mem.keys())
+	require.Equal(t, []string{
+		letters.ClassUnknownKind, letters.ClassBadCommand, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassWrongPartition,
+	}, classes(out))
+	require.Zero(t, mem.Keys())
 }
 
 // TestFromOutsideToOutcome runs intake and collect together on Kafka: what integrators and the API write comes out as
@@ -269,7 +281,7 @@ func TestFromOutsideToOutcome(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
 	h := newHarness(t, partitions)
-	h.start(func(ctx context.Context, ready func()) error { return RunIntake(ctx, h.cfg, ready) })
+	h.startIntake()
 	h.start(runCollect(h.cfg))
 	m := newMonth(t, partitions)
 	m.tick("2025-11-05", 0)
@@ -293,7 +305,7 @@ func TestFromOutsideToOutcome(t *testing.T) {
 		require.NoError(t, json.Unmarshal(r.Value, &ev))
 		codes[ev.Stage+" "+ev.RequestID+" "+ev.Code]++
 	}
-	require.Equal(t, map[string]int{"intake req CONFLICT": 1, "collect req OK": 1, "collect req2 OK": 1}, codes)
+	require.Equal(t, map[string]int{"owners req CONFLICT": 1, "collect req OK": 1, "collect req2 OK": 1}, codes)
 	require.Len(t, flat(h.read(schemas.TopicTransactions)), 1, "the same transaction twice counts once")
 	require.Len(t, flat(h.read(schemas.TopicDeadLetters)), 1)
 }
@@ -307,15 +319,15 @@ func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 	passed := feed(t, in)[0]
 	require.Equal(t, schemas.TopicTimeline, passed.Topic)
 	passed.Partition, passed.Offset = 1, 5
-	b := &batch{stage: &Stage{Name: "collect"}}
-	b.reject(passed, schemas.Refuse("X", "y"))
-	dead := b.out[0]
-	require.Equal(t, schemas.TopicFeedTransactions, header(dead, HeaderErrorTopic))
-	require.Equal(t, "3", header(dead, HeaderErrorPartition))
-	require.Equal(t, "77", header(dead, HeaderErrorOffset))
-	require.Empty(t, header(dead, headerOrigin))
+	refused := func() *kgo.Record {
+		return letters.Of(passed, "collect", schemas.TopicDeadLetters, schemas.Refuse("X", "y"))
+	}
+	dead := refused()
+	require.Equal(t, schemas.TopicFeedTransactions, peek.Header(dead, letters.HeaderErrorTopic))
+	require.Equal(t, "3", peek.Header(dead, letters.HeaderErrorPartition))
+	require.Equal(t, "77", peek.Header(dead, letters.HeaderErrorOffset))
+	require.Empty(t, peek.Header(dead, "kasi.origin"))
 
 	passed.Topic = schemas.TopicSettlementCommands // only the timeline is ours to believe
-	b.reject(passed, schemas.Refuse("X", "y"))
-	require.Equal(t, "5", header(b.out[1], HeaderErrorOffset))
+	require.Equal(t, "5", peek.Header(refused(), letters.HeaderErrorOffset))
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // feed produces the input in small portions, so that the stage is at work while the test disturbs it, and calls between
@@ -56,7 +58,7 @@ func TestRebalance(t *testing.T) {
 // shared waits until the group is stable with so many members that have so many partitions each.
 func (h *harness) shared(group string, members, partitions int) {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
@@ -78,7 +80,7 @@ func (h *harness) shared(group string, members, partitions int) {
 			}
 		}
 		return true
-	}, patience, retryPause, "%s never had %d members with %d partitions each", group, members, partitions)
+	}, patience, peek.RetryPause, "%s never had %d members with %d partitions each", group, members, partitions)
 }
 
 // TestStandby starts more instances than partitions: the idle one is ready, and takes over when the working one leaves.
@@ -119,7 +121,7 @@ func TestRestart(t *testing.T) {
 // kill runs a stage again and again under the same instance id and kills it at a random point of its work, at each kind
 // of request in turn: nothing of the dead process reaches the broker any more, and its open transaction is fenced by
 // the next one.
-func (h *harness) kill(kills int, life func(context.Context, Config) error) {
+func (h *harness) kill(kills int, life func(context.Context, stage.Config) error) {
 	h.t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	h.t.Logf("seed %d", seed)
@@ -128,7 +130,7 @@ func (h *harness) kill(kills int, life func(context.Context, Config) error) {
 	for i := range kills {
 		w := &wire{}
 		cfg := h.wired(w)
-		cfg.MaxRecords, cfg.stopTimeout = 10, 100*time.Millisecond
+		cfg.MaxRecords, cfg.StopTimeout = 10, 100*time.Millisecond
 		// The group forgets a dead member after half a second instead of 15.
 		cfg.KgoOpts = append(cfg.KgoOpts, kgo.SessionTimeout(500*time.Millisecond),
 			kgo.HeartbeatInterval(50*time.Millisecond))
@@ -162,7 +164,9 @@ func TestKill(t *testing.T) {
 	const partitions = 3
 	h := newHarness(t, partitions)
 	h.produce(countInput(4000, partitions)...)
-	h.kill(12, func(ctx context.Context, cfg Config) error { return run(ctx, cfg, row("collect"), newCountTask, nil) })
+	h.kill(12, func(ctx context.Context, cfg stage.Config) error {
+		return stage.Run(ctx, cfg, row("collect"), newCountTask, nil)
+	})
 	h.startCount(h.cfg)
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	h.requireExactly(row("collect"), newCountTask)
@@ -174,10 +178,10 @@ func TestKillIntake(t *testing.T) {
 	h := newHarness(t, 2)
 	input, expected := feedInput(t, 3000, 2)
 	h.produce(input...)
-	intake := func(ctx context.Context, cfg Config, ready func()) error {
-		return run(ctx, cfg, row("intake"), func(int32, int32) (task, memory) { return feedTask{}, nil }, ready)
+	intake := func(ctx context.Context, cfg stage.Config, ready func()) error {
+		return stage.Run(ctx, cfg, row("intake"), openFeeds(ctx, cfg, Needs{}), ready)
 	}
-	h.kill(12, func(ctx context.Context, cfg Config) error { return intake(ctx, cfg, nil) })
+	h.kill(12, func(ctx context.Context, cfg stage.Config) error { return intake(ctx, cfg, nil) })
 	h.start(func(ctx context.Context, ready func()) error { return intake(ctx, h.cfg, ready) })
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))
@@ -199,10 +203,10 @@ func TestStopInMidJoin(t *testing.T) {
 		return nil, nil, false
 	})
 	cfg := h.cfg
-	cfg.leaveTimeout = 100 * time.Millisecond
+	cfg.LeaveTimeout = 100 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, cfg, row("collect"), newCountTask, func() {}) }()
+	go func() { ended <- stage.Run(ctx, cfg, row("collect"), newCountTask, func() {}) }()
 	<-asked
 	cancel()
 	select {

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // TestSnapshotsKeepTheChangelogShort runs with a broker that does not compact: the changelog is cut, and what is left
@@ -22,7 +24,7 @@ import (
 func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 	t.Parallel()
 	const partitions = 2
-	h := newHarness(t, partitions, func(c *Config) { c.FreshTxnID, c.snapshotAfter, c.MaxRecords = true, 2000, 20 })
+	h := newHarness(t, partitions, func(c *stage.Config) { c.FreshTxnID, c.SnapshotAfter, c.MaxRecords = true, 2000, 20 })
 	stopStage := h.startCount(h.cfg)
 	for i := range 6 { // customers heard of once: only the snapshots keep them
 		key := fmt.Sprintf("t\x1f%d-once", i)
@@ -56,7 +58,7 @@ func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, 1)
-	cl, err := kgo.NewClient(h.cfg.client(kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(h.cfg.Client(kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	defer cl.Close()
 	require.NoError(t, cl.BeginTransaction())
@@ -64,19 +66,17 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 		Topic: schemas.TopicStateCollect, Key: []byte("a"),
 		Value: []byte(`{"n":7}`),
 	}).FirstErr())
-	stage, into := row("collect"), newCounts()
+	_, into := newCountTask(0, 1)
 	done := make(chan error, 1)
-	go func() { done <- restore(h.ctx(), h.cfg, &stage, map[int32]*slot{0: {memory: into}}) }()
+	go func() { done <- stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}) }()
 	select {
 	case <-done:
 		require.Fail(t, "the restore did not wait")
-	case <-time.After(5 * restorePause):
+	case <-time.After(100 * time.Millisecond):
 	}
 	require.NoError(t, cl.EndTransaction(h.ctx(), kgo.TryCommit))
 	require.NoError(t, <-done)
-	state, ok := into.view("a")
-	require.True(t, ok)
-	require.Equal(t, 7, state.N)
+	require.Equal(t, `{"n":7}`, snapshotOf(t, into)["a"])
 }
 
 // TestStateCountsMoreThanGroup resets the group's committed offset: the state knows better, nothing is taken in twice
@@ -96,7 +96,7 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 			h.startCount(h.cfg)
 			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 },
-				patience, retryPause)
+				patience, peek.RetryPause)
 			h.requireExactly(row("collect"), newCountTask)
 		})
 	}
@@ -107,21 +107,17 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 // transaction, does.
 func TestKnownRecordsAreLeftOut(t *testing.T) {
 	t.Parallel()
-	stage, records := row("collect"), countInput(20, 1)
+	st, records := row("collect"), countInput(20, 1)
 	for i, r := range records {
 		r.Offset = int64(i)
 	}
-	s := &slot{}
-	s.task, s.memory = newCountTask(0, 1)
+	tk, m := newCountTask(0, 1)
 	run := func(records []*kgo.Record) (out int) {
-		j := &job{at: place{schemas.TopicTimeline, 0}, slot: s, records: records, batch: batch{
-			stage: &stage, count: 1,
-			facts: &facts{},
-		}}
-		require.NoError(t, j.run(unsent))
-		s.memory.merge()
-		for _, r := range j.batch.out {
-			if r.Topic != stage.State {
+		made, err := stage.Dry(st, tk, m, 0, 1, records...)
+		require.NoError(t, err)
+		m.Merge()
+		for _, r := range made {
+			if r.Topic != st.State {
 				out++
 			}
 		}
@@ -137,7 +133,7 @@ func (h *harness) admin() *kadm.Client { return kadm.NewClient(h.client()) }
 
 func (h *harness) client() *kgo.Client {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	h.t.Cleanup(cl.Close)
 	return cl
@@ -155,17 +151,17 @@ func (h *harness) createAnew(topic string, partitions int32) {
 	require.Eventually(h.t, func() bool {
 		made, err = adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
 		return err == nil
-	}, patience, retryPause)
+	}, patience, peek.RetryPause)
 	require.Eventually(h.t, func() bool {
-		topics, err := describeTopics(h.ctx(), cl, topic)
+		topics, err := peek.Topics(h.ctx(), cl, topic)
 		return err == nil && len(topics[topic].Partitions) == int(partitions) && topics[topic].TopicID == made.ID
-	}, patience, retryPause)
+	}, patience, peek.RetryPause)
 }
 
 // setOffset writes the collect group's committed offset of partition 0, as an operator's tool does.
 func (h *harness) setOffset(to int64) {
 	h.t.Helper()
-	cl, err := kgo.NewClient(h.cfg.client()...)
+	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
 	offsets := kadm.Offsets{}
@@ -176,11 +172,11 @@ func (h *harness) setOffset(to int64) {
 }
 
 // runUntilEnd runs the counting stage until it gives up.
-func (h *harness) runUntilEnd(open open) error {
+func (h *harness) runUntilEnd(open stage.Open) error {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := run(ctx, h.cfg, row("collect"), open, nil)
+	err := stage.Run(ctx, h.cfg, row("collect"), open, nil)
 	require.NoError(h.t, ctx.Err(), "the stage did not give up")
 	return err
 }
@@ -229,11 +225,11 @@ type brokenTask struct {
 	fails func() error
 }
 
-func (b brokenTask) take(out *batch, rec *kgo.Record) error {
+func (b brokenTask) Take(out *stage.Batch, rec *kgo.Record) error {
 	if strings.HasSuffix(string(rec.Value), "42") {
 		return b.fails()
 	}
-	return b.countTask.take(out, rec)
+	return b.countTask.Take(out, rec)
 }
 
 // TestBugStopsTheStage checks that an error of the processor stops the stage and names the record, and that nothing of
@@ -241,14 +237,14 @@ func (b brokenTask) take(out *batch, rec *kgo.Record) error {
 func TestBugStopsTheStage(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]func() error{
-		"error": func() error { return bug(errors.New("no such thing as 42")) },
+		"error": func() error { return stage.Fatal(errors.New("no such thing as 42")) },
 		"panic": func() error { panic("no such thing as 42") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, 1, func(c *Config) { c.MaxRecords = 10 })
+			h := newHarness(t, 1, func(c *stage.Config) { c.MaxRecords = 10 })
 			h.produce(countInput(60, 1)...)
-			err := h.runUntilEnd(func(p, n int32) (task, memory) {
+			err := h.runUntilEnd(func(p, n int32) (stage.Task, stage.Memory) {
 				inner, m := newCountTask(p, n)
 				return brokenTask{inner.(countTask), fails}, m
 			})
@@ -266,11 +262,11 @@ func TestBugStopsTheStage(t *testing.T) {
 // feedOrFail passes everything on and keeps no state. It fails on one record, once.
 type feedOrFail struct{ fails *atomic.Bool }
 
-func (p feedOrFail) take(out *batch, rec *kgo.Record) error {
+func (p feedOrFail) Take(out *stage.Batch, rec *kgo.Record) error {
 	if string(rec.Value) == "1500" && p.fails.CompareAndSwap(true, false) {
-		return bug(errors.New("no such thing as 1500"))
+		return stage.Fatal(errors.New("no such thing as 1500"))
 	}
-	out.timeline(schemas.KindTransaction, 0, "k", rec.Value, rec.Timestamp)
+	out.Route(schemas.TopicTimeline, schemas.KindTransaction, 0, "k", rec.Value, rec.Timestamp)
 	return nil
 }
 
@@ -288,11 +284,13 @@ func TestBugTakesBackWhatWasSent(t *testing.T) {
 	h.produce(input...)
 	var fails atomic.Bool
 	fails.Store(true)
-	open := func(int32, int32) (task, memory) { return feedOrFail{&fails}, nil }
+	open := func(int32, int32) (stage.Task, stage.Memory) { return feedOrFail{&fails}, nil }
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	require.ErrorContains(t, run(ctx, h.cfg, row("intake"), open, nil), "no such thing as 1500")
-	h.start(func(ctx context.Context, ready func()) error { return run(ctx, h.cfg, row("intake"), open, ready) })
+	require.ErrorContains(t, stage.Run(ctx, h.cfg, row("intake"), open, nil), "no such thing as 1500")
+	h.start(func(ctx context.Context, ready func()) error {
+		return stage.Run(ctx, h.cfg, row("intake"), open, ready)
+	})
 	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 	var got []string
 	for _, r := range h.read(schemas.TopicTimeline)[0] {

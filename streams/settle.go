@@ -4,18 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/retry"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
-
-// settleStage is how outcomes name this stage.
-const settleStage = "settle"
 
 // Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the
 // rows up to the numbers asked for have arrived, and must give the same answer whenever they are asked again.
@@ -27,96 +27,71 @@ type Ledger interface {
 	HasCollections(ctx context.Context, tenant string, p schemas.Period, cut []int64) (bool, error)
 }
 
-// RunSettle runs the settle stage until ctx ends: settlement commands in, statements out. ready is called each time it
-// serves. It returns nil when ctx ended, and an error only where trying again cannot help.
-func RunSettle(ctx context.Context, cfg Config, r *rules.Rules, l Ledger, ready func()) error {
-	return run(ctx, cfg, row("settle"), func(_, _ int32) (task, memory) {
-		return newSettleTask(ctx, cfg, r, l)
-	}, ready)
-}
-
 // settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their
 // numbers gap-free.
 type settleTask struct {
-	*store[*settlement.Tenant]
+	*stage.Store[*settlement.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
 	rules  *rules.Rules
 	ledger Ledger
 	log    *slog.Logger
 }
 
-func newSettleTask(ctx context.Context, cfg Config, r *rules.Rules, l Ledger) (task, memory) {
-	t := &settleTask{ctx: ctx, rules: r, ledger: l, log: cfg.logger()}
-	t.store = newStore(jsonCodec((*settlement.Tenant).Clone))
-	return t, t.store
+func openSettle(ctx context.Context, cfg stage.Config, n Needs) stage.Open {
+	return func(int32, int32) (stage.Task, stage.Memory) {
+		t := &settleTask{ctx: ctx, rules: n.Rules, ledger: n.Ledger, log: cfg.Logger()}
+		t.Store = stage.NewStore(stage.JSONCodec((*settlement.Tenant).Clone))
+		return t, t.Store
+	}
 }
 
-// take implements task.
-func (t *settleTask) take(b *batch, rec *kgo.Record) error {
+// Take implements stage.Task.
+func (t *settleTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindTick:
 		return t.tick(b, rec)
 	case schemas.KindSettle:
 		return t.settle(b, rec)
 	}
-	b.reject(rec, schemas.Refuse(ClassUnknownKind, "header kasi.kind is neither settle nor tick"))
+	b.Reject(rec, schemas.Refuse(letters.ClassUnknownKind, "header kasi.kind is neither settle nor tick"))
 	return nil
 }
 
 // tick marks what has been paid by now.
-func (t *settleTask) tick(b *batch, rec *kgo.Record) error {
-	now, why := readTick(rec.Value)
-	if why != nil {
-		b.reject(rec, why)
-		return nil
-	}
-	if !now.After(b.facts.Tick) {
-		return nil
-	}
-	b.facts.Tick = now
-	m, err := momentOf(now, rec.Timestamp)
-	if err != nil {
+func (t *settleTask) tick(b *stage.Batch, rec *kgo.Record) error {
+	m, news, err := takeTick(b, rec)
+	if err != nil || !news {
 		return err
 	}
-	keys := slices.Collect(maps.Keys(t.committed))
-	for key := range t.overlay {
-		if _, ok := t.committed[key]; !ok {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		paid := settlement.Tick(t.edit(key), m)
-		if err := events(b, schemas.TopicSettlements, key, paid, settlementMeta, rec.Timestamp); err != nil {
+	for _, key := range t.All() {
+		paid := settlement.Tick(t.Edit(key), m)
+		if err := stage.Events(b, schemas.TopicSettlements, key, paid, rec.Timestamp); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func settlementMeta(e *schemas.SettlementEvent) *schemas.Meta { return &e.Meta }
-
 // settle makes the statement a command asks for, or finds the one that stands.
-func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
+func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	var cmd schemas.SettleCommand
-	if why := checkSettle(rec.Value, &cmd, b.count); why != nil {
-		b.reject(rec, why)
+	if why := checkSettle(rec.Value, &cmd, b.Count); why != nil {
+		b.Reject(rec, why)
 		return nil
 	}
 	key := cmd.TenantID
-	if schemas.PartitionOf(schemas.RoutingHash(key), b.count) != rec.Partition {
-		b.reject(rec, wrongPartition())
+	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
+		b.Reject(rec, wrongPartition())
 		return nil
 	}
-	m, err := momentOf(b.facts.Tick, rec.Timestamp)
+	m, err := momentOf(b.Facts.Tick, rec.Timestamp)
 	if err != nil {
 		return err
 	}
-	_, existed := t.view(key)
-	tenant := t.edit(key)
+	tenant, existed := t.EditKnown(key)
 	cov, err := settlement.Cover(tenant, cmd)
 	if err != nil {
-		t.unless(key, existed)
+		t.ForgetIfNew(key, existed)
 		return refuse(b, rec, err)
 	}
 	sums, anything, err := t.ask(cmd, cov)
@@ -125,46 +100,46 @@ func (t *settleTask) settle(b *batch, rec *kgo.Record) error {
 	}
 	ev, id, err := settlement.Settle(t.rules, tenant, cmd, sums, m, anything)
 	if err != nil {
-		t.unless(key, existed)
+		t.ForgetIfNew(key, existed)
 		return refuse(b, rec, err)
 	}
 	out := schemas.OutcomeEvent{
 		Meta:      schemas.Meta{BusinessDate: m.Date.String(), At: m.At},
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, ObjectID: id, Stage: settleStage,
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, ObjectID: id, Stage: b.Row.Name,
 	}
 	switch {
 	case ev != nil:
 		out.ObjectID = ev.SettlementID
-		if err := event(b, schemas.TopicSettlements, key, ev, &ev.Meta, rec.Timestamp); err != nil {
+		if err := b.Event(schemas.TopicSettlements, key, ev, rec.Timestamp); err != nil {
 			return err
 		}
 	case id != "":
 		out.Code = schemas.OutcomeUnchanged
 	default:
-		t.unless(key, existed)
+		t.ForgetIfNew(key, existed)
 		out.Code, out.Message = schemas.OutcomeNotFound, "the period has no collections"
 	}
 	out.EventID = outcomeID(&out, rec.Timestamp)
-	return event(b, schemas.TopicOutcomes, key, &out, &out.Meta, rec.Timestamp)
+	return b.Event(schemas.TopicOutcomes, key, &out, rec.Timestamp)
 }
 
 // ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up.
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool,
 	err error,
 ) {
-	for again := (backoff{}); ; {
+	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
 			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}
 		if err == nil {
 			return sums, anything, nil
 		}
-		if fatal(err) {
+		if stage.IsFatal(err) {
 			return sums, false, err
 		}
 		t.log.Warn("a settlement waits for the ledger", "tenant", cmd.TenantID, "period", cmd.PeriodMonth, "request",
 			cmd.RequestID, "err", err)
-		if !again.wait(t.ctx) {
+		if retry.Pause(t.ctx, pauses.NextBackOff()) != nil {
 			return sums, false, fmt.Errorf("settlement of request %s: %w", cmd.RequestID, t.ctx.Err())
 		}
 	}
@@ -172,10 +147,10 @@ func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sum
 
 // checkSettle reads a settlement command and refuses what could not be answered.
 func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *schemas.Reject {
-	if why := readCommand(value, cmd); why != nil {
+	if why := readOwn(value, cmd, "command"); why != nil {
 		return why
 	}
-	bad := func(m string) *schemas.Reject { return schemas.Refuse(ClassBadCommand, m) }
+	bad := func(m string) *schemas.Reject { return schemas.Refuse(letters.ClassBadCommand, m) }
 	if cmd.TenantID == "" {
 		return bad("tenant_id is required")
 	}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // bookLedger is a ledger whose sum depends on the coverage alone, and which may fail some times first.
@@ -79,10 +82,8 @@ func settleTick(date string, cutoff int, partition int32) *kgo.Record {
 	return settleRecord(schemas.KindTick, partition, "tick", value)
 }
 
-func openSettle(l Ledger) open {
-	return func(int32, int32) (task, memory) {
-		return newSettleTask(context.Background(), Config{}, rules.Default(), l)
-	}
+func settleTasks(l Ledger) stage.Open {
+	return openSettle(context.Background(), stage.Config{}, Needs{Rules: rules.Default(), Ledger: l})
 }
 
 // settlements and outcomes of some output records.
@@ -98,7 +99,7 @@ func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []str
 			var ev schemas.OutcomeEvent
 			require.NoError(t, json.Unmarshal(r.Value, &ev))
 			codes = append(codes, ev.RequestID+" "+ev.Code)
-			require.Equal(t, settleStage, ev.Stage)
+			require.Equal(t, "settle", ev.Stage)
 			require.Equal(t, ev.Code == schemas.OutcomeNotFound, ev.ObjectID == "")
 		}
 	}
@@ -109,7 +110,7 @@ func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []str
 // moved; the payment date pays.
 func TestSettleNumbers(t *testing.T) {
 	t.Parallel()
-	tk, mem := openSettle(&bookLedger{fails: 2})(0, 1)
+	tk, mem := settleTasks(&bookLedger{fails: 2})(0, 1)
 	out := takeAll(t, row("settle"), tk, mem, 1,
 		settleTick("2025-12-02", 0, 0),
 		settleInput(t, 1, "acme", "a", 10),
@@ -130,12 +131,12 @@ func TestSettleNumbers(t *testing.T) {
 // TestSettleNothing answers NOT_FOUND where the period has no collections, and keeps no state of it.
 func TestSettleNothing(t *testing.T) {
 	t.Parallel()
-	tk, mem := openSettle(&bookLedger{empty: true})(0, 1)
+	tk, mem := settleTasks(&bookLedger{empty: true})(0, 1)
 	numbers, codes := settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0),
 		settleInput(t, 1, "acme", "a", 0)))
 	require.Empty(t, numbers)
 	require.Equal(t, []string{"a NOT_FOUND"}, codes)
-	require.Zero(t, mem.keys())
+	require.Zero(t, mem.Keys())
 	requireOwnIDs(t, row("settle"), tk, mem, settleInput(t, 1, "acme", "b", 0))
 }
 
@@ -144,7 +145,7 @@ func TestSettleNothing(t *testing.T) {
 func TestSettleAsksUpToTheCut(t *testing.T) {
 	t.Parallel()
 	ledger := &bookLedger{}
-	tk, mem := openSettle(ledger)(0, 1)
+	tk, mem := settleTasks(ledger)(0, 1)
 	takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 17))
 	require.Equal(t, []int64{17}, ledger.cut)
 }
@@ -155,11 +156,13 @@ func TestSettleRefuses(t *testing.T) {
 	noTenant, noKind, noJSON := settleInput(t, 1, "", "a", 1), settleInput(t, 1, "acme", "a", 1), settleInput(t, 1, "acme",
 		"a", 1)
 	noKind.Headers, noJSON.Value = nil, []byte("{")
-	tk, mem := openSettle(&bookLedger{})(0, 1)
+	tk, mem := settleTasks(&bookLedger{})(0, 1)
 	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2),
 		settleInput(t, 1, "acme", "a", -1))
-	require.Equal(t, []string{ClassBadCommand, ClassUnknownKind, ClassBadCommand, ClassBadCommand, ClassBadCommand},
-		classes(out))
+	require.Equal(t, []string{
+		letters.ClassBadCommand, letters.ClassUnknownKind, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassBadCommand,
+	}, classes(out))
 }
 
 // TestSettleOnKafka restarts the stage between commands while the ledger comes and goes: the statements are those of an
@@ -171,7 +174,7 @@ func TestSettleOnKafka(t *testing.T) {
 	ledger := &bookLedger{fails: 1}
 	start := func() stop {
 		return h.start(func(ctx context.Context, ready func()) error {
-			return RunSettle(ctx, h.cfg, rules.Default(), ledger, ready)
+			return Run(ctx, h.cfg, "settle", Needs{Rules: rules.Default(), Ledger: ledger}, ready)
 		})
 	}
 	for p := range int32(partitions) {
@@ -188,7 +191,7 @@ func TestSettleOnKafka(t *testing.T) {
 	}
 	start()
 	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
-	h.requireExactly(row("settle"), openSettle(&bookLedger{}))
+	h.requireExactly(row("settle"), settleTasks(&bookLedger{}))
 	require.Greater(t, ledger.asked, 12)
 }
 
@@ -198,15 +201,15 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 	h := newHarness(t, 1)
 	away := &bookLedger{fails: 1 << 30}
 	stopStage := h.start(func(ctx context.Context, ready func()) error {
-		return RunSettle(ctx, h.cfg, rules.Default(), away, ready)
+		return Run(ctx, h.cfg, "settle", Needs{Rules: rules.Default(), Ledger: away}, ready)
 	})
 	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
 	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience,
-		retryPause)
+		peek.RetryPause)
 	stopStage()
 	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
 	h.start(func(ctx context.Context, ready func()) error {
-		return RunSettle(ctx, h.cfg, rules.Default(), &bookLedger{}, ready)
+		return Run(ctx, h.cfg, "settle", Needs{Rules: rules.Default(), Ledger: &bookLedger{}}, ready)
 	})
 	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
 	require.Len(t, flat(h.read(schemas.TopicSettlements)), 1)

@@ -1,6 +1,20 @@
 package streams
 
-import "github.com/kasi-collections/kasi/schemas"
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/stage"
+)
 
 // Topology is everything that runs between topics: read a row as "stage, what it reads, what decides, what it writes,
 // what it remembers".
@@ -10,35 +24,42 @@ import "github.com/kasi-collections/kasi/schemas"
 // never waits for another. Each stage takes in records, and writes outputs, dead letters, changelog and consumed
 // offsets, in one transaction (DESIGN.md).
 var Topology = []Stage{
-	{
+	{Row: stage.Row{
 		Name:      "intake",
+		Role:      "intake",
 		Group:     schemas.GroupIntake,
 		Inputs:    []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults},
 		Processor: "processors.Decode*: validate, pass on byte for byte",
-		Outputs: []Output{
+		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer; debit_id of a result", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-	},
-	{
-		Name:      "policies",
+		DeadLetters: schemas.TopicDeadLetters,
+		CountOf:     schemas.TopicTimeline,
+	}, open: openFeeds},
+	{Row: stage.Row{
+		Name:      "owners",
+		Role:      "intake",
 		Group:     schemas.GroupPolicies,
 		Inputs:    []string{schemas.TopicPolicyCommands},
 		Processor: "ownerTask: which customer a policy number belongs to",
-		Outputs: []Output{
+		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer", Routed: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant, policy number", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:    schemas.TopicStateIntake,
-		StateKey: "tenant, policy number",
-	},
-	{
+		State:       schemas.TopicStateIntake,
+		StateKey:    "tenant, policy number",
+		DeadLetters: schemas.TopicDeadLetters,
+		CountOf:     schemas.TopicTimeline,
+	}, open: openOwners},
+	{Row: stage.Row{
 		Name:      "collect",
+		Role:      "collect",
 		Group:     schemas.GroupCollect,
 		Inputs:    []string{schemas.TopicTimeline},
 		Processor: "processors.Engine: deposits, decisions, debits, outcomes",
-		Outputs: []Output{
+		Outputs: []stage.Output{
 			{Topic: schemas.TopicTransactions, Key: "customer", Dense: true},
 			{Topic: schemas.TopicDeposits, Key: "customer", Dense: true},
 			{Topic: schemas.TopicDecisions, Key: "customer", Dense: true},
@@ -48,68 +69,105 @@ var Topology = []Stage{
 			{Topic: schemas.TopicOutcomes, Key: "customer", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:    schemas.TopicStateCollect,
-		StateKey: "customer",
-	},
-	{
+		State:       schemas.TopicStateCollect,
+		StateKey:    "customer",
+		DeadLetters: schemas.TopicDeadLetters,
+		CountOf:     schemas.TopicTimeline,
+	}, open: openCollect},
+	{Row: stage.Row{
 		Name:      "settle",
+		Role:      "settle",
 		Group:     schemas.GroupSettle,
 		Inputs:    []string{schemas.TopicSettlementCommands},
 		Processor: "rules.Rules.Settle over Ledger sums",
-		Outputs: []Output{
+		Outputs: []stage.Output{
 			{Topic: schemas.TopicSettlements, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:    schemas.TopicStateSettle,
-		StateKey: "tenant",
-	},
+		State:       schemas.TopicStateSettle,
+		StateKey:    "tenant",
+		DeadLetters: schemas.TopicDeadLetters,
+		CountOf:     schemas.TopicTimeline,
+	}, open: openSettle},
 }
 
 // Stage is one row of the topology.
 type Stage struct {
-	// Name is part of the transactional id, of every log line and, for a stage that answers commands, of its outcomes.
-	Name string
-	// Group is the consumer group whose committed offsets are the stage's progress.
-	Group  string
-	Inputs []string
-	// Processor says what decides; it is for the reader.
-	Processor string
-	Outputs   []Output
-	// State is the changelog topic, empty for a stage without state. A stage with state has one input, and input partition
-	// p has its state on changelog partition p.
-	State    string
-	StateKey string
+	stage.Row
+	// open binds the code that decides. Its tasks end with ctx where they wait for something.
+	open func(ctx context.Context, cfg stage.Config, n Needs) stage.Open
 }
 
-// Output is one topic that a stage writes.
-type Output struct {
-	Topic string
-	// Key says what the record's key is made of; it is for the reader.
-	Key string
-	// Routed outputs go to the partition of a routing hash, the others to the partition of their input. Topics with one
-	// partition use that.
-	Routed bool
-	// Dense outputs carry Seq 1, 2, 3... per partition, without a gap.
-	Dense bool
+// Needs is what stages need beside Kafka. What no stage of a role needs may be nil.
+type Needs struct {
+	Engine *processors.Engine // collect
+	Rules  *rules.Rules       // settle
+	Ledger Ledger             // settle
 }
 
-// row finds a stage by name. A name that is not in the table is a programmer's error.
-func row(name string) Stage {
+// Run runs the stages of a role until ctx ends. ready, where not nil, is called each time all of them serve. It returns
+// nil when ctx ended, and an error only where trying again cannot help.
+func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func()) error {
+	var rows []Stage
+	for _, s := range Topology {
+		if s.Role == role {
+			rows = append(rows, s)
+		}
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("no stage of the topology has role %q", role)
+	}
+	var mu sync.Mutex
+	serving := map[string]bool{}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range rows {
+		g.Go(func() error {
+			return stage.Run(ctx, cfg, s.Row, s.open(ctx, cfg, n), func() {
+				mu.Lock()
+				serving[s.Name] = true
+				all := len(serving) == len(rows)
+				mu.Unlock()
+				if all && ready != nil {
+					ready()
+				}
+			})
+		})
+	}
+	return g.Wait()
+}
+
+// RoleOf is the role that runs a stage; a name that is no stage's is a role's own.
+func RoleOf(name string) string {
 	for _, s := range Topology {
 		if s.Name == name {
-			return s
+			return s.Role
 		}
 	}
-	panic("streams: no stage " + name + " in the topology")
+	return name
 }
 
-// output finds one of the stage's outputs; ok is false for a topic the table does not list.
-func (s *Stage) output(topic string) (Output, bool) {
-	for _, o := range s.Outputs {
-		if o.Topic == topic {
-			return o, true
+// GroupsOf are the consumer groups of a role: those of its stages, or the sink's.
+func GroupsOf(role string) []progress.Group {
+	if role == "sink" {
+		return []progress.Group{{
+			ID: schemas.GroupSink, Role: role, Topics: slices.Sorted(maps.Keys(schemas.SunkTopics)),
+		}}
+	}
+	var groups []progress.Group
+	for _, s := range Topology {
+		if s.Role == role {
+			groups = append(groups, progress.Group{ID: s.Group, Role: role, Topics: s.Inputs})
 		}
 	}
-	return Output{}, false
+	return groups
+}
+
+// Inputs are the topics that stages read.
+func Inputs() []string {
+	var topics []string
+	for _, s := range Topology {
+		topics = append(topics, s.Inputs...)
+	}
+	return topics
 }

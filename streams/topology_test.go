@@ -1,12 +1,28 @@
 package streams
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
+
+// TestGroupsOf names the groups behind each role, and the topics that they read.
+func TestGroupsOf(t *testing.T) {
+	t.Parallel()
+	require.Len(t, GroupsOf("sink")[0].Topics, len(schemas.SunkTopics))
+	collect := progress.Group{ID: schemas.GroupCollect, Role: "collect", Topics: []string{schemas.TopicTimeline}}
+	require.Equal(t, []progress.Group{collect}, GroupsOf("collect"))
+	require.Len(t, GroupsOf("intake"), 2)
+	require.Empty(t, GroupsOf("typo"))
+	require.Equal(t, "intake", RoleOf("owners"))
+	require.Equal(t, "sink", RoleOf("sink"))
+	require.Error(t, Run(t.Context(), stage.Config{}, "typo", Needs{}, nil))
+}
 
 // TestTopologyIsWhole checks the table against the topic table: every topic exists there, one writer keeps each dense
 // sequence, and state lies beside its input.
@@ -32,6 +48,10 @@ func TestTopologyIsWhole(t *testing.T) {
 				dense[o.Topic] = append(dense[o.Topic], s.Name)
 			}
 		}
+		require.NotEmpty(t, s.Role, s.Name)
+		require.NotNil(t, s.open, s.Name)
+		require.Contains(t, topics, s.CountOf)
+		require.True(t, slices.ContainsFunc(s.Outputs, func(o stage.Output) bool { return o.Topic == s.DeadLetters }), s.Name)
 		if s.State != "" {
 			require.True(t, topics[s.State].Compacted && topics[s.State].Partitioned, s.State)
 			require.Len(t, s.Inputs, 1, "state of %s has the partitions of its one input", s.Name)

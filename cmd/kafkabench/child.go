@@ -22,6 +22,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // childCmd runs one contender. It is for this program itself.
@@ -38,7 +39,7 @@ func childCmd() *cobra.Command {
 				return runBare(ctx, brokers, args[2], args[3],
 					kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)))
 			case "bare-lz4":
-				return runBare(ctx, brokers, args[2], args[3], kgo.WithCompressor(streams.Compressor()))
+				return runBare(ctx, brokers, args[2], args[3], kgo.WithCompressor(stage.Compressor()))
 			case "sink":
 				return runSink(ctx, brokers, args[2:])
 			case "raw":
@@ -63,11 +64,11 @@ func runCollect(ctx context.Context, brokers, args []string, ready func()) error
 	if err != nil {
 		return err
 	}
-	cfg := streams.Config{
+	cfg := stage.Config{
 		Brokers: brokers, MaxRecords: n, Instance: args[1],
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
-	return streams.RunCollect(ctx, cfg, processors.NewEngine(rules.Default()), ready)
+	return streams.Run(ctx, cfg, "collect", streams.Needs{Engine: processors.NewEngine(rules.Default())}, ready)
 }
 
 // sayMemory tells how long the restore took and what the state weighs.

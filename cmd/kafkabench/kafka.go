@@ -12,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
+	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // look is the pause between two looks at a group's offsets: the resolution of every time measured here.
@@ -53,8 +54,8 @@ func (k *kafka) brokers() string { return strings.Join(k.cluster.Brokers(), ",")
 func (k *kafka) usage() time.Duration { return usage(k.cluster.Pids()...) }
 
 // config is what a stage is given.
-func (k *kafka) config(o *options) streams.Config {
-	return streams.Config{Brokers: k.cluster.Brokers(), Partitions: int32(o.partitions), MaxRecords: o.transaction}
+func (k *kafka) config(o *options) stage.Config {
+	return stage.Config{Brokers: k.cluster.Brokers(), Partitions: int32(o.partitions), MaxRecords: o.transaction}
 }
 
 // anew deletes the groups, and the topics except those to keep, and makes Kasi's topics again where they are missing.
@@ -74,7 +75,7 @@ func (k *kafka) anew(ctx context.Context, o *options, keep ...string) error {
 			return err
 		}
 	}
-	_, err := streams.EnsureTopics(ctx, k.config(o))
+	_, err := topics.Ensure(ctx, k.config(o))
 	return err
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors/rules"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // BenchmarkDepositToDebit is the time from a fed deposit to its debit on kasi.debits.v1 and to that debit's row in
@@ -31,7 +32,7 @@ func BenchmarkDepositToDebit(b *testing.B) {
 	code, body := p.importCSV(csv.String())
 	require.Equal(b, 200, code, body)
 	p.execute("2025-11", policies)
-	cal, err := streams.NewCalendar(streams.Config{
+	cal, err := calendar.New(stage.Config{
 		Brokers: []string{p.kafka},
 		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, rules.Default())
@@ -39,7 +40,7 @@ func BenchmarkDepositToDebit(b *testing.B) {
 	defer cal.Close()
 	today := civil.Date{Year: 2025, Month: time.November, Day: 3}
 	pass := func() {
-		_, err := cal.Advance(b.Context(), today, streams.AdvanceOpts{})
+		_, err := cal.Advance(b.Context(), today, calendar.AdvanceOpts{})
 		require.NoError(b, err)
 	}
 	pass()

@@ -10,9 +10,9 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func calendarCmd() *cobra.Command {
@@ -30,7 +30,7 @@ Kafka only, so they work beside any kasi that uses the same brokers.`,
 
 // onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual
 // address.
-func onCalendar(cmd *cobra.Command, do func(*streams.Calendar) error) error {
+func onCalendar(cmd *cobra.Command, do func(*calendar.Clock) error) error {
 	cfg, err := load(cmd)
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func onCalendar(cmd *cobra.Command, do func(*streams.Calendar) error) error {
 	if len(env.Brokers) == 0 {
 		env.Brokers = []string{cfg.Kafka}
 	}
-	cal, err := streams.NewCalendar(env.Streams(cfg, "calendar", logger(cfg)), rules)
+	cal, err := calendar.New(env.Streams(cfg, "calendar", logger(cfg)), rules)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ shows already runs one more cut-off on that day. If it is interrupted, run it ag
 			if err != nil {
 				return fmt.Errorf("--to: %q is not a date such as 2025-11-26", to)
 			}
-			return onCalendar(cmd, func(cal *streams.Calendar) error {
+			return onCalendar(cmd, func(cal *calendar.Clock) error {
 				now, err := advance(cmd, cal, day)
 				if err != nil {
 					return err
@@ -85,8 +85,8 @@ shows already runs one more cut-off on that day. If it is interrupted, run it ag
 }
 
 // advance shows a bar of the days on a terminal, and nothing elsewhere.
-func advance(cmd *cobra.Command, cal *streams.Calendar, to civil.Date) (streams.Today, error) {
-	o := streams.AdvanceOpts{WaitSink: true}
+func advance(cmd *cobra.Command, cal *calendar.Clock, to civil.Date) (calendar.Today, error) {
+	o := calendar.AdvanceOpts{WaitSink: true}
 	from, err := cal.Show(cmd.Context())
 	if err != nil {
 		return from, err
@@ -110,7 +110,7 @@ func calendarShow() *cobra.Command {
 		Example: `  kasi calendar show --kafka-brokers 127.0.0.1:9092`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return onCalendar(cmd, func(cal *streams.Calendar) error {
+			return onCalendar(cmd, func(cal *calendar.Clock) error {
 				now, err := cal.Show(cmd.Context())
 				if err != nil {
 					return err
@@ -127,7 +127,7 @@ func calendarShow() *cobra.Command {
 	return cmd
 }
 
-func printToday(w io.Writer, now streams.Today) {
+func printToday(w io.Writer, now calendar.Today) {
 	state := "open"
 	if now.Tick.Cutoff > 0 {
 		state = fmt.Sprintf("cut-off %d passed", now.Tick.Cutoff)

@@ -14,8 +14,8 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func demoCmd() *cobra.Command {
@@ -160,7 +160,7 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 }
 
 // whereIs tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
-func whereIs(cmd *cobra.Command, s *app.Stack, cal *streams.Calendar) (demo.Product, error) {
+func whereIs(cmd *cobra.Command, s *app.Stack, cal *calendar.Clock) (demo.Product, error) {
 	c := s.Config()
 	keys, err := c.Keys()
 	if err != nil || len(keys) == 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
 )
 
 // demoData is the data directory of a demonstration: empty, finished (result.txt is there), or left in the middle.
@@ -78,7 +78,7 @@ func (d *demoData) play(cmd *cobra.Command, s *app.Stack, run func(context.Conte
 	if err != nil {
 		return err
 	}
-	cal, err := streams.NewCalendar(s.Streams(), rules)
+	cal, err := calendar.New(s.Streams(), rules)
 	if err != nil {
 		return err
 	}

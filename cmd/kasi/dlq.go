@@ -15,9 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
-	"github.com/kasi-collections/kasi/cmd/internal/dlq"
-	"github.com/kasi-collections/kasi/cmd/internal/records"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 func dlqCmd() *cobra.Command {
@@ -51,15 +52,15 @@ func source(cmd *cobra.Command) (records.Source, error) {
 }
 
 // filterFlags are shared by list and replay.
-func filterFlags(cmd *cobra.Command) func() (dlq.Filter, error) {
-	var f dlq.Filter
+func filterFlags(cmd *cobra.Command) func() (letters.Filter, error) {
+	var f letters.Filter
 	var since string
 	cmd.Flags().StringVar(&f.Class, "class", "", "only this class, such as UNKNOWN_DEBIT")
 	cmd.Flags().StringVar(&f.Topic, "topic", "",
 		"only records that came from this topic, such as "+schemas.TopicRailResults)
 	cmd.Flags().StringVar(&since, "since", "",
 		"only records written since: an age (36h), a date (2025-11-26) or an instant (RFC 3339)")
-	return func() (dlq.Filter, error) {
+	return func() (letters.Filter, error) {
 		at, err := parseSince(since, time.Now())
 		f.Since = at
 		return f, err
@@ -104,7 +105,7 @@ func dlqList() *cobra.Command {
 			return err
 		}
 		row, done := letterRows(cmd.OutOrStdout(), asJSON)
-		if err := (dlq.Box{Source: src}).Each(cmd.Context(), f, row); err != nil {
+		if err := (letters.Box{Source: src}).Each(cmd.Context(), f, row); err != nil {
 			return err
 		}
 		done()
@@ -116,16 +117,16 @@ func dlqList() *cobra.Command {
 }
 
 // letterRows writes letters as JSON lines, as a table where w is a terminal, else as lines of tab-separated fields.
-func letterRows(w io.Writer, asJSON bool) (row func(*dlq.Letter) error, done func()) {
+func letterRows(w io.Writer, asJSON bool) (row func(*letters.Letter) error, done func()) {
 	if asJSON {
 		enc := json.NewEncoder(w)
-		return func(l *dlq.Letter) error { return enc.Encode(l) }, func() {}
+		return func(l *letters.Letter) error { return enc.Encode(l) }, func() {}
 	}
-	origin := func(l *dlq.Letter) string {
+	origin := func(l *letters.Letter) string {
 		return fmt.Sprintf("%s/%d/%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	}
 	if !isTerminal(w) {
-		return func(l *dlq.Letter) error {
+		return func(l *letters.Letter) error {
 			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Time.Format(time.RFC3339), l.Class, origin(l), l.Message)
 			return err
 		}, func() {}
@@ -134,7 +135,7 @@ func letterRows(w io.Writer, asJSON bool) (row func(*dlq.Letter) error, done fun
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"ID", "Time", "Class", "From", "Message"})
-	return func(l *dlq.Letter) error {
+	return func(l *letters.Letter) error {
 		t.AppendRow(table.Row{l.ID, l.Time.Format(time.RFC3339), l.Class, origin(l), l.Message})
 		return nil
 	}, func() { t.Render() }
@@ -151,7 +152,7 @@ personal data.`,
   kasi dlq show 0-17 --value`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := dlq.ParseID(args[0])
+			id, err := letters.ParseID(args[0])
 			if err != nil {
 				return err
 			}
@@ -159,11 +160,11 @@ personal data.`,
 			if err != nil {
 				return err
 			}
-			letters, err := dlq.Box{Source: src}.Find(cmd.Context(), id)
+			found, err := letters.Box{Source: src}.Find(cmd.Context(), id)
 			if err != nil {
 				return err
 			}
-			return showLetter(cmd.OutOrStdout(), letters[0], value, asJSON)
+			return showLetter(cmd.OutOrStdout(), found[0], value, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&value, "value", false, "print key and value too; they can hold personal data")
@@ -172,10 +173,10 @@ personal data.`,
 	return cmd
 }
 
-func showLetter(w io.Writer, l *dlq.Letter, value, asJSON bool) error {
+func showLetter(w io.Writer, l *letters.Letter, value, asJSON bool) error {
 	if asJSON {
 		shown := struct {
-			*dlq.Letter
+			*letters.Letter
 			Headers [][2]string `json:"headers"`
 			Key     *string     `json:"key,omitempty"`
 			Value   *string     `json:"value,omitempty"`
@@ -239,18 +240,18 @@ replayed. More than one record needs --yes; without it the command only says how
 		if err != nil {
 			return err
 		}
-		box := dlq.Box{Source: src}
-		letters, err := chosen(cmd, box, f, args)
+		box := letters.Box{Source: src, Inputs: streams.Inputs()}
+		found, err := chosen(cmd, box, f, args)
 		if err != nil {
 			return err
 		}
-		if len(letters) > 1 && !yes {
-			return fmt.Errorf("%d dead letters would be replayed; run it again with --yes", len(letters))
+		if len(found) > 1 && !yes {
+			return fmt.Errorf("%d dead letters would be replayed; run it again with --yes", len(found))
 		}
-		if err := box.Replay(cmd.Context(), letters, by, time.Now()); err != nil {
+		if err := box.Replay(cmd.Context(), found, by, time.Now()); err != nil {
 			return err
 		}
-		for _, l := range letters {
+		for _, l := range found {
 			fmt.Fprintf(cmd.OutOrStdout(), "replayed %s to %s partition %d\n", l.ID, l.Origin.Topic, l.Origin.Partition)
 		}
 		return nil
@@ -263,28 +264,28 @@ replayed. More than one record needs --yes; without it the command only says how
 
 // chosen are the dead letters to replay: by their ids, or all of a class. To replay whatever there is takes a choice as
 // well.
-func chosen(cmd *cobra.Command, box dlq.Box, f dlq.Filter, args []string) ([]*dlq.Letter, error) {
+func chosen(cmd *cobra.Command, box letters.Box, f letters.Filter, args []string) ([]*letters.Letter, error) {
 	switch {
-	case len(args) > 0 && f != (dlq.Filter{}):
+	case len(args) > 0 && f != (letters.Filter{}):
 		return nil, errors.New("give either ids or --class, not both")
 	case len(args) == 0 && f.Class == "":
 		return nil, errors.New("name the dead letters to replay: ids from `kasi dlq list`, or --class")
 	}
 	if len(args) == 0 {
-		var letters []*dlq.Letter
-		err := box.Each(cmd.Context(), f, func(l *dlq.Letter) error {
-			letters = append(letters, l)
+		var found []*letters.Letter
+		err := box.Each(cmd.Context(), f, func(l *letters.Letter) error {
+			found = append(found, l)
 			return nil
 		})
-		if err == nil && len(letters) == 0 {
+		if err == nil && len(found) == 0 {
 			err = fmt.Errorf("there is no dead letter of class %s that fits; `kasi dlq list` shows those there are", f.Class)
 		}
-		return letters, err
+		return found, err
 	}
-	seen := map[dlq.ID]bool{}
-	var ids []dlq.ID
+	seen := map[letters.ID]bool{}
+	var ids []letters.ID
 	for _, a := range args {
-		id, err := dlq.ParseID(a)
+		id, err := letters.ParseID(a)
 		if err != nil {
 			return nil, err
 		}

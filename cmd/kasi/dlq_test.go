@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/letters"
 )
 
 // kasi runs a command line in this process, its output no terminal.
@@ -47,12 +47,12 @@ func TestDLQCommands(t *testing.T) {
 			Timestamp: at.AddDate(0, 0, i),
 		}
 		for _, h := range [][2]string{
-			{streams.HeaderErrorTopic, topic},
-			{streams.HeaderErrorPartition, "0"},
-			{streams.HeaderErrorOffset, "4"},
-			{streams.HeaderErrorClass, class},
-			{streams.HeaderErrorMessage, "why " + class},
-			{streams.HeaderErrorConnector, "intake"},
+			{letters.HeaderErrorTopic, topic},
+			{letters.HeaderErrorPartition, "0"},
+			{letters.HeaderErrorOffset, "4"},
+			{letters.HeaderErrorClass, class},
+			{letters.HeaderErrorMessage, "why " + class},
+			{letters.HeaderErrorConnector, "intake"},
 		} {
 			rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
 		}

@@ -9,17 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 // advancer lets a feed or a demonstration drive the calendar. It waits for the stages each day, and for the sink only
 // at the end, before ClickHouse is read.
-type advancer struct{ cal *streams.Calendar }
+type advancer struct{ cal *calendar.Clock }
 
 // Advance moves the calendar through every cut-off up to and including the day.
 func (a advancer) Advance(ctx context.Context, to civil.Date) error {
-	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	_, err := a.cal.Advance(ctx, to, calendar.AdvanceOpts{})
 	return err
 }
 
@@ -46,7 +46,7 @@ Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbo
   kasi feed replay --format czech-1999 --pace 100ms transactions.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return onCalendar(cmd, func(cal *streams.Calendar) error {
+			return onCalendar(cmd, func(cal *calendar.Clock) error {
 				cfg, err := load(cmd)
 				if err != nil {
 					return err

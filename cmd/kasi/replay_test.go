@@ -187,7 +187,7 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	ctx, cancel := context.WithCancel(context.Background())
 	roles, ctx := errgroup.WithContext(ctx)
 	roles.Go(func() error {
-		return streams.RunCollect(ctx, stage, processors.NewEngine(rules.Default()), func() {})
+		return streams.Run(ctx, stage, "collect", streams.Needs{Engine: processors.NewEngine(rules.Default())}, func() {})
 	})
 	for _, role := range []string{"settle", "sink", "api"} {
 		roles.Go(func() error { return env.Run(ctx, role, cfg, log, func() {}) })

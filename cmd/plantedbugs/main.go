@@ -25,7 +25,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func main() {

@@ -23,8 +23,8 @@ func (r *run) compare() {
 	r.check(err)
 	made := func(rec *kgo.Record) bool { k := kindOf(rec); return k != schemas.KindTick && k != schemas.KindExecute }
 	r.same(again, schemas.TopicTimeline, made, true)
-	r.same(again, schemas.TopicDeadLetters, of("intake", "policies"), true)
-	r.check(sameLines("outcomes of intake", stageLines(r.reader, "intake", r.rig.partitions), stageLines(again, "intake",
+	r.same(again, schemas.TopicDeadLetters, of("intake", "owners"), true)
+	r.check(sameLines("outcomes of owners", stageLines(r.reader, "owners", r.rig.partitions), stageLines(again, "owners",
 		r.rig.partitions)))
 
 	again, err = r.clean([]string{"collect", "settle"}, schemas.TopicTimeline, schemas.TopicSettlementCommands)

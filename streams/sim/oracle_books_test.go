@@ -25,12 +25,12 @@ func (o *oracle) judgeIntake() error {
 		for _, rec := range o.r.log[place{schemas.TopicTimeline, p}][o.at[place{schemas.TopicTimeline, p}]:] {
 			o.copies(rec)
 		}
-		for _, rec := range o.news(place{"outcomes of intake", p}) {
+		for _, rec := range o.news(place{"outcomes of owners", p}) {
 			var ev schemas.OutcomeEvent
 			if err := json.Unmarshal(rec.Value, &ev); err != nil {
 				return err
 			}
-			if err := o.judgeMeta(place{"outcomes of intake", p}, rec, &ev.Meta); err != nil {
+			if err := o.judgeMeta(place{"outcomes of owners", p}, rec, &ev.Meta); err != nil {
 				return err
 			}
 			o.answers(rec)
@@ -91,7 +91,7 @@ func (o *oracle) judgeTaken(rec *kgo.Record) error {
 // statements is what the oracle knows of settlements.
 type statements struct {
 	copies  map[int64][]*kgo.Record // timeline records by timestamp
-	answers map[int64]int           // outcomes of intake by timestamp
+	answers map[int64]int           // outcomes of owners by timestamp
 	last    map[string]schemas.SettlementEvent
 	// to is how far the statements of a tenant count a period, by partition.
 	to map[string][]int64

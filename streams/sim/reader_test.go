@@ -119,15 +119,9 @@ func (r *reader) fetch(ctx context.Context, req *kmsg.FetchRequest) error {
 	return nil
 }
 
-// quiet tells that no transaction is open and that each stage has taken in everything that lies before it.
+// quiet tells that no transaction is open and that each stage has taken in everything that lies before it. The groups are
+// asked first: what a stage wrote with the offsets seen here then counts among the ends.
 func (r *reader) quiet(groups map[string][]string) bool {
-	for _, topic := range r.topics {
-		for p, i := range r.cluster.PartitionInfos(topic.name) {
-			if i.LastStableOffset < i.HighWatermark || r.next[place{topic.name, int32(p)}] < i.HighWatermark {
-				return false
-			}
-		}
-	}
 	for group, topics := range groups {
 		info := r.cluster.GroupInfo(group)
 		for _, at := range r.places {
@@ -135,6 +129,13 @@ func (r *reader) quiet(groups map[string][]string) bool {
 				if info == nil || info.Commits[at.topic][at.partition].Offset <= records[len(records)-1].Offset {
 					return false
 				}
+			}
+		}
+	}
+	for _, topic := range r.topics {
+		for p, i := range r.cluster.PartitionInfos(topic.name) {
+			if i.LastStableOffset < i.HighWatermark || r.next[place{topic.name, int32(p)}] < i.HighWatermark {
+				return false
 			}
 		}
 	}

@@ -18,8 +18,9 @@ import (
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/rules"
-	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // patience is virtual: nothing that a run waits for may take longer.
@@ -35,7 +36,7 @@ type rig struct {
 	net        *kfake.VirtualNetwork
 	cluster    *kfake.Cluster
 	partitions int32
-	cfg        streams.Config // of clients that nothing happens to
+	cfg        stage.Config // of clients that nothing happens to
 	processes  []*process
 	stop       context.CancelFunc
 	ended      chan error
@@ -55,15 +56,15 @@ func newRig(partitions int32) (*rig, error) {
 	r.cfg = r.config(r.net.DialContext)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	n, err := streams.EnsureTopics(ctx, r.cfg)
+	n, err := topics.Ensure(ctx, r.cfg)
 	if err == nil && n != partitions {
 		err = fmt.Errorf("%d partitions instead of %d", n, partitions)
 	}
 	return r, err
 }
 
-func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error), opts ...kgo.Opt) streams.Config {
-	return streams.Config{
+func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error), opts ...kgo.Opt) stage.Config {
+	return stage.Config{
 		Brokers: []string{"127.0.0.1:9092"}, Partitions: r.partitions, Log: simLog(),
 		KgoOpts: append([]kgo.Opt{
 			kgo.Dialer(dial),
@@ -94,17 +95,8 @@ func (r *rig) start(w *weather, maxRecords int, ledger streams.Ledger, names ...
 			name: name, rig: r, weather: w, maxRecords: maxRecords, restart: make(chan struct{}, 1),
 			wait: int32(stageFetchWait + i),
 		}
-		switch name {
-		case "intake":
-			p.run = streams.RunIntake
-		case "collect":
-			p.run = func(ctx context.Context, cfg streams.Config, ready func()) error {
-				return streams.RunCollect(ctx, cfg, engine, ready)
-			}
-		case "settle":
-			p.run = func(ctx context.Context, cfg streams.Config, ready func()) error {
-				return streams.RunSettle(ctx, cfg, dated, ledger, ready)
-			}
+		p.run = func(ctx context.Context, cfg stage.Config, ready func()) error {
+			return streams.Run(ctx, cfg, name, streams.Needs{Engine: engine, Rules: dated, Ledger: ledger}, ready)
 		}
 		r.processes = append(r.processes, p)
 		go func() { r.ended <- p.live(ctx) }()
@@ -141,15 +133,11 @@ const session = 2 * time.Second
 
 // members are those that a process has in its groups, by group.
 func (r *rig) members(process string) map[string][]string {
-	groups := map[string][]string{
-		"intake":  {schemas.GroupIntake, schemas.GroupPolicies},
-		"collect": {schemas.GroupCollect}, "settle": {schemas.GroupSettle},
-	}
 	all := map[string][]string{}
-	for _, group := range groups[process] {
-		if info := r.cluster.GroupInfo(group); info != nil {
+	for _, group := range streams.GroupsOf(process) {
+		if info := r.cluster.GroupInfo(group.ID); info != nil {
 			for _, m := range info.Members {
-				all[group] = append(all[group], m.MemberID)
+				all[group.ID] = append(all[group.ID], m.MemberID)
 			}
 		}
 	}
@@ -189,7 +177,7 @@ func (r *rig) expel(ghosts map[string][]string) {
 type process struct {
 	name       string
 	rig        *rig
-	run        func(context.Context, streams.Config, func()) error
+	run        func(context.Context, stage.Config, func()) error
 	weather    *weather
 	maxRecords int
 	wait       int32

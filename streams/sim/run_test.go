@@ -15,7 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/commands"
 )
 
 // run is one life of the whole pipeline, as a seed decides it.
@@ -31,8 +32,8 @@ type run struct {
 
 	ctx      context.Context
 	producer *kgo.Client
-	commands *streams.Commands
-	calendar *streams.Calendar
+	commands *commands.Commands
+	calendar *calendar.Clock
 	rng      *rand.Rand // of what is neither script nor bank nor weather
 
 	start, today civil.Date
@@ -102,7 +103,7 @@ func (r *run) begin() {
 		kgo.SeedBrokers(r.rig.cfg.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
 	}, r.rig.cfg.KgoOpts...)...)
 	r.check(err)
-	r.commands, err = streams.NewCommands(r.rig.cfg)
+	r.commands, err = commands.New(r.rig.cfg)
 	r.check(err)
 	r.bank = &bank{run: r, seed: r.seed}
 	r.script = newScript(r, rand.New(rand.NewPCG(r.seed, 2)))
@@ -112,14 +113,14 @@ func (r *run) begin() {
 // live is the months.
 func (r *run) live() {
 	var err error
-	r.calendar, err = streams.NewCalendar(r.rig.cfg, dated)
+	r.calendar, err = calendar.New(r.rig.cfg, dated)
 	r.check(err)
 	early := r.rng.IntN(4) == 0
 	if early {
 		r.script.first()
 	}
 	r.later()
-	r.check(streams.RunTicker(r.ctx, r.rig.cfg, dated, r.start, true, func() {}))
+	r.check(calendar.RunTicker(r.ctx, r.rig.cfg, dated, r.start, true, func() {}))
 	if !early {
 		r.script.first()
 	}
@@ -143,7 +144,7 @@ func (r *run) live() {
 			to = r.today.AddDays(2 + r.rng.IntN(5)) // days on which nothing comes
 		}
 		r.later()
-		_, err := r.calendar.Advance(r.ctx, to, streams.AdvanceOpts{Stall: patience})
+		_, err := r.calendar.Advance(r.ctx, to, calendar.AdvanceOpts{Stall: patience})
 		r.check(err)
 		r.today = to
 	}

@@ -13,16 +13,10 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
-	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
-
-// groupsOf are the consumer groups whose lag a role shows.
-var groupsOf = map[string][]string{
-	"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect},
-	"settle": {schemas.GroupSettle}, "sink": {schemas.GroupSink},
-}
 
 // ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
 // context ends; it is nil where no address is configured. Call it before the roles are run.
@@ -37,16 +31,19 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
 	}
 	m := metrics.New(roles...)
-	var groups []string
+	var groups []progress.Group
+	var ids []string
 	for _, r := range roles {
-		groups = append(groups, groupsOf[r]...)
+		for _, g := range streams.GroupsOf(r) {
+			groups, ids = append(groups, g), append(ids, g.ID)
+		}
 	}
-	queue, err := streams.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)))
+	queue, err := progress.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)), groups...)
 	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	m.WatchLag(queue, groups...)
+	m.WatchLag(queue, ids...)
 	var db driver.Conn
 	if slices.Contains(roles, "sink") {
 		if db, err = clickhouse.Open(e.House); err != nil {

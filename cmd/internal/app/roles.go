@@ -24,6 +24,10 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/commands"
+	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // Roles are the processes that make up the product, in the order in which a stack starts them.
@@ -53,7 +57,7 @@ var onClickHouse = []string{"settle", "sink", "api"}
 // Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is
 // waited for, 30 seconds at most.
 func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
-	if _, err := streams.EnsureTopics(ctx, e.Streams(cfg, "setup", log)); err != nil {
+	if _, err := topics.Ensure(ctx, e.Streams(cfg, "setup", log)); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	if !slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(onClickHouse, r) }) {
@@ -86,7 +90,7 @@ func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 }
 
 // Streams is the Kafka configuration of one role.
-func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) streams.Config {
+func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) stage.Config {
 	partitions := int32(cfg.Partitions)
 	switch {
 	case partitions > 0:
@@ -95,7 +99,7 @@ func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) streams.C
 	default:
 		partitions = 24
 	}
-	s := streams.Config{
+	s := stage.Config{
 		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: partitions,
 		Replication: int16(cfg.Replication), Log: log.With("client", role),
 	}
@@ -120,16 +124,16 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	case "ticker":
 		return e.runTicker(ctx, cfg, kafka, rules, ready)
 	case "intake":
-		return streams.RunIntake(ctx, kafka, ready)
+		return streams.Run(ctx, kafka, role, streams.Needs{}, ready)
 	case "collect":
-		return streams.RunCollect(ctx, kafka, processors.NewEngine(rules), ready)
+		return streams.Run(ctx, kafka, role, streams.Needs{Engine: processors.NewEngine(rules)}, ready)
 	case "settle":
 		db, err := clickhouse.Open(e.House)
 		if err != nil {
 			return err
 		}
 		defer db.Close()
-		return streams.RunSettle(ctx, kafka, rules, chsink.NewLedger(db), ready)
+		return streams.Run(ctx, kafka, role, streams.Needs{Rules: rules, Ledger: chsink.NewLedger(db)}, ready)
 	case "sink":
 		sink := chsink.Config{Brokers: e.Brokers, ClickHouse: e.House, Log: log, KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" +
 			cfg.Instance)}}
@@ -143,7 +147,7 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	return fmt.Errorf("unknown role %q; the roles are %v", role, Roles)
 }
 
-func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Config, rules *rules.Rules,
+func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka stage.Config, rules *rules.Rules,
 	ready func(),
 ) error {
 	start := schemas.DateIn(time.Now())
@@ -154,7 +158,7 @@ func (e Env) runTicker(ctx context.Context, cfg config.Config, kafka streams.Con
 		}
 		start = d
 	}
-	return streams.RunTicker(ctx, kafka, rules, start, cfg.Calendar == "manual", ready)
+	return calendar.RunTicker(ctx, kafka, rules, start, cfg.Calendar == "manual", ready)
 }
 
 // Rules are the built-in dated rules under the configured override file.
@@ -173,7 +177,7 @@ func Rules(cfg config.Config) (*rules.Rules, error) {
 	return r, nil
 }
 
-func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config, log *slog.Logger,
+func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka stage.Config, log *slog.Logger,
 	ready func(),
 ) error {
 	keys, err := cfg.Keys()
@@ -188,7 +192,7 @@ func (e Env) runAPI(ctx context.Context, cfg config.Config, kafka streams.Config
 		return err
 	}
 	defer db.Close()
-	commands, err := streams.NewCommands(kafka)
+	commands, err := commands.New(kafka)
 	if err != nil {
 		return err
 	}

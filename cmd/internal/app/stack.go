@@ -14,8 +14,8 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
-	"github.com/kasi-collections/kasi/streams"
 	kembed "github.com/kasi-collections/kasi/streams/embedded"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // Stack is the whole product in one process: `kasi up`.
@@ -175,7 +175,7 @@ func (s *Stack) Done() <-chan struct{} { return s.stopped }
 func (s *Stack) Config() config.Config { return s.cfg }
 
 // Streams is the Kafka side's configuration, for the calendar and for tools beside the stack.
-func (s *Stack) Streams() streams.Config { return s.env.Streams(s.cfg, "tools", s.log) }
+func (s *Stack) Streams() stage.Config { return s.env.Streams(s.cfg, "tools", s.log) }
 
 func (s *Stack) stopEngines() error {
 	var errs []error

@@ -9,8 +9,8 @@ import (
 
 	"cloud.google.com/go/civil"
 
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 // month is a November run under way.

@@ -10,8 +10,8 @@ import (
 
 	"cloud.google.com/go/civil"
 
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 // RealOptions of the real-input run.

@@ -8,8 +8,8 @@ import (
 
 	"cloud.google.com/go/civil"
 
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/schemas"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
 )
 
 func TestMain(m *testing.M) {
@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 }
 
 // stackAdvancer drives the real product's calendar.
-type stackAdvancer struct{ cal *streams.Calendar }
+type stackAdvancer struct{ cal *calendar.Clock }
 
 func (a stackAdvancer) Advance(ctx context.Context, to civil.Date) error {
-	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	_, err := a.cal.Advance(ctx, to, calendar.AdvanceOpts{})
 	return err
 }
 
@@ -54,7 +54,7 @@ func stack(t *testing.T, date string, out *bytes.Buffer) Product {
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	rules, err := app.Rules(cfg)
 	require.NoError(t, err)
-	cal, err := streams.NewCalendar(s.Streams(), rules)
+	cal, err := calendar.New(s.Streams(), rules)
 	require.NoError(t, err)
 	t.Cleanup(cal.Close)
 	return Product{

@@ -4,17 +4,16 @@ import (
 	"context"
 	"time"
 
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/kasi-collections/kasi/streams"
 )
 
 // askPatience bounds how long a scrape waits for the brokers, or for ClickHouse.
 const askPatience = 3 * time.Second
 
-// Queue tells what waits for a group; *streams.Queue does.
+// Queue tells what waits for a group; *progress.Queue does.
 type Queue interface {
-	Of(ctx context.Context, group string) ([]streams.Waiting, error)
+	Of(ctx context.Context, group string) ([]progress.Waiting, error)
 }
 
 // lags asks the brokers at each scrape how far the groups are.

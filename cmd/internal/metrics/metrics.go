@@ -11,12 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kasi-collections/kasi/streams"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics is what one process counts. It hears the stages (streams.Observer and its further interfaces) and the sink
+// Metrics is what one process counts. It hears the stages (stage.Observer and its further interfaces) and the sink
 // (chsink.Observer).
 type Metrics struct {
 	registry *prometheus.Registry
@@ -69,40 +70,38 @@ func New(roles ...string) *Metrics {
 	return m
 }
 
-// Committed implements streams.Observer.
+// Committed implements stage.Observer.
 func (m *Metrics) Committed(stage string, in, out int) {
 	m.transactions.WithLabelValues(stage, "committed").Inc()
 	m.records.WithLabelValues(stage, "in").Add(float64(in))
 	m.records.WithLabelValues(stage, "out").Add(float64(out))
 }
 
-// Aborted implements streams.Observer.
+// Aborted implements stage.Observer.
 func (m *Metrics) Aborted(stage string, _ error) {
 	m.transactions.WithLabelValues(stage, "aborted").Inc()
 }
 
-// Took implements streams.RecordObserver.
+// Took implements stage.RecordObserver.
 func (m *Metrics) Took(stage string, written time.Time) {
 	m.seconds.WithLabelValues(stage).Observe(max(0, time.Since(written).Seconds()))
 }
 
-// Refused implements streams.RecordObserver.
+// Refused implements stage.RecordObserver.
 func (m *Metrics) Refused(stage, class string) { m.dead.WithLabelValues(stage, class).Inc() }
 
-// Restored implements streams.SessionObserver.
+// Restored implements stage.SessionObserver.
 func (m *Metrics) Restored(stage string, took time.Duration) {
 	m.restore.WithLabelValues(stage).Set(took.Seconds())
 }
 
-// Ended implements streams.SessionObserver: the stage is not ready until it serves again.
+// Ended implements stage.SessionObserver: the stage is not ready until it serves again.
 func (m *Metrics) Ended(stage string, _ error) {
-	if stage == "policies" { // the other half of intake
-		stage = "intake"
-	}
+	role := streams.RoleOf(stage)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ours := m.ready[stage]; ours {
-		m.ready[stage] = false
+	if _, ours := m.ready[role]; ours {
+		m.ready[role] = false
 	}
 }
 

@@ -13,14 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // What the stages and the sink tell must be heard: an interface that is not met is a metric that stays silent.
 var (
-	_ streams.RecordObserver  = (*Metrics)(nil)
-	_ streams.SessionObserver = (*Metrics)(nil)
-	_ chsink.Observer         = (*Metrics)(nil)
+	_ stage.RecordObserver  = (*Metrics)(nil)
+	_ stage.SessionObserver = (*Metrics)(nil)
+	_ chsink.Observer       = (*Metrics)(nil)
 )
 
 func get(t *testing.T, m *Metrics, path string) (int, string) {
@@ -70,7 +71,7 @@ func TestReadiness(t *testing.T) {
 	m.Ready("sink")
 	code, _ = get(t, m, "/readyz")
 	require.Equal(t, http.StatusOK, code)
-	m.Ended("policies", errors.New("fenced"))
+	m.Ended("owners", errors.New("fenced"))
 	_, body = get(t, m, "/readyz")
 	require.Equal(t, "not ready: intake\n", body, "half of intake is away")
 	m.Ended("collect", nil)
@@ -78,9 +79,9 @@ func TestReadiness(t *testing.T) {
 	require.Equal(t, "not ready: intake\n", body, "a role of another process does not count here")
 }
 
-type waiting []streams.Waiting
+type waiting []progress.Waiting
 
-func (w waiting) Of(_ context.Context, group string) ([]streams.Waiting, error) {
+func (w waiting) Of(_ context.Context, group string) ([]progress.Waiting, error) {
 	if len(w) == 0 {
 		return nil, errors.New("no broker answers")
 	}

@@ -13,8 +13,8 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 // patientOpts let the driver's own clients outlast a broker that is started again.

@@ -12,7 +12,7 @@ import (
 	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
-	"github.com/kasi-collections/kasi/cmd/internal/feed"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 const (

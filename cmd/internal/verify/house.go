@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kasi-collections/kasi/cmd/internal/records"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // house compares every table with its topic, then the lines of the statements with their totals.

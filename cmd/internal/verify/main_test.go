@@ -16,9 +16,9 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
-	"github.com/kasi-collections/kasi/cmd/internal/records"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
-	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 func TestMain(m *testing.M) {
@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 }
 
 // advancer drives the product's calendar.
-type advancer struct{ cal *streams.Calendar }
+type advancer struct{ cal *calendar.Clock }
 
 func (a advancer) Advance(ctx context.Context, to civil.Date) error {
-	_, err := a.cal.Advance(ctx, to, streams.AdvanceOpts{})
+	_, err := a.cal.Advance(ctx, to, calendar.AdvanceOpts{})
 	return err
 }
 
@@ -56,7 +56,7 @@ func playMonth(t *testing.T) (Options, config.Config) {
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	rules, err := app.Rules(cfg)
 	require.NoError(t, err)
-	cal, err := streams.NewCalendar(s.Streams(), rules)
+	cal, err := calendar.New(s.Streams(), rules)
 	require.NoError(t, err)
 	t.Cleanup(cal.Close)
 	_, err = demo.Month(t.Context(), demo.Options{Policies: 60, Seed: 11, Product: demo.Product{

@@ -10,7 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/records"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // Kafka is what the verifier reads topics through.

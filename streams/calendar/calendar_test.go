@@ -1,0 +1,259 @@
+package calendar
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/internal/rig"
+	"github.com/kasi-collections/kasi/streams/progress"
+)
+
+// started is a calendar that stands at the opening of day start, manual, with these cut-off times.
+func started(r *rig.Rig, start string, times ...string) *Clock {
+	r.Helper()
+	c, err := New(r.Cfg, nil)
+	require.NoError(r, err)
+	r.Cleanup(c.Close)
+	if len(times) == 0 {
+		times = []string{"15:00"}
+	}
+	c.times = func(civil.Date) []string { return times }
+	require.NoError(r, c.startManual(r.Context(), rig.Date(r, start)))
+	return c
+}
+
+func TestAdvancePassesEveryCutoffOfEveryDay(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28", "10:00", "15:30")
+	var seen []schemas.Tick
+	today, err := c.Advance(r.Context(), rig.Date(t, "2025-12-02"),
+		AdvanceOpts{Each: func(tick schemas.Tick) { seen = append(seen, tick) }})
+	require.NoError(t, err)
+
+	want := rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-12-02"), 2)
+	require.NoError(t, r.CheckTicks(want))
+	require.Equal(t, want[1:], seen, "all but the first, which was there")
+	require.Equal(t, Today{Tick: schemas.Tick{Date: "2025-12-02", Cutoff: 2}, Known: true}, today)
+	shown, err := Show(r.Context(), r.Cfg)
+	require.NoError(t, err)
+	require.Equal(t, today, shown)
+}
+
+// The control: a calendar that leaves out Sundays must be found out by the same check.
+func TestASkippedDayIsFound(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	c.next = func(tick schemas.Tick, cutoffs func(civil.Date) ([]time.Duration, error)) (schemas.Tick, time.Time, error) {
+		next, due, err := nextTick(tick, cutoffs)
+		if due.Weekday() == time.Sunday && next.Cutoff == 0 {
+			next.Date = rig.Date(t, next.Date).AddDays(1).String()
+		}
+		return next, due, err
+	}
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-12-02"), AdvanceOpts{})
+	require.NoError(t, err)
+	require.ErrorContains(t, r.CheckTicks(rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-12-02"), 1)), "want")
+}
+
+func TestAdvanceToTheSameDayAddsOneCutoff(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	for want := 1; want <= 3; want++ {
+		today, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{})
+		require.NoError(t, err)
+		require.Equal(t, schemas.Tick{Date: "2025-11-28", Cutoff: want}, today.Tick)
+	}
+	today, err := c.Advance(r.Context(), rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	require.NoError(t, err)
+	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick,
+		"an extra cut-off does not upset the next day")
+}
+
+func TestAdvanceRefuses(t *testing.T) {
+	r := rig.New(t)
+	_, err := Advance(r.Context(), r.Cfg, nil, rig.Date(t, "2025-11-28"), AdvanceOpts{})
+	require.ErrorIs(t, err, ErrNotStarted)
+	today, err := Show(r.Context(), r.Cfg)
+	require.NoError(t, err)
+	require.False(t, today.Known)
+
+	c := started(r, "2025-11-28")
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-27"), AdvanceOpts{})
+	require.ErrorIs(t, err, ErrBackwards)
+	require.ErrorContains(t, err, "2025-11-28")
+	_, err = c.Advance(r.Context(), civil.Date{}, AdvanceOpts{})
+	require.ErrorContains(t, err, "not a date")
+}
+
+// What lay outside when Advance was called must stand before the tick on the timeline. lying makes the broker say that
+// intake has taken it over, which is what an Advance that does not wait for intake would do.
+func advanceWithSlowIntake(t *testing.T, lying bool) (recordFirst bool) {
+	r := rig.NewFake(t)
+	c := started(r, "2025-11-28")
+	r.Produce(schemas.TopicRailResults, 2, "paid", "", kgo.TryCommit)
+	asked, done, gate := r.Asked(schemas.GroupIntake), make(chan struct{}), make(chan struct{})
+	if lying {
+		r.Lie(schemas.GroupIntake)
+	}
+	r.Intake(gate)
+	r.Collect(nil)
+	r.Stage(schemas.GroupSettle, nil, nil, schemas.TopicSettlementCommands)
+	var err error
+	go func() {
+		defer close(done)
+		_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	}()
+	rig.Until(asked, 20, done, gate)
+	<-done
+	require.NoError(t, err)
+
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(r.Records(schemas.TopicTimeline, 2),
+			func(rec *kgo.Record) bool { return string(rec.Value) == "paid" })
+	}, 30*time.Second, 5*time.Millisecond)
+	records := r.Records(schemas.TopicTimeline, 2)
+	paid := slices.IndexFunc(records, func(rec *kgo.Record) bool { return string(rec.Value) == "paid" })
+	return paid == 1 // behind the first tick, before the rest
+}
+
+func TestAdvanceWaitsForIntake(t *testing.T) {
+	require.True(t, advanceWithSlowIntake(t, false))
+}
+
+func TestNotWaitingForIntakeIsFound(t *testing.T) {
+	require.False(t, advanceWithSlowIntake(t, true))
+}
+
+// Outside producers may use transactions: markers and aborted records at the end of a topic are nothing intake could
+// take over.
+func TestAdvanceIsNotHeldUpByMarkers(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	r.Produce(schemas.TopicFeedTransactions, 0, "booked", "feed", kgo.TryCommit)
+	r.Produce(schemas.TopicFeedTransactions, 1, "aborted", "feed", kgo.TryAbort)
+	r.Produce(schemas.TopicFeedIncomes, 1, "aborted", "feed", kgo.TryAbort)
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: 30 * time.Second})
+	require.NoError(t, err)
+	require.Len(t, r.Records(schemas.TopicTimeline, 0), 3, "opening, the record, cut-off")
+}
+
+func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
+	r := rig.New(t)
+	r.Intake(nil)
+	r.Stage(schemas.GroupSettle, nil, nil, schemas.TopicSettlementCommands)
+	c := started(r, "2025-11-28")
+	// Settle has joined its group and passed the opening of the day before anything is waited for; on Apache Kafka that
+	// takes some seconds.
+	require.NoError(t, c.progress.CatchUp(r.Context(), 0, streams.GroupsOf("settle")...))
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: time.Second})
+	var behind *progress.Behind
+	require.ErrorAs(t, err, &behind)
+	require.Equal(t, []any{"collect", schemas.TopicTimeline, int32(0), int64(0), int64(2), 3},
+		[]any{behind.Stage, behind.Topic, behind.Partition, behind.Offset, behind.End, behind.More})
+	require.ErrorContains(t, err,
+		"collect has not passed partition 0 of kasi.customer.timeline.v1 (offset 0 of 2) and 3 more: is `kasi run "+
+			"collect` running?")
+
+	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = c.Advance(ctx, rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	require.ErrorAs(t, err, &behind)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	// Collect comes up: the same call again goes through, and no tick is missing anywhere.
+	r.Collect(nil)
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-30"), AdvanceOpts{})
+	require.NoError(t, err)
+	require.NoError(t, r.CheckTicks(rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-11-30"), 1)))
+}
+
+// Between the stages' ticks and the calendar's a call may die. The next one must repair it without leaving a tick out.
+func TestAdvanceAfterAnInterruption(t *testing.T) {
+	r := rig.NewFake(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	dies := func(req kmsg.Request) (kmsg.Response, error, bool) {
+		produce := req.(*kmsg.ProduceRequest)
+		resp := produce.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range produce.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+			for _, p := range topic.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.MessageTooLarge.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, len(produce.Topics) == 1 && len(produce.Topics[0].Partitions) == 1 &&
+			produce.TransactionID == nil && recordsHad(r, schemas.TopicTimeline) > 1
+	}
+	r.Cluster.ControlKey(int16(kmsg.Produce), dies)
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	require.ErrorContains(t, err, "writing a tick")
+	today, err := c.Show(r.Context())
+	require.NoError(t, err)
+	require.Equal(t, schemas.Tick{Date: "2025-11-28"}, today.Tick, "the calendar does not claim what a partition may lack")
+
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	require.NoError(t, err)
+	require.NoError(t, r.CheckTicks(rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-11-29"), 1)))
+}
+
+// recordsHad is how many records partition 0 of the topic has had. It may be called from a control function, where no
+// request can be made.
+func recordsHad(r *rig.Rig, topic string) int64 {
+	return r.Cluster.PartitionInfo(topic, 0).HighWatermark
+}
+
+func TestAdvanceWaitsForTheSink(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	r.Produce(schemas.TopicRailResults, 1, "paid", "", kgo.TryCommit)
+	// the stages have joined their groups, however long that takes
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{})
+	require.NoError(t, err)
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: 2 * time.Second})
+	var behind *progress.Behind
+	require.ErrorAs(t, err, &behind)
+	require.Equal(t, "sink", behind.Stage)
+
+	var topics []string
+	for topic := range schemas.SunkTopics {
+		topics = append(topics, topic)
+	}
+	r.Stage(schemas.GroupSink, nil, nil, topics...)
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{WaitSink: true})
+	require.NoError(t, err)
+}
+
+func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
+	r := rig.New(t)
+	c := started(r, "2025-11-28")
+	for _, tick := range []schemas.Tick{
+		{Date: "2025-11-29", Cutoff: 1},
+		{Date: "2025-11-29"},
+		{Date: "2025-11-28", Cutoff: 1},
+	} {
+		_, err := c.write(r.Context(), modeManual, []schemas.Tick{tick})
+		require.NoError(t, err)
+	}
+	today, err := Show(r.Context(), r.Cfg)
+	require.NoError(t, err)
+	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick)
+}

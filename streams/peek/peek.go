@@ -1,0 +1,253 @@
+// Package peek looks at Kafka beside the stream: short stretches of partitions, their ends, what a broker knows of a
+// topic. It knows no topic of ours.
+package peek
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/streams/retry"
+)
+
+// RetryPause is the pause before a failed request is tried again.
+const RetryPause = 20 * time.Millisecond
+
+// Place is one partition of one topic.
+type Place struct {
+	Topic     string
+	Partition int32
+}
+
+// Peeker reads short stretches of partitions with plain fetch requests. A consumer would have to be assigned and
+// unassigned for each look, which costs more than the look. It is safe for concurrent use.
+type Peeker struct {
+	Admin *kadm.Client
+	cl    *kgo.Client
+
+	mu      sync.Mutex
+	leaders map[Place]leader
+}
+
+type leader struct {
+	broker int32
+	id     [16]byte
+}
+
+// New makes a Peeker of a client, which stays the caller's to close.
+func New(cl *kgo.Client) *Peeker {
+	return &Peeker{cl: cl, Admin: kadm.NewClient(cl), leaders: map[Place]leader{}}
+}
+
+// ErrStop is what the callback of Scan returns when it has seen enough.
+var ErrStop = errors.New("seen enough")
+
+// Scan calls each for every committed record of p from offset from on, control records included, and returns the offset
+// it has come to: at least end where nothing but an open transaction is in between. Aborted records are passed over
+// without a call.
+func (k *Peeker) Scan(ctx context.Context, p Place, from, end int64, maxBytes int32,
+	each func(*kgo.Record) error,
+) (int64, error) {
+	for from < end {
+		fp, next, err := k.fetch(ctx, p, from, maxBytes)
+		if err != nil {
+			return from, fmt.Errorf("reading %s partition %d at offset %d: %w", p.Topic, p.Partition, from, err)
+		}
+		for _, r := range fp.Records {
+			if err := each(r); err != nil {
+				return r.Offset, err
+			}
+		}
+		if next <= from {
+			return from, nil // the rest belongs to an open transaction
+		}
+		from = next
+	}
+	return from, nil
+}
+
+// fetch asks the partition's leader once. A read below the start of the log is moved up to it.
+func (k *Peeker) fetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
+	for try := 0; ; try++ {
+		fp, next, err := k.tryFetch(ctx, p, from, maxBytes)
+		switch {
+		case err == nil:
+			return fp, next, nil
+		case errors.Is(err, kerr.OffsetOutOfRange) && from < fp.LogStartOffset:
+			return kgo.FetchPartition{}, fp.LogStartOffset, nil
+		case try >= 3 || ctx.Err() != nil:
+			return fp, from, err
+		}
+		k.mu.Lock()
+		delete(k.leaders, p) // it may have moved
+		k.mu.Unlock()
+		if try > 0 {
+			if err := retry.Pause(ctx, RetryPause); err != nil {
+				return fp, from, err
+			}
+		}
+	}
+}
+
+func (k *Peeker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
+	l, err := k.leader(ctx, p)
+	if err != nil {
+		return kgo.FetchPartition{}, from, err
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes, req.IsolationLevel = maxBytes, 1
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Partition, from, maxBytes
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic, topic.TopicID, topic.Partitions = p.Topic, l.id, append(topic.Partitions, part)
+	req.Topics = append(req.Topics, topic)
+
+	res, err := k.cl.Broker(int(l.broker)).RetriableRequest(ctx, req)
+	if err != nil {
+		return kgo.FetchPartition{}, from, err
+	}
+	resp := res.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return kgo.FetchPartition{}, from, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return kgo.FetchPartition{}, from, errors.New("the broker's answer does not hold the partition asked for")
+	}
+	opts := kgo.ProcessFetchPartitionOpts{
+		KeepControlRecords: true, IsolationLevel: kgo.ReadCommitted(), Offset: from, Topic: p.Topic, Partition: p.Partition,
+	}
+	fp, next := kgo.ProcessFetchPartition(opts, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	return fp, next, fp.Err
+}
+
+func (k *Peeker) leader(ctx context.Context, p Place) (leader, error) {
+	k.mu.Lock()
+	l, known := k.leaders[p]
+	k.mu.Unlock()
+	if known {
+		return l, nil
+	}
+	topics, err := Topics(ctx, k.cl, p.Topic)
+	if err != nil {
+		return leader{}, err
+	}
+	t := topics[p.Topic]
+	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+		return leader{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, part := range t.Partitions {
+		k.leaders[Place{p.Topic, part.Partition}] = leader{broker: part.Leader, id: t.TopicID}
+	}
+	l, known = k.leaders[p]
+	if !known {
+		return leader{}, fmt.Errorf("it has %d partitions only", len(t.Partitions))
+	}
+	return l, nil
+}
+
+// electionPatience is how long Ends waits for a leader that has just been elected, or for a broker that is gone to be
+// replaced.
+const electionPatience = 15 * time.Second
+
+// Ends are the offsets at which the next record of each partition will be written. committed tells whether records of
+// open transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a
+// leader elected a moment ago refuses to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an
+// answer.
+func (k *Peeker) Ends(ctx context.Context, committed bool, topics ...string) (map[Place]int64, error) {
+	var refused error // what the broker said last
+	ends, err := backoff.Retry(ctx, func() (map[Place]int64, error) {
+		ends, err := k.endsOnce(ctx, committed, topics)
+		if broker := (*kerr.Error)(nil); err != nil && errors.As(err, &broker) && passes(broker) {
+			refused = err
+			return nil, err
+		}
+		if err != nil {
+			return nil, backoff.Permanent(err)
+		}
+		return ends, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(RetryPause)), backoff.WithMaxElapsedTime(electionPatience))
+	if err != nil && refused != nil && ctx.Err() != nil { // in mid-question, too
+		return nil, fmt.Errorf("%w: %w", refused, ctx.Err())
+	}
+	return ends, err
+}
+
+// passes tells the errors of an election. A topic that is unknown is retriable for Kafka, and an error for us.
+func passes(err *kerr.Error) bool {
+	return err.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition)
+}
+
+func (k *Peeker) endsOnce(ctx context.Context, committed bool, topics []string) (map[Place]int64, error) {
+	list := k.Admin.ListEndOffsets
+	if committed {
+		list = k.Admin.ListCommittedOffsets
+	}
+	listed, err := list(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("listing the ends of %v: %w", topics, err)
+	}
+	ends := map[Place]int64{}
+	for topic, parts := range listed {
+		for p, o := range parts {
+			if o.Err != nil {
+				return nil, fmt.Errorf("listing the end of %s partition %d: %w", topic, p, o.Err)
+			}
+			ends[Place{topic, p}] = o.Offset
+		}
+	}
+	return ends, nil
+}
+
+// Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too
+// old right after a creation or when a leader has moved.
+func Topics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic,
+	error,
+) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range names {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	topics := map[string]kmsg.MetadataResponseTopic{}
+	for _, t := range resp.Topics {
+		if t.Topic != nil {
+			topics[*t.Topic] = t
+		}
+	}
+	return topics, nil
+}
+
+// Retriable tells errors that pass by themselves (a broker that restarts, a coordinator that moves) from those that do
+// not.
+func Retriable(err error) bool {
+	var broker *kerr.Error
+	if errors.As(err, &broker) {
+		return broker.Retriable
+	}
+	return true
+}
+
+// Header is the text of a record's first header of that name, empty where there is none.
+func Header(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}

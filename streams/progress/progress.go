@@ -1,0 +1,252 @@
+// Package progress tells how far consumer groups have come, and waits for them. It knows no group of ours: who they are
+// and what they read comes from the topology.
+package progress
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/retry"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// DefaultStall is how long a wait for a stage goes on while nothing moves. It is longer than what Kafka may take at
+// worst until a partition has an owner again: 15 s until a dead member is missed, 60 s until a rebalance goes on
+// without one that does not join, 30 s until a dead one's transaction is given up.
+const DefaultStall = 2 * time.Minute
+
+// peekBytes is how much of a partition one look at its rest may bring. The first record already answers.
+const peekBytes = 64 << 10
+
+// Group is a consumer group: the role behind it and the topics that it reads.
+type Group struct {
+	ID, Role string
+	Topics   []string
+}
+
+// Behind is the error of a wait for a stage that has not come far enough. It wraps the context's error where that ended
+// the wait.
+type Behind struct {
+	// Stage is the role that is behind: intake, collect, settle or sink.
+	Stage string
+	// Topic and Partition are one place where the stage is behind; Offset is how far it has come there, End how far it had
+	// to come.
+	Topic       string
+	Partition   int32
+	Offset, End int64
+	// More counts the other partitions where it is behind.
+	More  int
+	cause error
+}
+
+// Error says what was waited for, where and how far it is.
+func (b *Behind) Error() string {
+	more := ""
+	if b.More > 0 {
+		more = fmt.Sprintf(" and %d more", b.More)
+	}
+	return fmt.Sprintf("%s has not passed partition %d of %s (offset %d of %d)%s: is `kasi run %s` running? %v",
+		b.Stage, b.Partition, b.Topic, b.Offset, b.End, more, b.Stage, b.cause)
+}
+
+// Unwrap returns why the wait ended.
+func (b *Behind) Unwrap() error { return b.cause }
+
+// Goal is that a group has taken over everything before an offset, on some partitions.
+type Goal struct {
+	Group Group
+	Ends  map[peek.Place]int64
+}
+
+// Goals gives each of the groups those ends that lie on its topics.
+func Goals(ends map[peek.Place]int64, groups ...Group) []Goal {
+	goals := make([]Goal, len(groups))
+	for i, g := range groups {
+		goals[i] = Goal{g, map[peek.Place]int64{}}
+		for at, end := range ends {
+			if slices.Contains(g.Topics, at.Topic) {
+				goals[i].Ends[at] = end
+			}
+		}
+	}
+	return goals
+}
+
+// lag is a place where a group has not reached its goal.
+type lag struct {
+	role string
+	at   peek.Place
+	// offset is the committed one, 0 where there is none; end is the goal.
+	offset, end int64
+}
+
+// Tracker tells how far groups have come. A group's committed offset stands at the record after the last one it took
+// over; what follows may be nothing but transaction markers and aborted records, which no group ever takes over. So the
+// rest is looked at, once: what lies behind an offset never changes.
+type Tracker struct {
+	*peek.Peeker
+	// data holds, for a place, the offset of a record that is not a marker; clean holds a stretch without any.
+	data  map[peek.Place]int64
+	clean map[peek.Place][2]int64
+}
+
+// New makes a Tracker, which is for one goroutine at a time.
+func New(k *peek.Peeker) *Tracker {
+	return &Tracker{Peeker: k, data: map[peek.Place]int64{}, clean: map[peek.Place][2]int64{}}
+}
+
+// CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
+// open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on
+// every partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
+func (g *Tracker) CatchUp(ctx context.Context, stall time.Duration, groups ...Group) error {
+	var topics []string
+	for _, of := range groups {
+		topics = append(topics, of.Topics...)
+	}
+	ends, err := g.Ends(ctx, false, topics...)
+	if err != nil {
+		return err
+	}
+	return g.Wait(ctx, stall, Goals(ends, groups...)...)
+}
+
+// Wait returns when all goals are reached, when ctx ends, or when nothing has moved for stall; 0 means DefaultStall.
+// The error is a *Behind where the groups have not come far enough.
+func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) error {
+	if stall <= 0 {
+		stall = DefaultStall
+	}
+	var last []lag
+	moved := time.Now()
+	// Growing pauses: a wait is noticed soon after it is over, and a long one costs the broker little.
+	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond); ; {
+		lags, err := g.lags(ctx, goals)
+		switch {
+		case err == nil && len(lags) == 0:
+			return nil
+		case err != nil && ctx.Err() == nil && !peek.Retriable(err):
+			return err
+		case err == nil && !slices.Equal(lags, last):
+			last, moved = lags, time.Now()
+		}
+		if err == nil && time.Since(moved) > stall {
+			return behind(lags, fmt.Errorf("nothing moved for %v", stall))
+		}
+		if err != nil && time.Since(moved) > stall {
+			return fmt.Errorf("waiting for stages: %w", err)
+		}
+		if retry.Pause(ctx, pauses.NextBackOff()) != nil {
+			if len(last) == 0 {
+				return fmt.Errorf("waiting for stages: %w", errors.Join(ctx.Err(), err))
+			}
+			return behind(last, ctx.Err())
+		}
+	}
+}
+
+func behind(lags []lag, cause error) error {
+	l := lags[0]
+	return &Behind{
+		Stage: l.role, Topic: l.at.Topic, Partition: l.at.Partition, Offset: l.offset, End: l.end, More: len(lags) - 1,
+		cause: cause,
+	}
+}
+
+// lags are the places where a goal is not reached, in the order of goals, topics and partitions.
+func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]lag, error) {
+	var lags []lag
+	for _, goal := range goals {
+		committed, err := g.committed(ctx, goal.Group.ID)
+		if err != nil {
+			return nil, err
+		}
+		var own []lag
+		for at, end := range goal.Ends {
+			l := lag{goal.Group.Role, at, committed[at], end}
+			if l.offset >= end {
+				continue
+			}
+			clean, err := g.onlyMarkers(ctx, at, l.offset, end)
+			if err != nil {
+				return nil, err
+			}
+			if !clean {
+				own = append(own, l)
+			}
+		}
+		slices.SortFunc(own, func(a, b lag) int {
+			return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
+		})
+		lags = append(lags, own...)
+	}
+	return lags, nil
+}
+
+// committed are the group's offsets. A group that has never committed has none. Offsets of an open transaction do not
+// show.
+func (g *Tracker) committed(ctx context.Context, group string) (map[peek.Place]int64, error) {
+	offsets, err := g.Admin.FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	at := map[peek.Place]int64{}
+	for topic, parts := range offsets {
+		for p, o := range parts {
+			if o.Err != nil {
+				return nil, fmt.Errorf("offset of group %s on %s partition %d: %w", group, topic, p, o.Err)
+			}
+			at[peek.Place{Topic: topic, Partition: p}] = max(o.At, 0)
+		}
+	}
+	return at, nil
+}
+
+// onlyMarkers tells whether no record a group could take over lies in [from, end).
+func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int64) (bool, error) {
+	if d, known := g.data[at]; known && from <= d && d < end {
+		return false, nil
+	}
+	if c, known := g.clean[at]; known && c[0] <= from && end <= c[1] {
+		return true, nil
+	}
+	first, next, err := g.first(ctx, at, from, end)
+	switch {
+	case err != nil:
+		return false, err
+	case first != nil:
+		// A record at or after end does not count against the goal, and nothing else lay before it.
+		g.data[at] = first.Offset
+		return first.Offset >= end, nil
+	case next >= end:
+		g.clean[at] = [2]int64{from, next}
+		return true, nil
+	default:
+		return false, nil // an open transaction holds the rest
+	}
+}
+
+// first is the first record behind from that is no marker, as far as a look goes; nil where there is none before next.
+func (g *Tracker) first(ctx context.Context, at peek.Place, from, end int64) (first *kgo.Record, next int64,
+	err error,
+) {
+	next, err = g.Scan(ctx, at, from, end, peekBytes, func(r *kgo.Record) error {
+		if r.Attrs.IsControl() {
+			return nil
+		}
+		first = r
+		return peek.ErrStop
+	})
+	if errors.Is(err, peek.ErrStop) {
+		err = nil
+	}
+	return first, next, err
+}

@@ -1,0 +1,92 @@
+package stage
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Config is what every stage and tool of the Kafka side needs to reach Kafka. The zero value of each optional field
+// means its documented default.
+type Config struct {
+	// Brokers are the seed brokers as host:port. At least one.
+	Brokers []string
+	// Instance is the stable id of this process. It is part of the transactional id, so that a restarted process fences
+	// its own predecessor. Empty means "0". Two processes that run the same stage at the same time need two different ids.
+	Instance string
+	// FreshTxnID adds a random suffix to the transactional id at each start. For the embedded broker, which keeps no
+	// transaction state across its own restart.
+	FreshTxnID bool
+	// Partitions is the number of partitions of topics we create ourselves. 0 means 8. Every partitioned topic of ours has
+	// the same count.
+	Partitions int32
+	// Replication is the replication factor of topics we create ourselves. 0 means 1.
+	Replication int16
+	// MaxRecords bounds the records one transaction takes in. 0 means 10,000.
+	MaxRecords int
+	// Log receives ids and counts, never personal data. Nil means no log.
+	Log *slog.Logger
+	// KgoOpts are appended to the options of every Kafka client (TLS, SASL, hooks).
+	KgoOpts []kgo.Opt
+	// Observer hears of every transaction that ended. Nil means nobody listens.
+	Observer Observer
+	// StopTimeout bounds how long a transaction may take to end once the stage was told to stop. 0 means 15 s.
+	StopTimeout time.Duration
+	// LeaveTimeout bounds how long a session that ends waits until it is out of its group. 0 means 20 s.
+	LeaveTimeout time.Duration
+	// SnapshotAfter is the least number of changelog bytes between two snapshots of a partition. 0 means 16 MiB.
+	SnapshotAfter int64
+}
+
+// Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.
+type Observer interface {
+	// Committed tells that a transaction has been committed. In and out count records read and records written (the
+	// changelog included).
+	Committed(stage string, in, out int)
+	// Aborted tells that a transaction has been dropped, and why; its records will be read again.
+	Aborted(stage string, cause error)
+}
+
+// RecordObserver is an Observer that also wants to hear of the records of committed transactions. Calls come from the
+// stage's own goroutine.
+type RecordObserver interface {
+	Observer
+	// Took tells of each record taken over, with the timestamp that its producer gave it.
+	Took(stage string, written time.Time)
+	// Refused tells of each dead letter, with its class.
+	Refused(stage, class string)
+}
+
+// SessionObserver is an Observer that also wants to hear of the lives of a stage.
+type SessionObserver interface {
+	Observer
+	// Restored tells how long a restore of state took; partitions that move restore by themselves.
+	Restored(stage string, took time.Duration)
+	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again
+	// when its ready function is called.
+	Ended(stage string, cause error)
+}
+
+// Defaults of Config.
+const (
+	DefaultPartitions = 8
+	DefaultMaxRecords = 10_000
+)
+
+// Logger is Log, or one that says nothing.
+func (c Config) Logger() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}
+
+func (c Config) instance() string { return cmp.Or(c.Instance, "0") }
+
+// Client returns the options that every Kafka client of ours starts with.
+func (c Config) Client(opts ...kgo.Opt) []kgo.Opt {
+	all := append([]kgo.Opt{kgo.SeedBrokers(c.Brokers...)}, opts...)
+	return append(all, c.KgoOpts...)
+}

@@ -1,0 +1,14 @@
+package stage
+
+import "github.com/twmb/franz-go/pkg/kgo"
+
+// What tests outside of the package look at.
+
+// OnlyOurs tells whether a batch is compressed for Kasi alone.
+func OnlyOurs(batch []byte) bool { return onlyOurs(batch) }
+
+// StateHeaders are a changelog record's.
+func StateHeaders() []kgo.RecordHeader { return stateHeaders }
+
+// Out is what the batch would send.
+func (b *Batch) Out() []*kgo.Record { return b.out }

@@ -1,0 +1,263 @@
+package stage
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/streams/retry"
+)
+
+const (
+	// sessionTimeout is how long the group waits for an instance that died before its partitions move.
+	sessionTimeout = 15 * time.Second
+	// transactionTimeout is how long an instance that died can hold back readers of its outputs and whoever takes over its
+	// partitions, unless it comes back earlier; the broker looks every 10 s for transactions past it. A transaction is
+	// open while one poll is worked on.
+	transactionTimeout = 20 * time.Second
+	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to
+	// the next start.
+	stopTimeout = 15 * time.Second
+	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under
+	// way takes while the group misses a dead member.
+	leaveTimeout = sessionTimeout + 5*time.Second
+)
+
+// Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends
+// with the first error whose outcome is not certain, and the next one starts from what the broker has committed, with
+// restored state.
+func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) error {
+	log := cfg.Logger().With("stage", row.Name)
+	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
+		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
+		err := s.run(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the stop was asked for
+		}
+		err = hint(err, cfg.instance())
+		if IsFatal(err) {
+			return fmt.Errorf("stage %s: %w", row.Name, err)
+		}
+		log.Warn("stage starts again from what is committed", "err", err)
+		if o, ok := cfg.Observer.(SessionObserver); ok {
+			o.Ended(row.Name, err)
+		}
+		if retry.Pause(ctx, pauses.NextBackOff()) != nil {
+			return nil
+		}
+	}
+}
+
+// session is one life of a stage: a group member, a transactional producer and the states of the assigned partitions.
+//
+// Guarantee: what a transaction wrote, the offsets it consumed and the state that came of it become visible together or
+// not at all.
+//   - End says committed: the batch is merged into the state.
+//   - - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo
+//     reads again from the committed offsets, and the sequence numbers go back with the state.
+//   - - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the
+//     broker.
+type session struct {
+	cfg         Config
+	row         Row
+	open        Open
+	ready       func()
+	onCommitted func()
+	log         *slog.Logger
+
+	sess      *kgo.GroupTransactSession
+	created   chan struct{} // closed once sess is set: the group calls back earlier than that
+	count     int32
+	snapshots bool // the stage keeps its changelog short itself (snapshot.go)
+	parts     partitions
+	fail      context.CancelCauseFunc
+	endClient context.CancelFunc // ends whatever the client still waits for
+	once      sync.Once          // closes sess: kgo must not be closed from two sides at once
+}
+
+// close leaves the group and closes the client. A join that is under way ends only when the group has come together,
+// which other members may hold up for a minute: it is not waited for so long. A member that could not leave is
+// forgotten after its session.
+func (r *session) close() {
+	r.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.cfg.LeaveTimeout, leaveTimeout))
+		defer cancel()
+		if err := r.sess.Client().LeaveGroupContext(ctx); err != nil {
+			r.log.Info("the group could not be left", "err", err)
+		}
+		r.endClient()
+		r.sess.Close()
+	})
+}
+
+// run returns when ctx ends or with the error that ended the session.
+func (r *session) run(ctx context.Context) error {
+	loop, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	client, endClient := context.WithCancel(context.WithoutCancel(ctx))
+	defer endClient()
+	r.fail, r.endClient, r.created = fail, endClient, make(chan struct{})
+	var err error
+	if r.count, r.snapshots, err = checkTopics(ctx, r.cfg, &r.row); err != nil {
+		return err
+	}
+	if r.sess, err = kgo.NewGroupTransactSession(r.options(client)...); err != nil {
+		return Fatal(fmt.Errorf("kafka client: %w", err))
+	}
+	close(r.created)
+	defer r.close()
+	defer r.closeAfterTimeout(ctx)()
+	// Asking for the producer id fences a predecessor and aborts its open transaction at once, which a restore would
+	// otherwise wait for.
+	if _, _, err := r.sess.Client().ProducerID(loop); err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
+	for {
+		if err := r.step(loop); err != nil {
+			if cause := context.Cause(loop); cause != nil {
+				return cause
+			}
+			return err
+		}
+	}
+}
+
+// closeAfterTimeout closes the client when a stop takes too long: a broker that is gone must not keep the process from
+// ending. The context of End is never cancelled; the outcome of what was under way is found out by the next start.
+func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		t := time.NewTimer(cmp.Or(r.cfg.StopTimeout, stopTimeout))
+		defer t.Stop()
+		select {
+		case <-done:
+		case <-t.C:
+			r.log.Warn("the last transaction did not end in time; its outcome is left to the next start")
+			r.sess.Client().UnsafeAbortBufferedRecords()
+			r.close()
+		}
+	}()
+	return func() { close(done) }
+}
+
+func (r *session) options(client context.Context) []kgo.Opt {
+	txn := "kasi-" + r.row.Name + "-" + r.cfg.instance()
+	if r.cfg.FreshTxnID {
+		var b [6]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		txn += "-" + hex.EncodeToString(b[:])
+	}
+	return r.cfg.Client(
+		kgo.ClientID("kasi-"+r.row.Name+"-"+r.cfg.instance()),
+		kgo.ConsumerGroup(r.row.Group),
+		kgo.ConsumeTopics(r.row.Inputs...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Cooperative: partitions that stay here keep their state; only those that move are restored.
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(sessionTimeout),
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context,
+			offsets map[string]map[int32]kgo.Offset,
+		) (map[string]map[int32]kgo.Offset, error) {
+			<-r.created
+			adjusted, err := r.assign(ctx, offsets)
+			switch {
+			case err == nil:
+				r.serving()
+			case ctx.Err() == nil: // not merely the next rebalance
+				r.fail(err)
+			}
+			return adjusted, err
+		}),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+			if len(added) == 0 && r.parts.len() == 0 {
+				r.serving() // more instances than partitions: this one stands by
+			}
+		}),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
+		kgo.TransactionalID(txn),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.ProducerLinger(0),
+		kgo.WithCompressor(Compressor()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MaxBufferedRecords(1<<20),
+		kgo.WithContext(client),
+	)
+}
+
+func (r *session) serving() {
+	r.log.Info("stage serves", "partitions", r.parts.len())
+	if r.ready != nil {
+		r.ready()
+	}
+}
+
+// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether
+// the stage must keep its changelog short itself.
+func checkTopics(ctx context.Context, cfg Config, row *Row) (count int32, snapshots bool, err error) {
+	cl, err := kgo.NewClient(cfg.Client(kgo.ClientID("kasi-" + row.Name + "-check"))...)
+	if err != nil {
+		return 0, false, Fatal(fmt.Errorf("kafka client: %w", err))
+	}
+	defer cl.Close()
+	names := append([]string{row.CountOf}, row.Inputs...)
+	for _, o := range row.Outputs {
+		names = append(names, o.Topic)
+	}
+	if row.State != "" {
+		names = append(names, row.State)
+	}
+	adm := kadm.NewClient(cl)
+	topics, err := adm.ListTopics(ctx, names...)
+	if err != nil {
+		return 0, false, fmt.Errorf("topic list: %w", err)
+	}
+	if err := topics.Error(); err != nil {
+		return 0, false, fmt.Errorf("topics of the stage: %w", err)
+	}
+	if err := samePartitions(row, topics); err != nil {
+		return 0, false, Fatal(err)
+	}
+	if snapshots, err = needsSnapshots(ctx, adm, row.State); err != nil {
+		return 0, false, err
+	}
+	return int32(len(topics[row.CountOf].Partitions)), snapshots, nil
+}
+
+// samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no
+// place to go.
+func samePartitions(row *Row, topics kadm.TopicDetails) error {
+	n := len(topics[row.CountOf].Partitions)
+	var wrong []error
+	same := func(topic string) {
+		if have := len(topics[topic].Partitions); have != n {
+			wrong = append(wrong, fmt.Errorf("topic %s has %d partitions and %s has %d; ours must have the same number", topic,
+				have, row.CountOf, n))
+		}
+	}
+	if row.State != "" {
+		same(row.State)
+		same(row.Inputs[0])
+	}
+	for _, o := range row.Outputs {
+		if o.Dense {
+			same(o.Topic)
+		}
+	}
+	return errors.Join(wrong...)
+}

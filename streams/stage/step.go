@@ -1,0 +1,301 @@
+package stage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/peek"
+)
+
+// produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then
+// work beside it, instead of after it; in fewer records the batches that go out would compress worse.
+const produceEvery = 512
+
+// job is the work of one poll on one input partition.
+type job struct {
+	at      peek.Place
+	slot    *slot
+	records []*kgo.Record
+	batch   Batch
+	sent    int // records of the batch that were handed to the client
+
+	snapshot bool        // the changelog gets the whole state
+	first    *kgo.Record // of the changelog
+	bytes    int64       // of the changelog
+}
+
+// step is one poll and one transaction.
+func (r *session) step(ctx context.Context) error {
+	fetches := r.sess.PollRecords(ctx, cmp.Or(r.cfg.MaxRecords, DefaultMaxRecords))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := r.pollError(fetches); err != nil {
+		return err
+	}
+	jobs, owned := r.jobs(fetches)
+	if len(jobs) == 0 && owned {
+		return nil
+	}
+	if err := r.sess.Begin(); err != nil {
+		return fmt.Errorf("begin of a transaction: %w", err)
+	}
+	return r.commit(ctx, jobs, owned, r.work(jobs))
+}
+
+// pollError is the first error of a poll that a new session must cure. Kgo has already tried again what it could.
+//
+// A group out of reach is no such error: kgo goes on joining, under the member id that the broker knows. A new session
+// would be a new member, and the group would wait for the old one until that is given up. What we held is dropped by
+// then (OnPartitionsLost), and restored with the next assignment.
+func (r *session) pollError(fetches kgo.Fetches) error {
+	var first error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		switch lost := (*kgo.ErrGroupSession)(nil); {
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case errors.As(err, &lost) && peek.Retriable(err):
+			r.outOfGroup(err)
+		case first == nil:
+			first = fmt.Errorf("fetch of %s partition %d: %w", topic, partition, err)
+		}
+	})
+	return first
+}
+
+// outOfGroup tells that the stage does not serve until the group has it again.
+func (r *session) outOfGroup(err error) {
+	r.log.Warn("out of the group; joining it again", "err", err)
+	if o, ok := r.cfg.Observer.(SessionObserver); ok {
+		o.Ended(r.row.Name, err)
+	}
+}
+
+// jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the
+// transaction aborts.
+func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
+	owned = true
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if len(p.Records) == 0 {
+			return
+		}
+		at := peek.Place{Topic: p.Topic, Partition: p.Partition}
+		s := r.parts.find(at)
+		if s == nil {
+			owned = false
+			return
+		}
+		jobs = append(jobs, &job{
+			at: at, slot: s, records: p.Records, snapshot: r.snapshotDue(s),
+			batch: Batch{Row: &r.row, partition: p.Partition, Count: r.count, Facts: &Facts{}},
+		})
+	})
+	slices.SortFunc(jobs, func(a, b *job) int {
+		return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
+	})
+	return jobs, owned
+}
+
+// work runs the jobs on all processors and waits for the broker's answers to what they sent. Partitions share nothing,
+// so each is as deterministic as if it ran alone. After an error the transaction must abort.
+func (r *session) work(jobs []*job) error {
+	var g errgroup.Group
+	sent := &sending{to: r.sess}
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, j := range jobs {
+		g.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = Fatal(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.Topic, j.at.Partition, p, debug.Stack()))
+				}
+			}()
+			return j.run(sent.send)
+		})
+	}
+	failed := g.Wait()
+	flushed := r.sess.Client().Flush(context.Background())
+	return cmp.Or(failed, flushed, sent.refused())
+}
+
+// sending hands records to the client and keeps the broker's first refusal.
+type sending struct {
+	to    *kgo.GroupTransactSession
+	mu    sync.Mutex
+	first error
+}
+
+func (s *sending) send(records []*kgo.Record) {
+	for _, rec := range records {
+		s.to.Produce(context.Background(), rec, s.answered)
+	}
+}
+
+func (s *sending) answered(rec *kgo.Record, err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, err)
+	}
+}
+
+func (s *sending) refused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+// run processes the records of one partition in order, appends the changelog of what they changed, and sends
+// everything.
+func (j *job) run(send func([]*kgo.Record)) error {
+	m := j.slot.memory
+	if m != nil {
+		j.batch.Facts = m.Now()
+	}
+	if b, ok := j.slot.task.(Beginner); ok {
+		b.Begin()
+	}
+	for i, rec := range j.records {
+		if i%produceEvery == 0 {
+			j.send(send)
+		}
+		if m != nil && rec.Offset < j.batch.Facts.Next {
+			continue // the state has it already
+		}
+		if err := j.slot.task.Take(&j.batch, rec); err != nil {
+			return err
+		}
+		j.batch.Facts.Next = rec.Offset + 1
+	}
+	if m != nil {
+		if err := j.changelog(); err != nil {
+			return err
+		}
+	}
+	j.send(send)
+	return nil
+}
+
+// send hands over what the batch has gained since the last time.
+func (j *job) send(send func([]*kgo.Record)) {
+	send(j.batch.out[j.sent:])
+	j.sent = len(j.batch.out)
+}
+
+// commit ends the transaction and settles the state by its outcome. worked is the error of the work, after which it
+// aborts.
+func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked error) error {
+	in, out := 0, 0
+	for _, j := range jobs {
+		in, out = in+len(j.records), out+len(j.batch.out)
+		owned = owned && r.parts.find(j.at) == j.slot
+	}
+	try := kgo.TryCommit
+	if worked != nil || !owned {
+		try = kgo.TryAbort
+	}
+	// Not the stage's context: cancelling End leaves the transaction in an unknown state.
+	committed, err := r.sess.End(context.Background(), try)
+	switch {
+	case err != nil:
+		drop(jobs)
+		r.aborted(err)
+		return errors.Join(worked, fmt.Errorf("end of a transaction, outcome unknown: %w", err))
+	case !committed:
+		drop(jobs)
+		r.aborted(worked)
+		if worked != nil {
+			return worked
+		}
+		return r.confirmAbort(ctx, jobs)
+	}
+	for _, j := range jobs {
+		j.slot.group = j.records[len(j.records)-1].Offset + 1
+		if j.slot.memory != nil {
+			j.slot.memory.Merge()
+			r.trimChangelog(ctx, j)
+		}
+	}
+	r.onCommitted()
+	r.log.Debug("committed", "in", in, "out", out)
+	r.observe(jobs, in, out)
+	return nil
+}
+
+// observe tells the observer of a committed transaction.
+func (r *session) observe(jobs []*job, in, out int) {
+	if r.cfg.Observer == nil {
+		return
+	}
+	r.cfg.Observer.Committed(r.row.Name, in, out)
+	records, ok := r.cfg.Observer.(RecordObserver)
+	if !ok {
+		return
+	}
+	for _, j := range jobs {
+		for _, rec := range j.records {
+			records.Took(r.row.Name, rec.Timestamp)
+		}
+		for _, rec := range j.batch.out {
+			if rec.Topic == r.row.DeadLetters {
+				records.Refused(r.row.Name, peek.Header(rec, letters.HeaderErrorClass))
+			}
+		}
+	}
+}
+
+// confirmAbort makes sure that a transaction of which End says "not committed" is not: where the broker applied it and
+// answered with an error all the same, kgo reports the abort that it tried next. Then our state is behind, and only a
+// new session that restores it helps.
+func (r *session) confirmAbort(ctx context.Context, jobs []*job) error {
+	offsets, err := kadm.NewClient(r.sess.Client()).FetchOffsets(kadm.RequireStable(ctx), r.row.Group)
+	if err != nil {
+		return fmt.Errorf("offsets of group %s after an abort: %w", r.row.Group, err)
+	}
+	for _, j := range jobs {
+		if r.parts.find(j.at) != j.slot {
+			continue // it has moved to another instance, or will be restored
+		}
+		o, ok := offsets.Lookup(j.at.Topic, j.at.Partition)
+		switch {
+		case o.Err != nil:
+			return fmt.Errorf("offset of group %s on %s partition %d after an abort: %w", r.row.Group, j.at.Topic,
+				j.at.Partition, o.Err)
+		case ok && o.At != j.slot.group && o.At >= 0:
+			return fmt.Errorf("%s partition %d: the transaction was reported as aborted, but the group has gone on from "+
+				"offset %d to %d", j.at.Topic, j.at.Partition, j.slot.group, o.At)
+		}
+	}
+	return nil
+}
+
+func (r *session) aborted(cause error) {
+	if cause == nil {
+		cause = errors.New("rebalance")
+	}
+	r.log.Info("transaction aborted; its records are read again", "err", cause)
+	if r.cfg.Observer != nil {
+		r.cfg.Observer.Aborted(r.row.Name, cause)
+	}
+}
+
+// drop forgets what the jobs changed.
+func drop(jobs []*job) {
+	for _, j := range jobs {
+		if j.slot.memory != nil {
+			j.slot.memory.Drop()
+		}
+	}
+}

@@ -1,0 +1,221 @@
+// Package topics makes the topics of Kasi and checks those that exist.
+package topics
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/retry"
+	"github.com/kasi-collections/kasi/streams/stage"
+)
+
+// outside are written by integrators with any client, so they may have any number of partitions.
+var outside = []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
+
+// brokerPatience is how long Ensure waits for a broker that does not answer.
+const brokerPatience = 30 * time.Second
+
+// deliveryTimeout bounds how long a write waits for its broker.
+const deliveryTimeout = 30 * time.Second
+
+// Ensure creates the topics that are missing and returns the partition count of the timeline, which every
+// partitioned topic of ours shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since
+// a customer's partition follows from it. Ours in different counts are an error. Several processes may call it at once.
+// A broker that does not answer is waited for, 30 seconds at most.
+func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
+	cl, err := kgo.NewClient(cfg.Client()...)
+	if err != nil {
+		return 0, fmt.Errorf("topics: %w", err)
+	}
+	defer cl.Close()
+	began := time.Now()
+	for pauses := retry.Growing(time.Millisecond, 250*time.Millisecond); ; {
+		counts, err := topicCounts(ctx, cl)
+		if err != nil {
+			// A broker that is being started beside us refuses connections for some seconds.
+			if !peek.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
+				return 0, err
+			}
+			continue
+		}
+		n, err := agreedPartitions(counts, cmp.Or(max(cfg.Partitions, 0), stage.DefaultPartitions))
+		if err != nil {
+			return 0, err
+		}
+		missing := missingTopics(counts)
+		if len(missing) == 0 {
+			if cfg.Partitions > 0 && n != cfg.Partitions {
+				cfg.Logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured",
+					cfg.Partitions)
+			}
+			return n, nil
+		}
+		if err := createTopics(ctx, cl, cfg, missing, n); err != nil {
+			return 0, err
+		}
+		// A cluster answers the creation before every broker knows of it, so we look again until all of them are there.
+		if err := retry.Pause(ctx, pauses.NextBackOff()); err != nil {
+			return 0, fmt.Errorf("topics: %d still not visible after their creation: %w", len(missing), err)
+		}
+	}
+}
+
+// Open makes a client for writing to topics that exist (Ensure): it chooses partitions itself. It also returns the
+// partition count that all partitioned topics of ours share.
+func Open(cfg stage.Config) (*kgo.Client, int32, error) {
+	cl, err := kgo.NewClient(cfg.Client(
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordDeliveryTimeout(deliveryTimeout),
+		// A caller that gives up must get its answer. What may then arrive twice, the stages know by its ids.
+		kgo.AllowIdempotentProduceCancellation(),
+	)...)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
+	defer cancel()
+	counts, err := topicCounts(ctx, cl)
+	if err == nil {
+		if missing := missingTopics(counts); len(missing) > 0 {
+			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
+				len(missing)-1)
+		}
+	}
+	n := int32(0)
+	if err == nil {
+		n, err = agreedPartitions(counts, 0)
+	}
+	if err != nil {
+		cl.Close()
+		return nil, 0, err
+	}
+	return cl, n, nil
+}
+
+// topicCounts is the partition count of each topic of ours that exists.
+func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) {
+	names := make([]string, 0, len(schemas.Topics))
+	for _, t := range schemas.Topics {
+		names = append(names, t.Name)
+	}
+	topics, err := peek.Topics(ctx, cl, names...)
+	if err != nil {
+		return nil, fmt.Errorf("topics: cannot list them; is Kafka running at the configured address? %w", err)
+	}
+	counts := map[string]int32{}
+	for name, t := range topics {
+		err := kerr.ErrorForCode(t.ErrorCode)
+		switch {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+		case err != nil:
+			return nil, fmt.Errorf("topic %s: %w", name, err)
+		default:
+			counts[name] = int32(len(t.Partitions))
+		}
+	}
+	return counts, nil
+}
+
+// agreedPartitions is the count that all existing partitioned topics of ours have, or want where there is none yet.
+func agreedPartitions(counts map[string]int32, want int32) (int32, error) {
+	seen := map[int32][]string{}
+	for _, t := range schemas.Topics {
+		have, exists := counts[t.Name]
+		switch {
+		case !exists || slices.Contains(outside, t.Name):
+		case t.Partitioned:
+			seen[have] = append(seen[have], t.Name)
+		case have != 1:
+			return 0, fmt.Errorf("topic %s has %d partitions and must have 1: delete it or use another cluster", t.Name, have)
+		}
+	}
+	if len(seen) == 0 {
+		return want, nil
+	}
+	if len(seen) == 1 {
+		for n := range seen {
+			return n, nil
+		}
+	}
+	var parts []string
+	for n, names := range seen {
+		parts = append(parts, fmt.Sprintf("%d: %s", n, strings.Join(names, ", ")))
+	}
+	slices.Sort(parts)
+	return 0, fmt.Errorf("topics of ours must have one partition count and have several (%s): recreate the odd ones "+
+		"with the timeline's count", strings.Join(parts, "; "))
+}
+
+func missingTopics(counts map[string]int32) []schemas.Topic {
+	var missing []schemas.Topic
+	for _, t := range schemas.Topics {
+		if _, exists := counts[t.Name]; !exists {
+			missing = append(missing, t)
+		}
+	}
+	return missing
+}
+
+func createTopics(ctx context.Context, cl *kgo.Client, cfg stage.Config, missing []schemas.Topic, n int32) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(deliveryTimeout.Milliseconds())
+	replication := max(cfg.Replication, 1)
+	for _, t := range missing {
+		rt := kmsg.NewCreateTopicsRequestTopic()
+		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.Name, 1, replication
+		if t.Partitioned {
+			rt.NumPartitions = n
+		}
+		for _, kv := range topicConfigs(cfg, t) {
+			c := kmsg.NewCreateTopicsRequestTopicConfig()
+			c.Name, c.Value = kv[0], &kv[1]
+			rt.Configs = append(rt.Configs, c)
+		}
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("topics: cannot create them: %w", err)
+	}
+	for _, t := range resp.Topics {
+		// Another process may have been faster.
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("topic %s: cannot create it with replication %d: %w", t.Topic, replication, err)
+		}
+	}
+	return nil
+}
+
+// topicConfigs says how a new topic is kept. Nothing expires by itself: the timeline replays every decision, and a
+// statement can be computed again from the collections. Who must delete sooner sets a retention on the topic; we never
+// alter one that exists.
+func topicConfigs(cfg stage.Config, t schemas.Topic) [][2]string {
+	var configs [][2]string
+	if t.Compacted && !cfg.FreshTxnID {
+		// The active segment is never compacted: with the default of 1 GiB a restart would read mostly superseded states.
+		configs = [][2]string{{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}
+	} else {
+		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
+		configs = [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}
+	}
+	// Our records carry the timestamp of the outside record that caused them, so that a replay is identical: one from a
+	// clock that runs ahead must not stall a stage.
+	configs = append(configs, [2]string{"message.timestamp.after.max.ms", "9223372036854775807"})
+	if cfg.Replication >= 3 {
+		configs = append(configs, [2]string{"min.insync.replicas", "2"})
+	}
+	return configs
+}

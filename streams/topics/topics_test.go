@@ -1,0 +1,118 @@
+package topics
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/stage"
+)
+
+// bareBroker has those topics only.
+func bareBroker(t *testing.T, partitions map[string]int32) (stage.Config, *kadm.Client) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	cfg := stage.Config{Brokers: cluster.ListenAddrs()}
+	cl, err := kgo.NewClient(cfg.Client(kgo.MetadataMinAge(50 * time.Millisecond))...)
+	require.NoError(t, err)
+	t.Cleanup(cl.Close)
+	adm := kadm.NewClient(cl)
+	for topic, n := range partitions {
+		_, err := adm.CreateTopic(t.Context(), n, 1, nil, topic)
+		require.NoError(t, err)
+	}
+	return cfg, adm
+}
+
+func TestEnsureTopicsByManyAtOnce(t *testing.T) {
+	cfg, adm := bareBroker(t, map[string]int32{schemas.TopicFeedIncomes: 3})
+	cfg.Partitions = 5
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			n, err := Ensure(t.Context(), cfg)
+			if n != 5 {
+				t.Errorf("%d partitions", n)
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	topics, err := adm.ListTopics(t.Context())
+	require.NoError(t, err)
+	require.Len(t, topics, len(schemas.Topics))
+	for _, topic := range schemas.Topics {
+		want := 1
+		if topic.Partitioned {
+			want = 5
+		}
+		if topic.Name == schemas.TopicFeedIncomes {
+			want = 3 // an integrator's own
+		}
+		require.Len(t, topics[topic.Name].Partitions, want, topic.Name)
+	}
+}
+
+func TestExistingTopicsDecideThePartitionCount(t *testing.T) {
+	cfg, _ := bareBroker(t, map[string]int32{schemas.TopicTimeline: 2})
+	cfg.Partitions = 9
+	n, err := Ensure(t.Context(), cfg)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+}
+
+func TestTopicsThatDoNotFitAreErrors(t *testing.T) {
+	cfg, _ := bareBroker(t, map[string]int32{schemas.TopicTimeline: 2, schemas.TopicCollections: 3})
+	_, err := Ensure(t.Context(), cfg)
+	require.ErrorContains(t, err, "(2: kasi.customer.timeline.v1; 3: kasi.collections.v1)")
+
+	cfg, _ = bareBroker(t, map[string]int32{schemas.TopicCalendar: 2})
+	_, err = Ensure(t.Context(), cfg)
+	require.ErrorContains(t, err, "topic kasi.calendar.v1 has 2 partitions and must have 1")
+}
+
+func TestEnsureTopicsWithoutABroker(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := Ensure(ctx, stage.Config{Brokers: []string{"127.0.0.1:1"}})
+	require.ErrorContains(t, err, "is Kafka running")
+}
+
+// The embedded broker's compaction is not crash-safe; a real one's keeps a changelog from growing for ever.
+func TestHowTopicsAreKept(t *testing.T) {
+	changelog, log := schemas.Topic{Name: "c", Compacted: true}, schemas.Topic{Name: "l"}
+	forever := [][2]string{
+		{"cleanup.policy", "delete"},
+		{"retention.ms", "-1"},
+		{"retention.bytes", "-1"},
+		{"message.timestamp.after.max.ms", "9223372036854775807"},
+	}
+	require.Equal(t, forever, topicConfigs(stage.Config{FreshTxnID: true}, changelog))
+	require.Equal(t, forever, topicConfigs(stage.Config{}, log))
+	require.Equal(t, [2]string{"cleanup.policy", "compact"}, topicConfigs(stage.Config{}, changelog)[0])
+	require.Contains(t, topicConfigs(stage.Config{Replication: 3}, log), [2]string{"min.insync.replicas", "2"})
+
+	cfg, adm := bareBroker(t, nil)
+	_, err := Ensure(t.Context(), cfg)
+	require.NoError(t, err)
+	configs, err := adm.DescribeTopicConfigs(t.Context(), schemas.TopicStateCollect, schemas.TopicTimeline)
+	require.NoError(t, err)
+	for topic, want := range map[string]string{schemas.TopicStateCollect: "compact", schemas.TopicTimeline: "delete"} {
+		got, err := configs.On(topic, nil)
+		require.NoError(t, err)
+		for _, c := range got.Configs {
+			if c.Key == "cleanup.policy" {
+				require.Equal(t, want, *c.Value, topic)
+			}
+		}
+	}
+}
