@@ -62,6 +62,35 @@ func TestProcessDiesWithItsParent(t *testing.T) {
 	require.Eventually(t, gone(dir), 10*time.Second, pause)
 }
 
+// A cluster of three takes records while a broker is dead, and is not ready before its replicas are in sync again.
+func TestThreeOutliveABroker(t *testing.T) {
+	k := StartThree(t)
+	if k.Cluster == nil {
+		return // nothing to kill
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	t.Cleanup(cancel)
+	require.Len(t, k.Brokers, 3)
+	k.Topics(t, 3, "kasi.test")
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.MetadataMinAge(pause),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	t.Cleanup(cl.Close)
+	k.Cluster.Kill(1)
+	for p := range int32(3) {
+		rec := &kgo.Record{Topic: "kasi.test", Partition: p, Value: []byte("meanwhile")}
+		require.NoError(t, cl.ProduceSync(ctx, rec).FirstErr())
+	}
+	topics, err := kadm.NewClient(cl).ListTopics(ctx)
+	require.NoError(t, err)
+	require.NotEmpty(t, outOfSync(topics))
+	require.NoError(t, k.Cluster.Start(1))
+	require.NoError(t, k.Cluster.Ready(ctx))
+	meta, err := metadata(ctx, k.Brokers[1])
+	require.NoError(t, err)
+	require.Empty(t, outOfSync(meta.Topics))
+}
+
 // Each test finds nothing of ours: no topic, no group although its member never left, no open transaction.
 func TestStartGivesAnEmptyKafka(t *testing.T) {
 	for range 3 {
