@@ -1,21 +1,11 @@
-// Package kafkatest gives a test its Kafka and says which:
+// Package kafkatest gives a test the Kafka that the environment asks for:
 //
 //	k := kafkatest.Start(t)
 //
-// The first of these that is set decides:
-//
-//	KASI_TEST_KAFKA_BROKERS=host:port,...  a cluster that runs already. It is refused where it holds topics kasi.*, which the
-//	                                       tests delete, unless KASI_TEST_KAFKA_WIPE=1
-//	KASI_TEST_KAFKA=containers             the image KASI_TEST_KAFKA_IMAGE (default apache/kafka:4.3.0) in Docker
-//	KASI_TEST_KAFKA=local                  Apache Kafka out of the jars in deploy/kafka/jars, run with Java 17 or later
-//	KASI_TEST_KAFKA=embedded, or nothing   kfake in the process
-//
-// The embedded Kafka is a new one for each test. The others are one for each test binary, started on first use: tests
-// take turns, parallel ones too, and each finds no topic, group or open transaction of ours. The local Kafka is one
-// broker. KASI_TEST_KAFKA_NODES=3 makes it three, and a test that kills brokers always has three (StartThree). Nothing
-// is skipped: where the Kafka that was asked for cannot be had, the test fails and says what is missing.
-//
-// README.md says which test needs which of them.
+// README.md says which test needs which Kafka, and lists the variables. The embedded Kafka is a new one for each test.
+// The others are one for each test binary, started on first use: tests take turns, parallel ones too, and each finds no
+// topic, group or open transaction of ours. A test that kills brokers has three of them (StartThree). Nothing is skipped:
+// where the Kafka that was asked for cannot be had, the test fails and says what is missing.
 package kafkatest
 
 import (
