@@ -13,9 +13,9 @@ import (
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// TestBrokerGone takes a broker away in the middle of the stage's work, again and again. Of a local Apache Kafka's three
-// brokers one is killed with kill -9 and started again, and the next when all replicas are in sync; of any other Kafka
-// all connections are cut. The input is fed by a client that goes through the same.
+// TestBrokerGone takes a broker away in the middle of the stage's work, again and again. Of three brokers of a local
+// Apache Kafka one is killed with kill -9 and started again, and the next when all replicas are in sync; of any other
+// Kafka all connections are cut. The input is fed by a client that goes through the same.
 func TestBrokerGone(t *testing.T) {
 	t.Parallel()
 	const partitions = 3

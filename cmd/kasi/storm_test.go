@@ -16,8 +16,8 @@ import (
 )
 
 // TestStorm is `make storm`, short: a month of some hundred customers, while stages, sinks, the API, ClickHouse and (on
-// Apache Kafka) the three brokers are killed with kill -9, and instances join and leave. KASI_TEST_KILLS sets another number
-// of kills.
+// Apache Kafka) one of three brokers after the other are killed with kill -9, and instances join and leave.
+// KASI_TEST_KILLS sets another number of kills.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	k := kafkatest.StartThree(t)

@@ -4,8 +4,8 @@
 //
 // README.md says which test needs which Kafka, and lists the variables. The embedded Kafka is a new one for each test.
 // The others are one for each test binary, started on first use: tests take turns, parallel ones too, and each finds no
-// topic, group or open transaction of ours. A test that kills brokers has three of them (StartThree). Nothing is skipped:
-// where the Kafka that was asked for cannot be had, the test fails and says what is missing.
+// topic, group or open transaction of ours. A test that kills brokers has three of them (StartThree). Nothing is
+// skipped: where the Kafka that was asked for cannot be had, the test fails and says what is missing.
 package kafkatest
 
 import (
@@ -80,9 +80,9 @@ func Start(t testing.TB) *Kafka {
 	return start(t, nodes())
 }
 
-// StartThree is Start for a test that kills brokers: a local Kafka has three, whatever KASI_TEST_KAFKA_NODES says. Topics
-// of three replicas, of which two must be in sync, outlive the death of one broker. Where Cluster is nil the test can
-// only cut connections.
+// StartThree is Start for a test that kills brokers: a local Kafka has three, whatever KASI_TEST_KAFKA_NODES says.
+// Topics of three replicas, of which two must be in sync, outlive the death of one broker. Where Cluster is nil the test
+// can only cut connections.
 func StartThree(t testing.TB) *Kafka {
 	t.Helper()
 	return start(t, 3)
