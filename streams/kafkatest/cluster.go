@@ -44,8 +44,8 @@ func Full(c *Cluster) {
 	}
 }
 
-// small is quick to start: a broker of a test has little to do.
-var small = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+// small is quick to start. Half as much heap makes a broker of TestStorm collect garbage for half of its time.
+var small = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 
 // node is one broker.
 type node struct {
