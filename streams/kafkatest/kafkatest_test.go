@@ -84,9 +84,10 @@ func TestThreeOutliveABroker(t *testing.T) {
 	if k.Cluster == nil {
 		return
 	}
-	topics, err := kadm.NewClient(cl).ListTopics(ctx)
-	require.NoError(t, err)
-	require.NotEmpty(t, outOfSync(topics))
+	require.Eventually(t, func() bool {
+		meta, err := metadata(ctx, k.Brokers[0])
+		return err == nil && len(outOfSync(meta.Topics)) > 0
+	}, startPatience, pause)
 	require.NoError(t, k.Cluster.Start(1))
 	require.NoError(t, k.Cluster.Ready(ctx))
 	meta, err := metadata(ctx, k.Brokers[1])
