@@ -7,19 +7,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
-// TestBrokerGone takes the broker away in the middle of the stage's work, again and again: a local Apache Kafka is
-// killed with kill -9 and started again, one broker after the other; of any other Kafka all connections are cut. The
-// input is fed by a client that goes through the same.
+// TestBrokerGone takes a broker away in the middle of the stage's work, again and again. Of three brokers of a local
+// Apache Kafka one is killed with kill -9 and started again, and the next when all replicas are in sync; of any other
+// Kafka all connections are cut. The input is fed by a client that goes through the same.
 func TestBrokerGone(t *testing.T) {
 	t.Parallel()
 	const partitions = 3
-	kafka := kafkatest.Start(t)
+	kafka := kafkatest.StartThree(t)
 	h := harnessOn(t, kafka, partitions)
+	if kafka.Cluster != nil {
+		h.requireTwoInSync()
+	}
 	w := &wire{}
 	cfg := h.wired(w)
 	cfg.MaxRecords = 10
@@ -42,6 +46,27 @@ func TestBrokerGone(t *testing.T) {
 	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	require.Equal(t, 4, gone)
 	h.requireExactly(row("collect"), newCountTask)
+}
+
+// requireTwoInSync checks that every topic of ours keeps an acknowledged record on two brokers at least.
+func (h *harness) requireTwoInSync() {
+	h.t.Helper()
+	var names []string
+	for _, topic := range schemas.Topics {
+		names = append(names, topic.Name)
+	}
+	configs, err := kadm.NewClient(h.client()).DescribeTopicConfigs(h.ctx(), names...)
+	require.NoError(h.t, err)
+	for _, topic := range configs {
+		require.NoError(h.t, topic.Err)
+		for _, c := range topic.Configs {
+			if c.Key == "min.insync.replicas" {
+				require.Equal(h.t, "2", c.MaybeValue(), topic.Name)
+				// The topic's own, not what the broker happens to have.
+				require.Equal(h.t, kmsg.ConfigSourceDynamicTopicConfig, c.Source, topic.Name)
+			}
+		}
+	}
 }
 
 // lives counts how often a stage said that it does not serve.

@@ -16,11 +16,11 @@ import (
 )
 
 // TestStorm is `make storm`, short: a month of some hundred customers, while stages, sinks, the API, ClickHouse and (on
-// Apache Kafka) the broker are killed with kill -9, and instances join and leave. KASI_TEST_KILLS sets another number
-// of kills.
+// Apache Kafka) one of three brokers after the other are killed with kill -9, and instances join and leave.
+// KASI_TEST_KILLS sets another number of kills.
 func TestStorm(t *testing.T) {
 	t.Parallel()
-	k := kafkatest.Start(t)
+	k := kafkatest.StartThree(t)
 	o := storm.Options{
 		Customers: 200, Records: 20_000, Kills: 12, Seed: 1, Brokers: k.Brokers, Cluster: k.Cluster,
 		Replication: int(k.Replication), Dir: t.TempDir(),

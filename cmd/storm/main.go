@@ -47,7 +47,7 @@ simulated customers and a pretend bank that answers late, twice and out of order
 the end kasi verify compares the bank's ledger, what the feeds had acknowledged, the topics and ClickHouse. The exit code is 1 where there is any difference, or
 where a victim does not come back within five minutes.`,
 		Example: `  make storm
-  make storm ARGS="--customers 500 --records 50000 --kills 20 --seed 7 --brokers 3"`,
+  make storm ARGS="--customers 500 --records 50000 --kills 20 --seed 7"`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o, kasi, brokers, keep) },
 	}
@@ -56,13 +56,16 @@ where a victim does not come back within five minutes.`,
 	cmd.Flags().IntVar(&o.Kills, "kills", 100, "processes killed, at least")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1,
 		"decides people, victims and moments; what the machine's own timing adds is not in it")
-	cmd.Flags().IntVar(&brokers, "brokers", 1, "brokers of the Kafka: 1 or 3")
+	cmd.Flags().IntVar(&brokers, "brokers", 3, "brokers of the Kafka: 3, or 1 for evaluation, which is not killed")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep logs and ClickHouse's data where all went well, too")
 	cmd.Flags().StringVar(&kasi, "kasi", "bin/kasi", "the binary to storm")
 	return cmd
 }
 
 func run(ctx context.Context, o storm.Options, kasi string, brokers int, keep bool) error {
+	if brokers != 1 && brokers != 3 {
+		return fmt.Errorf("--brokers %d: must be 1 or 3", brokers)
+	}
 	kasi, err := filepath.Abs(kasi)
 	if err == nil {
 		_, err = os.Stat(kasi)
@@ -86,6 +89,9 @@ func run(ctx context.Context, o storm.Options, kasi string, brokers int, keep bo
 	defer o.Cluster.Stop()
 	o.Brokers, o.Replication = o.Cluster.Brokers(), min(3, brokers)
 	fmt.Fprintf(o.Out, "Apache Kafka with %d broker(s) at %v, logs in %s\n", brokers, o.Brokers, o.Dir)
+	if brokers == 1 {
+		fmt.Fprintln(o.Out, "one broker is for evaluation: it is not killed, and nothing is shown about the loss of a broker")
+	}
 	err = storm.Run(ctx, o)
 	if err == nil && !keep {
 		return os.RemoveAll(o.Dir)

@@ -13,24 +13,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"golang.org/x/sync/errgroup"
 )
 
 // startPatience bounds the start of a broker; the machine may be busy.
 const startPatience = 90 * time.Second
 
-// Cluster is Apache Kafka in KRaft mode on this machine, loopback only, without fsync (Kafka's default): one broker
-// with a controller of its own, or three brokers that are controllers too. Its directory is removed when the test
-// process ends, however it ends, unless Keep was called.
+// Cluster is Apache Kafka in KRaft mode on this machine, loopback only, without fsync (Kafka's default). Each node is
+// broker and controller. Its directory is removed when the test process ends, however it ends, unless Keep was called.
 //
-// One node that is both must not be killed: Kafka 4.3 then starts as the leader that it was, is made leaderless, and
-// meanwhile takes partitions without a leader for deleted and leaves out the markers of transactions that were being
-// decided (streams/DESIGN.md, Limits). Where others go on while it is away, that does not happen.
+// Only a cluster of three may lose a broker, and one at a time: kill it, start it, wait for Ready. A lone broker that
+// was killed has no leader for its partitions while it registers anew. Kafka 4.3 takes such partitions for deleted and
+// leaves out the markers of transactions that were being decided (streams/DESIGN.md, Limits).
 type Cluster struct {
-	dir        string
-	jvm        []string // flags of the brokers' Java
-	nodes      []*node
-	controller *node // where it is no broker; nobody kills it
+	dir   string
+	jvm   []string // flags of the brokers' Java
+	nodes []*node
 }
 
 // Option changes how StartCluster starts brokers.
@@ -45,10 +44,10 @@ func Full(c *Cluster) {
 	}
 }
 
-// small is quick to start: one broker of a test has little to do.
+// small is quick to start. Half as much heap makes a broker of TestStorm collect garbage for half of its time.
 var small = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 
-// node is one broker, or the controller.
+// node is one broker.
 type node struct {
 	id      int
 	addr    string
@@ -81,7 +80,7 @@ func StartCluster(n int, options ...Option) (*Cluster, error) {
 	if err := c.format(jars); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	for _, n := range c.all() {
+	for _, n := range c.nodes {
 		if err := c.start(n, jars); err != nil {
 			c.Stop()
 			return nil, err
@@ -97,19 +96,11 @@ func StartCluster(n int, options ...Option) (*Cluster, error) {
 	return c, nil
 }
 
-// all are the brokers, and before them the controller where it stands apart.
-func (c *Cluster) all() []*node {
-	if c.controller == nil {
-		return c.nodes
-	}
-	return append([]*node{c.controller}, c.nodes...)
-}
-
 // format makes the directories of all nodes at once: each takes a Java more than a second.
 func (c *Cluster) format(jars string) error {
 	id := clusterID()
 	var g errgroup.Group
-	for _, n := range c.all() {
+	for _, n := range c.nodes {
 		g.Go(func() error {
 			out, err := java(jars, small, "kafka.tools.StorageTool", "format", "-t", id, "-c", n.config).CombinedOutput()
 			if err != nil {
@@ -150,56 +141,34 @@ func clusterID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// controllerID is the node id of a controller that is no broker.
-const controllerID = 100
-
 // configure chooses ports and writes the nodes' properties.
 func (c *Cluster) configure(n int) error {
 	ports, err := freePorts(2 * n)
 	if err != nil {
 		return err
 	}
-	roles := "broker"
+	brokers, controllers := ports[:n], ports[n:]
 	var voters []string
-	if n == 1 {
-		c.controller = c.node(controllerID, "")
-		voters = []string{fmt.Sprintf("%d@%s", controllerID, ports[1])}
-		if err := c.controller.write("controller", "CONTROLLER://"+ports[1], voters, settings(n)); err != nil {
-			return err
-		}
-	} else {
-		roles = "broker,controller"
-		for i := range n {
-			voters = append(voters, fmt.Sprintf("%d@%s", i+1, ports[2*i+1]))
-		}
+	for i, addr := range controllers {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, addr))
 	}
-	for i := range n {
-		b := c.node(i+1, ports[2*i])
-		listeners := "PLAINTEXT://" + b.addr
-		if c.controller == nil {
-			listeners += ",CONTROLLER://" + ports[2*i+1]
+	for i, addr := range brokers {
+		b := &node{
+			id: i + 1, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", i+1)),
+			config: filepath.Join(c.dir, fmt.Sprintf("node-%d.properties", i+1)),
 		}
-		if err := b.write(roles, listeners, voters, settings(n), map[string]string{"advertised.listeners": "PLAINTEXT://" +
-			b.addr}); err != nil {
+		text := properties(settings(n), map[string]string{
+			"node.id": fmt.Sprint(b.id), "process.roles": "broker,controller", "log.dirs": b.dir,
+			"listeners":            "PLAINTEXT://" + addr + ",CONTROLLER://" + controllers[i],
+			"advertised.listeners": "PLAINTEXT://" + addr, "controller.listener.names": "CONTROLLER",
+			"controller.quorum.voters": strings.Join(voters, ","),
+		})
+		if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, b)
 	}
 	return nil
-}
-
-func (c *Cluster) node(id int, addr string) *node {
-	return &node{id: id, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", id)), config: filepath.Join(c.dir,
-		fmt.Sprintf("node-%d.properties", id))}
-}
-
-// write writes the node's properties.
-func (n *node) write(roles, listeners string, voters []string, more ...map[string]string) error {
-	text := properties(append(more, map[string]string{
-		"node.id": fmt.Sprint(n.id), "process.roles": roles, "log.dirs": n.dir, "listeners": listeners,
-		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
-	})...)
-	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 
 // settings are what a Kafka of n brokers for tests is given beside its addresses: replication that it can have, and no
@@ -211,6 +180,7 @@ func settings(n int) map[string]string {
 	}
 	return map[string]string{
 		"default.replication.factor": factor, "min.insync.replicas": isr, "auto.create.topics.enable": "false",
+		"unclean.leader.election.enable":   "false",
 		"offsets.topic.replication.factor": factor, "offsets.topic.num.partitions": "5",
 		"transaction.state.log.replication.factor": factor, "transaction.state.log.min.isr": isr,
 		"transaction.state.log.num.partitions":             "5",
@@ -267,28 +237,24 @@ func (c *Cluster) Start(i int) error {
 }
 
 func (c *Cluster) start(n *node, jars string) (err error) {
-	jvm := c.jvm
-	if n == c.controller {
-		jvm = small
-	}
-	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, jvm, "kafka.Kafka", n.config))
+	n.process, err = startProcess(c.dir, n.dir+".log", java(jars, c.jvm, "kafka.Kafka", n.config))
 	return err
 }
 
 // Pids are the processes of all nodes: for whoever counts processor time.
 func (c *Cluster) Pids() []int {
 	var out []int
-	for _, n := range c.all() {
+	for _, n := range c.nodes {
 		out = append(out, n.process.cmd.Process.Pid)
 	}
 	return out
 }
 
-// Kill ends broker i as kill -9 does and waits for its end.
+// Kill ends broker i as kill -9 does and waits for its end. The next may be killed after Start and Ready.
 func (c *Cluster) Kill(i int) { c.nodes[i].process.kill() }
 
-// Ready waits until each broker answers and names all of them. Asking one would not do: for some seconds the others
-// still name one that is dead.
+// Ready waits until each broker answers, names all of them, and shows every replica of every partition in sync. Asking
+// one would not do: for some seconds the others still name one that is dead.
 func (c *Cluster) Ready(ctx context.Context) error {
 	for {
 		waiting, err := c.notReady(ctx)
@@ -305,21 +271,35 @@ func (c *Cluster) Ready(ctx context.Context) error {
 
 // notReady says what the cluster still lacks; err is that it never will have it.
 func (c *Cluster) notReady(ctx context.Context) (waiting, err error) {
-	for _, n := range c.all() {
+	for _, n := range c.nodes {
 		if n.process.ended() {
 			return nil, fmt.Errorf("node %d has ended:\n%s", n.id, tail(n.dir+".log"))
 		}
 	}
 	for _, n := range c.nodes {
-		found, err := brokerCount(ctx, []string{n.addr})
+		meta, err := metadata(ctx, n.addr)
 		if err != nil {
 			return err, nil //nolint:nilerr // it may pass
 		}
-		if found != len(c.nodes) {
+		if found := len(meta.Brokers); found != len(c.nodes) {
 			return fmt.Errorf("broker %d knows %d of %d", n.id, found, len(c.nodes)), nil
+		}
+		if behind := outOfSync(meta.Topics); len(behind) > 0 {
+			return fmt.Errorf("broker %d shows replicas out of sync: %s", n.id, strings.Join(behind, ", ")), nil
 		}
 	}
 	return nil, nil
+}
+
+// outOfSync are the partitions that lack a leader or a replica in sync.
+func outOfSync(topics kadm.TopicDetails) []string {
+	var out []string
+	topics.EachPartition(func(p kadm.PartitionDetail) {
+		if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
+			out = append(out, fmt.Sprintf("%s/%d leader %d in sync %v", p.Topic, p.Partition, p.Leader, p.ISR))
+		}
+	})
+	return out
 }
 
 // Keep leaves the brokers' logs behind when the process ends; the data is removed all the same.
@@ -327,7 +307,7 @@ func (c *Cluster) Keep() { _ = os.WriteFile(filepath.Join(c.dir, keepFile), nil,
 
 // Stop kills all nodes and removes the directory, unless Keep was called.
 func (c *Cluster) Stop() {
-	for _, n := range c.all() {
+	for _, n := range c.nodes {
 		if n.process != nil {
 			n.process.kill()
 		}

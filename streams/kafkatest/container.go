@@ -46,8 +46,8 @@ func inContainer() (*Kafka, error) {
 		return nil, fmt.Errorf("is Docker running? %w", err)
 	}
 	for {
-		n, err := brokerCount(ctx, []string{addr})
-		if err == nil && n == 1 {
+		meta, err := metadata(ctx, addr)
+		if err == nil && len(meta.Brokers) == 1 {
 			return &Kafka{Kind: Containers, Brokers: []string{addr}, Replication: 1}, nil
 		}
 		select {

@@ -1,19 +1,11 @@
-// Package kafkatest gives a test its Kafka and says which:
+// Package kafkatest gives a test the Kafka that the environment asks for:
 //
 //	k := kafkatest.Start(t)
 //
-// The first of these that is set decides:
-//
-//	KASI_TEST_KAFKA_BROKERS=host:port,...  a cluster that runs already. It is refused where it holds topics kasi.*, which the
-//	                                       tests delete, unless KASI_TEST_KAFKA_WIPE=1
-//	KASI_TEST_KAFKA=containers             the image KASI_TEST_KAFKA_IMAGE (default apache/kafka:4.3.0) in Docker
-//	KASI_TEST_KAFKA=local                  Apache Kafka out of the jars in deploy/kafka/jars, run with Java 17 or later
-//	KASI_TEST_KAFKA=embedded, or nothing   kfake in the process
-//
-// The embedded Kafka is a new one for each test. The others are one for each test binary, started on first use: tests
-// take turns, parallel ones too, and each finds no topic, group or open transaction of ours. KASI_TEST_KAFKA_NODES=3
-// makes the local Kafka a cluster of three. Nothing is skipped: where the Kafka that was asked for cannot be had, the
-// test fails and says what is missing.
+// README.md says which test needs which Kafka, and lists the variables. The embedded Kafka is a new one for each test.
+// The others are one for each test binary, started on first use: tests take turns, parallel ones too, and each finds no
+// topic, group or open transaction of ours. A test that kills brokers has three of them (StartThree). Nothing is
+// skipped: where the Kafka that was asked for cannot be had, the test fails and says what is missing.
 package kafkatest
 
 import (
@@ -59,12 +51,17 @@ type Kafka struct {
 	Cluster *Cluster
 }
 
-// shared is the one Kafka of a test binary. It is global because tests have nothing else in common than their binary;
-// turn is held by the test that has it.
+// shared is the Kafka of a test binary. It is global because tests have nothing else in common than their binary; turn
+// is held by the test that has it.
 var shared struct {
-	turn  sync.Mutex
-	who   atomic.Value // the name of the test that has the turn
-	once  sync.Once
+	turn sync.Mutex
+	who  atomic.Value // the name of the test that has the turn
+
+	// begun is guarded by turn. Key: brokers, where they are ours to start. A start that failed is not tried again.
+	begun map[int]begun
+}
+
+type begun struct {
 	kafka *Kafka
 	err   error
 }
@@ -80,7 +77,20 @@ func Chosen() Kind {
 // Start gives the test a Kafka without topics of ours. A test calls it once.
 func Start(t testing.TB) *Kafka {
 	t.Helper()
-	if k := External(t); k != nil {
+	return start(t, nodes())
+}
+
+// StartThree is Start for a test that kills brokers: a local Kafka has three, whatever KASI_TEST_KAFKA_NODES says.
+// Topics of three replicas, of which two must be in sync, outlive the death of one broker. Where Cluster is nil the test
+// can only cut connections.
+func StartThree(t testing.TB) *Kafka {
+	t.Helper()
+	return start(t, 3)
+}
+
+func start(t testing.TB, n int) *Kafka {
+	t.Helper()
+	if k := external(t, n); k != nil {
 		return k
 	}
 	return Fake(t)
@@ -103,26 +113,42 @@ func Fake(t testing.TB, opts ...kfake.Opt) *Kafka {
 // none other.
 func External(t testing.TB) *Kafka {
 	t.Helper()
-	if Chosen() == Embedded {
+	return external(t, nodes())
+}
+
+func external(t testing.TB, n int) *Kafka {
+	t.Helper()
+	switch Chosen() {
+	case Embedded:
 		return nil
+	case Local:
+	default:
+		n = 0 // not ours to choose
 	}
 	if shared.who.Load() == t.Name() {
 		t.Fatal("the test has a Kafka already and would wait for itself")
 	}
 	shared.turn.Lock()
 	shared.who.Store(t.Name())
+	b, have := shared.begun[n]
 	t.Cleanup(func() {
-		if shared.kafka != nil {
-			shared.kafka.leave(t)
+		if b.kafka != nil {
+			b.kafka.leave(t)
 		}
 		shared.who.Store("")
 		shared.turn.Unlock()
 	})
-	shared.once.Do(func() { shared.kafka, shared.err = begin(t) })
-	if shared.err != nil {
-		t.Fatalf("no Kafka (%s) for the tests: %v", Chosen(), shared.err)
+	if !have {
+		b.kafka, b.err = begin(t, n)
+		if shared.begun == nil {
+			shared.begun = map[int]begun{}
+		}
+		shared.begun[n] = b
 	}
-	k := shared.kafka
+	if b.err != nil {
+		t.Fatalf("no Kafka (%s) for the tests: %v", Chosen(), b.err)
+	}
+	k := b.kafka
 	if err := k.empty(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +156,14 @@ func External(t testing.TB) *Kafka {
 	return k
 }
 
-// begin starts the binary's Kafka, or finds it.
-func begin(t testing.TB) (*Kafka, error) {
+// begin starts a Kafka for the binary, a local one with n brokers, or finds it.
+func begin(t testing.TB, n int) (*Kafka, error) {
 	switch kind := Chosen(); kind {
 	case Addresses:
 		return atAddresses(strings.Split(os.Getenv("KASI_TEST_KAFKA_BROKERS"), ","))
 	case Local:
 		began := time.Now()
-		c, err := StartCluster(nodes())
+		c, err := StartCluster(n)
 		if err != nil {
 			return nil, err
 		}

@@ -62,6 +62,39 @@ func TestProcessDiesWithItsParent(t *testing.T) {
 	require.Eventually(t, gone(dir), 10*time.Second, pause)
 }
 
+// A cluster of three takes records while a broker is dead, and is not ready before its replicas are in sync again. Other
+// Kafkas take records as they are.
+func TestThreeOutliveABroker(t *testing.T) {
+	k := StartThree(t)
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	t.Cleanup(cancel)
+	k.Topics(t, 3, "kasi.test")
+	cl, err := kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.MetadataMinAge(pause),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	t.Cleanup(cl.Close)
+	if k.Cluster != nil {
+		require.Len(t, k.Brokers, 3)
+		k.Cluster.Kill(1)
+	}
+	for p := range int32(3) {
+		rec := &kgo.Record{Topic: "kasi.test", Partition: p, Value: []byte("meanwhile")}
+		require.NoError(t, cl.ProduceSync(ctx, rec).FirstErr())
+	}
+	if k.Cluster == nil {
+		return
+	}
+	require.Eventually(t, func() bool {
+		meta, err := metadata(ctx, k.Brokers[0])
+		return err == nil && len(outOfSync(meta.Topics)) > 0
+	}, startPatience, pause)
+	require.NoError(t, k.Cluster.Start(1))
+	require.NoError(t, k.Cluster.Ready(ctx))
+	meta, err := metadata(ctx, k.Brokers[1])
+	require.NoError(t, err)
+	require.Empty(t, outOfSync(meta.Topics))
+}
+
 // Each test finds nothing of ours: no topic, no group although its member never left, no open transaction.
 func TestStartGivesAnEmptyKafka(t *testing.T) {
 	for range 3 {

@@ -33,7 +33,8 @@ type process struct {
 
 // java is a command with the jars of a directory and flags for Java itself.
 func java(jars string, flags []string, args ...string) *exec.Cmd {
-	all := append(slices.Clone(flags), "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", filepath.Join(jars, "*"))
+	all := append(slices.Clone(flags), "-Dorg.slf4j.simpleLogger.showDateTime=true",
+		"-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-cp", filepath.Join(jars, "*"))
 	return exec.Command("java", append(all, args...)...)
 }
 
@@ -85,13 +86,12 @@ func tail(path string) string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-// brokerCount asks a cluster how many brokers it has.
-func brokerCount(ctx context.Context, brokers []string) (int, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RequestRetries(0))
+// metadata asks one broker for its view of the cluster, internal topics included.
+func metadata(ctx context.Context, broker string) (kadm.Metadata, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.RequestRetries(0))
 	if err != nil {
-		return 0, err
+		return kadm.Metadata{}, err
 	}
 	defer cl.Close()
-	meta, err := kadm.NewClient(cl).BrokerMetadata(ctx)
-	return len(meta.Brokers), err
+	return kadm.NewClient(cl).Metadata(ctx)
 }

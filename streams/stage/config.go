@@ -22,7 +22,8 @@ type Config struct {
 	// Partitions is the number of partitions of topics we create ourselves. 0 means 8. Every partitioned topic of ours has
 	// the same count.
 	Partitions int32
-	// Replication is the replication factor of topics we create ourselves. 0 means 1.
+	// Replication is the replication factor of topics we create ourselves. 0 means 1, which is for evaluation. From 3 on
+	// their min.insync.replicas is 2: what Kafka acknowledged is on two brokers.
 	Replication int16
 	// MaxRecords bounds the records one transaction takes in. 0 means 10,000.
 	MaxRecords int

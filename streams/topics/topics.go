@@ -215,6 +215,7 @@ func topicConfigs(cfg stage.Config, t schemas.Topic) [][2]string {
 	// clock that runs ahead must not stall a stage.
 	configs = append(configs, [2]string{"message.timestamp.after.max.ms", "9223372036854775807"})
 	if cfg.Replication >= 3 {
+		// Producers ask for the acknowledgement of all replicas in sync: with Kafka's default that may be the leader alone.
 		configs = append(configs, [2]string{"min.insync.replicas", "2"})
 	}
 	return configs

@@ -100,6 +100,7 @@ func TestHowTopicsAreKept(t *testing.T) {
 	require.Equal(t, forever, topicConfigs(stage.Config{}, log))
 	require.Equal(t, [2]string{"cleanup.policy", "compact"}, topicConfigs(stage.Config{}, changelog)[0])
 	require.Contains(t, topicConfigs(stage.Config{Replication: 3}, log), [2]string{"min.insync.replicas", "2"})
+	require.Equal(t, forever, topicConfigs(stage.Config{Replication: 2}, log), "of two replicas both would be needed")
 
 	cfg, adm := bareBroker(t, nil)
 	_, err := Ensure(t.Context(), cfg)

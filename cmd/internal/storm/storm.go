@@ -34,7 +34,7 @@ type Options struct {
 	Seed uint64
 	// Kasi is the command line of the product in a process of its own.
 	Kasi func(args ...string) *exec.Cmd
-	// Brokers of the Kafka. Cluster has them as processes; nil where none can be killed.
+	// Brokers of the Kafka. Cluster has them as processes; nil where none can be killed. Of fewer than three none is.
 	Brokers     []string
 	Cluster     *kafkatest.Cluster
 	Replication int

@@ -78,7 +78,7 @@ func (k *killer) all(h *house) []*victim {
 		busy: func() bool { return k.current != nil },
 		use:  func(string) func(context.Context) bool { return func(context.Context) bool { return true } },
 	})
-	if k.o.Cluster != nil {
+	if k.o.Cluster != nil && len(k.o.Brokers) >= 3 {
 		out = append(out, k.brokers())
 	}
 	return out
@@ -112,7 +112,8 @@ func (k *killer) killAdvance(string) bool {
 }
 
 // brokers are killed in turn, and back when the partitions of the probe take records. A second one is killed only once
-// the first is among them again: of three, two are needed.
+// all replicas are in sync again: of three, two are needed. A lone broker is spared, because Kafka does not keep its
+// word there (kafkatest.Cluster).
 func (k *killer) brokers() *victim {
 	v := &victim{role: "broker", sign: "a record is acknowledged"}
 	index := map[string]int{}
@@ -122,7 +123,11 @@ func (k *killer) brokers() *victim {
 	}
 	v.strike = func(name string) bool { k.o.Cluster.Kill(index[name]); return true }
 	v.revive = func(name string) error { return k.o.Cluster.Start(index[name]) }
-	v.whole = k.o.Cluster.Ready
+	v.whole = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return k.o.Cluster.Ready(ctx)
+	}
 	v.use = func(string) func(context.Context) bool {
 		return func(ctx context.Context) bool { return k.probe.taken(ctx, len(k.o.Brokers)) == nil }
 	}
