@@ -62,9 +62,9 @@ func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) erro
 // Guarantee: what a transaction wrote, the offsets it consumed and the state that came of it become visible together or
 // not at all.
 //   - End says committed: the batch is merged into the state.
-//   - - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo
+//   - End says not committed (a rebalance, a refused offset commit, a failed produce): the batch is dropped, kgo
 //     reads again from the committed offsets, and the sequence numbers go back with the state.
-//   - - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the
+//   - End fails: the outcome is unknown. The session and all its state are dropped; the next one finds out from the
 //     broker.
 type session struct {
 	cfg         Config
