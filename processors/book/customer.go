@@ -1,6 +1,6 @@
-// Package book is a customer's book: policies, collections, debits and what the bank answered, deposits, balances, incomes
-// of the feed, transactions that wait for their day. It takes records in, carries out what a strategy has ruled, and
-// emits the events of each change. It never decides when or how much to debit; that is package strategy's.
+// Package book is a customer's book: policies, collections, debits and what the bank answered, deposits, balances,
+// incomes of the feed, transactions that wait for their day. It takes records in, carries out what a strategy has
+// ruled, and emits the events of each change. It never decides when or how much to debit; that is package strategy's.
 //
 // A state is JSON with short keys, for there are millions:
 //
