@@ -14,7 +14,8 @@
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, r rail, s state, p paid on, b back on, e scheme and code of the answer that
 //	            says no, u unpaids in a row before PAID, d deposits used (number, cents), x hashes of result ids
-//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, x next payday
+//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
+//	            x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, i income id,
 //	            x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance

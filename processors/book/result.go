@@ -120,8 +120,8 @@ func (b *Book) effect(d *Debit, res *schemas.Result, eff schemas.Day) (effect, *
 	case d.State == DebitDisputed && st == schemas.ResultPaid && d.PaidOn == 0:
 		return effectPaidDisputed, nil
 	}
-	return 0, schemas.Refuse(schemas.RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st,
-		eff.Text()))
+	return 0, schemas.Refuse(schemas.RejectContradictsFinal,
+		fmt.Sprintf("%s of %s contradicts what the bank said before", st, eff.Text()))
 }
 
 func codeOf(res *schemas.Result) string { return res.ReasonScheme + ":" + res.ReasonCode }
