@@ -15,8 +15,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// watched is a strategy that a thorough world watches: it leaves its view as it was, and rules the same when it is asked
-// again.
+// watched is a strategy that a thorough world watches: it leaves its view as it was, and rules the same when it is
+// asked again.
 type watched struct {
 	strategy.Strategy
 	w *world
@@ -98,7 +98,7 @@ func TestRulingsThatCannotBeCarriedOut(t *testing.T) {
 		return []strategy.Ruling{{Reason: strategy.WhyMoneySeen, Amount: 15000, Uses: uses}}
 	}
 	for name, rulings := range map[string][]strategy.Ruling{
-		"0 rulings for 1 open collection":  {},
+		"0 rulings for 1 open collections": {},
 		"2 rulings for 1 open collections": {{}, {}},
 		"9 cents of deposit 2":             use(book.Use{Deposit: 2, Cents: 9}),
 		"0 cents of deposit 1":             use(book.Use{Deposit: 1}),

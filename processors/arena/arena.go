@@ -1,6 +1,6 @@
-// Package arena runs an engine over a customer's life without Kafka: records in the order of time, the calendar's ticks,
-// and the bank's answers. Customers know nothing of each other, so an arena runs one after another; run an arena in each
-// goroutine to run many. Backtests and the tests of the engine are its users.
+// Package arena runs an engine over a customer's life without Kafka: records in the order of time, the calendar's
+// ticks, and the bank's answers. Customers know nothing of each other, so an arena runs one after another; run an arena
+// in each goroutine to run many. Backtests and the tests of the engine are its users.
 package arena
 
 import (

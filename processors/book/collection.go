@@ -204,8 +204,8 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 		if pol.Status != schemas.PolicyActive || pol.Hold != "" {
 			continue
 		}
-		if k.Period < now && !(k.CollectsArrears(b.rules.Rail(pol.Rail, b.moment.Date), now, b.Params) &&
-			b.Collections.Running(k.Number, now)) {
+		if k.Period < now && (!k.CollectsArrears(b.rules.Rail(pol.Rail, b.moment.Date), now, b.Params) ||
+			!b.Collections.Running(k.Number, now)) {
 			continue
 		}
 		sum += k.Outstanding()

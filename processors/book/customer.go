@@ -1,6 +1,6 @@
-// Package book is a customer's book: policies, collections, debits and what the bank answered, deposits, balances, incomes
-// of the feed, transactions that wait for their day. It takes records in, carries out what a strategy has ruled, and
-// emits the events of each change. It never decides when or how much to debit; that is package strategy's.
+// Package book is a customer's book: policies, collections, debits and what the bank answered, deposits, balances,
+// incomes of the feed, transactions that wait for their day. It takes records in, carries out what a strategy has
+// ruled, and emits the events of each change. It never decides when or how much to debit; that is package strategy's.
 //
 // A state is JSON with short keys, for there are millions:
 //
@@ -14,7 +14,8 @@
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, r rail, s state, p paid on, b back on, e scheme and code of the answer that
 //	            says no, u unpaids in a row before PAID, d deposits used (number, cents), x hashes of result ids
-//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, x next payday
+//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
+//	            x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, i income id,
 //	            x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance

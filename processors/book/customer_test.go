@@ -2,10 +2,15 @@ package book
 
 import (
 	"fmt"
+	"os"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors/income"
 )
 
 // fill sets every field of a value to something, so that a field forgotten in a copy or in JSON shows.
@@ -83,6 +88,25 @@ func TestCloneAndJSONHoldEverything(t *testing.T) {
 	}
 	require.Equal(t, []string{c.Collections[0].Debits[0].ID, c.Collections[0].Debits[1].ID, c.Collections[1].Debits[0].ID},
 		ids)
+}
+
+// TestTheLegendIsComplete reads the table of short keys in the package's comment.
+func TestTheLegendIsComplete(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("customer.go")
+	require.NoError(t, err)
+	legend, _, _ := strings.Cut(string(source), "package book")
+	legend = regexp.MustCompile(`\n//\t +`).ReplaceAllString(legend, " ")
+	for name, row := range map[string]any{
+		"customer": Customer{}, "policy": Policy{}, "collection": Collection{}, "debit": Debit{}, "stream": income.Stream{},
+		"deposit": Deposit{}, "waiting": Waiting{}, "income": Income{}, "balance": Balance{},
+	} {
+		line := regexp.MustCompile(`//\t` + name + ` .*`).FindString(legend)
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(row)) {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			require.Regexp(t, `[ ,(]`+key+` `, line, "%s.%s", name, f.Name)
+		}
+	}
 }
 
 func TestUnmarshalRefuses(t *testing.T) {

@@ -26,7 +26,7 @@ type Deposit struct {
 	Account     string        `json:"a,omitempty"`
 	From        Source        `json:"f"`
 	Income      string        `json:"i,omitempty"` // income id, where the income feed told of it
-	Transaction string        `json:"x,omitempty"` // transaction id, where the bank feed showed it; kept while it can be used
+	Transaction string        `json:"x,omitempty"` // transaction id, where the bank feed showed it
 }
 
 // Day is the Johannesburg day on which the money came.
@@ -119,8 +119,8 @@ func (c *Customer) giveBack(d *Debit) {
 	d.Uses = nil
 }
 
-// silentDays is after how many days without money a stream is forgotten, or later, where older history may still be told
-// of.
+// silentDays is after how many days without money a stream is forgotten, or later, where older history may still be
+// told of.
 const silentDays = 400
 
 // forgetMoney drops deposits and streams that have had their days. It runs before anything is made of new money, so

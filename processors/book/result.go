@@ -120,8 +120,8 @@ func (b *Book) effect(d *Debit, res *schemas.Result, eff schemas.Day) (effect, *
 	case d.State == DebitDisputed && st == schemas.ResultPaid && d.PaidOn == 0:
 		return effectPaidDisputed, nil
 	}
-	return 0, schemas.Refuse(schemas.RejectContradictsFinal, fmt.Sprintf("%s of %s contradicts what the bank said before", st,
-		eff.Text()))
+	return 0, schemas.Refuse(schemas.RejectContradictsFinal,
+		fmt.Sprintf("%s of %s contradicts what the bank said before", st, eff.Text()))
 }
 
 func codeOf(res *schemas.Result) string { return res.ReasonScheme + ":" + res.ReasonCode }
@@ -208,8 +208,8 @@ func (b *Book) remedy(k *Collection, pol *Policy, d *Debit, reason rules.Reason)
 	return hold
 }
 
-// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute of the last
-// day may come late.
+// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute of the
+// last day may come late.
 const disputeSlack = 7
 
 // forgotten tells whether a debit has a result and can no longer be disputed: what the bank says of it then is said of

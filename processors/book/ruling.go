@@ -32,7 +32,8 @@ type Use struct {
 	LowersBalance bool
 }
 
-// Meaning is what a reason means: the action it leads to, a sentence for an analyst, and what else could have been done.
+// Meaning is what a reason means: the action it leads to, a sentence for an analyst, and what else could have been
+// done.
 type Meaning struct {
 	Action       schemas.DecisionAction
 	Sentence     string
@@ -41,8 +42,8 @@ type Meaning struct {
 	SaysHold bool
 }
 
-// CarryOut does what a strategy has ruled: one ruling for each open collection, in their order. A ruling is emitted if it
-// is news. Until wake no cut-off brings anything new, if no record comes before; 0: the next one may. An error is a
+// CarryOut does what a strategy has ruled: one ruling for each open collection, in their order. A ruling is emitted if
+// it is news. Until wake no cut-off brings anything new, if no record comes before; 0: the next one may. An error is a
 // mistake of the strategy, and nothing has been carried out then.
 func (b *Book) CarryOut(rulings []Ruling, wake schemas.Day, meaning func(reason string) Meaning) error {
 	if err := b.check(rulings); err != nil {

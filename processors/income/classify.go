@@ -1,6 +1,6 @@
 // Package income tells what is income: which credits are, of which kind and stream, in which pattern a stream pays, and
-// when it should pay next. It knows words, days and amounts, and nothing of policies or debits. To teach it a word, change
-// the rules' data; to teach it a pattern, add a fit to pattern.go and its paydays to Stream.cycle.
+// when it should pay next. It knows words, days and amounts, and nothing of policies or debits. To teach it a word,
+// change the rules' data; to teach it a pattern, add a fit to pattern.go and its paydays to Stream.cycle.
 package income
 
 import (
@@ -93,7 +93,8 @@ func isMonth(s string) bool {
 	switch s {
 	case "JAN", "JANUARY", "JANUARIE", "FEB", "FEBRUARY", "FEBRUARIE", "MAR", "MARCH", "MAART", "MRT", "APR", "APRIL",
 		"MAY", "MEI", "JUN", "JUNE", "JUNIE", "JUL", "JULY", "JULIE", "AUG", "AUGUST", "AUGUSTUS",
-		"SEP", "SEPT", "SEPTEMBER", "OCT", "OCTOBER", "OKT", "OKTOBER", "NOV", "NOVEMBER", "DEC", "DECEMBER", "DES", "DESEMBER":
+		"SEP", "SEPT", "SEPTEMBER", "OCT", "OCTOBER", "OKT", "OKTOBER", "NOV", "NOVEMBER",
+		"DEC", "DECEMBER", "DES", "DESEMBER":
 		return true
 	}
 	return false

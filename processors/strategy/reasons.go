@@ -46,9 +46,10 @@ func debitFor(reason string) []schemas.Alternative {
 	return []schemas.Alternative{{Action: schemas.DecideDebit, Reason: reason}}
 }
 
+const debit, wait, stop = schemas.DecideDebit, schemas.DecideWait, schemas.DecideStop
+
 // Meaning is the table of reasons: what each leads to, what else could have been done, and what it says to an analyst.
 func Meaning(reason string) book.Meaning {
-	const debit, wait, stop = schemas.DecideDebit, schemas.DecideWait, schemas.DecideStop
 	switch reason {
 	case WhyMoneySeen:
 		return row(debit, waitFor(WhyAwaitIncome), "Money that came in covers what is outstanding: it is debited in full.")

@@ -12,7 +12,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Strategy decides at cut-offs. It is pure: the same view gives the same rulings. It is used for many customers at once.
+// Strategy decides at cut-offs. It is pure: the same view gives the same rulings. It is used for many customers at
+// once.
 type Strategy interface {
 	// Decide rules on each open collection of the view, in their order. wake is the first day after today on which a
 	// cut-off could decide otherwise if no record comes before; 0: the next cut-off already, even of the same day.

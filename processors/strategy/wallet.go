@@ -7,7 +7,8 @@ import (
 )
 
 // wallet is a customer's money as one cut-off sees it. All the customer's policies share it. What a ruling uses is gone
-// for the rulings after it; the sums are the strategy's own, and the deposits and balances of the view stay as they are.
+// for the rulings after it; the sums are the strategy's own, and the deposits and balances of the view stay as they
+// are.
 type wallet struct {
 	fresh    schemas.Day // deposits from before this day are taken to be spent, unless a balance says otherwise
 	deposits []held      // by place in the view
@@ -168,7 +169,8 @@ func (c *cutoff) funds() funds {
 	return f
 }
 
-// take uses up deposits for a debit, oldest first, and says which. A blind debit takes what there may be, usable or not.
+// take uses up deposits for a debit, oldest first, and says which. A blind debit takes what there may be, usable or
+// not.
 func (c *cutoff) take(amount schemas.Cents, blind bool) []book.Use {
 	w := &c.wallet
 	var uses []book.Use
