@@ -2,13 +2,21 @@ package demo
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
+
+var november = civil.Date{Year: 2025, Month: time.November, Day: 1}
 
 func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	s := newStandin(t)
@@ -71,4 +79,32 @@ func TestLatencyPlaysTheMonthWithoutAWord(t *testing.T) {
 	require.LessOrEqual(t, r.Debit.P50, r.Debit.P99)
 	r.Print(&out)
 	require.Contains(t, out.String(), "cut-off tick")
+}
+
+// A rough month ends in the same agreement as a quiet one, feeds as much as was asked for, and says where it is.
+func TestARoughMonth(t *testing.T) {
+	o := newStandin(t).options(t, io.Discard)
+	delivered, phases := 0, map[Phase]int{}
+	o.Rough = Rough{
+		Records: 5_000, LateMail: true, Delivered: func(txs []schemas.Transaction) { delivered += len(txs) },
+		Phase: func(_ context.Context, p Phase, _ civil.Date) error { phases[p]++; return nil },
+	}
+	r, err := Month(t.Context(), o)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, delivered, 5_000)
+	require.NotEmpty(t, r.Debits)
+	require.Equal(t, map[Phase]int{
+		PhaseImport: 1, PhaseExecute: 1, PhaseHistory: 1, PhaseMorning: 33, PhaseAdvance: 33, PhaseBank: 33, PhaseReport: 1,
+		PhaseSettle: 1, PhaseExport: 1,
+	}, phases)
+}
+
+func TestAMonthHasItsBrokenRecords(t *testing.T) {
+	broken := 0
+	for i := range 30 {
+		if topic, _, _ := brokenRecord("C1", "demo", november.AddDays(i)); topic != "" {
+			broken++
+		}
+	}
+	require.Equal(t, brokenRecords, broken)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -192,7 +193,7 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 			b.mu.Unlock()
 			return
 		}
-		if sleep(ctx, 2*time.Millisecond) != nil {
+		if wait.For(ctx, 2*time.Millisecond) != nil {
 			return
 		}
 	}

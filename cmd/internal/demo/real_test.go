@@ -88,7 +88,7 @@ func TestTheRealBankAnswersFromRealBalances(t *testing.T) {
 	b.open(rows[1].Date, rows[1:])
 	require.Equal(t, schemas.Cents(40_000), *rows[1].BalanceAfterCents, "a new month has lived with the last one's debits")
 	require.Equal(t, schemas.ResultPaid, pay(rows[1].Date, "D", 40_000))
-	require.Equal(t, schemas.Cents(90_000), b.book.total())
+	require.Equal(t, schemas.Cents(90_000), b.book.Collected(""))
 
 	_, err := b.present(rows[1].Date, []schemas.DebitInstruction{{
 		DebitID: "D", CustomerID: "CZ11", AmountCents: 1,

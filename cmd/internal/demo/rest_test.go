@@ -2,9 +2,11 @@ package demo
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,4 +121,27 @@ func TestTheAnalystAsksWithParameters(t *testing.T) {
 	require.Equal(t, schemas.Cents(4_250_000), cents)
 	_, err = p.analyst().collected(t.Context(), "demo", "")
 	require.ErrorContains(t, err, "Code: 60")
+}
+
+// With patience a call is repeated that found nobody and one that was answered with 503; without, each is an error at
+// once (TestAnAnswerThatIsAnErrorKeepsItsBody).
+func TestThePatientInsurerCallsAgain(t *testing.T) {
+	calls := 0
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch calls++; calls {
+		case 1:
+			conn, _, err := w.(http.Hijacker).Hijack()
+			require.NoError(t, err)
+			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+			require.NoError(t, conn.Close())
+		case 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			write(t, w, `{"id":"S1"}`)
+		}
+	})
+	s, err := newInsurer(url, "k", time.Minute).settle(t.Context(), "2025-11")
+	require.NoError(t, err)
+	require.Equal(t, "S1", s.ID)
+	require.Equal(t, 3, calls)
 }

@@ -1,4 +1,4 @@
-package demo
+package people
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"cloud.google.com/go/civil"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -14,7 +15,7 @@ type incomePlan struct {
 	kind schemas.IncomeKind
 	// day is a salary's day of the month (31: the last), moved to the banking day before (SPEC 4.10).
 	day int
-	// grant names the social grant, as Calendar.GrantDays does.
+	// grant names the social grant, as rules.Calendar.GrantDays does.
 	grant string
 	// cents is one payment; gig payments spread around it.
 	cents schemas.Cents
@@ -88,7 +89,7 @@ func (p incomePlan) monthlyCents() schemas.Cents {
 
 // falls tells whether a payment is planned for the day. It draws no chances for regular income, so it may be asked
 // about days to come.
-func (p incomePlan) falls(c Calendar, d civil.Date) bool {
+func (p incomePlan) falls(c *rules.Calendar, d civil.Date) bool {
 	if p.lostFrom.IsValid() && !d.Before(p.lostFrom) {
 		return false
 	}

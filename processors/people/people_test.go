@@ -1,4 +1,4 @@
-package demo
+package people
 
 import (
 	"testing"
@@ -15,13 +15,13 @@ import (
 var november = civil.Date{Year: 2025, Month: time.November, Day: 1}
 
 // live plays n days of a world after its history and returns all that its feeds delivered. The bank is silent.
-func live(w *world, days int) batch {
-	all := w.history()
+func live(w *People, days int) Batch {
+	all := w.History()
 	for i := range days {
 		d := w.from.AddDays(i)
-		for _, b := range []batch{w.morning(d, nil), w.evening(d, nil)} {
-			all.txs = append(all.txs, b.txs...)
-			all.incomes = append(all.incomes, b.incomes...)
+		for _, b := range []Batch{w.Morning(d, nil), w.Evening(d, nil)} {
+			all.Transactions = append(all.Transactions, b.Transactions...)
+			all.Incomes = append(all.Incomes, b.Incomes...)
 		}
 	}
 	return all
@@ -29,10 +29,10 @@ func live(w *world, days int) batch {
 
 func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
 	cal := rules.Default().Calendar
-	a, b := newWorld("demo", 7, 60, november, cal), newWorld("demo", 7, 60, november, cal)
-	require.Equal(t, string(a.csv()), string(b.csv()))
+	a, b := New("demo", 7, 60, november, cal), New("demo", 7, 60, november, cal)
+	require.Equal(t, a.Policies(), b.Policies())
 	require.Equal(t, live(a, 30), live(b, 30))
-	require.NotEqual(t, string(a.csv()), string(newWorld("demo", 8, 60, november, cal).csv()))
+	require.NotEqual(t, a.Policies(), New("demo", 8, 60, november, cal).Policies())
 }
 
 // Whatever happens, the opening balance and the sum of the movements make the balance, each transaction carries the
@@ -100,14 +100,14 @@ func TestIncomesFallOnTheirDays(t *testing.T) {
 }
 
 func TestAnnouncedIncomesArePaidAsAnnounced(t *testing.T) {
-	w := newWorld("demo", 1, 400, november, rules.Default().Calendar)
+	w := New("demo", 1, 400, november, rules.Default().Calendar)
 	all := live(w, 30)
 	byID := map[string][]schemas.Income{}
-	for _, in := range all.incomes {
+	for _, in := range all.Incomes {
 		byID[in.IncomeID] = append(byID[in.IncomeID], in)
 	}
 	paidOn := map[string]schemas.Cents{}
-	for _, tx := range all.txs {
+	for _, tx := range all.Transactions {
 		if tx.Direction == schemas.Credit {
 			paidOn[tx.CustomerID+schemas.DateIn(tx.BookedAt).String()] += tx.AmountCents
 		}
@@ -131,7 +131,7 @@ func TestAnnouncedIncomesArePaidAsAnnounced(t *testing.T) {
 }
 
 func TestTheWorldHasItsTroubles(t *testing.T) {
-	w := newWorld("demo", 1, 1000, november, rules.Default().Calendar)
+	w := New("demo", 1, 1000, november, rules.Default().Calendar)
 	all := live(w, 30)
 	rows := 0
 	codes, kinds, noHistory := map[string]int{}, map[schemas.IncomeKind]int{}, 0
@@ -143,8 +143,8 @@ func TestTheWorldHasItsTroubles(t *testing.T) {
 			noHistory++
 		}
 		for _, pol := range p.policies {
-			require.GreaterOrEqual(t, pol.premium, schemas.Cents(7_999))
-			require.LessOrEqual(t, pol.premium, schemas.Cents(45_000))
+			require.GreaterOrEqual(t, pol.Premium, schemas.Cents(7_999))
+			require.LessOrEqual(t, pol.Premium, schemas.Cents(45_000))
 		}
 	}
 	require.Equal(t, 1000, rows)
@@ -157,7 +157,7 @@ func TestTheWorldHasItsTroubles(t *testing.T) {
 	}
 	seen, twice, late := map[string]bool{}, 0, 0
 	order := map[string]time.Time{}
-	for _, tx := range all.txs {
+	for _, tx := range all.Transactions {
 		if seen[tx.TransactionID] {
 			twice++
 		} else if tx.BookedAt.Before(order[tx.CustomerID]) {
@@ -167,12 +167,26 @@ func TestTheWorldHasItsTroubles(t *testing.T) {
 	}
 	require.Positive(t, twice, "some records come twice")
 	require.Positive(t, late, "some records come late")
-	broken := 0
-	for i := range 30 {
-		if topic, _, _ := w.broken(november.AddDays(i)); topic != "" {
-			broken++
+	t.Log(len(all.Transactions), "transactions,", len(all.Incomes), "income records,", kinds, codes)
+}
+
+func TestSmallTransactionsKeepTheAccountsRight(t *testing.T) {
+	w := New("demo", 3, 60, november, rules.Default().Calendar)
+	txs := w.Small(november, 500)
+	require.Len(t, txs, 500)
+	ids, income := map[string]bool{}, 0
+	for _, tx := range txs {
+		require.False(t, ids[tx.TransactionID], tx.TransactionID)
+		ids[tx.TransactionID] = true
+		require.GreaterOrEqual(t, *tx.BalanceAfterCents, schemas.Cents(0), tx.TransactionID)
+		if tx.Direction == schemas.Credit {
+			income++
 		}
 	}
-	require.Equal(t, brokenRecords, broken)
-	t.Log(len(all.txs), "transactions,", len(all.incomes), "income records,", kinds, codes)
+	require.Positive(t, income)
+	require.Less(t, income, 500)
+	for _, p := range w.people {
+		p.noFeed = true
+	}
+	require.Empty(t, w.Small(november, 5), "nobody's bank reports")
 }
