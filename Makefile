@@ -5,7 +5,7 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 TEST_BASE   ?= kasi-base:test
-STREAMS_PEER := cmd/kafkabench/peer/target/streams-peer-1.jar
+STREAMS_PEER := cmd/kasilab/internal/bench/peer/target/streams-peer-1.jar
 ARGS        ?=
 KILLS       ?= 50
 # The classic builder needs no plugin and asks no registry for a base that is here.
@@ -31,11 +31,11 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local, one broker; KASI_TEST_KAFKA_NODES=3: three)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
-	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi ./cmd/kasilab/internal/storm
 
-bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
-	@go build -o bin/plantedbugs ./cmd/plantedbugs
-	@bin/plantedbugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
+bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab bugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
 
 test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=; KASI_TEST_KAFKA=local: on Apache Kafka)
 	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks/clickhouse
@@ -59,8 +59,8 @@ test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers whe
 	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
 storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9, then the books (ARGS="--customers 500 --records 50000 --kills 20"; --help)
-	@go build -o bin/storm ./cmd/storm
-	@bin/storm $(ARGS)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab storm $(ARGS)
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 
@@ -99,19 +99,19 @@ histories: ## random lives of customers against the model of the rules: make his
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...
 
-bench-kafka: bin/kafkabench ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (12 minutes)
-	@bin/kafkabench collect sink latency $(ARGS)
+bench-kafka: bench-built ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (12 minutes)
+	@bin/kasilab bench collect sink latency $(ARGS)
 
-bench-scale: bin/kafkabench ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
-	@bin/kafkabench restore failover partitions $(ARGS)
+bench-scale: bench-built ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
+	@bin/kasilab bench restore failover partitions $(ARGS)
 
-.PHONY: bin/kafkabench
-bin/kafkabench: build $(KAFKA_JARS) $(STREAMS_PEER)
-	@go build -trimpath -o $@ ./cmd/kafkabench
+.PHONY: bench-built
+bench-built: build $(KAFKA_JARS) $(STREAMS_PEER)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
 
-$(STREAMS_PEER): cmd/kafkabench/peer/pom.xml cmd/kafkabench/peer/src/main/java/Collect.java
+$(STREAMS_PEER): cmd/kasilab/internal/bench/peer/pom.xml cmd/kasilab/internal/bench/peer/src/main/java/Collect.java
 	@echo 'building the Kafka Streams program (fetches Kafka Streams, 25 MB, once) ...'
-	@mvn -q -B -C -f cmd/kafkabench/peer/pom.xml package
+	@mvn -q -B -C -f cmd/kasilab/internal/bench/peer/pom.xml package
 	@touch $@
 
 build: setup ## build bin/kasi

@@ -13,16 +13,9 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
-	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
 )
-
-// groupsOf are the consumer groups whose lag a role shows.
-var groupsOf = map[string][]string{
-	"intake": {schemas.GroupIntake, schemas.GroupPolicies}, "collect": {schemas.GroupCollect},
-	"settle": {schemas.GroupSettle}, "sink": {schemas.GroupSink},
-}
 
 // ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
 // context ends; it is nil where no address is configured. Call it before the roles are run.
@@ -36,11 +29,12 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
 	}
-	m := metrics.New(roles...)
-	var groups []string
-	for _, r := range roles {
-		groups = append(groups, groupsOf[r]...)
+	stages, groups := map[string][]string{}, []string(nil)
+	for _, r := range named(roles) {
+		stages[r.Name] = r.Stages
+		groups = append(groups, r.Groups...)
 	}
+	m := metrics.New(stages)
 	queue, err := streams.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)))
 	if err != nil {
 		_ = l.Close()
@@ -49,7 +43,7 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 	m.WatchLag(queue, groups...)
 	var db driver.Conn
 	if slices.Contains(roles, "sink") {
-		if db, err = clickhouse.Open(e.House); err != nil {
+		if db, err = clickhouse.Open(e.ClickHouse); err != nil {
 			queue.Close()
 			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
 		}

@@ -19,7 +19,7 @@ func TestRolesOutlastAClickHouseThatIsAway(t *testing.T) {
 	cfg := settings(t, func(c *config.Config) {
 		c.Password, c.AnalystPassword, c.ClickHouseAddr, c.Partitions = "pw", "pw", c.ClickHouseNative, 1
 	})
-	env := app.Env{Brokers: kafkatest.Fake(t).Brokers, House: app.HouseOptions(cfg, cfg.ClickHouseAddrs())}
+	env := app.Env{Brokers: kafkatest.Fake(t).Brokers, ClickHouse: app.ClickHouseOptions(cfg, cfg.ClickHouseAddrs())}
 	for _, role := range []string{"ticker", "intake", "collect"} {
 		require.NoError(t, env.Prepare(t.Context(), cfg, quiet(), role), role)
 	}
