@@ -15,5 +15,5 @@ use KASI_TEST_CLICKHOUSE_IMAGE kasi-clickhouse:test
 export KASI_TEST_KAFKA=containers KASI_TEST_CLICKHOUSE=containers KASI_TEST_RUN="run-$$"
 unset KASI_TEST_KAFKA_BROKERS KASI_TEST_CLICKHOUSE_ADDR
 trap 'docker ps -aq --filter "label=kasi.test=$KASI_TEST_RUN" | xargs -r docker rm -f -v >/dev/null' EXIT
-[ $# -gt 0 ] || set -- ./streams ./streams/kafkatest ./sinks/clickhouse ./sinks/clickhouse/chtest ./api ./cmd/kasi # the simulation is on its own network
+[ $# -gt 0 ] || set -- ./streams ./streams/kafkatest ./sinks/clickhouse ./sinks/clickhouse/chtest ./api ./cmd/kasi ./cmd/kasilab/internal/storm # the simulation is on its own network
 go test -timeout 30m -p 1 "$@"

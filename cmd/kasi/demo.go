@@ -218,7 +218,8 @@ All of it is still up. Look further:
                curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/settlements'
                http://%[2]s/v1/openapi.yaml
   ClickHouse   curl 'http://%[3]s/?user=analyst&password=%[4]s&database=%[5]s' \
-                 -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL FORMAT PrettyCompact'
+                 -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL
+                     FORMAT PrettyCompact'
                clickhouse-client --host 127.0.0.1 --port %[6]s --user analyst --password %[4]s --database %[5]s
                why was a policy not debited on a day?   SELECT business_date, action, reason, explanation FROM decisions
                WHERE policy_number = '%[10]s' AND business_date <= '%[11]s' ORDER BY seq DESC LIMIT 1

@@ -345,7 +345,8 @@ func (p *product) report(period string) []string {
 	code, body := p.call("GET", "/v1/reports/collections?period_month="+period, "", "")
 	require.Equal(p.t, 200, code, body)
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(body, "\r\n", "\n"), "\n"), "\n")
-	require.Equal(p.t, "period_month,customer_id,external_customer_ref,policy_number,product_code,collection_amount_due,collection_amount_collected,shortfall,"+
+	require.Equal(p.t, "period_month,customer_id,external_customer_ref,policy_number,product_code,"+
+		"collection_amount_due,collection_amount_collected,shortfall,"+
 		"collection_status,first_attempt_date,last_attempt_date,number_of_attempts,last_failure_reason", lines[0])
 	return lines[1:]
 }

@@ -25,6 +25,20 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	walk(root())
 }
 
+// A line of help that is wider than the terminal is broken anywhere.
+func TestHelpFitsATerminal(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Long + "\n" + c.UsageString()) {
+			require.LessOrEqual(t, len(line), 121, "%s: %s", c.CommandPath(), line)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root())
+}
+
 func TestRunNamesItsRoles(t *testing.T) {
 	for _, args := range []string{"", "foo", "sink api"} {
 		require.ErrorContains(t, oneRole(nil, strings.Fields(args)), "ticker, intake, collect, settle, sink, api")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/fatih/color"
@@ -54,6 +55,7 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return config.Fill(cmd.Flags(), os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),

@@ -85,8 +85,8 @@ func readyLine(c config.Config, keysMade bool) string {
 	if c.ClickHouseAddr != "" {
 		clickhouse = c.ClickHouseAddr
 	}
-	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, clickhouse,
-		c.Calendar, c.DataDir)
+	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka,
+		clickhouse, c.Calendar, c.DataDir)
 	if keysMade {
 		line += " keys " + app.SecretsFile(c.DataDir)
 	}
@@ -126,11 +126,12 @@ func oneRole(_ *cobra.Command, args []string) error {
 
 func apiCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "api",
-		Short:   "Run the REST API as a process of its own, on real servers",
-		Example: `  KASI_API_KEYS="demo=key1" kasi api --http 0.0.0.0:8080 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runRole(cmd, "api") },
+		Use:   "api",
+		Short: "Run the REST API as a process of its own, on real servers",
+		Example: `  KASI_API_KEYS="demo=key1" kasi api --http 0.0.0.0:8080 \
+    --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRole(cmd, "api") },
 	}
 	config.Flags(cmd.Flags())
 	return cmd

@@ -89,7 +89,8 @@ secrets.yaml.`,
 	return cmd
 }
 
-// clickhouseOf is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing behind.
+// clickhouseOf is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing
+// behind.
 func clickhouseOf(cfg config.Config, user string) (verify.ClickHouse, error) {
 	if cfg.AnalystPassword == "" {
 		if _, err := os.Stat(app.SecretsFile(cfg.DataDir)); err == nil {

@@ -48,8 +48,8 @@ type Answers struct {
 	Transactions []schemas.Transaction
 }
 
-// Present processes the debits whose action date has come, after the day's cut-off, in the order given. Debits of a later
-// date wait for it. An action date that is no banking day and a debit id seen before are errors.
+// Present processes the debits whose action date has come, after the day's cut-off, in the order given. Debits of a
+// later date wait for it. An action date that is no banking day and a debit id seen before are errors.
 func (b *Bank) Present(today civil.Date, debits []schemas.DebitInstruction) (out Answers, err error) {
 	debits = append(b.early, debits...)
 	b.early = nil
@@ -120,7 +120,8 @@ func (b *Bank) Return(today civil.Date) (out Answers) {
 		if c.to == Disputed {
 			text, d.Code = "REVERSAL DISPUTED DEBIT ORDER", codeNoAuthority
 		}
-		out.Transactions = append(out.Transactions, p.acc.move(clock(today, 3, 0), d.AmountCents, p.memo(text, "INSURER", "REVERSAL")))
+		out.Transactions = append(out.Transactions,
+			p.acc.move(clock(today, 3, 0), d.AmountCents, p.memo(text, "INSURER", "REVERSAL")))
 		out.Results = append(out.Results, d.Result(today))
 	}
 	delete(b.comebacks, today)
@@ -148,8 +149,8 @@ func (d *Debit) Result(on civil.Date) schemas.Result {
 	return r
 }
 
-// LateAnswers are those of a bank whose answers take their time: out of order, one in twelve a day or two late, one in ten again
-// days later. All are there on the last day.
+// LateAnswers are those of a bank whose answers take their time: out of order, one in twelve a day or two late, one in
+// ten again days later. All are there on the last day.
 type LateAnswers struct {
 	rng   *rand.Rand
 	later map[civil.Date][]schemas.Result

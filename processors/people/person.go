@@ -178,7 +178,8 @@ func (p *person) evening(d civil.Date) []schemas.Transaction {
 		return txs
 	}
 	// Spending on about every second day, so twice a day's share of the income each time.
-	spend := p.income.monthlyCents() * 2 / 30 * schemas.Cents(p.burnPercent) / 100 * schemas.Cents(30+p.rng.IntN(140)) / 100
+	spend := p.income.monthlyCents() * 2 / 30 * schemas.Cents(p.burnPercent) / 100
+	spend = spend * schemas.Cents(30+p.rng.IntN(140)) / 100
 	if p.kind == schemas.Grant && p.rng.IntN(3) == 0 {
 		spend = p.acc.balance * schemas.Cents(50+p.rng.IntN(45)) / 100 // many draw most of a grant at once
 	}

@@ -203,8 +203,8 @@ func StopClickHouse(server *chembed.Server) error {
 	return server.Stop(ctx)
 }
 
-// ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated
-// by the sink itself.
+// ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is
+// stated by the sink itself.
 func ClickHouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
 	return &clickhouse.Options{
 		Addr:        addrs,

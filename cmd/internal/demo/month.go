@@ -181,7 +181,8 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	}
 	given := m.bank.Return(d)
 	today := m.people.Morning(d, given.Transactions)
-	if topic, key, value := brokenRecord(m.people.Policies()[0].Customer, m.Tenant, d); topic != "" && schemas.PeriodOf(d) == m.period {
+	customer := m.people.Policies()[0].Customer
+	if topic, key, value := brokenRecord(customer, m.Tenant, d); topic != "" && schemas.PeriodOf(d) == m.period {
 		m.push.Raw(ctx, topic, key, value)
 	}
 	if err := m.push.Results(ctx, given.Results...); err != nil {
@@ -347,7 +348,8 @@ func (m *month) trickle(ctx context.Context, txs []schemas.Transaction, arrived 
 // policiesCSV is the insurer's policies.csv.
 func policiesCSV(policies []people.Policy) []byte {
 	var b bytes.Buffer
-	b.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail,mandate_reference\n")
+	b.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail," +
+		"mandate_reference\n")
 	for _, p := range policies {
 		fmt.Fprintf(&b, "%s,%s,%s,%s,%s,%s,%s\n", p.Customer, p.Ref, p.Number, p.Product, p.Premium, p.Rail, p.Mandate)
 	}

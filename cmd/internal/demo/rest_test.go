@@ -35,7 +35,8 @@ func TestTheInsurerUploadsPoliciesAndNamesTheFirstError(t *testing.T) {
 			write(t, w, `{"imported":2,"failed":0,"errors":[]}`)
 			return
 		}
-		write(t, w, `{"imported":1,"failed":1,"errors":[{"row":2,"column":"collection_amount","code":"BAD","message":"is negative"}]}`)
+		write(t, w, `{"imported":1,"failed":1,"errors":[{"row":2,"column":"collection_amount","code":"BAD",`+
+			`"message":"is negative"}]}`)
 	})
 	i := newInsurer(url+"/", "secret", 0)
 	reply, err := i.importPolicies(t.Context(), []byte("good"))
@@ -66,8 +67,9 @@ func TestTheInsurerWaitsOutTheRateLimit(t *testing.T) {
 func TestTheInsurerReadsMoneyWithoutFloats(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "2025-11", r.URL.Query().Get("period_month"))
-		write(t, w, `{"period_month":"2025-11","results":[{"policy_number":"P1","customer_id":"C1","collection_amount_due":0.29,"collection_amount_collected":7036874417.66,
-			"collection_status":"PAID_PARTIAL","number_of_attempts":3}]}`)
+		write(t, w, `{"period_month":"2025-11","results":[
+			{"policy_number":"P1","customer_id":"C1","collection_amount_due":0.29,
+			"collection_amount_collected":7036874417.66,"collection_status":"PAID_PARTIAL","number_of_attempts":3}]}`)
 	})
 	rows, err := newInsurer(url, "k", 0).report(t.Context(), "2025-11")
 	require.NoError(t, err)

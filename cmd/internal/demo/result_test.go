@@ -50,10 +50,12 @@ func TestAnyDifferenceFailsTheRealRun(t *testing.T) {
 	good := func() *RealResult { return &RealResult{Rows: 10, Accepted: 10, Bank: 5, ClickHouse: 5} }
 	require.NoError(t, good().check())
 	for want, spoil := range map[string]func(*RealResult){
-		"difference R 0.01":                              func(r *RealResult) { r.ClickHouse++ },
-		"sent 2 debits twice":                            func(r *RealResult) { r.Refused = 2 },
-		"10 transactions were fed, ClickHouse holds 9":   func(r *RealResult) { r.Accepted-- },
-		"1 dead letters of class TOO_OLD; expected none": func(r *RealResult) { r.DeadLetters = map[string]int{"TOO_OLD": 1} },
+		"difference R 0.01":                            func(r *RealResult) { r.ClickHouse++ },
+		"sent 2 debits twice":                          func(r *RealResult) { r.Refused = 2 },
+		"10 transactions were fed, ClickHouse holds 9": func(r *RealResult) { r.Accepted-- },
+		"1 dead letters of class TOO_OLD; expected none": func(r *RealResult) {
+			r.DeadLetters = map[string]int{"TOO_OLD": 1}
+		},
 	} {
 		r := good()
 		spoil(r)

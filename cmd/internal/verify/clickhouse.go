@@ -49,7 +49,8 @@ func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string]
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		rows, err := o.ClickHouse.query(ctx, "SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition")
+		rows, err := o.ClickHouse.query(ctx,
+			"SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition")
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,8 @@ func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
 	found := make(map[TransactionKey]int64, len(o.Fed))
 	slices := len(o.Fed)/sliceRows + 1
 	for slice := range slices {
-		sql := fmt.Sprintf(`SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count() FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
+		sql := fmt.Sprintf(`SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count()
+FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
 		if err := o.ClickHouse.each(ctx, sql, func(cells []string) error {
 			id, err1 := strconv.ParseUint(cells[0], 10, 64)
 			n, err2 := strconv.ParseInt(cells[1], 10, 64)

@@ -66,8 +66,10 @@ func playMonth(t *testing.T) (Options, config.Config) {
 	}})
 	require.NoError(t, err)
 	return Options{
-		Kafka:      records.Source{Brokers: s.Streams().Brokers},
-		ClickHouse: ClickHouse{URL: "http://" + cfg.ClickHouseHTTP, Database: "kasi", User: "analyst", Password: cfg.AnalystPassword},
+		Kafka: records.Source{Brokers: s.Streams().Brokers},
+		ClickHouse: ClickHouse{
+			URL: "http://" + cfg.ClickHouseHTTP, Database: "kasi", User: "analyst", Password: cfg.AnalystPassword,
+		},
 	}, cfg
 }
 

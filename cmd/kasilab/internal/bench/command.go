@@ -1,5 +1,5 @@
-// Package bench measures Kasi on Apache Kafka and ClickHouse beside its peers, and prints one table: `make bench-kafka`,
-// `make bench-scale`.
+// Package bench measures Kasi on Apache Kafka and ClickHouse beside its peers, and prints one table: `make
+// bench-kafka`, `make bench-scale`.
 package bench
 
 import (

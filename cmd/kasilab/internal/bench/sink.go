@@ -95,7 +95,9 @@ func perInsert(blocks string, rows int) string {
 }
 
 // once is one run of a child that fills a database.
-func (ch *clickHouse) once(ctx context.Context, k *kafka, database string, warm, all uint64, args ...string) (run, error) {
+func (ch *clickHouse) once(ctx context.Context, k *kafka, database string, warm, all uint64, args ...string) (run,
+	error,
+) {
 	c, err := spawn(ctx, args...)
 	if err != nil {
 		return run{}, err

@@ -68,19 +68,25 @@ func tinyModule(t *testing.T) string {
 // tinyList has a bug for each verdict, in its name's first word.
 const tinyList = `
 - {name: caught, harm: h, file: sum/sum.go, old: a + b, new: a - b, package: ./sum, run: TestSum}
-- {name: caught-twice, harm: h, file: sum/sum.go, old: a + b, new: a, also: [{file: sum/sum.go, old: return 7, new: return 8}], package: ./sum, run: TestSum, fails: 2 is not 1}
-- {name: otherwise, harm: h, file: sum/sum.go, old: a + b, new: a - b, package: ./sum, run: TestSum, fails: another reason}
+- {name: caught-twice, harm: h, file: sum/sum.go, old: a + b, new: a, also: [{file: sum/sum.go, old: return 7,
+   new: return 8}], package: ./sum, run: TestSum, fails: 2 is not 1}
+- {name: otherwise, harm: h, file: sum/sum.go, old: a + b, new: a - b, package: ./sum, run: TestSum,
+   fails: another reason}
 - {name: survived, harm: h, file: sum/sum.go, old: return 7, new: return 8, package: ./sum, run: TestUnused}
 - {name: stale, harm: h, file: sum/sum.go, old: a + b + c, new: a, package: ./sum, run: TestSum}
 - {name: stale-twice-there, harm: h, file: sum/sum.go, old: return, new: "return 1 +", package: ./sum, run: TestSum}
 - {name: stale-file, harm: h, file: sum/gone.go, old: a, new: b, package: ./sum, run: TestSum}
 - {name: uncompilable, harm: h, file: sum/sum.go, old: a + b, new: a + c, package: ./sum, run: TestSum}
 - {name: none, harm: h, file: sum/sum.go, old: a + b, new: a - b, package: ./sum, run: TestNobody}
-- {name: hung, harm: h, file: sum/sum.go, old: "Wait() {}", new: "Wait() { select {} }", package: ./sum, run: TestWait, timeout: 200ms}
-- {name: caught-hanging, harm: h, file: sum/sum.go, old: "Wait() {}", new: "Wait() { select {} }", package: ./sum, run: TestWait, timeout: 200ms, hangs: true}
+- {name: hung, harm: h, file: sum/sum.go, old: "Wait() {}", new: "Wait() { select {} }", package: ./sum,
+   run: TestWait, timeout: 200ms}
+- {name: caught-hanging, harm: h, file: sum/sum.go, old: "Wait() {}", new: "Wait() { select {} }", package: ./sum,
+   run: TestWait, timeout: 200ms, hangs: true}
 - {name: hung-not, harm: h, file: sum/sum.go, old: a + b, new: a - b, package: ./sum, run: TestSum, hangs: true}
-- {name: caught-by-a-crash, harm: h, file: sum/sum.go, old: "Wait() {}", new: 'Wait() { panic("oh") }', package: ./sum, run: TestWait}
-- {name: crashed, harm: h, file: sum/sum.go, old: "func Unused() int { return 7 }", new: "func Unused() int { return 7 }\n\nfunc init() { panic(1) }", package: ./sum, run: TestUnused}
+- {name: caught-by-a-crash, harm: h, file: sum/sum.go, old: "Wait() {}", new: 'Wait() { panic("oh") }',
+   package: ./sum, run: TestWait}
+- {name: crashed, harm: h, file: sum/sum.go, old: "func Unused() int { return 7 }",
+   new: "func Unused() int { return 7 }\n\nfunc init() { panic(1) }", package: ./sum, run: TestUnused}
 - {name: control, harm: h, file: red/red.go, old: Red = 1, new: Red = 2, package: ./red, run: TestRed}
 `
 

@@ -92,8 +92,8 @@ func (f *fed) rows() [][]string {
 	return rows
 }
 
-// heartbeat feeds some transactions of customers without a policy all the time, so that every partition always has something
-// to do and a stage that does nothing is one that is not back.
+// heartbeat feeds some transactions of customers without a policy all the time, so that every partition always has
+// something to do and a stage that does nothing is one that is not back.
 type heartbeat struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup

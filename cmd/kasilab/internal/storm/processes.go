@@ -101,7 +101,8 @@ func (ps *processes) start(role, name string) error {
 	args := append([]string{"run", role, "--instance", name}, ps.flags...)
 	switch role {
 	case "api":
-		args = append([]string{"api", "--http", ps.http, "--queries-per-minute", "0", "--updates-per-minute", "0"}, ps.flags...)
+		args = append([]string{"api", "--http", ps.http, "--queries-per-minute", "0", "--updates-per-minute", "0"},
+			ps.flags...)
 	case "settle":
 		args = append(args, "--metrics", ps.metrics)
 	}

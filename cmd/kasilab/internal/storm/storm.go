@@ -88,7 +88,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer w.close()
 	k := newKiller(o, ps, w, ch, cancel)
-	defer func() { cancel(nil); k.work.Wait() }() // before the processes are closed: who is on his way back would come back
+	// Before the processes are closed: a victim on its way back would start again.
+	defer func() { cancel(nil); k.work.Wait() }()
 	if err := ps.startAll(); err != nil {
 		return err
 	}
@@ -123,7 +124,9 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // month plays November on the product, and calls again what fails.
-func month(ctx context.Context, o Options, said io.Writer, ps *processes, k *killer, ch *clickHouse) (*demo.Result, error) {
+func month(ctx context.Context, o Options, said io.Writer, ps *processes, k *killer, ch *clickHouse) (*demo.Result,
+	error,
+) {
 	return demo.Month(ctx, demo.Options{
 		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed, From: firstDay,
 		Rough: demo.Rough{Records: o.Records, LateMail: true, Delivered: k.acknowledged.add, Phase: k.phase},
