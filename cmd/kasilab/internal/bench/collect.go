@@ -68,19 +68,6 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 			return spawn(ctx, kind, k.brokers(), fmt.Sprint(o.transaction), script.Name())
 		}}
 	}
-	peer := &contender{name: "Kafka Streams", group: groupPeer, start: func(ctx context.Context, k *kafka, _ int) (*child,
-		error,
-	) {
-		if err := k.topics(ctx, o.partitions, topicPeer+"transactions", topicPeer+"deposits",
-			topicPeer+"decisions"); err != nil {
-			return nil, err
-		}
-		args := append([]string{
-			"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
-			jars, "Collect", k.brokers(), groupPeer, schemas.TopicTimeline, topicPeer,
-		}, peerSettings...)
-		return start(exec.CommandContext(ctx, "java", args...))
-	}}
 	if _, err := k.once(ctx, o, collect, 0, warm, end); err != nil {
 		return err
 	}
@@ -91,12 +78,10 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 	say("   collect writes %s", wrote)
 	turns := make([]*turn, 0, 4)
 	for _, c := range []*contender{
-		loop("bare loop", "bare"), loop("bare loop, collect's codecs", "bare-lz4"), collect,
-		peer,
+		loop("bare loop", "bare"), loop("bare loop, collect's codecs", "bare-lz4"), collect, peerContender(o, jars),
 	} {
 		turns = append(turns, &turn{name: c.name, do: func(round int) (run, error) {
-			return k.once(ctx, o, c, round, warm,
-				end)
+			return k.once(ctx, o, c, round, warm, end)
 		}})
 	}
 	if err := takeTurns(o.rounds, func() error { return nil }, turns...); err != nil {
@@ -118,6 +103,22 @@ func benchCollect(ctx context.Context, k *kafka, o *options, t *table) error {
 	t.note("The Kafka Streams program writes: %s. Its settings: %s; in-memory store with changelog.", peerWrote,
 		strings.Join(peerSettings, " "))
 	return nil
+}
+
+// peerContender is the Kafka Streams program.
+func peerContender(o *options, jars string) *contender {
+	run := func(ctx context.Context, k *kafka, _ int) (*child, error) {
+		if err := k.topics(ctx, o.partitions, topicPeer+"transactions", topicPeer+"deposits",
+			topicPeer+"decisions"); err != nil {
+			return nil, err
+		}
+		args := append([]string{
+			"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
+			jars, "Collect", k.brokers(), groupPeer, schemas.TopicTimeline, topicPeer,
+		}, peerSettings...)
+		return start(exec.CommandContext(ctx, "java", args...))
+	}
+	return &contender{name: "Kafka Streams", group: groupPeer, start: run}
 }
 
 // collectContender is the real stage.
