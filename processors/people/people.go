@@ -28,8 +28,8 @@ type People struct {
 	people []*person
 	byID   map[string]*person
 	from   civil.Date
-	// mail draws what goes wrong on the way from the bank to Kasi.
-	mail *rand.Rand
+	// delivery draws what goes wrong on the way from the bank to Kasi.
+	delivery *rand.Rand
 	// change draws the small transactions; turn is whose they are next.
 	change *rand.Rand
 	turn   int
@@ -39,7 +39,7 @@ type People struct {
 // New makes the customers of a seed, with the given number of policies, for a month that begins on from.
 func New(tenant string, seed uint64, policies int, from civil.Date, cal *rules.Calendar) *People {
 	ps := &People{
-		cal: cal, from: from, mail: rand.New(rand.NewPCG(seed, 0)), change: rand.New(rand.NewPCG(seed, 1<<32)),
+		cal: cal, from: from, delivery: rand.New(rand.NewPCG(seed, 0)), change: rand.New(rand.NewPCG(seed, 1<<32)),
 		late: map[civil.Date][]schemas.Transaction{}, byID: map[string]*person{},
 	}
 	firstDay := from.AddMonths(-historyMonths)
@@ -157,9 +157,9 @@ func (ps *People) deliver(d civil.Date, p *person, txs []schemas.Transaction) []
 	}
 	var out []schemas.Transaction
 	for _, tx := range txs {
-		switch roll := ps.mail.IntN(1200); {
+		switch roll := ps.delivery.IntN(1200); {
 		case roll < 4:
-			on := d.AddDays(1 + ps.mail.IntN(2))
+			on := d.AddDays(1 + ps.delivery.IntN(2))
 			ps.late[on] = append(ps.late[on], tx)
 		case roll < 7:
 			out = append(out, tx, tx)

@@ -23,8 +23,8 @@ type Rough struct {
 	// Records is how many bank transactions the feeds deliver at least; small ones fill the days, and are fed while the
 	// calendar moves.
 	Records int
-	// LateMail makes the bank's answers come out of order, many of them days late or again.
-	LateMail bool
+	// LateAnswers makes the bank's answers come out of order, many of them days late or again.
+	LateAnswers bool
 	// Delivered hears of the transactions that Kafka has acknowledged. It is called from one goroutine at a time.
 	Delivered func([]schemas.Transaction)
 	// Phase hears what the run does next; it may hold the run up.
@@ -207,7 +207,7 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if given, err = m.bank.Present(d, debits); err != nil {
 		return err
 	}
-	if m.LateMail {
+	if m.LateAnswers {
 		given.Results = m.answers.Send(d, given.Results)
 	} else if n := len(given.Results); n > 0 && d.Day%5 == 0 {
 		given.Results = append(given.Results, given.Results[n-1]) // a bank that sends an answer twice

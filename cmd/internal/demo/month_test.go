@@ -86,7 +86,7 @@ func TestARoughMonth(t *testing.T) {
 	o := newStandin(t).options(t, io.Discard)
 	delivered, phases := 0, map[Phase]int{}
 	o.Rough = Rough{
-		Records: 5_000, LateMail: true, Delivered: func(txs []schemas.Transaction) { delivered += len(txs) },
+		Records: 5_000, LateAnswers: true, Delivered: func(txs []schemas.Transaction) { delivered += len(txs) },
 		Phase: func(_ context.Context, p Phase, _ civil.Date) error { phases[p]++; return nil },
 	}
 	r, err := Month(t.Context(), o)

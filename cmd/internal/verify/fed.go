@@ -2,12 +2,10 @@ package verify
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 )
 
 // TransactionKey stands for a transaction: a hash of tenant, customer and id.
@@ -20,23 +18,11 @@ const fedHeader = "tenant_id,customer_id,transaction_id"
 
 // ReadFed reads a CSV of transactions that Kafka acknowledged to the feeds. The error names the line.
 func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
-	in := csv.NewReader(r)
-	in.ReuseRecord = true
-	head, err := in.Read()
-	if err != nil || strings.Join(head, ",") != fedHeader {
-		return nil, fmt.Errorf("fed: the first line must be %s: %w", fedHeader, err)
-	}
 	out := map[TransactionKey]bool{}
-	for {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("fed: %w", err)
-		}
+	return out, readCSV(r, "fed", fedHeader, func(_ int, row []string) error {
 		out[TransactionKey(hash(row...))] = true
-	}
+		return nil
+	})
 }
 
 // acknowledged looks for each transaction in ClickHouse, among the rows as they are stored.

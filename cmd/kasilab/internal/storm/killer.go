@@ -229,3 +229,126 @@ func (k *killer) finish(ctx context.Context) error {
 	k.bar.Done()
 	return context.Cause(ctx)
 }
+
+// share is the part of all kills that is due when a phase begins.
+func share(p demo.Phase, d civil.Date) float64 {
+	switch p {
+	case demo.PhaseImport:
+		return 0.04
+	case demo.PhaseExecute:
+		return 0.07
+	case demo.PhaseHistory:
+		return 0.1
+	case demo.PhaseMorning, demo.PhaseAdvance:
+		days := float64(firstDay.AddMonths(1).AddDays(2).DaysSince(firstDay) + 1)
+		return 0.1 + 0.87*float64(d.DaysSince(firstDay)+1)/days
+	case demo.PhaseSettle, demo.PhaseReport:
+		return 0.97
+	case demo.PhaseExport:
+		return 1
+	}
+	return 0
+}
+
+// phase hears from the month where it is, and makes it wait where the killer is behind.
+func (k *killer) phase(ctx context.Context, p demo.Phase, d civil.Date) error {
+	k.once.Do(func() { k.begin(ctx) })
+	k.mu.Lock()
+	k.allowed = max(k.allowed, int(share(p, d)*float64(k.o.Kills)+0.5))
+	k.day, k.now = d, p
+	k.mu.Unlock()
+	if p != demo.PhaseMorning {
+		return nil
+	}
+	k.show()
+	return waitFor(ctx, "the killer", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.allowed-k.kills <= ahead
+	})
+}
+
+// begin starts to kill, and to show how far that is.
+func (k *killer) begin(ctx context.Context) {
+	k.bar = feed.NewProgress(k.o.Out, k.o.Terminal, "storm", int64(k.o.Kills)).EachStep()
+	k.work.Go(func() { k.run(ctx) })
+	if !k.o.Terminal {
+		return // a line a day
+	}
+	k.work.Go(func() {
+		for wait.For(ctx, time.Second) == nil {
+			select {
+			case <-k.done:
+				return
+			default:
+				k.show()
+			}
+		}
+	})
+}
+
+// most is how long a kill may be put off in the present phase.
+func (k *killer) most() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch k.now {
+	case demo.PhaseExecute, demo.PhaseReport, demo.PhaseSettle, demo.PhaseExport:
+		return shortMoment
+	default:
+		return moment
+	}
+}
+
+// visit lets one more instance of a role join and leave again, every other time by a kill.
+//
+// kfake, which is what there is where no broker can be killed, starts the session of a member only when it answers its
+// join: one that dies before holds its group up for the whole rebalance timeout, a minute. So there instances leave in
+// peace, and no member is killed while another joins.
+func (k *killer) visit(ctx context.Context, n int) {
+	role := []string{"collect", "sink", "intake"}[n%3]
+	v := k.victims[slices.IndexFunc(k.victims, func(v *victim) bool { return v.role == role })]
+	gentle := k.o.Cluster == nil
+	if gentle {
+		if !k.spare(v) {
+			return
+		}
+		defer k.release(v)
+	}
+	name := fmt.Sprintf("%s-visitor-%d", role, n)
+	if err := k.ps.start(role, name); err != nil {
+		k.fail(err)
+		return
+	}
+	if wait.For(ctx, stay/3+k.pause(stay*2/3)) != nil {
+		return
+	}
+	k.mu.Lock()
+	k.joined++
+	k.mu.Unlock()
+	if gentle || n%2 == 0 {
+		k.ps.stop(name)
+		return
+	}
+	back := v.use(name)
+	if k.ps.kill(name) {
+		k.counted(v)
+		k.measure(ctx, v, name, time.Now(), back)
+	}
+}
+
+// spare keeps a role from being killed until its release, unless it is on its way back already.
+func (k *killer) spare(v *victim) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v.away {
+		return false
+	}
+	v.away = true
+	return true
+}
+
+func (k *killer) release(v *victim) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v.away = false
+}
