@@ -300,7 +300,6 @@ var longLines = []string{
 	"api/settlements_test.go",
 	"cmd/kasilab/internal/bugs/bugs.yaml",
 	"deploy/kafka/entrypoint.sh",
-	"deploy/test-containers.sh",
 	"processors/DESIGN.md",
 	"processors/customer.go",
 	"processors/decide_collection.go",
