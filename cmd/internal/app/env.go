@@ -31,8 +31,8 @@ type Env struct {
 	Metrics *metrics.Metrics
 }
 
-// RealEnv is the Env of a role that runs by itself, on servers named by the configuration.
-func RealEnv(cfg config.Config) (Env, error) {
+// realEnv is the Env of a role that runs by itself, on servers named by the configuration.
+func realEnv(cfg config.Config) (Env, error) {
 	if len(cfg.Brokers()) == 0 || len(cfg.ClickHouseAddrs()) == 0 {
 		return Env{}, errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all " +
 			"roles on embedded engines")
@@ -42,7 +42,7 @@ func RealEnv(cfg config.Config) (Env, error) {
 
 // RunAlone runs one role, and the metrics where they are asked for, on the servers of the configuration until ctx ends.
 func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Logger) error {
-	env, err := RealEnv(cfg)
+	env, err := realEnv(cfg)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Log
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	serve, err := env.ServeMetrics(ctx, cfg, role)
+	serve, err := env.serveMetrics(ctx, cfg, role)
 	if err != nil {
 		return err
 	}

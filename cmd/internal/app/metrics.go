@@ -17,9 +17,9 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 )
 
-// ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
+// serveMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
 // context ends; it is nil where no address is configured. Call it before the roles are run.
-func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
+func (e *Env) serveMetrics(ctx context.Context, cfg config.Config,
 	roles ...string,
 ) (serving func(context.Context) error, err error) {
 	if cfg.Metrics == "" {

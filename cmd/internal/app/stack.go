@@ -86,7 +86,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 
 // start serves the metrics, where they are asked for, and starts the roles.
 func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
-	serve, err := s.env.ServeMetrics(ctx, s.cfg, RoleNames()...)
+	serve, err := s.env.serveMetrics(ctx, s.cfg, RoleNames()...)
 	if err != nil {
 		return nil, err
 	}

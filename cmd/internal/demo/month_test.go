@@ -32,6 +32,7 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 		"the report waited for the mark that was missing; then the payment and the verdict waited")
 	require.Positive(t, r.Latency.Debit.Samples)
 	require.Positive(t, r.Latency.Row.Samples)
+	require.LessOrEqual(t, r.Latency.Debit.P50, r.Latency.Debit.P99)
 	for _, name := range []string{"policies.csv", "report.csv", "settlement.csv"} {
 		b, err := os.ReadFile(filepath.Join(o.Dir, name))
 		require.NoError(t, err)
@@ -39,6 +40,7 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	}
 	require.Equal(t, 33, strings.Count(out.String(), "\ndays "), "a line a day where there is no terminal")
 	require.Contains(t, out.String(), "60 policies")
+	require.Contains(t, out.String(), "cut-off tick")
 
 	_, err = Month(t.Context(), o)
 	require.ErrorContains(t, err, "the month is played on an empty data directory")
@@ -68,17 +70,6 @@ func TestTheSameSeedPlaysTheSameMonth(t *testing.T) {
 		kinds[i] = r.Kinds
 	}
 	require.Equal(t, kinds[0], kinds[1])
-}
-
-func TestLatencyPlaysTheMonthWithoutAWord(t *testing.T) {
-	var out bytes.Buffer
-	r, err := Latency(t.Context(), newStandin(t).options(t, &out))
-	require.NoError(t, err)
-	require.Empty(t, out.String())
-	require.Positive(t, r.Debit.Samples)
-	require.LessOrEqual(t, r.Debit.P50, r.Debit.P99)
-	r.Print(&out)
-	require.Contains(t, out.String(), "cut-off tick")
 }
 
 // A rough month ends in the same agreement as a quiet one, feeds as much as was asked for, and says where it is.

@@ -65,16 +65,6 @@ func ms(d time.Duration) string {
 	return fmt.Sprintf("%d.%d ms", d.Milliseconds(), d.Microseconds()/100%10)
 }
 
-// Latency plays the month without a word and returns what the probe measured on the way.
-func Latency(ctx context.Context, o Options) (LatencyReport, error) {
-	o.Out, o.Progress, o.Terminal = io.Discard, io.Discard, false
-	r, err := Month(ctx, o)
-	if err != nil {
-		return LatencyReport{}, err
-	}
-	return r.Latency, nil
-}
-
 // probe watches the topics beside the run, with its own client, and notes when things arrive.
 type probe struct {
 	cl      *kgo.Client
