@@ -5,14 +5,15 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 TEST_BASE   ?= kasi-base:test
-STREAMS_PEER := cmd/kafkabench/peer/target/streams-peer-1.jar
+STREAMS_PEER := cmd/kasilab/internal/bench/peer/target/streams-peer-1.jar
 ARGS        ?=
 KILLS       ?= 50
 # The classic builder needs no plugin and asks no registry for a base that is here.
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
+	kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -31,36 +32,40 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local; three brokers where a test kills them, else one; KASI_TEST_KAFKA_NODES=3: three for all)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
-	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar ./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar \
+		./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi ./cmd/kasilab/internal/storm
 
-bugs: setup ## plant each mistake of cmd/plantedbugs/bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
-	@go build -o bin/plantedbugs ./cmd/plantedbugs
-	@bin/plantedbugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
+bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab bugs $(if $(BUG),--only '$(BUG)') $(if $(LIST),--list) $(ARGS)
 
-test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=; KASI_TEST_KAFKA=local: on Apache Kafka)
+test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=)
 	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks/clickhouse
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
 
-test-containers: docker-answers setup ## the same and the API on a Kafka and a ClickHouse in Docker (images: KASI_TEST_KAFKA_IMAGE, KASI_TEST_CLICKHOUSE_IMAGE)
+test-containers: docker-answers setup ## the same and the API on a Kafka and a ClickHouse in Docker (KASI_TEST_..._IMAGE)
 	@deploy/test-containers.sh
 
 docker-answers:
-	@command -v docker >/dev/null || { echo 'docker is missing: install Docker Engine 20.10 or later (https://docs.docker.com/engine/install; on Debian: apt-get install docker.io)'; exit 1; }
-	@docker info >/dev/null 2>&1 || { echo 'Docker does not answer: start its daemon (systemctl start docker, or dockerd), and be root or in the group docker'; exit 1; }
+	@command -v docker >/dev/null || { echo 'docker is missing: install Docker Engine 20.10 or later:' \
+		'https://docs.docker.com/engine/install; on Debian: apt-get install docker.io'; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo 'Docker does not answer: start its daemon' \
+		'(systemctl start docker, or dockerd), and be root or in the group docker'; exit 1; }
 
-test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17; none: Debian, through mmdebstrap)
+test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers where none can be pulled (TEST_BASE=a base with Java 17)
 	@if [ $(TEST_BASE) = kasi-base:test ] && ! docker image inspect $(TEST_BASE) >/dev/null 2>&1; then \
-		command -v mmdebstrap >/dev/null || { echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
+		command -v mmdebstrap >/dev/null || { \
+			echo 'mmdebstrap is missing: apt-get install mmdebstrap, or name a base with TEST_BASE'; exit 1; }; \
 		mmdebstrap --quiet --variant=minbase --include=openjdk-17-jre-headless bookworm - | docker import - $(TEST_BASE); fi
 	@$(MAKE) --no-print-directory image BASE=$(TEST_BASE)
 	@docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
 	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
-storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9, then the books (ARGS="--customers 500 --records 50000 --kills 20"; --help)
-	@go build -o bin/storm ./cmd/storm
-	@bin/storm $(ARGS)
+storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9, then the books (ARGS=--help)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab storm $(ARGS)
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 
@@ -84,34 +89,39 @@ N    ?= 200
 
 sim: ## the stages on virtual time, faults from a seed: make sim SEED=1 N=200; a seed that fails does so again, to the last byte
 	@sh streams/sim/overlay.sh bin/_sim-overlay
-	@go test -overlay bin/_sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim || { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
+	@go test -overlay bin/_sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim \
+		|| { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
 	@KASI_SIM_EXACT=1 bin/sim.test -test.timeout 0 -test.run '^(TestReplay|TestSeeds)$$' -seed $(SEED) -n $(N) $(ARGS)
 
-histories: ## random lives of customers against the model of the rules: make histories N=1000000 SEED=1 (on two cores; the seed of a failure is printed)
+histories: ## random lives of customers against the model of the rules: make histories N=1000000 SEED=1
 	@go test -c -o bin/processors.test ./processors
 	@began=$$(date +%s); each=$$(( $(N) < 20000 ? ($(N) + 1) / 2 : 10000 )); of=$$(( ($(N) + each - 1) / each )); \
 	cd processors; seq 1 $$of | xargs -P 2 -I{} sh -c 'seed=$$(( $(SEED) * 1000000 + {} )); \
-		GOMAXPROCS=1 GOGC=800 ../bin/processors.test -test.timeout 0 -test.run "^TestAnyHistory$$" -rapid.nofailfile -rapid.checks='$$each' -rapid.seed=$$seed > ../bin/histories.$$seed 2>&1 \
-			|| { cat ../bin/histories.$$seed; echo "again: cd processors && go test -run TestAnyHistory -rapid.checks='$$each' -rapid.seed=$$seed"; exit 255; }; \
-		rm ../bin/histories.$$seed; now=$$(( $$(date +%s) - '$$began' )); echo "stretch {} of '$$of' ('$$each' histories each), $$now s, seed $$seed"'; \
-	took=$$(( $$(date +%s) - began )); echo "$$(( each * of )) histories in $$took s, $$(( each * of / (took > 0 ? took : 1) )) histories/s, seed $(SEED)"
+		GOMAXPROCS=1 GOGC=800 ../bin/processors.test -test.timeout 0 -test.run "^TestAnyHistory$$" \
+			-rapid.nofailfile -rapid.checks='$$each' -rapid.seed=$$seed > ../bin/histories.$$seed 2>&1 \
+			|| { cat ../bin/histories.$$seed; \
+				echo "again: cd processors && go test -run TestAnyHistory -rapid.checks='$$each' -rapid.seed=$$seed"; exit 255; }; \
+		rm ../bin/histories.$$seed; now=$$(( $$(date +%s) - '$$began' )); \
+		echo "stretch {} of '$$of' ('$$each' histories each), $$now s, seed $$seed"'; \
+	took=$$(( $$(date +%s) - began )); \
+	echo "$$(( each * of )) histories in $$took s, $$(( each * of / (took > 0 ? took : 1) )) histories/s, seed $(SEED)"
 
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...
 
-bench-kafka: bin/kafkabench ## one table on Apache Kafka: collect beside a bare loop and Kafka Streams, sink beside a raw insert and the Kafka engine, latency at half load (12 minutes)
-	@bin/kafkabench collect sink latency $(ARGS)
+bench-kafka: bench-built ## one table on Apache Kafka: collect, sink and latency, each beside its peer (12 minutes)
+	@bin/kasilab bench collect sink latency $(ARGS)
 
-bench-scale: bin/kafkabench ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
-	@bin/kafkabench restore failover partitions $(ARGS)
+bench-scale: bench-built ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
+	@bin/kasilab bench restore failover partitions $(ARGS)
 
-.PHONY: bin/kafkabench
-bin/kafkabench: build $(KAFKA_JARS) $(STREAMS_PEER)
-	@go build -trimpath -o $@ ./cmd/kafkabench
+.PHONY: bench-built
+bench-built: build $(KAFKA_JARS) $(STREAMS_PEER)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
 
-$(STREAMS_PEER): cmd/kafkabench/peer/pom.xml cmd/kafkabench/peer/src/main/java/Collect.java
+$(STREAMS_PEER): cmd/kasilab/internal/bench/peer/pom.xml cmd/kasilab/internal/bench/peer/src/main/java/Collect.java
 	@echo 'building the Kafka Streams program (fetches Kafka Streams, 25 MB, once) ...'
-	@mvn -q -B -C -f cmd/kafkabench/peer/pom.xml package
+	@mvn -q -B -C -f cmd/kasilab/internal/bench/peer/pom.xml package
 	@touch $@
 
 build: setup ## build bin/kasi
@@ -126,7 +136,8 @@ image: docker-answers setup ## build the product's Docker image, kasi:latest (BA
 setup: $(LIBCHDB) ## fetch what the embedded ClickHouse needs (once)
 
 $(LIBCHDB): deploy/chdb/package-lock.json
-	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or later (https://nodejs.org), it fetches the embedded ClickHouse'; exit 1; }
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js 20 or later (https://nodejs.org),' \
+		'it fetches the embedded ClickHouse'; exit 1; }
 	@command -v go >/dev/null || { echo 'go is missing: install Go 1.26 or later (https://go.dev/dl)'; exit 1; }
 	@echo 'fetching the embedded ClickHouse (libchdb, 180 MB, once) ...'
 	@npm ci --prefix deploy/chdb --no-audit --no-fund --loglevel=error

@@ -29,7 +29,7 @@ var Topology = []Stage{
 		Role:      "intake",
 		Group:     schemas.GroupIntake,
 		Inputs:    []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults},
-		Processor: "processors.Decode*: validate, pass on byte for byte",
+		Processor: "feeds: validate, pass on byte for byte",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer; debit_id of a result", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
@@ -137,14 +137,18 @@ func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func
 	return g.Wait()
 }
 
-// RoleOf is the role that runs a stage; a name that is no stage's is a role's own.
-func RoleOf(name string) string {
+// StagesOf are the names under which a role is heard of: those of its stages, or its own where it runs none.
+func StagesOf(role string) []string {
+	var names []string
 	for _, s := range Topology {
-		if s.Name == name {
-			return s.Role
+		if s.Role == role {
+			names = append(names, s.Name)
 		}
 	}
-	return name
+	if len(names) == 0 {
+		names = []string{role}
+	}
+	return names
 }
 
 // GroupsOf are the consumer groups of a role: those of its stages, or the sink's.

@@ -19,8 +19,8 @@ func TestGroupsOf(t *testing.T) {
 	require.Equal(t, []progress.Group{collect}, GroupsOf("collect"))
 	require.Len(t, GroupsOf("intake"), 2)
 	require.Empty(t, GroupsOf("typo"))
-	require.Equal(t, "intake", RoleOf("owners"))
-	require.Equal(t, "sink", RoleOf("sink"))
+	require.Equal(t, []string{"intake", "owners"}, StagesOf("intake"))
+	require.Equal(t, []string{"sink"}, StagesOf("sink"))
 	require.Error(t, Run(t.Context(), stage.Config{}, "typo", Needs{}, nil))
 }
 

@@ -19,8 +19,9 @@ func calendarCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calendar",
 		Short: "Look at the business calendar, or move a manual one",
-		Long: `With --calendar manual, business time stands still until it is advanced (for demonstrations, tests and backtests). The commands talk to
-Kafka only, so they work beside any kasi that uses the same brokers.`,
+		Long: `With --calendar manual, business time stands still until it is advanced (for demonstrations, tests
+and backtests). The commands talk to Kafka only, so they work beside any kasi that uses the same
+brokers.`,
 		Example: `  kasi calendar show
   kasi calendar advance --to 2025-11-26`,
 	}
@@ -39,10 +40,7 @@ func onCalendar(cmd *cobra.Command, do func(*calendar.Clock) error) error {
 	if err != nil {
 		return err
 	}
-	env := app.Env{Brokers: cfg.Brokers()}
-	if len(env.Brokers) == 0 {
-		env.Brokers = []string{cfg.Kafka}
-	}
+	env := app.Env{Brokers: cfg.BrokersOrEmbedded()}
 	cal, err := calendar.New(env.Streams(cfg, "calendar", logger(cfg)), rules)
 	if err != nil {
 		return err
@@ -56,9 +54,10 @@ func calendarAdvance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "advance --to DATE",
 		Short: "Move a manual calendar, day by day, through every cut-off up to a date",
-		Long: `advance first waits until everything that lay on the outside topics at the call has been taken over, then goes day by day through every
-cut-off, and returns when all that the last day caused (decisions, debits, rows in ClickHouse) is through. Advancing to the day the calendar
-shows already runs one more cut-off on that day. If it is interrupted, run it again.`,
+		Long: `advance first waits until everything that lay on the outside topics at the call has been taken over,
+then goes day by day through every cut-off, and returns when all that the last day caused
+(decisions, debits, rows in ClickHouse) is through. Advancing to the day the calendar shows already
+runs one more cut-off on that day. If it is interrupted, run it again.`,
 		Example: `  kasi calendar advance --to 2025-11-26
   kasi calendar advance --to 2025-11-26 --kafka-brokers 127.0.0.1:9092`,
 		Args: cobra.NoArgs,

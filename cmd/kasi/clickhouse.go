@@ -27,8 +27,9 @@ func clickhouseServeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the embedded ClickHouse alone, until Ctrl-C",
-		Long: `serve runs the ClickHouse that kasi up carries, and nothing else, on the same data directory: to look at the data of a product that is stopped, or
-as a server that other machines' roles use (--clickhouse-addr). Set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; what is not set is made
+		Long: `serve runs the ClickHouse that kasi up carries, and nothing else, on the same data directory: to
+look at the data of a product that is stopped, or as a server that other machines' roles use
+(--clickhouse-addr). Set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; what is not set is made
 at random and kept in the data directory's secrets.yaml.`,
 		Example: `  kasi clickhouse serve
   kasi clickhouse serve --data-dir /var/lib/kasi --clickhouse-http 0.0.0.0:8123 --clickhouse-native 0.0.0.0:9000`,
@@ -50,7 +51,7 @@ func serveClickHouse(cmd *cobra.Command, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := chembed.Start(cmd.Context(), app.EmbeddedHouse(cfg, logger(cfg)))
+	server, err := chembed.Start(cmd.Context(), app.EmbeddedClickHouse(cfg, logger(cfg)))
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func serveClickHouse(cmd *cobra.Command, cfg config.Config) error {
 	case <-cmd.Context().Done():
 	case <-server.Done():
 	}
-	return errors.Join(server.Err(), app.StopHouse(server))
+	return errors.Join(server.Err(), app.StopClickHouse(server))
 }
 
 func clickhouseUsersCmd() *cobra.Command {
@@ -68,9 +69,11 @@ func clickhouseUsersCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "users",
 		Short: "Print the users kasi and analyst for a ClickHouse server of your own",
-		Long: `users prints a file for the users.d directory of a ClickHouse server: the user kasi, who owns the database, and the read-only user analyst, with
-the same rights and limits as on the embedded ClickHouse. The passwords are KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; the file holds
-only their SHA-256. The server takes it up by itself. The database and its tables are made by the first role that starts.`,
+		Long: `users prints a file for the users.d directory of a ClickHouse server: the user kasi, who owns the
+database, and the read-only user analyst, with the same rights and limits as on the embedded
+ClickHouse. The passwords are KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; the file holds
+only their SHA-256. The server takes it up by itself. The database and its tables are made by the
+first role that starts.`,
 		Example: `  kasi clickhouse users > /etc/clickhouse-server/users.d/kasi.xml
   kasi clickhouse users --clickhouse-database premiums
   kasi clickhouse users --also 'kasi_test_*'                # what the tests need beside`,

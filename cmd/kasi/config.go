@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -18,8 +18,8 @@ func configCmd() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and print it, without its secrets",
-		Long: `check reads the configuration as the other commands do (defaults, YAML file, KASI_... in the environment, flags), lists every mistake at
-once, and prints what is in force as YAML.`,
+		Long: `check reads the configuration as the other commands do (defaults, YAML file, KASI_... in the
+environment, flags), lists every mistake at once, and prints what is in force as YAML.`,
 		Example: `  kasi config check --config kasi.yaml
   KASI_HTTP=0.0.0.0:80 kasi config check`,
 		Args: cobra.NoArgs,

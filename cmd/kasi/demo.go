@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
@@ -52,9 +55,10 @@ func demoNovember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "november",
 		Short: "Import 1,000 policies, collect November 2025 with a pretend bank, and settle it",
-		Long: `november starts the whole stack on embedded engines and plays one month: 1,000 policies imported by HTTP from a CSV, executed, and collected from
-customers with salaries, grants, weekly wages and gig income, whose pretend bank speaks to Kasi over Kafka alone. It prints the result and stays
-up to be looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh starts afresh.`,
+		Long: `november starts the whole stack on embedded engines and plays one month: 1,000 policies imported by
+HTTP from a CSV, executed, and collected from customers with salaries, grants, weekly wages and gig
+income, whose pretend bank speaks to Kasi over Kafka alone. It prints the result and stays up to be
+looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh starts afresh.`,
 		Example: `  kasi demo november
   kasi demo november --fresh --seed 7
   kasi demo november --policies 5000 --exit`,
@@ -81,8 +85,9 @@ func demoReal() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "real FILE",
 		Short: "Collect month after month over a file of real bank transactions",
-		Long: `real replays a bank-transaction file (czech-1999: plain or gzipped CSV) with one policy an account, at 5 % of the account's median monthly
-income. One month is executed after the other, and the pretend bank answers each debit from the account's real balance.`,
+		Long: `real replays a bank-transaction file (czech-1999: plain or gzipped CSV) with one policy an account,
+at 5 % of the account's median monthly income. One month is executed after the other, and the
+pretend bank answers each debit from the account's real balance.`,
 		Example: `  kasi demo real transactions.csv.gz
   kasi demo real --no-buffer --spread --exit transactions.csv.gz`,
 		Args: cobra.ExactArgs(1),
@@ -115,10 +120,11 @@ income. One month is executed after the other, and the pretend bank answers each
 	return cmd
 }
 
+// playFunc plays on a product and puts the files of the insurer into a directory.
+type playFunc func(ctx context.Context, p demo.Product, files string) error
+
 // runDemo starts the stack on the data directory, plays unless an earlier run finished there, and stays up.
-func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Context, demo.Product,
-	string) error,
-) error {
+func runDemo(cmd *cobra.Command, f demoFlags, from string, run playFunc) error {
 	cfg, err := load(cmd)
 	if err != nil {
 		return err
@@ -129,7 +135,7 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 	}
 	// The pretend insurer works through its months faster than any back office would.
 	cfg.QueryRate, cfg.UpdateRate = 0, 0
-	d, err := openDemo(cfg.DataDir, f.fresh)
+	d, err := demo.OpenDir(cfg.DataDir, f.fresh)
 	if err != nil {
 		return err
 	}
@@ -144,7 +150,7 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 	if err != nil {
 		return err
 	}
-	if err := d.play(cmd, s, play); err != nil {
+	if err := play(cmd, d, s, run); err != nil {
 		return errors.Join(err, s.Stop())
 	}
 	if f.exit {
@@ -159,6 +165,32 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, play func(context.Con
 	return s.Stop()
 }
 
+// play plays into an empty directory, and shows the earlier result of a finished one.
+func play(cmd *cobra.Command, d *demo.Dir, s *app.Stack, run playFunc) error {
+	out := cmd.OutOrStdout()
+	if d.Result != nil {
+		fmt.Fprintf(out, "%s holds this month already; here is its result (start afresh with --fresh):\n%s", d.Path, d.Result)
+		return nil
+	}
+	rules, err := app.Rules(s.Config())
+	if err != nil {
+		return err
+	}
+	cal, err := calendar.New(s.Streams(), rules)
+	if err != nil {
+		return err
+	}
+	defer cal.Close()
+	p, err := whereIs(cmd, s, cal)
+	if err != nil {
+		return err
+	}
+	return d.Play(out, func(out io.Writer, files string) error {
+		p.Out = out
+		return run(cmd.Context(), p, files)
+	})
+}
+
 // whereIs tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
 func whereIs(cmd *cobra.Command, s *app.Stack, cal *calendar.Clock) (demo.Product, error) {
 	c := s.Config()
@@ -171,4 +203,39 @@ func whereIs(cmd *cobra.Command, s *app.Stack, cal *calendar.Clock) (demo.Produc
 		ClickHouseURL: "http://" + c.ClickHouseHTTP, AnalystPassword: c.AnalystPassword, Advancer: advancer{cal},
 		Progress: cmd.OutOrStdout(), Terminal: isTerminal(cmd.OutOrStdout()),
 	}, nil
+}
+
+// lookFurther tells where to look now.
+func lookFurther(c config.Config, f demoFlags) string {
+	keys, err := c.Keys()
+	if err != nil || len(keys) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`
+All of it is still up. Look further:
+
+  REST API     curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/reports/collections?period_month=%[9]s'
+               curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/settlements'
+               http://%[2]s/v1/openapi.yaml
+  ClickHouse   curl 'http://%[3]s/?user=analyst&password=%[4]s&database=%[5]s' \
+                 -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL
+                     FORMAT PrettyCompact'
+               clickhouse-client --host 127.0.0.1 --port %[6]s --user analyst --password %[4]s --database %[5]s
+               why was a policy not debited on a day?   SELECT business_date, action, reason, explanation FROM decisions
+               WHERE policy_number = '%[10]s' AND business_date <= '%[11]s' ORDER BY seq DESC LIMIT 1
+  Kafka        kcat -b %[7]s -C -e -t kasi.debits.v1
+  Calendar     bin/kasi calendar show --kafka-brokers %[7]s
+  The books    bin/kasi verify --data-dir %[8]s       (an outside check of Kafka, ClickHouse and the bank's answers)
+
+Ctrl-C stops it.
+`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka,
+		c.DataDir, schemas.PeriodOf(f.day), f.policy, f.day)
+}
+
+func port(addr string) string {
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return p
 }

@@ -25,8 +25,9 @@ func dlqCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
 		Short: "Look at dead letters, the records that were refused, and replay them",
-		Long: `A record that cannot be taken in (a missing field, a debit nobody knows, an answer that contradicts a final one) is written untouched to
-kasi.deadletters.v1 with the reason in its headers, and the stream goes on. The commands talk to Kafka only.`,
+		Long: `A record that cannot be taken in (a missing field, a debit nobody knows, an answer that contradicts
+a final one) is written untouched to kasi.deadletters.v1 with the reason in its headers, and the
+stream goes on. The commands talk to Kafka only.`,
 		Example: `  kasi dlq list
   kasi dlq list --class UNKNOWN_DEBIT --since 24h`,
 	}
@@ -45,10 +46,7 @@ func source(cmd *cobra.Command) (records.Source, error) {
 	if err != nil {
 		return records.Source{}, err
 	}
-	if brokers := cfg.Brokers(); len(brokers) > 0 {
-		return records.Source{Brokers: brokers}, nil
-	}
-	return records.Source{Brokers: []string{cfg.Kafka}}, nil
+	return records.Source{Brokers: cfg.BrokersOrEmbedded()}, nil
 }
 
 // filterFlags are shared by list and replay.
@@ -146,8 +144,8 @@ func dlqShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one dead letter: headers, origin, class, message",
-		Long: `show prints why a record was refused and where it came from. Its key and value are printed only with --value, because they can hold
-personal data.`,
+		Long: `show prints why a record was refused and where it came from. Its key and value are printed only with
+--value, because they can hold personal data.`,
 		Example: `  kasi dlq show 0-17
   kasi dlq show 0-17 --value`,
 		Args: cobra.ExactArgs(1),
@@ -223,9 +221,10 @@ func dlqReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay ID... | replay --class CLASS",
 		Short: "Write dead letters back to where they came from",
-		Long: `replay writes the untouched key and value back to the topic and partition the record came from, with headers that say who did it and when.
-Mend the cause first: a record that is still bad becomes a new dead letter. One that is good by now is taken in once, however often it is
-replayed. More than one record needs --yes; without it the command only says how many there are.`,
+		Long: `replay writes the untouched key and value back to the topic and partition the record came from, with
+headers that say who did it and when. Mend the cause first: a record that is still bad becomes a new
+dead letter. One that is good by now is taken in once, however often it is replayed. More than one
+record needs --yes; without it the command only says how many there are.`,
 		Example: `  kasi dlq replay 0-17
   kasi dlq replay --class UNKNOWN_DEBIT --since 24h        # says how many
   kasi dlq replay --class UNKNOWN_DEBIT --since 24h --yes`,

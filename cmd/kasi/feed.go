@@ -37,10 +37,12 @@ func feedReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Push a bank-transaction CSV, plain or gzipped, in date order, driving the manual calendar",
-		Long: `replay pushes each day's transactions and then advances the manual calendar through that day, as fast as it can or at --pace. Start kasi with
---calendar manual and a --date on or before the file's first day.
+		Long: `replay pushes each day's transactions and then advances the manual calendar through that day, as
+fast as it can or at --pace. Start kasi with --calendar manual and a --date on or before the file's
+first day.
 
-Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbol,bank,account; amounts are taken as rands.`,
+Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbol,bank,account;
+amounts are taken as rands.`,
 		Example: `  kasi up --calendar manual --date 1993-01-01 &
   kasi feed replay --format czech-1999 transactions.csv.gz
   kasi feed replay --format czech-1999 --pace 100ms transactions.csv`,
@@ -51,10 +53,8 @@ Format czech-1999: columns account_id,date,type,operation,amount,balance,k_symbo
 				if err != nil {
 					return err
 				}
-				o.File, o.Advancer, o.Out, o.Terminal = args[0], advancer{cal}, cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
-				if o.Brokers = cfg.Brokers(); len(o.Brokers) == 0 {
-					o.Brokers = []string{cfg.Kafka}
-				}
+				o.File, o.Advancer, o.Brokers = args[0], advancer{cal}, cfg.BrokersOrEmbedded()
+				o.Out, o.Terminal = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
 				s, err := feed.Replay(cmd.Context(), o)
 				if err != nil {
 					return err

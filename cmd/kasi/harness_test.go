@@ -43,9 +43,9 @@ func runIfKasi() {
 
 // product is a running `kasi up`, met only through HTTP, Kafka, the command line and ClickHouse's ports.
 type product struct {
-	t                          testing.TB
-	http, kafka, house, native string
-	engine                     []string // the flags that name its Kafka and its ClickHouse
+	t                               testing.TB
+	http, kafka, clickhouse, native string
+	engine                          []string // the flags that name its Kafka and its ClickHouse
 	// where the analyst reads, and the password; empty: those of `command`'s environment
 	database, analyst string
 	env               []string // more environment of its processes
@@ -85,7 +85,7 @@ func start(t testing.TB, date string) *product {
 			strconv.Itoa(int(k.Replication)), "--partitions", "4")
 	}
 	if h := chtest.External(t); h != nil {
-		p.house, p.native, p.database, p.analyst = h.HTTPAddr, h.NativeAddr, h.Database(t), h.AnalystPassword
+		p.clickhouse, p.native, p.database, p.analyst = h.HTTPAddr, h.NativeAddr, h.Database(t), h.AnalystPassword
 		p.engine = append(p.engine, "--clickhouse-addr", p.native, "--clickhouse-database", p.database)
 		p.env = []string{"KASI_CLICKHOUSE_PASSWORD=" + h.KasiPassword, "KASI_ANALYST_PASSWORD=" + h.AnalystPassword}
 	}
@@ -103,8 +103,8 @@ func startEmbedded(t testing.TB, date string) *product {
 
 func embeddedProduct(t testing.TB) *product {
 	t.Helper()
-	p := &product{t: t, http: freePort(t), kafka: freePort(t), house: freePort(t), native: freePort(t)}
-	p.engine = []string{"--kafka", p.kafka, "--clickhouse-http", p.house, "--clickhouse-native", p.native}
+	p := &product{t: t, http: freePort(t), kafka: freePort(t), clickhouse: freePort(t), native: freePort(t)}
+	p.engine = []string{"--kafka", p.kafka, "--clickhouse-http", p.clickhouse, "--clickhouse-native", p.native}
 	return p
 }
 
@@ -345,7 +345,8 @@ func (p *product) report(period string) []string {
 	code, body := p.call("GET", "/v1/reports/collections?period_month="+period, "", "")
 	require.Equal(p.t, 200, code, body)
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(body, "\r\n", "\n"), "\n"), "\n")
-	require.Equal(p.t, "period_month,customer_id,external_customer_ref,policy_number,product_code,collection_amount_due,collection_amount_collected,shortfall,"+
+	require.Equal(p.t, "period_month,customer_id,external_customer_ref,policy_number,product_code,"+
+		"collection_amount_due,collection_amount_collected,shortfall,"+
 		"collection_status,first_attempt_date,last_attempt_date,number_of_attempts,last_failure_reason", lines[0])
 	return lines[1:]
 }

@@ -25,6 +25,20 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	walk(root())
 }
 
+// A line of help that is wider than the terminal is broken anywhere.
+func TestHelpFitsATerminal(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for line := range strings.Lines(c.Long + "\n" + c.UsageString()) {
+			require.LessOrEqual(t, len(line), 121, "%s: %s", c.CommandPath(), line)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root())
+}
+
 func TestRunNamesItsRoles(t *testing.T) {
 	for _, args := range []string{"", "foo", "sink api"} {
 		require.ErrorContains(t, oneRole(nil, strings.Fields(args)), "ticker, intake, collect, settle, sink, api")
@@ -51,7 +65,7 @@ func TestFlagsOfOneCommandComeFromEnvironmentAndFileToo(t *testing.T) {
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	filled := func(args ...string) string {
 		cmd := find(append([]string{"calendar", "advance"}, args...)...)
-		require.NoError(t, fillFlags(cmd, lookup))
+		require.NoError(t, config.Fill(cmd.Flags(), lookup))
 		require.NoError(t, cmd.ValidateRequiredFlags())
 		c, err := load(cmd)
 		require.NoError(t, err, "a key of another command is no mistake")
@@ -62,5 +76,5 @@ func TestFlagsOfOneCommandComeFromEnvironmentAndFileToo(t *testing.T) {
 	env["KASI_TO"] = "2025-11-26"
 	require.Equal(t, "2025-11-26", filled(), "the environment wins over the file")
 	require.Equal(t, "2025-12-01", filled("--to", "2025-12-01"), "the command line wins over both")
-	require.ErrorContains(t, fillFlags(find("feed", "replay"), lookup), "pace in "+file)
+	require.ErrorContains(t, config.Fill(find("feed", "replay").Flags(), lookup), "pace in "+file)
 }

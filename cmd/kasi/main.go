@@ -6,15 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/heap"
@@ -43,47 +43,28 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kasi",
 		Short: "Collect premiums when the customer's money is there",
-		Long: `Kasi reads bank transactions and income events from Kafka, detects when each customer's money comes, debits the premium then, follows the
-bank's answers, and gives the insurer reports and settlements over HTTP and ClickHouse.
+		Long: `Kasi reads bank transactions and income events from Kafka, detects when each customer's money comes,
+debits the premium then, follows the bank's answers, and gives the insurer reports and settlements
+over HTTP and ClickHouse.
 
-Every flag may also be given as KASI_NAME in the environment or as name: value in a YAML file (--config).`,
+Every flag may also be given as KASI_NAME in the environment or as name: value in a YAML file
+(--config).`,
 		Example: `  kasi demo november                 # a whole month with a pretend bank, on one machine
   kasi up --calendar manual --date 2025-11-01
   kasi calendar advance --to 2025-11-26`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFlags(cmd, os.LookupEnv) }
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return config.Fill(cmd.Flags(), os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),
 		clickhouseCmd(), configCmd(), versionCmd())
 	return cmd
 }
 
-// fillFlags sets the flags of one command alone, such as --to, from KASI_NAME, else from the YAML file, where the
-// command line does not. The options of package config are left to it.
-func fillFlags(cmd *cobra.Command, lookup func(string) (string, bool)) error {
-	var errs []error
-	if path, ok := lookup("KASI_CONFIG"); ok && !cmd.Flag("config").Changed {
-		errs = append(errs, cmd.Flags().Set("config", path))
-	}
-	inFile := config.FileValues(configFile(cmd))
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		option := slices.ContainsFunc(config.Options, func(o config.Option) bool { return o.Name == f.Name })
-		if f.Changed || option || f.Name == "help" || f.Name == "config" {
-			return
-		}
-		name := "KASI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok {
-			value, ok = inFile[f.Name]
-			name = f.Name + " in " + configFile(cmd)
-		}
-		if ok {
-			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			}
-		}
-	})
-	return errors.Join(errs...)
+// isTerminal tells whether w is one, so that bars and colours stay out of pipes and files.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

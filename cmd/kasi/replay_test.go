@@ -172,10 +172,10 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 		HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey,
 		Partitions: 4,
 	}
-	env := app.Env{Brokers: k.Brokers, House: app.HouseOptions(cfg, []string{server.NativeAddr()})}
+	env := app.Env{Brokers: k.Brokers, ClickHouse: app.ClickHouseOptions(cfg, []string{server.NativeAddr()})}
 	log := slog.New(slog.DiscardHandler)
-	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.Roles...))
-	p := &product{t: t, http: cfg.HTTP, kafka: k.Brokers[0], house: server.HTTPAddr(), native: server.NativeAddr()}
+	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.RoleNames()...))
+	p := &product{t: t, http: cfg.HTTP, kafka: k.Brokers[0], clickhouse: server.HTTPAddr(), native: server.NativeAddr()}
 	p.client, err = kgo.NewClient(kgo.SeedBrokers(k.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	t.Cleanup(p.client.Close)

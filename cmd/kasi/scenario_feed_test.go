@@ -117,7 +117,8 @@ func TestScenarioAnyClientAnyOrder(t *testing.T) {
 	require.NoError(t, err)
 	defer manual.Close()
 	for i, key := range []string{"", "x", "C1"} {
-		v := `{"transaction_id":"t1","tenant_id":"demo","customer_id":"C1","booked_at":"2025-11-03T05:00:00Z","amount_cents":8000,"direction":"CREDIT","description":"piece job","extra":{"a":[1,2]}}`
+		v := `{"transaction_id":"t1","tenant_id":"demo","customer_id":"C1","booked_at":"2025-11-03T05:00:00Z",` +
+			`"amount_cents":8000,"direction":"CREDIT","description":"piece job","extra":{"a":[1,2]}}`
 		r := &kgo.Record{Topic: "kasi.feed.transactions.v1", Partition: int32(i % 2), Value: []byte(v)}
 		if key != "" {
 			r.Key = []byte(key)

@@ -171,7 +171,7 @@ func (p *product) statement(key, id string) statement {
 // sql asks ClickHouse as an analyst would and returns tab-separated lines.
 func (p *product) sql(query string) string {
 	p.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, "http://"+p.house+"/?database="+cmp.Or(p.database, "kasi"),
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.clickhouse+"/?database="+cmp.Or(p.database, "kasi"),
 		strings.NewReader(query))
 	require.NoError(p.t, err)
 	req.SetBasicAuth("analyst", cmp.Or(p.analyst, "test-analyst"))

@@ -19,7 +19,8 @@ func TestScenarioTwoTenants(t *testing.T) {
 	p := start(t, "2025-11-01")
 	for key, premium := range map[string]string{testKey: "150.00", otherKey: "99.00"} {
 		code, body := p.callAs(key, "POST", "/v1/policies", "application/json",
-			`{"customer_id":"C1","external_customer_ref":"E","policy_number":"POL001","product_code":"F","collection_amount":`+premium+`}`)
+			`{"customer_id":"C1","external_customer_ref":"E","policy_number":"POL001","product_code":"F",`+
+				`"collection_amount":`+premium+`}`)
 		require.Equal(t, 201, code, body)
 		code, body = p.callAs(key, "POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-11"}`)
 		require.Equal(t, 202, code, body)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -45,12 +43,13 @@ func upCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Serve the whole product on embedded engines",
-		Long: `up starts the embedded Kafka and ClickHouse (or uses real servers, each on its own: --kafka-brokers, --clickhouse-addr), the stages intake,
-collect and settle, the ClickHouse sink, the ticker and the REST API. It prints one line when all is ready, keeps its data in --data-dir, and
-stops at Ctrl-C.
+		Long: `up starts the embedded Kafka and ClickHouse (or uses real servers, each on its own: --kafka-brokers,
+--clickhouse-addr), the stages intake, collect and settle, the ClickHouse sink, the ticker and the
+REST API. It prints one line when all is ready, keeps its data in --data-dir, and stops at Ctrl-C.
 
-KASI_API_KEYS="tenant=key,..." names tenants and keys; KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD are the passwords of the ClickHouse
-users kasi and analyst. What is not set is made at random and kept in the data directory's secrets.yaml.`,
+KASI_API_KEYS="tenant=key,..." names tenants and keys; KASI_CLICKHOUSE_PASSWORD and
+KASI_ANALYST_PASSWORD are the passwords of the ClickHouse users kasi and analyst. What is not set is
+made at random and kept in the data directory's secrets.yaml.`,
 		Example: `  KASI_API_KEYS="demo=key1" kasi up
   kasi up --calendar manual --date 2025-11-01 --data-dir /tmp/kasi
   kasi up --kafka-brokers k1:9092,k2:9092 --clickhouse-addr ch1:9000`,
@@ -79,15 +78,15 @@ users kasi and analyst. What is not set is made at random and kept in the data d
 // readyLine is the one line that says all is ready, and where; also where the API keys are, if they were made and not
 // set.
 func readyLine(c config.Config, keysMade bool) string {
-	kafka, house := c.Kafka, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"
+	kafka, clickhouse := c.Kafka, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"
 	if c.KafkaBrokers != "" {
 		kafka = c.KafkaBrokers
 	}
 	if c.ClickHouseAddr != "" {
-		house = c.ClickHouseAddr
+		clickhouse = c.ClickHouseAddr
 	}
-	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka, house,
-		c.Calendar, c.DataDir)
+	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP, kafka,
+		clickhouse, c.Calendar, c.DataDir)
 	if keysMade {
 		line += " keys " + app.SecretsFile(c.DataDir)
 	}
@@ -95,14 +94,21 @@ func readyLine(c config.Config, keysMade bool) string {
 }
 
 func runCmd() *cobra.Command {
+	var roles strings.Builder
+	var completions []string
+	for _, r := range app.Roles {
+		fmt.Fprintf(&roles, "\n  %-8s %s", r.Name, r.About)
+		completions = append(completions, r.Name+"\t"+r.About)
+	}
 	cmd := &cobra.Command{
 		Use:   "run ROLE",
 		Short: "Run one role as a process of its own, on real servers",
-		Long: `run runs one role until Ctrl-C. Several processes of one role share its work; give each a stable --instance of its own, because it names the
-process's Kafka transactions. Roles: ` + strings.Join(app.Roles, ", ") + `.`,
+		Long: `run runs one role until Ctrl-C. Several processes of one role share its work. Give each a stable
+--instance of its own, because it names the process's Kafka transactions. The roles:
+` + roles.String(),
 		Example: `  kasi run collect --instance collect-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000
   kasi run sink --instance sink-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
-		ValidArgs: app.Roles,
+		ValidArgs: completions,
 		Args:      oneRole,
 		RunE:      func(cmd *cobra.Command, args []string) error { return runRole(cmd, args[0]) },
 	}
@@ -112,20 +118,20 @@ process's Kafka transactions. Roles: ` + strings.Join(app.Roles, ", ") + `.`,
 
 // oneRole says which roles there are; cobra's own check does not.
 func oneRole(_ *cobra.Command, args []string) error {
-	if len(args) != 1 || !slices.Contains(app.Roles, args[0]) {
-		return fmt.Errorf("one role is needed, not %q; the roles are %s", strings.Join(args, " "), strings.Join(app.Roles,
-			", "))
+	if roles := app.RoleNames(); len(args) != 1 || !slices.Contains(roles, args[0]) {
+		return fmt.Errorf("one role is needed, not %q; the roles are %s", strings.Join(args, " "), strings.Join(roles, ", "))
 	}
 	return nil
 }
 
 func apiCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "api",
-		Short:   "Run the REST API as a process of its own, on real servers",
-		Example: `  KASI_API_KEYS="demo=key1" kasi api --http 0.0.0.0:8080 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runRole(cmd, "api") },
+		Use:   "api",
+		Short: "Run the REST API as a process of its own, on real servers",
+		Example: `  KASI_API_KEYS="demo=key1" kasi api --http 0.0.0.0:8080 \
+    --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRole(cmd, "api") },
 	}
 	config.Flags(cmd.Flags())
 	return cmd
@@ -136,28 +142,7 @@ func runRole(cmd *cobra.Command, role string) error {
 	if err != nil {
 		return err
 	}
-	env, err := app.RealEnv(cfg)
-	if err != nil {
-		return err
-	}
-	log := logger(cfg).With("role", role, "instance", cfg.Instance)
-	if err := env.Prepare(cmd.Context(), cfg, log, role); err != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(cmd.Context())
-	serve, err := env.ServeMetrics(ctx, cfg, role)
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	if serve != nil {
-		g.Go(func() error { return serve(ctx) })
-	}
-	g.Go(func() error {
-		defer stop()
-		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
-	})
-	return g.Wait()
+	return app.RunAlone(cmd.Context(), cfg, role, logger(cfg).With("role", role, "instance", cfg.Instance))
 }
 
 func versionCmd() *cobra.Command {

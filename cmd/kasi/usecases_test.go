@@ -54,7 +54,8 @@ func TestUseCase2RetryAfterSalary(t *testing.T) {
 	p.answer(debits[0], "UNPAID", "02")
 	p.advance("2025-11-24")
 	require.Len(t, p.debits(), 1, "no hammering while no money has come")
-	require.Equal(t, []string{"2025-11,CPOL001,EXT-POL001,POL001,FUNERAL_01,150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS"}, p.report("2025-11"))
+	require.Equal(t, []string{"2025-11,CPOL001,EXT-POL001,POL001,FUNERAL_01,150.00,0.00,150.00,UNPAID,2025-11-05," +
+		"2025-11-05,1,INSUFFICIENT_FUNDS"}, p.report("2025-11"))
 	p.credit("CPOL001", "2025-11-25", 850000, "SALARY NOVEMBER")
 	p.advance("2025-11-25")
 	require.Len(t, p.debits(), 1)
@@ -65,7 +66,8 @@ func TestUseCase2RetryAfterSalary(t *testing.T) {
 	p.answer(debits[1], "PAID", "")
 	p.answer(debits[1], "PAID", "") // once more: applied once
 	p.advance("2025-12-01")
-	require.Equal(t, []string{"2025-11,CPOL001,EXT-POL001,POL001,FUNERAL_01,150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-26,2,"}, p.report("2025-11"))
+	require.Equal(t, []string{"2025-11,CPOL001,EXT-POL001,POL001,FUNERAL_01,150.00,150.00,0.00,PAID_FULL," +
+		"2025-11-05,2025-11-26,2,"}, p.report("2025-11"))
 	require.Len(t, p.debits(), 2)
 }
 
@@ -87,7 +89,8 @@ func TestUseCase3IrregularIncome(t *testing.T) {
 		p.answer(debits[i], "PAID", "")
 	}
 	p.advance("2025-12-01")
-	require.Equal(t, []string{"2025-11,CPOL003,EXT-POL003,POL003,FUNERAL_01,300.00,300.00,0.00,PAID_FULL,2025-11-05,2025-11-25,4,"}, p.report("2025-11"))
+	require.Equal(t, []string{"2025-11,CPOL003,EXT-POL003,POL003,FUNERAL_01,300.00,300.00,0.00,PAID_FULL," +
+		"2025-11-05,2025-11-25,4,"}, p.report("2025-11"))
 	code, body := p.call("GET", "/v1/reports/collections?period_month=2025-11&format=json", "", "")
 	require.Equal(t, 200, code)
 	require.Contains(t, strings.ReplaceAll(body, " ", ""),
@@ -159,7 +162,8 @@ func TestUseCase5PremiumChange(t *testing.T) {
 	p.advance("2025-12-01")
 	p.execute("2025-12", 1)
 	p.advance("2025-12-01")
-	require.Equal(t, []string{"2025-11,CPOL005,EXT-POL005,POL005,FUNERAL_01,150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,"}, p.report("2025-11"))
+	require.Equal(t, []string{"2025-11,CPOL005,EXT-POL005,POL005,FUNERAL_01,150.00,150.00,0.00,PAID_FULL," +
+		"2025-11-05,2025-11-05,1,"}, p.report("2025-11"))
 	require.Equal(t, []string{"2025-12,CPOL005,EXT-POL005,POL005,FUNERAL_01,200.00,0.00,200.00,UNPAID,,,0,"},
 		p.report("2025-12"))
 }
@@ -181,5 +185,6 @@ func TestUseCase6CancelledMidMonth(t *testing.T) {
 	p.credit("CPOL006", "2025-11-25", 850000, "SALARY NOVEMBER")
 	p.advance("2025-12-01")
 	require.Len(t, p.debits(), 1, "no debit after the cancellation")
-	require.Equal(t, []string{"2025-11,CPOL006,EXT-POL006,POL006,FUNERAL_01,150.00,0.00,150.00,CANCELLED,2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS"}, p.report("2025-11"))
+	require.Equal(t, []string{"2025-11,CPOL006,EXT-POL006,POL006,FUNERAL_01,150.00,0.00,150.00,CANCELLED," +
+		"2025-11-05,2025-11-05,1,INSUFFICIENT_FUNDS"}, p.report("2025-11"))
 }

@@ -26,13 +26,16 @@ func verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check from outside that the bank's answers, Kafka and ClickHouse agree to the cent",
-		Long: `verify reads the topics to their end, the bank's results as the bank sent them, and ClickHouse over HTTP, and checks that no transaction,
-debit, result or row is lost or there twice, that no collection ever had two debits in flight or took more than is due, that every debit stands
-as the bank's answers say, that statements, fees and VAT are right, and that the clearing balance is zero. It shares no code with the pipeline
-and changes nothing, so it may be run at any time; what is younger than --grace is counted as in transit where it is still on its way. The exit
-code is 1 where there is any difference.
+		Long: `verify reads the topics to their end, the bank's results as the bank sent them, and ClickHouse over
+HTTP, and checks that no transaction, debit, result or row is lost or there twice, that no
+collection ever had two debits in flight or took more than is due, that every debit stands as the
+bank's answers say, that statements, fees and VAT are right, and that the clearing balance is zero.
+It shares no code with the pipeline and changes nothing, so it may be run at any time; what is
+younger than --grace is counted as in transit where it is still on its way. The exit code is 1 where
+there is any difference.
 
-The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's secrets.yaml.`,
+The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's
+secrets.yaml.`,
 		Example: `  kasi verify
   kasi verify --kafka-brokers k1:9092 --clickhouse-http ch1:8123 --json
   kasi verify --ledger bank.csv            # debit_id,status,amount_cents`,
@@ -45,7 +48,7 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 			if o.Kafka, err = source(cmd); err != nil {
 				return err
 			}
-			if o.House, err = house(cfg, user); err != nil {
+			if o.ClickHouse, err = clickhouseOf(cfg, user); err != nil {
 				return err
 			}
 			if o.Fees, err = parseFees(fees); err != nil {
@@ -86,12 +89,13 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 	return cmd
 }
 
-// house is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing behind.
-func house(cfg config.Config, user string) (verify.House, error) {
+// clickhouseOf is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing
+// behind.
+func clickhouseOf(cfg config.Config, user string) (verify.ClickHouse, error) {
 	if cfg.AnalystPassword == "" {
 		if _, err := os.Stat(app.SecretsFile(cfg.DataDir)); err == nil {
 			if cfg, err = app.FillSecrets(cfg); err != nil {
-				return verify.House{}, err
+				return verify.ClickHouse{}, err
 			}
 		}
 	}
@@ -99,7 +103,7 @@ func house(cfg config.Config, user string) (verify.House, error) {
 	if !strings.Contains(url, "://") {
 		url = "http://" + url
 	}
-	return verify.House{URL: url, Database: cfg.Database, User: user, Password: cfg.AnalystPassword}, nil
+	return verify.ClickHouse{URL: url, Database: cfg.Database, User: user, Password: cfg.AnalystPassword}, nil
 }
 
 // fromFile reads what a flag names; nothing where it names none.

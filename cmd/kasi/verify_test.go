@@ -30,13 +30,13 @@ func TestParseFees(t *testing.T) {
 
 func TestVerifyLeavesNothingBehind(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	h, err := house(config.Config{DataDir: dir, ClickHouseHTTP: "127.0.0.1:1", Database: "kasi"}, "analyst")
+	h, err := clickhouseOf(config.Config{DataDir: dir, ClickHouseHTTP: "127.0.0.1:1", Database: "kasi"}, "analyst")
 	require.NoError(t, err)
-	require.Equal(t, verify.House{URL: "http://127.0.0.1:1", Database: "kasi", User: "analyst"}, h)
+	require.Equal(t, verify.ClickHouse{URL: "http://127.0.0.1:1", Database: "kasi", User: "analyst"}, h)
 	require.NoDirExists(t, dir)
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secrets.yaml"), []byte("analyst-password: kept\n"), 0o600))
-	h, err = house(config.Config{DataDir: dir, ClickHouseHTTP: "https://ch:8443", Database: "kasi"}, "analyst")
+	h, err = clickhouseOf(config.Config{DataDir: dir, ClickHouseHTTP: "https://ch:8443", Database: "kasi"}, "analyst")
 	require.NoError(t, err)
 	require.Equal(t, "https://ch:8443", h.URL)
 	require.Equal(t, "kept", h.Password)
@@ -48,7 +48,7 @@ func TestVerifyCommand(t *testing.T) {
 	p.credit("C1", "2025-11-01", 85000, "SALARY")
 	p.advance("2025-11-03")
 	args := []string{
-		"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house, "--clickhouse-database",
+		"verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.clickhouse, "--clickhouse-database",
 		cmp.Or(p.database, "kasi"), "--json", "--grace", "0s",
 	}
 	out, err := p.command(t.Context(), args...).Output()
@@ -63,7 +63,7 @@ func TestVerifyCommand(t *testing.T) {
 
 	ledger := filepath.Join(t.TempDir(), "bank.csv")
 	require.NoError(t, os.WriteFile(ledger, []byte("debit_id,status,amount_cents\nabc,PAID,15000\n"), 0o600))
-	out, err = p.command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.house,
+	out, err = p.command(t.Context(), "verify", "--kafka-brokers", p.kafka, "--clickhouse-http", p.clickhouse,
 		"--clickhouse-database", cmp.Or(p.database, "kasi"), "--ledger", ledger).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)

@@ -18,9 +18,9 @@ import (
 	"github.com/kasi-collections/kasi/streams/progress"
 )
 
-// ServeMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
+// serveMetrics takes the configured address and gives the Env its metrics. The function returned serves them until its
 // context ends; it is nil where no address is configured. Call it before the roles are run.
-func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
+func (e *Env) serveMetrics(ctx context.Context, cfg config.Config,
 	roles ...string,
 ) (serving func(context.Context) error, err error) {
 	if cfg.Metrics == "" {
@@ -30,14 +30,16 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
 	}
-	m := metrics.New(roles...)
+	stages := map[string][]string{}
 	var groups []progress.Group
 	var ids []string
-	for _, r := range roles {
-		for _, g := range streams.GroupsOf(r) {
+	for _, r := range named(roles) {
+		stages[r.Name] = streams.StagesOf(r.Name)
+		for _, g := range streams.GroupsOf(r.Name) {
 			groups, ids = append(groups, g), append(ids, g.ID)
 		}
 	}
+	m := metrics.New(stages)
 	queue, err := progress.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)), groups...)
 	if err != nil {
 		_ = l.Close()
@@ -46,7 +48,7 @@ func (e *Env) ServeMetrics(ctx context.Context, cfg config.Config,
 	m.WatchLag(queue, ids...)
 	var db driver.Conn
 	if slices.Contains(roles, "sink") {
-		if db, err = clickhouse.Open(e.House); err != nil {
+		if db, err = clickhouse.Open(e.ClickHouse); err != nil {
 			queue.Close()
 			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
 		}

@@ -20,15 +20,15 @@ import (
 
 // Stack is the whole product in one process: `kasi up`.
 type Stack struct {
-	cfg     config.Config
-	log     *slog.Logger
-	env     Env
-	kafka   *kembed.Kafka
-	house   *chembed.Server
-	roles   *errgroup.Group
-	cancel  context.CancelFunc
-	stopped chan struct{}
-	err     error
+	cfg        config.Config
+	log        *slog.Logger
+	env        Env
+	kafka      *kembed.Kafka
+	clickhouse *chembed.Server
+	roles      *errgroup.Group
+	cancel     context.CancelFunc
+	stopped    chan struct{}
+	err        error
 }
 
 // Up starts the engines that are not replaced by real servers, then every role, and returns when all of them serve. On
@@ -60,7 +60,7 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 // startEngines runs both engines side by side; each is ready when it returns.
 func (s *Stack) startEngines(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	s.env = Env{Brokers: s.cfg.Brokers(), House: HouseOptions(s.cfg, s.cfg.ClickHouseAddrs())}
+	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg, s.cfg.ClickHouseAddrs())}
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
 			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
@@ -73,11 +73,11 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	}
 	if len(s.cfg.ClickHouseAddrs()) == 0 {
 		g.Go(func() (err error) {
-			s.house, err = chembed.Start(ctx, EmbeddedHouse(s.cfg, s.log))
+			s.clickhouse, err = chembed.Start(ctx, EmbeddedClickHouse(s.cfg, s.log))
 			if err != nil {
 				return fmt.Errorf("embedded ClickHouse: %w", err)
 			}
-			s.env.House.Addr = []string{s.cfg.ClickHouseNative}
+			s.env.ClickHouse.Addr = []string{s.cfg.ClickHouseNative}
 			return nil
 		})
 	}
@@ -86,7 +86,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 
 // start serves the metrics, where they are asked for, and starts the roles.
 func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
-	serve, err := s.env.ServeMetrics(ctx, s.cfg, Roles...)
+	serve, err := s.env.serveMetrics(ctx, s.cfg, RoleNames()...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +99,11 @@ func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
 // startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role
 // serves.
 func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
-	if err := s.env.Prepare(ctx, s.cfg, s.log, Roles...); err != nil {
+	if err := s.env.Prepare(ctx, s.cfg, s.log, RoleNames()...); err != nil {
 		return nil, err
 	}
 	var ready []<-chan struct{}
-	for _, name := range Roles {
+	for _, name := range RoleNames() {
 		up := make(chan struct{})
 		ready = append(ready, up)
 		s.roles.Go(func() error {
@@ -144,14 +144,14 @@ func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
 // watchEngines ends the stack when the embedded ClickHouse cannot be kept alive; a crash that its supervisor mends is
 // none of its business.
 func (s *Stack) watchEngines(run context.Context) error {
-	if s.house == nil {
+	if s.clickhouse == nil {
 		return nil
 	}
 	select {
 	case <-run.Done():
 		return nil
-	case <-s.house.Done():
-		return fmt.Errorf("embedded ClickHouse: %w", s.house.Err())
+	case <-s.clickhouse.Done():
+		return fmt.Errorf("embedded ClickHouse: %w", s.clickhouse.Err())
 	}
 }
 
@@ -179,8 +179,8 @@ func (s *Stack) Streams() stage.Config { return s.env.Streams(s.cfg, "tools", s.
 
 func (s *Stack) stopEngines() error {
 	var errs []error
-	if s.house != nil {
-		errs = append(errs, StopHouse(s.house))
+	if s.clickhouse != nil {
+		errs = append(errs, StopClickHouse(s.clickhouse))
 	}
 	if s.kafka != nil {
 		errs = append(errs, s.kafka.Close())
@@ -188,24 +188,24 @@ func (s *Stack) stopEngines() error {
 	return errors.Join(errs...)
 }
 
-// EmbeddedHouse is the embedded ClickHouse of a configuration whose secrets are filled in.
-func EmbeddedHouse(cfg config.Config, log *slog.Logger) chembed.Options {
+// EmbeddedClickHouse is the embedded ClickHouse of a configuration whose secrets are filled in.
+func EmbeddedClickHouse(cfg config.Config, log *slog.Logger) chembed.Options {
 	return chembed.Options{
 		Dir: filepath.Join(cfg.DataDir, "clickhouse"), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative,
 		KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Log: log,
 	}
 }
 
-// StopHouse ends the embedded ClickHouse. Connection pools are closed before.
-func StopHouse(house *chembed.Server) error {
+// StopClickHouse ends the embedded ClickHouse. Connection pools are closed before.
+func StopClickHouse(server *chembed.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
-	return house.Stop(ctx)
+	return server.Stop(ctx)
 }
 
-// HouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is stated
-// by the sink itself.
-func HouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
+// ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is
+// stated by the sink itself.
+func ClickHouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
 	return &clickhouse.Options{
 		Addr:        addrs,
 		Auth:        clickhouse.Auth{Database: cfg.Database, Username: "kasi", Password: cfg.Password},

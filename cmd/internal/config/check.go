@@ -115,6 +115,15 @@ func (c Config) Keys() ([]Key, error) {
 // Brokers are the addresses in kafka-brokers; empty means the embedded Kafka.
 func (c Config) Brokers() []string { return split(c.KafkaBrokers) }
 
+// BrokersOrEmbedded are the brokers that a tool beside a running kasi talks to: kafka-brokers, else the embedded
+// Kafka's address.
+func (c Config) BrokersOrEmbedded() []string {
+	if brokers := c.Brokers(); len(brokers) > 0 {
+		return brokers
+	}
+	return []string{c.Kafka}
+}
+
 // ClickHouseAddrs are the addresses in clickhouse-addr; empty means the embedded ClickHouse.
 func (c Config) ClickHouseAddrs() []string { return split(c.ClickHouseAddr) }
 

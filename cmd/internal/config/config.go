@@ -12,13 +12,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 )
 
 // Config is the whole configuration of every role. A role ignores what it does not use.
@@ -112,11 +112,11 @@ func Flags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// FileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has
+// fileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has
 // none, and Load says why.
-func FileValues(path string) map[string]string {
+func fileValues(path string) map[string]string {
 	k, out := koanf.New("\x00"), map[string]string{}
-	if path == "" || k.Load(file.Provider(path), yaml.Parser()) != nil {
+	if path == "" || k.Load(file.Provider(path), yamlParser{}) != nil {
 		return out
 	}
 	for key, value := range k.All() {
@@ -126,6 +126,35 @@ func FileValues(path string) map[string]string {
 		out[key] = fmt.Sprint(value)
 	}
 	return out
+}
+
+// Fill sets the flags of a command that are no options of the table, such as --to, from KASI_NAME, else from the YAML
+// file, where the command line does not. It sets --config from KASI_CONFIG first.
+func Fill(fs *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var errs []error
+	if path, ok := lookup("KASI_CONFIG"); ok && !fs.Changed("config") {
+		errs = append(errs, fs.Set("config", path))
+	}
+	file := fs.Lookup("config").Value.String()
+	inFile := fileValues(file)
+	fs.VisitAll(func(f *pflag.Flag) {
+		option := slices.ContainsFunc(Options, func(o Option) bool { return o.Name == f.Name })
+		if f.Changed || option || f.Name == "help" || f.Name == "config" {
+			return
+		}
+		name := "KASI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if !ok {
+			value, ok = inFile[f.Name]
+			name = f.Name + " in " + file
+		}
+		if ok {
+			if err := fs.Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only
@@ -139,7 +168,7 @@ func Load(path string, fs *pflag.FlagSet, environ []string, also ...string) (Con
 	var errs []error
 	errs = append(errs, k.Load(confmap.Provider(defaults, ""), nil))
 	if path != "" {
-		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		if err := k.Load(file.Provider(path), yamlParser{}); err != nil {
 			errs = append(errs, fmt.Errorf("config file %s: %w", path, err))
 		}
 	}
@@ -265,3 +294,15 @@ func (c Config) Printable() map[string]any {
 	}
 	return out
 }
+
+// yamlParser implements koanf.Parser.
+type yamlParser struct{}
+
+// Unmarshal implements koanf.Parser.
+func (yamlParser) Unmarshal(b []byte) (m map[string]any, err error) {
+	err = yaml.Unmarshal(b, &m)
+	return m, err
+}
+
+// Marshal implements koanf.Parser.
+func (yamlParser) Marshal(m map[string]any) ([]byte, error) { return yaml.Marshal(m) }

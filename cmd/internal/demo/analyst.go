@@ -10,6 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -23,12 +27,7 @@ type analyst struct {
 // query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places. A failed one is repeated
 // for as long as patience lasts.
 func (a *analyst) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
-	for began := time.Now(); ; {
-		rows, err := a.once(ctx, sql, params)
-		if err == nil || time.Since(began) >= a.patience || sleep(ctx, retryPause) != nil {
-			return rows, err
-		}
-	}
+	return wait.Retry(ctx, a.patience, retryPause, func() ([][]string, error) { return a.once(ctx, sql, params) })
 }
 
 func (a *analyst) once(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
@@ -85,4 +84,57 @@ func (a *analyst) collected(ctx context.Context, tenant string, p schemas.Period
 WHERE tenant_id = {tenant:String} AND ({period:String} = '' OR period_month = {period:String})`,
 		map[string]string{"tenant": tenant, "period": string(p)})
 	return schemas.Cents(n), err
+}
+
+// arrivalPatience bounds how long ClickHouse may make no progress at all.
+const arrivalPatience = time.Minute
+
+// arrived waits until ClickHouse holds everything that lies on Kafka now. Only then do its figures mean something: the
+// calendar may be days ahead of the sink.
+func (p Product) arrived(ctx context.Context) error {
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(p.Brokers...)}, p.KgoOpts...)...)
+	if err != nil {
+		return fmt.Errorf("demo: kafka client: %w", err)
+	}
+	defer cl.Close()
+	missing := map[string]int64{} // topic and partition, to the offset that ClickHouse must have reached
+	for topic := range schemas.SunkTopics {
+		ends, err := offsets(ctx, topic, kadm.NewClient(cl).ListCommittedOffsets)
+		if err != nil {
+			return err
+		}
+		for partition, end := range ends {
+			if end > 0 {
+				missing[fmt.Sprintf("%s/%d", topic, partition)] = end
+			}
+		}
+	}
+	a, last := p.analyst(), ""
+	deadline := time.Now().Add(arrivalPatience)
+	for {
+		rows, err := a.query(ctx,
+			"SELECT concat(topic, '/', toString(partition)), max(next_offset) FROM sink_marks GROUP BY topic, partition "+
+				"ORDER BY topic, partition", nil)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if n, err := integers(row[1:]); err == nil && n[0] >= missing[row[0]] {
+				delete(missing, row[0])
+			}
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		if now := fmt.Sprint(rows); now != last {
+			last, deadline = now, time.Now().Add(arrivalPatience)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("demo: ClickHouse has taken nothing over for %s; it still misses what Kafka holds of %v: is "+
+				"the sink running?", arrivalPatience, missing)
+		}
+		if err := wait.For(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }

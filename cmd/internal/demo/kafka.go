@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -60,16 +61,10 @@ const offsetsPatience = 30 * time.Second
 func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets,
 	error),
 ) (map[int32]int64, error) {
-	var listed kadm.ListedOffsets
-	var err error
-	for began := time.Now(); ; {
-		if listed, err = list(ctx, topic); err == nil {
-			err = listed.Error()
-		}
-		if err == nil || time.Since(began) > offsetsPatience || sleep(ctx, 100*time.Millisecond) != nil {
-			break
-		}
-	}
+	listed, err := wait.Retry(ctx, offsetsPatience, 100*time.Millisecond, func() (kadm.ListedOffsets, error) {
+		listed, err := list(ctx, topic)
+		return listed, cmp.Or(err, listed.Error())
+	})
 	if err != nil {
 		return nil, fmt.Errorf("demo: list the offsets of %s: %w", topic, err)
 	}

@@ -24,9 +24,7 @@ func TestTailReadsEverythingCommittedAndNothingElse(t *testing.T) {
 	send := func(end kgo.TransactionEndTry, ids ...string) {
 		require.NoError(t, cl.BeginTransaction())
 		for i, id := range ids {
-			d := instruct(id, 100)
-			d.CustomerID = "CUST000" + id
-			b, err := json.Marshal(d)
+			b, err := json.Marshal(schemas.DebitInstruction{DebitID: id, TenantID: "demo", CustomerID: "CUST000" + id})
 			require.NoError(t, err)
 			require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{
 				Topic: schemas.TopicDebits, Partition: int32(3 - i),

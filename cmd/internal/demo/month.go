@@ -1,30 +1,71 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"time"
 
 	"cloud.google.com/go/civil"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
+)
+
+// Rough turns a month into one for a product under fire. The zero value leaves it as it is.
+type Rough struct {
+	// Records is how many bank transactions the feeds deliver at least; small ones fill the days, and are fed while the
+	// calendar moves.
+	Records int
+	// LateAnswers makes the bank's answers come out of order, many of them days late or again.
+	LateAnswers bool
+	// Delivered hears of the transactions that Kafka has acknowledged. It is called from one goroutine at a time.
+	Delivered func([]schemas.Transaction)
+	// Phase hears what the run does next; it may hold the run up.
+	Phase func(ctx context.Context, phase Phase, d civil.Date) error
+}
+
+// Phase is a part of the month.
+type Phase string
+
+// The phases. Those from PhaseMorning to PhaseBank come every day.
+const (
+	PhaseImport  Phase = "import"
+	PhaseExecute Phase = "execute"
+	PhaseHistory Phase = "history"
+	PhaseMorning Phase = "morning"
+	PhaseAdvance Phase = "advance"
+	PhaseBank    Phase = "bank"
+	PhaseReport  Phase = "report"
+	PhaseSettle  Phase = "settlement"
+	PhaseExport  Phase = "export"
+)
+
+// The small transactions of a day are fed in so many parts, so far apart, for as long as the calendar moves; then the
+// rest at once.
+const (
+	smallParts = 40
+	smallPause = 250 * time.Millisecond
 )
 
 // month is a November run under way.
 type month struct {
 	Options
 	period  schemas.Period
-	w       *world
-	bank    *pretendBank
+	people  *people.People
+	bank    *people.Bank
 	insurer *insurer
 	push    *feed.Producer
 	debits  *tail
 	probe   *probe
 	bar     *feed.Progress
-	mail    *lateMail
+	answers *people.LateAnswers
 	// delivered counts the transactions that Kafka has acknowledged.
 	delivered int
 }
@@ -41,9 +82,9 @@ func Month(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	m := &month{Options: o, period: schemas.PeriodOf(o.From), insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience)}
-	m.w = newWorld(o.Tenant, o.Seed, o.Policies, o.From, o.Calendar)
-	m.bank = newBank(m.w.people, o.Calendar, m.period.Last())
-	m.mail = newLateMail(o.Seed, m.period.Last())
+	m.people = people.New(o.Tenant, o.Seed, o.Policies, o.From, o.Calendar)
+	m.bank = people.NewBank(m.people, m.period.Last())
+	m.answers = people.NewLateAnswers(o.Seed, m.period.Last())
 	if m.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
 		return nil, err
 	}
@@ -80,7 +121,7 @@ func (m *month) begin(ctx context.Context) error {
 		return fmt.Errorf("demo: %s holds %d collections already: the month is played on an empty data directory", m.period,
 			len(before))
 	}
-	csv := m.w.csv()
+	csv := policiesCSV(m.people.Policies())
 	if err := m.file("policies.csv", csv); err != nil {
 		return err
 	}
@@ -101,15 +142,15 @@ func (m *month) begin(ctx context.Context) error {
 	if err := m.enter(ctx, PhaseHistory, m.From); err != nil {
 		return err
 	}
-	h := m.w.history()
+	h := m.people.History()
 	if err := m.deliver(ctx, h); err != nil {
 		return err
 	}
 	m.sayf("%s  policies.csv imported: %d policies of %d customers, %d failed\n", m.From, imported.Imported,
-		len(m.w.people), imported.Failed)
+		m.people.Customers(), imported.Failed)
 	m.sayf("%s  collections executed: %d queued for %s\n", m.From, executed.PoliciesQueued, m.period)
 	m.sayf("%s  bank feed and income lists: %d transactions, %d income records of the three months before\n", m.From,
-		len(h.txs), len(h.incomes))
+		len(h.Transactions), len(h.Incomes))
 	return nil
 }
 
@@ -126,8 +167,8 @@ func (m *month) days(ctx context.Context) (*Result, error) {
 		if err := m.insurerDay(ctx, d, r); err != nil {
 			return nil, fmt.Errorf("demo: on %s: %w", d, err)
 		}
-		m.bar.Step(int64(d.DaysSince(m.From)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.book.order),
-			m.bank.book.collected(m.period)))
+		m.bar.Step(int64(d.DaysSince(m.From)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.Book.Debits),
+			m.bank.Book.Collected(m.period)))
 	}
 	r.Elapsed = m.bar.Elapsed()
 	return r, nil
@@ -138,13 +179,13 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if err := m.enter(ctx, PhaseMorning, d); err != nil {
 		return err
 	}
-	var given answers
-	m.bank.comeBack(d, &given)
-	today := m.w.morning(d, given.txs)
-	if topic, key, value := m.w.broken(d); topic != "" && schemas.PeriodOf(d) == m.period {
+	given := m.bank.Return(d)
+	today := m.people.Morning(d, given.Transactions)
+	customer := m.people.Policies()[0].Customer
+	if topic, key, value := brokenRecord(customer, m.Tenant, d); topic != "" && schemas.PeriodOf(d) == m.period {
 		m.push.Raw(ctx, topic, key, value)
 	}
-	if err := m.push.Results(ctx, given.results...); err != nil {
+	if err := m.push.Results(ctx, given.Results...); err != nil {
 		return err
 	}
 	if err := m.deliver(ctx, today); err != nil {
@@ -163,37 +204,36 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if err != nil {
 		return err
 	}
-	given = answers{}
-	if err := m.bank.present(d, debits, &given); err != nil {
+	if given, err = m.bank.Present(d, debits); err != nil {
 		return err
 	}
-	if m.LateMail {
-		given.results = m.mail.send(d, given.results)
-	} else if n := len(given.results); n > 0 && d.Day%5 == 0 {
-		given.results = append(given.results, given.results[n-1]) // a bank that sends an answer twice
+	if m.LateAnswers {
+		given.Results = m.answers.Send(d, given.Results)
+	} else if n := len(given.Results); n > 0 && d.Day%5 == 0 {
+		given.Results = append(given.Results, given.Results[n-1]) // a bank that sends an answer twice
 	}
-	if err := m.push.Results(ctx, given.results...); err != nil {
+	if err := m.push.Results(ctx, given.Results...); err != nil {
 		return err
 	}
-	tonight := m.w.evening(d, given.txs)
-	m.probe.sent(d, tonight.txs)
+	tonight := m.people.Evening(d, given.Transactions)
+	m.probe.sent(d, tonight.Transactions)
 	return m.deliver(ctx, tonight)
 }
 
 // deliver pushes a batch and waits for the brokers' acknowledgement.
-func (m *month) deliver(ctx context.Context, b batch) error {
-	if err := m.push.Incomes(ctx, b.incomes...); err != nil {
+func (m *month) deliver(ctx context.Context, b people.Batch) error {
+	if err := m.push.Incomes(ctx, b.Incomes...); err != nil {
 		return err
 	}
-	if err := m.push.Transactions(ctx, b.txs...); err != nil {
+	if err := m.push.Transactions(ctx, b.Transactions...); err != nil {
 		return err
 	}
 	if err := m.push.Flush(ctx); err != nil {
 		return err
 	}
-	m.delivered += len(b.txs)
+	m.delivered += len(b.Transactions)
 	if m.Delivered != nil {
-		m.Delivered(b.txs)
+		m.Delivered(b.Transactions)
 	}
 	return nil
 }
@@ -202,11 +242,12 @@ func (m *month) deliver(ctx context.Context, b batch) error {
 func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err error) {
 	switch d {
 	case m.From.AddDays(11): // use cases 5 and 6: neither may touch what is running, but for the cancellation itself
-		first, second, third := m.w.people[10].policies[0], m.w.people[20].policies[0], m.w.people[30].policies[0]
+		all := m.people.Policies()
+		first, second, third := all[10], all[21], all[31]
 		return errors.Join(
-			m.insurer.patch(ctx, first.number, map[string]any{"collection_amount": schemas.Rands(first.premium + 5_000)}),
-			m.insurer.patch(ctx, second.number, map[string]any{"status": schemas.PolicyCancelled}),
-			m.insurer.patch(ctx, third.number, map[string]any{"status": schemas.PolicyCancelled}))
+			m.insurer.patch(ctx, first.Number, map[string]any{"collection_amount": schemas.Rands(first.Premium + 5_000)}),
+			m.insurer.patch(ctx, second.Number, map[string]any{"status": schemas.PolicyCancelled}),
+			m.insurer.patch(ctx, third.Number, map[string]any{"status": schemas.PolicyCancelled}))
 	case m.From.AddMonths(1): // use case 4
 		if err := m.enter(ctx, PhaseReport, d); err != nil {
 			return err
@@ -265,3 +306,75 @@ func (m *month) file(name string, b []byte) error {
 func (m *month) sayf(format string, args ...any) {
 	_, _ = fmt.Fprintf(m.Out, format, args...) // words that cannot be shown stop nothing
 }
+
+func (m *month) enter(ctx context.Context, p Phase, d civil.Date) error {
+	if m.Phase == nil {
+		return nil
+	}
+	return m.Phase(ctx, p, d)
+}
+
+// advance moves the calendar to the day's cut-off while the small transactions flow.
+func (m *month) advance(ctx context.Context, d civil.Date) error {
+	small := m.people.Small(d, (m.Records-m.delivered)/(m.To.DaysSince(d)+1))
+	arrived := make(chan struct{})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.trickle(ctx, small, arrived) })
+	g.Go(func() error { defer close(arrived); return m.Advancer.Advance(ctx, d) })
+	return g.Wait()
+}
+
+// trickle delivers in parts until arrived is closed, then the rest.
+func (m *month) trickle(ctx context.Context, txs []schemas.Transaction, arrived <-chan struct{}) error {
+	size, pause := len(txs)/smallParts+1, time.NewTicker(smallPause)
+	defer pause.Stop()
+	for len(txs) > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-arrived:
+			return m.deliver(ctx, people.Batch{Transactions: txs})
+		case <-pause.C:
+		}
+		n := min(size, len(txs))
+		if err := m.deliver(ctx, people.Batch{Transactions: txs[:n]}); err != nil {
+			return err
+		}
+		txs = txs[n:]
+	}
+	return nil
+}
+
+// policiesCSV is the insurer's policies.csv.
+func policiesCSV(policies []people.Policy) []byte {
+	var b bytes.Buffer
+	b.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount,rail," +
+		"mandate_reference\n")
+	for _, p := range policies {
+		fmt.Fprintf(&b, "%s,%s,%s,%s,%s,%s,%s\n", p.Customer, p.Ref, p.Number, p.Product, p.Premium, p.Rail, p.Mandate)
+	}
+	return b.Bytes()
+}
+
+// brokenRecord is what a faulty feed sends of a customer on three days of the month. Each must end as a dead letter and
+// stop nothing.
+func brokenRecord(customer, tenant string, d civil.Date) (topic, key string, value []byte) {
+	switch d.Day {
+	case 7:
+		return schemas.TopicFeedTransactions, customer, []byte(`{"transaction_id": "cut off in the mid`)
+	case 14:
+		return schemas.TopicFeedTransactions, customer, []byte(`{"transaction_id":"FLOAT-1","tenant_id":` +
+			strconv.Quote(tenant) + `,"customer_id":"` + customer +
+			`","booked_at":"` + d.String() +
+			`T09:00:00+02:00","amount_cents":150.00,"direction":"CREDIT"}`)
+	case 21:
+		return schemas.TopicRailResults, "unknown", []byte(`{"result_id":"STRAY-1","debit_id":"` + schemas.DebitID(tenant,
+			customer, "no such collection", 1) +
+			`","status":"PAID","effective_date":"` + d.String() + `"}`)
+	default:
+		return "", "", nil
+	}
+}
+
+// brokenRecords is how many of them a month has in a month.
+const brokenRecords = 3

@@ -2,13 +2,21 @@ package demo
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
+
+var november = civil.Date{Year: 2025, Month: time.November, Day: 1}
 
 func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	s := newStandin(t)
@@ -24,6 +32,7 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 		"the report waited for the mark that was missing; then the payment and the verdict waited")
 	require.Positive(t, r.Latency.Debit.Samples)
 	require.Positive(t, r.Latency.Row.Samples)
+	require.LessOrEqual(t, r.Latency.Debit.P50, r.Latency.Debit.P99)
 	for _, name := range []string{"policies.csv", "report.csv", "settlement.csv"} {
 		b, err := os.ReadFile(filepath.Join(o.Dir, name))
 		require.NoError(t, err)
@@ -31,6 +40,7 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	}
 	require.Equal(t, 33, strings.Count(out.String(), "\ndays "), "a line a day where there is no terminal")
 	require.Contains(t, out.String(), "60 policies")
+	require.Contains(t, out.String(), "cut-off tick")
 
 	_, err = Month(t.Context(), o)
 	require.ErrorContains(t, err, "the month is played on an empty data directory")
@@ -62,13 +72,30 @@ func TestTheSameSeedPlaysTheSameMonth(t *testing.T) {
 	require.Equal(t, kinds[0], kinds[1])
 }
 
-func TestLatencyPlaysTheMonthWithoutAWord(t *testing.T) {
-	var out bytes.Buffer
-	r, err := Latency(t.Context(), newStandin(t).options(t, &out))
+// A rough month ends in the same agreement as a quiet one, feeds as much as was asked for, and says where it is.
+func TestARoughMonth(t *testing.T) {
+	o := newStandin(t).options(t, io.Discard)
+	delivered, phases := 0, map[Phase]int{}
+	o.Rough = Rough{
+		Records: 5_000, LateAnswers: true, Delivered: func(txs []schemas.Transaction) { delivered += len(txs) },
+		Phase: func(_ context.Context, p Phase, _ civil.Date) error { phases[p]++; return nil },
+	}
+	r, err := Month(t.Context(), o)
 	require.NoError(t, err)
-	require.Empty(t, out.String())
-	require.Positive(t, r.Debit.Samples)
-	require.LessOrEqual(t, r.Debit.P50, r.Debit.P99)
-	r.Print(&out)
-	require.Contains(t, out.String(), "cut-off tick")
+	require.GreaterOrEqual(t, delivered, 5_000)
+	require.NotEmpty(t, r.Debits)
+	require.Equal(t, map[Phase]int{
+		PhaseImport: 1, PhaseExecute: 1, PhaseHistory: 1, PhaseMorning: 33, PhaseAdvance: 33, PhaseBank: 33, PhaseReport: 1,
+		PhaseSettle: 1, PhaseExport: 1,
+	}, phases)
+}
+
+func TestAMonthHasItsBrokenRecords(t *testing.T) {
+	broken := 0
+	for i := range 30 {
+		if topic, _, _ := brokenRecord("C1", "demo", november.AddDays(i)); topic != "" {
+			broken++
+		}
+	}
+	require.Equal(t, brokenRecords, broken)
 }

@@ -1,3 +1,8 @@
+// Package demo shows Kasi at work. It plays everybody around the product (an insurer, 1,000 customers, their payrolls,
+// the grant agency and the bank) and talks to it as outside parties do, over Kafka and HTTP only; nothing here knows
+// what the engine will decide. Month is November 2025 with simulated customers, Real a replay of real bank
+// transactions. The bank keeps its own book, and both runs end by comparing it with what the product says, to the
+// cent.
 package demo
 
 import (
@@ -9,8 +14,9 @@ import (
 	"time"
 
 	"cloud.google.com/go/civil"
-	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/processors/rules"
 )
 
 // Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits
@@ -36,7 +42,7 @@ type Product struct {
 	// whose product is being restarted. 0 means not at all.
 	Patience time.Duration
 	// Calendar knows the banking days; nil means the one built in.
-	Calendar Calendar
+	Calendar *rules.Calendar
 	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal,
 	// for bars instead of lines.
 	Out, Progress io.Writer

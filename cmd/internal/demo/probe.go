@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -62,16 +63,6 @@ func (r LatencyReport) Print(w io.Writer) {
 
 func ms(d time.Duration) string {
 	return fmt.Sprintf("%d.%d ms", d.Milliseconds(), d.Microseconds()/100%10)
-}
-
-// Latency plays the month without a word and returns what the probe measured on the way.
-func Latency(ctx context.Context, o Options) (LatencyReport, error) {
-	o.Out, o.Progress, o.Terminal = io.Discard, io.Discard, false
-	r, err := Month(ctx, o)
-	if err != nil {
-		return LatencyReport{}, err
-	}
-	return r.Latency, nil
 }
 
 // probe watches the topics beside the run, with its own client, and notes when things arrive.
@@ -192,7 +183,7 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 			b.mu.Unlock()
 			return
 		}
-		if sleep(ctx, 2*time.Millisecond) != nil {
+		if wait.For(ctx, 2*time.Millisecond) != nil {
 			return
 		}
 	}

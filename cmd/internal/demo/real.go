@@ -2,14 +2,20 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"cloud.google.com/go/civil"
+	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
@@ -191,12 +197,12 @@ func (r *realRun) finish(ctx context.Context, rows []feed.Row, stats feed.Stats)
 	res := &r.result
 	res.Rows, res.Days, res.Elapsed, res.Options = stats.Rows, stats.Days, stats.Elapsed, r.RealOptions
 	// Debits of that last day have no answer; they were collected by nobody, so the books agree all the same.
-	res.Bank, res.Refused, res.Debits = r.bank.book.total(), r.bank.book.refused, len(r.bank.book.order)
-	res.Paid, _ = r.bank.book.tally(statePaid, "")
-	for _, e := range r.bank.book.order {
-		if e.Attempt == 1 {
+	book := r.bank.book
+	res.Bank, res.Refused, res.Debits, res.Paid = book.Collected(""), book.Refused, len(book.Debits), book.Paid()
+	for _, d := range book.Debits {
+		if d.Attempt == 1 {
 			res.Tried++
-			if e.state == statePaid {
+			if d.State == people.Paid {
 				res.FirstPaid++
 			}
 		}
@@ -246,4 +252,366 @@ type RealResult struct {
 	Bank, ClickHouse schemas.Cents
 	Refused          int
 	DeadLetters      map[string]int
+}
+
+const (
+	// premiumPercent of the median monthly income is a real account's made-up premium; at least minPremium.
+	premiumPercent                = 5
+	minPremium      schemas.Cents = 1_000
+	spreadDays                    = 28
+	interestKSymbol               = "interest"
+)
+
+// premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the
+// median is taken over the account's full months, those without income included. Accounts without a full month get no
+// policy.
+func premiums(rows []feed.Row) []realPolicy {
+	policies, months := map[string]*realPolicy{}, map[string]map[schemas.Period]schemas.Cents{}
+	for _, r := range rows {
+		p := policies[r.AccountID]
+		if p == nil {
+			p = &realPolicy{account: r.AccountID, customer: r.CustomerID, first: firstFull(r.Date)}
+			policies[r.AccountID], months[r.AccountID] = p, map[schemas.Period]schemas.Cents{}
+		}
+		p.end = schemas.PeriodOf(r.Date) // nobody knows what came after the account's last row, so that month is not full
+		if r.Direction == schemas.Credit && r.Symbol != interestKSymbol {
+			months[r.AccountID][p.end] += r.AmountCents
+		}
+	}
+	var full []realPolicy
+	for account, p := range policies {
+		var incomes []schemas.Cents
+		for m := p.first; m < p.end; m = m.Next() {
+			incomes = append(incomes, months[account][m])
+		}
+		if len(incomes) == 0 {
+			continue
+		}
+		p.premium = max(median(incomes)*premiumPercent/100, minPremium)
+		full = append(full, *p)
+	}
+	slices.SortFunc(full, func(a, b realPolicy) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.account, b.account))
+	})
+	return full
+}
+
+// firstFull is the first month that the account was open for from its first day.
+func firstFull(opened civil.Date) schemas.Period {
+	if opened.Day == 1 {
+		return schemas.PeriodOf(opened)
+	}
+	return schemas.PeriodOf(opened).Next()
+}
+
+// median of amounts in whole cents; of an even number of amounts the mean of the middle two, cut to the cent. It sorts
+// its argument.
+func median(cents []schemas.Cents) schemas.Cents {
+	slices.Sort(cents)
+	n := len(cents)
+	if n%2 == 1 {
+		return cents[n/2]
+	}
+	return (cents[n/2-1] + cents[n/2]) / 2
+}
+
+// spreadAccounts moves each account's rows 0 to 27 days into the future, by a hash of its number, and sorts by date
+// again.
+func spreadAccounts(rows []feed.Row) []feed.Row {
+	for i := range rows {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(rows[i].AccountID)) // a hash takes everything
+		days := int(h.Sum32() % spreadDays)
+		rows[i].Date = rows[i].Date.AddDays(days)
+		rows[i].BookedAt = rows[i].BookedAt.Add(time.Duration(days) * 24 * time.Hour)
+	}
+	slices.SortStableFunc(rows, func(a, b feed.Row) int { return a.Date.Compare(b.Date) })
+	return rows
+}
+
+// fixedDays is how a debit order on a fixed day of the month would have done on the same balances and premiums: one
+// attempt each full month, at the end of that day. It is the measure that the engine's timing has to beat.
+type fixedDays struct {
+	Attempts int
+	// Paid counts the attempts that would have been paid, by day of the month (1-28).
+	Paid [29]int
+}
+
+// best and worst name the days on which most and fewest were paid, the earliest where several are equal.
+func (f fixedDays) best() (day int) {
+	for day = 1; f.Paid[day] != slices.Max(f.Paid[1:]); day++ {
+	}
+	return day
+}
+
+func (f fixedDays) worst() (day int) {
+	for day = 1; f.Paid[day] != slices.Min(f.Paid[1:]); day++ {
+	}
+	return day
+}
+
+// onFixedDays computes fixedDays for the policies of a bank whose accounts have not been opened by any day yet.
+func onFixedDays(rows []feed.Row, policies []realPolicy, b *realBank) fixedDays {
+	var f fixedDays
+	balances := map[string]map[civil.Date]schemas.Cents{} // at the end of each day with transactions
+	for _, r := range rows {
+		if balances[r.CustomerID] == nil {
+			balances[r.CustomerID] = map[civil.Date]schemas.Cents{}
+		}
+		balances[r.CustomerID][r.Date] = *r.BalanceAfterCents
+	}
+	for _, p := range policies {
+		var balance schemas.Cents
+		// An account that was opened in a month had its first row there, so the month before the first full one holds its
+		// opening.
+		for d := p.first.First().AddMonths(-1); d.Before(p.end.First()); d = d.AddDays(1) {
+			if after, moved := balances[p.customer][d]; moved {
+				balance = after
+			}
+			period := schemas.PeriodOf(d)
+			if period < p.first || d.Day > 28 {
+				continue
+			}
+			if d.Day == 1 {
+				f.Attempts++
+			}
+			if balance-b.accounts[p.customer].lows[period] >= p.premium {
+				f.Paid[d.Day]++
+			}
+		}
+	}
+	return f
+}
+
+// upTo is the rows up to and including a day.
+func upTo(rows []feed.Row, last civil.Date) []feed.Row {
+	n, _ := slices.BinarySearchFunc(rows, last.AddDays(1), func(r feed.Row, d civil.Date) int { return r.Date.Compare(d) })
+	return rows[:n]
+}
+
+// realAccount is one real account as the bank knows it while days pass.
+type realAccount struct {
+	real schemas.Cents // balance after the last real transaction
+	// taken is what Kasi has collected in the month taken belongs to.
+	taken schemas.Cents
+	month schemas.Period
+	// lows are the lowest balances of each month, subtracted where buffers are taken away.
+	lows map[schemas.Period]schemas.Cents
+}
+
+// realBank answers debits from real balances.
+type realBank struct {
+	accounts map[string]*realAccount // by customer
+	book     *people.BankBook
+}
+
+func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
+	b := &realBank{accounts: map[string]*realAccount{}, book: people.NewBankBook()}
+	for _, r := range rows {
+		if b.accounts[r.CustomerID] == nil {
+			b.accounts[r.CustomerID] = &realAccount{}
+		}
+	}
+	if noBuffer {
+		for customer, lows := range lowest(rows) {
+			b.accounts[customer].lows = lows
+		}
+	}
+	return b
+}
+
+// lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends
+// of days, and what was carried in from the month before.
+func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
+	type carried struct {
+		day     civil.Date
+		balance schemas.Cents
+	}
+	all, last := map[string]map[schemas.Period]schemas.Cents{}, map[string]carried{}
+	note := func(customer string, p schemas.Period, balance schemas.Cents) {
+		if low, seen := all[customer][p]; !seen || balance < low {
+			all[customer][p] = balance
+		}
+	}
+	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up
+	// to p.
+	passed := func(customer string, c carried, p schemas.Period) {
+		for m := schemas.PeriodOf(c.day); m <= p; m = m.Next() {
+			note(customer, m, c.balance)
+		}
+	}
+	for _, r := range rows {
+		c, open := last[r.CustomerID]
+		if !open {
+			all[r.CustomerID] = map[schemas.Period]schemas.Cents{}
+		} else if c.day != r.Date {
+			passed(r.CustomerID, c, schemas.PeriodOf(r.Date))
+		}
+		last[r.CustomerID] = carried{r.Date, *r.BalanceAfterCents}
+	}
+	for customer, c := range last {
+		note(customer, schemas.PeriodOf(c.day), c.balance)
+	}
+	return all
+}
+
+// available is what the account can pay from today: the real balance, without the month's buffer if that is taken away,
+// less what Kasi has taken this month.
+func (a *realAccount) available(p schemas.Period) schemas.Cents {
+	if a.month != p {
+		a.month, a.taken = p, 0
+	}
+	return a.real - a.lows[p] - a.taken
+}
+
+// open books the day's real transactions, and makes the feed report the balances that the bank will answer from. Where
+// buffers are taken away it reports none, as many feeds do: such a balance falls at the turn of the month without any
+// transaction, so the last one reported would be a false promise.
+func (b *realBank) open(day civil.Date, rows []feed.Row) {
+	p := schemas.PeriodOf(day)
+	for i := range rows {
+		a := b.accounts[rows[i].CustomerID]
+		a.real = *rows[i].BalanceAfterCents
+		shown := a.available(p)
+		if rows[i].BalanceAfterCents = &shown; a.lows != nil {
+			rows[i].BalanceAfterCents = nil
+		}
+	}
+}
+
+// present answers the day's debits.
+func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) ([]schemas.Result, error) {
+	var out []schemas.Result
+	for _, d := range debits {
+		if d.ActionDate != today.String() {
+			return nil, fmt.Errorf("demo: debit %s has action date %s, told on %s", d.DebitID, d.ActionDate, today)
+		}
+		a := b.accounts[d.CustomerID]
+		if a == nil {
+			return nil, fmt.Errorf("demo: debit %s names customer %s, who has no account", d.DebitID, d.CustomerID)
+		}
+		e, err := b.book.Open(d)
+		if err != nil {
+			return nil, err
+		}
+		e.State, e.Code = people.Unpaid, people.CodeNoFunds
+		if a.available(schemas.PeriodOf(today)) >= d.AmountCents {
+			e.State, e.Code = people.Paid, ""
+			a.taken += d.AmountCents
+		}
+		out = append(out, e.Result(today))
+	}
+	return out, nil
+}
+
+// StatusLine is the collections of one status.
+type StatusLine struct {
+	Status         string
+	Collections    int64
+	Due, Collected schemas.Cents
+}
+
+// StreamLine is the deposits of one frequency, as the engine saw them.
+type StreamLine struct {
+	Frequency string
+	Deposits  int64
+}
+
+// ask takes the figures from ClickHouse and Kafka.
+func (r *RealResult) ask(ctx context.Context, p Product) error {
+	err := p.arrived(ctx)
+	if err != nil {
+		return err
+	}
+	a, tenant := p.analyst(), map[string]string{"tenant": p.Tenant}
+	if r.ClickHouse, err = a.collected(ctx, p.Tenant, ""); err != nil {
+		return err
+	}
+	if r.Accepted, err = a.number(ctx, "SELECT count() FROM transactions WHERE tenant_id = {tenant:String}",
+		tenant); err != nil {
+		return err
+	}
+	if r.Deposits, err = a.number(ctx, "SELECT count() FROM deposits WHERE tenant_id = {tenant:String}",
+		tenant); err != nil {
+		return err
+	}
+	rows, err := a.query(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents) FROM collections
+WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`, tenant)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		n, err := integers(row[1:])
+		if err != nil {
+			return err
+		}
+		r.Statuses = append(r.Statuses, StatusLine{
+			Status: row[0], Collections: n[0], Due: schemas.Cents(n[1]),
+			Collected: schemas.Cents(n[2]),
+		})
+	}
+	if rows, err = a.query(ctx, `SELECT if(frequency = '', 'not known yet', frequency) AS f, count() FROM deposits
+WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`, tenant); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		n, err := integers(row[1:])
+		if err != nil {
+			return err
+		}
+		r.Streams = append(r.Streams, StreamLine{Frequency: row[0], Deposits: n[0]})
+	}
+	r.DeadLetters, err = deadLetters(ctx, p)
+	return err
+}
+
+func integers(cells []string) ([]int64, error) {
+	n := make([]int64, len(cells))
+	for i, c := range cells {
+		var err error
+		if n[i], err = strconv.ParseInt(c, 10, 64); err != nil {
+			return nil, fmt.Errorf("demo: clickhouse answered %q where a number was expected: %w", c, err)
+		}
+	}
+	return n, nil
+}
+
+func (r *RealResult) print(w io.Writer) {
+	// words that cannot be shown stop nothing
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this " +
+		"collection rate proves nothing"
+	if r.Options.NoBuffer {
+		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the " +
+			"feed reports no balances"
+	}
+	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
+		r.Elapsed.Seconds(),
+		int64(float64(r.Rows)/r.Elapsed.Seconds()), r.Elapsed.Seconds()*1000/float64(r.Days))
+	line("Amounts are Czech crowns taken as rand; %s.", balances)
+	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent,
+		r.Executed)
+	line("%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
+	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
+		r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
+	best, worst := r.Fixed.best(), r.Fixed.worst()
+	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
+		"to %s (day %d, the worst)\n",
+		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
+	t := newTable(w, "Deposits by frequency then")
+	t.SetColumnConfigs(rightFrom(2, 3))
+	t.AppendHeader(table.Row{"frequency", "deposits", "share"})
+	for _, s := range r.Streams {
+		t.AppendRow(table.Row{s.Frequency, s.Deposits, rate(s.Deposits, r.Deposits)})
+	}
+	t.Render()
+	line("")
+	t = newTable(w, "Collections by status")
+	t.SetColumnConfigs(rightFrom(2, 5))
+	t.AppendHeader(table.Row{"status", "collections", "due R", "collected R", "rate"})
+	for _, s := range r.Statuses {
+		t.AppendRow(table.Row{s.Status, s.Collections, s.Due, s.Collected, rate(s.Collected, s.Due)})
+	}
+	t.Render()
+	line("\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
 }

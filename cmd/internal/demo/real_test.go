@@ -15,7 +15,8 @@ import (
 
 // rowsOf reads made-up rows in the real file's columns.
 func rowsOf(t *testing.T, lines ...string) []feed.Row {
-	rows, err := feed.Read(strings.NewReader("account_id,date,type,operation,amount,balance,k_symbol,bank,account\n"+strings.Join(lines, "\n")), "made-up.csv", "demo")
+	rows, err := feed.Read(strings.NewReader("account_id,date,type,operation,amount,balance,k_symbol,bank,"+
+		"account\n"+strings.Join(lines, "\n")), "made-up.csv", "demo")
 	require.NoError(t, err)
 	return rows
 }
@@ -65,7 +66,8 @@ func TestPremiumsAreFivePercentOfTheMedianMonth(t *testing.T) {
 		// 0 and 8000.00; January was not full
 		{account: "13", customer: "CZ13", premium: 20_000, first: "1993-02", end: "1993-04"},
 	}, policies)
-	require.Equal(t, "customer_id,external_customer_ref,policy_number,product_code,collection_amount\nCZ11,11,POL11,REAL_05,100.00\n", string(realCSV(policies[:1])))
+	require.Equal(t, "customer_id,external_customer_ref,policy_number,product_code,collection_amount\nCZ11,11,"+
+		"POL11,REAL_05,100.00\n", string(realCSV(policies[:1])))
 }
 
 func TestTheRealBankAnswersFromRealBalances(t *testing.T) {
@@ -88,7 +90,7 @@ func TestTheRealBankAnswersFromRealBalances(t *testing.T) {
 	b.open(rows[1].Date, rows[1:])
 	require.Equal(t, schemas.Cents(40_000), *rows[1].BalanceAfterCents, "a new month has lived with the last one's debits")
 	require.Equal(t, schemas.ResultPaid, pay(rows[1].Date, "D", 40_000))
-	require.Equal(t, schemas.Cents(90_000), b.book.total())
+	require.Equal(t, schemas.Cents(90_000), b.book.Collected(""))
 
 	_, err := b.present(rows[1].Date, []schemas.DebitInstruction{{
 		DebitID: "D", CustomerID: "CZ11", AmountCents: 1,

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -165,36 +167,39 @@ func (i *insurer) json(ctx context.Context, method, path string, in, out any) er
 
 // call sends one request and reads the answer into out: bytes as they are, anything else as JSON.
 func (i *insurer) call(ctx context.Context, method, path, contentType string, body []byte, out any) error {
-	for began := time.Now(); ; {
-		status, wait, b, err := i.once(ctx, method, path, contentType, body)
-		if (err != nil || status == http.StatusServiceUnavailable) && time.Since(began) < i.patience &&
-			sleep(ctx, retryPause) == nil {
-			continue
+	began := time.Now()
+	answer, err := backoff.Retry(ctx, func() ([]byte, error) {
+		status, seconds, b, err := i.once(ctx, method, path, contentType, body)
+		switch {
+		case err == nil && status == http.StatusTooManyRequests:
+			return nil, backoff.RetryAfter(seconds)
+		case err == nil && status < 300:
+			return b, nil
+		case err == nil:
+			err = fmt.Errorf("HTTP %d: %s", status, b)
 		}
-		if err != nil {
-			return fmt.Errorf("demo: %s %s: %w", method, path, err)
+		if status != 0 && status != http.StatusServiceUnavailable || time.Since(began) >= i.patience {
+			err = backoff.Permanent(err)
 		}
-		switch raw, isRaw := out.(*[]byte); {
-		case status == http.StatusTooManyRequests:
-			if err := sleep(ctx, wait); err != nil {
-				return err
-			}
-			continue
-		case status >= 300:
-			return fmt.Errorf("demo: %s %s: HTTP %d: %s", method, path, status, b)
-		case isRaw:
-			*raw = b
-		case out != nil:
-			if err := json.Unmarshal(b, out); err != nil {
-				return fmt.Errorf("demo: %s %s: the answer is not what the API promises: %w", method, path, err)
-			}
-		}
-		return nil
+		return nil, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(retryPause)), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return fmt.Errorf("demo: %s %s: %w", method, path, err)
 	}
+	if raw, isRaw := out.(*[]byte); isRaw {
+		*raw = answer
+	} else if out != nil {
+		if err := json.Unmarshal(answer, out); err != nil {
+			return fmt.Errorf("demo: %s %s: the answer is not what the API promises: %w", method, path, err)
+		}
+	}
+	return nil
 }
 
-func (i *insurer) once(ctx context.Context, method, path, contentType string, body []byte) (status int,
-	wait time.Duration, answer []byte, err error,
+// once sends the request once. seconds is how long a caller who asks too often shall wait; status is 0 where the answer
+// did not come whole.
+func (i *insurer) once(ctx context.Context, method, path, contentType string, body []byte) (status, seconds int,
+	answer []byte, err error,
 ) {
 	req, err := http.NewRequestWithContext(ctx, method, i.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -209,23 +214,15 @@ func (i *insurer) once(ctx context.Context, method, path, contentType string, bo
 		return 0, 0, nil, err
 	}
 	answer, err = io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return 0, 0, nil, err
+	}
 	seconds, numErr := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if numErr != nil || seconds < 1 {
+	if numErr != nil {
 		seconds = 1
 	}
-	return resp.StatusCode, time.Duration(seconds) * time.Second, answer, errors.Join(err, resp.Body.Close())
+	return resp.StatusCode, max(seconds, 1), answer, nil
 }
 
 // retryPause is the pause before a call is repeated.
 const retryPause = 250 * time.Millisecond
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

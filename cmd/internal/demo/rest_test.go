@@ -2,9 +2,11 @@ package demo
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,7 +35,8 @@ func TestTheInsurerUploadsPoliciesAndNamesTheFirstError(t *testing.T) {
 			write(t, w, `{"imported":2,"failed":0,"errors":[]}`)
 			return
 		}
-		write(t, w, `{"imported":1,"failed":1,"errors":[{"row":2,"column":"collection_amount","code":"BAD","message":"is negative"}]}`)
+		write(t, w, `{"imported":1,"failed":1,"errors":[{"row":2,"column":"collection_amount","code":"BAD",`+
+			`"message":"is negative"}]}`)
 	})
 	i := newInsurer(url+"/", "secret", 0)
 	reply, err := i.importPolicies(t.Context(), []byte("good"))
@@ -64,8 +67,9 @@ func TestTheInsurerWaitsOutTheRateLimit(t *testing.T) {
 func TestTheInsurerReadsMoneyWithoutFloats(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "2025-11", r.URL.Query().Get("period_month"))
-		write(t, w, `{"period_month":"2025-11","results":[{"policy_number":"P1","customer_id":"C1","collection_amount_due":0.29,"collection_amount_collected":7036874417.66,
-			"collection_status":"PAID_PARTIAL","number_of_attempts":3}]}`)
+		write(t, w, `{"period_month":"2025-11","results":[
+			{"policy_number":"P1","customer_id":"C1","collection_amount_due":0.29,
+			"collection_amount_collected":7036874417.66,"collection_status":"PAID_PARTIAL","number_of_attempts":3}]}`)
 	})
 	rows, err := newInsurer(url, "k", 0).report(t.Context(), "2025-11")
 	require.NoError(t, err)
@@ -119,4 +123,27 @@ func TestTheAnalystAsksWithParameters(t *testing.T) {
 	require.Equal(t, schemas.Cents(4_250_000), cents)
 	_, err = p.analyst().collected(t.Context(), "demo", "")
 	require.ErrorContains(t, err, "Code: 60")
+}
+
+// With patience a call is repeated that found nobody and one that was answered with 503; without, each is an error at
+// once (TestAnAnswerThatIsAnErrorKeepsItsBody).
+func TestThePatientInsurerCallsAgain(t *testing.T) {
+	calls := 0
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch calls++; calls {
+		case 1:
+			conn, _, err := w.(http.Hijacker).Hijack()
+			require.NoError(t, err)
+			require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+			require.NoError(t, conn.Close())
+		case 2:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			write(t, w, `{"id":"S1"}`)
+		}
+	})
+	s, err := newInsurer(url, "k", time.Minute).settle(t.Context(), "2025-11")
+	require.NoError(t, err)
+	require.Equal(t, "S1", s.ID)
+	require.Equal(t, 3, calls)
 }

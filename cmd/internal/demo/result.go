@@ -1,13 +1,21 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -18,25 +26,19 @@ type Result struct {
 	Report     []reportRow
 	Settlement settlement
 	Kinds      []KindLine
-	Failures   []FailureLine
+	Failures   []people.Failure
 	// Bank, Reported, ClickHouse and Settled are the money collected, as four parties know it: they must be equal.
 	Bank, Reported, ClickHouse, Settled schemas.Cents
 	// Policies is how many were imported: each must have its collection in the report.
 	Policies int
-	// Ledger is the bank's own book, debit by debit.
-	Ledger []LedgerLine
+	// Debits are the bank's own book.
+	Debits []*people.Debit
 	// Refused is how many debits the bank was sent twice: must be none.
 	Refused int
 	// DeadLetters are the records put aside, by class; Broken is how many broken ones were sent.
 	DeadLetters map[string]int
 	Broken      int
 	Latency     LatencyReport
-}
-
-// LedgerLine is one debit in the bank's book; Status is PAID, UNPAID, RETURNED (paid first) or DISPUTED.
-type LedgerLine struct {
-	DebitID, CollectionID, Status string
-	Cents                         schemas.Cents
 }
 
 // KindLine is the month of the customers of one kind of income.
@@ -47,28 +49,6 @@ type KindLine struct {
 	Due, Collected      schemas.Cents
 	Attempts            int
 	Tried, FirstSuccess int // collections debited at all; collections whose first debit was paid
-}
-
-// FailureLine is how often the bank gave one reason, and for how much money.
-type FailureLine struct {
-	Code, Meaning string
-	Debits        int
-	Cents         schemas.Cents
-}
-
-// meanings of the South-African codes the pretend bank gives (SPEC 4.7), in the order they are shown.
-var meanings = []struct {
-	state         state
-	code, meaning string
-}{
-	{stateUnpaid, codeNoFunds, "not provided for"},
-	{stateUnpaid, "12", "account closed"},
-	{stateUnpaid, "04", "payment stopped"},
-	{stateUnpaid, "05", "account dormant"},
-	{stateUnpaid, "18", "account holder deceased"},
-	{stateUnpaid, "26", "no such account"},
-	{stateReturned, codeNoFunds, "paid, returned days later"},
-	{stateDisputed, codeNoAuthority, "paid, disputed by the customer"},
 }
 
 // finish asks everybody what the month came to.
@@ -84,17 +64,9 @@ func (m *month) finish(ctx context.Context, r *Result) error {
 		r.Reported += schemas.Cents(row.Collected)
 	}
 	r.Settled = schemas.Cents(r.Settlement.TotalCollections)
-	r.Bank, r.Refused, r.Broken = m.bank.book.collected(m.period), m.bank.book.refused, brokenRecords
-	r.Policies = m.Policies
-	for _, e := range m.bank.book.order {
-		r.Ledger = append(r.Ledger, LedgerLine{e.DebitID, e.CollectionID, string(e.state), e.AmountCents})
-	}
+	r.Bank, r.Refused, r.Broken = m.bank.Book.Collected(m.period), m.bank.Book.Refused, brokenRecords
+	r.Policies, r.Debits, r.Failures = m.Policies, m.bank.Book.Debits, m.bank.Book.Failures()
 	r.Kinds = m.byKind(r.Report)
-	for _, f := range meanings {
-		if n, cents := m.bank.book.tally(f.state, f.code); n > 0 {
-			r.Failures = append(r.Failures, FailureLine{Code: f.code, Meaning: f.meaning, Debits: n, Cents: cents})
-		}
-	}
 	r.Latency = m.probe.report()
 	r.DeadLetters, err = deadLetters(ctx, m.Product)
 	return err
@@ -103,18 +75,17 @@ func (m *month) finish(ctx context.Context, r *Result) error {
 // byKind joins the report, which knows nothing of incomes, with the customers, and first attempts with the bank's own
 // answers.
 func (m *month) byKind(report []reportRow) []KindLine {
-	kinds := make([]KindLine, len(kindShares))
+	kinds := make([]KindLine, len(people.Kinds()))
 	at := map[schemas.IncomeKind]*KindLine{}
-	for i, k := range kindShares {
-		kinds[i].Kind = k.kind
-		at[k.kind] = &kinds[i]
+	for i, kind := range people.Kinds() {
+		kinds[i].Kind = kind
+		at[kind] = &kinds[i]
 	}
 	for _, row := range report {
-		p := m.bank.people[row.CustomerID]
-		if p == nil {
+		k := at[m.people.Kind(row.CustomerID)]
+		if k == nil {
 			continue // not of this month's making
 		}
-		k := at[p.kind]
 		k.Collections++
 		k.Due += schemas.Cents(row.Due)
 		k.Collected += schemas.Cents(row.Collected)
@@ -128,11 +99,11 @@ func (m *month) byKind(report []reportRow) []KindLine {
 			k.Unpaid++
 		}
 	}
-	for _, e := range m.bank.book.order {
-		if p := m.bank.people[e.CustomerID]; p != nil && e.Attempt == 1 {
-			at[p.kind].Tried++
-			if e.state != stateUnpaid {
-				at[p.kind].FirstSuccess++
+	for _, d := range m.bank.Book.Debits {
+		if k := at[m.people.Kind(d.CustomerID)]; k != nil && d.Attempt == 1 {
+			k.Tried++
+			if d.State != people.Unpaid {
+				k.FirstSuccess++
 			}
 		}
 	}
@@ -196,4 +167,153 @@ func (r *Result) check() error {
 			r.Broken))
 	}
 	return errors.Join(errs...)
+}
+
+func newTable(w io.Writer, title string) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.Style().Title.Align = text.AlignLeft
+	t.Style().Format.Header = text.FormatDefault
+	t.Style().Format.Footer = text.FormatDefault
+	t.SetTitle(title)
+	return t
+}
+
+// rightFrom aligns all columns from the n-th (counted from 1) to the right, as numbers are read.
+func rightFrom(n, last int) []table.ColumnConfig {
+	var c []table.ColumnConfig
+	for i := n; i <= last; i++ {
+		c = append(c, table.ColumnConfig{
+			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight,
+			AlignFooter: text.AlignRight,
+		})
+	}
+	return c
+}
+
+// rate is a share in percent with one decimal, in integers. What is not all never reads 100.0 %.
+func rate[T ~int | ~int64](part, whole T) string {
+	if whole == 0 {
+		return "-"
+	}
+	permille := (int64(part)*1000 + int64(whole)/2) / int64(whole)
+	if part < whole {
+		permille = min(permille, 999)
+	}
+	return fmt.Sprintf("%d.%d %%", permille/10, permille%10)
+}
+
+func (r *Result) print(w io.Writer) {
+	// words that cannot be shown stop nothing
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line("")
+	r.printKinds(w)
+	line("")
+	r.printFailures(w)
+	line("")
+	r.printSettlement(w)
+	line("")
+	r.printBooks(w)
+	line("")
+	r.Latency.Print(w)
+	line("")
+	letters, classes := 0, []string{}
+	for _, c := range slices.SortedFunc(maps.Keys(r.DeadLetters), cmp.Compare[string]) {
+		letters += r.DeadLetters[c]
+		classes = append(classes, fmt.Sprintf("%d %s", r.DeadLetters[c], c))
+	}
+	line("Dead letters: %d of %d broken records sent (%s)", letters, r.Broken, strings.Join(classes, ", "))
+	line("Debits the bank was sent twice: %d", r.Refused)
+	line("The month took %.1f s", r.Elapsed.Seconds())
+}
+
+func (r *Result) printKinds(w io.Writer) {
+	t := newTable(w, fmt.Sprintf("%s by kind of income", r.Period))
+	t.SetColumnConfigs(rightFrom(2, 11))
+	t.AppendHeader(table.Row{
+		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
+		"attempts", "a collection", "first attempt paid",
+	})
+	var all KindLine
+	all.Kind = "all"
+	row := func(k KindLine) table.Row {
+		return table.Row{
+			k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Due, k.Collected, rate(k.Collected, k.Due),
+			k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried),
+		}
+	}
+	for _, k := range r.Kinds {
+		t.AppendRow(row(k))
+		all.Collections += k.Collections
+		all.Full += k.Full
+		all.Partial += k.Partial
+		all.Unpaid += k.Unpaid
+		all.Due += k.Due
+		all.Collected += k.Collected
+		all.Attempts += k.Attempts
+		all.Tried += k.Tried
+		all.FirstSuccess += k.FirstSuccess
+	}
+	t.AppendFooter(row(all))
+	t.Render()
+}
+
+// per is a quotient with two decimals, in integers.
+func per(n, of int) string {
+	if of == 0 {
+		return "-"
+	}
+	return schemas.Cents((n*100 + of/2) / of).String()
+}
+
+func (r *Result) printFailures(w io.Writer) {
+	t := newTable(w, "What the bank did not pay, or took back")
+	t.SetColumnConfigs(rightFrom(3, 4))
+	t.AppendHeader(table.Row{"code", "reason", "debits", "R"})
+	for _, f := range r.Failures {
+		t.AppendRow(table.Row{f.Code, f.Meaning, f.Debits, f.Cents})
+	}
+	t.Render()
+}
+
+func (r *Result) printSettlement(w io.Writer) {
+	s := r.Settlement
+	t := newTable(w, "Settlement "+s.Number)
+	t.SetColumnConfigs(rightFrom(2, 2))
+	for _, line := range []struct {
+		name string
+		r    schemas.Rands
+	}{
+		{"total collections R", s.TotalCollections},
+		{"distribution fee R", s.DistributionFee},
+		{"collections fee R", s.CollectionsFee},
+		{"total fees R", s.TotalFees},
+		{"VAT R", s.VAT},
+		{"net amount R", s.NetAmount},
+	} {
+		t.AppendRow(table.Row{line.name, schemas.Cents(line.r)})
+	}
+	t.AppendRow(table.Row{"status", s.Status})
+	t.AppendRow(table.Row{"payment date", s.PaymentDate})
+	t.AppendRow(table.Row{"payment reference", s.PaymentReference})
+	t.Render()
+}
+
+func (r *Result) printBooks(w io.Writer) {
+	t := newTable(w, "Money collected, as each party knows it")
+	t.SetColumnConfigs(rightFrom(2, 3))
+	t.AppendHeader(table.Row{"book", "R", "difference R"})
+	for _, b := range []struct {
+		name  string
+		cents schemas.Cents
+	}{
+		{"the bank's own ledger", r.Bank},
+		{"report of the 1st", r.Reported},
+		{"ClickHouse, view collections", r.ClickHouse},
+		{"settlement", r.Settled},
+	} {
+		t.AppendRow(table.Row{b.name, b.cents, b.cents - r.Bank})
+	}
+	t.Render()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -20,7 +21,7 @@ func agreed() *Result {
 			Kind: schemas.Salary, Collections: 3, Full: 1, Partial: 1, Unpaid: 1, Due: 45_000,
 			Collected: 25_000, Attempts: 4, Tried: 3, FirstSuccess: 1,
 		}},
-		Failures: []FailureLine{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
+		Failures: []people.Failure{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
 		Settlement: settlement{
 			Number: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
 			PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
@@ -49,10 +50,12 @@ func TestAnyDifferenceFailsTheRealRun(t *testing.T) {
 	good := func() *RealResult { return &RealResult{Rows: 10, Accepted: 10, Bank: 5, ClickHouse: 5} }
 	require.NoError(t, good().check())
 	for want, spoil := range map[string]func(*RealResult){
-		"difference R 0.01":                              func(r *RealResult) { r.ClickHouse++ },
-		"sent 2 debits twice":                            func(r *RealResult) { r.Refused = 2 },
-		"10 transactions were fed, ClickHouse holds 9":   func(r *RealResult) { r.Accepted-- },
-		"1 dead letters of class TOO_OLD; expected none": func(r *RealResult) { r.DeadLetters = map[string]int{"TOO_OLD": 1} },
+		"difference R 0.01":                            func(r *RealResult) { r.ClickHouse++ },
+		"sent 2 debits twice":                          func(r *RealResult) { r.Refused = 2 },
+		"10 transactions were fed, ClickHouse holds 9": func(r *RealResult) { r.Accepted-- },
+		"1 dead letters of class TOO_OLD; expected none": func(r *RealResult) {
+			r.DeadLetters = map[string]int{"TOO_OLD": 1}
+		},
 	} {
 		r := good()
 		spoil(r)
@@ -74,23 +77,29 @@ func TestTheResultShowsEveryFigure(t *testing.T) {
 }
 
 func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
-	w := newWorld("demo", 3, 40, november, rules.Default().Calendar)
-	m := &month{bank: newBank(w.people, w.cal, november), w: w}
-	p := w.people[0]
-	m.bank.book.order = []*entry{
-		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 1}, state: stateUnpaid},
-		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 2}, state: statePaid},
-		{DebitInstruction: schemas.DebitInstruction{CustomerID: p.acc.customer, Attempt: 1}, state: stateDisputed},
+	ps := people.New("demo", 3, 40, november, rules.Default().Calendar)
+	m := &month{bank: people.NewBank(ps, november), people: ps}
+	customer := ps.Policies()[0].Customer
+	kind := ps.Kind(customer)
+	for id, d := range map[string]people.Debit{
+		"A": {DebitInstruction: schemas.DebitInstruction{Attempt: 1}, State: people.Unpaid},
+		"B": {DebitInstruction: schemas.DebitInstruction{Attempt: 2}, State: people.Paid},
+		"C": {DebitInstruction: schemas.DebitInstruction{Attempt: 1}, State: people.Disputed},
+	} {
+		d.DebitID, d.CustomerID = id, customer
+		booked, err := m.bank.Book.Open(d.DebitInstruction)
+		require.NoError(t, err)
+		booked.State = d.State
 	}
 	report := []reportRow{
-		{CustomerID: p.acc.customer, Due: 100, Collected: 100, Status: schemas.PaidFull, Attempts: 2},
-		{CustomerID: p.acc.customer, Due: 100, Status: schemas.Unpaid, Attempts: 1},
+		{CustomerID: customer, Due: 100, Collected: 100, Status: schemas.PaidFull, Attempts: 2},
+		{CustomerID: customer, Due: 100, Status: schemas.Unpaid, Attempts: 1},
 		{CustomerID: "SOMEBODY ELSE"},
 	}
 	for _, k := range m.byKind(report) {
-		if k.Kind == p.kind {
+		if k.Kind == kind {
 			require.Equal(t, KindLine{
-				Kind: p.kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,
+				Kind: kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,
 				Tried: 2, FirstSuccess: 1,
 			}, k)
 		} else {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kasi-collections/kasi/streams"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -31,14 +30,16 @@ type Metrics struct {
 	rows         *prometheus.CounterVec
 
 	mu    sync.Mutex
-	ready map[string]bool
+	ready map[string]bool   // by role
+	role  map[string]string // by stage
 }
 
 // buckets run from 1 ms to about 17 minutes: a stage that was away catches up on old records.
 var buckets = prometheus.ExponentialBuckets(0.001, 4, 11)
 
-// New makes the metrics of a process that runs these roles; each is unready until Ready.
-func New(roles ...string) *Metrics {
+// New makes the metrics of a process that runs these roles, each with the stages that it runs. A role is unready until
+// Ready.
+func New(stages map[string][]string) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kasi", Name: name, Help: help}, labels)
 	}
@@ -60,10 +61,13 @@ func New(roles ...string) *Metrics {
 		inserts: counter("sink_inserts_total",
 			"Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome"),
 		rows:  counter("sink_rows_total", "Rows inserted into ClickHouse.", "table"),
-		ready: map[string]bool{},
+		ready: map[string]bool{}, role: map[string]string{},
 	}
-	for _, r := range roles {
-		m.ready[r] = false
+	for role, names := range stages {
+		m.ready[role] = false
+		for _, stage := range names {
+			m.role[stage] = role
+		}
 	}
 	m.registry.MustRegister(m.records, m.transactions, m.restore, m.dead, m.seconds, m.inserts, m.rows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -95,12 +99,11 @@ func (m *Metrics) Restored(stage string, took time.Duration) {
 	m.restore.WithLabelValues(stage).Set(took.Seconds())
 }
 
-// Ended implements stage.SessionObserver: the stage is not ready until it serves again.
+// Ended implements stage.SessionObserver: the stage's role is not ready until it serves again.
 func (m *Metrics) Ended(stage string, _ error) {
-	role := streams.RoleOf(stage)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ours := m.ready[role]; ours {
+	if role, ours := m.role[stage]; ours {
 		m.ready[role] = false
 	}
 }

@@ -34,7 +34,7 @@ func get(t *testing.T, m *Metrics, path string) (int, string) {
 }
 
 func TestMetricsOfStagesAndSink(t *testing.T) {
-	m := New("collect", "sink")
+	m := New(map[string][]string{"collect": {"collect"}, "sink": {"sink"}})
 	m.Committed("collect", 7, 11)
 	m.Committed("collect", 1, 2)
 	m.Aborted("collect", errors.New("rebalance"))
@@ -61,7 +61,7 @@ func TestMetricsOfStagesAndSink(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	m := New("intake", "sink")
+	m := New(map[string][]string{"intake": {"intake", "policies"}, "sink": {"sink"}})
 	code, body := get(t, m, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Equal(t, "not ready: intake, sink\n", body)
@@ -89,7 +89,7 @@ func (w waiting) Of(_ context.Context, group string) ([]progress.Waiting, error)
 }
 
 func TestLag(t *testing.T) {
-	m := New()
+	m := New(nil)
 	m.WatchLag(waiting{
 		{Group: "g", Topic: "t", Records: 2, Oldest: time.Now().Add(-time.Minute)},
 		{Group: "g", Topic: "u"},
@@ -99,7 +99,7 @@ func TestLag(t *testing.T) {
 	require.Regexp(t, `kasi_lag_seconds\{group="g",topic="t"\} 60\.`, body)
 	require.Contains(t, body, `kasi_lag_seconds{group="g",topic="u"} 0`+"\n")
 
-	m = New()
+	m = New(nil)
 	m.WatchLag(waiting{}, "g")
 	code, body := get(t, m, "/metrics")
 	require.Equal(t, http.StatusOK, code, "brokers that are away do not take the other figures with them")
@@ -108,7 +108,7 @@ func TestLag(t *testing.T) {
 
 // ClickHouse is not asked at each scrape, but again at once after an error.
 func TestClearing(t *testing.T) {
-	m, asked, answer := New(), 0, error(nil)
+	m, asked, answer := New(nil), 0, error(nil)
 	m.WatchClearing(func(context.Context) ([]chsink.Clearing, error) {
 		asked++
 		return []chsink.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}},

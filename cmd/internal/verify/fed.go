@@ -2,12 +2,10 @@ package verify
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 )
 
 // TransactionKey stands for a transaction: a hash of tenant, customer and id.
@@ -20,23 +18,11 @@ const fedHeader = "tenant_id,customer_id,transaction_id"
 
 // ReadFed reads a CSV of transactions that Kafka acknowledged to the feeds. The error names the line.
 func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
-	in := csv.NewReader(r)
-	in.ReuseRecord = true
-	head, err := in.Read()
-	if err != nil || strings.Join(head, ",") != fedHeader {
-		return nil, fmt.Errorf("fed: the first line must be %s: %w", fedHeader, err)
-	}
 	out := map[TransactionKey]bool{}
-	for {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("fed: %w", err)
-		}
+	return out, readCSV(r, "fed", fedHeader, func(_ int, row []string) error {
 		out[TransactionKey(hash(row...))] = true
-	}
+		return nil
+	})
 }
 
 // acknowledged looks for each transaction in ClickHouse, among the rows as they are stored.
@@ -50,8 +36,9 @@ func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
 	found := make(map[TransactionKey]int64, len(o.Fed))
 	slices := len(o.Fed)/sliceRows + 1
 	for slice := range slices {
-		sql := fmt.Sprintf(`SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count() FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
-		if err := o.House.each(ctx, sql, func(cells []string) error {
+		sql := fmt.Sprintf(`SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count()
+FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
+		if err := o.ClickHouse.each(ctx, sql, func(cells []string) error {
 			id, err1 := strconv.ParseUint(cells[0], 10, 64)
 			n, err2 := strconv.ParseInt(cells[1], 10, 64)
 			found[TransactionKey(id)] = n

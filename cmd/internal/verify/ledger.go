@@ -24,30 +24,42 @@ var ledgerStandings = map[string]standing{
 
 // ReadLedger reads a CSV with the header debit_id,status,amount_cents. The error names the line.
 func ReadLedger(r io.Reader) ([]LedgerLine, error) {
-	in := csv.NewReader(r)
-	head, err := in.Read()
-	if err != nil || strings.Join(head, ",") != "debit_id,status,amount_cents" {
-		return nil, fmt.Errorf("ledger: the first line must be debit_id,status,amount_cents: %w", err)
-	}
 	lines := []LedgerLine{}
-	for {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return lines, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		n, _ := in.FieldPos(0)
+	err := readCSV(r, "ledger", "debit_id,status,amount_cents", func(n int, row []string) error {
 		cents, err := strconv.ParseInt(row[2], 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("ledger line %d: amount_cents %q is not a whole number", n, row[2])
+			return fmt.Errorf("ledger line %d: amount_cents %q is not a whole number", n, row[2])
 		}
 		if _, ok := ledgerStandings[strings.ToUpper(row[1])]; !ok {
-			return nil, fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n,
+			return fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n,
 				row[1])
 		}
 		lines = append(lines, LedgerLine{strings.ToLower(row[0]), strings.ToUpper(row[1]), cents})
+		return nil
+	})
+	return lines, err
+}
+
+// readCSV calls take for each row below the header, with its line. The error says what is read, and names the line.
+func readCSV(r io.Reader, what, header string, take func(line int, row []string) error) error {
+	in := csv.NewReader(r)
+	in.ReuseRecord = true
+	head, err := in.Read()
+	if err != nil || strings.Join(head, ",") != header {
+		return fmt.Errorf("%s: the first line must be %s: %w", what, header, err)
+	}
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		line, _ := in.FieldPos(0)
+		if err := take(line, row); err != nil {
+			return err
+		}
 	}
 }
 

@@ -67,7 +67,9 @@ func playMonth(t *testing.T) (Options, config.Config) {
 	require.NoError(t, err)
 	return Options{
 		Kafka: records.Source{Brokers: s.Streams().Brokers},
-		House: House{URL: "http://" + cfg.ClickHouseHTTP, Database: "kasi", User: "analyst", Password: cfg.AnalystPassword},
+		ClickHouse: ClickHouse{
+			URL: "http://" + cfg.ClickHouseHTTP, Database: "kasi", User: "analyst", Password: cfg.AnalystPassword,
+		},
 	}, cfg
 }
 

@@ -21,8 +21,8 @@ type Kafka interface {
 
 // Options say where the books are.
 type Options struct {
-	Kafka Kafka
-	House House
+	Kafka      Kafka
+	ClickHouse ClickHouse
 	// Grace is the age under which a record may still be on its way through the stages; younger ones are counted as in
 	// transit, not as differences.
 	Grace time.Duration
@@ -133,7 +133,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		_ = r.run("bank's ledger", "each debit stands in the bank's own book as in ours",
 			func(c *Check) error { b.ledger(c, o.Ledger); return nil })
 	}
-	if err := r.house(ctx, b, o); err != nil {
+	if err := r.clickhouse(ctx, b, o); err != nil {
 		return nil, err
 	}
 	r.Took = time.Since(began)

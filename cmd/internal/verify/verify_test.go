@@ -61,12 +61,12 @@ func TestVerifier(t *testing.T) {
 			}
 		})
 	}
-	t.Run("answers", func(t *testing.T) { answersWhole(t, o.House) })
+	t.Run("answers", func(t *testing.T) { answersWhole(t, o.ClickHouse) })
 	t.Run("ledger", func(t *testing.T) { tamperLedger(t, o, lines) })
 	fed := fedOf(t, o)
 	t.Run("acknowledged", func(t *testing.T) { acknowledgeMore(t, o, fed) })
 	t.Run("clickhouse", func(t *testing.T) {
-		tamperHouse(t, o, cfg.ClickHouseNative, cfg.Password)
+		tamperClickHouse(t, o, cfg.ClickHouseNative, cfg.Password)
 		o.Fed, o.Wait = fed, 1
 		r, err := Run(t.Context(), o)
 		require.NoError(t, err)
@@ -132,10 +132,10 @@ func acknowledgeMore(t *testing.T, o Options, fed map[TransactionKey]bool) {
 }
 
 // An error in the middle of an answer is an error, not a row.
-func answersWhole(t *testing.T, h House) {
-	_, err := h.query(t.Context(), "SELECT number FROM numbers(1000001)")
+func answersWhole(t *testing.T, ch ClickHouse) {
+	_, err := ch.query(t.Context(), "SELECT number FROM numbers(1000001)")
 	require.ErrorContains(t, err, "Limit for result exceeded")
-	rows, err := h.query(t.Context(), "SELECT number FROM numbers(999999)")
+	rows, err := ch.query(t.Context(), "SELECT number FROM numbers(999999)")
 	require.NoError(t, err)
 	require.Len(t, rows, 999_999)
 }
@@ -306,8 +306,8 @@ func tamperLedger(t *testing.T, o Options, lines []LedgerLine) {
 	}
 }
 
-// tamperHouse changes rows of the real ClickHouse, each time in another table, so that no change hides another.
-func tamperHouse(t *testing.T, o Options, addr, password string) {
+// tamperClickHouse changes rows of the real ClickHouse, each time in another table, so that no change hides another.
+func tamperClickHouse(t *testing.T, o Options, addr, password string) {
 	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{addr}, Auth: clickhouse.Auth{
 		Database: "kasi",
 		Username: "kasi", Password: password,

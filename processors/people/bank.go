@@ -1,0 +1,186 @@
+package people
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Chances of what happens to money already paid, in permille of paid debits.
+const (
+	disputePermille    = 5
+	lateReturnPermille = 30 // of EFT debits, whose unpaids may come days late
+)
+
+// Bank is the bank's side of every rail. It holds the customers' accounts, is told debits, answers with results, and
+// keeps its own book.
+type Bank struct {
+	// Book is what the bank was told and what it did.
+	Book   *BankBook
+	people *People
+	// comebacks are the disputes and late returns that wait for their day.
+	comebacks map[civil.Date][]comeback
+	// lastComeback is the last day on which money may come back, so that the month's figures stand when the statement is
+	// made.
+	lastComeback civil.Date
+	early        []schemas.DebitInstruction // told before their action date
+}
+
+// comeback is money that returns to a customer after a debit was paid.
+type comeback struct {
+	debit *Debit
+	to    DebitState
+}
+
+// NewBank opens the bank of these people. After the day lastComeback no money comes back any more.
+func NewBank(people *People, lastComeback civil.Date) *Bank {
+	return &Bank{
+		Book: NewBankBook(), people: people, comebacks: map[civil.Date][]comeback{}, lastComeback: lastComeback,
+	}
+}
+
+// Answers are what the bank sends out at one time: results to the rail, transactions to the bank feed.
+type Answers struct {
+	Results      []schemas.Result
+	Transactions []schemas.Transaction
+}
+
+// Present processes the debits whose action date has come, after the day's cut-off, in the order given. Debits of a
+// later date wait for it. An action date that is no banking day and a debit id seen before are errors.
+func (b *Bank) Present(today civil.Date, debits []schemas.DebitInstruction) (out Answers, err error) {
+	debits = append(b.early, debits...)
+	b.early = nil
+	for _, d := range debits {
+		on, err := civil.ParseDate(d.ActionDate)
+		if err != nil {
+			return out, fmt.Errorf("people: debit %s: action_date %q is not a date", d.DebitID, d.ActionDate)
+		}
+		if on.After(today) {
+			b.early = append(b.early, d)
+			continue
+		}
+		if !b.people.cal.IsBankingDay(on) {
+			return out, fmt.Errorf("people: debit %s: action date %s is no banking day", d.DebitID, on)
+		}
+		if err := b.debit(today, d, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// debit pays one debit if it can, and books what it did.
+func (b *Bank) debit(today civil.Date, d schemas.DebitInstruction, out *Answers) error {
+	e, err := b.Book.Open(d)
+	if err != nil {
+		return err
+	}
+	p := b.people.byID[d.CustomerID]
+	switch {
+	case p == nil:
+		e.State, e.Code = Unpaid, codeNoAccount
+	case p.trouble.code != "" && !today.Before(p.trouble.from):
+		e.State, e.Code = Unpaid, p.trouble.code
+	case p.acc.balance < d.AmountCents:
+		e.State, e.Code = Unpaid, CodeNoFunds
+	default:
+		e.State = Paid
+		out.Transactions = append(out.Transactions, p.acc.move(clock(today, 16, 0), -d.AmountCents,
+			p.memo("DEBIT ORDER INSURANCE "+d.PolicyNumber, "INSURER", "DEBIT_ORDER")))
+		b.mayComeBack(p.rng, today, e)
+	}
+	out.Results = append(out.Results, e.Result(today))
+	return nil
+}
+
+// mayComeBack draws whether a paid debit will be disputed or returned late, and when.
+func (b *Bank) mayComeBack(rng *rand.Rand, today civil.Date, e *Debit) {
+	disputed, late := rng.IntN(1000) < disputePermille, rng.IntN(1000) < lateReturnPermille
+	day, to := today.AddDays(3+rng.IntN(4)), Disputed
+	if !disputed {
+		if !late || e.Rail != schemas.RailEFT {
+			return
+		}
+		day, to = b.people.cal.Next(b.people.cal.Next(today)), Returned
+	}
+	if !day.After(b.lastComeback) {
+		b.comebacks[day] = append(b.comebacks[day], comeback{e, to})
+	}
+}
+
+// Return gives back the money that is due on the day: disputes, and unpaids that come late.
+func (b *Bank) Return(today civil.Date) (out Answers) {
+	for _, c := range b.comebacks[today] {
+		p, d := b.people.byID[c.debit.CustomerID], c.debit
+		text := "REVERSAL UNPAID DEBIT ORDER"
+		d.State, d.Code = c.to, CodeNoFunds
+		if c.to == Disputed {
+			text, d.Code = "REVERSAL DISPUTED DEBIT ORDER", codeNoAuthority
+		}
+		out.Transactions = append(out.Transactions,
+			p.acc.move(clock(today, 3, 0), d.AmountCents, p.memo(text, "INSURER", "REVERSAL")))
+		out.Results = append(out.Results, d.Result(today))
+	}
+	delete(b.comebacks, today)
+	return out
+}
+
+// Result tells the rail how the debit stands.
+func (d *Debit) Result(on civil.Date) schemas.Result {
+	amount := d.AmountCents
+	r := schemas.Result{
+		ResultID: d.DebitID + "-" + string(d.State), DebitID: d.DebitID, EffectiveDate: on.String(),
+		AmountCents: &amount,
+	}
+	switch d.State {
+	case Paid:
+		r.Status = schemas.ResultPaid
+	case Disputed:
+		r.Status = schemas.ResultDisputed
+	default:
+		r.Status = schemas.ResultUnpaid
+	}
+	if d.Code != "" {
+		r.ReasonCode, r.ReasonScheme = d.Code, "ZA"
+	}
+	return r
+}
+
+// LateAnswers are those of a bank whose answers take their time: out of order, one in twelve a day or two late, one in
+// ten again days later. All are there on the last day.
+type LateAnswers struct {
+	rng   *rand.Rand
+	later map[civil.Date][]schemas.Result
+	last  civil.Date
+}
+
+// NewLateAnswers holds back answers by the chances of a seed; the last go out before the day last.
+func NewLateAnswers(seed uint64, last civil.Date) *LateAnswers {
+	return &LateAnswers{rng: rand.New(rand.NewPCG(seed, 1<<33)), later: map[civil.Date][]schemas.Result{}, last: last}
+}
+
+// Send takes the answers given on the day and returns what leaves the bank that evening.
+func (l *LateAnswers) Send(d civil.Date, given []schemas.Result) []schemas.Result {
+	out := l.later[d]
+	delete(l.later, d)
+	for _, r := range given {
+		switch on := d.AddDays(1 + l.rng.IntN(2)); {
+		case l.rng.IntN(12) == 0 && on.Before(l.last):
+			l.later[on] = append(l.later[on], r)
+		default:
+			out = append(out, r)
+		}
+		if on := d.AddDays(l.rng.IntN(6)); l.rng.IntN(10) == 0 && on.Before(l.last) {
+			if on == d {
+				out = append(out, r)
+			} else {
+				l.later[on] = append(l.later[on], r)
+			}
+		}
+	}
+	l.rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}

@@ -1,0 +1,274 @@
+package people
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// trouble is what is wrong with an account from a day on: the South-African unpaid code the bank answers every debit
+// with (SPEC 4.7).
+type trouble struct {
+	from civil.Date
+	code string
+}
+
+// person is one simulated customer. All its chances come from its own source, so what happens to one customer never
+// depends on another or on the order of calls between them.
+type person struct {
+	rng    *rand.Rand
+	tenant string
+	acc    account
+	kind   schemas.IncomeKind
+	income incomePlan
+	// keepCents is what the customer tries to leave in the account; hand-to-mouth customers leave next to nothing.
+	keepCents schemas.Cents
+	// burnPercent scales daily spending: 100 spends a day's share of the income a day, 300 has spent it all after ten
+	// days.
+	burnPercent int
+	// rentCents leaves by another creditor's debit order on the day after payday.
+	rentCents schemas.Cents
+	rentDue   civil.Date
+	// feedFrom is the first day the bank feed reports; a customer whose consent came late has no history.
+	feedFrom civil.Date
+	// noFeed customers bank elsewhere: Kasi knows them from the grant or payroll list only.
+	noFeed bool
+	// listed customers stand on a payroll or grant list of the incomes feed.
+	listed   bool
+	trouble  trouble
+	policies []Policy
+}
+
+// kindShares is the mix of customers, in percent.
+var kindShares = []struct {
+	kind  schemas.IncomeKind
+	share int
+}{{schemas.Salary, 45}, {schemas.Grant, 22}, {schemas.Wage, 15}, {schemas.Gig, 18}}
+
+// newPerson makes the i-th customer of a seed (i counts from 1), living from the first simulated day on.
+func newPerson(tenant string, seed uint64, i int, firstDay, from civil.Date) *person {
+	p := &person{rng: rand.New(rand.NewPCG(seed, uint64(i))), tenant: tenant}
+	roll := p.rng.IntN(100)
+	for _, k := range kindShares {
+		if p.kind = k.kind; roll < k.share {
+			break
+		}
+		roll -= k.share
+	}
+	p.income = newIncomePlan(p.rng, p.kind, from)
+	monthly := p.income.monthlyCents()
+	switch roll := p.rng.IntN(100); {
+	case roll < 60: // hand to mouth
+		p.keepCents, p.burnPercent = schemas.Cents(p.rng.IntN(2_000)), 220+p.rng.IntN(250)
+	case roll < 87: // careful
+		p.keepCents, p.burnPercent = monthly*schemas.Cents(3+p.rng.IntN(8))/100, 90+p.rng.IntN(90)
+	default: // saves
+		p.keepCents, p.burnPercent = monthly*schemas.Cents(15+p.rng.IntN(30))/100, 50+p.rng.IntN(40)
+	}
+	if p.kind != schemas.Gig {
+		p.rentCents = monthly * schemas.Cents(10+p.rng.IntN(25)) / 100
+	}
+	p.acc = account{customer: customerID(i), id: fmt.Sprintf("ACC%06d", 100_000+i)}
+	p.acc.opening = p.keepCents + monthly*schemas.Cents(p.rng.IntN(20))/100
+	p.acc.balance = p.acc.opening
+	p.feedFrom = feedStart(p.rng, firstDay, from)
+	p.listed = (p.kind == schemas.Salary && p.rng.IntN(5) == 0) || (p.kind == schemas.Grant && p.rng.IntN(2) == 0)
+	p.noFeed = p.listed && p.rng.IntN(10) == 0
+	p.trouble = newTrouble(p.rng, from)
+	p.addPolicy(i)
+	return p
+}
+
+// feedStart spreads the history the detector gets: three months for most, two for some, none for one in eight.
+func feedStart(rng *rand.Rand, firstDay, from civil.Date) civil.Date {
+	switch roll := rng.IntN(100); {
+	case roll < 12:
+		return from
+	case roll < 35:
+		return firstDay.AddDays(30)
+	default:
+		return firstDay
+	}
+}
+
+// troubles are the accounts that no waiting for money helps, in one of a thousand customers each.
+var troubles = []struct {
+	code     string
+	permille int
+}{{"12", 8}, {"04", 6}, {"05", 5}, {"18", 4}}
+
+func newTrouble(rng *rand.Rand, from civil.Date) trouble {
+	roll := rng.IntN(1000)
+	for _, t := range troubles {
+		if roll < t.permille {
+			return trouble{from: from.AddDays(rng.IntN(20)), code: t.code}
+		}
+		roll -= t.permille
+	}
+	return trouble{}
+}
+
+// addPolicy gives the person the n-th policy of the file.
+func (p *person) addPolicy(n int) {
+	low, high := 8_000, 18_000 // R 80 to R 180
+	switch p.kind {
+	case schemas.Wage:
+		low, high = 9_000, 28_000
+	case schemas.Salary:
+		low, high = 12_000, 45_000
+	}
+	premium := schemas.Cents(low+p.rng.IntN(high-low+1)) / 500 * 500
+	if p.rng.IntN(8) == 0 {
+		premium -= 1 // R 149.99: not every premium is round
+	}
+	rail := schemas.RailDebiCheck
+	switch roll := p.rng.IntN(100); {
+	case roll < 6:
+		rail = schemas.RailEFT
+	case roll < 15:
+		rail = schemas.RailRM
+	}
+	p.policies = append(p.policies, Policy{
+		Number: fmt.Sprintf("POL%04d", n), Customer: p.acc.customer, Ref: fmt.Sprintf("EXT%04d", n),
+		Product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), Premium: premium, Rail: rail, Mandate: fmt.Sprintf("MND%06d",
+			500_000+n),
+	})
+}
+
+// morning is what happens to the account on d before the cut-off: income, and the other creditors' debit orders on the
+// day after it.
+func (p *person) morning(c *rules.Calendar, d civil.Date) []schemas.Transaction {
+	var txs []schemas.Transaction
+	if p.rentDue == d && p.rentCents > 0 && p.acc.balance >= p.rentCents {
+		txs = append(txs, p.acc.move(clock(d, 4, 30), -p.rentCents, p.memo("DEBIT ORDER HOME LOANS CO", "HOME LOANS CO",
+			"DEBIT_ORDER")))
+	}
+	if p.income.falls(c, d) {
+		cents := p.income.paid(p.rng)
+		if p.listed {
+			cents = p.income.cents // as the list announced it
+		}
+		txs = append(txs, p.acc.move(clock(d, 5, p.rng.IntN(60)), cents, p.incomeMemo()))
+		p.rentDue = c.Next(d)
+	}
+	if !p.income.evening {
+		if cents := p.income.odd(p.rng, d); cents > 0 {
+			txs = append(txs, p.acc.move(clock(d, 11, p.rng.IntN(60)), cents, p.incomeMemo()))
+		}
+	}
+	return txs
+}
+
+// evening is what happens after the cut-off: payouts of the day's gigs, and the spending. It never takes the account
+// below zero.
+func (p *person) evening(d civil.Date) []schemas.Transaction {
+	var txs []schemas.Transaction
+	if p.income.evening {
+		if cents := p.income.odd(p.rng, d); cents > 0 {
+			txs = append(txs, p.acc.move(clock(d, 18, p.rng.IntN(60)), cents, p.incomeMemo()))
+		}
+	}
+	if p.rng.IntN(100) >= 55 {
+		return txs
+	}
+	// Spending on about every second day, so twice a day's share of the income each time.
+	spend := p.income.monthlyCents() * 2 / 30 * schemas.Cents(p.burnPercent) / 100
+	spend = spend * schemas.Cents(30+p.rng.IntN(140)) / 100
+	if p.kind == schemas.Grant && p.rng.IntN(3) == 0 {
+		spend = p.acc.balance * schemas.Cents(50+p.rng.IntN(45)) / 100 // many draw most of a grant at once
+	}
+	shop := shops[p.rng.IntN(len(shops))]
+	if spend = min(spend, p.acc.balance-p.keepCents); spend < 500 {
+		return txs
+	}
+	return append(txs, p.acc.move(clock(d, 19, p.rng.IntN(60)), -spend, p.memo(shop.text, shop.party, shop.category)))
+}
+
+// shops take what customers spend.
+var shops = []struct{ text, party, category string }{
+	{"POS PURCHASE GROCERIES", "SUPERMARKET", "GROCERIES"},
+	{"POS PURCHASE GROCERIES", "SPAZA SHOP", "GROCERIES"},
+	{"ATM CASH WITHDRAWAL", "", "CASH"},
+	{"PREPAID AIRTIME", "MOBILE OPERATOR", "AIRTIME"},
+	{"PREPAID ELECTRICITY", "MUNICIPALITY", "UTILITIES"},
+	{"TAXI FARE", "TAXI", "TRANSPORT"},
+}
+
+func (p *person) memo(text, party, category string) memo {
+	return memo{tenant: p.tenant, text: text, party: party, category: category}
+}
+
+func (p *person) incomeMemo() memo { return p.memo(p.income.text, p.income.party, "") }
+
+// announce is what the payroll or grant list says on d: a payment three days ahead, and that it has been paid.
+func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income) []schemas.Income {
+	if !p.listed {
+		return out
+	}
+	for _, step := range []struct {
+		pay   civil.Date
+		state schemas.IncomeState
+	}{{d.AddDays(3), schemas.Announced}, {d, schemas.IncomePaid}} {
+		if !p.income.falls(c, step.pay) {
+			continue
+		}
+		cents := p.income.cents
+		out = append(out, schemas.Income{
+			IncomeID: p.acc.id + "-" + step.pay.String(), TenantID: p.tenant, CustomerID: p.acc.customer, Kind: p.kind,
+			PayDate: step.pay.String(), State: step.state, AmountCents: &cents, Source: p.income.party,
+		})
+	}
+	return out
+}
+
+// account is a simulated customer's bank account. Its balance changes through move and nothing else, so that the
+// opening balance and the sum of the movements always make the balance.
+type account struct {
+	customer string
+	id       string
+	opening  schemas.Cents
+	balance  schemas.Cents
+	moves    int
+}
+
+// move books signed cents (positive: money comes in) and returns the transaction that the bank feed reports.
+func (a *account) move(at time.Time, cents schemas.Cents, m memo) schemas.Transaction {
+	a.balance += cents
+	a.moves++
+	after := a.balance
+	tx := schemas.Transaction{
+		TransactionID:     a.id + "-" + strconv.Itoa(a.moves),
+		TenantID:          m.tenant,
+		CustomerID:        a.customer,
+		BookedAt:          at,
+		AmountCents:       cents,
+		Direction:         schemas.Credit,
+		AccountID:         a.id,
+		BalanceAfterCents: &after,
+		Currency:          "ZAR",
+		Description:       m.text,
+		Counterparty:      m.party,
+		Category:          m.category,
+	}
+	if cents < 0 {
+		tx.AmountCents, tx.Direction = -cents, schemas.Debit
+	}
+	return tx
+}
+
+// memo is what a statement says about a transaction.
+type memo struct{ tenant, text, party, category string }
+
+// clock is an instant of a business day in Johannesburg.
+func clock(d civil.Date, hour, minute int) time.Time {
+	return time.Date(d.Year, d.Month, d.Day, hour, minute, 0, 0, schemas.Johannesburg)
+}
+
+// customerID and the like name the i-th simulated thing, counted from 1.
+func customerID(i int) string { return fmt.Sprintf("CUST%04d", i) }
