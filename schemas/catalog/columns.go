@@ -23,14 +23,10 @@ func (c *catalog) columns(e *event) []column {
 			own = append(own, e.columnsOf(f)...)
 		}
 	}
-	for _, text := range e.computed {
-		words := strings.SplitN(text, " ", 3)
-		chType, rest, _ := strings.Cut(words[2], " = ")
-		expression, about, _ := strings.Cut(rest, ": ")
-		own = append(own, column{
-			name: words[0], chType: chType, expression: expression, doc: about,
-			after: strings.TrimPrefix(words[1], "after="),
-		})
+	for _, text := range e.rands {
+		head, about, _ := strings.Cut(text, ": ")
+		words := strings.SplitN(head, " ", 3)
+		own = append(own, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
 	}
 	all := append(e.order(own), e.order(last)...)
 	for _, f := range c.structs["Source"].fields {
@@ -116,14 +112,19 @@ func (f *field) column(e *event, value string) []column {
 	if f.goType != "Cents" || f.tag["rands"] == "no" {
 		return []column{col}
 	}
-	rands := column{
-		name: strings.TrimSuffix(name, "_cents"), chType: "Decimal(18, 2)", after: name,
-		expression: "toDecimal64(" + name + ", 2) / 100", doc: strings.TrimSuffix(col.doc, "cents.") + "rands.",
-	}
+	beside := strings.TrimSuffix(name, "_cents")
 	if f.is("rands") {
-		rands.name = f.tag["rands"]
+		beside = f.tag["rands"]
 	}
-	return []column{col, rands}
+	return []column{col, rands(beside, name, name, f.doc)}
+}
+
+// rands is a column that shows cents as rands.
+func rands(name, cents, after, about string) column {
+	return column{
+		name: name, chType: "Decimal(18, 2)", expression: "toDecimal64(" + cents + ", 2) / 100", doc: about + " In rands.",
+		after: after,
+	}
 }
 
 // chType is the ClickHouse type of a field.
