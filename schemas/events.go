@@ -260,7 +260,7 @@ const (
 //catalog:event TopicCollections Collection
 //catalog:table collections_log tenant_id, period_month, collection_id, version
 //catalog:index by_policy policy_number
-//catalog:computed shortfall after=in_flight_cents Decimal(18, 2) = toDecimal64(due_cents - collected_cents, 2) / 100: Due less collected. In rands.
+//catalog:rands shortfall after=in_flight_cents due_cents - collected_cents: Due less collected.
 type CollectionEvent struct {
 	Meta
 	// Made of policy and period.

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Table is a ClickHouse table that keeps each event of one topic once. Its sorting key holds the version or event id, so
-// a row inserted twice collapses; readers use the views, which resolve duplicates before and after merges. Money is kept
-// as integer cents and shown as Decimal(18, 2). src_partition, src_offset and seq make "complete and unique" one query a
-// partition: count() = uniqExact(seq) = max(seq) - min(seq) + 1.
+// Table is a ClickHouse table that keeps each event of one topic once. Its sorting key holds the version or event id,
+// so a row inserted twice collapses; readers use the views, which resolve duplicates before and after merges. Money is
+// kept as integer cents and shown as Decimal(18, 2). src_partition, src_offset and seq make "complete and unique" one
+// query a partition: count() = uniqExact(seq) = max(seq) - min(seq) + 1.
 type Table struct {
 	Name, Comment string
 	// Key is the sorting key: names of columns between commas.
@@ -32,7 +32,8 @@ type View struct {
 	Columns               []Column
 }
 
-// deduplication is how long a table remembers the tokens of its inserts: long enough for a block that is sent again late.
+// deduplication is how long a table remembers the tokens of its inserts: long enough for a block that is sent again
+// late.
 const deduplication = "non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, " +
 	"replicated_deduplication_window_seconds = 604800"
 
@@ -43,14 +44,16 @@ func (t Table) Create() string {
 		lines = append(lines, "    INDEX "+index+" TYPE bloom_filter GRANULARITY 1")
 	}
 	return "CREATE TABLE IF NOT EXISTS " + t.Name + "\n(\n" + strings.Join(lines, ",\n") +
-		"\n)\nENGINE = ReplacingMergeTree\nORDER BY (" + t.Key + ")\nSETTINGS " + deduplication + "\nCOMMENT " + Quote(t.Comment)
+		"\n)\nENGINE = ReplacingMergeTree\nORDER BY (" + t.Key + ")\nSETTINGS " + deduplication + "\nCOMMENT " +
+		Quote(t.Comment)
 }
 
 // Create makes the view or replaces it.
 func (v View) Create() string { return v.create() + "\nCOMMENT " + Quote(v.Mark()) }
 
 func (v View) create() string {
-	return "CREATE OR REPLACE VIEW " + v.Name + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " + v.Select
+	return "CREATE OR REPLACE VIEW " + v.Name + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " +
+		v.Select
 }
 
 // Mark is the view's comment with a digest of its text, from which a later start tells whether the view has changed.

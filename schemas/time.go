@@ -82,8 +82,8 @@ func (p Period) Next() Period { return PeriodOf(p.First().AddMonths(1)) }
 // ParseDate reads YYYY-MM-DD and nothing else: the first instant of the day in UTC.
 func ParseDate(s string) (time.Time, error) { return time.Parse(time.DateOnly, s) }
 
-// ParseInstant reads an RFC 3339 time with an offset and at most nine decimals. The checks after the library's are what it
-// forgives (go.dev/issue/54580); further decimals it would drop, which makes two instants one.
+// ParseInstant reads an RFC 3339 time with an offset and at most nine decimals. The checks after the library's are what
+// it forgives (go.dev/issue/54580); further decimals it would drop, which makes two instants one.
 func ParseInstant(s string) (t time.Time, err error) {
 	if err = t.UnmarshalText([]byte(s)); err != nil {
 		return t, err

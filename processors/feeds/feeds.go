@@ -1,10 +1,10 @@
 // Package feeds reads what comes from outside: bank transactions, incomes and the bank's answers to debits. It has one
-// door a topic. A door takes a record's value and gives the event, or the *schemas.Reject that says which field is wrong
-// and what was expected; nothing of a refused record is used.
+// door a topic. A door takes a record's value and gives the event, or the *schemas.Reject that says which field is
+// wrong and what was expected; nothing of a refused record is used.
 //
-// The fields and their bounds are those of the Go types in package schemas, from which decode.gen.go is written. Read by
-// hand are JSON itself (json.go), because the libraries forgive what money may not, and the kinds of fields (fields.go).
-// A further format of a feed gets a door of its own here.
+// The fields and their bounds are those of the Go types in package schemas, from which decode.gen.go is written. Read
+// by hand are JSON itself (json.go), because the libraries forgive what money may not, and the kinds of fields
+// (fields.go). A further format of a feed gets a door of its own here.
 package feeds
 
 import (
@@ -19,8 +19,8 @@ func Transaction(b []byte) (schemas.Transaction, error) { return decodeTransacti
 // Income reads a record of kasi.feed.incomes.v1. The error is always a *schemas.Reject.
 func Income(b []byte) (schemas.Income, error) { return decodeIncome(b) }
 
-// Result reads a record of kasi.rail.results.v1. The error is always a *schemas.Reject. A debit id that cannot be ours is
-// schemas.RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write capitals.
+// Result reads a record of kasi.rail.results.v1. The error is always a *schemas.Reject. A debit id that cannot be ours
+// is schemas.RejectUnknownDebit; its hexadecimal digits are read in any case, since rails tend to write capitals.
 func Result(b []byte) (schemas.Result, error) {
 	result, err := decodeResult(b)
 	if err != nil {

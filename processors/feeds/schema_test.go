@@ -28,7 +28,8 @@ func TestDecodersAgreeWithTheSchemas(t *testing.T) {
 		for _, c := range fieldCases() {
 			if c.topic == f.topic {
 				record := f.record(map[string]string{c.field: c.raw})
-				require.Equal(t, c.class == "" || c.stricter, schematest.Accepts(schema, record), "%s: %s = %.60s", c.topic, c.field,
+				require.Equal(t, c.class == "" || c.stricter, schematest.Accepts(schema, record), "%s: %s = %.60s", c.topic,
+					c.field,
 					c.raw)
 			}
 		}

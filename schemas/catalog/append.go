@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +24,7 @@ func appenders(c *catalog) string {
 			t.f("return append(b, '}'), cmp.Or(%s)\n}\n", strings.Join(instants, ", "))
 		}
 	}
-	for _, name := range sorted(inner) {
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
 		t.f("func (e *%s) appendJSON(b []byte) []byte {", name)
 		if len(appendFields(&t, inner[name], inner)) > 0 {
 			fail("%s: an instant within a field has no way to hand on its error", name)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -23,19 +22,16 @@ func (c *catalog) columns(e *event) []column {
 			own = append(own, e.columnsOf(f)...)
 		}
 	}
-	for _, text := range e.computed {
-		words := strings.SplitN(text, " ", 3)
-		chType, rest, _ := strings.Cut(words[2], " = ")
-		expression, about, _ := strings.Cut(rest, ": ")
-		own = append(own, column{
-			name: words[0], chType: chType, expression: expression, doc: about,
-			after: strings.TrimPrefix(words[1], "after="),
-		})
+	for _, text := range e.rands {
+		head, about, _ := strings.Cut(text, ": ")
+		words := strings.SplitN(head, " ", 3)
+		own = append(own, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
 	}
 	all := append(e.order(own), e.order(last)...)
 	for _, f := range c.structs["Source"].fields {
 		fill := fmt.Sprintf("of(%q, func(r *row[E]) (%s, error) { return r.%s, nil })", f.tag["col"], f.goType, f.name)
-		all = append(all, column{name: f.tag["col"], chType: f.chType(), doc: f.doc, fill: fill})
+		chType, _ := f.stored()
+		all = append(all, column{name: f.tag["col"], chType: chType, doc: f.doc, fill: fill})
 	}
 	return all
 }
@@ -97,87 +93,77 @@ func (f *field) column(e *event, value string) []column {
 	} else if name == "-" {
 		name = strings.ToLower(f.name)
 	}
-	col := column{name: name, chType: f.chType(), doc: f.comment(), after: f.tag["after"]}
+	chType, filler := f.stored()
 	if e.nullable == name {
-		col.chType = "Nullable(" + col.chType + ")"
+		chType, filler = "Nullable(Date)", "maybeDates"
 	}
-	goType := f.goType
-	if len(f.enum) > 0 && goType != "string" || goType == "Period" || strings.HasSuffix(goType, "Cents") {
-		goType = strings.Replace("schemas."+goType, "schemas.*", "*schemas.", 1)
+	goType, more := f.goType, ""
+	switch {
+	case f.is("json") && strings.HasPrefix(goType, "[]"):
+		goType, more = "json.RawMessage", ", `[]`"
+	case f.is("json"):
+		goType, more = "json.RawMessage", ", `{}`"
+	case goType == "*Cents":
+		goType = "*schemas.Cents"
+	case len(f.enum) > 0 && goType != "string" || goType == "Period" || goType == "Cents":
+		goType = "schemas." + goType
 	}
-	if f.is("json") {
-		goType = "json.RawMessage"
-	}
-	empty := map[bool]string{true: ", `{}`", false: ", `[]`"}[f.elem != nil && f.goType == f.elem.name]
-	if !f.is("json") {
-		empty = ""
-	}
-	col.fill = fmt.Sprintf("%s(%q, func(e *E) %s { return %s }%s)", f.filler(col.chType), name, goType, value, empty)
+	fill := fmt.Sprintf("%s(%q, func(e *E) %s { return %s }%s)", filler, name, goType, value, more)
+	col := column{name: name, chType: chType, doc: f.comment(), after: f.tag["after"], fill: fill}
 	if f.goType != "Cents" || f.tag["rands"] == "no" {
 		return []column{col}
 	}
-	rands := column{
-		name: strings.TrimSuffix(name, "_cents"), chType: "Decimal(18, 2)", after: name,
-		expression: "toDecimal64(" + name + ", 2) / 100", doc: strings.TrimSuffix(col.doc, "cents.") + "rands.",
-	}
+	beside := strings.TrimSuffix(name, "_cents")
 	if f.is("rands") {
-		rands.name = f.tag["rands"]
+		beside = f.tag["rands"]
 	}
-	return []column{col, rands}
+	return []column{col, rands(beside, name, name, f.doc)}
 }
 
-// chType is the ClickHouse type of a field.
-func (f *field) chType() string {
-	switch base, omit := strings.TrimPrefix(f.goType, "*"), f.omit; {
+// rands is a column that shows cents as rands.
+func rands(name, cents, after, about string) column {
+	return column{
+		name: name, chType: "Decimal(18, 2)", expression: "toDecimal64(" + cents + ", 2) / 100", doc: about + " In rands.",
+		after: after,
+	}
+}
+
+// stored is the ClickHouse type of a field and the sink's function that makes such a column.
+func (f *field) stored() (chType, filler string) {
+	switch base := strings.TrimPrefix(f.goType, "*"); {
 	case f.is("json"):
-		return "String"
+		return "String", "jsons"
 	case f.is("uuid"):
-		return "UUID"
-	case f.is("date") && omit:
-		return "Nullable(Date)"
+		return "UUID", "ids"
+	case f.is("date") && f.omit:
+		return "Nullable(Date)", "maybeDates"
 	case f.is("date"):
-		return "Date"
+		return "Date", "dates"
 	case base == "time.Time":
-		return "DateTime64(3, 'UTC')"
+		return "DateTime64(3, 'UTC')", "instants"
 	case f.goType == "*Cents":
-		return "Nullable(Int64)"
-	case base == "Cents" || base == "int64":
-		return "Int64"
+		return "Nullable(Int64)", "maybeCents"
+	case base == "Cents":
+		return "Int64", "cents"
+	case base == "int64":
+		return "Int64", "int64s"
 	case f.is("UInt8"):
-		return "UInt8"
+		return "UInt8", "uint8s"
 	case base == "int" || base == "uint32":
-		return "UInt32"
+		return "UInt32", "uint32s"
 	case base == "bool":
-		return "Bool"
+		return "Bool", "bools"
 	case base == "[]string":
-		return "Array(String)"
+		return "Array(String)", "texts"
 	case base == "[]int64":
-		return "Array(Int64)"
+		return "Array(Int64)", "" // only within a list
 	case f.is("low") || len(f.enum) > 0 || base == "Period":
-		return "LowCardinality(String)"
+		return "LowCardinality(String)", "text"
 	case base == "string":
-		return "String"
+		return "String", "text"
 	}
 	fail("%s %s: no ClickHouse type for it", f.name, f.goType)
-	return ""
-}
-
-// filler is the sink's function that makes a column of this type.
-func (f *field) filler(chType string) string {
-	switch {
-	case f.is("json"):
-		return "jsons"
-	case chType == "Nullable(Int64)":
-		return "maybeCents"
-	case f.goType == "Cents":
-		return "cents"
-	}
-	names := map[string]string{
-		"UUID": "ids", "Date": "dates", "Nullable(Date)": "maybeDates", "DateTime64(3, 'UTC')": "instants",
-		"Int64": "int64s", "UInt32": "uint32s", "UInt8": "uint8s", "Bool": "bools", "Array(String)": "texts",
-		"String": "text", "LowCardinality(String)": "text", "Array(Int64)": "",
-	}
-	return names[chType]
+	return "", ""
 }
 
 // comment is what the column says of itself: the field's comment, its values and its unit.
@@ -194,14 +180,4 @@ func (f *field) comment() string {
 		about += " In cents."
 	}
 	return about
-}
-
-// sorted are the keys of a map in order, so that the same declarations give the same files.
-func sorted[V any](m map[string]V) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

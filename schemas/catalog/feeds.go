@@ -33,7 +33,8 @@ func feeds(c *catalog) string {
 // taker is the expression that takes a field from the record.
 func taker(e *event, i int, f *field) string {
 	call := func(method string, more ...string) string {
-		return fmt.Sprintf("r.%s(%s)", method, strings.Join(append([]string{fmt.Sprintf("%d, %q", i, f.json)}, more...), ", "))
+		return fmt.Sprintf("r.%s(%s)", method, strings.Join(append([]string{fmt.Sprintf("%d, %q", i, f.json)}, more...),
+			", "))
 	}
 	need := func(method string) string {
 		if f.omit {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +32,7 @@ func sink(c *catalog) string {
 		t.f("})\n}\n")
 		readers(&t, e.structure, row, inner)
 	}
-	for _, name := range sorted(inner) {
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
 		readers(&t, inner[name], "schemas."+name, nil)
 	}
 	return t.String()

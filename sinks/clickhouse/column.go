@@ -138,34 +138,42 @@ func instants[E any](name string, get func(e *E) time.Time) column[E] {
 	})
 }
 
-func dates[E any](name string, get func(e *E) string) column[E] {
-	return of(name, func(r *row[E]) (time.Time, error) { return parseDate(get(&r.event)) })
-}
+func dates[E any](name string, get func(e *E) string) column[E] { return days(name, get, false) }
 
 // maybeDates stores an empty date as NULL.
-func maybeDates[E any](name string, get func(e *E) string) column[E] {
-	type dates struct {
+func maybeDates[E any](name string, get func(e *E) string) column[E] { return days(name, get, true) }
+
+func days[E any](name string, get func(e *E) string, nullable bool) column[E] {
+	type block struct {
 		values   [group]time.Time
 		pointers [group]*time.Time
 	}
-	spare := sync.Pool{New: func() any { return new(dates) }}
+	spare := sync.Pool{New: func() any { return new(block) }}
 	return column[E]{name, func(to driver.BatchColumn, rows []row[E]) error {
-		d := spare.Get().(*dates)
+		d := spare.Get().(*block)
 		defer spare.Put(d)
+		var text string // of the date read last: neighbours mostly have the same one
+		var day time.Time
 		for i := range rows {
 			d.pointers[i] = nil
 			s := get(&rows[i].event)
-			if s == "" {
+			if nullable && s == "" {
 				continue
 			}
-			t, err := parseDate(s)
-			if err != nil {
-				return &cellError{i, err}
+			if s != text || s == "" {
+				var err error
+				if day, err = parseDate(s); err != nil {
+					return &cellError{i, err}
+				}
+				text = s
 			}
-			d.values[i] = t
+			d.values[i] = day
 			d.pointers[i] = &d.values[i]
 		}
-		return to.Append(d.pointers[:len(rows)])
+		if nullable {
+			return to.Append(d.pointers[:len(rows)])
+		}
+		return to.Append(d.values[:len(rows)])
 	}}
 }
 

@@ -69,7 +69,8 @@ func TestMigrateRefusesAColumnOfAnotherType(t *testing.T) {
 	opts, ctx := chtest.New(t), context.Background()
 	require.NoError(t, open(t, opts).Exec(ctx, "ALTER TABLE debits_log MODIFY COLUMN rail String"))
 	err := Migrate(ctx, opts, quiet)
-	require.ErrorContains(t, err, "table debits_log has column rail of type String, and this version needs LowCardinality(String)")
+	require.ErrorContains(t, err,
+		"table debits_log has column rail of type String, and this version needs LowCardinality(String)")
 	require.ErrorContains(t, err, "numbered file in schemas/clickhouse")
 }
 
@@ -78,7 +79,8 @@ func TestViewsHaveTheTypesOfTheirQueries(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	for _, v := range schemas.Views() {
 		require.NoError(t, conn.Exec(context.Background(), "CREATE VIEW bare_"+v.Name+" AS "+v.Select))
-		columns := "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '%s' ORDER BY position"
+		columns := "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '%s' ORDER BY " +
+			"position"
 		require.Equal(t, lines(t, conn, fmt.Sprintf(columns, "bare_"+v.Name)), lines(t, conn, fmt.Sprintf(columns, v.Name)))
 	}
 }

@@ -126,7 +126,10 @@ func (t *tableOf[E]) fill(b driver.Batch, rows []row[E]) error {
 		if err == nil {
 			continue
 		}
-		bad := &BadRecordError{Topic: t.topic, Partition: int32(rows[0].Partition), Offset: rows[0].Offset, Column: c.name, Err: err}
+		bad := &BadRecordError{
+			Topic: t.topic, Partition: int32(rows[0].Partition), Offset: rows[0].Offset, Column: c.name,
+			Err: err,
+		}
 		if cell := (*cellError)(nil); errors.As(err, &cell) {
 			bad.Offset = rows[cell.row].Offset
 		}
