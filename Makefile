@@ -30,7 +30,7 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory test-kafka; \
 		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
-test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on Apache Kafka (local; three brokers where a test kills them, else one; KASI_TEST_KAFKA_NODES=3: three for all)
+test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a local Apache Kafka (three brokers where a test kills them)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar \
 		./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi ./cmd/kasilab/internal/storm

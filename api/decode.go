@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// input is a JSON object, or a query string, being read strictly. The first fault found stays in err. Checks after it do
-// nothing, so a handler is a flat list of checks in the order in which a caller should hear of them.
+// input is a JSON object, or a query string, being read strictly. The first fault found stays in err. Checks after it
+// do nothing, so a handler is a flat list of checks in the order in which a caller should hear of them.
 type input struct {
 	fields map[string]json.RawMessage
 	err    *apiError

@@ -23,7 +23,7 @@ func poll(ctx context.Context, bound time.Duration, ask func() (done bool, progr
 	var best uint64
 	deadline := time.Now().Add(bound)
 	pauses := &backoff.ExponentialBackOff{
-		InitialInterval: 5 * time.Millisecond, Multiplier: 1.5, MaxInterval: 250 * time.Millisecond,
+		InitialInterval: 5 * time.Millisecond, Multiplier: backoff.DefaultMultiplier, MaxInterval: 250 * time.Millisecond,
 	}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		done, progress, err := ask()

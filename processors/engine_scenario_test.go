@@ -20,18 +20,21 @@ import (
 // The scenarios of testdata/scenarios are written in a small language, one line an event, what is expected of it after
 // "=>":
 //
-//	== name                                          a new customer on a new calendar
-//	policy POL 150.00 [rail=EFT] [fixed] [max=100.00] [day=25] [mandate=M2] [status=lapsed] [create]   => OK if nothing is said
-//	patch POL premium 200.00 | patch POL status cancelled                                             => OK if nothing is said
-//	execute POL 2025-11                                                                               => OK if nothing is said
-//	open 2025-11-01                                  the day opens, no cut-off
-//	tick 2025-11-05                                  time passes to that day's cut-off; the same day again: one more cut-off
+//	== name                                a new customer on a new calendar
+//	policy POL 150.00 [rail=EFT] [fixed] [max=100.00] [day=25] [mandate=M2] [status=lapsed] [create]
+//	patch POL premium 200.00; patch POL status cancelled
+//	execute POL 2025-11
+//	open 2025-11-01                        the day opens, no cut-off
+//	tick 2025-11-05                        time passes to that day's cut-off; the same day again: one more cut-off
 //	credit 2025-11-05 80.00 "piece job" [id=t1] [balance=90.00] [account=A] [at=10:00] [category=c]; debit likewise
-//	income i1 SALARY 2025-11-25 PAID 8500.00         amount optional
-//	result paid [02] [scheme=ISO] [on=2025-11-05] [id=r1] [amount=80.00] [debit=1]   of the latest debit, or the n-th; on the business date
-//	report POL 2025-11 PAID_FULL 150.00 2 2025-11-05 2025-11-26 -      status, collected, attempts, first, last, failure
-//	hold POL MANDATE_ENDED                           or - for none
-//	deposits SALARY MONTHLY MATURE 2025-12-25        kind, frequency, status and next date of the latest deposit; - for none
+//	income i1 SALARY 2025-11-25 PAID 8500.00    amount optional
+//	result paid [02] [scheme=ISO] [on=2025-11-05] [id=r1] [amount=80.00] [debit=1]
+//	                                       of the latest debit, or the n-th; on the business date
+//	report POL 2025-11 PAID_FULL 150.00 2 2025-11-05 2025-11-26 -    status, collected, attempts, first, last, failure
+//	hold POL MANDATE_ENDED                 or - for none
+//	deposits SALARY MONTHLY MATURE 2025-12-25    of the latest deposit: kind, frequency, status, next date; - for none
+//
+// A policy, patch or execute expects "=> OK" where nothing is said.
 //
 // Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every
 // debit they make and the standing decisions named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME

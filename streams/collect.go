@@ -158,8 +158,8 @@ func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
 	return nil
 }
 
-// apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but its
-// dead letter.
+// apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but
+// its dead letter.
 func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded processors.Record) error {
 	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
 		b.Reject(rec, wrongPartition())

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes server.properties out of KAFKA_X_Y=z (x.y=z; two underscores stand for one, three for a dash), formats the storage the first time, runs the broker.
+# Writes server.properties out of KAFKA_X_Y=z, formats the storage the first time, and runs the broker.
+# KAFKA_X_Y=z becomes x.y=z. Two underscores stand for one, three for a dash.
 set -euf # no globs: Java reads the star itself
 config=/var/lib/kafka/server.properties
 env | grep '^KAFKA_' | while IFS='=' read -r name value; do

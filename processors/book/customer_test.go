@@ -122,7 +122,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 // A restored customer takes no more room than it needs: there are millions of them.
 func TestRestoredCustomerIsCompact(t *testing.T) {
 	t.Parallel()
-	c, err := Unmarshal([]byte(`{"v":2,"t":"acme","c":"C1","p":[{"n":"P1","v":1,"c":1,"s":"active","r":"EFT","a":1}],"k":[{"n":"P1","p":"2025-11","v":1,"d":1,"g":1,"w":{},"b":[{"i":"x","c":1,"a":1,"r":"EFT"}]}],` +
+	c, err := Unmarshal([]byte(`{"v":2,"t":"acme","c":"C1","p":[{"n":"P1","v":1,"c":1,"s":"active","r":"EFT","a":1}],` +
+		`"k":[{"n":"P1","p":"2025-11","v":1,"d":1,"g":1,"w":{},"b":[{"i":"x","c":1,"a":1,"r":"EFT"}]}],` +
 		`"s":[{"k":1,"n":"GIG","h":[[1,2]]}],"d":[{"n":1,"t":1,"c":1,"f":1}],"n":1}`))
 	require.NoError(t, err)
 	for what, room := range map[string]int{

@@ -1,5 +1,5 @@
-// Package rules is what law, scheme and contract say, as dated data: rails, reason codes, fees, banking days, paydays and
-// collecting parameters. A rule changes in data/*.yaml, never in code. It imports nothing of processors.
+// Package rules is what law, scheme and contract say, as dated data: rails, reason codes, fees, banking days, paydays
+// and collecting parameters. A rule changes in data/*.yaml, never in code. It imports nothing of processors.
 package rules
 
 import (

@@ -1,5 +1,5 @@
-// Package settlement makes statements: what one counts, its figures, and when it is paid. It is pure; the sums come from the
-// caller, and the state of a tenant is a plain struct.
+// Package settlement makes statements: what one counts, its figures, and when it is paid. It is pure; the sums come
+// from the caller, and the state of a tenant is a plain struct.
 package settlement
 
 import (

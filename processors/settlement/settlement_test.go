@@ -78,7 +78,8 @@ func TestFiguresRoundHalfAwayFromZero(t *testing.T) {
 		{-15000, -3750, -525, -4275, -641, -10084}, // a month in which only a dispute came
 		{999999999999, 250000000000, 35000000000, 285000000000, 42750000000, 672249999999},
 	} {
-		ev, _, err := settlement.Settle(r, &settlement.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1), on(t, "2025-12-02"),
+		ev, _, err := settlement.Settle(r, &settlement.Tenant{}, settle("acme", "2025-11", 1), sums(row.total, 0, 1),
+			on(t, "2025-12-02"),
 			true)
 		require.NoError(t, err)
 		require.Equal(t, row.distribution, ev.DistributionFeeCents, "distribution of %s", row.total)
@@ -128,7 +129,8 @@ func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
 // same period.
 func TestLateMovementsOfSettledPeriodsAreAdjustments(t *testing.T) {
 	r, tenant := rules.Default(), &settlement.Tenant{}
-	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
+	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 10), sums(30000, 0, 2), on(t, "2025-12-02"),
+		true)
 	require.NoError(t, err)
 
 	cmd := settle("acme", "2025-12", 30, 8) // partition 1: an older cut, clamped
@@ -227,7 +229,8 @@ func TestCutsThatCannotBeCompared(t *testing.T) {
 // The state survives its changelog, and a clone shares nothing that changes.
 func TestTenantStateRoundTripsAndClones(t *testing.T) {
 	r, tenant := rules.Default(), &settlement.Tenant{}
-	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"), true)
+	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"),
+		true)
 	require.NoError(t, err)
 	stored, err := json.Marshal(tenant)
 	require.NoError(t, err)
@@ -252,7 +255,8 @@ func TestSettlementReplays(t *testing.T) {
 		var all []any
 		for i, p := range []schemas.Period{"2025-09", "2025-10", "2025-11", "2025-10", "2025-11"} {
 			cut := int64(10 * (i + 1))
-			ev, _, err := settlement.Settle(r, tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1), on(t, "2025-12-02"),
+			ev, _, err := settlement.Settle(r, tenant, settle("acme", p, cut, cut), sums(schemas.Cents(1000*i), 0, 1),
+				on(t, "2025-12-02"),
 				true)
 			require.NoError(t, err)
 			all = append(all, ev, settlement.Tick(tenant, on(t, "2025-12-02")))

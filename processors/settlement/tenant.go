@@ -48,7 +48,8 @@ func (t *Tenant) checkCut(cmd schemas.SettleCommand) error {
 	}
 	for partition, seq := range cmd.Cut {
 		if seq < 0 {
-			return schemas.Refuse(schemas.RejectCutMismatch, fmt.Sprintf("the settlement's cut is below zero on partition %d", partition))
+			return schemas.Refuse(schemas.RejectCutMismatch, fmt.Sprintf("the settlement's cut is below zero on partition %d",
+				partition))
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(t.Periods)) {

@@ -7,7 +7,8 @@ CREATE TABLE IF NOT EXISTS sink_marks
     topic LowCardinality(String) COMMENT 'Kafka topic',
     partition UInt32 COMMENT 'Kafka partition',
     next_offset SimpleAggregateFunction(max, Int64) COMMENT 'Everything before this offset is in ClickHouse',
-    next_seq SimpleAggregateFunction(max, Int64) COMMENT 'Every event with a smaller seq is in ClickHouse; 0 where events have no dense count by partition',
+    next_seq SimpleAggregateFunction(max, Int64) 
+        COMMENT 'Every event with a smaller seq is in ClickHouse; 0 where events have no dense count by partition',
     at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the mark was set'
 )
 ENGINE = AggregatingMergeTree

@@ -81,8 +81,8 @@ func Start(t testing.TB) *Kafka {
 }
 
 // StartThree is Start for a test that kills brokers: a local Kafka has three, whatever KASI_TEST_KAFKA_NODES says.
-// Topics of three replicas, of which two must be in sync, outlive the death of one broker. Where Cluster is nil the test
-// can only cut connections.
+// Topics of three replicas, of which two must be in sync, outlive the death of one broker. Where Cluster is nil the
+// test can only cut connections.
 func StartThree(t testing.TB) *Kafka {
 	t.Helper()
 	return start(t, 3)

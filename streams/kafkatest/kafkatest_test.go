@@ -62,8 +62,8 @@ func TestProcessDiesWithItsParent(t *testing.T) {
 	require.Eventually(t, gone(dir), 10*time.Second, pause)
 }
 
-// A cluster of three takes records while a broker is dead, and is not ready before its replicas are in sync again. Other
-// Kafkas take records as they are.
+// A cluster of three takes records while a broker is dead, and is not ready before its replicas are in sync again.
+// Other Kafkas take records as they are.
 func TestThreeOutliveABroker(t *testing.T) {
 	k := StartThree(t)
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)

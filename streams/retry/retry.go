@@ -1,4 +1,4 @@
-// Package retry is how the Kafka side waits before it tries again: growing pauses, each bound to a context.
+// Package retry is how the Kafka side, commands and rigs wait before they try again. Each pause ends with its context.
 package retry
 
 import (
@@ -29,4 +29,11 @@ func Pause(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// Constant repeats what fails after each pause, until patience is over: with a patience of 0 it is tried once. A
+// backoff.Permanent error is not tried again.
+func Constant[T any](ctx context.Context, patience, pause time.Duration, try func() (T, error)) (T, error) {
+	return backoff.Retry(ctx, try, backoff.WithBackOff(backoff.NewConstantBackOff(pause)),
+		backoff.WithMaxElapsedTime(max(patience, 1))) // 0 would be without end
 }

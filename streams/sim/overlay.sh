@@ -1,9 +1,10 @@
 #!/bin/sh
-# Loads the dice of Go's runtime for `make sim`: writes an overlay (go help build, -overlay) of a few of its files into the directory $1.
+# Loads the dice of Go's runtime for `make sim`. It writes an overlay (go help build, -overlay) of a few of its files into the directory $1.
 #
-# A goroutine in a synctest bubble draws from the bubble's own sequence: which ready case a select takes, where the iteration of a map begins, which
-# of the timers of one instant comes first, what math/rand gives. And nothing is preempted by the clock of the machine. With one processor and no
-# garbage collection a run is then the same each time. The compiler, the standard library and the installed Go stay untouched.
+# A goroutine in a synctest bubble draws from the bubble's own sequence: which ready case a select takes, where the iteration of a map
+# begins, which of the timers of one instant comes first, what math/rand gives. And nothing is preempted by the clock of the machine. With
+# one processor and no garbage collection a run is then the same each time. The compiler, the standard library and the installed Go stay
+# untouched.
 set -eu
 out=$1
 root=$(go env GOROOT)/src/runtime
@@ -66,7 +67,11 @@ func bubbleRandn(n uint32) uint32 {
 	return uint32((uint64(uint32(x)) * uint64(n)) >> 32)
 }
 GO
-if cmp -s "$out/bubblerand.go.new" "$out/bubblerand.go"; then rm "$out/bubblerand.go.new"; else mv "$out/bubblerand.go.new" "$out/bubblerand.go"; fi
+if cmp -s "$out/bubblerand.go.new" "$out/bubblerand.go"; then
+  rm "$out/bubblerand.go.new"
+else
+  mv "$out/bubblerand.go.new" "$out/bubblerand.go"
+fi
 
 {
 	printf '{"Replace":{"%s/bubblerand.go":"%s/bubblerand.go"' "$root" "$out"

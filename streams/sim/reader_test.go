@@ -119,8 +119,8 @@ func (r *reader) fetch(ctx context.Context, req *kmsg.FetchRequest) error {
 	return nil
 }
 
-// quiet tells that no transaction is open and that each stage has taken in everything that lies before it. The groups are
-// asked first: what a stage wrote with the offsets seen here then counts among the ends.
+// quiet tells that no transaction is open and that each stage has taken in everything that lies before it. The groups
+// are asked first: what a stage wrote with the offsets seen here then counts among the ends.
 func (r *reader) quiet(groups map[string][]string) bool {
 	for group, topics := range groups {
 		info := r.cluster.GroupInfo(group)

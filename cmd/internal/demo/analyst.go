@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // analyst queries ClickHouse over HTTP as an analyst's own tool does.
@@ -27,7 +27,7 @@ type analyst struct {
 // query returns the rows of a SELECT as text cells. The parameters fill {name:Type} places. A failed one is repeated
 // for as long as patience lasts.
 func (a *analyst) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
-	return wait.Retry(ctx, a.patience, retryPause, func() ([][]string, error) { return a.once(ctx, sql, params) })
+	return retry.Constant(ctx, a.patience, retryPause, func() ([][]string, error) { return a.once(ctx, sql, params) })
 }
 
 func (a *analyst) once(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
@@ -133,7 +133,7 @@ func (p Product) arrived(ctx context.Context) error {
 			return fmt.Errorf("demo: ClickHouse has taken nothing over for %s; it still misses what Kafka holds of %v: is "+
 				"the sink running?", arrivalPatience, missing)
 		}
-		if err := wait.For(ctx, 20*time.Millisecond); err != nil {
+		if err := retry.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // tail reads a topic up to whatever has been committed when it is asked, as an outside party that polls for its day's
@@ -61,7 +61,7 @@ const offsetsPatience = 30 * time.Second
 func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets,
 	error),
 ) (map[int32]int64, error) {
-	listed, err := wait.Retry(ctx, offsetsPatience, 100*time.Millisecond, func() (kadm.ListedOffsets, error) {
+	listed, err := retry.Constant(ctx, offsetsPatience, 100*time.Millisecond, func() (kadm.ListedOffsets, error) {
 		listed, err := list(ctx, topic)
 		return listed, cmp.Or(err, listed.Error())
 	})

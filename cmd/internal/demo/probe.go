@@ -13,8 +13,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // rowPatience bounds how long the probe looks for a sampled row in ClickHouse.
@@ -183,7 +183,7 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 			b.mu.Unlock()
 			return
 		}
-		if wait.For(ctx, 2*time.Millisecond) != nil {
+		if retry.Pause(ctx, 2*time.Millisecond) != nil {
 			return
 		}
 	}

@@ -40,7 +40,8 @@ var changeable = []string{
 	"join_use_nulls", "log_comment",
 	"network_compression_method", "output_format_binary_write_json_as_string", "output_format_json_quote_64bit_integers",
 	"output_format_json_quote_decimals", "output_format_native_write_json_as_string", "receive_timeout",
-	"result_overflow_mode", "send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone", "use_client_time_zone",
+	"result_overflow_mode", "send_logs_level", "send_progress_in_http_headers", "send_timeout", "session_timezone",
+	"use_client_time_zone",
 }
 
 // maxThreads bounds a query's threads: everything else runs on this machine too.
@@ -86,9 +87,9 @@ func (o Options) writeConfig(e endpoint) (string, error) {
 	})
 }
 
-// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users kasi and analyst
-// with the rights that they have on the embedded engine, over databases, whose names may end in *. It holds passwords
-// only as hashes.
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users kasi and
+// analyst with the rights that they have on the embedded engine, over databases, whose names may end in *. It holds
+// passwords only as hashes.
 func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
 	return fill("users.xml", usersXML, newUsersData(kasiPassword, analystPassword, databases...))
 }

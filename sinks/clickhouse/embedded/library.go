@@ -34,7 +34,8 @@ func FindLibrary() (string, error) {
 			runtime.GOOS, runtime.GOARCH, libraryEnv)
 	}
 	return "", fmt.Errorf("the embedded ClickHouse needs libchdb.so, which is not installed. Get it with `make "+
-		"setup`, or set %s to where it is, or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s", libraryEnv, strings.Join(candidates, "\n  "))
+		"setup`, or set %s to where it is, or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s",
+		libraryEnv, strings.Join(candidates, "\n  "))
 }
 
 func checkLibrary(path, from string) (string, error) {

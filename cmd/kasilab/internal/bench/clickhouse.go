@@ -10,9 +10,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // clickHousePassword is of a ClickHouse that only this program and its children reach, for as long as it runs.
@@ -90,7 +90,7 @@ func (ch *clickHouse) quiet(ctx context.Context, keep string) error {
 		if err := ch.conn.QueryRow(ctx, "SELECT count() FROM system.merges").Scan(&merges); err != nil || merges == 0 {
 			return err
 		}
-		if err := wait.For(ctx, 10*look); err != nil {
+		if err := retry.Pause(ctx, 10*look); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (ch *clickHouse) until(ctx context.Context, c *child, database string, rows
 		if c != nil && c.gone() {
 			return n, fmt.Errorf("%d of %d rows came: %w", n, rows, c.stop())
 		}
-		if err := wait.For(ctx, 2*look); err != nil {
+		if err := retry.Pause(ctx, 2*look); err != nil {
 			return n, err
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
+	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
@@ -72,7 +72,7 @@ func (k *kafka) anew(ctx context.Context, o *options, keep ...string) error {
 		if left == 0 {
 			break
 		}
-		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
+		if err := retry.Pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (k *kafka) clearGroups(ctx context.Context) error {
 		if _, err := k.admin.DeleteGroups(ctx, names...); err != nil {
 			return err
 		}
-		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
+		if err := retry.Pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (k *kafka) until(ctx context.Context, c *child, group, topic string, record
 		if c != nil && c.gone() {
 			return fmt.Errorf("%s has ended before its work was done: %w", group, c.stop())
 		}
-		if err := wait.For(ctx, look); err != nil {
+		if err := retry.Pause(ctx, look); err != nil {
 			return err
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 const (
@@ -305,7 +305,7 @@ func (l *latency) watchRows(ctx context.Context) error {
 		if err := l.newRows(rows, at); err != nil {
 			return err
 		}
-		if err := wait.For(ctx, rowsEvery); err != nil {
+		if err := retry.Pause(ctx, rowsEvery); err != nil {
 			return err
 		}
 	}

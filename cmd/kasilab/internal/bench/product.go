@@ -16,8 +16,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // product is a running `kasi up` on the Apache Kafka of this part and a ClickHouse of its own.
@@ -77,7 +77,7 @@ func (p *product) ready(ctx context.Context) error {
 		if p.child.gone() {
 			return fmt.Errorf("kasi up: %w\n%s", p.child.stop(), b)
 		}
-		if err := wait.For(ctx, 10*look); err != nil {
+		if err := retry.Pause(ctx, 10*look); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func (p *product) until(ctx context.Context, table string, rows int) error {
 			said = time.Now()
 			say("   %s: %d of %d", table, n, rows)
 		}
-		if err := wait.For(ctx, 2*look); err != nil {
+		if err := retry.Pause(ctx, 2*look); err != nil {
 			return err
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // historyPerState is how many transactions each restored customer has had.
@@ -132,7 +132,7 @@ func (c *child) says(ctx context.Context, what *regexp.Regexp) ([]string, error)
 		if c.gone() {
 			return nil, fmt.Errorf("it ended before it said %s", what)
 		}
-		if err := wait.For(ctx, look); err != nil {
+		if err := retry.Pause(ctx, look); err != nil {
 			return nil, err
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // instances is how many collect stages share the partitions when one of them dies.
@@ -115,7 +115,7 @@ func (k *kafka) failover(ctx context.Context, o *options, end func(*child) error
 	}
 	loaded := make(chan struct{})
 	go func() { defer close(loaded); k.load(ctx, w) }()
-	if err := wait.For(ctx, 3*time.Second); err != nil {
+	if err := retry.Pause(ctx, 3*time.Second); err != nil {
 		return 0, 0, err
 	}
 	watch := newPauses(mine)
@@ -145,7 +145,7 @@ func (k *kafka) load(ctx context.Context, w world) {
 			at := monthBegins.Add(time.Duration(sent) * time.Second)
 			k.client.Produce(ctx, w.record(schemas.KindTransaction, who, w.transaction(random, sent, who, at), at), nil)
 		}
-		if wait.For(ctx, look) != nil {
+		if retry.Pause(ctx, look) != nil {
 			return
 		}
 	}
@@ -178,7 +178,7 @@ func (k *kafka) settled(ctx context.Context, id string) (map[int32]bool, error) 
 		if owners == instances && len(mine) > 0 && groups[schemas.GroupCollect].State == "Stable" {
 			return mine, nil
 		}
-		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
+		if err := retry.Pause(ctx, 50*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -229,7 +229,7 @@ func (k *kafka) watch(ctx context.Context, p *pauses, long time.Duration) error 
 		for partition, o := range offsets[schemas.TopicTimeline] {
 			p.see(partition, o.At, now)
 		}
-		if err := wait.For(ctx, look); err != nil || time.Since(began) >= long {
+		if err := retry.Pause(ctx, look); err != nil || time.Since(began) >= long {
 			return err
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // sampled is how many values of each topic the bare loop is given: enough that none compresses against itself.
@@ -117,7 +117,7 @@ func (k *kafka) decided(ctx context.Context, topic string) (kadm.ListedOffsets, 
 		if !open {
 			return ends, nil
 		}
-		if err := wait.For(ctx, look); err != nil {
+		if err := retry.Pause(ctx, look); err != nil {
 			return nil, err
 		}
 	}

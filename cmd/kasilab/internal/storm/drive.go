@@ -13,9 +13,9 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // patientOpts let the driver's own clients outlast a broker that is started again.
@@ -55,7 +55,7 @@ func (a *advancer) Advance(ctx context.Context, to civil.Date) error {
 			return fmt.Errorf("kasi calendar advance --to %s: %w\n%s", to, err, out.String())
 		}
 		a.k.repeated()
-		if err := wait.For(ctx, again); err != nil {
+		if err := retry.Pause(ctx, again); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func startHeartbeat(brokers []string, acknowledged *fed) (*heartbeat, error) {
 	b.done.Go(func() {
 		defer push.Close()
 		at := time.Date(2025, time.November, 1, 8, 0, 0, 0, schemas.Johannesburg)
-		for n := 0; wait.For(ctx, heartbeatEvery) == nil; n++ {
+		for n := 0; retry.Pause(ctx, heartbeatEvery) == nil; n++ {
 			var txs []schemas.Transaction
 			for c := range heartbeatCustomers {
 				txs = append(txs, schemas.Transaction{
@@ -153,7 +153,7 @@ func answers(ctx context.Context, url string) bool {
 // waitFor looks again and again until it is so.
 func waitFor(ctx context.Context, what string, so func() bool) error {
 	for began := time.Now(); !so(); {
-		if err := wait.For(ctx, 20*time.Millisecond); err != nil {
+		if err := retry.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 		if time.Since(began) > patience {

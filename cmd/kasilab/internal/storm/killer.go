@@ -12,8 +12,8 @@ import (
 	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/streams/feed"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 const (
@@ -83,11 +83,11 @@ func (k *killer) run(ctx context.Context) {
 	defer back.Wait()
 	for strikes := 0; k.count() < k.o.Kills; {
 		for !k.mayKill() {
-			if wait.For(ctx, lookEvery) != nil {
+			if retry.Pause(ctx, lookEvery) != nil {
 				return
 			}
 		}
-		if wait.For(ctx, k.pause(k.most())) != nil {
+		if retry.Pause(ctx, k.pause(k.most())) != nil {
 			return
 		}
 		v := k.next()
@@ -116,7 +116,7 @@ func (k *killer) revive(ctx context.Context, v *victim) {
 		k.back--
 		v.away = false
 	}()
-	if wait.For(ctx, pause) != nil {
+	if retry.Pause(ctx, pause) != nil {
 		return
 	}
 	if err := v.start(); err != nil {
@@ -276,7 +276,7 @@ func (k *killer) begin(ctx context.Context) {
 		return // a line a day
 	}
 	k.work.Go(func() {
-		for wait.For(ctx, time.Second) == nil {
+		for retry.Pause(ctx, time.Second) == nil {
 			select {
 			case <-k.done:
 				return
@@ -319,7 +319,7 @@ func (k *killer) visit(ctx context.Context, n int) {
 		k.fail(err)
 		return
 	}
-	if wait.For(ctx, stay/3+k.pause(stay*2/3)) != nil {
+	if retry.Pause(ctx, stay/3+k.pause(stay*2/3)) != nil {
 		return
 	}
 	k.mu.Lock()

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // base is which instances run all the time.
@@ -131,7 +131,7 @@ func (ps *processes) start(role, name string) error {
 			ps.ended[role]++
 		}
 		ps.mu.Unlock()
-		if revive && wait.For(ps.ctx, again) == nil {
+		if revive && retry.Pause(ps.ctx, again) == nil {
 			_ = ps.start(role, name) // it ran before with the same command line
 		}
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 const (
@@ -62,7 +62,7 @@ func newWatch(ctx context.Context, brokers []string) (*watch, error) {
 		changed: time.Now(),
 	}
 	w.done.Go(func() {
-		for wait.For(ctx, lookEvery) == nil {
+		for retry.Pause(ctx, lookEvery) == nil {
 			w.look(ctx)
 		}
 	})

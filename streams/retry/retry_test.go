@@ -1,4 +1,4 @@
-package wait_test
+package retry_test
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/kasi-collections/kasi/cmd/internal/wait"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
-func TestRetryLastsAsLongAsPatience(t *testing.T) {
+func TestConstantLastsAsLongAsPatience(t *testing.T) {
 	tries := 0
 	try := func() (int, error) {
 		if tries++; tries < 3 {
@@ -19,17 +19,17 @@ func TestRetryLastsAsLongAsPatience(t *testing.T) {
 		}
 		return 7, nil
 	}
-	_, err := wait.Retry(t.Context(), 0, time.Millisecond, try)
+	_, err := retry.Constant(t.Context(), 0, time.Millisecond, try)
 	require.EqualError(t, err, "away")
 	require.Equal(t, 1, tries, "without patience it is tried once")
-	n, err := wait.Retry(t.Context(), time.Minute, time.Millisecond, try)
+	n, err := retry.Constant(t.Context(), time.Minute, time.Millisecond, try)
 	require.NoError(t, err)
 	require.Equal(t, []int{7, 3}, []int{n, tries})
 }
 
-func TestForEndsWithItsContext(t *testing.T) {
+func TestPauseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, wait.For(ctx, 0))
+	require.NoError(t, retry.Pause(ctx, 0))
 	cancel()
-	require.ErrorIs(t, wait.For(ctx, time.Hour), context.Canceled)
+	require.ErrorIs(t, retry.Pause(ctx, time.Hour), context.Canceled)
 }
