@@ -1,11 +1,11 @@
-// Package api is the HTTP API of SPEC section 3. openapi.yaml is the source of its routes and types; its queries are in
+// Package api is the HTTP API of CONTRACT 3. openapi.yaml is the source of its routes and types; its queries are in
 // api/read.
 //
 // Writes go through Kafka (Commands), reads come from ClickHouse. A write is answered only when it can be read back:
 // the API waits, bounded, for the outcome of its request and for the rows it caused. The API itself decides nothing
 // about policies, collections or statements, so two calls at once cannot lose an update.
 //
-// Decisions where the SPEC leaves a choice:
+// Decisions where the contract leaves a choice:
 //   - The request id is always made here, never taken from the caller. Outcomes are found by it, so it must be unique.
 //   - An id that is no UUID names no object: 404, as for another tenant's.
 //   - The answer is 409 where the object's state is in the way: the number exists, the policy is cancelled, nothing was

@@ -54,7 +54,7 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 	})
 }
 
-// reportHeader are the 13 fields in the order of SPEC section 3.
+// reportHeader are the 13 fields in the order of CONTRACT 3.
 var reportHeader = []string{
 	"period_month", "customer_id", "external_customer_ref", "policy_number", "product_code", "collection_amount_due",
 	"collection_amount_collected", "shortfall", "collection_status", "first_attempt_date", "last_attempt_date",

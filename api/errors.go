@@ -14,7 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/api/read"
 )
 
-// The error codes of the API (SPEC section 3), each with its one HTTP status.
+// The error codes of the API (CONTRACT 3), each with its one HTTP status.
 const (
 	codeValidation    = "VALIDATION_ERROR"
 	codeUnauthorized  = "UNAUTHORIZED"
@@ -77,7 +77,7 @@ func conflict(format string, args ...any) *apiError {
 	return newError(http.StatusConflict, codeConflict, format, args...)
 }
 
-// unavailable is a 503 with its reason: SPEC section 3 wants the caller to hear why.
+// unavailable is a 503 with its reason: CONTRACT 3 wants the caller to hear why.
 func unavailable(err error, format string, args ...any) *apiError {
 	e := newError(http.StatusServiceUnavailable, codeUnavailable, format, args...).because(err)
 	if err != nil {
@@ -112,7 +112,7 @@ func asAPIError(err error) *apiError {
 		"A fault of the server, logged under the request id").because(err)
 }
 
-// fail writes an error in the shape of SPEC section 3 and logs what is not the caller's doing.
+// fail writes an error in the shape of CONTRACT 3 and logs what is not the caller's doing.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asAPIError(err)
 	info := infoOf(r.Context())

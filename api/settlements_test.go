@@ -24,7 +24,7 @@ func (e *env) paidPolicy(number, rands string, cents schemas.Cents) {
 	e.pipe.pay(number, "2025-11", cents, "2025-11-05")
 }
 
-// TestDocumentedSettlement is the example of SPEC section 5.
+// TestDocumentedSettlement is the example of CONTRACT 5.
 func TestDocumentedSettlement(t *testing.T) {
 	e := newEnv(t)
 	e.paidPolicy("POL001", "42000.00", 4200000)

@@ -15,7 +15,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of SPEC
+// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of CONTRACT
 // 4 but nothing of the engine's state: only the records that went in and the events that came out.
 //
 // Every step is made twice: by the engine as it is, which a sleeping customer's ticks do not even reach, as in the
@@ -290,7 +290,7 @@ func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 	w.decided[ev.CollectionID] = ev
 }
 
-// judgeDebit is SPEC 4.1-4.8 as far as one debit shows it.
+// judgeDebit is CONTRACT 4.1-4.8 as far as one debit shows it.
 func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	rules := w.Rules
 	pol, k := w.policies[ev.PolicyNumber], w.collections[ev.CollectionID]

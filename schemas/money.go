@@ -8,7 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Cents is an amount of money in integer cents of South-African rand. Money is never a float (DESIGN section 4).
+// Cents is an amount of money in integer cents of South-African rand. Money is never a float (CONTRACT 3).
 type Cents int64
 
 // MaxCents bounds every single amount that enters (R 10 billion), so that sums over millions of rows cannot overflow.
@@ -53,7 +53,7 @@ func (c Cents) String() string {
 // Decimal is the amount in rands, for fee and VAT arithmetic.
 func (c Cents) Decimal() decimal.Decimal { return decimal.New(int64(c), -2) }
 
-// RoundRands rounds an amount of rands to the cent, half away from zero (SPEC section 5).
+// RoundRands rounds an amount of rands to the cent, half away from zero (CONTRACT 5).
 func RoundRands(d decimal.Decimal) Cents { return Cents(d.Round(2).Shift(2).IntPart()) }
 
 // Rands is an amount as the HTTP API shows it: a JSON number with exactly two decimals.

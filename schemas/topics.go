@@ -1,6 +1,6 @@
 package schemas
 
-// Topic names. The first group is the public contract (SPEC section 8), the second is Kasi's own.
+// Topic names. The first group is the public contract (CONTRACT 8), the second is Kasi's own.
 const (
 	TopicFeedTransactions = "kasi.feed.transactions.v1"
 	TopicFeedIncomes      = "kasi.feed.incomes.v1"
@@ -31,7 +31,7 @@ type Topic struct {
 	Partitioned bool
 	// Compacted topics are changelogs: the last record of a key is the state.
 	Compacted bool
-	// Public topics are the contract of SPEC section 8.
+	// Public topics are the contract of CONTRACT 8.
 	Public bool
 }
 

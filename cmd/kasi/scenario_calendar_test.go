@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SPEC section 9: the calendar goes forward, day by day, however it is driven.
+// CONTRACT 9: the calendar goes forward, day by day, however it is driven.
 func TestScenarioCalendar(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")

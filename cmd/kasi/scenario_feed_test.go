@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// SPEC section 8: anything may arrive on the outside topics, from any client, with any key and partitioner.
+// CONTRACT 8: anything may arrive on the outside topics, from any client, with any key and partitioner.
 
 func TestScenarioBadRecords(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SPEC 4.4 to 4.6 and 4.10: when money is there, and who gets it.
+// CONTRACT 4.4 to 4.6 and 4.10: when money is there, and who gets it.
 
 func TestScenarioWhenMoneyComes(t *testing.T) {
 	t.Parallel()

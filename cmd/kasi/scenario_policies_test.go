@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SPEC 4.1 to 4.3 and 4.8: what the insurer changes, and what rail and mandate allow.
+// CONTRACT 4.1 to 4.3 and 4.8: what the insurer changes, and what rail and mandate allow.
 
 func TestScenarioPolicyChanges(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SPEC 4.3 and 4.7: what the bank answers, in every form and order.
+// CONTRACT 4.3 and 4.7: what the bank answers, in every form and order.
 
 func TestScenarioReasonCodes(t *testing.T) {
 	t.Parallel()
@@ -15,7 +15,7 @@ func TestScenarioReasonCodes(t *testing.T) {
 	cases := []struct {
 		policy, status, scheme, code string
 		again, hold                  bool
-		reason                       string // where the issue or SPEC names it
+		reason                       string // where the contract names it
 	}{
 		{"ZA02", "UNPAID", "ZA", "02", true, false, "INSUFFICIENT_FUNDS"},
 		{"ISOAM04", "UNPAID", "ISO", "AM04", true, false, "INSUFFICIENT_FUNDS"},

@@ -13,7 +13,7 @@ import (
 )
 
 // Two insurers with the same customer ids and policy numbers have nothing to do with each other; and what analysts and
-// integrators see is what SPEC section 8 and 4.11 promise.
+// integrators see is what CONTRACT 8 and 4.11 promise.
 func TestScenarioTwoTenants(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")

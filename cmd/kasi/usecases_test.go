@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The six use cases of SPEC section 6, each as an outsider meets it.
+// The six use cases of CONTRACT 6, each as an outsider meets it.
 
 func TestUseCase1ImportAndExecute(t *testing.T) {
 	t.Parallel()

@@ -179,7 +179,7 @@ func (b *Book) apply(k *Collection, d *Debit, ef effect, eff schemas.Day, res *s
 	}
 }
 
-// holdMandateEnded is the hold of a policy whose mandate ended by unpaids in a row (SPEC 4.8).
+// holdMandateEnded is the hold of a policy whose mandate ended by unpaids in a row (CONTRACT 4.8).
 const holdMandateEnded = "MANDATE_ENDED"
 
 // remedy does what a failure's reason asks for and returns the reason to hold the policy for, if there is one.

@@ -17,7 +17,7 @@ const (
 	Disputed DebitState = "DISPUTED" // paid first, taken back on the customer's word
 )
 
-// The South-African unpaid codes that the bank gives (SPEC 4.7), beside those of troubled accounts.
+// The South-African unpaid codes that the bank gives (CONTRACT 4.7), beside those of troubled accounts.
 const (
 	CodeNoFunds     = "02"
 	codeNoAuthority = "30"

@@ -13,7 +13,7 @@ import (
 // incomePlan says when and how much a simulated customer earns.
 type incomePlan struct {
 	kind schemas.IncomeKind
-	// day is a salary's day of the month (31: the last), moved to the banking day before (SPEC 4.10).
+	// day is a salary's day of the month (31: the last), moved to the banking day before (CONTRACT 4.10).
 	day int
 	// grant names the social grant, as rules.Calendar.GrantDays does.
 	grant string

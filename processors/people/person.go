@@ -13,7 +13,7 @@ import (
 )
 
 // trouble is what is wrong with an account from a day on: the South-African unpaid code the bank answers every debit
-// with (SPEC 4.7).
+// with (CONTRACT 4.7).
 type trouble struct {
 	from civil.Date
 	code string

@@ -26,7 +26,7 @@ type grantRule struct {
 }
 
 // GrantDays are the days on which social grants of the period are paid, by grant: older persons' on the second banking
-// day but never on a Monday, disability on the next banking day, children's on the one after (SPEC 4.10; data).
+// day but never on a Monday, disability on the next banking day, children's on the one after (CONTRACT 4.10; data).
 func (c *Calendar) GrantDays(p schemas.Period) map[string]civil.Date {
 	if published, ok := c.grantMonths[string(p)]; ok {
 		return map[string]civil.Date{

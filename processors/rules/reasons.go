@@ -10,7 +10,7 @@ import (
 // Remedy is what can be done about a failed debit.
 type Remedy string
 
-// The remedies (SPEC 4.7).
+// The remedies (CONTRACT 4.7).
 const (
 	// RemedyFunds: try again when money comes.
 	RemedyFunds Remedy = "RETRY_WHEN_FUNDS"

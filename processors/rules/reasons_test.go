@@ -9,7 +9,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Every code of SPEC 4.7, with the remedy the specification gives its group.
+// Every code of CONTRACT 4.7, with the remedy the specification gives its group.
 func TestReasonsOfTheSpecification(t *testing.T) {
 	r := rules.Default()
 	for _, row := range []struct {

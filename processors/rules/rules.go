@@ -26,7 +26,7 @@ type Rules struct {
 	payday   []dated[int]                // day of the month on which statements are paid
 }
 
-// RailRule says what is legal on a rail (SPEC 4.8).
+// RailRule says what is legal on a rail (CONTRACT 4.8).
 type RailRule struct {
 	Name schemas.Rail
 	// RePresent allows a further debit of the same collection after a failed one.
@@ -103,7 +103,7 @@ func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 }
 
 // DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a
-// day (SPEC 4.9).
+// day (CONTRACT 4.9).
 func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
 
 // Params are the collecting parameters in force on a day. They are shared and must not be changed.

@@ -26,7 +26,7 @@ func TestRailRules(t *testing.T) {
 		"an unknown rail gets the strictest rule")
 }
 
-// SPEC 4.9: 40 days, 60 from 13 April 2026, on every rail.
+// CONTRACT 4.9: 40 days, 60 from 13 April 2026, on every rail.
 func TestDisputeDaysAtTheBoundary(t *testing.T) {
 	r := rules.Default()
 	for _, rail := range []schemas.Rail{schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM} {

@@ -32,7 +32,7 @@ func sums(total, adjustments schemas.Cents, movements int64) schemas.LedgerSums 
 	return schemas.LedgerSums{TotalCents: total, AdjustmentsCents: adjustments, Movements: movements}
 }
 
-// The documented example of SPEC section 5, every field of it.
+// The documented example of CONTRACT 5, every field of it.
 func TestStatementOfTheDocumentedExample(t *testing.T) {
 	r, tenant, m := rules.Default(), &settlement.Tenant{}, on(t, "2025-12-02")
 	ev, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(4250000, 0, 300), m, true)

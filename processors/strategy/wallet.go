@@ -45,7 +45,7 @@ type funds struct {
 
 // openWallet decides which deposits count at this cut-off. Money of irregular or unknown income that does not exceed
 // what is outstanding is debited on the day it came, before it is spent; a salary, grant or wage, income by the month,
-// and money announced only, on the next banking day (SPEC 4.4).
+// and money announced only, on the next banking day (CONTRACT 4.4).
 func (c *cutoff) openWallet(room []held) {
 	w := &c.wallet
 	w.fresh = c.freshFrom()
@@ -104,7 +104,7 @@ func (c *cutoff) spentFrom(dep *book.Deposit) schemas.Day {
 }
 
 // irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by
-// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in SPEC 6.3) are still odd money.
+// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in CONTRACT 6.3) are still odd money.
 func (c *cutoff) irregular(key uint32) bool {
 	s := c.Streams.Find(key)
 	if s == nil {

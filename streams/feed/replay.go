@@ -15,7 +15,7 @@ import (
 )
 
 // Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when all that
-// they caused is through (SPEC section 9).
+// they caused is through (CONTRACT 9).
 type Advancer interface {
 	Advance(ctx context.Context, to civil.Date) error
 }

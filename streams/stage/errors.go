@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Three classes of error (STYLE): a bad record is a *schemas.Reject and goes to the dead letters; a fatal one is a
+// Three classes of error: a bad record is a *schemas.Reject and goes to the dead letters; a fatal one is a
 // programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
 // committed.
 

@@ -34,7 +34,7 @@ func newInsurer(base, key string, patience time.Duration) *insurer {
 	}
 }
 
-// importReply is the answer to an import (SPEC section 3).
+// importReply is the answer to an import (CONTRACT 3).
 type importReply struct {
 	Imported int `json:"imported"`
 	Failed   int `json:"failed"`

@@ -217,7 +217,7 @@ func (b *books) takeDead(r *kgo.Record) {
 	}
 }
 
-// takeResult keeps a result that the contract allows (SPEC section 8); others are refused and change nothing.
+// takeResult keeps a result that the contract allows (CONTRACT 8); others are refused and change nothing.
 func (b *books) takeResult(r *kgo.Record, fresh bool) {
 	res := &result{partition: r.Partition, fresh: fresh}
 	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || !slices.Contains([]string{

@@ -16,7 +16,7 @@ const (
 	isDisputed standing = "disputed"
 )
 
-// The rules of SPEC 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four
+// The rules of CONTRACT 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four
 // banking days late on every rail, and a debit may be disputed for 40 days, 60 from 13 April 2026.
 const (
 	lateBankingDays = 4
@@ -31,7 +31,7 @@ type book struct {
 	paidOn string
 }
 
-// answer is what one result makes of a debit (SPEC 4.3, 4.9): the first final answer counts; a payment may come back,
+// answer is what one result makes of a debit (CONTRACT 4.3, 4.9): the first final answer counts; a payment may come back,
 // late or disputed, within its days; everything else changes nothing. forgotten says that the calendar is past the days
 // in which a dispute counts, so it may have come too late to count.
 func (bk book) answer(d *event, r *result, forgotten bool) []book {

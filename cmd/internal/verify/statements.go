@@ -8,7 +8,7 @@ import (
 // Fees are a tenant's rates in percent.
 type Fees struct{ Distribution, Collections *big.Rat }
 
-// documented are the rates of SPEC section 5.
+// documented are the rates of CONTRACT 5.
 var documented = Fees{big.NewRat(25, 1), big.NewRat(35, 10)}
 
 // vatPercent is the rate of VAT on a day, YYYY-MM-DD.
