@@ -56,14 +56,16 @@ func EnsureTopics(ctx context.Context, cfg Config) (int32, error) {
 		if err := createTopics(ctx, cl, cfg, missing, n); err != nil {
 			return 0, err
 		}
-		// A cluster answers the creation before every broker knows of it, so we look again until all of them are there.
+		// A cluster answers the creation before every broker knows of it, so we look again until all of them do.
 		if err := sleep(ctx, pause); err != nil {
 			return 0, fmt.Errorf("topics: %d still not visible after their creation: %w", len(missing), err)
 		}
 	}
 }
 
-// topicCounts is the partition count of each topic of ours that exists.
+// topicCounts is the partition count of each topic of ours that every broker knows. Brokers hear of a creation one
+// after the other; who asks a slow one next would be told that the topic does not exist. A broker that does not answer
+// tells nobody so.
 func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) {
 	names := make([]string, 0, len(schemas.Topics))
 	for _, t := range schemas.Topics {
@@ -84,13 +86,28 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 			counts[name] = int32(len(t.Partitions))
 		}
 	}
+	brokers := cl.DiscoveredBrokers()
+	if len(brokers) < 2 {
+		return counts, nil
+	}
+	for _, b := range brokers {
+		known, err := describeTopics(ctx, b, names...)
+		if err != nil {
+			continue
+		}
+		for name, t := range known {
+			if errors.Is(kerr.ErrorForCode(t.ErrorCode), kerr.UnknownTopicOrPartition) {
+				delete(counts, name)
+			}
+		}
+	}
 	return counts, nil
 }
 
 // describeTopics asks a broker. The client's own functions answer from a cache that is seconds old, too old right after
 // a creation or when a leader has moved.
-func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic,
-	error,
+func describeTopics(ctx context.Context, cl kmsg.Requestor, names ...string) (
+	map[string]kmsg.MetadataResponseTopic, error,
 ) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
