@@ -15,8 +15,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of CONTRACT
-// 4 but nothing of the engine's state: only the records that went in and the events that came out.
+// world runs one customer's history through the engine and judges every step by an oracle that knows the rules of
+// CONTRACT 4 but nothing of the engine's state: only the records that went in and the events that came out.
 //
 // Every step is made twice: by the engine as it is, which a sleeping customer's ticks do not even reach, as in the
 // stage, and by one that lets nobody sleep. Both must give the same outputs. A thorough world also sends the state

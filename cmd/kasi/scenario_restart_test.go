@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CONTRACT 4.11 and section 8: the same inputs give the same month, whether the product ran through, ran elsewhere, or was
-// killed on the way.
+// CONTRACT 4.11 and section 8: the same inputs give the same month, whether the product ran through, ran elsewhere, or
+// was killed on the way.
 
 // ran is all that a month shows to the outside, without wall-clock instants.
 type ran struct {

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CONTRACT 4.9 and section 5: a closed statement never changes; what comes later is a further statement or an adjustment.
+// CONTRACT 4.9 and section 5: a closed statement never changes; what comes later is a further statement or an
+// adjustment.
 
 func TestScenarioMoneyGoesBackAfterTheStatement(t *testing.T) {
 	t.Parallel()

@@ -175,9 +175,9 @@ func (b *Book) policyChanged(p *Policy, requestID string) {
 	})
 }
 
-// collectionsFollow lets the policy's collections follow a change of its status (CONTRACT 4.2): those not paid in full are
-// cancelled with it at once, and come back with a lapsed policy that is made active again while their period runs. A
-// debit with the bank is let run.
+// collectionsFollow lets the policy's collections follow a change of its status (CONTRACT 4.2): those not paid in full
+// are cancelled with it at once, and come back with a lapsed policy that is made active again while their period runs.
+// A debit with the bank is let run.
 func (b *Book) collectionsFollow(p *Policy, before schemas.PolicyStatus) {
 	period := schemas.PeriodOf(b.moment.BusinessDate())
 	for i := range b.Collections {

@@ -104,7 +104,8 @@ func (c *cutoff) spentFrom(dep *book.Deposit) schemas.Day {
 }
 
 // irregular tells whether a stream brings odd money: no salary, grant or wage by its kind, nor income by the month by
-// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in CONTRACT 6.3) are still odd money.
+// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in CONTRACT 6.3) are still odd
+// money.
 func (c *cutoff) irregular(key uint32) bool {
 	s := c.Streams.Find(key)
 	if s == nil {

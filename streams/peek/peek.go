@@ -210,7 +210,7 @@ func (k *Peeker) endsOnce(ctx context.Context, committed bool, topics []string) 
 
 // Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too
 // old right after a creation or when a leader has moved.
-func Topics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]kmsg.MetadataResponseTopic,
+func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string]kmsg.MetadataResponseTopic,
 	error,
 ) {
 	req := kmsg.NewPtrMetadataRequest()

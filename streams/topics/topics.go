@@ -105,7 +105,9 @@ func Open(cfg stage.Config) (*kgo.Client, int32, error) {
 	return cl, n, nil
 }
 
-// topicCounts is the partition count of each topic of ours that exists.
+// topicCounts is the partition count of each topic of ours that every broker knows. Brokers hear of a creation one
+// after the other; who asks a slow one next would be told that the topic does not exist. A broker that does not answer
+// tells nobody so.
 func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) {
 	names := make([]string, 0, len(schemas.Topics))
 	for _, t := range schemas.Topics {
@@ -124,6 +126,21 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 			return nil, fmt.Errorf("topic %s: %w", name, err)
 		default:
 			counts[name] = int32(len(t.Partitions))
+		}
+	}
+	brokers := cl.DiscoveredBrokers()
+	if len(brokers) < 2 {
+		return counts, nil
+	}
+	for _, b := range brokers {
+		known, err := peek.Topics(ctx, b, names...)
+		if err != nil {
+			continue
+		}
+		for name, t := range known {
+			if errors.Is(kerr.ErrorForCode(t.ErrorCode), kerr.UnknownTopicOrPartition) {
+				delete(counts, name)
+			}
 		}
 	}
 	return counts, nil

@@ -2,13 +2,16 @@ package topics
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -60,6 +63,34 @@ func TestEnsureTopicsByManyAtOnce(t *testing.T) {
 		}
 		require.Len(t, topics[topic.Name].Partitions, want, topic.Name)
 	}
+}
+
+// A broker that has not heard of the topics yet is waited for: whoever asks it next needs them.
+func TestEnsureTopicsWaitsForEveryBroker(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	cfg := Config{Brokers: cluster.ListenAddrs()}
+	_, err = EnsureTopics(t.Context(), cfg)
+	require.NoError(t, err)
+	slow, left := int32(2), atomic.Int32{}
+	left.Store(3)
+	cluster.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if cluster.CurrentNode() != slow || left.Add(-1) < 0 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		for _, asked := range req.(*kmsg.MetadataRequest).Topics {
+			topic := kmsg.NewMetadataResponseTopic()
+			topic.Topic, topic.ErrorCode = asked.Topic, kerr.UnknownTopicOrPartition.Code
+			resp.Topics = append(resp.Topics, topic)
+		}
+		return resp, nil, true
+	})
+	_, err = EnsureTopics(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Negative(t, left.Load(), "the slow broker was not asked until it knew the topics")
 }
 
 func TestExistingTopicsDecideThePartitionCount(t *testing.T) {

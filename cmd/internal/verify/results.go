@@ -31,9 +31,9 @@ type book struct {
 	paidOn string
 }
 
-// answer is what one result makes of a debit (CONTRACT 4.3, 4.9): the first final answer counts; a payment may come back,
-// late or disputed, within its days; everything else changes nothing. forgotten says that the calendar is past the days
-// in which a dispute counts, so it may have come too late to count.
+// answer is what one result makes of a debit (CONTRACT 4.3, 4.9): the first final answer counts; a payment may come
+// back, late or disputed, within its days; everything else changes nothing. forgotten says that the calendar is past
+// the days in which a dispute counts, so it may have come too late to count.
 func (bk book) answer(d *event, r *result, forgotten bool) []book {
 	if r.Amount != nil && *r.Amount != d.Amount {
 		return []book{bk}
