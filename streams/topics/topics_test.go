@@ -66,12 +66,12 @@ func TestEnsureTopicsByManyAtOnce(t *testing.T) {
 }
 
 // A broker that has not heard of the topics yet is waited for: whoever asks it next needs them.
-func TestEnsureTopicsWaitsForEveryBroker(t *testing.T) {
+func TestEnsureWaitsForEveryBroker(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(3))
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
-	cfg := Config{Brokers: cluster.ListenAddrs()}
-	_, err = EnsureTopics(t.Context(), cfg)
+	cfg := stage.Config{Brokers: cluster.ListenAddrs()}
+	_, err = Ensure(t.Context(), cfg)
 	require.NoError(t, err)
 	slow, left := int32(2), atomic.Int32{}
 	left.Store(3)
@@ -88,7 +88,7 @@ func TestEnsureTopicsWaitsForEveryBroker(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	_, err = EnsureTopics(t.Context(), cfg)
+	_, err = Ensure(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Negative(t, left.Load(), "the slow broker was not asked until it knew the topics")
 }
