@@ -96,25 +96,16 @@ func (s *sink) resumeAll(ctx context.Context, admin *kadm.Client, found map[topi
 // committed reads the group's offsets and plans.
 func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
 	found := make(map[topicPartition]*partition)
-	add := func(tp topicPartition, offset int64, epoch int32, metadata *string) {
-		p := &partition{topicPartition: tp, next: max(offset, none), epoch: epoch, plan: none}
-		if metadata != nil && offset >= 0 {
-			if last, ok := parsePlan(*metadata, offset); ok {
-				p.plan = last
+	for _, t := range resp.Groups[0].Topics { // so the client reads it too, whatever form the broker's answer had
+		for _, c := range t.Partitions {
+			tp := topicPartition{t.Topic, c.Partition}
+			p := &partition{topicPartition: tp, next: max(c.Offset, none), epoch: c.LeaderEpoch, plan: none}
+			if c.Metadata != nil && c.Offset >= 0 {
+				if last, ok := parsePlan(*c.Metadata, c.Offset); ok {
+					p.plan = last
+				}
 			}
-		}
-		found[tp] = p
-	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			add(topicPartition{t.Topic, p.Partition}, p.Offset, p.LeaderEpoch, p.Metadata)
-		}
-	}
-	for _, g := range resp.Groups {
-		for _, t := range g.Topics {
-			for _, p := range t.Partitions {
-				add(topicPartition{t.Topic, p.Partition}, p.Offset, p.LeaderEpoch, p.Metadata)
-			}
+			found[tp] = p
 		}
 	}
 	return found

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentio/encoding/json"
@@ -53,8 +51,18 @@ func (c *chunk) token() string {
 	return fmt.Sprintf("%s-%d-%d-%d", c.topic, c.partition, c.first, c.last)
 }
 
+const planFormat = "plan %d-%d"
+
 // plan is the commit metadata that writes the range down.
-func (c *chunk) plan() string { return planPrefix + fmt.Sprintf("%d-%d", c.first, c.last) }
+func (c *chunk) plan() string { return fmt.Sprintf(planFormat, c.first, c.last) }
+
+// parsePlan reads the last offset of the range that a commit at offset first had planned. Metadata of other origin
+// (another tool's reset) is no plan.
+func parsePlan(metadata string, first int64) (last int64, ok bool) {
+	c := chunk{first: first}
+	_, _ = fmt.Sscanf(metadata, planFormat, new(int64), &c.last) // the comparison finds what it misreads
+	return c.last, c.last >= first && metadata == c.plan()
+}
 
 // nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition
 // (ticks have none, outcomes one for each stage), and where there is no record.
@@ -68,27 +76,6 @@ func (c *chunk) nextSeq() (int64, error) {
 		return 0, &BadRecordError{Topic: c.topic, Partition: c.partition, Offset: last.Offset, Err: err}
 	}
 	return counted.Seq + 1, nil
-}
-
-const planPrefix = "plan "
-
-// parsePlan reads the last offset of the range that a commit at offset first had planned. Metadata of other origin
-// (another tool's reset) is no plan.
-func parsePlan(metadata string, first int64) (last int64, ok bool) {
-	text, ok := strings.CutPrefix(metadata, planPrefix)
-	if !ok {
-		return 0, false
-	}
-	from, to, ok := strings.Cut(text, "-")
-	if !ok {
-		return 0, false
-	}
-	f, err1 := strconv.ParseInt(from, 10, 64)
-	l, err2 := strconv.ParseInt(to, 10, 64)
-	if err1 != nil || err2 != nil || f != first || l < f {
-		return 0, false
-	}
-	return l, true
 }
 
 // none stands where an offset is not known or not set.

@@ -39,13 +39,10 @@ func (s *sink) flushOnce(ctx context.Context) error {
 
 // firstOf shortens the errors of many chunks, which mostly say the same, to one.
 func firstOf(err error) error {
-	for {
-		joined, ok := err.(interface{ Unwrap() []error })
-		if !ok || len(joined.Unwrap()) == 0 {
-			return err
-		}
-		err = joined.Unwrap()[0]
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return firstOf(joined.Unwrap()[0])
 	}
+	return err
 }
 
 // stopError wraps what only an operator can mend.
@@ -74,10 +71,10 @@ func (s *sink) startChunks() []*chunk {
 // flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays
 // there. The others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
-	var errs []error
 	if err := s.reached(stepStarted, work); err != nil {
 		return err
 	}
+	var errs []error
 	for _, stage := range []struct {
 		from step
 		do   func(context.Context, []*chunk) error
@@ -91,9 +88,7 @@ func (s *sink) flush(ctx context.Context, work []*chunk) error {
 		if len(here) == 0 {
 			continue
 		}
-		if err := stage.do(ctx, here); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, stage.do(ctx, here))
 		if err := s.reached(stage.from+1, here); err != nil {
 			return err
 		}

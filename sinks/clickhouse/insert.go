@@ -130,13 +130,7 @@ func (s *sink) missing(ctx context.Context, c *chunk) ([]*kgo.Record, error) {
 	for _, o := range offsets {
 		stored[o] = true
 	}
-	var missing []*kgo.Record
-	for _, r := range c.records {
-		if !stored[r.Offset] {
-			missing = append(missing, r)
-		}
-	}
-	return missing, nil
+	return slices.DeleteFunc(slices.Clone(c.records), func(r *kgo.Record) bool { return stored[r.Offset] }), nil
 }
 
 // reinsert brings back rows whose token ClickHouse has and whose part it has lost. ClickHouse writes the token down
@@ -156,11 +150,9 @@ func (s *sink) reinsert(ctx context.Context, c *chunk) error {
 		return fmt.Errorf("ClickHouse takes rows for stored, by their token, and does not show them: a replica that is " +
 			"behind catches up")
 	}
-	working, err := s.underWay(ctx, c.token())
-	if err != nil {
+	if working, err := s.underWay(ctx, c.token()); err != nil {
 		return err
-	}
-	if working {
+	} else if working {
 		return fmt.Errorf("an insert of the same rows is still at work in ClickHouse")
 	}
 	lost, err := s.missing(ctx, c)
@@ -213,20 +205,17 @@ func insertSettings(p clickhouse.Protocol) clickhouse.Settings {
 	return s
 }
 
-// newerSettings are stated where the server knows them; it refuses what it does not know. deduplicate_insert overrides
-// insert_deduplicate.
-var newerSettings = clickhouse.Settings{"deduplicate_insert": "enable"}
-
-// settingsFor completes insertSettings by asking the server.
+// settingsFor completes insertSettings by asking the server: it refuses what it does not know. deduplicate_insert
+// overrides insert_deduplicate.
 func settingsFor(ctx context.Context, conn driver.Conn, p clickhouse.Protocol) (clickhouse.Settings, error) {
 	var known []string
-	names := slices.Sorted(maps.Keys(newerSettings))
+	names := []string{"deduplicate_insert"}
 	if err := conn.QueryRow(ctx, querySettings, clickhouse.Named("names", names)).Scan(&known); err != nil {
 		return nil, fmt.Errorf("read system.settings: %w", err)
 	}
 	s := insertSettings(p)
-	for _, name := range known {
-		s[name] = newerSettings[name]
+	if len(known) > 0 {
+		s["deduplicate_insert"] = "enable"
 	}
 	return s, nil
 }

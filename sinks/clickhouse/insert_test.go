@@ -14,6 +14,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 )
 
@@ -51,7 +52,7 @@ func TestSinkKilledBeyondTheWindow(t *testing.T) {
 func TestClickHouseAwayBeyondTheWindow(t *testing.T) {
 	dir := t.TempDir()
 	server := startServer(t, dir, "127.0.0.1:0")
-	require.NoError(t, Migrate(t.Context(), server.ClickHouse(), quiet))
+	require.NoError(t, migrate.Up(t.Context(), server.ClickHouse(), quiet))
 	w := worldWith(t, kafkatest.Start(t), server.ClickHouse(), 4)
 	w.window(1)
 	p, through := newProxy(t, w.opts)

@@ -50,7 +50,7 @@ func TestLedgerSums(t *testing.T) {
 	require.NoError(t, conn.Exec(ctx,
 		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, "+
 			"now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
-	l := NewLedger(conn)
+	l := Ledger{conn}
 
 	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestTokenDecidesWhatIsARepetition(t *testing.T) {
 func TestLedgerWaitsForTheMarks(t *testing.T) {
 	conn := open(t, chtest.New(t))
 	ctx := context.Background()
-	l := NewLedger(conn)
+	l := Ledger{conn}
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	_, err := l.Sum(short, "acme", "2025-10", octoberStatement().Coverage)

@@ -24,23 +24,18 @@ GROUP BY topic, partition`
 
 // readMarks gives the mark of each partition; an empty topic means all.
 func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPartition]mark, error) {
-	rows, err := conn.Query(ctx, queryMarks, clickhouse.Named("topic", topic))
-	if err != nil {
+	var rows []struct {
+		Topic     string `ch:"topic"`
+		Partition uint32 `ch:"partition"`
+		Offset    int64  `ch:"max(next_offset)"`
+		Seq       int64  `ch:"max(next_seq)"`
+	}
+	if err := conn.Select(ctx, &rows, queryMarks, clickhouse.Named("topic", topic)); err != nil {
 		return nil, fmt.Errorf("read sink_marks: %w", err)
 	}
-	defer rows.Close()
 	marks := make(map[topicPartition]mark)
-	for rows.Next() {
-		var t string
-		var p uint32
-		var m mark
-		if err := rows.Scan(&t, &p, &m.offset, &m.seq); err != nil {
-			return nil, fmt.Errorf("read sink_marks: %w", err)
-		}
-		marks[topicPartition{t, int32(p)}] = m
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read sink_marks: %w", err)
+	for _, r := range rows {
+		marks[topicPartition{r.Topic, int32(r.Partition)}] = mark{r.Offset, r.Seq}
 	}
 	return marks, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -27,13 +28,13 @@ func TestMigrateMakesTheDatabaseOnceHoweverOftenAndAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
-		wg.Go(func() { errs[i] = Migrate(ctx, &opts, quiet) })
+		wg.Go(func() { errs[i] = migrate.Up(ctx, &opts, quiet) })
 	}
 	wg.Wait()
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	require.NoError(t, Migrate(ctx, &opts, quiet))
+	require.NoError(t, migrate.Up(ctx, &opts, quiet))
 	conn := open(t, &opts)
 	var tables, views uint64
 	require.NoError(t, conn.QueryRow(ctx, `
@@ -60,7 +61,7 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 	} {
 		require.NoError(t, conn.Exec(ctx, statement))
 	}
-	require.NoError(t, Migrate(ctx, opts, quiet))
+	require.NoError(t, migrate.Up(ctx, opts, quiet))
 	require.Equal(t, want, lines(t, conn, everything))
 }
 
@@ -68,7 +69,7 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 func TestMigrateRefusesAColumnOfAnotherType(t *testing.T) {
 	opts, ctx := chtest.New(t), context.Background()
 	require.NoError(t, open(t, opts).Exec(ctx, "ALTER TABLE debits_log MODIFY COLUMN rail String"))
-	err := Migrate(ctx, opts, quiet)
+	err := migrate.Up(ctx, opts, quiet)
 	require.ErrorContains(t, err,
 		"table debits_log has column rail of type String, and this version needs LowCardinality(String)")
 	require.ErrorContains(t, err, "numbered file in schemas/clickhouse")
@@ -86,7 +87,7 @@ func TestViewsHaveTheTypesOfTheirQueries(t *testing.T) {
 }
 
 func TestMigrateNamesTheServerItCannotReach(t *testing.T) {
-	err := Migrate(context.Background(), &clickhouse.Options{
+	err := migrate.Up(context.Background(), &clickhouse.Options{
 		Addr: []string{"127.0.0.1:1"},
 		Auth: clickhouse.Auth{Database: "kasi"},
 	}, quiet)

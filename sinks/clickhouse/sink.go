@@ -1,9 +1,24 @@
+// Package clickhouse brings Kasi's topics into ClickHouse and reads from there what settlements need.
+//
+// The guarantee of Run: every record committed to a topic of schemas.SunkTopics is in its table once, whatever crashes,
+// breaks off or changes hands in between. It stands on three legs, each of which alone would do for most failures
+// (DESIGN.md beside this file lists them, with the test of each):
+//
+//  1. Rows are named by facts, and the tables collapse equal names. So a whole replay changes no view.
+//  2. A retry carries the same rows under the same token. So ClickHouse itself drops what it has already.
+//  3. The range of offsets of an insert is written down in Kafka before the insert. So whoever comes next repeats
+//     exactly that range, and therefore exactly that token. What may be there already is looked up first, because
+//     ClickHouse forgets tokens.
+//
+// What has arrived is published in sink_marks after the rows and before Kafka's commit. A mark never promises a row
+// that is not there.
 package clickhouse
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -17,6 +32,79 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 )
+
+// Config is what the sink needs to run.
+type Config struct {
+	// Brokers are the Kafka seed brokers, host:port.
+	Brokers []string
+	// KgoOpts are further options of the Kafka client (TLS, SASL, timeouts). The sink's own options win over them.
+	KgoOpts []kgo.Opt
+	// ClickHouse is where the rows go. Its database must be migrated (package migrate).
+	ClickHouse *clickhouse.Options
+	// Log receives progress and failures, never personal data.
+	Log *slog.Logger
+	// Observer hears of every insert. Nil means nobody listens.
+	Observer Observer
+}
+
+// Observer hears of inserts, for metrics. Inserts run side by side, so its methods are called from several goroutines.
+type Observer interface {
+	// Inserted tells that rows are in a table's ClickHouse. oldest is the earliest timestamp among their Kafka records.
+	Inserted(table string, rows int, oldest time.Time)
+	// InsertFailed tells that an insert failed or has an unknown outcome. The same rows are tried again under the same
+	// token.
+	InsertFailed(table string)
+}
+
+func (c Config) validate() error {
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("sinks: Config.Brokers is empty; name at least one Kafka broker"))
+	}
+	if c.ClickHouse == nil {
+		errs = append(errs, errors.New("sinks: Config.ClickHouse is nil; give the address of a ClickHouse server"))
+	}
+	if c.Log == nil {
+		errs = append(errs, errors.New("sinks: Config.Log is nil; give a logger"))
+	}
+	return errors.Join(errs...)
+}
+
+// tuning holds what is fixed in operation and varied in tests.
+type tuning struct {
+	// maxRows bounds the records held in memory and so the rows of one flush.
+	maxRows int
+	// linger is how long the first record of an idle sink waits for company: a stage's transaction ends on several
+	// partitions at once.
+	linger time.Duration
+	// interval is the least time between the starts of two flushes. It bounds the number of parts ClickHouse has to merge.
+	interval time.Duration
+	// maxRest bounds the pause after a flush, which is otherwise as long as the flush was. What came meanwhile goes in
+	// together. An insert costs ClickHouse the same for few rows as for thousands, so without the pause a loaded machine
+	// would spend itself on small ones.
+	maxRest time.Duration
+	// insertTimeout bounds one try of a flush's inserts, and of its marks. callTimeout bounds each of its two commits.
+	// Together they are no more than Kafka's rebalance timeout (60 s), because a rebalance waits for the flush.
+	insertTimeout, callTimeout time.Duration
+	// retryMin and retryMax bound the pause after a failed flush.
+	retryMin, retryMax time.Duration
+	// session is how long Kafka waits for a silent sink before others get its partitions. The library's 45 s are more than
+	// the views may be late.
+	session time.Duration
+	// workers is how many inserts run at once.
+	workers int
+	// hook, in tests, is called when chunks are started and after each step of a flush; an error from it stops the sink
+	// there, as a crash would.
+	hook func(s step, cs []*chunk) error
+}
+
+func defaults() tuning {
+	return tuning{
+		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, maxRest: 200 * time.Millisecond,
+		insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
+		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
+	}
+}
 
 // Run brings schemas.SunkTopics into ClickHouse, each record exactly once. It returns nil when ctx ends.
 //
@@ -147,10 +235,8 @@ func (s *sink) untilDue(now time.Time) (time.Duration, bool) {
 	case records >= s.tuning.maxRows:
 		return 0, true
 	}
-	due := slices.MaxFunc([]time.Time{
-		s.waitingSince.Add(s.tuning.linger), s.lastFlush.Add(s.tuning.interval), s.restUntil,
-	}, time.Time.Compare)
-	return due.Sub(now), true
+	return max(s.waitingSince.Add(s.tuning.linger).Sub(now), s.lastFlush.Add(s.tuning.interval).Sub(now),
+		s.restUntil.Sub(now)), true
 }
 
 // pending counts the records in memory and tells whether any of them can be worked on now.
@@ -172,36 +258,25 @@ func (s *sink) poll(ctx context.Context) error {
 	wait, due := s.untilDue(time.Now())
 	records, _ := s.pending()
 	room := s.tuning.maxRows - records
-	if due && room <= 0 {
-		sleep(ctx, wait)
-		ended, cancel := context.WithCancel(ctx)
-		cancel()
-		s.client.PollRecords(ended, 1) // fetches nothing: it only blocks rebalances
-		return nil
+	if due {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait)
+		defer cancel()
+		if room <= 0 {
+			<-ctx.Done()
+			s.client.PollRecords(ctx, 1) // fetches nothing: it only blocks rebalances
+			return nil
+		}
 	}
 	if room <= 0 {
 		room = s.tuning.maxRows // an earlier owner's plan is beyond our memory bound, and must still be read whole
 	}
-	cancel := context.CancelFunc(func() {})
-	if due {
-		ctx, cancel = context.WithTimeout(ctx, max(wait, 0))
-	}
-	defer cancel()
 	return s.buffer(s.client.PollRecords(ctx, room))
 }
 
 // doubling are the pauses of a retry: first, then twice the one before, most at most.
 func doubling(first, most time.Duration) *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{InitialInterval: first, Multiplier: 2, MaxInterval: most}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(max(d, 0))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // buffer puts fetched records into their partitions' buffers.

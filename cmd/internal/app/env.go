@@ -18,7 +18,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors/rules"
-	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
@@ -88,7 +88,7 @@ func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := chsink.Migrate(ctx, e.ClickHouse, log)
+		err := migrate.Up(ctx, e.ClickHouse, log)
 		unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF)
 		if !unreachable {
 			err = backoff.Permanent(err)

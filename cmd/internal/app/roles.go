@@ -118,7 +118,7 @@ func runSettle(ctx context.Context, j job) error {
 		return err
 	}
 	defer db.Close()
-	return streams.Run(ctx, j.kafka, "settle", streams.Needs{Rules: j.rules, Ledger: chsink.NewLedger(db)}, j.ready)
+	return streams.Run(ctx, j.kafka, "settle", streams.Needs{Rules: j.rules, Ledger: chsink.Ledger{Conn: db}}, j.ready)
 }
 
 func runSink(ctx context.Context, j job) error {

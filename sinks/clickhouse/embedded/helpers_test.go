@@ -43,7 +43,7 @@ func beParent(dir string) int {
 		return 1
 	}
 	fmt.Println("ready", s.Pid(), s.NativeAddr())
-	_ = s.Wait()
+	<-s.Done()
 	return 0
 }
 

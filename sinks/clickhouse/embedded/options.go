@@ -1,13 +1,20 @@
 package embedded
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"embed"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
+	"text/template"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,8 +27,6 @@ type Options struct {
 	// HTTPAddr and NativeAddr are host:port, with the same host. Port 0 takes a free one and keeps it over restarts of the
 	// child.
 	HTTPAddr, NativeAddr string
-	// Library is the path of libchdb.so; empty: FindLibrary.
-	Library string
 	// KasiPassword is the password of user kasi, who owns database kasi. Required.
 	KasiPassword string
 	// AnalystPassword is the password of the read-only user analyst; empty: there is no such user.
@@ -34,17 +39,9 @@ type Options struct {
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
 
+	library    string        // path of libchdb.so
 	firstPause time.Duration // between the first two tries of a restart; doubled at each further one
 }
-
-// endpoint is where the server listens.
-type endpoint struct {
-	host                 string
-	httpPort, nativePort int
-}
-
-func (e endpoint) httpAddr() string   { return net.JoinHostPort(e.host, strconv.Itoa(e.httpPort)) }
-func (e endpoint) nativeAddr() string { return net.JoinHostPort(e.host, strconv.Itoa(e.nativePort)) }
 
 // check fills what was left open and refuses what cannot work, all errors at once.
 func (o Options) check() (Options, error) {
@@ -60,107 +57,73 @@ func (o Options) check() (Options, error) {
 		errs = append(errs, errors.New("the embedded ClickHouse needs a password for user kasi: set "+
 			"KASI_CLICKHOUSE_PASSWORD"))
 	}
-	if o.Library == "" {
-		path, err := FindLibrary()
-		errs = append(errs, err)
-		o.Library = path
-	} else if path, err := checkLibrary(o.Library, "Library"); err != nil {
-		errs = append(errs, err)
-	} else {
-		o.Library = path
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.firstPause == 0 {
-		o.firstPause = firstPause
-	}
-	dir, err := filepath.Abs(o.Dir)
-	o.Dir = dir
-	return o, errors.Join(append(errs, err)...)
+	o.firstPause = cmp.Or(o.firstPause, firstPause)
+	var noLibrary, noDir error
+	o.library, noLibrary = findLibrary()
+	o.Dir, noDir = filepath.Abs(o.Dir)
+	return o, errors.Join(append(errs, noLibrary, noDir)...)
 }
 
-// resolve turns the two addresses into an endpoint with free ports, or says which address cannot be had.
-func (o Options) resolve() (endpoint, error) {
-	httpHost, httpPort, err := splitAddr(o.HTTPAddr)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("HTTP address of the embedded ClickHouse: %w", err)
-	}
-	nativeHost, nativePort, err := splitAddr(o.NativeAddr)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("native address of the embedded ClickHouse: %w", err)
-	}
-	if httpHost != nativeHost {
-		return endpoint{}, fmt.Errorf("the embedded ClickHouse listens on one host, not on %s for HTTP and %s for native",
-			httpHost, nativeHost)
-	}
-	// Both are held open until both are known, so that the two free ports differ.
-	httpListener, err := claim(httpHost, httpPort, "HTTP")
-	if err != nil {
-		return endpoint{}, err
-	}
-	defer func() { _ = httpListener.Close() }()
-	nativeListener, err := claim(nativeHost, nativePort, "native")
-	if err != nil {
-		return endpoint{}, err
-	}
-	defer func() { _ = nativeListener.Close() }()
-	return endpoint{host: httpHost, httpPort: portOf(httpListener), nativePort: portOf(nativeListener)}, nil
+// addr is where the server listens for one protocol.
+type addr struct {
+	Host string
+	Port int
 }
 
-func splitAddr(addr string) (host string, port int, err error) {
-	host, service, err := net.SplitHostPort(addr)
+func (a addr) String() string { return net.JoinHostPort(a.Host, strconv.Itoa(a.Port)) }
+
+// resolve gives the two addresses with free ports, or says which address cannot be had.
+func (o Options) resolve() (http, native addr, err error) {
+	http, httpListener, err := claim(o.HTTPAddr, "HTTP")
 	if err != nil {
-		return "", 0, fmt.Errorf("%q is not host:port: %w", addr, err)
+		return http, native, err
 	}
-	if host == "" {
-		host = "127.0.0.1"
+	defer httpListener.Close() // both are held open until both are known, so that the two free ports differ
+	native, nativeListener, err := claim(o.NativeAddr, "native")
+	if err != nil {
+		return http, native, err
 	}
-	port, err = strconv.Atoi(service)
-	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("%q has no port between 0 and 65535", addr)
+	defer nativeListener.Close()
+	if http.Host != native.Host {
+		err = fmt.Errorf("the embedded ClickHouse listens on one host, not on %s for HTTP and %s for native", http.Host,
+			native.Host)
 	}
-	return host, port, nil
+	return http, native, err
 }
 
 // claim listens on an address, which tells whether the port can be had.
-func claim(host string, port int, what string) (net.Listener, error) {
-	addr := net.JoinHostPort(host, strconv.Itoa(port))
-	l, err := net.Listen("tcp", addr)
+func claim(text, what string) (a addr, l net.Listener, err error) {
+	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return nil, fmt.Errorf("the embedded ClickHouse cannot listen on %s (%s): choose another address, or stop what "+
-			"holds it (`ss -ltnp` shows it): %w", addr, what, err)
+		return a, nil, fmt.Errorf("%s address of the embedded ClickHouse: %q is not host:port: %w", what, text, err)
 	}
-	return l, nil
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return a, nil, fmt.Errorf("%s address of the embedded ClickHouse: %q has no port between 0 and 65535", what, text)
+	}
+	host = cmp.Or(host, "127.0.0.1")
+	if l, err = net.Listen("tcp", net.JoinHostPort(host, port)); err != nil {
+		return a, nil, fmt.Errorf("the embedded ClickHouse cannot listen on %s (%s): choose another address, or stop what "+
+			"holds it (`ss -ltnp` shows it): %w", net.JoinHostPort(host, port), what, err)
+	}
+	return addr{host, l.Addr().(*net.TCPAddr).Port}, l, nil
 }
 
-func portOf(l net.Listener) int {
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	n, _ := strconv.Atoi(port)
-	return n
-}
-
-// Layout of Dir.
-func (o Options) dataDir() string    { return filepath.Join(o.Dir, "data") }
-func (o Options) configDir() string  { return filepath.Join(o.Dir, "config") }
-func (o Options) backupsDir() string { return filepath.Join(o.Dir, "backups") }
-
-// LogDir is where the server writes clickhouse.log, clickhouse.err.log and console.log.
-func (o Options) LogDir() string { return filepath.Join(o.Dir, "log") }
+// in is a path in Dir.
+func (o Options) in(path ...string) string { return filepath.Join(append([]string{o.Dir}, path...)...) }
 
 func (o Options) makeDirs() error {
 	// data/metadata must exist before the first start: without it the engine keeps its databases in memory.
-	for _, dir := range []string{filepath.Join(o.dataDir(), "metadata"), o.configDir(), o.LogDir(), o.backupsDir()} {
+	for _, dir := range []string{o.in("data", "metadata"), o.in("config"), o.in("log"), o.in("backups")} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("make the directories of the embedded ClickHouse: %w", err)
 		}
 	}
-	return writeSystemDatabase(filepath.Join(o.dataDir(), "metadata", "system.sql"))
-}
-
-// writeSystemDatabase makes database system one on disk: otherwise it is in memory, and the logs in it (query_log,
-// part_log) fail from the second start on.
-func writeSystemDatabase(path string) error {
+	// So must database system: otherwise it is in memory, and the logs in it (query_log, part_log) fail from the second
+	// start on.
+	path := o.in("data", "metadata", "system.sql")
 	if isFile(path) {
 		return nil
 	}
@@ -169,4 +132,111 @@ func writeSystemDatabase(path string) error {
 		return fmt.Errorf("write the system database of the embedded ClickHouse: %w", err)
 	}
 	return nil
+}
+
+// maxThreads bounds a query's threads: everything else runs on this machine too.
+const maxThreads = 4
+
+//go:embed config.xml users.xml
+var templates embed.FS
+
+// configData is what the templates name.
+type configData struct {
+	Options
+	HTTP, Native addr
+	// Threads is set for our own engine, which needs profiles and a user of its own.
+	Threads int
+}
+
+// writeConfig writes config.xml and users.xml. They hold passwords only as hashes.
+func (o Options) writeConfig(http, native addr) error {
+	o.Databases = append([]string{databaseKasi}, o.Databases...)
+	for _, name := range []string{"users.xml", "config.xml"} {
+		text, err := fill(name, configData{o, http, native, min(maxThreads, runtime.NumCPU())})
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.in("config", name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("write the configuration of the embedded ClickHouse: %w", err)
+		}
+	}
+	return nil
+}
+
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users kasi and
+// analyst with the rights that they have on the embedded engine, over databases, whose names may end in *. It holds
+// passwords only as hashes.
+func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
+	return fill("users.xml", configData{Options: Options{
+		KasiPassword: kasiPassword, AnalystPassword: analystPassword, Databases: databases,
+	}})
+}
+
+func fill(name string, data configData) (string, error) {
+	hash := func(password string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(password))) }
+	t, err := template.New(name).Funcs(template.FuncMap{"hash": hash}).ParseFS(templates, name)
+	if err != nil {
+		return "", fmt.Errorf("template of %s: %w", name, err)
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, data); err != nil {
+		return "", fmt.Errorf("fill %s: %w", name, err)
+	}
+	return b.String(), nil
+}
+
+// libraryEnv overrides where the library is looked for.
+const libraryEnv = "KASI_LIBCHDB"
+
+// libraryInTree is where `make setup` (npm ci --prefix deploy/chdb) puts the library.
+const libraryInTree = "deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
+
+// findLibrary returns the path of libchdb.so. That is KASI_LIBCHDB if set, else what `make setup` installed under the
+// working directory, the executable's directory or a parent of either, else a libchdb.so beside the executable. The
+// error names every place looked at and the ways out.
+func findLibrary() (string, error) {
+	if path := os.Getenv(libraryEnv); path != "" {
+		if !isFile(path) {
+			return "", fmt.Errorf("%s names %s, where there is no libchdb.so: get it with `make setup`, or use a ClickHouse "+
+				"server with --clickhouse-addr", libraryEnv, path)
+		}
+		return filepath.Abs(path)
+	}
+	candidates := libraryCandidates()
+	if i := slices.IndexFunc(candidates, isFile); i >= 0 {
+		return candidates[i], nil
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "", fmt.Errorf("the embedded ClickHouse is packaged for Linux on x86-64 only: on this machine (%s/%s) use "+
+			"a ClickHouse server with --clickhouse-addr, or set %s to a libchdb 26.7 made for it",
+			runtime.GOOS, runtime.GOARCH, libraryEnv)
+	}
+	return "", fmt.Errorf("the embedded ClickHouse needs libchdb.so, which is not installed. Get it with `make "+
+		"setup`, or set %s to where it is, or use a ClickHouse server with --clickhouse-addr. Looked at:\n  %s",
+		libraryEnv, strings.Join(candidates, "\n  "))
+}
+
+func libraryCandidates() []string {
+	var out, beside []string
+	above := func(dir string) {
+		for last := ""; dir != last; last, dir = dir, filepath.Dir(dir) {
+			if path := filepath.Join(dir, libraryInTree); !slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		}
+	}
+	if dir, err := os.Getwd(); err == nil {
+		above(dir)
+	}
+	if exe, err := os.Executable(); err == nil {
+		dir := filepath.Dir(exe)
+		above(dir)
+		beside = []string{filepath.Join(dir, "libchdb.so"), filepath.Join(dir, "..", "lib", "kasi", "libchdb.so")}
+	}
+	return append(out, beside...)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }

@@ -1,12 +1,26 @@
+// Package embedded runs the real ClickHouse server out of libchdb: no installation, one directory, HTTP and native
+// port.
+//
+// Guarantee: what ClickHouse has acknowledged is there after a crash or a kill -9 of the server process or of ours. A
+// power cut may take the last rows, because there is no fsync by default.
+//
+// The server is a child process of our own binary, so a fault in it cannot take us with it. When it dies, it is started
+// again on the same ports. When we die, it dies. DESIGN.md beside this file names the traps and says what happens on
+// each failure.
 package embedded
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"sync"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -17,8 +31,8 @@ const (
 	userKasi     = "kasi"
 	databaseKasi = "kasi"
 
-	startTimeout = 2 * time.Minute        // a directory with very many parts takes long to load
-	stopGrace    = 900 * time.Millisecond // for a clean end; then comes the kill, which loses nothing acknowledged
+	startTimeout = 2 * time.Minute       // a directory with very many parts takes long to load
+	probeEvery   = 20 * time.Millisecond // how often a starting server is asked
 
 	// The pause after a failed restart doubles from firstPause to maxPause. maxTries is how many restarts in a row may
 	// fail before the supervisor gives up.
@@ -30,18 +44,13 @@ const (
 // Server is a running ClickHouse. After a crash or kill of its process it comes back by itself, on the same ports and
 // with the same data. Calls made meanwhile fail with a connection error, and the caller repeats them.
 type Server struct {
-	opts     Options
-	endpoint endpoint
-	config   string // path of config.xml
-	http     *http.Client
-	lock     *os.File
-	stop     context.CancelFunc // ends the supervisor
-	done     chan struct{}      // closed when the supervisor has ended
-
-	mu       sync.Mutex
-	current  *process
-	restarts int
-	err      error
+	opts          Options
+	http, native  addr
+	lock          *os.File
+	stop          context.CancelFunc // ends the supervisor
+	done          chan struct{}      // closed when the supervisor has ended
+	err           error              // why; valid once done is closed
+	pid, restarts atomic.Int64
 }
 
 // Start takes the directory, starts the server and returns when it has answered a query on both ports. ctx bounds the
@@ -55,81 +64,119 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, o, lock)
-	if err != nil {
+	s := &Server{opts: o, lock: lock, done: make(chan struct{})}
+	if err := s.start(ctx); err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func start(ctx context.Context, o Options, lock *os.File) (*Server, error) {
-	if err := o.makeDirs(); err != nil {
-		return nil, err
+func (s *Server) start(ctx context.Context) (err error) {
+	if err := s.opts.makeDirs(); err != nil {
+		return err
 	}
-	e, err := o.resolve()
-	if err != nil {
-		return nil, err
+	if s.http, s.native, err = s.opts.resolve(); err != nil {
+		return err
 	}
-	config, err := o.writeConfig(e)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{
-		opts: o, endpoint: e, config: config, lock: lock, done: make(chan struct{}),
-		http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	if err := s.opts.writeConfig(s.http, s.native); err != nil {
+		return err
 	}
 	begun := time.Now()
 	p, err := s.launch(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	o.Log.Info("embedded ClickHouse is ready", "http", s.HTTPAddr(), "native", s.NativeAddr(), "dir", o.Dir, "took",
-		time.Since(begun).Round(time.Millisecond))
+	s.opts.Log.Info("embedded ClickHouse is ready", "http", s.HTTPAddr(), "native", s.NativeAddr(), "dir", s.opts.Dir,
+		"took", time.Since(begun).Round(time.Millisecond))
 	supervised, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	go s.supervise(supervised, p)
-	return s, nil
+	return nil
 }
 
 // launch starts one process and waits until it answers.
 func (s *Server) launch(ctx context.Context) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	p, err := startProcess(s.opts, s.config, s.lock)
+	p, err := startProcess(s.opts, s.lock)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	s.current = p
-	s.mu.Unlock()
-	if err := waitReady(ctx, p, s); err != nil {
-		p.kill()
-		<-p.exited
+	s.pid.Store(int64(p.cmd.Process.Pid))
+	if err := s.waitReady(ctx, p); err != nil {
+		p.stop()
 		return nil, err
 	}
 	return p, nil
 }
 
+// waitReady returns when a query has been answered on both ports, or says why that did not happen.
+func (s *Server) waitReady(ctx context.Context, p *process) error {
+	for {
+		last := s.probe(ctx)
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("the embedded ClickHouse ended while starting (%w); its last words:\n%s",
+				cmp.Or(p.err, errEnded), p.last())
+		case <-p.startFailed:
+			p.stop() // the rest of the message follows on the next lines; the clean end brings all of them
+			return fmt.Errorf("the embedded ClickHouse could not start on %s and %s; its last words:\n%s", s.HTTPAddr(),
+				s.NativeAddr(), p.last())
+		case <-ctx.Done():
+			return fmt.Errorf("the embedded ClickHouse did not answer in time (%w); last error: %w; its log is in %s", ctx.Err(),
+				last, s.LogDir())
+		case <-time.After(probeEvery):
+		}
+	}
+}
+
+var errEnded = errors.New("without an error")
+
+// probe asks one query on each port as user kasi.
+func (s *Server) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	overHTTP := s.ClickHouse()
+	overHTTP.Protocol, overHTTP.Addr = clickhouse.HTTP, []string{s.HTTPAddr()}
+	overHTTP.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) {
+		t.Proxy = nil
+		return t, nil
+	}
+	for _, opts := range []*clickhouse.Options{overHTTP, s.ClickHouse()} {
+		conn, err := clickhouse.Open(opts)
+		if err == nil {
+			err = errors.Join(conn.Exec(ctx, "SELECT 1"), conn.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", opts.Protocol, err)
+		}
+	}
+	return nil
+}
+
 // supervise keeps a process running until Stop ends ctx, or until it cannot be started any more.
 func (s *Server) supervise(ctx context.Context, p *process) {
 	defer close(s.done)
-	defer func() { _ = s.lock.Close() }()
+	defer s.lock.Close()
 	for {
 		select {
 		case <-ctx.Done():
-			if !p.stop(stopGrace) {
+			if !p.stop() {
 				s.opts.Log.Debug("embedded ClickHouse had open connections and was killed; nothing acknowledged is lost")
 			}
 			return
 		case <-p.exited:
 			s.opts.Log.Warn("embedded ClickHouse ended by itself and is started again", "error", cmp.Or(p.err, errEnded),
-				"last", p.console.last())
+				"last", p.last())
 		}
 		var err error
 		if p, err = s.relaunch(ctx); err != nil {
 			if ctx.Err() == nil {
-				s.fail(err)
+				s.err = err
 			}
 			return
 		}
@@ -150,19 +197,11 @@ func (s *Server) relaunch(ctx context.Context) (*process, error) {
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("the embedded ClickHouse could not be started again in %d tries, its log is in %s: %w",
-			maxTries, s.opts.LogDir(), err)
+			maxTries, s.LogDir(), err)
 	}
-	s.mu.Lock()
-	s.restarts++
-	s.mu.Unlock()
+	s.restarts.Add(1)
 	s.opts.Log.Info("embedded ClickHouse is back", "took", time.Since(begun).Round(time.Millisecond))
 	return p, nil
-}
-
-func (s *Server) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
 }
 
 // Stop ends the server, cleanly if it can within a second, and returns when its process is gone or ctx is done. Close
@@ -178,44 +217,33 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// Wait blocks until the server has ended for good and returns why: nil after Stop.
-func (s *Server) Wait() error {
-	<-s.done
-	return s.Err()
-}
-
 // Done is closed when the server has ended for good.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Err is why the supervisor gave up; nil while it has not, and after Stop.
 func (s *Server) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
 }
 
 // HTTPAddr is the host:port of the HTTP interface.
-func (s *Server) HTTPAddr() string { return s.endpoint.httpAddr() }
+func (s *Server) HTTPAddr() string { return s.http.String() }
 
 // NativeAddr is the host:port of the native protocol.
-func (s *Server) NativeAddr() string { return s.endpoint.nativeAddr() }
+func (s *Server) NativeAddr() string { return s.native.String() }
 
-// LogDir is the directory of the server's log files.
-func (s *Server) LogDir() string { return s.opts.LogDir() }
+// LogDir is where the server writes clickhouse.log, clickhouse.err.log and console.log.
+func (s *Server) LogDir() string { return s.opts.in("log") }
 
 // Pid is the process id of the child as it is now; it changes with a restart.
-func (s *Server) Pid() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current.cmd.Process.Pid
-}
+func (s *Server) Pid() int { return int(s.pid.Load()) }
 
 // Restarts is how often the child was started again.
-func (s *Server) Restarts() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.restarts
-}
+func (s *Server) Restarts() int { return int(s.restarts.Load()) }
 
 // ClickHouse returns the options of a connection over the native protocol as user kasi to database kasi.
 func (s *Server) ClickHouse() *clickhouse.Options {
@@ -224,4 +252,54 @@ func (s *Server) ClickHouse() *clickhouse.Options {
 		Auth:        clickhouse.Auth{Database: databaseKasi, Username: userKasi, Password: s.opts.KasiPassword},
 		DialTimeout: 5 * time.Second,
 	}
+}
+
+// ErrInUse is returned when another process runs a server on the directory.
+var ErrInUse = errors.New("the directory is in use")
+
+// lockDir takes the directory. The lock belongs to the open file, which the child inherits. So it is free only when
+// both processes are gone. A directory whose owner has died is waited for, because that owner's child is about to end.
+func lockDir(ctx context.Context, dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make the directory of the embedded ClickHouse: %w", err)
+	}
+	path := filepath.Join(dir, "kasi.lock")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the directory of the embedded ClickHouse: %w", err)
+	}
+	owner, err := backoff.Retry(ctx, func() (owner int, err error) {
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			text, _ := os.ReadFile(path)
+			if owner, _ = strconv.Atoi(strings.TrimSpace(string(text))); alive(owner) {
+				err = backoff.Permanent(err)
+			}
+		}
+		return owner, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)),
+		backoff.WithMaxElapsedTime(orphanGrace+2*time.Second))
+	if err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%w: process %d runs an embedded ClickHouse on %s; stop it, or choose another data directory",
+			ErrInUse, owner, dir)
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("write the lock file: %w", err)
+	}
+	return file, nil
+}
+
+// alive is false for a zombie too: where nobody reaps orphans (a container without an init process) the dead keep their
+// process id.
+func alive(pid int) bool {
+	if pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, found := strings.Cut(string(stat), ") ")
+	return !found || !strings.HasPrefix(state, "Z")
 }

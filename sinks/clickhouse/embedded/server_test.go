@@ -38,7 +38,7 @@ func TestDataAndLogsSurviveARestart(t *testing.T) {
 		child := s.Pid()
 		begun = time.Now()
 		require.NoError(t, s.Stop(t.Context()))
-		require.NoError(t, s.Wait())
+		require.NoError(t, s.Err())
 		t.Logf("ready after %s, stopped after %s", ready.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 		require.True(t, gone(child))
 		require.NoError(t, s.Stop(t.Context()), "a second Stop is harmless")
@@ -179,12 +179,15 @@ func TestAnAddressInUseIsNamed(t *testing.T) {
 }
 
 func TestMistakesAreNamedAllAtOnce(t *testing.T) {
-	_, err := embedded.Start(t.Context(), embedded.Options{Library: "/nowhere/libchdb.so"})
+	installed := os.Getenv("KASI_LIBCHDB")
+	t.Setenv("KASI_LIBCHDB", "/nowhere/libchdb.so")
+	_, err := embedded.Start(t.Context(), embedded.Options{})
 	require.ErrorContains(t, err, "needs a directory")
 	require.ErrorContains(t, err, "KASI_CLICKHOUSE_PASSWORD")
 	require.ErrorContains(t, err, "/nowhere/libchdb.so")
 	require.ErrorContains(t, err, "make setup")
 
+	t.Setenv("KASI_LIBCHDB", installed)
 	for addr, says := range map[string]string{
 		"127.0.0.1": "is not host:port", "127.0.0.1:x": "no port between",
 		"127.0.0.1:70000": "no port between",
@@ -202,14 +205,16 @@ func TestMistakesAreNamedAllAtOnce(t *testing.T) {
 
 func TestALibraryThatIsNoneIsNamed(t *testing.T) {
 	o := options(t.TempDir())
-	o.Library = filepath.Join(t.TempDir(), "libchdb.so")
-	require.NoError(t, os.WriteFile(o.Library, []byte("not a library"), 0o600))
+	library := filepath.Join(t.TempDir(), "libchdb.so")
+	require.NoError(t, os.WriteFile(library, []byte("not a library"), 0o600))
+	installed := os.Getenv("KASI_LIBCHDB")
+	t.Setenv("KASI_LIBCHDB", library)
 	_, err := embedded.Start(t.Context(), o)
-	require.ErrorContains(t, err, o.Library)
+	require.ErrorContains(t, err, library)
 	require.ErrorContains(t, err, "make setup")
 	_, err = os.Stat(filepath.Join(o.Dir, "kasi.lock"))
 	require.NoError(t, err)
-	o.Library = ""
+	t.Setenv("KASI_LIBCHDB", installed)
 	s, err := embedded.Start(t.Context(), o)
 	require.NoError(t, err, "the failed start has let go of the directory")
 	require.NoError(t, s.Stop(t.Context()))
@@ -259,7 +264,7 @@ func TestTheSupervisorGivesUp(t *testing.T) {
 	case <-time.After(soon):
 		require.Fail(t, "the supervisor has not given up")
 	}
-	require.ErrorContains(t, s.Wait(), "could not be started again")
+	require.ErrorContains(t, s.Err(), "could not be started again")
 	require.ErrorContains(t, s.Err(), s.LogDir())
 	require.NoError(t, s.Stop(t.Context()))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
@@ -72,7 +72,7 @@ func (ch *clickHouse) database(ctx context.Context) (string, error) {
 		return "", err
 	}
 	ch.made = append(ch.made, name)
-	return name, chsink.Migrate(ctx, ch.options(name), slog.New(slog.DiscardHandler))
+	return name, migrate.Up(ctx, ch.options(name), slog.New(slog.DiscardHandler))
 }
 
 // quiet drops the databases of earlier contenders but one, and waits until nothing is merged: what one of them left to

@@ -13,8 +13,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/kasi-collections/kasi/schemas"
-	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 )
 
 // clickHouse is ClickHouse in a process of its own, started again on its directory whenever it dies.
@@ -40,7 +40,7 @@ func startClickHouse(ctx context.Context, dir string) (*clickHouse, error) {
 }
 
 func (ch *clickHouse) prepare(ctx context.Context) error {
-	if err := chsink.Migrate(ctx, ch.server.ClickHouse(), slog.New(slog.DiscardHandler)); err != nil {
+	if err := migrate.Up(ctx, ch.server.ClickHouse(), slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	conn, err := clickhouse.Open(ch.server.ClickHouse())
