@@ -17,7 +17,7 @@ import (
 
 // load reads the configuration of a command: its flags, the environment and the YAML file.
 func load(cmd *cobra.Command) (config.Config, error) {
-	c, err := config.Load(configFile(cmd), cmd.Flags(), os.Environ(), flagNames(cmd.Root())...)
+	c, err := config.Load(configFile(cmd), cmd.Flags(), os.LookupEnv, flagNames(cmd.Root())...)
 	if err != nil {
 		return c, fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
