@@ -61,7 +61,7 @@ func TestMetricsOfStagesAndSink(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	m := New(map[string][]string{"intake": {"intake", "policies"}, "sink": {"sink"}})
+	m := New(map[string][]string{"intake": {"intake", "owners"}, "sink": {"sink"}})
 	code, body := get(t, m, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Equal(t, "not ready: intake, sink\n", body)
