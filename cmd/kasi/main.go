@@ -102,8 +102,7 @@ func leaf(cmd *cobra.Command, do func(call) error, options ...string) *cobra.Com
 	return cmd
 }
 
-// load reads the configuration of a command: its flags, the environment and the YAML file of --config, which KASI_CONFIG
-// has set already where the command line does not.
+// load reads the configuration of a command: its flags, the environment and the YAML file of --config.
 func load(cmd *cobra.Command) (config.Config, error) {
 	c, err := config.Load(cmd.Flag("config").Value.String(), cmd.Flags(), os.LookupEnv, flagNames(cmd.Root())...)
 	if err != nil {

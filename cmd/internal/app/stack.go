@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -45,12 +46,12 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.roles, run = errgroup.WithContext(run)
-	ready, err := s.start(ctx, run)
-	if err == nil {
-		err = waitReady(ctx, run, ready)
-	}
+	err = s.start(ctx, run)
 	s.roles.Go(func() error { return s.watchEngines(run) })
-	go s.supervise()
+	go func() { // the engines end after the last role has ended, whether asked to or because a role failed
+		s.err = errors.Join(s.roles.Wait(), s.stopEngines())
+		close(s.stopped)
+	}()
 	if err != nil || run.Err() != nil { // run has ended where a role failed: Stop returns its error
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -60,7 +61,7 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 // startEngines runs both engines side by side; each is ready when it returns.
 func (s *Stack) startEngines(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg, s.cfg.ClickHouseAddrs())}
+	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg)}
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
 			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
@@ -71,7 +72,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 			return nil
 		})
 	}
-	if len(s.cfg.ClickHouseAddrs()) == 0 {
+	if len(s.env.ClickHouse.Addr) == 0 {
 		g.Go(func() (err error) {
 			s.clickhouse, err = chembed.Start(ctx, EmbeddedClickHouse(s.cfg, s.log))
 			if err != nil {
@@ -84,54 +85,29 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	return g.Wait()
 }
 
-// start serves the metrics, where they are asked for, and starts the roles.
-func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
-	serve, err := s.env.serveMetrics(ctx, s.cfg, RoleNames()...)
+// start serves the metrics, where they are asked for, prepares topics and tables, and returns when every role serves.
+func (s *Stack) start(ctx, run context.Context) error {
+	serveMetrics, err := s.env.metrics(ctx, s.cfg, RoleNames()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if serve != nil {
-		s.roles.Go(func() error { return serve(run) })
-	}
-	return s.startRoles(ctx, run)
-}
-
-// startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role
-// serves.
-func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
+	s.roles.Go(func() error { return serveMetrics(run) })
 	if err := s.env.Prepare(ctx, s.cfg, s.log, RoleNames()...); err != nil {
-		return nil, err
+		return err
 	}
-	var ready []<-chan struct{}
+	ready := make(chan struct{}, len(Roles))
 	for _, name := range RoleNames() {
-		up := make(chan struct{})
-		ready = append(ready, up)
+		up := sync.OnceFunc(func() { ready <- struct{}{} }) // a stage says ready again after each rebalance
 		s.roles.Go(func() error {
-			err := s.env.Run(run, name, s.cfg, s.log.With("role", name), once(up))
-			if err != nil {
+			if err := s.env.Run(run, name, s.cfg, s.log.With("role", name), up); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
 		})
 	}
-	return ready, nil
-}
-
-// once closes up at the first call: a stage says ready again after each rebalance.
-func once(up chan struct{}) func() {
-	return func() {
+	for range Roles {
 		select {
-		case <-up:
-		default:
-			close(up)
-		}
-	}
-}
-
-func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
-	for _, up := range ready {
-		select {
-		case <-up:
+		case <-ready:
 		case <-run.Done():
 			return nil
 		case <-ctx.Done():
@@ -153,12 +129,6 @@ func (s *Stack) watchEngines(run context.Context) error {
 	case <-s.clickhouse.Done():
 		return fmt.Errorf("embedded ClickHouse: %w", s.clickhouse.Err())
 	}
-}
-
-// supervise ends the engines after the last role has ended, whether asked to or because a role failed.
-func (s *Stack) supervise() {
-	s.err = errors.Join(s.roles.Wait(), s.stopEngines())
-	close(s.stopped)
 }
 
 // Stop ends the roles, then the engines, and returns the first error of any.
@@ -205,9 +175,9 @@ func StopClickHouse(server *chembed.Server) error {
 
 // ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is
 // stated by the sink itself.
-func ClickHouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
+func ClickHouseOptions(cfg config.Config) *clickhouse.Options {
 	return &clickhouse.Options{
-		Addr:        addrs,
+		Addr:        cfg.ClickHouseAddrs(),
 		Auth:        clickhouse.Auth{Database: cfg.Database, Username: "kasi", Password: cfg.Password},
 		DialTimeout: 5 * time.Second,
 	}

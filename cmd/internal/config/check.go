@@ -21,7 +21,10 @@ func (c Config) Check() []error {
 		}
 	}
 	for _, a := range [][2]string{
-		{"http", c.HTTP}, {"kafka", c.Kafka}, {"clickhouse-http", c.ClickHouseHTTP}, {"clickhouse-native", c.ClickHouseNative},
+		{"http", c.HTTP},
+		{"kafka", c.Kafka},
+		{"clickhouse-http", c.ClickHouseHTTP},
+		{"clickhouse-native", c.ClickHouseNative},
 	} {
 		refuse(!hostPort(a[1]), a[0], a[1], "is not host:port, such as 127.0.0.1:8080")
 	}
