@@ -31,6 +31,7 @@ func feedCmd() *cobra.Command {
 
 func feedReplay() *cobra.Command {
 	var o feed.Options
+	var format, tenant string
 	cmd := leaf(&cobra.Command{
 		Use:   "replay FILE",
 		Short: "Push a bank-transaction CSV, plain or gzipped, in date order, driving the manual calendar",
@@ -44,8 +45,11 @@ amounts are taken as rands.`,
   kasi feed replay --format czech-1999 transactions.csv.gz
   kasi feed replay --format czech-1999 --pace 100ms transactions.csv`,
 		Args: cobra.ExactArgs(1),
-	}, onCalendar(func(c call, cal *calendar.Clock) error {
-		o.File, o.Advancer, o.Brokers = c.args[0], advancer{cal}, c.cfg.BrokersOrEmbedded()
+	}, onCalendar(func(c call, cal *calendar.Clock) (err error) {
+		if o.Rows, err = feed.ReadFile(c.args[0], format, tenant); err != nil {
+			return err
+		}
+		o.Advancer, o.Brokers = advancer{cal}, c.cfg.BrokersOrEmbedded()
 		o.Out, o.Terminal = c.ErrOrStderr(), isTerminal(c.ErrOrStderr())
 		s, err := feed.Replay(c.Context(), o)
 		if err != nil {
@@ -58,8 +62,8 @@ amounts are taken as rands.`,
 			s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
 		return nil
 	}), "kafka", "kafka-brokers", "rules")
-	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
-	cmd.Flags().StringVar(&o.Tenant, "tenant", "demo", "tenant whose customers the accounts are")
+	cmd.Flags().StringVar(&format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
+	cmd.Flags().StringVar(&tenant, "tenant", "demo", "tenant whose customers the accounts are")
 	cmd.Flags().DurationVar(&o.Pace, "pace", 0, "least time for one business day, such as 100ms; 0 = as fast as it can")
 	return cmd
 }
