@@ -63,7 +63,7 @@ type Queue interface {
 	Of(ctx context.Context, group string) ([]progress.Waiting, error)
 }
 
-// WatchLag adds the lag of a consumer group, in records and in seconds.
+// WatchLag adds the lag of consumer groups, in records and in seconds.
 func (m *Metrics) WatchLag(queue Queue, groups ...string) {
 	m.watch([]string{"group", "topic"}, func(ctx context.Context, tell tellFunc) (failed error) {
 		for _, group := range groups {
