@@ -9,11 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
-	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
-	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 func calendarCmd() *cobra.Command {
@@ -32,21 +30,13 @@ brokers.`,
 // address.
 func onCalendar(do func(call, *calendar.Clock) error) func(call) error {
 	return func(c call) error {
-		cal, err := openCalendar(c.cfg, app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Streams(c.cfg, "calendar", c.log))
+		cal, err := app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Calendar(c.cfg, "calendar", c.log)
 		if err != nil {
 			return err
 		}
 		defer cal.Close()
 		return do(c, cal)
 	}
-}
-
-func openCalendar(cfg config.Config, kafka stage.Config) (*calendar.Clock, error) {
-	rules, err := app.Rules(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return calendar.New(kafka, rules)
 }
 
 func calendarAdvance() *cobra.Command {

@@ -162,7 +162,7 @@ func play(c call, d *demo.Dir, s *app.Stack, run playFunc) error {
 		fmt.Fprintf(out, "%s holds this month already; here is its result (start afresh with --fresh):\n%s", d.Path, d.Result)
 		return nil
 	}
-	cal, err := openCalendar(cfg, s.Streams())
+	cal, err := s.Calendar()
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
@@ -147,6 +148,15 @@ func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) stage.Con
 		s.Observer = e.Metrics
 	}
 	return s
+}
+
+// Calendar opens the business calendar for a tool. Close it.
+func (e Env) Calendar(cfg config.Config, tool string, log *slog.Logger) (*calendar.Clock, error) {
+	rules, err := Rules(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return calendar.New(e.Streams(cfg, tool, log), rules)
 }
 
 // Rules are the built-in dated rules under the configured override file.

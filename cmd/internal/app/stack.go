@@ -15,6 +15,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/calendar"
 	kembed "github.com/kasi-collections/kasi/streams/embedded"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -146,6 +147,9 @@ func (s *Stack) Config() config.Config { return s.cfg }
 
 // Streams is the Kafka side's configuration, for the calendar and for tools beside the stack.
 func (s *Stack) Streams() stage.Config { return s.env.Streams(s.cfg, "tools", s.log) }
+
+// Calendar opens the stack's calendar. Close it.
+func (s *Stack) Calendar() (*calendar.Clock, error) { return s.env.Calendar(s.cfg, "tools", s.log) }
 
 func (s *Stack) stopEngines() error {
 	var errs []error

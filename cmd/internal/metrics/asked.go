@@ -28,11 +28,12 @@ type asked struct {
 // tellFunc gives the gauges their values, in their order.
 type tellFunc func(labels []string, values ...float64)
 
-// watch adds gauges, as names and help texts.
-func (m *Metrics) watch(labels []string, ask func(context.Context, tellFunc) error, gauges ...[2]string) {
+type gauge struct{ name, help string }
+
+func (m *Metrics) watch(gauges []gauge, labels []string, ask func(context.Context, tellFunc) error) {
 	a := &asked{ask: ask}
 	for _, g := range gauges {
-		a.gauges = append(a.gauges, prometheus.NewDesc(g[0], g[1], labels, nil))
+		a.gauges = append(a.gauges, prometheus.NewDesc(g.name, g.help, labels, nil))
 	}
 	m.registry.MustRegister(a)
 }
@@ -65,7 +66,11 @@ type Queue interface {
 
 // WatchLag adds the lag of consumer groups, in records and in seconds.
 func (m *Metrics) WatchLag(queue Queue, groups ...string) {
-	m.watch([]string{"group", "topic"}, func(ctx context.Context, tell tellFunc) (failed error) {
+	m.watch([]gauge{
+		{"kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left."},
+		{"kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer " +
+			"gave it; 0 where none waits."},
+	}, []string{"group", "topic"}, func(ctx context.Context, tell tellFunc) (failed error) {
 		for _, group := range groups {
 			rows, err := queue.Of(ctx, group)
 			failed = errors.Join(failed, err)
@@ -78,11 +83,7 @@ func (m *Metrics) WatchLag(queue Queue, groups ...string) {
 			}
 		}
 		return failed
-	}, [2]string{"kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left."},
-		[2]string{
-			"kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer " +
-				"gave it; 0 where none waits.",
-		})
+	})
 }
 
 // WatchClearing adds the clearing balance of each tenant, its open debits and the age of the oldest of them.
@@ -91,7 +92,15 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, er
 	var rows []chsink.Clearing
 	var err error
 	var answered time.Time
-	m.watch([]string{"tenant"}, func(ctx context.Context, tell tellFunc) error {
+	m.watch([]gauge{
+		{"kasi_clearing_balance_cents", "Instructed - succeeded - failed - disputed - pending over the last periods, in " +
+			"cents. Other than 0 in two scrapes is an alarm: run kasi verify."},
+		{"kasi_open_debits", "Debits that the bank has not answered."},
+		{
+			"kasi_oldest_open_debit_seconds",
+			"Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open.",
+		},
+	}, []string{"tenant"}, func(ctx context.Context, tell tellFunc) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if time.Since(answered) >= clearingEvery || err != nil {
@@ -105,11 +114,5 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, er
 			tell([]string{r.Tenant}, float64(r.Balance()), float64(r.Open), float64(r.OldestDays)*24*time.Hour.Seconds())
 		}
 		return nil
-	}, [2]string{
-		"kasi_clearing_balance_cents", "Instructed - succeeded - failed - disputed - pending over the last periods, in " +
-			"cents. Other than 0 in two scrapes is an alarm: run kasi verify.",
-	}, [2]string{"kasi_open_debits", "Debits that the bank has not answered."}, [2]string{
-		"kasi_oldest_open_debit_seconds",
-		"Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open.",
 	})
 }
