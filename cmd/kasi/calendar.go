@@ -9,14 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
-	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func calendarCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "calendar",
 		Short: "Look at the business calendar, or move a manual one",
 		Long: `With --calendar manual, business time stands still until it is advanced (for demonstrations, tests
@@ -24,34 +23,25 @@ and backtests). The commands talk to Kafka only, so they work beside any kasi th
 brokers.`,
 		Example: `  kasi calendar show
   kasi calendar advance --to 2025-11-26`,
-	}
-	cmd.AddCommand(calendarAdvance(), calendarShow())
-	return cmd
+	}, calendarAdvance(), calendarShow())
 }
 
 // onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual
 // address.
-func onCalendar(cmd *cobra.Command, do func(*calendar.Clock) error) error {
-	cfg, err := load(cmd)
-	if err != nil {
-		return err
+func onCalendar(do func(call, *calendar.Clock) error) func(call) error {
+	return func(c call) error {
+		cal, err := app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Calendar(c.cfg, "calendar", c.log)
+		if err != nil {
+			return err
+		}
+		defer cal.Close()
+		return do(c, cal)
 	}
-	rules, err := app.Rules(cfg)
-	if err != nil {
-		return err
-	}
-	env := app.Env{Brokers: cfg.BrokersOrEmbedded()}
-	cal, err := calendar.New(env.Streams(cfg, "calendar", logger(cfg)), rules)
-	if err != nil {
-		return err
-	}
-	defer cal.Close()
-	return do(cal)
 }
 
 func calendarAdvance() *cobra.Command {
 	var to string
-	cmd := &cobra.Command{
+	cmd := leaf(&cobra.Command{
 		Use:   "advance --to DATE",
 		Short: "Move a manual calendar, day by day, through every cut-off up to a date",
 		Long: `advance first waits until everything that lay on the outside topics at the call has been taken over,
@@ -60,38 +50,28 @@ then goes day by day through every cut-off, and returns when all that the last d
 runs one more cut-off on that day. If it is interrupted, run it again.`,
 		Example: `  kasi calendar advance --to 2025-11-26
   kasi calendar advance --to 2025-11-26 --kafka-brokers 127.0.0.1:9092`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			day, err := civil.ParseDate(to)
-			if err != nil {
-				return fmt.Errorf("--to: %q is not a date such as 2025-11-26", to)
-			}
-			return onCalendar(cmd, func(cal *calendar.Clock) error {
-				now, err := advance(cmd, cal, day)
-				if err != nil {
-					return err
-				}
-				printToday(cmd.OutOrStdout(), now)
-				return nil
-			})
-		},
-	}
+	}, func(c call) error {
+		day, err := civil.ParseDate(to)
+		if err != nil {
+			return fmt.Errorf("--to: %q is not a date such as 2025-11-26", to)
+		}
+		return onCalendar(func(c call, cal *calendar.Clock) error { return advance(c, cal, day) })(c)
+	}, "kafka", "kafka-brokers", "rules")
 	cmd.Flags().StringVar(&to, "to", "", "date to advance to, YYYY-MM-DD (required)")
 	// Only a flag that does not exist can make this fail.
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
 	return cmd
 }
 
 // advance shows a bar of the days on a terminal, and nothing elsewhere.
-func advance(cmd *cobra.Command, cal *calendar.Clock, to civil.Date) (calendar.Today, error) {
+func advance(c call, cal *calendar.Clock, to civil.Date) error {
 	o := calendar.AdvanceOpts{WaitSink: true}
-	from, err := cal.Show(cmd.Context())
+	now, err := cal.Show(c.Context())
 	if err != nil {
-		return from, err
+		return err
 	}
-	if first, err := civil.ParseDate(from.Tick.Date); err == nil && isTerminal(cmd.ErrOrStderr()) {
-		bar := feed.NewProgress(cmd.ErrOrStderr(), true, "calendar", int64(to.DaysSince(first)))
+	if first, err := civil.ParseDate(now.Tick.Date); err == nil && isTerminal(c.ErrOrStderr()) {
+		bar := feed.NewProgress(c.ErrOrStderr(), true, "calendar", int64(to.DaysSince(first)))
 		defer bar.Done()
 		o.Each = func(t schemas.Tick) {
 			if d, err := civil.ParseDate(t.Date); err == nil {
@@ -99,31 +79,29 @@ func advance(cmd *cobra.Command, cal *calendar.Clock, to civil.Date) (calendar.T
 			}
 		}
 	}
-	return cal.Advance(cmd.Context(), to, o)
+	if now, err = cal.Advance(c.Context(), to, o); err != nil {
+		return err
+	}
+	printToday(c.OutOrStdout(), now)
+	return nil
 }
 
 func calendarShow() *cobra.Command {
-	cmd := &cobra.Command{
+	return leaf(&cobra.Command{
 		Use:     "show",
 		Short:   "Print the calendar's day and the cut-offs passed on it",
 		Example: `  kasi calendar show --kafka-brokers 127.0.0.1:9092`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return onCalendar(cmd, func(cal *calendar.Clock) error {
-				now, err := cal.Show(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if !now.Known {
-					return errors.New("the calendar has no day yet: start kasi up or kasi run ticker first")
-				}
-				printToday(cmd.OutOrStdout(), now)
-				return nil
-			})
-		},
-	}
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
-	return cmd
+	}, onCalendar(func(c call, cal *calendar.Clock) error {
+		now, err := cal.Show(c.Context())
+		if err != nil {
+			return err
+		}
+		if !now.Known {
+			return errors.New("the calendar has no day yet: start kasi up or kasi run ticker first")
+		}
+		printToday(c.OutOrStdout(), now)
+		return nil
+	}), "kafka", "kafka-brokers", "rules")
 }
 
 func printToday(w io.Writer, now calendar.Today) {

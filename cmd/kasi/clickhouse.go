@@ -8,23 +8,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
-	"github.com/kasi-collections/kasi/cmd/internal/config"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
 
 func clickhouseCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "clickhouse",
 		Short: "Serve the embedded ClickHouse alone, or give a server of your own its users",
 		Example: `  kasi clickhouse serve --data-dir /var/lib/kasi
   kasi clickhouse users > /etc/clickhouse-server/users.d/kasi.xml`,
-	}
-	cmd.AddCommand(clickhouseServeCmd(), clickhouseUsersCmd())
-	return cmd
+	}, clickhouseServeCmd(), clickhouseUsersCmd())
 }
 
 func clickhouseServeCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return leaf(&cobra.Command{
 		Use:   "serve",
 		Short: "Serve the embedded ClickHouse alone, until Ctrl-C",
 		Long: `serve runs the ClickHouse that kasi up carries, and nothing else, on the same data directory: to
@@ -33,40 +30,28 @@ look at the data of a product that is stopped, or as a server that other machine
 at random and kept in the data directory's secrets.yaml.`,
 		Example: `  kasi clickhouse serve
   kasi clickhouse serve --data-dir /var/lib/kasi --clickhouse-http 0.0.0.0:8123 --clickhouse-native 0.0.0.0:9000`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			return serveClickHouse(cmd, cfg)
-		},
-	}
-	config.Flags(cmd.Flags(), "data-dir", "clickhouse-http", "clickhouse-native", "log-level", "log-format")
-	return cmd
-}
-
-func serveClickHouse(cmd *cobra.Command, cfg config.Config) error {
-	cfg, err := app.FillSecrets(cfg)
-	if err != nil {
-		return err
-	}
-	server, err := chembed.Start(cmd.Context(), app.EmbeddedClickHouse(cfg, logger(cfg)))
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "clickhouse is ready: %s (http) %s (native) data %s\n", server.HTTPAddr(),
-		server.NativeAddr(), filepath.Clean(cfg.DataDir))
-	select {
-	case <-cmd.Context().Done():
-	case <-server.Done():
-	}
-	return errors.Join(server.Err(), app.StopClickHouse(server))
+	}, func(c call) error {
+		cfg, err := app.FillSecrets(c.cfg)
+		if err != nil {
+			return err
+		}
+		server, err := chembed.Start(c.Context(), app.EmbeddedClickHouse(cfg, c.log))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "clickhouse is ready: %s (http) %s (native) data %s\n", server.HTTPAddr(),
+			server.NativeAddr(), filepath.Clean(cfg.DataDir))
+		select {
+		case <-c.Context().Done():
+		case <-server.Done():
+		}
+		return errors.Join(server.Err(), app.StopClickHouse(server))
+	}, "data-dir", "clickhouse-http", "clickhouse-native")
 }
 
 func clickhouseUsersCmd() *cobra.Command {
 	var also []string
-	cmd := &cobra.Command{
+	cmd := leaf(&cobra.Command{
 		Use:   "users",
 		Short: "Print the users kasi and analyst for a ClickHouse server of your own",
 		Long: `users prints a file for the users.d directory of a ClickHouse server: the user kasi, who owns the
@@ -77,25 +62,16 @@ first role that starts.`,
 		Example: `  kasi clickhouse users > /etc/clickhouse-server/users.d/kasi.xml
   kasi clickhouse users --clickhouse-database premiums
   kasi clickhouse users --also 'kasi_test_*'                # what the tests need beside`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			if cfg.Password == "" || cfg.AnalystPassword == "" {
-				return errors.New("set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD: the users that are printed log in " +
-					"with them")
-			}
-			file, err := chembed.ServerUsers(cfg.Password, cfg.AnalystPassword, append([]string{cfg.Database}, also...)...)
-			if err != nil {
-				return err
-			}
-			fmt.Fprint(cmd.OutOrStdout(), file)
-			return nil
-		},
-	}
+	}, func(c call) error {
+		cfg := c.cfg
+		if cfg.Password == "" || cfg.AnalystPassword == "" {
+			return errors.New("set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD: the users that are printed log in " +
+				"with them")
+		}
+		file, err := chembed.ServerUsers(cfg.Password, cfg.AnalystPassword, append([]string{cfg.Database}, also...)...)
+		fmt.Fprint(c.OutOrStdout(), file)
+		return err
+	}, "clickhouse-database")
 	cmd.Flags().StringSliceVar(&also, "also", nil, "further databases that both users may use; a name may end in *")
-	config.Flags(cmd.Flags(), "clickhouse-database", "log-level", "log-format")
 	return cmd
 }

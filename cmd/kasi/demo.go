@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,19 +16,16 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func demoCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "demo",
 		Short: "Play whole months with a pretend bank, on the embedded engines",
 		Example: `  kasi demo november
   kasi demo real transactions.csv.gz`,
-	}
-	cmd.AddCommand(demoNovember(), demoReal())
-	return cmd
+	}, demoNovember(), demoReal())
 }
 
 // demoFlags are what both demonstrations share.
@@ -40,19 +36,20 @@ type demoFlags struct {
 	policy string
 }
 
-func (f *demoFlags) register(cmd *cobra.Command, dir string) {
+// demoLeaf is leaf with those flags, and a default data directory of its own.
+func demoLeaf(cmd *cobra.Command, f *demoFlags, dir string, do func(call) error) *cobra.Command {
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false,
 		"remove what an earlier run left in the data directory, and start afresh")
 	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
-	config.Flags(cmd.Flags(), "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native",
-		"partitions", "log-level", "log-format")
+	leaf(cmd, do, "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions")
 	cmd.Flags().Lookup("data-dir").DefValue = dir
+	return cmd
 }
 
 func demoNovember() *cobra.Command {
 	var f demoFlags
 	var o demo.Options
-	cmd := &cobra.Command{
+	cmd := demoLeaf(&cobra.Command{
 		Use:   "november",
 		Short: "Import 1,000 policies, collect November 2025 with a pretend bank, and settle it",
 		Long: `november starts the whole stack on embedded engines and plays one month: 1,000 policies imported by
@@ -62,19 +59,16 @@ looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh
 		Example: `  kasi demo november
   kasi demo november --fresh --seed 7
   kasi demo november --policies 5000 --exit`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.day, f.policy = civil.Date{Year: 2025, Month: time.November, Day: 12}, "POL0001"
-			return runDemo(cmd, f, "2025-11-01", func(ctx context.Context, p demo.Product, dir string) error {
-				o.Product, o.Dir = p, dir
-				_, err := demo.Month(ctx, o)
-				return err
-			})
-		},
-	}
+	}, &f, ".kasi/november", func(c call) error {
+		f.day, f.policy = civil.Date{Year: 2025, Month: time.November, Day: 12}, "POL0001"
+		return runDemo(c, f, "2025-11-01", func(p demo.Product, dir string) error {
+			o.Product, o.Dir = p, dir
+			_, err := demo.Month(c.Context(), o)
+			return err
+		})
+	})
 	cmd.Flags().IntVar(&o.Policies, "policies", 1000, "policies to import")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides everything left to chance: the same seed gives the same month")
-	f.register(cmd, filepath.Join(".kasi", "november"))
 	return cmd
 }
 
@@ -82,7 +76,7 @@ func demoReal() *cobra.Command {
 	var f demoFlags
 	var o demo.RealOptions
 	var until string
-	cmd := &cobra.Command{
+	cmd := demoLeaf(&cobra.Command{
 		Use:   "real FILE",
 		Short: "Collect month after month over a file of real bank transactions",
 		Long: `real replays a bank-transaction file (czech-1999: plain or gzipped CSV) with one policy an account,
@@ -91,47 +85,42 @@ pretend bank answers each debit from the account's real balance.`,
 		Example: `  kasi demo real transactions.csv.gz
   kasi demo real --no-buffer --spread --exit transactions.csv.gz`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			o.File = args[0]
-			if until != "" {
-				if o.Until, err = civil.ParseDate(until); err != nil {
-					return fmt.Errorf("--until: %q is not a date such as 1995-12-31", until)
-				}
+	}, &f, ".kasi/real", func(c call) (err error) {
+		o.File = c.args[0]
+		if until != "" {
+			if o.Until, err = civil.ParseDate(until); err != nil {
+				return fmt.Errorf("--until: %q is not a date such as 1995-12-31", until)
 			}
-			rows, err := feed.ReadFile(o.File, o.Format, "demo")
-			if err != nil {
-				return err
-			}
-			middle := rows[len(rows)/2]
-			f.day, f.policy = middle.Date, "POL"+middle.AccountID
-			return runDemo(cmd, f, rows[0].Date.String(), func(ctx context.Context, p demo.Product, _ string) error {
-				o.Product = p
-				_, err := demo.Real(ctx, o)
-				return err
-			})
-		},
-	}
+		}
+		rows, err := feed.ReadFile(o.File, o.Format, "demo")
+		if err != nil {
+			return err
+		}
+		middle := rows[len(rows)/2]
+		f.day, f.policy = middle.Date, "POL"+middle.AccountID
+		return runDemo(c, f, rows[0].Date.String(), func(p demo.Product, _ string) error {
+			o.Product = p
+			_, err := demo.Real(c.Context(), o)
+			return err
+		})
+	})
 	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
 	cmd.Flags().BoolVar(&o.NoBuffer, "no-buffer", false,
 		"lower each month's balances by the month's lowest, so that timing matters")
 	cmd.Flags().BoolVar(&o.Spread, "spread", false, "shift each account by up to 27 days of its own")
 	cmd.Flags().StringVar(&until, "until", "", "last day of the run, YYYY-MM-DD; the file's end if empty")
-	f.register(cmd, filepath.Join(".kasi", "real"))
 	return cmd
 }
 
 // playFunc plays on a product and puts the files of the insurer into a directory.
-type playFunc func(ctx context.Context, p demo.Product, files string) error
+type playFunc func(p demo.Product, files string) error
 
 // runDemo starts the stack on the data directory, plays unless an earlier run finished there, and stays up.
-func runDemo(cmd *cobra.Command, f demoFlags, from string, run playFunc) error {
-	cfg, err := load(cmd)
-	if err != nil {
-		return err
-	}
+func runDemo(c call, f demoFlags, from string, run playFunc) error {
+	cfg := c.cfg
 	cfg.Calendar, cfg.Date = "manual", from
 	if cfg.DataDir == config.DefaultDataDir { // set nowhere: a demonstration keeps its data apart
-		cfg.DataDir = cmd.Flags().Lookup("data-dir").DefValue
+		cfg.DataDir = c.Flags().Lookup("data-dir").DefValue
 	}
 	// The pretend insurer works through its months faster than any back office would.
 	cfg.QueryRate, cfg.UpdateRate = 0, 0
@@ -144,13 +133,13 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, run playFunc) error {
 		return fmt.Errorf("log file: %w", err)
 	}
 	defer log.Close()
-	out := cmd.OutOrStdout()
+	out := c.OutOrStdout()
 	fmt.Fprintf(out, "starting Kafka, ClickHouse and Kasi in %s (log: %s) ...\n", cfg.DataDir, log.Name())
-	s, err := app.Up(cmd.Context(), cfg, app.Logger(log, cfg.LogLevel, cfg.LogFormat))
+	s, err := app.Up(c.Context(), cfg, app.Logger(log, cfg.LogLevel, cfg.LogFormat))
 	if err != nil {
 		return err
 	}
-	if err := play(cmd, d, s, run); err != nil {
+	if err := play(c, d, s, run); err != nil {
 		return errors.Join(err, s.Stop())
 	}
 	if f.exit {
@@ -158,51 +147,39 @@ func runDemo(cmd *cobra.Command, f demoFlags, from string, run playFunc) error {
 	}
 	fmt.Fprint(out, lookFurther(s.Config(), f))
 	select {
-	case <-cmd.Context().Done():
+	case <-c.Context().Done():
 		fmt.Fprintln(out, "\nstopping ...")
 	case <-s.Done():
 	}
 	return s.Stop()
 }
 
-// play plays into an empty directory, and shows the earlier result of a finished one.
-func play(cmd *cobra.Command, d *demo.Dir, s *app.Stack, run playFunc) error {
-	out := cmd.OutOrStdout()
+// play plays into an empty directory, and shows the earlier result of a finished one. The demonstration meets the stack
+// over HTTP and Kafka only.
+func play(c call, d *demo.Dir, s *app.Stack, run playFunc) error {
+	out, cfg := c.OutOrStdout(), s.Config()
 	if d.Result != nil {
 		fmt.Fprintf(out, "%s holds this month already; here is its result (start afresh with --fresh):\n%s", d.Path, d.Result)
 		return nil
 	}
-	rules, err := app.Rules(s.Config())
-	if err != nil {
-		return err
-	}
-	cal, err := calendar.New(s.Streams(), rules)
+	cal, err := s.Calendar()
 	if err != nil {
 		return err
 	}
 	defer cal.Close()
-	p, err := whereIs(cmd, s, cal)
-	if err != nil {
-		return err
+	keys, err := cfg.Keys()
+	if err != nil || len(keys) == 0 {
+		return errors.Join(err, errors.New("no API key"))
+	}
+	p := demo.Product{
+		BaseURL: "http://" + cfg.HTTP, APIKey: keys[0].Key, Tenant: keys[0].Tenant, Brokers: s.Streams().Brokers,
+		ClickHouseURL: "http://" + cfg.ClickHouseHTTP, AnalystPassword: cfg.AnalystPassword, Advancer: advancer{cal},
+		Progress: out, Terminal: isTerminal(out),
 	}
 	return d.Play(out, func(out io.Writer, files string) error {
 		p.Out = out
-		return run(cmd.Context(), p, files)
+		return run(p, files)
 	})
-}
-
-// whereIs tells the demonstration where the stack is. It meets it over HTTP and Kafka only.
-func whereIs(cmd *cobra.Command, s *app.Stack, cal *calendar.Clock) (demo.Product, error) {
-	c := s.Config()
-	keys, err := c.Keys()
-	if err != nil || len(keys) == 0 {
-		return demo.Product{}, errors.Join(err, errors.New("no API key"))
-	}
-	return demo.Product{
-		BaseURL: "http://" + c.HTTP, APIKey: keys[0].Key, Tenant: keys[0].Tenant, Brokers: s.Streams().Brokers,
-		ClickHouseURL: "http://" + c.ClickHouseHTTP, AnalystPassword: c.AnalystPassword, Advancer: advancer{cal},
-		Progress: cmd.OutOrStdout(), Terminal: isTerminal(cmd.OutOrStdout()),
-	}, nil
 }
 
 // lookFurther tells where to look now.
@@ -211,6 +188,7 @@ func lookFurther(c config.Config, f demoFlags) string {
 	if err != nil || len(keys) == 0 {
 		return ""
 	}
+	_, port, _ := net.SplitHostPort(c.ClickHouseNative) // checked where it was read
 	return fmt.Sprintf(`
 All of it is still up. Look further:
 
@@ -228,14 +206,6 @@ All of it is still up. Look further:
   The books    bin/kasi verify --data-dir %[8]s       (an outside check of Kafka, ClickHouse and the bank's answers)
 
 Ctrl-C stops it.
-`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port(c.ClickHouseNative), c.Kafka,
-		c.DataDir, schemas.PeriodOf(f.day), f.policy, f.day)
-}
-
-func port(addr string) string {
-	_, p, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	return p
+`, keys[0].Key, c.HTTP, c.ClickHouseHTTP, c.AnalystPassword, c.Database, port, c.Kafka, c.DataDir,
+		schemas.PeriodOf(f.day), f.policy, f.day)
 }

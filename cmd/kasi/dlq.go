@@ -1,28 +1,29 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"cloud.google.com/go/civil"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/records"
 )
 
 func dlqCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "dlq",
 		Short: "Look at dead letters, the records that were refused, and replay them",
 		Long: `A record that cannot be taken in (a missing field, a debit nobody knows, an answer that contradicts
@@ -30,23 +31,7 @@ a final one) is written untouched to kasi.deadletters.v1 with the reason in its 
 stream goes on. The commands talk to Kafka only.`,
 		Example: `  kasi dlq list
   kasi dlq list --class UNKNOWN_DEBIT --since 24h`,
-	}
-	cmd.AddCommand(dlqList(), dlqShow(), dlqReplay())
-	return cmd
-}
-
-// kafkaFlags are the options of commands that only need a Kafka.
-func kafkaFlags(cmd *cobra.Command) {
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "log-level", "log-format")
-}
-
-// source is the Kafka a tool talks to: --kafka-brokers, else the embedded Kafka's usual address.
-func source(cmd *cobra.Command) (records.Source, error) {
-	cfg, err := load(cmd)
-	if err != nil {
-		return records.Source{}, err
-	}
-	return records.Source{Brokers: cfg.BrokersOrEmbedded()}, nil
+	}, dlqList(), dlqShow(), dlqReplay())
 }
 
 // filterFlags are shared by list and replay.
@@ -90,42 +75,38 @@ func dlqList() *cobra.Command {
 		Example: `  kasi dlq list
   kasi dlq list --class UNKNOWN_DEBIT --since 24h
   kasi dlq list --topic kasi.rail.results.v1 --json | jq -r .id`,
-		Args: cobra.NoArgs,
 	}
 	filter := filterFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		src, err := source(cmd)
-		if err != nil {
-			return err
-		}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return leaf(cmd, func(c call) error {
 		f, err := filter()
 		if err != nil {
 			return err
 		}
-		row, done := letterRows(cmd.OutOrStdout(), asJSON)
-		if err := (letters.Box{Source: src}).Each(cmd.Context(), f, row); err != nil {
+		row, done := letterRows(c.OutOrStdout(), asJSON)
+		if err := (letters.Box{Source: c.kafka()}).Each(c.Context(), f, row); err != nil {
 			return err
 		}
 		done()
 		return nil
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	kafkaFlags(cmd)
-	return cmd
+	}, "kafka", "kafka-brokers")
 }
 
 // letterRows writes letters as JSON lines, as a table where w is a terminal, else as lines of tab-separated fields.
 func letterRows(w io.Writer, asJSON bool) (row func(*letters.Letter) error, done func()) {
-	if asJSON {
+	fields := func(l *letters.Letter) []any {
+		return []any{
+			l.ID, l.Time.Format(time.RFC3339), l.Class,
+			fmt.Sprintf("%s/%d/%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset), l.Message,
+		}
+	}
+	switch {
+	case asJSON:
 		enc := json.NewEncoder(w)
 		return func(l *letters.Letter) error { return enc.Encode(l) }, func() {}
-	}
-	origin := func(l *letters.Letter) string {
-		return fmt.Sprintf("%s/%d/%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
-	}
-	if !isTerminal(w) {
+	case !isTerminal(w):
 		return func(l *letters.Letter) error {
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Time.Format(time.RFC3339), l.Class, origin(l), l.Message)
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", fields(l)...)
 			return err
 		}, func() {}
 	}
@@ -133,15 +114,12 @@ func letterRows(w io.Writer, asJSON bool) (row func(*letters.Letter) error, done
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"ID", "Time", "Class", "From", "Message"})
-	return func(l *letters.Letter) error {
-		t.AppendRow(table.Row{l.ID, l.Time.Format(time.RFC3339), l.Class, origin(l), l.Message})
-		return nil
-	}, func() { t.Render() }
+	return func(l *letters.Letter) error { t.AppendRow(fields(l)); return nil }, func() { t.Render() }
 }
 
 func dlqShow() *cobra.Command {
 	var value, asJSON bool
-	cmd := &cobra.Command{
+	cmd := leaf(&cobra.Command{
 		Use:   "show ID",
 		Short: "Show one dead letter: headers, origin, class, message",
 		Long: `show prints why a record was refused and where it came from. Its key and value are printed only with
@@ -149,25 +127,19 @@ func dlqShow() *cobra.Command {
 		Example: `  kasi dlq show 0-17
   kasi dlq show 0-17 --value`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := letters.ParseID(args[0])
-			if err != nil {
-				return err
-			}
-			src, err := source(cmd)
-			if err != nil {
-				return err
-			}
-			found, err := letters.Box{Source: src}.Find(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return showLetter(cmd.OutOrStdout(), found[0], value, asJSON)
-		},
-	}
+	}, func(c call) error {
+		id, err := letters.ParseID(c.args[0])
+		if err != nil {
+			return err
+		}
+		found, err := letters.Box{Source: c.kafka()}.Find(c.Context(), id)
+		if err != nil {
+			return err
+		}
+		return showLetter(c.OutOrStdout(), found[0], value, asJSON)
+	}, "kafka", "kafka-brokers")
 	cmd.Flags().BoolVar(&value, "value", false, "print key and value too; they can hold personal data")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
-	kafkaFlags(cmd)
 	return cmd
 }
 
@@ -207,10 +179,8 @@ func printable(b []byte) string {
 	if !utf8.Valid(b) {
 		return fmt.Sprintf("%+q", b)
 	}
-	for _, r := range string(b) {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return fmt.Sprintf("%q", b)
-		}
+	if bytes.ContainsFunc(b, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		return fmt.Sprintf("%q", b)
 	}
 	return string(b)
 }
@@ -228,72 +198,61 @@ record needs --yes; without it the command only says how many there are.`,
 		Example: `  kasi dlq replay 0-17
   kasi dlq replay --class UNKNOWN_DEBIT --since 24h        # says how many
   kasi dlq replay --class UNKNOWN_DEBIT --since 24h --yes`,
+		Args: cobra.ArbitraryArgs,
 	}
 	filter := filterFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.Flags().BoolVar(&yes, "yes", false, "replay more than one")
+	cmd.Flags().StringVar(&by, "by", operator(), "who replays; goes into a header")
+	return leaf(cmd, func(c call) error {
 		f, err := filter()
 		if err != nil {
 			return err
 		}
-		src, err := source(cmd)
-		if err != nil {
-			return err
-		}
-		box := letters.Box{Source: src, Inputs: streams.Inputs()}
-		found, err := chosen(cmd, box, f, args)
+		box := letters.Box{Source: c.kafka(), Inputs: streams.Inputs()}
+		found, err := chosen(c, box, f)
 		if err != nil {
 			return err
 		}
 		if len(found) > 1 && !yes {
 			return fmt.Errorf("%d dead letters would be replayed; run it again with --yes", len(found))
 		}
-		if err := box.Replay(cmd.Context(), found, by, time.Now()); err != nil {
+		if err := box.Replay(c.Context(), found, by, time.Now()); err != nil {
 			return err
 		}
 		for _, l := range found {
-			fmt.Fprintf(cmd.OutOrStdout(), "replayed %s to %s partition %d\n", l.ID, l.Origin.Topic, l.Origin.Partition)
+			fmt.Fprintf(c.OutOrStdout(), "replayed %s to %s partition %d\n", l.ID, l.Origin.Topic, l.Origin.Partition)
 		}
 		return nil
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "replay more than one")
-	cmd.Flags().StringVar(&by, "by", operator(), "who replays; goes into a header")
-	kafkaFlags(cmd)
-	return cmd
+	}, "kafka", "kafka-brokers")
 }
 
 // chosen are the dead letters to replay: by their ids, or all of a class. To replay whatever there is takes a choice as
 // well.
-func chosen(cmd *cobra.Command, box letters.Box, f letters.Filter, args []string) ([]*letters.Letter, error) {
-	switch {
-	case len(args) > 0 && f != (letters.Filter{}):
-		return nil, errors.New("give either ids or --class, not both")
-	case len(args) == 0 && f.Class == "":
+func chosen(c call, box letters.Box, f letters.Filter) (found []*letters.Letter, err error) {
+	if len(c.args) > 0 {
+		if f != (letters.Filter{}) {
+			return nil, errors.New("give either ids or --class, not both")
+		}
+		var ids []letters.ID
+		for _, a := range c.args {
+			id, err := letters.ParseID(a)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		return box.Find(c.Context(), ids...)
+	}
+	if f.Class == "" {
 		return nil, errors.New("name the dead letters to replay: ids from `kasi dlq list`, or --class")
 	}
-	if len(args) == 0 {
-		var found []*letters.Letter
-		err := box.Each(cmd.Context(), f, func(l *letters.Letter) error {
-			found = append(found, l)
-			return nil
-		})
-		if err == nil && len(found) == 0 {
-			err = fmt.Errorf("there is no dead letter of class %s that fits; `kasi dlq list` shows those there are", f.Class)
-		}
-		return found, err
+	err = box.Each(c.Context(), f, func(l *letters.Letter) error { found = append(found, l); return nil })
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("there is no dead letter of class %s that fits; `kasi dlq list` shows those there are", f.Class)
 	}
-	seen := map[letters.ID]bool{}
-	var ids []letters.ID
-	for _, a := range args {
-		id, err := letters.ParseID(a)
-		if err != nil {
-			return nil, err
-		}
-		if !seen[id] {
-			ids = append(ids, id)
-		}
-		seen[id] = true
-	}
-	return box.Find(cmd.Context(), ids...)
+	return found, err
 }
 
 // operator is user@host as far as the system tells.

@@ -8,7 +8,6 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/spf13/cobra"
 
-	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
@@ -24,17 +23,16 @@ func (a advancer) Advance(ctx context.Context, to civil.Date) error {
 }
 
 func feedCmd() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use: "feed", Short: "Push bank transactions to the feed topic",
 		Example: "  kasi feed replay transactions.csv.gz",
-	}
-	cmd.AddCommand(feedReplay())
-	return cmd
+	}, feedReplay())
 }
 
 func feedReplay() *cobra.Command {
 	var o feed.Options
-	cmd := &cobra.Command{
+	var format, tenant string
+	cmd := leaf(&cobra.Command{
 		Use:   "replay FILE",
 		Short: "Push a bank-transaction CSV, plain or gzipped, in date order, driving the manual calendar",
 		Long: `replay pushes each day's transactions and then advances the manual calendar through that day, as
@@ -47,30 +45,25 @@ amounts are taken as rands.`,
   kasi feed replay --format czech-1999 transactions.csv.gz
   kasi feed replay --format czech-1999 --pace 100ms transactions.csv`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return onCalendar(cmd, func(cal *calendar.Clock) error {
-				cfg, err := load(cmd)
-				if err != nil {
-					return err
-				}
-				o.File, o.Advancer, o.Brokers = args[0], advancer{cal}, cfg.BrokersOrEmbedded()
-				o.Out, o.Terminal = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
-				s, err := feed.Replay(cmd.Context(), o)
-				if err != nil {
-					return err
-				}
-				if err := cal.WaitSink(cmd.Context(), 0); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days,
-					s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&o.Format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
-	cmd.Flags().StringVar(&o.Tenant, "tenant", "demo", "tenant whose customers the accounts are")
+	}, onCalendar(func(c call, cal *calendar.Clock) (err error) {
+		if o.Rows, err = feed.ReadFile(c.args[0], format, tenant); err != nil {
+			return err
+		}
+		o.Advancer, o.Brokers = advancer{cal}, c.cfg.BrokersOrEmbedded()
+		o.Out, o.Terminal = c.ErrOrStderr(), isTerminal(c.ErrOrStderr())
+		s, err := feed.Replay(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		if err := cal.WaitSink(c.Context(), 0); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d transactions over %d days in %s: %d a second\n", s.Rows, s.Days,
+			s.Elapsed.Round(time.Millisecond), s.RowsPerSecond())
+		return nil
+	}), "kafka", "kafka-brokers", "rules")
+	cmd.Flags().StringVar(&format, "format", feed.FormatCzech1999, "file format: "+feed.FormatCzech1999)
+	cmd.Flags().StringVar(&tenant, "tenant", "demo", "tenant whose customers the accounts are")
 	cmd.Flags().DurationVar(&o.Pace, "pace", 0, "least time for one business day, such as 100ms; 0 = as fast as it can")
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "rules", "log-level", "log-format")
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -14,11 +15,14 @@ import (
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/heap"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 func main() {
@@ -58,9 +62,62 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return config.Fill(cmd.Flags(), os.LookupEnv) }
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	cmd.AddCommand(upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),
+	return group(cmd, upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),
 		clickhouseCmd(), configCmd(), versionCmd())
+}
+
+func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	cmd.AddCommand(subs...)
 	return cmd
+}
+
+// call is a command under way, with its configuration.
+type call struct {
+	*cobra.Command
+	cfg  config.Config
+	log  *slog.Logger
+	args []string
+}
+
+// kafka is the Kafka a tool talks to: --kafka-brokers, else the embedded Kafka's usual address.
+func (c call) kafka() records.Source { return records.Source{Brokers: c.cfg.BrokersOrEmbedded()} }
+
+// leaf makes cmd do something. It takes no arguments where cmd does not say which, and as flags those options of the
+// configuration; with none named, all.
+func leaf(cmd *cobra.Command, do func(call) error, options ...string) *cobra.Command {
+	if cmd.Args == nil {
+		cmd.Args = cobra.NoArgs
+	}
+	if len(options) > 0 {
+		options = append(options, "log-level", "log-format")
+	}
+	config.Flags(cmd.Flags(), options...)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		return do(call{cmd, cfg, app.Logger(os.Stderr, cfg.LogLevel, cfg.LogFormat), args})
+	}
+	return cmd
+}
+
+// load reads the configuration of a command: its flags, the environment and the YAML file of --config.
+func load(cmd *cobra.Command) (config.Config, error) {
+	c, err := config.Load(cmd.Flag("config").Value.String(), cmd.Flags(), os.LookupEnv, flagNames(cmd.Root())...)
+	if err != nil {
+		return c, fmt.Errorf("the configuration has mistakes:\n%w", err)
+	}
+	return c, nil
+}
+
+// flagNames are the flags of a command and of all below it: one file serves all of them.
+func flagNames(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, sub := range cmd.Commands() {
+		names = append(names, flagNames(sub)...)
+	}
+	return names
 }
 
 // isTerminal tells whether w is one, so that bars and colours stay out of pipes and files.

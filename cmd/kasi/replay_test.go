@@ -170,9 +170,9 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
 	cfg := config.Config{
 		HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey,
-		Partitions: 4,
+		Partitions: 4, ClickHouseAddr: server.NativeAddr(),
 	}
-	env := app.Env{Brokers: k.Brokers, ClickHouse: app.ClickHouseOptions(cfg, []string{server.NativeAddr()})}
+	env := app.Env{Brokers: k.Brokers, ClickHouse: app.ClickHouseOptions(cfg)}
 	log := slog.New(slog.DiscardHandler)
 	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.RoleNames()...))
 	p := &product{t: t, http: cfg.HTTP, kafka: k.Brokers[0], clickhouse: server.HTTPAddr(), native: server.NativeAddr()}

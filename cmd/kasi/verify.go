@@ -23,7 +23,7 @@ func verifyCmd() *cobra.Command {
 	var user, ledger, fed string
 	var fees []string
 	var asJSON bool
-	cmd := &cobra.Command{
+	cmd := leaf(&cobra.Command{
 		Use:   "verify",
 		Short: "Check from outside that the bank's answers, Kafka and ClickHouse agree to the cent",
 		Long: `verify reads the topics to their end, the bank's results as the bank sent them, and ClickHouse over
@@ -39,40 +39,32 @@ secrets.yaml.`,
 		Example: `  kasi verify
   kasi verify --kafka-brokers k1:9092 --clickhouse-http ch1:8123 --json
   kasi verify --ledger bank.csv            # debit_id,status,amount_cents`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			if o.Kafka, err = source(cmd); err != nil {
-				return err
-			}
-			if o.ClickHouse, err = clickhouseOf(cfg, user); err != nil {
-				return err
-			}
-			if o.Fees, err = parseFees(fees); err != nil {
-				return err
-			}
-			if o.Ledger, err = fromFile("ledger", ledger, verify.ReadLedger); err != nil {
-				return err
-			}
-			if o.Fed, err = fromFile("fed", fed, verify.ReadFed); err != nil {
-				return err
-			}
-			r, err := verify.Run(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			if err := printReport(cmd.OutOrStdout(), r, asJSON); err != nil {
-				return err
-			}
-			if !r.OK() {
-				return fmt.Errorf("the books do not agree: %d differences", r.Differences())
-			}
-			return nil
-		},
-	}
+	}, func(c call) (err error) {
+		o.Kafka = c.kafka()
+		if o.ClickHouse, err = clickhouseOf(c.cfg, user); err != nil {
+			return err
+		}
+		if o.Fees, err = parseFees(fees); err != nil {
+			return err
+		}
+		if o.Ledger, err = fromFile("ledger", ledger, verify.ReadLedger); err != nil {
+			return err
+		}
+		if o.Fed, err = fromFile("fed", fed, verify.ReadFed); err != nil {
+			return err
+		}
+		r, err := verify.Run(c.Context(), o)
+		if err != nil {
+			return err
+		}
+		if err := printReport(c.OutOrStdout(), r, asJSON); err != nil {
+			return err
+		}
+		if !r.OK() {
+			return fmt.Errorf("the books do not agree: %d differences", r.Differences())
+		}
+		return nil
+	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir")
 	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
 	cmd.Flags().StringVar(&ledger, "ledger", "",
 		"the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")
@@ -84,8 +76,6 @@ secrets.yaml.`,
 	cmd.Flags().DurationVar(&o.Wait, "wait", 30*time.Second,
 		"how long the ClickHouse sink may take to reach the end of the topics")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
-	config.Flags(cmd.Flags(), "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "log-level",
-		"log-format")
 	return cmd
 }
 
@@ -112,11 +102,11 @@ func fromFile[T any](flag, path string, read func(io.Reader) (T, error)) (out T,
 		return out, nil
 	}
 	f, err := os.Open(path)
-	if err != nil {
-		return out, fmt.Errorf("--%s: %w", flag, err)
+	if err == nil {
+		defer f.Close()
+		out, err = read(f)
 	}
-	defer f.Close()
-	if out, err = read(f); err != nil {
+	if err != nil {
 		return out, fmt.Errorf("--%s: %w", flag, err)
 	}
 	return out, nil
@@ -149,12 +139,11 @@ func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, Align: text.AlignRight},
-		{Number: 4, Align: text.AlignRight},
-		{Number: 5, Align: text.AlignRight},
-		{Number: 6, Align: text.AlignRight},
-	})
+	var numbers []table.ColumnConfig
+	for i := 3; i <= 6; i++ {
+		numbers = append(numbers, table.ColumnConfig{Number: i, Align: text.AlignRight})
+	}
+	t.SetColumnConfigs(numbers)
 	t.AppendHeader(table.Row{"Check", "", "Counted", "In transit", "Differences", "Time"})
 	for _, c := range r.Checks {
 		t.AppendRow(table.Row{c.Name, c.About, c.Counted, c.InTransit, c.Differences, c.Took.Round(100 * time.Microsecond)})
@@ -173,7 +162,6 @@ func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
 		verdict = "THE BOOKS DO NOT AGREE"
 	}
 	_, err := fmt.Fprintf(w, "%d records read in %s, %d checks in %s: %s, %d differences\n", r.Records,
-		r.ReadTook.Round(time.Millisecond), len(r.Checks),
-		r.Took.Round(time.Millisecond), verdict, r.Differences())
+		r.ReadTook.Round(time.Millisecond), len(r.Checks), r.Took.Round(time.Millisecond), verdict, r.Differences())
 	return err
 }

@@ -23,11 +23,8 @@ import (
 // shape of real people's money is what is measured here, not its value.
 const FormatCzech1999 = "czech-1999"
 
-// czechColumns is the header that a czech-1999 file must have.
-var czechColumns = []string{
-	"account_id", "date", "type", "operation", "amount", "balance", "k_symbol", "bank",
-	"account",
-}
+// czechHeader is the first line that a czech-1999 file must have.
+const czechHeader = "account_id,date,type,operation,amount,balance,k_symbol,bank,account"
 
 // openingHour is when the first transaction of a day is booked, in Johannesburg; each further one of the account is a
 // second later, which keeps their order.
@@ -68,25 +65,27 @@ func ReadFile(path, format, tenant string) ([]Row, error) {
 
 // Read reads czech-1999 rows from r; name stands for the file in errors. Rows must be in date order.
 func Read(r io.Reader, name, tenant string) ([]Row, error) {
-	in := csv.NewReader(r)
-	in.FieldsPerRecord = len(czechColumns)
+	in, columns := csv.NewReader(r), strings.Split(czechHeader, ",")
+	in.FieldsPerRecord = len(columns)
 	in.ReuseRecord = true
 	header, err := in.Read()
 	if err != nil {
 		return nil, fmt.Errorf("feed: %s: read the header: %w", name, err)
 	}
-	for i, want := range czechColumns {
+	for i, want := range columns {
 		if header[i] != want {
-			return nil, fmt.Errorf("feed: %s line 1: column %d is %q; expected %s", name, i+1, header[i],
-				strings.Join(czechColumns, ","))
+			return nil, fmt.Errorf("feed: %s line 1: column %d is %q; expected %s", name, i+1, header[i], czechHeader)
 		}
 	}
 	var rows []Row
 	ofDay := map[string]int{} // rows of each account on the day being read
 	for {
 		rec, err := in.Read()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && len(rows) > 0 {
 			return rows, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("feed: %s holds no transactions", name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("feed: %s: %w", name, err)
@@ -135,17 +134,11 @@ func parse(rec []string, line int, tenant string) (Row, error) {
 		return Row{}, fmt.Errorf("column balance: %q %w", rec[5], err)
 	}
 	tx := schemas.Transaction{
-		TransactionID:     schemas.FactID(FormatCzech1999, strconv.Itoa(line), account, rec[1], rec[4]),
-		TenantID:          tenant,
-		CustomerID:        "CZ" + account,
-		BookedAt:          time.Date(date.Year, date.Month, date.Day, openingHour, 0, 0, 0, schemas.Johannesburg),
-		AmountCents:       amount,
-		Direction:         direction,
-		AccountID:         account,
-		BalanceAfterCents: &balance,
-		Currency:          "ZAR",
-		Description:       describe(rec[3], rec[6], direction),
-		Category:          strings.ToUpper(rec[6]),
+		TransactionID: schemas.FactID(FormatCzech1999, strconv.Itoa(line), account, rec[1], rec[4]), TenantID: tenant,
+		CustomerID: "CZ" + account, AccountID: account,
+		BookedAt:    time.Date(date.Year, date.Month, date.Day, openingHour, 0, 0, 0, schemas.Johannesburg),
+		AmountCents: amount, Direction: direction, BalanceAfterCents: &balance, Currency: "ZAR",
+		Description: describe(rec[3], rec[6], direction), Category: strings.ToUpper(rec[6]),
 	}
 	if rec[7] != "" || rec[8] != "" {
 		tx.Counterparty = rec[7] + "/" + rec[8]

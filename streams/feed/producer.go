@@ -32,41 +32,27 @@ func (p *Producer) Close() { p.cl.Close() }
 
 // Transactions buffers bank transactions for kasi.feed.transactions.v1.
 func (p *Producer) Transactions(ctx context.Context, txs ...schemas.Transaction) error {
-	for i := range txs {
-		if err := p.JSON(ctx, schemas.TopicFeedTransactions, txs[i].CustomerID, &txs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return send(ctx, p, schemas.TopicFeedTransactions, txs, func(t schemas.Transaction) string { return t.CustomerID })
 }
 
 // Incomes buffers income events for kasi.feed.incomes.v1.
 func (p *Producer) Incomes(ctx context.Context, ins ...schemas.Income) error {
-	for i := range ins {
-		if err := p.JSON(ctx, schemas.TopicFeedIncomes, ins[i].CustomerID, &ins[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return send(ctx, p, schemas.TopicFeedIncomes, ins, func(i schemas.Income) string { return i.CustomerID })
 }
 
 // Results buffers a bank's answers for kasi.rail.results.v1.
 func (p *Producer) Results(ctx context.Context, rs ...schemas.Result) error {
-	for i := range rs {
-		if err := p.JSON(ctx, schemas.TopicRailResults, rs[i].DebitID, &rs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return send(ctx, p, schemas.TopicRailResults, rs, func(r schemas.Result) string { return r.DebitID })
 }
 
-// JSON buffers one value as JSON under a key.
-func (p *Producer) JSON(ctx context.Context, topic, key string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("feed: encode a record of %s: %w", topic, err)
+func send[T any](ctx context.Context, p *Producer, topic string, values []T, key func(T) string) error {
+	for _, v := range values {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("feed: encode a record of %s: %w", topic, err)
+		}
+		p.Raw(ctx, topic, key(v), b)
 	}
-	p.Raw(ctx, topic, key, b)
 	return nil
 }
 

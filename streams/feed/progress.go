@@ -17,31 +17,29 @@ const lineEvery = 2 * time.Second
 
 // Progress shows how far a long run has got: a bar on a terminal, now and then a plain line elsewhere.
 type Progress struct {
-	out   io.Writer
-	total int64
-	title string
-	start time.Time
-	last  time.Time
-	every time.Duration
+	out         io.Writer
+	title       string
+	total       int64
+	start, last time.Time
+	every       time.Duration
 
-	pool *mpb.Progress
+	pool *mpb.Progress // nil where there is no bar
 	bar  *mpb.Bar
-	text atomic.Pointer[string]
+	text atomic.Value // string
 }
 
 // NewProgress starts a progress of total units on out. A bar needs the terminal itself, as an *os.File: anything
 // wrapped around it gets plain lines.
 func NewProgress(out io.Writer, terminal bool, title string, total int64) *Progress {
 	p := &Progress{out: out, total: total, title: title, start: time.Now(), every: lineEvery}
-	empty := ""
-	p.text.Store(&empty)
 	if _, file := out.(*os.File); !terminal || !file {
 		return p
 	}
+	p.text.Store("")
 	p.pool = mpb.New(mpb.WithOutput(out), mpb.WithWidth(32))
 	p.bar = p.pool.AddBar(total,
 		mpb.PrependDecorators(decor.Name(title+" "), decor.Percentage(decor.WC{W: 5})),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + *p.text.Load() })))
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + p.text.Load().(string) })))
 	return p
 }
 
@@ -53,15 +51,18 @@ func (p *Progress) EachStep() *Progress {
 
 // Step tells how many units are done and what to say about it.
 func (p *Progress) Step(done int64, text string) {
-	p.text.Store(&text)
 	if p.bar != nil {
+		p.text.Store(text)
 		p.bar.SetCurrent(done)
 		return
 	}
 	if time.Since(p.last) >= p.every || done >= p.total {
 		p.last = time.Now()
-		// a progress line that cannot be shown stops nothing
-		_, _ = fmt.Fprintf(p.out, "%s %3d%%  %s\n", p.title, percent(done, p.total), text)
+		percent := int64(100)
+		if p.total > 0 {
+			percent = done * 100 / p.total
+		}
+		_, _ = fmt.Fprintf(p.out, "%s %3d%%  %s\n", p.title, percent, text) // a line that cannot be shown stops nothing
 	}
 }
 
@@ -78,10 +79,3 @@ func (p *Progress) Done() {
 
 // Elapsed is the time since the start.
 func (p *Progress) Elapsed() time.Duration { return time.Since(p.start) }
-
-func percent(done, total int64) int64 {
-	if total == 0 {
-		return 100
-	}
-	return done * 100 / total
-}

@@ -1,8 +1,9 @@
+// Package feed reads files of real bank transactions and pushes them to Kafka the way any outside bank feed would: with
+// an ordinary client, as the JSON of CONTRACT 8, in date order, with the manual calendar following day by day.
 package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -22,12 +23,8 @@ type Advancer interface {
 
 // Options of a replay.
 type Options struct {
-	File   string // CSV, or CSV compressed as .gz
-	Format string // empty means FormatCzech1999
-	// Rows, where not nil, are replayed instead of the file. They are in date order.
-	Rows    []Row
+	Rows    []Row // in date order, at least one
 	Brokers []string
-	Tenant  string
 	// Pace is the time one business day takes at least; 0 means as fast as possible.
 	Pace     time.Duration
 	Advancer Advancer
@@ -59,15 +56,12 @@ func (s Stats) RowsPerSecond() int64 {
 // cut-off included. Days without rows pass like any other, because waiting is a decision too. The same file into an
 // empty installation gives the same result every time.
 func Replay(ctx context.Context, o Options) (Stats, error) {
-	rows, err := o.rows()
-	if err != nil {
-		return Stats{}, err
-	}
 	p, err := NewProducer(o.Brokers, o.KgoOpts...)
 	if err != nil {
 		return Stats{}, err
 	}
 	defer p.Close()
+	rows := o.Rows
 	bar := NewProgress(o.Out, o.Terminal, "replay", int64(len(rows)))
 	defer bar.Done()
 	var s Stats
@@ -87,23 +81,6 @@ func Replay(ctx context.Context, o Options) (Stats, error) {
 		}
 	}
 	return s, nil
-}
-
-func (o Options) rows() ([]Row, error) {
-	rows := o.Rows
-	if rows == nil {
-		var err error
-		if rows, err = ReadFile(o.File, o.Format, o.Tenant); err != nil {
-			return nil, err
-		}
-	}
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("feed: %s holds no transactions", o.File)
-	}
-	if o.Advancer == nil || o.Out == nil {
-		return nil, errors.New("feed: a replay needs Advancer and Out")
-	}
-	return rows, nil
 }
 
 // day pushes one day's rows and lets the day pass.

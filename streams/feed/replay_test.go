@@ -68,7 +68,7 @@ func TestReplayFeedsEachDayBeforeTheCalendarPassesIt(t *testing.T) {
 	var out bytes.Buffer
 	var before, after []civil.Date
 	stats, err := Replay(t.Context(), Options{
-		Rows: rows, Brokers: brokers, Tenant: "real", Advancer: cal, Out: &out,
+		Rows: rows, Brokers: brokers, Advancer: cal, Out: &out,
 		Before: func(_ context.Context, d civil.Date, _ []Row) error { before = append(before, d); return nil },
 		After:  func(_ context.Context, d civil.Date) error { after = append(after, d); return nil },
 	})
@@ -111,7 +111,7 @@ func TestReplaySaysWhereItStopped(t *testing.T) {
 	cal := newCalendar(t, brokers)
 	cal.failOn = civil.Date{Year: 1993, Month: 1, Day: 7}
 	stats, err := Replay(t.Context(), Options{
-		Rows: rows, Brokers: brokers, Tenant: "real", Advancer: cal,
+		Rows: rows, Brokers: brokers, Advancer: cal,
 		Out: &bytes.Buffer{},
 	})
 	require.ErrorContains(t, err, "day 1993-01-07, after 2 of 3 rows: advance the calendar: the calendar stands still")
@@ -119,7 +119,7 @@ func TestReplaySaysWhereItStopped(t *testing.T) {
 }
 
 func TestReplayRefusesAnEmptyFile(t *testing.T) {
-	_, err := Replay(t.Context(), Options{Rows: []Row{}, File: "empty.csv", Out: &bytes.Buffer{}})
+	_, err := Read(strings.NewReader(header), "empty.csv", "real")
 	require.ErrorContains(t, err, "empty.csv holds no transactions")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,103 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/records"
 )
+
+// ID names a dead letter by its place on kasi.deadletters.v1; it reads partition-offset.
+type ID struct {
+	Partition int32
+	Offset    int64
+}
+
+// ParseID reads an ID as String writes it.
+func ParseID(s string) (ID, error) {
+	p, o, ok := strings.Cut(s, "-")
+	partition, err1 := strconv.ParseUint(p, 10, 31)
+	offset, err2 := strconv.ParseUint(o, 10, 63)
+	if !ok || err1 != nil || err2 != nil {
+		return ID{}, fmt.Errorf("%q is not the id of a dead letter, such as 0-17; `kasi dlq list` shows them", s)
+	}
+	return ID{int32(partition), int64(offset)}, nil
+}
+
+// String is the id as commands take it.
+func (id ID) String() string { return fmt.Sprintf("%d-%d", id.Partition, id.Offset) }
+
+// MarshalText writes the id as String does.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// Origin is where a refused record lies.
+type Origin struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+// Letter is one dead letter.
+type Letter struct {
+	ID ID `json:"id"`
+	// Time is the refused record's own timestamp.
+	Time    time.Time `json:"time"`
+	Origin  Origin    `json:"origin"`
+	Stage   string    `json:"stage"`
+	Class   string    `json:"class"`
+	Message string    `json:"message"`
+	// Bytes is the size of the value. Where it was too large to travel, Omitted is true and it lies at the origin only.
+	Bytes   int  `json:"bytes"`
+	Omitted bool `json:"omitted,omitempty"`
+	// ReplayedID, ReplayedBy and ReplayedAt are set where the refused record was itself the replay of a dead letter.
+	ReplayedID string `json:"replayed_id,omitempty"`
+	ReplayedBy string `json:"replayed_by,omitempty"`
+	ReplayedAt string `json:"replayed_at,omitempty"`
+
+	record *kgo.Record
+	broken error // why it cannot be replayed
+}
+
+// Key is the refused record's, untouched. It may hold personal data.
+func (l *Letter) Key() []byte { return l.record.Key }
+
+// Value is the refused record's, untouched. It may hold personal data.
+func (l *Letter) Value() []byte { return l.record.Value }
+
+// Headers are all headers, in order, as name and text.
+func (l *Letter) Headers() (all [][2]string) {
+	for _, h := range l.record.Headers {
+		all = append(all, [2]string{h.Key, string(h.Value)})
+	}
+	return all
+}
+
+// read understands a record of the dead-letter topic. Whatever it holds, it can be listed.
+func read(rec *kgo.Record) *Letter {
+	h := map[string]string{}
+	for _, header := range rec.Headers {
+		h[header.Key] = string(header.Value)
+	}
+	partition, offset := natural(h[HeaderErrorPartition], 32), natural(h[HeaderErrorOffset], 64)
+	l := &Letter{
+		ID: ID{rec.Partition, rec.Offset}, Time: rec.Timestamp.UTC(), Bytes: len(rec.Value), record: rec,
+		Origin: Origin{h[HeaderErrorTopic], int32(partition), offset}, Stage: h[HeaderErrorConnector],
+		Class: h[HeaderErrorClass], Message: h[HeaderErrorMessage],
+		ReplayedID: h[HeaderReplayedID], ReplayedBy: h[HeaderReplayedBy], ReplayedAt: h[HeaderReplayedAt],
+	}
+	if size, omitted := h[HeaderOmitted]; omitted {
+		l.Omitted = true
+		l.Bytes, _ = strconv.Atoi(size) // 0 where the header is damaged: it is only shown
+	}
+	if l.Origin.Topic == "" || partition < 0 || offset < 0 {
+		l.broken = fmt.Errorf("dead letter %s does not say where it came from", l.ID)
+	}
+	return l
+}
+
+// natural reads a partition or an offset; -1 where s is neither.
+func natural(s string, bits int) int64 {
+	n, err := strconv.ParseInt(s, 10, bits)
+	if err != nil {
+		return -1
+	}
+	return n
+}
 
 // Filter chooses dead letters; its zero value takes all.
 type Filter struct {
@@ -26,7 +124,7 @@ type Filter struct {
 
 func (f Filter) takes(l *Letter) bool {
 	return (f.Class == "" || l.Class == f.Class) && (f.Topic == "" || l.Origin.Topic == f.Topic) &&
-		(f.Since.IsZero() || !l.Time.Before(f.Since))
+		!l.Time.Before(f.Since)
 }
 
 // Box is the dead-letter topic of one Kafka.
@@ -51,22 +149,20 @@ func (b Box) Each(ctx context.Context, f Filter, do func(*Letter) error) error {
 }
 
 // Find returns the dead letters of the ids, in the order asked for. All that are not there are named in one error.
-func (b Box) Find(ctx context.Context, ids ...ID) ([]*Letter, error) {
+func (b Box) Find(ctx context.Context, ids ...ID) (letters []*Letter, err error) {
 	ends, err := b.Source.Ends(ctx, schemas.TopicDeadLetters)
 	if err != nil {
 		return nil, err
 	}
-	found := map[ID]*Letter{}
-	from, to := records.Ends{}, records.Ends{}
+	found, from, to := map[ID]*Letter{}, records.Ends{}, records.Ends{}
 	for _, id := range ids {
 		p := records.Place{Topic: schemas.TopicDeadLetters, Partition: id.Partition}
-		if end, ok := ends[p]; !ok || id.Offset >= end {
+		if id.Offset >= ends[p] {
 			continue
 		}
-		if at, ok := from[p]; !ok || id.Offset < at {
-			from[p] = id.Offset
+		if to[p] == 0 || id.Offset < from[p] {
+			from[p], to[p] = id.Offset, ends[p]
 		}
-		to[p] = ends[p]
 	}
 	if err := b.Source.ReadFrom(ctx, from, to, func(r *kgo.Record) error {
 		if id := (ID{r.Partition, r.Offset}); slices.Contains(ids, id) {
@@ -76,7 +172,6 @@ func (b Box) Find(ctx context.Context, ids ...ID) ([]*Letter, error) {
 	}); err != nil {
 		return nil, err
 	}
-	var letters []*Letter
 	var missing []error
 	for _, id := range ids {
 		l := found[id]
@@ -124,8 +219,7 @@ func (l *Letter) again(inputs []string, topics kadm.TopicDetails, by string, at 
 		return nil, l.broken
 	case l.Omitted:
 		return nil, fmt.Errorf("dead letter %s: its value of %d bytes was too large to be kept; it lies at %s partition "+
-			"%d offset %d and would be refused again",
-			l.ID, l.Bytes, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
+			"%d offset %d and would be refused again", l.ID, l.Bytes, l.Origin.Topic, l.Origin.Partition, l.Origin.Offset)
 	case !slices.Contains(inputs, l.Origin.Topic):
 		return nil, fmt.Errorf("dead letter %s: it came from %q, which no stage reads", l.ID, l.Origin.Topic)
 	}
@@ -138,12 +232,7 @@ func (l *Letter) again(inputs []string, topics kadm.TopicDetails, by string, at 
 			rec.Headers = append(rec.Headers, h)
 		}
 	}
-	for _, h := range [][2]string{
-		{HeaderReplayedBy, by},
-		{HeaderReplayedAt, at.UTC().Format(time.RFC3339)},
-		{HeaderReplayedID, l.ID.String()},
-	} {
-		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
-	}
+	rec.Headers = append(rec.Headers, header(HeaderReplayedBy, by),
+		header(HeaderReplayedAt, at.UTC().Format(time.RFC3339)), header(HeaderReplayedID, l.ID.String()))
 	return rec, nil
 }

@@ -1,8 +1,9 @@
+// Package letters makes dead letters of the records that stages refuse, looks at them, and sends them back to where
+// they came from.
 package letters
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,15 @@ const (
 	// and offset named.
 	HeaderOmitted = "kasi.value.omitted.bytes"
 )
+
+// The headers by which a replayed record says that it is one. A record that is refused again keeps them.
+const (
+	HeaderReplayedBy = "kasi.replayed.by"
+	HeaderReplayedAt = "kasi.replayed.at" // RFC 3339, UTC
+	HeaderReplayedID = "kasi.replayed.id" // the dead letter it was taken from
+)
+
+const prefixReplayed = "kasi.replayed."
 
 // Prefix is what the names of the headers begin with that say why and where a record was refused.
 const Prefix = "__connect.errors."
@@ -43,20 +53,16 @@ const headerOrigin = "kasi.origin"
 
 // originOf is what headerOrigin says, or the record's own place. A header that is not of our making is ignored.
 func originOf(rec *kgo.Record) Origin {
-	own := Origin{rec.Topic, rec.Partition, rec.Offset}
-	if rec.Topic != schemas.TopicTimeline {
-		return own
-	}
+	var o Origin
 	for _, h := range rec.Headers {
-		if h.Key != headerOrigin {
+		if h.Key != headerOrigin || rec.Topic != schemas.TopicTimeline {
 			continue
 		}
-		var o Origin
 		if _, err := fmt.Sscanf(string(h.Value), "%s %d %d", &o.Topic, &o.Partition, &o.Offset); err == nil {
 			return o
 		}
 	}
-	return own
+	return Origin{rec.Topic, rec.Partition, rec.Offset}
 }
 
 // OriginHeader is the header by which a record that intake passes on names the outsider's record.
@@ -75,31 +81,28 @@ func Of(rec *kgo.Record, stage, topic string, why *schemas.Reject) *kgo.Record {
 			dead.Headers = append(dead.Headers, h)
 		}
 	}
-	add := func(key, value string) {
-		dead.Headers = append(dead.Headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
+	reasons := []kgo.RecordHeader{
+		header(HeaderErrorTopic, from.Topic), header(HeaderErrorPartition, from.Partition),
+		header(HeaderErrorOffset, from.Offset), header(HeaderErrorConnector, stage), header(HeaderErrorClass, why.Class),
+		header(HeaderErrorMessage, why.Message),
 	}
-	add(HeaderErrorTopic, from.Topic)
-	add(HeaderErrorPartition, strconv.Itoa(int(from.Partition)))
-	add(HeaderErrorOffset, strconv.FormatInt(from.Offset, 10))
-	add(HeaderErrorConnector, stage)
-	add(HeaderErrorClass, why.Class)
-	add(HeaderErrorMessage, why.Message)
 	if TooLarge(rec) {
-		add(HeaderOmitted, strconv.Itoa(len(rec.Value)))
 		dead.Key, dead.Value = nil, nil
-		dead.Headers = dead.Headers[len(dead.Headers)-7:]
+		dead.Headers, reasons = nil, append(reasons, header(HeaderOmitted, len(rec.Value)))
 	}
+	dead.Headers = append(dead.Headers, reasons...)
 	return dead
 }
 
-// TooLarge tells whether a record's value could not travel as a dead letter.
-func TooLarge(rec *kgo.Record) bool { return size(rec) > LargestValue }
+func header(key string, value any) kgo.RecordHeader {
+	return kgo.RecordHeader{Key: key, Value: fmt.Append(nil, value)}
+}
 
-// size is what of a record counts against the limit of a batch.
-func size(rec *kgo.Record) int {
-	n := len(rec.Key) + len(rec.Value)
+// TooLarge tells whether a record's value could not travel as a dead letter.
+func TooLarge(rec *kgo.Record) bool {
+	size := len(rec.Key) + len(rec.Value)
 	for _, h := range rec.Headers {
-		n += len(h.Key) + len(h.Value) + 10
+		size += len(h.Key) + len(h.Value) + 10
 	}
-	return n
+	return size > LargestValue
 }

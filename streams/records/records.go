@@ -47,9 +47,9 @@ func (s Source) Ends(ctx context.Context, topics ...string) (Ends, error) {
 	return s.list(ctx, (*kadm.Client).ListCommittedOffsets, topics)
 }
 
-func (s Source) list(ctx context.Context, ask func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets,
-	error), topics []string,
-) (Ends, error) {
+type offsetsFunc func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)
+
+func (s Source) list(ctx context.Context, ask offsetsFunc, topics []string) (Ends, error) {
 	cl, err := s.Client()
 	if err != nil {
 		return nil, err
@@ -96,8 +96,7 @@ func (s Source) ReadFrom(ctx context.Context, starts, ends Ends, each func(*kgo.
 		if from[p.Topic] == nil {
 			from[p.Topic] = map[int32]kgo.Offset{}
 		}
-		from[p.Topic][p.Partition] = kgo.NewOffset().At(starts[p])
-		next[p] = starts[p]
+		from[p.Topic][p.Partition], next[p] = kgo.NewOffset().At(starts[p]), starts[p]
 	}
 	if len(next) == 0 {
 		return nil

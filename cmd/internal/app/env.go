@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +13,18 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors/rules"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
+	"github.com/kasi-collections/kasi/streams"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
@@ -32,38 +38,72 @@ type Env struct {
 	Metrics *metrics.Metrics
 }
 
-// realEnv is the Env of a role that runs by itself, on servers named by the configuration.
-func realEnv(cfg config.Config) (Env, error) {
-	if len(cfg.Brokers()) == 0 || len(cfg.ClickHouseAddrs()) == 0 {
-		return Env{}, errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all " +
-			"roles on embedded engines")
-	}
-	return Env{Brokers: cfg.Brokers(), ClickHouse: ClickHouseOptions(cfg, cfg.ClickHouseAddrs())}, nil
-}
-
 // RunAlone runs one role, and the metrics where they are asked for, on the servers of the configuration until ctx ends.
 func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Logger) error {
-	env, err := realEnv(cfg)
-	if err != nil {
-		return err
+	env := Env{Brokers: cfg.Brokers(), ClickHouse: ClickHouseOptions(cfg)}
+	if len(env.Brokers) == 0 || len(env.ClickHouse.Addr) == 0 {
+		return errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all roles on " +
+			"embedded engines")
 	}
 	if err := env.Prepare(ctx, cfg, log, role); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	serve, err := env.serveMetrics(ctx, cfg, role)
+	serveMetrics, err := env.metrics(ctx, cfg, role)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	if serve != nil {
-		g.Go(func() error { return serve(ctx) })
-	}
+	g.Go(func() error { return serveMetrics(ctx) })
 	g.Go(func() error {
 		defer stop()
 		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
 	})
 	return g.Wait()
+}
+
+// metrics takes the configured address and gives the Env its metrics. The function returned serves them until its
+// context ends, or returns at once where no address is configured. Call it before the roles are run.
+func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (func(context.Context) error, error) {
+	if cfg.Metrics == "" {
+		return func(context.Context) error { return nil }, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
+	}
+	stages := map[string][]string{}
+	var groups []progress.Group
+	var ids []string
+	for _, r := range named(roles) {
+		stages[r.Name] = streams.StagesOf(r.Name)
+		for _, g := range streams.GroupsOf(r.Name) {
+			groups, ids = append(groups, g), append(ids, g.ID)
+		}
+	}
+	m := metrics.New(stages)
+	queue, err := progress.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)), groups...)
+	if err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	m.WatchLag(queue, ids...)
+	var db driver.Conn
+	if slices.Contains(roles, "sink") {
+		if db, err = clickhouse.Open(e.ClickHouse); err != nil {
+			queue.Close()
+			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
+		}
+		m.WatchClearing(func(ctx context.Context) ([]chsink.Clearing, error) { return chsink.ReadClearing(ctx, db) })
+	}
+	e.Metrics = m
+	return func(ctx context.Context) error {
+		defer queue.Close()
+		if db != nil {
+			defer db.Close()
+		}
+		return serve(ctx, l, m.Handler(), func() {})
+	}, nil
 }
 
 // Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is
@@ -81,9 +121,6 @@ func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, r
 	return nil
 }
 
-// clickHousePatience is how long migrate waits for a ClickHouse that cannot be reached.
-const clickHousePatience = 30 * time.Second
-
 func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, time.Second
@@ -94,29 +131,33 @@ func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(clickHousePatience),
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(30*time.Second),
 		backoff.WithNotify(func(err error, _ time.Duration) { log.Warn("clickhouse: waiting for it", "err", err) }))
 	return err
 }
 
 // Streams is the Kafka configuration of one role.
 func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) stage.Config {
-	partitions := int32(cfg.Partitions)
-	switch {
-	case partitions > 0:
-	case e.EmbeddedKafka:
-		partitions = 4
-	default:
-		partitions = 24
-	}
 	s := stage.Config{
-		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka, Partitions: partitions,
-		Replication: int16(cfg.Replication), Log: log.With("client", role),
+		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka,
+		Partitions: cmp.Or(int32(cfg.Partitions), 24), Replication: int16(cfg.Replication), Log: log.With("client", role),
+	}
+	if cfg.Partitions == 0 && e.EmbeddedKafka {
+		s.Partitions = 4
 	}
 	if e.Metrics != nil {
 		s.Observer = e.Metrics
 	}
 	return s
+}
+
+// Calendar opens the business calendar for a tool. Close it.
+func (e Env) Calendar(cfg config.Config, tool string, log *slog.Logger) (*calendar.Clock, error) {
+	rules, err := Rules(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return calendar.New(e.Streams(cfg, tool, log), rules)
 }
 
 // Rules are the built-in dated rules under the configured override file.
@@ -138,9 +179,7 @@ func Rules(cfg config.Config) (*rules.Rules, error) {
 // Logger writes structured logs; level and format are validated configuration values.
 func Logger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
-	}
+	_ = l.UnmarshalText([]byte(level)) // validated; else it stays info
 	opts := &slog.HandlerOptions{Level: l}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))

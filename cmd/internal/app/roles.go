@@ -95,11 +95,10 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 func runTicker(ctx context.Context, j job) error {
 	start := schemas.DateIn(time.Now())
 	if j.cfg.Date != "" {
-		d, err := civil.ParseDate(j.cfg.Date)
-		if err != nil {
+		var err error
+		if start, err = civil.ParseDate(j.cfg.Date); err != nil {
 			return err
 		}
-		start = d
 	}
 	return calendar.RunTicker(ctx, j.kafka, j.rules, start, j.cfg.Calendar == "manual", j.ready)
 }
@@ -152,7 +151,7 @@ func runAPI(ctx context.Context, j job) error {
 	defer commands.Close()
 	var apiKeys []api.Key
 	for _, k := range keys {
-		apiKeys = append(apiKeys, api.Key{Tenant: k.Tenant, Key: k.Key})
+		apiKeys = append(apiKeys, api.Key(k))
 	}
 	handler, err := api.New(api.Config{
 		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate, UpdatesPerMinute: j.cfg.UpdateRate,
@@ -178,11 +177,11 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, ready func()) er
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if err := srv.Shutdown(stop); err != nil {
-			return srv.Close()
-		}
-		return nil
 	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		return srv.Close()
+	}
+	return nil
 }

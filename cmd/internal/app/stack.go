@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/calendar"
 	kembed "github.com/kasi-collections/kasi/streams/embedded"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -45,12 +47,12 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.roles, run = errgroup.WithContext(run)
-	ready, err := s.start(ctx, run)
-	if err == nil {
-		err = waitReady(ctx, run, ready)
-	}
+	err = s.start(ctx, run)
 	s.roles.Go(func() error { return s.watchEngines(run) })
-	go s.supervise()
+	go func() { // the engines end after the last role has ended, whether asked to or because a role failed
+		s.err = errors.Join(s.roles.Wait(), s.stopEngines())
+		close(s.stopped)
+	}()
 	if err != nil || run.Err() != nil { // run has ended where a role failed: Stop returns its error
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -60,7 +62,7 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 // startEngines runs both engines side by side; each is ready when it returns.
 func (s *Stack) startEngines(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg, s.cfg.ClickHouseAddrs())}
+	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg)}
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
 			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
@@ -71,7 +73,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 			return nil
 		})
 	}
-	if len(s.cfg.ClickHouseAddrs()) == 0 {
+	if len(s.env.ClickHouse.Addr) == 0 {
 		g.Go(func() (err error) {
 			s.clickhouse, err = chembed.Start(ctx, EmbeddedClickHouse(s.cfg, s.log))
 			if err != nil {
@@ -84,54 +86,29 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	return g.Wait()
 }
 
-// start serves the metrics, where they are asked for, and starts the roles.
-func (s *Stack) start(ctx, run context.Context) ([]<-chan struct{}, error) {
-	serve, err := s.env.serveMetrics(ctx, s.cfg, RoleNames()...)
+// start serves the metrics, where they are asked for, prepares topics and tables, and returns when every role serves.
+func (s *Stack) start(ctx, run context.Context) error {
+	serveMetrics, err := s.env.metrics(ctx, s.cfg, RoleNames()...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if serve != nil {
-		s.roles.Go(func() error { return serve(run) })
-	}
-	return s.startRoles(ctx, run)
-}
-
-// startRoles prepares topics and tables and starts every role. It returns one channel a role, closed when the role
-// serves.
-func (s *Stack) startRoles(ctx, run context.Context) ([]<-chan struct{}, error) {
+	s.roles.Go(func() error { return serveMetrics(run) })
 	if err := s.env.Prepare(ctx, s.cfg, s.log, RoleNames()...); err != nil {
-		return nil, err
+		return err
 	}
-	var ready []<-chan struct{}
+	ready := make(chan struct{}, len(Roles))
 	for _, name := range RoleNames() {
-		up := make(chan struct{})
-		ready = append(ready, up)
+		up := sync.OnceFunc(func() { ready <- struct{}{} }) // a stage says ready again after each rebalance
 		s.roles.Go(func() error {
-			err := s.env.Run(run, name, s.cfg, s.log.With("role", name), once(up))
-			if err != nil {
+			if err := s.env.Run(run, name, s.cfg, s.log.With("role", name), up); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
 		})
 	}
-	return ready, nil
-}
-
-// once closes up at the first call: a stage says ready again after each rebalance.
-func once(up chan struct{}) func() {
-	return func() {
+	for range Roles {
 		select {
-		case <-up:
-		default:
-			close(up)
-		}
-	}
-}
-
-func waitReady(ctx, run context.Context, ready []<-chan struct{}) error {
-	for _, up := range ready {
-		select {
-		case <-up:
+		case <-ready:
 		case <-run.Done():
 			return nil
 		case <-ctx.Done():
@@ -155,12 +132,6 @@ func (s *Stack) watchEngines(run context.Context) error {
 	}
 }
 
-// supervise ends the engines after the last role has ended, whether asked to or because a role failed.
-func (s *Stack) supervise() {
-	s.err = errors.Join(s.roles.Wait(), s.stopEngines())
-	close(s.stopped)
-}
-
 // Stop ends the roles, then the engines, and returns the first error of any.
 func (s *Stack) Stop() error {
 	s.cancel()
@@ -176,6 +147,9 @@ func (s *Stack) Config() config.Config { return s.cfg }
 
 // Streams is the Kafka side's configuration, for the calendar and for tools beside the stack.
 func (s *Stack) Streams() stage.Config { return s.env.Streams(s.cfg, "tools", s.log) }
+
+// Calendar opens the stack's calendar. Close it.
+func (s *Stack) Calendar() (*calendar.Clock, error) { return s.env.Calendar(s.cfg, "tools", s.log) }
 
 func (s *Stack) stopEngines() error {
 	var errs []error
@@ -205,9 +179,9 @@ func StopClickHouse(server *chembed.Server) error {
 
 // ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is
 // stated by the sink itself.
-func ClickHouseOptions(cfg config.Config, addrs []string) *clickhouse.Options {
+func ClickHouseOptions(cfg config.Config) *clickhouse.Options {
 	return &clickhouse.Options{
-		Addr:        addrs,
+		Addr:        cfg.ClickHouseAddrs(),
 		Auth:        clickhouse.Auth{Database: cfg.Database, Username: "kasi", Password: cfg.Password},
 		DialTimeout: 5 * time.Second,
 	}

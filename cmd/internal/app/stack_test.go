@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
@@ -31,7 +32,7 @@ func freeAddr(t *testing.T) string {
 
 func settings(t *testing.T, change func(*config.Config)) config.Config {
 	t.Helper()
-	c, err := config.Load("", nil, nil)
+	c, err := config.Load("", new(pflag.FlagSet), func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
 	c.DataDir, c.Calendar, c.Date = t.TempDir(), "manual", "2025-11-01"
 	c.HTTP, c.Kafka, c.ClickHouseHTTP, c.ClickHouseNative = freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t)

@@ -15,62 +15,39 @@ type Key struct{ Tenant, Key string }
 // Check lists every mistake in the configuration, each with its key and the way out.
 func (c Config) Check() []error {
 	var errs []error
-	bad := func(key, value, want string) {
-		errs = append(errs, fmt.Errorf("%s: %q %s", key, value, want))
+	refuse := func(wrong bool, key, value, why string) {
+		if wrong {
+			errs = append(errs, fmt.Errorf("%s: %q %s", key, value, why))
+		}
 	}
-	for _, a := range []struct{ key, addr string }{
+	for _, a := range [][2]string{
 		{"http", c.HTTP},
 		{"kafka", c.Kafka},
 		{"clickhouse-http", c.ClickHouseHTTP},
 		{"clickhouse-native", c.ClickHouseNative},
 	} {
-		if _, _, err := net.SplitHostPort(a.addr); err != nil {
-			bad(a.key, a.addr, "is not host:port, such as 127.0.0.1:8080")
-		}
+		refuse(!hostPort(a[1]), a[0], a[1], "is not host:port, such as 127.0.0.1:8080")
 	}
-	if c.Metrics != "" {
-		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
-			bad("metrics", c.Metrics, "is not host:port, such as 127.0.0.1:9100")
-		}
-	}
-	if host, _, err := net.SplitHostPort(c.Kafka); err == nil && c.KafkaBrokers == "" && !loopback(host) {
-		bad("kafka", c.Kafka,
-			"is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
-	}
+	refuse(c.Metrics != "" && !hostPort(c.Metrics), "metrics", c.Metrics, "is not host:port, such as 127.0.0.1:9100")
+	refuse(c.KafkaBrokers == "" && hostPort(c.Kafka) && !loopback(c.Kafka), "kafka", c.Kafka,
+		"is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
 	for _, a := range slices.Concat(split(c.KafkaBrokers), split(c.ClickHouseAddr)) {
-		if _, _, err := net.SplitHostPort(a); err != nil {
-			bad("kafka-brokers or clickhouse-addr", a, "is not host:port")
-		}
+		refuse(!hostPort(a), "kafka-brokers or clickhouse-addr", a, "is not host:port")
 	}
-	if c.Calendar != "real" && c.Calendar != "manual" {
-		bad("calendar", c.Calendar, "is neither real nor manual")
-	}
+	refuse(c.Calendar != "real" && c.Calendar != "manual", "calendar", c.Calendar, "is neither real nor manual")
 	if c.Date != "" {
-		if _, err := civil.ParseDate(c.Date); err != nil {
-			bad("date", c.Date, "is not a date such as 2025-11-01")
-		}
-		if c.Calendar == "real" {
-			bad("date", c.Date, "needs --calendar manual: the real calendar follows the clock")
-		}
+		_, err := civil.ParseDate(c.Date)
+		refuse(err != nil, "date", c.Date, "is not a date such as 2025-11-01")
+		refuse(c.Calendar == "real", "date", c.Date, "needs --calendar manual: the real calendar follows the clock")
 	}
-	if c.DataDir == "" {
-		bad("data-dir", "", "is empty")
-	}
+	refuse(c.DataDir == "", "data-dir", "", "is empty")
 	if _, err := c.Keys(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.ClickHouseAddr != "" && c.Password == "" {
-		bad("clickhouse-password", "", "is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
-	}
-	if strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
-		c.Database == "" {
-		bad("clickhouse-database", c.Database, "is not a plain identifier")
-	}
-	return append(errs, c.checkSizes()...)
-}
-
-func (c Config) checkSizes() []error {
-	var errs []error
+	refuse(c.ClickHouseAddr != "" && c.Password == "", "clickhouse-password", "",
+		"is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
+	refuse(strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
+		c.Database == "", "clickhouse-database", c.Database, "is not a plain identifier")
 	for _, n := range []struct {
 		key           string
 		v, least, top int
@@ -84,15 +61,11 @@ func (c Config) checkSizes() []error {
 			errs = append(errs, fmt.Errorf("%s: %d is not between %d and %d", n.key, n.v, n.least, n.top))
 		}
 	}
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
-		errs = append(errs, fmt.Errorf("log-level: %q is none of debug, info, warn, error", c.LogLevel))
-	}
-	if c.LogFormat != "text" && c.LogFormat != "json" {
-		errs = append(errs, fmt.Errorf("log-format: %q is neither text nor json", c.LogFormat))
-	}
-	if c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n") {
-		errs = append(errs, fmt.Errorf("instance: %q is empty or holds spaces or slashes", c.Instance))
-	}
+	refuse(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", c.LogLevel,
+		"is none of debug, info, warn, error")
+	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log-format", c.LogFormat, "is neither text nor json")
+	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
+		"is empty or holds spaces or slashes")
 	return errs
 }
 
@@ -127,17 +100,22 @@ func (c Config) BrokersOrEmbedded() []string {
 // ClickHouseAddrs are the addresses in clickhouse-addr; empty means the embedded ClickHouse.
 func (c Config) ClickHouseAddrs() []string { return split(c.ClickHouseAddr) }
 
-func split(s string) []string {
-	var out []string
-	for _, part := range strings.Split(s, ",") {
+func split(s string) (parts []string) {
+	for part := range strings.SplitSeq(s, ",") {
 		if part = strings.TrimSpace(part); part != "" {
-			out = append(out, part)
+			parts = append(parts, part)
 		}
 	}
-	return out
+	return parts
 }
 
-func loopback(host string) bool {
+func hostPort(addr string) bool {
+	_, _, err := net.SplitHostPort(addr)
+	return err == nil
+}
+
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

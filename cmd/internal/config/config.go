@@ -6,152 +6,124 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
+	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
-	"github.com/knadh/koanf/providers/posflag"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 )
 
-// Config is the whole configuration of every role. A role ignores what it does not use.
+// Config is the whole configuration of every role. A role ignores what it does not use. Method options says what each
+// field is.
 type Config struct {
-	DataDir          string `koanf:"data-dir"`
-	HTTP             string `koanf:"http"`
-	Kafka            string `koanf:"kafka"`
-	ClickHouseHTTP   string `koanf:"clickhouse-http"`
-	ClickHouseNative string `koanf:"clickhouse-native"`
-	KafkaBrokers     string `koanf:"kafka-brokers"`
-	ClickHouseAddr   string `koanf:"clickhouse-addr"`
-	Database         string `koanf:"clickhouse-database"`
-	Calendar         string `koanf:"calendar"`
-	Date             string `koanf:"date"`
-	APIKeys          string `koanf:"api-keys"`
-	Password         string `koanf:"clickhouse-password"`
-	AnalystPassword  string `koanf:"analyst-password"`
-	Instance         string `koanf:"instance"`
-	Partitions       int    `koanf:"partitions"`
-	Replication      int    `koanf:"replication"`
-	QueryRate        int    `koanf:"queries-per-minute"`
-	UpdateRate       int    `koanf:"updates-per-minute"`
-	Rules            string `koanf:"rules"`
-	Metrics          string `koanf:"metrics"`
-	LogLevel         string `koanf:"log-level"`
-	LogFormat        string `koanf:"log-format"`
-}
-
-// Option is one row of the option table: the flag --name, the key name in the YAML file, and KASI_NAME in the
-// environment.
-type Option struct {
-	Name    string
-	Default any // string or int
-	Usage   string
-	Secret  bool // only from the environment or the file, and never printed
+	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
+	Calendar, Date, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics                   string
+	LogLevel, LogFormat                                                                            string
+	Partitions, Replication, QueryRate, UpdateRate                                                 int
 }
 
 // DefaultDataDir is the data directory where none is set.
 const DefaultDataDir = ".kasi"
 
-// Options is the option table.
-var Options = []Option{
-	{Name: "data-dir", Default: DefaultDataDir, Usage: "directory of the embedded engines' data"},
-	{Name: "http", Default: "127.0.0.1:8080", Usage: "address of the REST API"},
-	{Name: "kafka", Default: "127.0.0.1:9092", Usage: "address of the embedded Kafka (loopback only)"},
-	{Name: "clickhouse-http", Default: "127.0.0.1:8123", Usage: "HTTP address of the embedded ClickHouse"},
-	{Name: "clickhouse-native", Default: "127.0.0.1:9000", Usage: "native address of the embedded ClickHouse"},
-	{Name: "kafka-brokers", Default: "", Usage: "brokers of a real Kafka, comma-separated, in place of the embedded one"},
-	{
-		Name: "clickhouse-addr", Default: "",
-		Usage: "native addresses of a real ClickHouse, comma-separated, in place of the embedded one",
-	},
-	{Name: "clickhouse-database", Default: "kasi", Usage: "ClickHouse database; made if missing"},
-	{Name: "calendar", Default: "real", Usage: "real (follows the clock) or manual (stands until kasi calendar advance)"},
-	{Name: "date", Default: "", Usage: "first business date of a manual calendar, YYYY-MM-DD; today if empty"},
-	{Name: "api-keys", Default: "", Usage: "tenants and their keys: demo=key1,other=key2", Secret: true},
-	{Name: "clickhouse-password", Default: "", Usage: "password of the ClickHouse user kasi", Secret: true},
-	{Name: "analyst-password", Default: "", Usage: "password of the read-only ClickHouse user analyst", Secret: true},
-	{Name: "instance", Default: "1", Usage: "stable name of this process among its role's; part of its transactional ids"},
-	{
-		Name: "partitions", Default: 0,
-		Usage: "partitions of new topics, fixed once they exist; 0 = 4 on the embedded Kafka, 24 on a real one",
-	},
-	{Name: "replication", Default: 1, Usage: "replication factor of new topics on a real Kafka"},
-	{Name: "queries-per-minute", Default: 100, Usage: "GET requests a key may make; 0 = no limit"},
-	{Name: "updates-per-minute", Default: 10, Usage: "changing requests a key may make; 0 = no limit"},
-	{
-		Name: "rules", Default: "",
-		Usage: "YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters",
-	},
-	{
-		Name: "metrics", Default: "",
-		Usage: "address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off",
-	},
-	{Name: "log-level", Default: "info", Usage: "debug, info, warn or error"},
-	{Name: "log-format", Default: "text", Usage: "text or json"},
+// options is the option table: the flag --name, the key name in the YAML file, and KASI_NAME in the environment. It
+// sets every field to its default.
+func (c *Config) options() *pflag.FlagSet {
+	t := pflag.NewFlagSet("options", pflag.ContinueOnError)
+	t.SortFlags = false
+	t.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "directory of the embedded engines' data")
+	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API")
+	t.StringVar(&c.Kafka, "kafka", "127.0.0.1:9092", "address of the embedded Kafka (loopback only)")
+	t.StringVar(&c.ClickHouseHTTP, "clickhouse-http", "127.0.0.1:8123", "HTTP address of the embedded ClickHouse")
+	t.StringVar(&c.ClickHouseNative, "clickhouse-native", "127.0.0.1:9000", "native address of the embedded ClickHouse")
+	t.StringVar(&c.KafkaBrokers, "kafka-brokers", "",
+		"brokers of a real Kafka, comma-separated, in place of the embedded one")
+	t.StringVar(&c.ClickHouseAddr, "clickhouse-addr", "",
+		"native addresses of a real ClickHouse, comma-separated, in place of the embedded one")
+	t.StringVar(&c.Database, "clickhouse-database", "kasi", "ClickHouse database; made if missing")
+	t.StringVar(&c.Calendar, "calendar", "real",
+		"real (follows the clock) or manual (stands until kasi calendar advance)")
+	t.StringVar(&c.Date, "date", "", "first business date of a manual calendar, YYYY-MM-DD; today if empty")
+	t.StringVar(&c.APIKeys, "api-keys", "", "tenants and their keys: demo=key1,other=key2")
+	t.StringVar(&c.Password, "clickhouse-password", "", "password of the ClickHouse user kasi")
+	t.StringVar(&c.AnalystPassword, "analyst-password", "", "password of the read-only ClickHouse user analyst")
+	t.StringVar(&c.Instance, "instance", "1",
+		"stable name of this process among its role's; part of its transactional ids")
+	t.IntVar(&c.Partitions, "partitions", 0,
+		"partitions of new topics, fixed once they exist; 0 = 4 on the embedded Kafka, 24 on a real one")
+	t.IntVar(&c.Replication, "replication", 1, "replication factor of new topics on a real Kafka")
+	t.IntVar(&c.QueryRate, "queries-per-minute", 100, "GET requests a key may make; 0 = no limit")
+	t.IntVar(&c.UpdateRate, "updates-per-minute", 10, "changing requests a key may make; 0 = no limit")
+	t.StringVar(&c.Rules, "rules", "",
+		"YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters")
+	t.StringVar(&c.Metrics, "metrics", "",
+		"address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off")
+	t.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	t.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	return t
 }
+
+// secret options are set in the environment or the file only, and never printed.
+func secret(name string) bool { return name == "api-keys" || strings.HasSuffix(name, "-password") }
 
 // Flags registers the named options on a flag set; with no names, all but the secrets.
 func Flags(fs *pflag.FlagSet, names ...string) {
-	for _, o := range Options {
-		if o.Secret || len(names) > 0 && !slices.Contains(names, o.Name) {
-			continue
+	new(Config).options().VisitAll(func(o *pflag.Flag) {
+		if !secret(o.Name) && (len(names) == 0 || slices.Contains(names, o.Name)) {
+			fs.AddFlag(o)
 		}
-		switch d := o.Default.(type) {
-		case int:
-			fs.Int(o.Name, d, o.Usage)
-		case string:
-			fs.String(o.Name, d, o.Usage)
-		}
-	}
+	})
 }
 
-// fileValues are the values of a YAML configuration file as a command line would write them; an unreadable file has
-// none, and Load says why.
-func fileValues(path string) map[string]string {
-	k, out := koanf.New("\x00"), map[string]string{}
-	if path == "" || k.Load(file.Provider(path), yamlParser{}) != nil {
-		return out
+// Lookup reads the environment; os.LookupEnv does.
+type Lookup func(name string) (value string, ok bool)
+
+// env is the value of KASI_DATA_DIR for data-dir.
+func (l Lookup) env(key string) (name, value string, ok bool) {
+	name = "KASI_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	value, ok = l(name)
+	return name, value, ok
+}
+
+func readFile(path string) (values map[string]any, err error) {
+	if path == "" {
+		return nil, nil
 	}
-	for key, value := range k.All() {
-		if day, ok := value.(time.Time); ok { // YAML reads an unquoted date as an instant
-			value = day.Format(time.DateOnly)
-		}
-		out[key] = fmt.Sprint(value)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(b, &values)
 	}
-	return out
+	if err != nil {
+		return nil, fmt.Errorf("config file %s: %w", path, err)
+	}
+	return values, nil
 }
 
 // Fill sets the flags of a command that are no options of the table, such as --to, from KASI_NAME, else from the YAML
 // file, where the command line does not. It sets --config from KASI_CONFIG first.
-func Fill(fs *pflag.FlagSet, lookup func(string) (string, bool)) error {
+func Fill(fs *pflag.FlagSet, lookup Lookup) error {
 	var errs []error
 	if path, ok := lookup("KASI_CONFIG"); ok && !fs.Changed("config") {
 		errs = append(errs, fs.Set("config", path))
 	}
-	file := fs.Lookup("config").Value.String()
-	inFile := fileValues(file)
+	path := fs.Lookup("config").Value.String()
+	inFile, _ := readFile(path) // Load says why it cannot be read
+	options := new(Config).options()
 	fs.VisitAll(func(f *pflag.Flag) {
-		option := slices.ContainsFunc(Options, func(o Option) bool { return o.Name == f.Name })
-		if f.Changed || option || f.Name == "help" || f.Name == "config" {
+		if f.Changed || options.Lookup(f.Name) != nil || f.Name == "help" || f.Name == "config" {
 			return
 		}
-		name := "KASI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok {
-			value, ok = inFile[f.Name]
-			name = f.Name + " in " + file
+		name, value, ok := lookup.env(f.Name)
+		if given, found := inFile[f.Name]; found && !ok {
+			name, ok = f.Name+" in "+path, true
+			value, _ = asText(given)
 		}
-		if ok {
-			if err := fs.Set(f.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			}
+		if !ok {
+			return
+		}
+		if err := fs.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	})
 	return errors.Join(errs...)
@@ -159,150 +131,81 @@ func Fill(fs *pflag.FlagSet, lookup func(string) (string, bool)) error {
 
 // Load merges the sources and checks the result. path may be empty. fs holds the flags of the command, of which only
 // those set count. also are further keys that the file may hold: the flags of single commands.
-func Load(path string, fs *pflag.FlagSet, environ []string, also ...string) (Config, error) {
-	defaults, known := map[string]any{}, map[string]bool{}
-	for _, o := range Options {
-		defaults[o.Name], known[o.Name] = o.Default, true
-	}
-	k := koanf.New("\x00") // no key path: a name is one word
-	var errs []error
-	errs = append(errs, k.Load(confmap.Provider(defaults, ""), nil))
-	if path != "" {
-		if err := k.Load(file.Provider(path), yamlParser{}); err != nil {
-			errs = append(errs, fmt.Errorf("config file %s: %w", path, err))
-		}
-	}
-	errs = append(errs, k.Load(env.Provider("", env.Opt{
-		Prefix:      "KASI_",
-		EnvironFunc: func() []string { return environ },
-		TransformFunc: func(name, value string) (string, any) {
-			return envKey(name, known), value
-		},
-	}), nil))
-	if fs != nil {
-		errs = append(errs, k.Load(posflag.ProviderWithFlag(fs, "", k, func(f *pflag.Flag) (string, any) {
-			if !known[f.Name] || !f.Changed {
-				return "", nil
-			}
-			return f.Name, posflag.FlagVal(fs, f)
-		}), nil))
-	}
-	for _, key := range slices.Sorted(maps.Keys(k.All())) {
-		if !known[key] && !slices.Contains(also, key) {
+func Load(path string, fs *pflag.FlagSet, lookup Lookup, also ...string) (Config, error) {
+	var c Config
+	options := c.options()
+	inFile, err := readFile(path)
+	errs := []error{err}
+	for _, key := range slices.Sorted(maps.Keys(inFile)) {
+		if options.Lookup(key) == nil && !slices.Contains(also, key) {
 			errs = append(errs, fmt.Errorf("%s: unknown key; `kasi config check --help` lists them", key))
 		}
 	}
-	errs = append(errs, settle(k)...)
-	var c Config
-	if err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{FlatPaths: true}); err != nil {
-		errs = append(errs, err)
-		return c, errors.Join(errs...)
-	}
+	options.VisitAll(func(o *pflag.Flag) {
+		given := inFile[o.Name]
+		if _, value, ok := lookup.env(o.Name); ok {
+			given = value
+		}
+		if f := fs.Lookup(o.Name); f != nil && f.Changed {
+			given = f.Value.String()
+		}
+		if given != nil { // not `http:` with nothing behind it
+			errs = append(errs, set(o, given))
+		}
+	})
 	return c, errors.Join(append(errs, c.Check()...)...)
 }
 
-// settle gives each option the type of its default. A value that cannot have it is an error and replaced by the
-// default, so that one wrong type does not hide the other mistakes.
-func settle(k *koanf.Koanf) []error {
-	var errs []error
-	for _, o := range Options {
-		given := k.Get(o.Name)
-		value, ok := o.Default, given == nil // `http:` with nothing behind it
-		want := "text, or a list of texts"
-		switch o.Default.(type) {
-		case string:
-			if s, fits := asText(given); fits {
-				value, ok = s, true
-			}
-		case int:
-			want = "a whole number"
-			if n, fits := asNumber(given); fits {
-				value, ok = n, true
-			}
-		}
-		if !ok {
-			shown := fmt.Sprintf("%q ", fmt.Sprint(given))
-			if o.Secret {
-				shown = ""
-			}
-			errs = append(errs, fmt.Errorf("%s: %sis not %s", o.Name, shown, want))
-		}
-		errs = append(errs, k.Set(o.Name, value))
+// set gives an option its value. One of a wrong type is an error and leaves the default, so that it does not hide the
+// other mistakes.
+func set(o *pflag.Flag, given any) error {
+	value, ok := asText(given)
+	if ok && o.Value.Set(value) == nil {
+		return nil
 	}
-	return errs
+	want, shown := "text, or a list of texts", fmt.Sprintf("%q ", value)
+	if o.Value.Type() == "int" {
+		want = "a whole number"
+	}
+	if secret(o.Name) {
+		shown = ""
+	}
+	return errors.Join(fmt.Errorf("%s: %sis not %s", o.Name, shown, want), o.Value.Set(o.DefValue))
 }
 
-// asText reads what YAML makes of texts that look like something else, such as date: 2025-11-01.
-func asText(v any) (string, bool) {
+// asText is what a command line would say for a YAML value. YAML reads an unquoted date as an instant. ok is false
+// where the value is neither text nor a list of texts.
+func asText(v any) (text string, ok bool) {
 	switch v := v.(type) {
-	case string:
-		return v, true
 	case time.Time:
 		return v.Format(time.DateOnly), true
-	case int, int64, uint64, float64, bool:
+	case string, int, int64, uint64, float64, bool:
 		return fmt.Sprint(v), true
 	case []any:
-		var parts []string
-		for _, item := range v {
-			s, ok := item.(string)
-			if !ok {
-				return "", false
+		parts := make([]string, len(v))
+		for i, item := range v {
+			if parts[i], ok = item.(string); !ok {
+				return fmt.Sprint(v), false
 			}
-			parts = append(parts, s)
 		}
 		return strings.Join(parts, ","), true
 	}
-	return "", false
-}
-
-func asNumber(v any) (int, bool) {
-	switch v := v.(type) {
-	case int:
-		return v, true
-	case string:
-		n, err := strconv.Atoi(v)
-		return n, err == nil
-	}
-	return 0, false
-}
-
-// envKey turns KASI_DATA_DIR into data-dir. Other KASI_ variables (such as KASI_LIBCHDB) are not configuration keys.
-func envKey(name string, known map[string]bool) string {
-	key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KASI_")), "_", "-")
-	if !known[key] {
-		return ""
-	}
-	return key
+	return fmt.Sprint(v), false
 }
 
 // Printable is the configuration by key, without secrets: of those it says only whether they are set.
 func (c Config) Printable() map[string]any {
-	out := map[string]any{}
-	v := reflect.ValueOf(c)
-	for i := range v.NumField() {
-		out[v.Type().Field(i).Tag.Get("koanf")] = v.Field(i).Interface()
-	}
-	for _, o := range Options {
-		if !o.Secret {
-			continue
+	var shown Config
+	options, out := shown.options(), map[string]any{}
+	shown = c // after options, which sets the defaults
+	options.VisitAll(func(o *pflag.Flag) {
+		out[o.Name] = o.Value.String()
+		if n, err := options.GetInt(o.Name); err == nil {
+			out[o.Name] = n
 		}
-		if out[o.Name] == "" {
-			out[o.Name] = "not set"
-		} else {
-			out[o.Name] = "set"
+		if secret(o.Name) {
+			out[o.Name] = map[bool]string{true: "set", false: "not set"}[o.Value.String() != ""]
 		}
-	}
+	})
 	return out
 }
-
-// yamlParser implements koanf.Parser.
-type yamlParser struct{}
-
-// Unmarshal implements koanf.Parser.
-func (yamlParser) Unmarshal(b []byte) (m map[string]any, err error) {
-	err = yaml.Unmarshal(b, &m)
-	return m, err
-}
-
-// Marshal implements koanf.Parser.
-func (yamlParser) Marshal(m map[string]any) ([]byte, error) { return yaml.Marshal(m) }

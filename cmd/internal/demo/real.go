@@ -99,7 +99,7 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 		return nil, err
 	}
 	stats, err := feed.Replay(ctx, feed.Options{
-		Rows: rows, Brokers: o.Brokers, Tenant: o.Tenant, Advancer: o.Advancer, Out: o.Progress, Terminal: o.Terminal,
+		Rows: rows, Brokers: o.Brokers, Advancer: o.Advancer, Out: o.Progress, Terminal: o.Terminal,
 		KgoOpts: o.KgoOpts,
 		Before:  r.before, After: r.after,
 	})

@@ -13,64 +13,56 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Metrics is what one process counts. It hears the stages (stage.Observer and its further interfaces) and the sink
 // (chsink.Observer).
 type Metrics struct {
-	registry *prometheus.Registry
-
-	records      *prometheus.CounterVec
-	transactions *prometheus.CounterVec
-	restore      *prometheus.GaugeVec
-	dead         *prometheus.CounterVec
-	seconds      *prometheus.HistogramVec
-	inserts      *prometheus.CounterVec
-	rows         *prometheus.CounterVec
+	registry                                   *prometheus.Registry
+	records, transactions, dead, inserts, rows *prometheus.CounterVec
+	restore                                    *prometheus.GaugeVec
+	seconds                                    *prometheus.HistogramVec
 
 	mu    sync.Mutex
 	ready map[string]bool   // by role
 	role  map[string]string // by stage
 }
 
-// buckets run from 1 ms to about 17 minutes: a stage that was away catches up on old records.
-var buckets = prometheus.ExponentialBuckets(0.001, 4, 11)
-
 // New makes the metrics of a process that runs these roles, each with the stages that it runs. A role is unready until
 // Ready.
 func New(stages map[string][]string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), ready: map[string]bool{}, role: map[string]string{}}
+	auto := promauto.With(m.registry)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "kasi", Name: name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		records: counter("records_total",
-			"Records of committed transactions: read (in) and written, the changelog included (out).", "stage", "direction"),
-		transactions: counter("transactions_total",
-			"Kafka transactions by outcome; the records of an aborted one are read again.", "stage", "outcome"),
-		restore: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "kasi", Name: "restore_seconds", Help: "How long the stage's latest restore of state took.",
-		}, []string{"stage"}),
-		dead: counter("dead_letters_total", "Records refused, by class.", "stage", "class"),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: "kasi", Name: "record_seconds",
-			Help:    "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.",
-			Buckets: buckets,
-		}, []string{"stage"}),
-		inserts: counter("sink_inserts_total",
-			"Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome"),
-		rows:  counter("sink_rows_total", "Rows inserted into ClickHouse.", "table"),
-		ready: map[string]bool{}, role: map[string]string{},
-	}
+	m.records = counter("kasi_records_total",
+		"Records of committed transactions: read (in) and written, the changelog included (out).", "stage", "direction")
+	m.transactions = counter("kasi_transactions_total",
+		"Kafka transactions by outcome; the records of an aborted one are read again.", "stage", "outcome")
+	m.dead = counter("kasi_dead_letters_total", "Records refused, by class.", "stage", "class")
+	m.inserts = counter("kasi_sink_inserts_total",
+		"Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome")
+	m.rows = counter("kasi_sink_rows_total", "Rows inserted into ClickHouse.", "table")
+	m.restore = auto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "kasi_restore_seconds", Help: "How long the stage's latest restore of state took.",
+	}, []string{"stage"})
+	m.seconds = auto.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "kasi_record_seconds",
+		Help: "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.",
+		// From 1 ms to about 17 minutes: a stage that was away catches up on old records.
+		Buckets: prometheus.ExponentialBuckets(0.001, 4, 11),
+	}, []string{"stage"})
+	m.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for role, names := range stages {
 		m.ready[role] = false
 		for _, stage := range names {
 			m.role[stage] = role
 		}
 	}
-	m.registry.MustRegister(m.records, m.transactions, m.restore, m.dead, m.seconds, m.inserts, m.rows,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -132,22 +124,14 @@ func (m *Metrics) Handler() http.Handler {
 		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if waiting := m.waiting(); len(waiting) > 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		waiting := slices.DeleteFunc(slices.Sorted(maps.Keys(m.ready)), func(role string) bool { return m.ready[role] })
+		if len(waiting) > 0 {
 			http.Error(w, "not ready: "+strings.Join(waiting, ", "), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 	})
 	return mux
-}
-
-func (m *Metrics) waiting() (roles []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, r := range slices.Sorted(maps.Keys(m.ready)) {
-		if !m.ready[r] {
-			roles = append(roles, r)
-		}
-	}
-	return roles
 }

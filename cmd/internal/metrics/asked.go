@@ -1,0 +1,118 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	"github.com/kasi-collections/kasi/streams/progress"
+)
+
+const (
+	// askPatience bounds how long a scrape waits for the brokers, or for ClickHouse.
+	askPatience = 3 * time.Second
+	// clearingEvery is how long an answer of ClickHouse is used again: the question reads all debits of some months.
+	clearingEvery = 30 * time.Second
+)
+
+// asked are gauges whose values are asked for at each scrape. What is not answered is left out, and the scrape says so.
+type asked struct {
+	gauges []*prometheus.Desc
+	ask    func(ctx context.Context, tell tellFunc) error
+}
+
+// tellFunc gives the gauges their values, in their order.
+type tellFunc func(labels []string, values ...float64)
+
+type gauge struct{ name, help string }
+
+func (m *Metrics) watch(gauges []gauge, labels []string, ask func(context.Context, tellFunc) error) {
+	a := &asked{ask: ask}
+	for _, g := range gauges {
+		a.gauges = append(a.gauges, prometheus.NewDesc(g.name, g.help, labels, nil))
+	}
+	m.registry.MustRegister(a)
+}
+
+// Describe implements prometheus.Collector.
+func (a *asked) Describe(ch chan<- *prometheus.Desc) {
+	for _, g := range a.gauges {
+		ch <- g
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (a *asked) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	err := a.ask(ctx, func(labels []string, values ...float64) {
+		for i, v := range values {
+			ch <- prometheus.MustNewConstMetric(a.gauges[i], prometheus.GaugeValue, v, labels...)
+		}
+	})
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(a.gauges[0], err)
+	}
+}
+
+// Queue tells what waits for a group; *progress.Queue does.
+type Queue interface {
+	Of(ctx context.Context, group string) ([]progress.Waiting, error)
+}
+
+// WatchLag adds the lag of consumer groups, in records and in seconds.
+func (m *Metrics) WatchLag(queue Queue, groups ...string) {
+	m.watch([]gauge{
+		{"kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left."},
+		{"kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer " +
+			"gave it; 0 where none waits."},
+	}, []string{"group", "topic"}, func(ctx context.Context, tell tellFunc) (failed error) {
+		for _, group := range groups {
+			rows, err := queue.Of(ctx, group)
+			failed = errors.Join(failed, err)
+			for _, w := range rows {
+				age := 0.0
+				if !w.Oldest.IsZero() {
+					age = max(0, time.Since(w.Oldest).Seconds())
+				}
+				tell([]string{w.Group, w.Topic}, float64(w.Records), age)
+			}
+		}
+		return failed
+	})
+}
+
+// WatchClearing adds the clearing balance of each tenant, its open debits and the age of the oldest of them.
+func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, error)) {
+	var mu sync.Mutex
+	var rows []chsink.Clearing
+	var err error
+	var answered time.Time
+	m.watch([]gauge{
+		{"kasi_clearing_balance_cents", "Instructed - succeeded - failed - disputed - pending over the last periods, in " +
+			"cents. Other than 0 in two scrapes is an alarm: run kasi verify."},
+		{"kasi_open_debits", "Debits that the bank has not answered."},
+		{
+			"kasi_oldest_open_debit_seconds",
+			"Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open.",
+		},
+	}, []string{"tenant"}, func(ctx context.Context, tell tellFunc) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(answered) >= clearingEvery || err != nil {
+			rows, err = ask(ctx)
+			answered = time.Now()
+		}
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			tell([]string{r.Tenant}, float64(r.Balance()), float64(r.Open), float64(r.OldestDays)*24*time.Hour.Seconds())
+		}
+		return nil
+	})
+}
