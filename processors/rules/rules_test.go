@@ -168,7 +168,8 @@ collecting:
 		`line 8: "soon" is not a date`, `line 10: "125" is not a percentage`, `line 12: "15 %"`, `line 14: "-1"`,
 		"line 16: payment_day: 31", `line 18: "MONTAG"`, `line 20: period: "2026-13"`, `line 20: "x" is not a date`,
 		`line 22: name: "no name"`, `line 22: remedy: "HOPE"`, `"no name" has no code`,
-		`line 24: status: "PAID" is not one of`, "line 26: first_attempt_day: 0", "more than two decimals", `line 26: cutoff_times: "9:00"`,
+		`line 24: status: "PAID" is not one of`, "line 26: first_attempt_day: 0", "more than two decimals",
+		`line 26: cutoff_times: "9:00"`,
 		`line 26: kind: "LOTTERY"`, "line 26: words[0] is empty",
 	} {
 		require.Contains(t, err.Error(), want)

@@ -29,13 +29,6 @@ func (Standard) Decide(v *View) (rulings []Ruling, wake schemas.Day) {
 	var room [16]held
 	c.lookForIncome()
 	c.openWallet(room[:0])
-	open := 0
-	for i := range v.Collections {
-		if v.Collections[i].Open() {
-			open++
-		}
-	}
-	rulings = make([]Ruling, 0, open)
 	for i := range v.Collections {
 		if k := &v.Collections[i]; k.Open() {
 			rulings = append(rulings, c.rule(k))
@@ -182,9 +175,7 @@ func (c *cutoff) lookForIncome() {
 		}
 	}
 	knownDays := schemas.Day(c.Params.KnownIncomeDays)
-	if c.lastDeposit != 0 && c.Today-c.lastDeposit <= knownDays {
-		c.known = true
-	}
+	c.known = c.known || c.lastDeposit != 0 && c.Today-c.lastDeposit <= knownDays
 	for i := range c.Incomes {
 		in := &c.Incomes[i]
 		switch {
