@@ -201,10 +201,8 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 // Prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
 func (b *Book) Prune(now schemas.Period) {
 	b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool {
-		if k.Open() || k.Period >= now {
-			return false
-		}
-		return !slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
+		return !k.Open() && k.Period < now &&
+			!slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
 	})
 	b.forgetMoney()
 }

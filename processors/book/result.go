@@ -30,7 +30,8 @@ var (
 	effectPaidDisputed = effect{schemas.ChangePaidDisputed, 0, DebitDisputed} // the PAID of a debit disputed before
 )
 
-// maxAnswers bounds the ids kept of answers that had no effect.
+// maxAnswers bounds the ids kept of answers that had no effect: a bank that says the same every night under new ids
+// must not fill the state.
 const maxAnswers = 16
 
 // Result applies the bank's answer to a debit, once, in whatever order answers arrive. A result id again has no effect;
@@ -60,15 +61,13 @@ func (b *Book) Result(res *schemas.Result) error {
 		return reject
 	}
 
-	if ef == effectNone {
-		if len(d.Results) < maxAnswers { // a bank that says the same every night under new ids must not fill the state
-			d.Results = append(d.Results, hash)
-		}
-		return nil
+	if ef != effectNone || len(d.Results) < maxAnswers {
+		d.Results = append(d.Results, hash)
 	}
-	d.Results = append(d.Results, hash)
-	b.lookAgain()
-	b.apply(k, d, ef, eff, res)
+	if ef != effectNone {
+		b.lookAgain()
+		b.apply(k, d, ef, eff, res)
+	}
 	return nil
 }
 

@@ -84,7 +84,6 @@ func (l *list[T]) UnmarshalYAML(read func(any) error) error {
 // date is a YYYY-MM-DD within the calendar's years.
 type date struct{ civil.Date }
 
-// UnmarshalYAML reads a date.
 func (d *date) UnmarshalYAML(n *yaml.Node) error {
 	day, err := civil.ParseDate(n.Value)
 	if d.Date = day; err != nil || day.Year < FirstYear || day.Year > LastYear {
@@ -97,7 +96,6 @@ func (d *date) UnmarshalYAML(n *yaml.Node) error {
 // rate is a percentage of 0 to 100, kept as a fraction. It is not valid where an entry does not name it.
 type rate struct{ decimal.NullDecimal }
 
-// UnmarshalYAML reads a percentage.
 func (r *rate) UnmarshalYAML(n *yaml.Node) error {
 	d, err := decimal.NewFromString(n.Value)
 	r.NullDecimal = decimal.NewNullDecimal(d.Shift(-2))
@@ -110,7 +108,6 @@ func (r *rate) UnmarshalYAML(n *yaml.Node) error {
 // rands is an amount of money above zero.
 type rands schemas.Cents
 
-// UnmarshalYAML reads an amount.
 func (r *rands) UnmarshalYAML(n *yaml.Node) error {
 	c, err := schemas.ParseRands(n.Value)
 	if *r = rands(max(c, 1)); err != nil {
@@ -124,7 +121,6 @@ func (r *rands) UnmarshalYAML(n *yaml.Node) error {
 // weekday is MONDAY to FRIDAY.
 type weekday time.Weekday
 
-// UnmarshalYAML reads a weekday.
 func (w *weekday) UnmarshalYAML(n *yaml.Node) error {
 	for day := time.Monday; day <= time.Friday; day++ {
 		if n.Value == strings.ToUpper(day.String()) {

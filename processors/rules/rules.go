@@ -28,19 +28,13 @@ type Rules struct {
 
 // RailRule says what is legal on a rail (CONTRACT 4.8).
 type RailRule struct {
-	Name schemas.Rail `yaml:"rail"`
-	// RePresent allows a further debit of the same collection after a failed one.
-	RePresent bool `yaml:"re_present"`
-	// PartialAllowed allows a debit of less than the outstanding amount, where the mandate's amount is variable.
-	PartialAllowed bool `yaml:"partial_allowed"`
-	// UnpaidsEndMandate is how many unpaids in a row end the mandate; 0 means never.
-	UnpaidsEndMandate int `yaml:"unpaids_end_mandate"`
-	// LateUnpaidDays is how many banking days after a paid result an unpaid may still arrive.
-	LateUnpaidDays int `yaml:"late_unpaid_banking_days"`
-	// TrackingDays is for how many days the bank may track the account for credit; 0 means no tracking.
-	TrackingDays int `yaml:"tracking_days"`
-	// AttemptsPerCycle is the most debits one collection may have; 0 means unlimited.
-	AttemptsPerCycle int `yaml:"attempts_per_cycle"`
+	Name              schemas.Rail `yaml:"rail"`
+	RePresent         bool         `yaml:"re_present"`               // a further debit of a collection after a failed one
+	PartialAllowed    bool         `yaml:"partial_allowed"`          // a debit of a part, by a variable mandate
+	UnpaidsEndMandate int          `yaml:"unpaids_end_mandate"`      // so many in a row end it; 0: never
+	LateUnpaidDays    int          `yaml:"late_unpaid_banking_days"` // for which an unpaid may come after PAID
+	TrackingDays      int          `yaml:"tracking_days"`            // for which the bank waits for credit; 0: no tracking
+	AttemptsPerCycle  int          `yaml:"attempts_per_cycle"`       // most debits of one collection; 0: unlimited
 }
 
 // Params are the collecting parameters in force on a day. Words are in upper case.
@@ -49,30 +43,24 @@ type Params struct {
 	FirstAttemptDay int `yaml:"first_attempt_day"`
 	// MinDebitCents is the least amount of a partial debit, and the least credit that counts as income.
 	MinDebitCents schemas.Cents `yaml:"-"`
-	// SeenDays is for how many days transaction ids are remembered; an older booking is refused, unless it is a backfill.
-	SeenDays int `yaml:"seen_days"`
-	// BackfillDays is how old a booking may be during the first SeenDays after the customer's first transaction.
-	BackfillDays int `yaml:"backfill_days"`
-	// ArrearsPeriods is how many earlier periods' shortfalls are still collected.
-	ArrearsPeriods int `yaml:"arrears_periods"`
-	// CutoffTimes are the cut-offs of a day, HH:MM in Johannesburg, ascending.
-	CutoffTimes []string `yaml:"cutoff_times"`
-	// DepositDays is for how many days an unused deposit counts towards the budget at all.
-	DepositDays int `yaml:"deposit_days"`
+	// SeenDays is for how many days transaction ids are remembered; an older booking is refused, unless it is a backfill:
+	// in the first SeenDays after the customer's first transaction a booking may be BackfillDays old.
+	SeenDays        int      `yaml:"seen_days"`
+	BackfillDays    int      `yaml:"backfill_days"`
+	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected
+	CutoffTimes     []string `yaml:"cutoff_times"`      // HH:MM in Johannesburg, ascending
+	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all
+	KnownIncomeDays int      `yaml:"known_income_days"` // without a deposit for so long, no income is known
+	StreamHistory   int      `yaml:"stream_history"`    // deposits that a stream keeps
 	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum
 	// counts without a balance that shows that it is still there.
 	MoneyDays int `yaml:"money_days"`
-	// KnownIncomeDays: a customer without any deposit in so many days has no known income.
-	KnownIncomeDays int `yaml:"known_income_days"`
-	// StreamHistory is how many deposits a stream keeps.
-	StreamHistory int `yaml:"stream_history"`
-	// SameMoneyDays is how many days a credit may lie from an announced pay date and still be the same money.
+	// SameMoneyDays is how far the bank feed's credit may lie from the income feed's pay date and still be the same money.
 	SameMoneyDays int `yaml:"same_money_days"`
 	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the
 	// bank's interest.
-	NotIncome []string `yaml:"not_income"`
-	// KindWords are the words that mark each kind of income, in the order in which the kinds are tried.
-	KindWords []KindWords `yaml:"kinds"`
+	NotIncome []string    `yaml:"not_income"`
+	KindWords []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
 }
 
 // KindWords are the words whose occurrence in a deposit's description, category or counterparty marks its kind.

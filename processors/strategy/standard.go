@@ -45,10 +45,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	if r.Amount > 0 && !c.BankingDay {
 		r = Ruling{Reason: WhyNotBankingDay, Next: c.NextBanking}
 	}
-	switch r.Reason {
-	case WhyPolicyCancelled, WhyPolicyLapsed, WhyPeriodEnded:
-		r.Close = true
-	}
+	r.Close = r.Reason == WhyPolicyCancelled || r.Reason == WhyPolicyLapsed || r.Reason == WhyPeriodEnded
 	r.Budget, r.LastDeposit, r.NextExpected = f.total, c.lastDeposit, c.expected.Day
 	if r.Amount > 0 {
 		c.debited = true
