@@ -54,7 +54,7 @@ type Record any
 // only its coming counts: the moment says which day it opens (cut-off 0) or at which cut-off each open collection is
 // decided, oldest first. A tick that can bring nothing new (Customer.Asleep) changes nothing.
 func (e *Engine) Apply(c *book.Customer, rec Record, m schemas.Moment, out *book.Outputs) error {
-	if _, ok := rec.(schemas.Tick); ok && (!c.NeedsTick() || !e.neverSleep && c.Asleep(m)) {
+	if _, ok := rec.(schemas.Tick); ok && (!e.neverSleep && c.Asleep(m) || !c.NeedsTick()) {
 		return nil
 	}
 	b := book.Open(e.rules, c, m, out)

@@ -386,9 +386,7 @@ func (b *Book) countPaid(in *Income) {
 		return
 	}
 	s := b.Streams.Record(b.rules.Calendar, in.Stream, in.Kind, in.Day, in.Cents, b.Params.StreamHistory)
-	no := b.keepDeposit(Deposit{
-		At: in.Day.Opening(), Cents: in.Cents, Stream: in.Stream, From: FromIncome, Income: in.ID,
-	})
+	no := b.keepDeposit(Deposit{At: in.Day.Opening(), Cents: in.Cents, Stream: in.Stream, From: FromIncome, Income: in.ID})
 	b.deposited(s, in.ID, no, in.Day, in.Cents)
 }
 

@@ -1,9 +1,9 @@
 package book
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -58,8 +58,7 @@ func (b *Book) Policy(cmd *schemas.PolicyCommand) error {
 	b.lookAgain()
 	if was == nil {
 		now.CreatedMs = b.moment.At.UnixMilli()
-		i, _ := slices.BinarySearchFunc(b.Policies, now.Number,
-			func(p Policy, n string) int { return strings.Compare(p.Number, n) })
+		i, _ := slices.BinarySearchFunc(b.Policies, now, func(p, q Policy) int { return cmp.Compare(p.Number, q.Number) })
 		b.Policies = slices.Insert(b.Policies, i, now)
 		b.policyChanged(&b.Policies[i], cmd.RequestID)
 	} else {
@@ -132,15 +131,9 @@ func (p *Policy) check() *refused {
 // setTerms takes the insurer's terms over. Without a status the policy keeps the one it has; without a rail it is
 // collected by DebiCheck.
 func (p *Policy) setTerms(t *schemas.PolicyTerms) {
-	p.Ref, p.Product, p.Premium = t.ExternalCustomerRef, t.ProductCode, t.PremiumCents
-	p.Rail, p.Mandate, p.Max, p.Fixed, p.Day = t.Rail, t.MandateReference, t.MandateMaxCents, t.MandateFixed,
-		t.CollectionDay
-	if t.Status != "" {
-		p.Status = t.Status
-	}
-	if p.Rail == "" {
-		p.Rail = schemas.RailDebiCheck
-	}
+	p.Ref, p.Product, p.Premium, p.Day = t.ExternalCustomerRef, t.ProductCode, t.PremiumCents, t.CollectionDay
+	p.Mandate, p.Max, p.Fixed = t.MandateReference, t.MandateMaxCents, t.MandateFixed
+	p.Status, p.Rail = cmp.Or(t.Status, p.Status), cmp.Or(t.Rail, schemas.RailDebiCheck)
 }
 
 // policyChanged counts a new version of a policy and emits it. requestID is empty where no command made the change.

@@ -9,9 +9,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Rules is all that law, scheme and contract say, as dated data: rails, reason codes, fees, dispute windows, collecting
-// parameters and the calendar. It comes from processors/data/*.yaml plus an override file and never changes once
-// loaded, so it is safe for concurrent use.
+// Rules is all that law, scheme and contract say: data/*.yaml plus an override file. It never changes once loaded, so
+// it is safe for concurrent use.
 type Rules struct {
 	// Calendar knows banking days, paydays and grant days.
 	Calendar *Calendar

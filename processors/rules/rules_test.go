@@ -184,9 +184,13 @@ collecting:
 		require.Error(t, err, "%q", text)
 		require.True(t, strings.HasPrefix(err.Error(), "rules file: "), err.Error())
 	}
-	_, err = rules.Load([]byte("collecting:\n  - {first_day: 3}\nvats: []"))
-	require.ErrorContains(t, err, "first_day")
-	require.ErrorContains(t, err, "vats")
+	_, err = rules.Load([]byte("collecting:\n  - {first_day: 3, seen_days: 5}\nvats: []\nproclaimed: [{name: no date}]"))
+	for _, want := range []string{
+		"line 2: field first_day not found", "line 3: field vats not found", "line 2: seen_days: 5 is out of range",
+		"line 4: date is missing",
+	} {
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func BenchmarkDefaultRules(b *testing.B) {

@@ -186,13 +186,12 @@ func (c *cutoff) lookForIncome() {
 
 // nextBanking is the first banking day after a day.
 func (c *cutoff) nextBanking(of schemas.Day) schemas.Day {
-	switch of {
-	case c.Today:
+	if of == c.Today {
 		return c.NextBanking
-	case c.lastNext[0]:
-		return c.lastNext[1]
 	}
-	c.lastNext = [2]schemas.Day{of, schemas.DayOf(c.Rules.Calendar.Next(of.Date()))}
+	if of != c.lastNext[0] {
+		c.lastNext = [2]schemas.Day{of, schemas.DayOf(c.Rules.Calendar.Next(of.Date()))}
+	}
 	return c.lastNext[1]
 }
 
