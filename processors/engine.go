@@ -54,7 +54,7 @@ type Record any
 // only its coming counts: the moment says which day it opens (cut-off 0) or at which cut-off each open collection is
 // decided, oldest first. A tick that can bring nothing new (Customer.Asleep) changes nothing.
 func (e *Engine) Apply(c *book.Customer, rec Record, m schemas.Moment, out *book.Outputs) error {
-	if _, ok := rec.(schemas.Tick); ok && (!c.NeedsTick() || !e.neverSleep && c.Asleep(m)) {
+	if _, ok := rec.(schemas.Tick); ok && (!e.neverSleep && c.Asleep(m) || !c.NeedsTick()) {
 		return nil
 	}
 	b := book.Open(e.rules, c, m, out)
@@ -81,25 +81,16 @@ func (e *Engine) tick(b *book.Book, m schemas.Moment) error {
 	if m.Cutoff == 0 {
 		return nil
 	}
-	v := e.view(b, m)
-	rulings, wake := e.strategy.Decide(v)
-	return b.CarryOut(rulings, wake, strategy.Meaning)
-}
-
-// view brings the book up to the cut-off and makes what the strategy sees of it.
-func (e *Engine) view(b *book.Book, m schemas.Moment) *strategy.View {
 	period, cal := schemas.PeriodOf(m.Date), e.rules.Calendar
 	last := period.Last()
 	b.Prune(period)
 	outstanding := b.Outstanding(period)
 	b.CountAnnounced(outstanding)
-	return &strategy.View{
-		Rules: e.rules, Params: b.Params,
-		Date: m.Date, Today: m.Today(), Cutoff: m.Cutoff, Period: period, PeriodEnds: schemas.DayOf(last),
-		BankingDay: cal.IsBankingDay(m.Date), NextBanking: schemas.DayOf(cal.Next(m.Date)),
-		LastBanking: schemas.DayOf(cal.OnOrBefore(last)),
+	rulings, wake := e.strategy.Decide(&strategy.View{
+		Customer: b.Customer, Rules: e.rules, Params: b.Params, Date: m.Date, Today: m.Today(), Cutoff: m.Cutoff,
+		Period: period, PeriodEnds: schemas.DayOf(last), BankingDay: cal.IsBankingDay(m.Date),
+		NextBanking: schemas.DayOf(cal.Next(m.Date)), LastBanking: schemas.DayOf(cal.OnOrBefore(last)),
 		Outstanding: outstanding,
-		Policies:    b.Policies, Collections: b.Collections, Deposits: b.Deposits, Balances: b.Balances,
-		Streams: b.Streams, Incomes: b.Incomes,
-	}
+	})
+	return b.CarryOut(rulings, wake, strategy.Meaning)
 }

@@ -1,8 +1,8 @@
 package book
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
@@ -115,12 +115,7 @@ type Collections []Collection
 
 // Find is the collection of that policy and period, or nil.
 func (l Collections) Find(number string, p schemas.Period) *Collection {
-	for i := range l {
-		if l[i].Number == number && l[i].Period == p {
-			return &l[i]
-		}
-	}
-	return nil
+	return find(l, func(k *Collection) bool { return k.Number == number && k.Period == p })
 }
 
 // Running tells whether the policy has been executed for the period and not been cancelled since. Without that, no
@@ -168,13 +163,7 @@ func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
 // insert puts a collection in its place.
 func (c *Customer) insert(k Collection) *Collection {
 	i, _ := slices.BinarySearchFunc(c.Collections, k, func(a, b Collection) int {
-		if n := strings.Compare(string(a.Period), string(b.Period)); n != 0 {
-			return n
-		}
-		if a.Plan != b.Plan {
-			return int(a.Plan - b.Plan)
-		}
-		return strings.Compare(a.Number, b.Number)
+		return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Plan, b.Plan), cmp.Compare(a.Number, b.Number))
 	})
 	c.Collections = slices.Insert(c.Collections, i, k)
 	return &c.Collections[i]
@@ -201,14 +190,10 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 			continue
 		}
 		pol := b.Policies.Find(k.Number)
-		if pol.Status != schemas.PolicyActive || pol.Hold != "" {
-			continue
+		if pol.Status == schemas.PolicyActive && pol.Hold == "" && (k.Period == now || b.Collections.Running(k.Number, now) &&
+			k.CollectsArrears(b.rules.Rail(pol.Rail, b.moment.Date), now, b.Params)) {
+			sum += k.Outstanding()
 		}
-		if k.Period < now && (!k.CollectsArrears(b.rules.Rail(pol.Rail, b.moment.Date), now, b.Params) ||
-			!b.Collections.Running(k.Number, now)) {
-			continue
-		}
-		sum += k.Outstanding()
 	}
 	return sum
 }
@@ -216,10 +201,8 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 // Prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
 func (b *Book) Prune(now schemas.Period) {
 	b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool {
-		if k.Open() || k.Period >= now {
-			return false
-		}
-		return !slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
+		return !k.Open() && k.Period < now &&
+			!slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
 	})
 	b.forgetMoney()
 }

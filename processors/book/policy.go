@@ -1,9 +1,9 @@
 package book
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -33,12 +33,7 @@ type Policies []Policy
 
 // Find is the policy of that number, or nil.
 func (l Policies) Find(number string) *Policy {
-	for i := range l {
-		if l[i].Number == number {
-			return &l[i]
-		}
-	}
-	return nil
+	return find(l, func(p *Policy) bool { return p.Number == number })
 }
 
 // Policy carries out a policy command and answers it with an outcome: OK, UNCHANGED, CONFLICT or NOT_FOUND. A refusal
@@ -63,8 +58,7 @@ func (b *Book) Policy(cmd *schemas.PolicyCommand) error {
 	b.lookAgain()
 	if was == nil {
 		now.CreatedMs = b.moment.At.UnixMilli()
-		i, _ := slices.BinarySearchFunc(b.Policies, now.Number,
-			func(p Policy, n string) int { return strings.Compare(p.Number, n) })
+		i, _ := slices.BinarySearchFunc(b.Policies, now, func(p, q Policy) int { return cmp.Compare(p.Number, q.Number) })
 		b.Policies = slices.Insert(b.Policies, i, now)
 		b.policyChanged(&b.Policies[i], cmd.RequestID)
 	} else {
@@ -80,55 +74,43 @@ func (b *Book) Policy(cmd *schemas.PolicyCommand) error {
 // refused is why a command is not carried out.
 type refused struct{ code, message string }
 
-func unchanged() *refused { return &refused{code: schemas.OutcomeUnchanged} }
-
 func conflict(message string) *refused { return &refused{schemas.OutcomeConflict, message} }
 
 // policyAfter is the policy as the command wants it, or why it cannot be. was is nil where there is none.
 func policyAfter(was *Policy, cmd *schemas.PolicyCommand) (Policy, *refused) {
+	patch := cmd.Action == schemas.PolicyPatch
 	switch {
-	case cmd.Action == schemas.PolicyPatch && was == nil:
+	case patch && was == nil:
 		return Policy{}, &refused{schemas.OutcomeNotFound, "there is no policy of this number"}
-	case cmd.Action == schemas.PolicyPatch:
-		return patched(was, cmd)
-	case cmd.Terms == nil || cmd.Action != schemas.PolicyCreate && cmd.Action != schemas.PolicyImport:
+	case !patch && (cmd.Terms == nil || cmd.Action != schemas.PolicyCreate && cmd.Action != schemas.PolicyImport):
 		return Policy{}, conflict("the command is neither a CREATE nor an IMPORT with terms nor a PATCH")
 	case cmd.Action == schemas.PolicyCreate && was != nil:
 		return Policy{}, conflict("a policy of this number exists")
+	case was == nil:
+		now := Policy{Number: cmd.PolicyNumber, Status: schemas.PolicyActive}
+		now.setTerms(cmd.Terms)
+		return now, now.check()
 	}
-	now := Policy{Number: cmd.PolicyNumber, Status: schemas.PolicyActive}
-	if was != nil {
-		now = *was
-	}
-	now.setTerms(cmd.Terms)
-	switch {
-	case was != nil && now == *was:
-		return Policy{}, unchanged()
-	case was != nil && was.Status == schemas.PolicyCancelled:
-		return Policy{}, conflict("the policy is cancelled, and that is final; use a new policy number")
-	}
-	if was != nil && (was.Rail != now.Rail || was.Mandate != now.Mandate || was.Status != schemas.PolicyActive &&
-		now.Status == schemas.PolicyActive) {
-		now.Hold, now.Unpaids = "", 0
-	}
-	return now, now.check()
-}
-
-// patched is the policy after a PATCH.
-func patched(was *Policy, cmd *schemas.PolicyCommand) (Policy, *refused) {
 	now := *was
-	if cmd.SetPremium != nil {
-		now.Premium = *cmd.SetPremium
-	}
-	if cmd.SetStatus != nil {
-		now.Status = *cmd.SetStatus
-		if now.Status == schemas.PolicyActive && (was.Hold != "" || was.Status != schemas.PolicyActive) {
-			now.Hold, now.Unpaids = "", 0
+	mended := false // the hold goes, and the row of unpaids begins anew
+	if patch {
+		if cmd.SetPremium != nil {
+			now.Premium = *cmd.SetPremium
 		}
+		if cmd.SetStatus != nil {
+			now.Status = *cmd.SetStatus
+			mended = now.Status == schemas.PolicyActive && was.Hold != ""
+		}
+	} else {
+		now.setTerms(cmd.Terms)
+		mended = was.Rail != now.Rail || was.Mandate != now.Mandate
+	}
+	if mended || was.Status != schemas.PolicyActive && now.Status == schemas.PolicyActive {
+		now.Hold, now.Unpaids = "", 0
 	}
 	switch {
 	case now == *was:
-		return Policy{}, unchanged()
+		return Policy{}, &refused{code: schemas.OutcomeUnchanged}
 	case was.Status == schemas.PolicyCancelled:
 		return Policy{}, conflict("the policy is cancelled, and that is final; use a new policy number")
 	}
@@ -149,15 +131,9 @@ func (p *Policy) check() *refused {
 // setTerms takes the insurer's terms over. Without a status the policy keeps the one it has; without a rail it is
 // collected by DebiCheck.
 func (p *Policy) setTerms(t *schemas.PolicyTerms) {
-	p.Ref, p.Product, p.Premium = t.ExternalCustomerRef, t.ProductCode, t.PremiumCents
-	p.Rail, p.Mandate, p.Max, p.Fixed, p.Day = t.Rail, t.MandateReference, t.MandateMaxCents, t.MandateFixed,
-		t.CollectionDay
-	if t.Status != "" {
-		p.Status = t.Status
-	}
-	if p.Rail == "" {
-		p.Rail = schemas.RailDebiCheck
-	}
+	p.Ref, p.Product, p.Premium, p.Day = t.ExternalCustomerRef, t.ProductCode, t.PremiumCents, t.CollectionDay
+	p.Mandate, p.Max, p.Fixed = t.MandateReference, t.MandateMaxCents, t.MandateFixed
+	p.Status, p.Rail = cmp.Or(t.Status, p.Status), cmp.Or(t.Rail, schemas.RailDebiCheck)
 }
 
 // policyChanged counts a new version of a policy and emits it. requestID is empty where no command made the change.

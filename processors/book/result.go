@@ -11,22 +11,27 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// effect is what a result does to a debit.
-type effect int
+// effect is what a result does to a debit: the change that is emitted, how often the amount moves, the state after it.
+type effect struct {
+	kind  schemas.ChangeKind
+	moves schemas.Cents
+	state DebitState
+}
 
-const (
-	effectNone         effect = iota // said before, in other words
-	effectPaid                       // + the amount
-	effectUnpaid                     // not collected
-	effectRejected                   // not collected
-	effectLateUnpaid                 // - the amount: paid before, returned within the rail's days
-	effectLatePaid                   // none: the PAID of a debit whose late UNPAID arrived first
-	effectDisputed                   // - the amount
-	effectDisputeFirst               // none: disputed before it was paid
-	effectPaidDisputed               // none: the PAID of a debit disputed before
+var (
+	effectNone         = effect{} // said before, in other words
+	effectPaid         = effect{schemas.ChangePaid, 1, DebitPaid}
+	effectUnpaid       = effect{schemas.ChangeUnpaid, 0, DebitUnpaid}
+	effectRejected     = effect{schemas.ChangeRejected, 0, DebitRejected}
+	effectLateUnpaid   = effect{schemas.ChangeLateUnpaid, -1, DebitUnpaid} // paid before, returned within the rail's days
+	effectLatePaid     = effect{"", 0, DebitUnpaid}                        // the PAID after the late UNPAID
+	effectDisputed     = effect{schemas.ChangeDisputed, -1, DebitDisputed}
+	effectDisputeFirst = effect{schemas.ChangeDisputed, 0, DebitDisputed}     // disputed before it was paid
+	effectPaidDisputed = effect{schemas.ChangePaidDisputed, 0, DebitDisputed} // the PAID of a debit disputed before
 )
 
-// maxAnswers bounds the ids kept of answers that had no effect.
+// maxAnswers bounds the ids kept of answers that had no effect: a bank that says the same every night under new ids
+// must not fill the state.
 const maxAnswers = 16
 
 // Result applies the bank's answer to a debit, once, in whatever order answers arrive. A result id again has no effect;
@@ -56,15 +61,13 @@ func (b *Book) Result(res *schemas.Result) error {
 		return reject
 	}
 
-	if ef == effectNone {
-		if len(d.Results) < maxAnswers { // a bank that says the same every night under new ids must not fill the state
-			d.Results = append(d.Results, hash)
-		}
-		return nil
+	if ef != effectNone || len(d.Results) < maxAnswers {
+		d.Results = append(d.Results, hash)
 	}
-	d.Results = append(d.Results, hash)
-	b.lookAgain()
-	b.apply(k, d, ef, eff, res)
+	if ef != effectNone {
+		b.lookAgain()
+		b.apply(k, d, ef, eff, res)
+	}
 	return nil
 }
 
@@ -112,7 +115,7 @@ func (b *Book) effect(d *Debit, res *schemas.Result, eff schemas.Day) (effect, *
 		return effectLatePaid, nil
 
 	case d.State == DebitPaid && st == schemas.ResultDisputed && eff > d.Action+schemas.Day(disputeDays):
-		return 0, schemas.Refuse(schemas.RejectDisputeTooLate,
+		return effectNone, schemas.Refuse(schemas.RejectDisputeTooLate,
 			fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", eff.Text(), disputeDays,
 				d.Action.Text()))
 	case d.State == DebitPaid && st == schemas.ResultDisputed:
@@ -120,7 +123,7 @@ func (b *Book) effect(d *Debit, res *schemas.Result, eff schemas.Day) (effect, *
 	case d.State == DebitDisputed && st == schemas.ResultPaid && d.PaidOn == 0:
 		return effectPaidDisputed, nil
 	}
-	return 0, schemas.Refuse(schemas.RejectContradictsFinal,
+	return effectNone, schemas.Refuse(schemas.RejectContradictsFinal,
 		fmt.Sprintf("%s of %s contradicts what the bank said before", st, eff.Text()))
 }
 
@@ -129,30 +132,16 @@ func codeOf(res *schemas.Result) string { return res.ReasonScheme + ":" + res.Re
 // apply carries an effect out. Nothing can fail any more.
 func (b *Book) apply(k *Collection, d *Debit, ef effect, eff schemas.Day, res *schemas.Result) {
 	ch := schemas.Change{
-		DebitID: d.ID, ResultID: res.ResultID, AmountCents: d.Cents,
+		Kind: ef.kind, DebitID: d.ID, ResultID: res.ResultID, AmountCents: d.Cents, MovedCents: ef.moves * d.Cents,
 		ReasonCode: res.ReasonCode, ReasonScheme: res.ReasonScheme, EffectiveDate: res.EffectiveDate,
 	}
 	pol := b.Policies.Find(k.Number)
+	d.State = ef.state
 	switch ef {
 	case effectPaid:
-		ch.Kind, ch.MovedCents = schemas.ChangePaid, d.Cents
-		d.State, d.PaidOn = DebitPaid, eff
 		d.RowBefore, pol.Unpaids = pol.Unpaids, 0
-	case effectUnpaid:
-		ch.Kind, d.State = schemas.ChangeUnpaid, DebitUnpaid
-	case effectRejected:
-		ch.Kind, d.State = schemas.ChangeRejected, DebitRejected
 	case effectLateUnpaid:
-		ch.Kind, ch.MovedCents = schemas.ChangeLateUnpaid, -d.Cents
-		d.State = DebitUnpaid
 		pol.Unpaids += d.RowBefore // as if it had never been paid
-	case effectDisputed:
-		ch.Kind, ch.MovedCents = schemas.ChangeDisputed, -d.Cents
-		d.State = DebitDisputed
-	case effectDisputeFirst:
-		ch.Kind, d.State = schemas.ChangeDisputed, DebitDisputed
-	case effectPaidDisputed:
-		ch.Kind, d.PaidOn = schemas.ChangePaidDisputed, eff
 	case effectLatePaid:
 		d.PaidOn = eff
 		return
@@ -162,6 +151,7 @@ func (b *Book) apply(k *Collection, d *Debit, ef effect, eff schemas.Day, res *s
 		k.Failure = ""
 	}
 	if ef == effectPaid || ef == effectPaidDisputed {
+		d.PaidOn = eff
 		b.collectionChanged(k, ch)
 		return
 	}

@@ -55,10 +55,9 @@ func (b *Book) CarryOut(rulings []Ruling, wake schemas.Day, meaning func(reason 
 			n++
 		}
 	}
-	if len(b.Waiting) > 0 {
-		wake = min(wake, b.Waiting[0].day())
+	if b.Wake = wake; len(b.Waiting) > 0 {
+		b.Wake = min(wake, b.Waiting[0].day())
 	}
-	b.Wake = wake
 	return nil
 }
 
@@ -122,8 +121,8 @@ func (b *Book) decision(k *Collection, pol *Policy, r *Ruling, m Meaning) schema
 		Alternatives: m.Alternatives,
 		Inputs: schemas.DecisionInputs{
 			DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.InFlight(), BudgetCents: r.Budget,
-			Attempts: k.Attempts, Rail: pol.Rail,
-			LastDepositDate: r.LastDeposit.Text(), NextExpectedDate: r.NextExpected.Text(), LastReason: k.Failure,
+			Attempts: k.Attempts, Rail: pol.Rail, LastDepositDate: r.LastDeposit.Text(),
+			NextExpectedDate: r.NextExpected.Text(), LastReason: k.Failure,
 		},
 	}
 	if m.SaysHold {
@@ -143,10 +142,7 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		k.First = b.today
 	}
 	id := schemas.CollectionID(schemas.PolicyID(b.Tenant, k.Number), k.Period)
-	d := Debit{
-		ID:    schemas.DebitID(b.Tenant, b.ID, id, k.Attempts),
-		Cents: r.Amount, Action: b.today, Rail: pol.Rail,
-	}
+	d := Debit{ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: b.today, Rail: pol.Rail}
 	var ids []string
 	for _, u := range r.Uses {
 		ids = append(ids, b.use(u))

@@ -4,6 +4,7 @@
 package income
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
@@ -59,14 +60,7 @@ func (w *words) has(word string) bool {
 	return false
 }
 
-func (w *words) hasAny(list []string) bool {
-	for _, word := range list {
-		if word != "" && w.has(word) {
-			return true
-		}
-	}
-	return false
-}
+func (w *words) hasAny(list []string) bool { return slices.ContainsFunc(list, w.has) }
 
 // name appends what stays the same from one payment to the next: words without digits and without names of months.
 func (w *words) name(to []byte) []byte {
@@ -142,12 +136,5 @@ func FeedStream(kind schemas.IncomeKind, source string) uint32 {
 
 // StreamID names a stream of a customer: GIG-1a2b3c4d. It holds no name of a person or employer.
 func StreamID(kind schemas.IncomeKind, key uint32) string {
-	var buf [24]byte
-	b := append(append(buf[:0], kind...), '-')
-	const width = 8
-	hex := strconv.AppendUint(nil, uint64(key), 16)
-	for range width - len(hex) {
-		b = append(b, '0')
-	}
-	return string(append(b, hex...))
+	return string(kind) + "-" + strconv.FormatUint(1<<32|uint64(key), 16)[1:] // the 1 makes the leading zeros, and goes
 }

@@ -1,6 +1,8 @@
 package income
 
 import (
+	"slices"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -99,12 +101,9 @@ func sampleOf(history []Entry, kind schemas.IncomeKind) sample {
 	}
 	var sorted [window]int64
 	for i, e := range history {
-		j := i
-		for ; j > 0 && sorted[j-1] > e[1]; j-- {
-			sorted[j] = sorted[j-1]
-		}
-		sorted[j] = e[1]
+		sorted[i] = e[1]
 	}
+	slices.Sort(sorted[:len(history)])
 	s := sample{salary: kind == schemas.Salary, early: kind == schemas.Salary || kind == schemas.Wage}
 	for _, e := range history {
 		if e[1] >= sorted[len(history)/2]/4 {
@@ -164,8 +163,8 @@ func (s *sample) monthly() fit {
 func (s *sample) nominal(usual int) int {
 	best := usual
 	for _, d := range s.dom[:s.n] {
-		if d > best && d-usual <= 3 {
-			best = d
+		if d-usual <= 3 {
+			best = max(best, d)
 		}
 	}
 	return best
@@ -176,11 +175,9 @@ func (s *sample) semiMonthly() fit {
 	var best fit
 	for i := range s.n {
 		for j := range i {
-			a, b := min(s.dom[i], s.dom[j]), max(s.dom[i], s.dom[j])
-			if ring(a, b, 31) < 10 {
-				continue
+			if a, b := min(s.dom[i], s.dom[j]), max(s.dom[i], s.dom[j]); ring(a, b, 31) >= 10 {
+				best = best.or(s.twoDays(a, b))
 			}
-			best = best.or(s.twoDays(a, b))
 		}
 	}
 	if s.early && best.hits > 0 {
@@ -226,9 +223,4 @@ func ring(a, b, size int) int {
 	return min(d, size-d)
 }
 
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
-}
+func abs(n int) int { return max(n, -n) }

@@ -1,6 +1,7 @@
 package income
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -50,7 +51,8 @@ func (l *Streams) Record(cal *rules.Calendar, key uint32, kind schemas.IncomeKin
 	s := l.Find(key)
 	if s == nil {
 		if len(*l) == maxStreams {
-			l.forgetSilentest()
+			silent := slices.MinFunc(*l, func(a, b Stream) int { return cmp.Compare(a.Last(), b.Last()) }).Key
+			*l = slices.DeleteFunc(*l, func(s Stream) bool { return s.Key == silent })
 		}
 		*l = append(*l, Stream{Key: key, Kind: kind})
 		s = &(*l)[len(*l)-1]
@@ -77,14 +79,10 @@ func (l Streams) TakeBack(cal *rules.Calendar, key uint32, d schemas.Day, cents 
 	if s == nil {
 		return
 	}
-	for i := range s.History {
-		if s.History[i].day() != d {
-			continue
-		}
+	if i := slices.IndexFunc(s.History, func(e Entry) bool { return e.day() == d }); i >= 0 {
 		if s.History[i][1] -= int64(cents); s.History[i][1] <= 0 {
 			s.History = slices.Delete(s.History, i, i+1)
 		}
-		break
 	}
 	s.learn(cal)
 }
@@ -92,16 +90,6 @@ func (l Streams) TakeBack(cal *rules.Calendar, key uint32, d schemas.Day, cents 
 // Forget drops the streams whose latest money came before a day.
 func (l *Streams) Forget(before schemas.Day) {
 	*l = slices.DeleteFunc(*l, func(s Stream) bool { return s.Last() < before })
-}
-
-func (l *Streams) forgetSilentest() {
-	oldest := 0
-	for i := range *l {
-		if (*l)[i].Last() < (*l)[oldest].Last() {
-			oldest = i
-		}
-	}
-	*l = slices.Delete(*l, oldest, oldest+1)
 }
 
 func (s *Stream) learn(cal *rules.Calendar) {
@@ -133,9 +121,6 @@ func (s *Stream) Status(cal *rules.Calendar, today schemas.Day) string {
 // GraceDays is how long after its expected day a payment may still come before the next one is waited for.
 const GraceDays = 4
 
-// missedCycles in a row end a stream.
-const missedCycles = 2
-
 // Expectation is when money should come next.
 type Expectation struct {
 	Day  schemas.Day
@@ -151,12 +136,8 @@ func (s *Stream) Expects(cal *rules.Calendar, today schemas.Day) (Expectation, b
 	if today <= s.Next+GraceDays {
 		return Expectation{s.Next, today > s.Next}, true
 	}
-	for n := 2; n <= missedCycles; n++ {
-		if d := s.cycle(cal, n); today <= d+GraceDays {
-			return Expectation{d, today > d}, true
-		}
-	}
-	return Expectation{}, false
+	next := s.cycle(cal, 2) // two payments missed in a row end a stream
+	return Expectation{next, today > next}, today <= next+GraceDays
 }
 
 // cycle is the n-th payday after the stream's latest deposit.
@@ -188,21 +169,12 @@ func (s *Stream) payday(cal *rules.Calendar, month int) schemas.Day {
 	switch s.Kind {
 	case schemas.Salary, schemas.Wage:
 		return schemas.DayOf(cal.Payday(p, s.A))
-	case schemas.Grant:
-		return s.grantDay(cal, p, month)
-	}
-	return dayInMonth(month, s.A)
-}
-
-// grantDay follows the published grant day that the stream's latest deposit fell on, if it fell on one; else the day of
-// the month.
-func (s *Stream) grantDay(cal *rules.Calendar, p schemas.Period, month int) schemas.Day {
-	last := s.Last()
-	then := cal.GrantDays(schemas.PeriodOf(last.Date()))
-	for _, grant := range []string{rules.GrantOlderPersons, rules.GrantDisability, rules.GrantChildren} {
-		if d, ok := then[grant]; ok && schemas.DayOf(d) == last {
-			if next, ok := cal.GrantDays(p)[grant]; ok {
-				return schemas.DayOf(next)
+	case schemas.Grant: // the published day that the latest deposit fell on, if it fell on one
+		last := s.Last().Date()
+		then := cal.GrantDays(schemas.PeriodOf(last))
+		for _, grant := range []string{rules.GrantOlderPersons, rules.GrantDisability, rules.GrantChildren} {
+			if then[grant] == last {
+				return schemas.DayOf(cal.GrantDays(p)[grant])
 			}
 		}
 	}

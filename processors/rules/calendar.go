@@ -1,10 +1,13 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/rickar/cal/v2/za"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // FirstYear and LastYear are the years for which public holidays are known; decoders and data refuse dates outside.
@@ -18,10 +21,11 @@ const (
 type Calendar struct {
 	// holidays has one bit a day, counted from 1 January of FirstYear.
 	holidays []uint64
-	december []dated[int]
+	december []dated[dayOfMonth]
 	grants   []dated[grantRule]
-	// grantMonths are the months whose published grant days differ from the rule.
-	grantMonths map[string]map[string]civil.Date
+	// grantMonths are the days of the months whose published ones differ from the rule: older persons', disability,
+	// children's.
+	grantMonths map[schemas.Period][3]civil.Date
 }
 
 // IsBankingDay tells whether banks process debits on d.
@@ -29,9 +33,8 @@ func (c *Calendar) IsBankingDay(d civil.Date) bool {
 	switch d.Weekday() {
 	case time.Saturday, time.Sunday:
 		return false
-	default:
-		return !c.isHoliday(d)
 	}
+	return !c.isHoliday(d)
 }
 
 // OnOrAfter is d if it is a banking day, else the next one.
@@ -74,32 +77,107 @@ func (c *Calendar) Between(a, b civil.Date) int {
 }
 
 func (c *Calendar) isHoliday(d civil.Date) bool {
-	day := dayNumber(d)
+	day := d.DaysSince(firstDay)
 	return day >= 0 && day < len(c.holidays)*64 && c.holidays[day/64]&(1<<(day%64)) != 0
 }
 
-func (c *Calendar) mark(d civil.Date, holiday bool) {
-	day := dayNumber(d)
-	if day < 0 || day >= len(c.holidays)*64 {
-		return
-	}
-	if holiday {
+func (c *Calendar) mark(d civil.Date) {
+	if day := d.DaysSince(firstDay); day >= 0 && day < len(c.holidays)*64 {
 		c.holidays[day/64] |= 1 << (day % 64)
-	} else {
-		c.holidays[day/64] &^= 1 << (day % 64)
 	}
 }
 
-func dayNumber(d civil.Date) int { return d.DaysSince(firstDay) }
+// GrantOlderPersons, GrantDisability and GrantChildren are the social grants that GrantDays knows.
+const (
+	GrantOlderPersons = "OLDER_PERSONS"
+	GrantDisability   = "DISABILITY"
+	GrantChildren     = "CHILDREN"
+)
 
-// markHolidays takes the public holidays of all years from the library: the day itself and the Monday it moves to.
-func (c *Calendar) markHolidays() {
-	c.holidays = make([]uint64, dayNumber(civil.Date{Year: LastYear + 1, Month: time.January, Day: 1})/64+1)
+// grantRule places the older persons' grant: the nth banking day of the month, moved on while it falls on one of the
+// weekdays.
+type grantRule struct {
+	BankingDay int       `yaml:"banking_day"`
+	NeverOn    []weekday `yaml:"never_on"`
+}
+
+// GrantDays are the days on which social grants of the period are paid, by grant: older persons' on the second banking
+// day but never on a Monday, disability on the next banking day, children's on the one after (CONTRACT 4.10; data).
+func (c *Calendar) GrantDays(p schemas.Period) map[string]civil.Date {
+	days, published := c.grantMonths[p]
+	if !published {
+		rule := inForce(c.grants, p.First())
+		older := c.Add(p.First(), rule.BankingDay-1)
+		for slices.Contains(rule.NeverOn, weekday(older.Weekday())) {
+			older = c.Next(older)
+		}
+		days = [3]civil.Date{older, c.Next(older), c.Add(older, 2)}
+	}
+	return map[string]civil.Date{GrantOlderPersons: days[0], GrantDisability: days[1], GrantChildren: days[2]}
+}
+
+// Payday is the day on which a salary due on the given day of the month (31: the last) is paid in the period: that day
+// or the banking day before it; in December not later than the data's December payday.
+func (c *Calendar) Payday(p schemas.Period, day int) civil.Date {
+	date := p.First()
+	if date.Month == time.December {
+		if latest := inForce(c.december, date).Day; latest > 0 {
+			day = min(day, latest)
+		}
+	}
+	date.Day = max(1, min(day, p.Last().Day))
+	return c.OnOrBefore(date)
+}
+
+type namedDay struct {
+	Date date   `yaml:"date"`
+	Name string `yaml:"name"`
+}
+
+type grantMonth struct {
+	Period       schemas.Period `yaml:"period"`
+	OlderPersons date           `yaml:"older_persons"`
+	Disability   date           `yaml:"disability"`
+	Children     date           `yaml:"children"`
+}
+
+// buildCalendar takes the public holidays of all years from the library (the day itself and the Monday it moves to),
+// less those not observed, plus those proclaimed.
+func buildCalendar(p *problems, f *dataFile) *Calendar {
+	days := civil.Date{Year: LastYear + 1, Month: time.January, Day: 1}.DaysSince(firstDay)
+	c := &Calendar{holidays: make([]uint64, days/64+1), grantMonths: map[schemas.Period][3]civil.Date{}}
+	notObserved := map[civil.Date]bool{}
+	for _, e := range f.NotObserved {
+		notObserved[p.given(e.node.Line, "date", e.value.Date)] = true
+	}
 	for year := FirstYear; year <= LastYear; year++ {
 		for _, holiday := range za.Holidays {
 			actual, observed := holiday.Calc(year)
-			c.mark(civil.DateOf(actual), true)
-			c.mark(civil.DateOf(observed), true)
+			for _, d := range []civil.Date{civil.DateOf(actual), civil.DateOf(observed)} {
+				if !notObserved[d] {
+					c.mark(d)
+				}
+			}
 		}
 	}
+	for _, e := range f.Proclaimed {
+		c.mark(p.given(e.node.Line, "date", e.value.Date))
+	}
+	c.december = timeline(p, f.DecemberPayday, false,
+		func(line int, v *dayOfMonth) { p.between(line, "december_payday", v.Day, 1, 31) })
+	c.grants = timeline(p, f.Grants, false, func(line int, v *grantRule) {
+		p.between(line, "banking_day", v.BankingDay, 1, 15)
+		p.between(line, "never_on", len(v.NeverOn), 0, 4) // some weekday must be left
+	})
+	for _, e := range f.GrantExceptions {
+		m, line := e.value, e.node.Line
+		if _, err := schemas.ParsePeriod(string(m.Period)); err != nil {
+			p.addf(line, "period: %s", err)
+		}
+		c.grantMonths[m.Period] = [3]civil.Date{
+			p.given(line, "older_persons", m.OlderPersons), p.given(line, "disability", m.Disability),
+			p.given(line, "children", m.Children),
+		}
+	}
+	return c
 }

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -12,30 +11,21 @@ type Remedy string
 
 // The remedies (CONTRACT 4.7).
 const (
-	// RemedyFunds: try again when money comes.
-	RemedyFunds Remedy = "RETRY_WHEN_FUNDS"
-	// RemedyAccount: the account must be mended before another debit.
-	RemedyAccount Remedy = "FIX_ACCOUNT"
-	// RemedyMandate: only a new mandate allows another debit.
-	RemedyMandate Remedy = "NEW_MANDATE"
-	// RemedyStop: never debit again.
-	RemedyStop Remedy = "STOP"
+	RemedyFunds   Remedy = "RETRY_WHEN_FUNDS" // try again when money comes
+	RemedyAccount Remedy = "FIX_ACCOUNT"      // the account must be mended before another debit
+	RemedyMandate Remedy = "NEW_MANDATE"      // only a new mandate allows another debit
+	RemedyStop    Remedy = "STOP"             // never debit again
 )
 
 // The schemes of reason codes.
-const (
-	SchemeZA  = "ZA"
-	SchemeISO = "ISO"
-)
+const schemeZA, schemeISO = "ZA", "ISO"
 
 // Reason is what a bank's code means.
 type Reason struct {
-	// Name is how reports show it: INSUFFICIENT_FUNDS.
-	Name        string
-	Remedy      Remedy
-	Description string
-	// Known is false for a code that is not in the table.
-	Known bool
+	Name        string `yaml:"name"` // as reports show it: INSUFFICIENT_FUNDS
+	Remedy      Remedy `yaml:"remedy"`
+	Description string `yaml:"description"`
+	Known       bool   `yaml:"-"` // false for a code that is not in the table
 }
 
 // reasonTable is the data of reasons.yaml, ready for look-ups.
@@ -64,55 +54,70 @@ func (r *Rules) Reason(status schemas.ResultStatus, scheme, code string) Reason 
 
 func guessScheme(code string) string {
 	if strings.Trim(code, "0123456789") == "" {
-		return SchemeZA
+		return schemeZA
 	}
-	return SchemeISO
+	return schemeISO
 }
 
 // reasonKey drops leading zeros of ZA codes: 2, 02 and 002 are the same code.
 func reasonKey(scheme, code string) string {
-	if scheme == SchemeZA {
+	if scheme == schemeZA {
 		code = strings.TrimLeft(code, "0")
 	}
 	return scheme + "/" + code
 }
 
-func buildReasons(p *problems, f dataFile) reasonTable {
+// codedReason is a reason and its codes of each scheme.
+type codedReason struct {
+	Reason `yaml:",inline"`
+	ZA     []string `yaml:"za"`
+	ISO    []string `yaml:"iso"`
+}
+
+// statusReason is the reason of results without a code.
+type statusReason struct {
+	Status schemas.ResultStatus `yaml:"status"`
+	Reason `yaml:",inline"`
+}
+
+func buildReasons(p *problems, f *dataFile) reasonTable {
 	table := reasonTable{codes: map[string]Reason{}, without: map[schemas.ResultStatus]Reason{}}
-	for i, e := range f.Reasons {
-		place := fmt.Sprintf("reasons[%d]", i)
-		reason := buildReason(p, place, e.Name, e.Remedy, e.Description)
-		for _, code := range e.ZA {
-			if guessScheme(code) != SchemeZA {
-				p.addf(place+".za", "%q is not a number; expected a code such as 02", code)
+	for _, e := range f.Reasons {
+		reason, line := e.value, e.node.Line
+		p.reason(line, &reason.Reason)
+		for _, code := range reason.ZA {
+			if guessScheme(code) != schemeZA {
+				p.addf(line, "za: %q is not a number; expected a code such as 02", code)
 			}
-			table.codes[reasonKey(SchemeZA, code)] = reason
+			table.codes[reasonKey(schemeZA, code)] = reason.Reason
 		}
-		for _, code := range e.ISO {
-			if code != strings.ToUpper(code) || guessScheme(code) != SchemeISO {
-				p.addf(place+".iso", "%q is not an ISO code; expected a code such as AM04", code)
+		for _, code := range reason.ISO {
+			if code != strings.ToUpper(code) || guessScheme(code) != schemeISO {
+				p.addf(line, "iso: %q is not an ISO code; expected a code such as AM04", code)
 			}
-			table.codes[reasonKey(SchemeISO, code)] = reason
+			table.codes[reasonKey(schemeISO, code)] = reason.Reason
 		}
-		if len(e.ZA)+len(e.ISO) == 0 {
-			p.addf(place, "has no code")
+		if len(reason.ZA)+len(reason.ISO) == 0 {
+			p.addf(line, "the reason %q has no code", reason.Name)
 		}
 	}
-	for i, e := range f.WithoutCode {
-		place := fmt.Sprintf("without_code[%d]", i)
-		status := oneOf(p, place+".status", e.Status, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed)
-		table.without[status] = buildReason(p, place, e.Name, e.Remedy, e.Description)
+	for _, e := range f.WithoutCode {
+		reason, line := e.value, e.node.Line
+		oneOf(p, line, "status", reason.Status, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed)
+		p.reason(line, &reason.Reason)
+		table.without[reason.Status] = reason.Reason
 	}
 	return table
 }
 
-func buildReason(p *problems, place, name, remedy, description string) Reason {
-	if name == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
-		p.addf(place+".name", "%q is not a name; expected capitals such as INSUFFICIENT_FUNDS", name)
+// reason checks a reason of the data, which makes it a known one.
+func (p *problems) reason(line int, r *Reason) {
+	if r.Name == "" || strings.Trim(r.Name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+		p.addf(line, "name: %q is not a name; expected capitals such as INSUFFICIENT_FUNDS", r.Name)
 	}
-	if strings.HasPrefix(name, "UNKNOWN_") {
-		p.addf(place+".name", "%q begins like the name of an unknown code", name)
+	if strings.HasPrefix(r.Name, "UNKNOWN_") {
+		p.addf(line, "name: %q begins like the name of an unknown code", r.Name)
 	}
-	kind := oneOf(p, place+".remedy", remedy, RemedyFunds, RemedyAccount, RemedyMandate, RemedyStop)
-	return Reason{Name: name, Remedy: kind, Description: description, Known: true}
+	oneOf(p, line, "remedy", r.Remedy, RemedyFunds, RemedyAccount, RemedyMandate, RemedyStop)
+	r.Known = true
 }

@@ -9,78 +9,63 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Rules is all that law, scheme and contract say, as dated data: rails, reason codes, fees, dispute windows, collecting
-// parameters and the calendar. It comes from processors/data/*.yaml plus an override file and never changes once
-// loaded, so it is safe for concurrent use.
+// Rules is all that law, scheme and contract say: data/*.yaml plus an override file. It never changes once loaded, so
+// it is safe for concurrent use.
 type Rules struct {
 	// Calendar knows banking days, paydays and grant days.
 	Calendar *Calendar
 
 	rails    map[schemas.Rail][]dated[RailRule]
-	disputes map[schemas.Rail][]dated[int]
+	disputes map[schemas.Rail][]dated[window]
 	reasons  reasonTable
-	params   []dated[Params]
+	params   []dated[collecting]
 	fees     []dated[feePair]
-	vat      []dated[decimal.Decimal]
+	vat      []dated[percentage]
 	tenants  map[string][]dated[feePair] // rates of single tenants
-	payday   []dated[int]                // day of the month on which statements are paid
+	payday   []dated[dayOfMonth]         // on which statements are paid
 }
 
 // RailRule says what is legal on a rail (CONTRACT 4.8).
 type RailRule struct {
-	Name schemas.Rail
-	// RePresent allows a further debit of the same collection after a failed one.
-	RePresent bool
-	// PartialAllowed allows a debit of less than the outstanding amount, where the mandate's amount is variable.
-	PartialAllowed bool
-	// UnpaidsEndMandate is how many unpaids in a row end the mandate; 0 means never.
-	UnpaidsEndMandate int
-	// LateUnpaidDays is how many banking days after a paid result an unpaid may still arrive.
-	LateUnpaidDays int
-	// TrackingDays is for how many days the bank may track the account for credit; 0 means no tracking.
-	TrackingDays int
-	// AttemptsPerCycle is the most debits one collection may have; 0 means unlimited.
-	AttemptsPerCycle int
+	Name              schemas.Rail `yaml:"rail"`
+	RePresent         bool         `yaml:"re_present"`               // a further debit of a collection after a failed one
+	PartialAllowed    bool         `yaml:"partial_allowed"`          // a debit of a part, by a variable mandate
+	UnpaidsEndMandate int          `yaml:"unpaids_end_mandate"`      // so many in a row end it; 0: never
+	LateUnpaidDays    int          `yaml:"late_unpaid_banking_days"` // for which an unpaid may come after PAID
+	TrackingDays      int          `yaml:"tracking_days"`            // for which the bank waits for credit; 0: no tracking
+	AttemptsPerCycle  int          `yaml:"attempts_per_cycle"`       // most debits of one collection; 0: unlimited
 }
 
 // Params are the collecting parameters in force on a day. Words are in upper case.
 type Params struct {
 	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
-	FirstAttemptDay int
+	FirstAttemptDay int `yaml:"first_attempt_day"`
 	// MinDebitCents is the least amount of a partial debit, and the least credit that counts as income.
-	MinDebitCents schemas.Cents
-	// SeenDays is for how many days transaction ids are remembered; an older booking is refused, unless it is a backfill.
-	SeenDays int
-	// BackfillDays is how old a booking may be during the first SeenDays after the customer's first transaction.
-	BackfillDays int
-	// ArrearsPeriods is how many earlier periods' shortfalls are still collected.
-	ArrearsPeriods int
-	// CutoffTimes are the cut-offs of a day, HH:MM in Johannesburg, ascending.
-	CutoffTimes []string
-	// DepositDays is for how many days an unused deposit counts towards the budget at all.
-	DepositDays int
+	MinDebitCents schemas.Cents `yaml:"-"`
+	// SeenDays is for how many days transaction ids are remembered; an older booking is refused, unless it is a backfill:
+	// in the first SeenDays after the customer's first transaction a booking may be BackfillDays old.
+	SeenDays        int      `yaml:"seen_days"`
+	BackfillDays    int      `yaml:"backfill_days"`
+	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected
+	CutoffTimes     []string `yaml:"cutoff_times"`      // HH:MM in Johannesburg, ascending
+	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all
+	KnownIncomeDays int      `yaml:"known_income_days"` // without a deposit for so long, no income is known
+	StreamHistory   int      `yaml:"stream_history"`    // deposits that a stream keeps
 	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum
 	// counts without a balance that shows that it is still there.
-	MoneyDays int
-	// KnownIncomeDays: a customer without any deposit in so many days has no known income.
-	KnownIncomeDays int
-	// StreamHistory is how many deposits a stream keeps.
-	StreamHistory int
-	// SameMoneyDays is how many days the bank feed's credit may lie from the income feed's pay date and still be the same
-	// money.
-	SameMoneyDays int
+	MoneyDays int `yaml:"money_days"`
+	// SameMoneyDays is how far the bank feed's credit may lie from the income feed's pay date and still be the same money.
+	SameMoneyDays int `yaml:"same_money_days"`
 	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the
 	// bank's interest.
-	NotIncome []string
-	// KindWords are the words that mark each kind of income, in the order in which the kinds are tried.
-	KindWords []KindWords
+	NotIncome []string    `yaml:"not_income"`
+	KindWords []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
 }
 
-// KindWords are the words, in upper case, whose occurrence in a deposit's description, category or counterparty marks
-// its kind.
+// KindWords are the words whose occurrence in a deposit's description, category or counterparty marks its kind.
 type KindWords struct {
-	Kind  schemas.IncomeKind
-	Words []string
+	Kind  schemas.IncomeKind `yaml:"kind"`
+	Words []string           `yaml:"words"`
 }
 
 // Default are the rules of the embedded data alone. It panics when the embedded data are broken, which a test
@@ -97,14 +82,52 @@ func Default() *Rules {
 // tracking.
 func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 	if list, ok := r.rails[rail]; ok {
-		return at(list, on)
+		return *inForce(list, on)
 	}
 	return RailRule{Name: rail, UnpaidsEndMandate: 1, AttemptsPerCycle: 1}
 }
 
 // DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a
 // day (CONTRACT 4.9).
-func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int { return at(r.disputes[rail], on) }
+func (r *Rules) DisputeDays(rail schemas.Rail, on civil.Date) int {
+	return inForce(r.disputes[rail], on).Days
+}
 
 // Params are the collecting parameters in force on a day. They are shared and must not be changed.
-func (r *Rules) Params(on civil.Date) *Params { return inForce(r.params, on) }
+func (r *Rules) Params(on civil.Date) *Params { return &inForce(r.params, on).Params }
+
+// FeeRates are a tenant's rates in force on a day, as fractions: 0.25 is 25 %.
+type FeeRates struct{ Distribution, Collections, VAT decimal.Decimal }
+
+// feePair is the part of the rates that a tenant may have of its own; what it does not name is the general rate.
+type feePair struct {
+	Distribution rate `yaml:"distribution_percent"`
+	Collections  rate `yaml:"collections_percent"`
+}
+
+// Fees are the tenant's rates in force on a day.
+func (r *Rules) Fees(tenant string, on civil.Date) FeeRates {
+	pair := *inForce(r.fees, on)
+	// A tenant's own rates hold from their date only; before it the general ones do.
+	if own := r.tenants[tenant]; len(own) > 0 && !own[0].From.After(on) {
+		special := inForce(own, on)
+		if special.Distribution.Valid {
+			pair.Distribution = special.Distribution
+		}
+		if special.Collections.Valid {
+			pair.Collections = special.Collections
+		}
+	}
+	return FeeRates{pair.Distribution.Decimal, pair.Collections.Decimal, inForce(r.vat, on).Percent.Decimal}
+}
+
+// PaymentDate is the day a statement of period p is paid: the 3rd of the next month (data) or the business day before
+// it. Where that lies before notBefore, it is the next month's such day, and so on.
+func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date {
+	for month := p.Next().First(); ; month = month.AddMonths(1) {
+		date := civil.Date{Year: month.Year, Month: month.Month, Day: inForce(r.payday, month).Day}
+		if pay := r.Calendar.OnOrBefore(date); !pay.Before(notBefore) {
+			return pay
+		}
+	}
+}

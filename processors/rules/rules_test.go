@@ -164,11 +164,13 @@ collecting:
 `))
 	require.Error(t, err)
 	for _, want := range []string{
-		"proclaimed[18]", `"26-11-04"`, `rails[3].rail: "CARD"`, "rails[3].tracking_days: -1", "dispute_windows[2].from",
-		"distribution_percent: \"125\"",
-		`"15 %"`, "tenant_fees.acme", "payment_day[1].day: 31", "MONTAG", "2026-13", "grant_exceptions[1].children",
-		`"no name"`, `"HOPE"`, "has no code",
-		`"PAID" is not one of`, "first_attempt_day: 0", "more than two decimals", `"9:00"`, `"LOTTERY"`, "words[0]: is empty",
+		`line 3: "2026-02-30" is not a date`, `line 4: "26-11-04"`, `line 6: rail: "CARD"`, "line 6: tracking_days: -1",
+		`line 8: "soon" is not a date`, `line 10: "125" is not a percentage`, `line 12: "15 %"`, `line 14: "-1"`,
+		"line 16: payment_day: 31", `line 18: "MONTAG"`, `line 20: period: "2026-13"`, `line 20: "x" is not a date`,
+		`line 22: name: "no name"`, `line 22: remedy: "HOPE"`, `"no name" has no code`,
+		`line 24: status: "PAID" is not one of`, "line 26: first_attempt_day: 0", "more than two decimals",
+		`line 26: cutoff_times: "9:00"`,
+		`line 26: kind: "LOTTERY"`, "line 26: words[0] is empty",
 	} {
 		require.Contains(t, err.Error(), want)
 	}
@@ -182,9 +184,13 @@ collecting:
 		require.Error(t, err, "%q", text)
 		require.True(t, strings.HasPrefix(err.Error(), "rules file: "), err.Error())
 	}
-	_, err = rules.Load([]byte("collecting:\n  - {first_day: 3}\nvats: []"))
-	require.ErrorContains(t, err, "first_day")
-	require.ErrorContains(t, err, "vats")
+	_, err = rules.Load([]byte("collecting:\n  - {first_day: 3, seen_days: 5}\nvats: []\nproclaimed: [{name: no date}]"))
+	for _, want := range []string{
+		"line 2: field first_day not found", "line 3: field vats not found", "line 2: seen_days: 5 is out of range",
+		"line 4: date is missing",
+	} {
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func BenchmarkDefaultRules(b *testing.B) {

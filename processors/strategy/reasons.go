@@ -38,80 +38,66 @@ const (
 	WhyBlindRetry = "RETRY_WITHOUT_FUNDS"
 )
 
-func waitFor(reason string) []schemas.Alternative {
-	return []schemas.Alternative{{Action: schemas.DecideWait, Reason: reason}}
-}
-
-func debitFor(reason string) []schemas.Alternative {
-	return []schemas.Alternative{{Action: schemas.DecideDebit, Reason: reason}}
-}
-
 const debit, wait, stop = schemas.DecideDebit, schemas.DecideWait, schemas.DecideStop
 
-// Meaning is the table of reasons: what each leads to, what else could have been done, and what it says to an analyst.
-func Meaning(reason string) book.Meaning {
-	switch reason {
-	case WhyMoneySeen:
-		return row(debit, waitFor(WhyAwaitIncome), "Money that came in covers what is outstanding: it is debited in full.")
-	case WhyPartOfMoney:
-		return row(debit, waitFor(WhyNotEnough), "A part of what is outstanding can be debited now, and the rail and the "+
-			"mandate allow a part.")
-	case WhyAnnouncedIncome:
-		return row(debit, waitFor(WhyAwaitFunds), "Income was announced for the banking day before, and there is no bank "+
-			"feed to see it on.")
-	case WhyFirstAttempt:
-		return row(debit, waitFor(WhyAwaitFunds), "No income of the customer is known: first attempt on the planned day.")
-	case WhyMonthEnd:
-		return row(debit, waitFor(WhyAwaitFunds), "Last banking day of the period and nothing has been tried yet: one "+
-			"attempt of what is outstanding.")
-	case WhyAwaitResult:
-		return row(wait, nil, "A debit of this collection is with the bank; without its result nothing further is debited.")
-	case WhyPeriodNotStarted:
-		return row(wait, nil, "The period of this collection has not begun.")
-	case WhyAwaitExecution:
-		return row(wait, nil, "Arrears are collected only together with the current period, which has not been executed "+
-			"for this policy.")
-	case WhyNotBankingDay:
-		return row(wait, nil, "A debit is ready, but banks do not process debits on this day.")
-	case WhyDepositClearing:
-		return row(wait, debitFor(WhyMoneySeen), "Money has come in; it is debited on the banking day after the deposit.")
-	case WhyNotEnough:
-		return row(wait, nil, "The money that came in does not cover what is outstanding, and the rail or the mandate "+
-			"allows no part.")
-	case WhyBelowMinimum:
-		return row(wait, debitFor(WhyPartOfMoney), "The money that came in is less than the smallest part worth a debit.")
-	case WhyAwaitFunds:
-		return row(wait, debitFor(WhyBlindRetry), "An attempt has failed or the money seen is used up; the next one "+
-			"follows new money.")
-	case WhyAwaitIncome:
-		return row(wait, debitFor(WhyFirstAttempt), "The customer's income is known, and the next has not come yet; what "+
-			"came before is used up or, days later, taken to be spent.")
-	case WhyAwaitFirstAttempt:
-		return row(wait, debitFor(WhyFirstAttempt), "No income of the customer is known, and the planned day of the first "+
-			"attempt has not come.")
-	case WhyPolicyCancelled:
-		return row(stop, nil, "The policy is cancelled: it is not debited again.")
-	case WhyPolicyLapsed:
-		return row(stop, nil, "The policy has lapsed: it is not debited unless it is made active again.")
-	case WhyPolicyOnHold:
-		m := row(stop, nil, "What the bank answered forbids further debits of the policy until mandate or account is "+
-			"mended.")
-		m.SaysHold = true
-		return m
-	case WhyUnknownCode:
-		return row(stop, nil, "The bank gave a reason code that is not in the table: this collection is not debited again.")
-	case WhyAttemptsUsedUp:
-		return row(stop, nil, "The rail allows no further attempt of this collection.")
-	case WhyAboveMaximum:
-		return row(stop, nil, "What is outstanding is above the mandate's maximum, and no part may be debited.")
-	case WhyPartNotAllowed:
-		return row(stop, nil, "A part has been collected, and the mandate allows only the full amount.")
-	case WhyPeriodEnded:
-		return row(stop, nil, "The period has ended and the shortfall is not collected as arrears.")
-	}
-	return row(wait, nil, reason)
+// meanings is the table of reasons: what each leads to, why else one would have waited or debited, and what it says to
+// an analyst.
+var meanings = map[string]book.Meaning{
+	WhyMoneySeen: row(debit, WhyAwaitIncome, "Money that came in covers what is outstanding: it is debited in full."),
+	WhyPartOfMoney: row(debit, WhyNotEnough,
+		"A part of what is outstanding can be debited now, and the rail and the mandate allow a part."),
+	WhyAnnouncedIncome: row(debit, WhyAwaitFunds,
+		"Income was announced for the banking day before, and there is no bank feed to see it on."),
+	WhyFirstAttempt: row(debit, WhyAwaitFunds, "No income of the customer is known: first attempt on the planned day."),
+	WhyMonthEnd: row(debit, WhyAwaitFunds,
+		"Last banking day of the period and nothing has been tried yet: one attempt of what is outstanding."),
+	WhyAwaitResult: row(wait, "",
+		"A debit of this collection is with the bank; without its result nothing further is debited."),
+	WhyPeriodNotStarted: row(wait, "", "The period of this collection has not begun."),
+	WhyAwaitExecution: row(wait, "",
+		"Arrears are collected only together with the current period, which has not been executed for this policy."),
+	WhyNotBankingDay:   row(wait, "", "A debit is ready, but banks do not process debits on this day."),
+	WhyDepositClearing: row(wait, WhyMoneySeen, "Money has come in; it is debited on the banking day after the deposit."),
+	WhyNotEnough: row(wait, "",
+		"The money that came in does not cover what is outstanding, and the rail or the mandate allows no part."),
+	WhyBelowMinimum: row(wait, WhyPartOfMoney, "The money that came in is less than the smallest part worth a debit."),
+	WhyAwaitFunds: row(wait, WhyBlindRetry,
+		"An attempt has failed or the money seen is used up; the next one follows new money."),
+	WhyAwaitIncome: row(wait, WhyFirstAttempt, "The customer's income is known, and the next has not come yet; what "+
+		"came before is used up or, days later, taken to be spent."),
+	WhyAwaitFirstAttempt: row(wait, WhyFirstAttempt,
+		"No income of the customer is known, and the planned day of the first attempt has not come."),
+	WhyPolicyCancelled: row(stop, "", "The policy is cancelled: it is not debited again."),
+	WhyPolicyLapsed:    row(stop, "", "The policy has lapsed: it is not debited unless it is made active again."),
+	WhyPolicyOnHold: row(stop, "",
+		"What the bank answered forbids further debits of the policy until mandate or account is mended."),
+	WhyUnknownCode: row(stop, "",
+		"The bank gave a reason code that is not in the table: this collection is not debited again."),
+	WhyAttemptsUsedUp: row(stop, "", "The rail allows no further attempt of this collection."),
+	WhyAboveMaximum:   row(stop, "", "What is outstanding is above the mandate's maximum, and no part may be debited."),
+	WhyPartNotAllowed: row(stop, "", "A part has been collected, and the mandate allows only the full amount."),
+	WhyPeriodEnded:    row(stop, "", "The period has ended and the shortfall is not collected as arrears."),
 }
 
-func row(action schemas.DecisionAction, alternatives []schemas.Alternative, sentence string) book.Meaning {
-	return book.Meaning{Action: action, Sentence: sentence, Alternatives: alternatives}
+func row(action schemas.DecisionAction, alternative, sentence string) book.Meaning {
+	m := book.Meaning{Action: action, Sentence: sentence}
+	other := debit
+	if action == debit {
+		other = wait
+	}
+	if alternative != "" {
+		m.Alternatives = []schemas.Alternative{{Action: other, Reason: alternative}}
+	}
+	return m
+}
+
+// Meaning is what a reason means. Events share its alternatives, so they must not be changed. A reason that is not in
+// the table means to wait.
+func Meaning(reason string) book.Meaning {
+	m, ok := meanings[reason]
+	if !ok {
+		return book.Meaning{Action: wait, Sentence: reason}
+	}
+	m.SaysHold = reason == WhyPolicyOnHold
+	return m
 }

@@ -29,13 +29,6 @@ func (Standard) Decide(v *View) (rulings []Ruling, wake schemas.Day) {
 	var room [16]held
 	c.lookForIncome()
 	c.openWallet(room[:0])
-	open := 0
-	for i := range v.Collections {
-		if v.Collections[i].Open() {
-			open++
-		}
-	}
-	rulings = make([]Ruling, 0, open)
 	for i := range v.Collections {
 		if k := &v.Collections[i]; k.Open() {
 			rulings = append(rulings, c.rule(k))
@@ -52,10 +45,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	if r.Amount > 0 && !c.BankingDay {
 		r = Ruling{Reason: WhyNotBankingDay, Next: c.NextBanking}
 	}
-	switch r.Reason {
-	case WhyPolicyCancelled, WhyPolicyLapsed, WhyPeriodEnded:
-		r.Close = true
-	}
+	r.Close = r.Reason == WhyPolicyCancelled || r.Reason == WhyPolicyLapsed || r.Reason == WhyPeriodEnded
 	r.Budget, r.LastDeposit, r.NextExpected = f.total, c.lastDeposit, c.expected.Day
 	if r.Amount > 0 {
 		c.debited = true
@@ -182,9 +172,7 @@ func (c *cutoff) lookForIncome() {
 		}
 	}
 	knownDays := schemas.Day(c.Params.KnownIncomeDays)
-	if c.lastDeposit != 0 && c.Today-c.lastDeposit <= knownDays {
-		c.known = true
-	}
+	c.known = c.known || c.lastDeposit != 0 && c.Today-c.lastDeposit <= knownDays
 	for i := range c.Incomes {
 		in := &c.Incomes[i]
 		switch {
@@ -198,13 +186,12 @@ func (c *cutoff) lookForIncome() {
 
 // nextBanking is the first banking day after a day.
 func (c *cutoff) nextBanking(of schemas.Day) schemas.Day {
-	switch of {
-	case c.Today:
+	if of == c.Today {
 		return c.NextBanking
-	case c.lastNext[0]:
-		return c.lastNext[1]
 	}
-	c.lastNext = [2]schemas.Day{of, schemas.DayOf(c.Rules.Calendar.Next(of.Date()))}
+	if of != c.lastNext[0] {
+		c.lastNext = [2]schemas.Day{of, schemas.DayOf(c.Rules.Calendar.Next(of.Date()))}
+	}
 	return c.lastNext[1]
 }
 

@@ -7,7 +7,6 @@ import (
 	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/processors/book"
-	"github.com/kasi-collections/kasi/processors/income"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -23,27 +22,19 @@ type Strategy interface {
 // Ruling is what a strategy rules for one open collection.
 type Ruling = book.Ruling
 
-// View is a customer as one cut-off sees it. Its lists are the customer's own rows and are only to be read.
+// View is a customer as one cut-off sees it.
 type View struct {
-	Rules  *rules.Rules  // rails and calendar
-	Params *rules.Params // in force today
+	*book.Customer // its rows; only to be read. The collections that are open are to be ruled on
 
+	Rules       *rules.Rules  // rails and calendar
+	Params      *rules.Params // in force today
 	Date        civil.Date
 	Today       schemas.Day // the same date
 	Cutoff      int         // of the day, from 1
 	Period      schemas.Period
-	PeriodEnds  schemas.Day // its last day
-	BankingDay  bool
-	NextBanking schemas.Day // first banking day after today
-	LastBanking schemas.Day // last banking day of the period
-
-	// Outstanding is what all collections that may be debited now still lack.
-	Outstanding schemas.Cents
-
-	Policies    book.Policies
-	Collections book.Collections // those open are to be ruled on
-	Deposits    []book.Deposit   // by instant
-	Balances    []book.Balance   // latest known balance of each account, at most book.MaxBalances
-	Streams     income.Streams
-	Incomes     []book.Income
+	PeriodEnds  schemas.Day   // its last day
+	BankingDay  bool          // today is one
+	NextBanking schemas.Day   // first banking day after today
+	LastBanking schemas.Day   // last banking day of the period
+	Outstanding schemas.Cents // what all collections that may be debited now still lack
 }
