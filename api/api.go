@@ -20,6 +20,7 @@ package api
 //go:generate go tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -77,27 +78,20 @@ type Config struct {
 }
 
 const (
-	maxJSONBytes          = 1 << 20
-	defaultMaxImportBytes = 200 << 20
-	defaultMaxImportRows  = 1_000_000
-	defaultWait           = 10 * time.Second
-	defaultImportWait     = 30 * time.Second
-	readyTimeout          = 3 * time.Second // a probe must hear of a ClickHouse that hangs, not hang with it
+	maxJSONBytes = 1 << 20
+	readyTimeout = 3 * time.Second // a probe must hear of a ClickHouse that hangs, not hang with it
 )
 
 type server struct {
-	cfg        Config
+	Config
 	db         *read.DB
-	commands   Commands
-	log        *slog.Logger
-	keys       []hashedKey
-	wait       time.Duration
+	tenants    map[keyHash]string
 	importWait time.Duration
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
 func New(cfg Config) (http.Handler, error) {
-	keys, err := hashKeys(cfg.Keys)
+	tenants, err := hashKeys(cfg.Keys)
 	if cfg.DB == nil || cfg.Commands == nil || cfg.Log == nil {
 		err = errors.Join(err, errors.New("api: DB, Commands and Log must be set"))
 	}
@@ -109,19 +103,10 @@ func New(cfg Config) (http.Handler, error) {
 	if err = errors.Join(err, jsonErr); err != nil {
 		return nil, err
 	}
-	s := &server{
-		cfg: cfg, db: read.New(cfg.DB), commands: cfg.Commands, log: cfg.Log, keys: keys,
-		wait: cfg.Wait, importWait: cfg.Wait,
-	}
-	if cfg.Wait == 0 {
-		s.wait, s.importWait = defaultWait, defaultImportWait
-	}
-	if s.cfg.MaxImportBytes == 0 {
-		s.cfg.MaxImportBytes = defaultMaxImportBytes
-	}
-	if s.cfg.MaxImportRows == 0 {
-		s.cfg.MaxImportRows = defaultMaxImportRows
-	}
+	s := &server{Config: cfg, db: read.New(cfg.DB), tenants: tenants, importWait: cmp.Or(cfg.Wait, 30*time.Second)}
+	s.Wait = cmp.Or(cfg.Wait, 10*time.Second)
+	s.MaxImportBytes = cmp.Or(cfg.MaxImportBytes, 200<<20)
+	s.MaxImportRows = cmp.Or(cfg.MaxImportRows, 1_000_000)
 	return s.routes(asJSON), nil
 }
 
@@ -129,8 +114,8 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root := chi.NewRouter()
 	root.Use(s.observe, middleware.GetHead)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, newError(http.StatusNotFound, codeNotFound, "There is no route %s; the routes are in /v1/openapi.yaml",
-			clip(r.URL.Path)))
+		path := clip(r.URL.Path)
+		s.fail(w, r, newError(http.StatusNotFound, "There is no route %s; the routes are in /v1/openapi.yaml", path))
 	})
 	root.MethodNotAllowed(s.methodNotAllowed)
 	root.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, Probe{Status: "ok"}) })
@@ -139,19 +124,18 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root.Get("/v1/openapi.json", document("application/json", asJSON))
 	root.Route("/v1", func(v1 chi.Router) {
 		v1.Use(s.authenticate)
-		for _, limit := range s.rateLimits() {
-			v1.Use(limit)
-		}
+		s.limit(v1, s.QueriesPerMinute, "queries", isQuery)
+		s.limit(v1, s.UpdatesPerMinute, "updates", func(r *http.Request) bool { return !isQuery(r) })
 		HandlerWithOptions(s, ChiServerOptions{BaseRouter: v1, ErrorHandlerFunc: s.badParameter})
 	})
 	return root
 }
 
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.cfg.Ready != nil {
+	if s.Ready != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		if err := s.cfg.Ready(ctx); err != nil {
+		if err := s.Ready(ctx); err != nil {
 			s.fail(w, r, unavailable(err, "Not ready"))
 			return
 		}

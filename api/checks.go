@@ -80,49 +80,39 @@ func checkDay(v string) (int, *fault) {
 }
 
 func checkBool(v string) (bool, *fault) {
-	switch strings.ToLower(v) {
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
+	yes := strings.EqualFold(v, "true")
+	if !yes && !strings.EqualFold(v, "false") {
+		return false, &fault{rowInvalid, expectedBool, "is neither true nor false"}
 	}
-	return false, &fault{rowInvalid, expectedBool, "is neither true nor false"}
+	return yes, nil
 }
 
-// oneOf reads one of a few words, in any case.
-func oneOf[T ~string](v, what string, words ...T) (T, *fault) {
-	last := len(words) - 1
-	expected := string(words[0])
-	for i, w := range words {
-		if strings.EqualFold(v, string(w)) {
-			return w, nil
-		}
-		if i == last {
-			expected += " or " + string(w)
-		} else if i > 0 {
-			expected += ", " + string(w)
-		}
+// oneOf makes a check that reads one of a few words, in any case.
+func oneOf[T ~string](what string, words ...T) func(string) (T, *fault) {
+	expected, last := string(words[0]), len(words)-1
+	for _, w := range words[1:last] {
+		expected += ", " + string(w)
 	}
-	return "", &fault{rowInvalid, expected, "is not " + what + "; expected " + expected}
+	expected += " or " + string(words[last])
+	return func(v string) (T, *fault) {
+		for _, w := range words {
+			if strings.EqualFold(v, string(w)) {
+				return w, nil
+			}
+		}
+		return "", &fault{rowInvalid, expected, "is not " + what + "; expected " + expected}
+	}
 }
 
-func checkRail(v string) (schemas.Rail, *fault) {
-	return oneOf(v, "a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
-}
-
-func checkPolicyStatus(v string) (schemas.PolicyStatus, *fault) {
-	return oneOf(v, "a status of a policy", schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
-}
-
-func checkCollectionStatus(v string) (schemas.CollectionStatus, *fault) {
-	return oneOf(v, "a status of a collection",
+var (
+	checkRail         = oneOf("a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
+	checkPolicyStatus = oneOf("a status of a policy",
+		schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
+	checkCollectionStatus = oneOf("a status of a collection",
 		schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled)
-}
-
-func checkSettlementStatus(v string) (schemas.SettlementStatus, *fault) {
-	return oneOf(v, "a status of a settlement",
+	checkSettlementStatus = oneOf("a status of a settlement",
 		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)
-}
+)
 
 func checkPeriod(v string) (schemas.Period, *fault) {
 	p, err := schemas.ParsePeriod(v)
@@ -164,6 +154,13 @@ var policyFields = []policyField{
 		func(c *schemas.PolicyCommand) *bool { return &c.Terms.MandateFixed }),
 	field("collection_day", false, aNumber, expectedDay, checkDay,
 		func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
+}
+
+func fieldNames() (names []string) {
+	for _, f := range policyFields {
+		names = append(names, f.name)
+	}
+	return names
 }
 
 func field[T any](name string, required bool, kind, expected string, parse func(string) (T, *fault),

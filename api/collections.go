@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -17,17 +18,18 @@ func collectionBody(c read.Collection) Collection {
 		ID: c.ID, PeriodMonth: c.Period, CustomerID: c.CustomerID, ExternalCustomerRef: c.ExternalCustomerRef,
 		PolicyNumber: c.PolicyNumber, ProductCode: c.ProductCode, CollectionAmountDue: schemas.Rands(c.DueCents),
 		CollectionAmountCollected: schemas.Rands(c.CollectedCents), Shortfall: schemas.Rands(c.DueCents - c.CollectedCents),
-		CollectionStatus: c.Status, FirstAttemptDate: dateOrNull(c.FirstAttempt), LastAttemptDate: dateOrNull(c.LastAttempt),
-		NumberOfAttempts: int(c.Attempts), LastFailureReason: orNull(c.LastFailureReason),
+		CollectionStatus: c.Status, FirstAttemptDate: orNull(dateOf(c.FirstAttempt)),
+		LastAttemptDate: orNull(dateOf(c.LastAttempt)), NumberOfAttempts: int(c.Attempts),
+		LastFailureReason: orNull(c.LastFailureReason),
 	}
 }
 
-// dateOrNull writes a ClickHouse Date, which the driver gives as midnight UTC.
-func dateOrNull(t *time.Time) *string {
+// dateOf writes a ClickHouse Date, which the driver gives as midnight UTC.
+func dateOf(t *time.Time) string {
 	if t == nil {
-		return nil
+		return ""
 	}
-	return orNull(t.UTC().Format(time.DateOnly))
+	return t.UTC().Format(time.DateOnly)
 }
 
 // GetCollection is GET /collections/{id}.
@@ -37,20 +39,15 @@ func (s *server) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
 
 // ListCollections is GET /collections.
 func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params ListCollectionsParams) {
-	s.respond(w, r, params, func() error {
-		in := &input{}
+	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 2)
-		f := read.CollectionFilter{
-			Period:       filter(in, "period_month", params.PeriodMonth, checkPeriod),
-			CustomerID:   filter(in, "customer_id", params.CustomerID, asText),
-			PolicyNumber: filter(in, "policy_number", params.PolicyNumber, asText),
-			Status:       filter(in, "collection_status", params.CollectionStatus, checkCollectionStatus),
-		}
-		return writePage(w, in, p, func() ([]read.Collection, error) {
-			return s.db.Collections(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
-		}, collectionBody, func(c read.Collection) []string {
-			return []string{string(c.Period), c.PolicyNumber}
-		})
+		p.Period = filter(in, "period_month", params.PeriodMonth, checkPeriod)
+		p.CustomerID = filter(in, "customer_id", params.CustomerID, asText)
+		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, asText)
+		p.Status = filter(in, "collection_status", params.CollectionStatus, checkCollectionStatus)
+		return p
+	}, s.db.Collections, collectionBody, func(c read.Collection) []string {
+		return []string{string(c.Period), c.PolicyNumber}
 	})
 }
 
@@ -63,79 +60,58 @@ var reportHeader = []string{
 
 // ReportCollections is GET /reports/collections.
 func (s *server) ReportCollections(w http.ResponseWriter, r *http.Request, params ReportCollectionsParams) {
-	s.respond(w, r, params, func() error {
+	s.respond(w, r, params, func(ctx context.Context, info *requestInfo) error {
 		period, bad := checkPeriod(params.PeriodMonth)
 		if bad != nil {
 			return bad.as400("period_month", params.PeriodMonth)
 		}
-		format := "csv"
-		if params.Format != nil {
-			format = *params.Format
+		each := func(use func(read.Collection) error) error {
+			return s.db.EachCollection(ctx, info.tenant, period, use)
 		}
-		switch format {
-		case "csv":
-			return s.reportCSV(w, r, period)
-		case "json":
-			return s.reportJSON(w, r, period)
+		switch {
+		case params.Format == nil || *params.Format == "csv":
+			return reportCSV(w, period, each)
+		case *params.Format == "json":
+			return reportJSON(w, period, each)
 		}
-		return invalid("format", "csv or json", format, "format is neither csv nor json")
+		return invalid("format", "csv or json", *params.Format, "format is neither csv nor json")
 	})
 }
 
-func (s *server) reportCSV(w http.ResponseWriter, r *http.Request, period schemas.Period) error {
-	return s.stream(w, r, "text/csv; charset=utf-8", "collections-"+string(period)+".csv", func(buf *bufio.Writer) error {
+func reportCSV(w http.ResponseWriter, period schemas.Period, each func(use func(read.Collection) error) error) error {
+	return stream(w, "text/csv; charset=utf-8", "collections-"+string(period)+".csv", func(buf *bufio.Writer) error {
 		out := csv.NewWriter(buf) // writes into buf itself, which stream flushes
 		if err := out.Write(reportHeader); err != nil {
 			return err
 		}
-		return s.db.EachCollection(r.Context(), infoOf(r.Context()).tenant, period,
-			func(c read.Collection) error { return out.Write(reportRecord(c)) })
+		return each(func(c read.Collection) error {
+			return out.Write([]string{
+				string(c.Period), c.CustomerID, c.ExternalCustomerRef, c.PolicyNumber, c.ProductCode, c.DueCents.String(),
+				c.CollectedCents.String(), (c.DueCents - c.CollectedCents).String(), string(c.Status), dateOf(c.FirstAttempt),
+				dateOf(c.LastAttempt), strconv.Itoa(int(c.Attempts)), c.LastFailureReason,
+			})
+		})
 	})
 }
 
-func reportRecord(c read.Collection) []string {
-	date := func(t *time.Time) string {
-		if t == nil {
-			return ""
-		}
-		return *dateOrNull(t)
-	}
-	return []string{
-		string(c.Period), c.CustomerID, c.ExternalCustomerRef, c.PolicyNumber, c.ProductCode, c.DueCents.String(),
-		c.CollectedCents.String(), (c.DueCents - c.CollectedCents).String(), string(c.Status), date(c.FirstAttempt),
-		date(c.LastAttempt), strconv.Itoa(int(c.Attempts)), c.LastFailureReason,
-	}
-}
-
-func (s *server) reportJSON(w http.ResponseWriter, r *http.Request, period schemas.Period) error {
-	return s.stream(w, r, "application/json", "", func(buf *bufio.Writer) error {
+func reportJSON(w http.ResponseWriter, period schemas.Period, each func(use func(read.Collection) error) error) error {
+	return stream(w, "application/json", "", func(buf *bufio.Writer) error {
 		// bufio keeps its first error, which Flush returns.
 		_, _ = buf.WriteString(`{"period_month":"` + string(period) + `","results":[`)
 		comma := ""
-		err := s.db.EachCollection(r.Context(), infoOf(r.Context()).tenant, period, func(c read.Collection) error {
-			b, err := json.Marshal(reportRow(collectionBody(c)))
-			if err != nil {
-				return err
-			}
+		err := each(func(c read.Collection) error {
+			b, err := json.Marshal(struct { // a ReportRow: all fields but the id
+				Collection
+				ID *string `json:"id,omitempty"`
+			}{Collection: collectionBody(c)})
 			_, _ = buf.WriteString(comma)
+			_, _ = buf.Write(b)
 			comma = ",\n"
-			_, err = buf.Write(b)
 			return err
 		})
-		if err != nil {
-			return err // the end stays away, so that nobody takes the part for the whole
+		if err == nil { // else the end stays away, so that nobody takes the part for the whole
+			_, err = buf.WriteString("]}\n")
 		}
-		_, err = buf.WriteString("]}\n")
 		return err
 	})
-}
-
-func reportRow(c Collection) ReportRow {
-	return ReportRow{
-		PeriodMonth: c.PeriodMonth, CustomerID: c.CustomerID, ExternalCustomerRef: c.ExternalCustomerRef,
-		PolicyNumber: c.PolicyNumber, ProductCode: c.ProductCode, CollectionAmountDue: c.CollectionAmountDue,
-		CollectionAmountCollected: c.CollectionAmountCollected, Shortfall: c.Shortfall,
-		CollectionStatus: c.CollectionStatus, FirstAttemptDate: c.FirstAttemptDate, LastAttemptDate: c.LastAttemptDate,
-		NumberOfAttempts: c.NumberOfAttempts, LastFailureReason: c.LastFailureReason,
-	}
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -49,16 +48,12 @@ func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
 		_, _ = text.Discard(3)
 	}
 	p := &policyReader{
-		csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(),
-		seen: map[uint64]int32{},
+		csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(), seen: map[uint64]int32{},
 	}
 	p.csv.FieldsPerRecord, p.csv.ReuseRecord = -1, true
-	src.reset()
+	src.read = 0
 	header, err := p.csv.Read()
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, invalid("file", "a header line and rows", "nothing", "The file is empty")
-	case err != nil:
+	if err != nil {
 		return nil, readError(err)
 	}
 	p.columns, err = headerColumns(header)
@@ -84,18 +79,15 @@ func checkEncoding(start []byte) error {
 }
 
 func headerColumns(header []string) ([]policyField, error) {
-	names := make([]string, len(header))
+	names, known := make([]string, len(header)), fieldNames()
 	for i, h := range header {
 		if !utf8.ValidString(h) {
 			return nil, invalid("file", "CSV in UTF-8", "other bytes", "The header is not UTF-8; save the file as CSV in UTF-8")
 		}
 		names[i] = strings.ToLower(strings.TrimSpace(h))
 	}
-	received := strings.Join(names, ",")
-	var out []policyField
-	var missing, known []string
+	var missing []string
 	for _, c := range policyFields {
-		known = append(known, c.name)
 		if c.required && !slices.Contains(names, c.name) {
 			missing = append(missing, c.name)
 		}
@@ -105,9 +97,10 @@ func headerColumns(header []string) ([]policyField, error) {
 		if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
 			hint = "; columns must be separated by commas"
 		}
-		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), received,
+		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), strings.Join(names, ","),
 			"The header lacks the column %s%s", strings.Join(missing, ", "), hint)
 	}
+	var out []policyField
 	for i, name := range names {
 		at := slices.Index(known, name)
 		if at < 0 {
@@ -124,37 +117,39 @@ func headerColumns(header []string) ([]policyField, error) {
 
 // next reads a row. A bad row comes back with its errors; err is io.EOF at the end, or ends the reading.
 func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err error) {
-	p.src.reset()
+	p.src.read = 0
 	record, err := p.csv.Read()
 	if errors.Is(err, io.EOF) {
 		if p.row == 0 {
-			return cmd, nil, invalid("file", "at least one row", "a header only", "The file has a header but no rows")
+			err = invalid("file", "at least one row", "a header only", "The file has a header but no rows")
 		}
-		return cmd, nil, io.EOF
+		return cmd, nil, err
 	}
 	p.row++
 	if p.row > p.maxRows {
-		return cmd, nil, newError(http.StatusRequestEntityTooLarge, codeTooLarge, "The file has more than %d rows; split it",
-			p.maxRows).
-			at("file", "at most "+strconv.Itoa(p.maxRows)+" rows", "more")
+		return cmd, nil, newError(http.StatusRequestEntityTooLarge, "The file has more than %d rows; split it", p.maxRows).
+			at("file", fmt.Sprintf("at most %d rows", p.maxRows), "more")
 	}
 	var malformed *csv.ParseError
 	switch {
 	case errors.As(err, &malformed):
-		return cmd, []RowError{{Row: p.row, Code: rowMalformed, Message: quoteMessage(malformed)}}, nil
+		return cmd, p.bad("", rowMalformed, quoteMessage(malformed)), nil
 	case errors.Is(err, errRowTooLarge):
 		return cmd, nil, invalid("file", fmt.Sprintf("rows of at most %d bytes", maxRowBytes), "a larger one",
 			"Row %d is too large; is a quote not closed?", p.row)
 	case err != nil:
 		return cmd, nil, readError(err)
 	case len(record) != len(p.columns):
-		return cmd, []RowError{{
-			Row: p.row, Code: rowColumnCount,
-			Message: fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns)),
-		}}, nil
+		return cmd, p.bad("", rowColumnCount,
+			fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns))), nil
 	}
 	cmd, bad = p.policy(record)
 	return cmd, bad, nil
+}
+
+// bad is an error of the row just read.
+func (p *policyReader) bad(column, code, message string) []RowError {
+	return []RowError{{Row: p.row, Column: column, Code: code, Message: message}}
 }
 
 func quoteMessage(e *csv.ParseError) string {
@@ -164,16 +159,19 @@ func quoteMessage(e *csv.ParseError) string {
 	return fmt.Sprintf("quotes do not match in line %d of the file", e.Line)
 }
 
-func (p *policyReader) policy(record []string) (schemas.PolicyCommand, []RowError) {
-	var bad []RowError
-	cmd := newPolicy(p.row, schemas.PolicyImport)
+func (p *policyReader) policy(record []string) (cmd schemas.PolicyCommand, bad []RowError) {
+	cmd = newPolicy(p.row, schemas.PolicyImport)
 	for i, c := range p.columns {
 		v := strings.TrimSpace(record[i])
 		if v == "" && !c.required {
 			continue
 		}
 		if f := c.set(&cmd, v); f != nil {
-			bad = append(bad, RowError{Row: p.row, Column: c.name, Code: f.code, Message: rowMessage(c.name, v, f)})
+			quoted := ""
+			if v != "" {
+				quoted = fmt.Sprintf("%q ", clip(v))
+			}
+			bad = append(bad, p.bad(c.name, f.code, c.name+" "+quoted+f.message)...)
 		}
 	}
 	if len(bad) > 0 {
@@ -181,20 +179,11 @@ func (p *policyReader) policy(record []string) (schemas.PolicyCommand, []RowErro
 	}
 	hash := maphash.String(p.seed, cmd.PolicyNumber)
 	if first, twice := p.seen[hash]; twice {
-		return cmd, []RowError{{
-			Row: p.row, Column: "policy_number", Code: rowDuplicate,
-			Message: fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first),
-		}}
+		return cmd, p.bad("policy_number", rowDuplicate,
+			fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first))
 	}
 	p.seen[hash] = int32(p.row)
 	return cmd, nil
-}
-
-func rowMessage(name, v string, f *fault) string {
-	if v == "" {
-		return name + " " + f.message
-	}
-	return fmt.Sprintf("%s %q %s", name, clip(v), f.message)
 }
 
 // readError is why the file could not be read to its end.
@@ -205,6 +194,8 @@ func readError(err error) error {
 	switch {
 	case errors.As(err, &known), errors.As(err, &large):
 		return err
+	case errors.Is(err, io.EOF):
+		return invalid("file", "a header line and rows", "nothing", "The file is empty")
 	case errors.As(err, &malformed):
 		return invalid("file", "CSV", "other text", "The header cannot be read: %s", quoteMessage(malformed))
 	case errors.Is(err, errRowTooLarge):
@@ -216,13 +207,11 @@ func readError(err error) error {
 
 var errRowTooLarge = errors.New("row too large")
 
-// rowBound fails a reader that takes more than a row may hold without a reset between.
+// rowBound fails a reader that takes more than a row may hold before read is set back to 0.
 type rowBound struct {
 	r    io.Reader
 	read int
 }
-
-func (b *rowBound) reset() { b.read = 0 }
 
 func (b *rowBound) Read(p []byte) (int, error) {
 	if b.read > maxRowBytes {

@@ -82,8 +82,8 @@ func FuzzReadObject(f *testing.F) {
 		check(in, "b", false, aNumber, expectedDay, checkDay)
 		check(in, "b", false, aBoolean, expectedBool, checkBool)
 		in.texts("b")
-		if err := in.done(); err != nil {
-			requireRefusal(t, err)
+		if in.err != nil {
+			requireRefusal(t, in.err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // do nothing, so a handler is a flat list of checks in the order in which a caller should hear of them.
 type input struct {
 	fields map[string]json.RawMessage
-	err    *apiError
+	err    error
 }
 
 // readInput reads the body as one JSON object with no fields but the known ones, none of them twice, and nothing after
@@ -28,8 +29,11 @@ func readInput(w http.ResponseWriter, r *http.Request, known ...string) (*input,
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBytes))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return nil, err
+	}
 	if err != nil {
-		return nil, bodyError(err)
+		return nil, invalid("", "the whole body", "a part of it", "The body broke off").because(err)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, invalid("", "a JSON object", "nothing", "The body is empty")
@@ -53,10 +57,10 @@ func readObject(body []byte, known []string) (map[string]json.RawMessage, error)
 	if err != nil {
 		return nil, malformed(err)
 	}
-	if open != json.Delim('{') {
-		return nil, invalid("", "a JSON object", kindOf(bytes.TrimSpace(body)), "The body is %s; expected an object",
-			kindOf(bytes.TrimSpace(body)))
+	if kind := kindOf(bytes.TrimSpace(body)); open != json.Delim('{') {
+		return nil, invalid("", "a JSON object", kind, "The body is %s; expected an object", kind)
 	}
+	expected := strings.Join(known, ", ")
 	fields := map[string]json.RawMessage{}
 	for dec.More() {
 		token, err := dec.Token()
@@ -69,8 +73,7 @@ func readObject(body []byte, known []string) (map[string]json.RawMessage, error)
 			return nil, malformed(err)
 		}
 		if !slices.Contains(known, name) {
-			return nil, invalid(clip(name), strings.Join(known, ", "), name, "The field %q is not known; the fields are %s",
-				clip(name), strings.Join(known, ", "))
+			return nil, invalid(clip(name), expected, name, "The field %q is not known; the fields are %s", clip(name), expected)
 		}
 		if _, twice := fields[name]; twice {
 			return nil, invalid(name, "the field once", "twice", "The field %s is given twice", name)
@@ -102,18 +105,10 @@ func wantMediaType(r *http.Request, want string) error {
 	got, params, err := mime.ParseMediaType(received)
 	charset := strings.ToLower(params["charset"])
 	if err != nil || got != want || charset != "" && charset != "utf-8" {
-		return newError(http.StatusUnsupportedMediaType, codeMediaType, "The content type must be %s",
-			want).at("Content-Type", want, received)
+		return newError(http.StatusUnsupportedMediaType, "The content type must be %s", want).
+			at("Content-Type", want, received)
 	}
 	return nil
-}
-
-func bodyError(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return err
-	}
-	return invalid("", "the whole body", "a part of it", "The body broke off").because(err)
 }
 
 // The JSON types that fields have.
@@ -123,38 +118,24 @@ const (
 	aBoolean = "a boolean"
 )
 
-// kindOf names the JSON type of a value.
+// kindOf names the JSON type of a value by its first byte.
 func kindOf(raw []byte) string {
-	switch {
-	case len(raw) == 0:
-		return "nothing"
-	case raw[0] == '"':
+	switch raw[0] {
+	case '"':
 		return aString
-	case raw[0] == '{':
+	case '{':
 		return "an object"
-	case raw[0] == '[':
+	case '[':
 		return "an array"
-	case raw[0] == 't' || raw[0] == 'f':
+	case 't', 'f':
 		return aBoolean
-	case raw[0] == 'n':
+	case 'n':
 		return "null"
 	}
 	return aNumber
 }
 
-func (in *input) refuse(err *apiError) {
-	if in.err == nil {
-		in.err = err
-	}
-}
-
-// done is the first fault, or nil.
-func (in *input) done() error {
-	if in.err != nil {
-		return in.err
-	}
-	return nil
-}
+func (in *input) refuse(err error) { in.err = cmp.Or(in.err, err) }
 
 // raw finds a field; null counts as absent.
 func (in *input) raw(name string, required bool, expected string) (json.RawMessage, bool) {
@@ -164,11 +145,7 @@ func (in *input) raw(name string, required bool, expected string) (json.RawMessa
 	}
 	if !ok || string(v) == "null" {
 		if required {
-			received := "nothing"
-			if ok {
-				received = "null"
-			}
-			in.refuse(invalid(name, expected, received, "%s is missing", name))
+			in.refuse(invalid(name, expected, cmp.Or(string(v), "nothing"), "%s is missing", name))
 		}
 		return nil, false
 	}
@@ -182,9 +159,8 @@ func (in *input) wrongType(name, expected string, raw json.RawMessage) {
 // halfSurrogate tells whether encoding/json has put U+FFFD in place of a lone \uD800 to \uDFFF: then different texts
 // would become equal ids.
 func halfSurrogate(raw json.RawMessage, v string) bool {
-	const replacement = "\uFFFD"
-	return strings.Count(v, replacement) > strings.Count(string(raw),
-		replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
+	written := strings.ToLower(string(raw))
+	return strings.Count(v, "\uFFFD") > strings.Count(written, "\uFFFD")+strings.Count(written, `\ufffd`)
 }
 
 // value reads a field of a kind as text: a string without its quotes, a number or boolean as it is written. ok tells
@@ -208,9 +184,9 @@ func (in *input) value(name string, required bool, kind, expected string) (v str
 }
 
 // check reads a field through one of the check functions.
-func check[T any](in *input, name string, required bool, kind, expected string,
-	f func(string) (T, *fault),
-) (out T, ok bool) {
+func check[T any](in *input, name string, required bool, kind, expected string, f func(string) (T, *fault)) (
+	out T, ok bool,
+) {
 	v, ok := in.value(name, required, kind, expected)
 	if !ok {
 		return out, false

@@ -22,68 +22,64 @@ const (
 	executeAhead = 12
 )
 
-// ExecuteCollections is POST /collections/execute.
-func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func() error { return s.executeCollections(w, r) })
-}
-
 // execution is one execution under way.
 type execution struct {
-	s                   *server
+	*server
 	tenant, request, id string
 	period              schemas.Period
 	queued              int
 }
 
-func (s *server) executeCollections(w http.ResponseWriter, r *http.Request) error {
-	ctx, info := r.Context(), infoOf(r.Context())
-	in, err := readInput(w, r, "period_month", "policy_ids")
-	if err != nil {
-		return err
-	}
-	period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
-	numbers := in.texts("policy_ids")
-	if err := in.done(); err != nil {
-		return err
-	}
-	if err := s.checkNotPassed(ctx, period); err != nil {
-		return err
-	}
-	e := &execution{s: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: period}
-	if numbers != nil {
-		err = e.named(ctx, numbers)
-	} else {
-		err = e.all(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	e.await(ctx)
-	writeJSON(w, http.StatusAccepted, Execution{ExecutionID: e.id, Status: "processing", PoliciesQueued: e.queued})
-	return nil
+// ExecuteCollections is POST /collections/execute.
+func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		in, err := readInput(w, r, "period_month", "policy_ids")
+		if err != nil {
+			return err
+		}
+		period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
+		numbers := in.texts("policy_ids")
+		if in.err != nil {
+			return in.err
+		}
+		if err := s.checkNotPassed(ctx, period); err != nil {
+			return err
+		}
+		e := &execution{server: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: period}
+		if numbers != nil {
+			err = e.named(ctx, numbers)
+		} else {
+			err = e.all(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		e.await(ctx)
+		writeJSON(w, http.StatusAccepted, Execution{ExecutionID: e.id, Status: "processing", PoliciesQueued: e.queued})
+		return nil
+	})
 }
 
 // checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be
 // debited any more, and one too far ahead.
 func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
 	day, known, err := s.db.BusinessDate(ctx)
-	if err == nil && !known { // a fresh system: the first tick is on its way
-		day, err = pollUntil(ctx, s.wait, func() (civil.Date, bool, error) { return s.db.BusinessDate(ctx) })
+	if err != nil {
+		return err
+	}
+	if !known { // a fresh system: the first tick is on its way
+		day, err = pollUntil(ctx, s.Wait, func() (civil.Date, bool, error) { return s.db.BusinessDate(ctx) })
 		if err != nil {
 			return unavailable(err, "The business calendar has no date yet; is the ticker running?")
 		}
 	}
-	if err != nil {
-		return err
-	}
 	now := schemas.PeriodOf(day)
 	if period < now {
-		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
-			"The period %s has passed: the business date is %s", period, day).
+		return newError(http.StatusUnprocessableEntity, "The period %s has passed: the business date is %s", period, day).
 			at("period_month", string(now)+" or later", string(period))
 	}
 	if last := schemas.PeriodOf(now.First().AddMonths(executeAhead)); period > last {
-		return newError(http.StatusUnprocessableEntity, codeUnprocessable,
+		return newError(http.StatusUnprocessableEntity,
 			"The period %s is more than %d months ahead: the business date is %s", period, executeAhead, day).
 			at("period_month", string(now)+" to "+string(last), string(period))
 	}
@@ -94,7 +90,7 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 func (e *execution) all(ctx context.Context) error {
 	after := uuid.Nil.String()
 	for {
-		refs, err := e.s.db.PoliciesAfter(ctx, e.tenant, after, executePage)
+		refs, err := e.db.PoliciesAfter(ctx, e.tenant, after, executePage)
 		if err != nil {
 			return err
 		}
@@ -102,12 +98,11 @@ func (e *execution) all(ctx context.Context) error {
 			return nil
 		}
 		after = refs[len(refs)-1].ID
-		have, err := e.s.db.CollectedBetween(ctx, e.tenant, e.period, refs[0].ID, after)
+		have, err := e.db.CollectedBetween(ctx, e.tenant, e.period, refs[0].ID, after)
 		if err != nil {
 			return err
 		}
-		active := slices.DeleteFunc(refs, func(p read.PolicyRef) bool { return p.Status != schemas.PolicyActive })
-		if err := e.queue(ctx, active, have); err != nil {
+		if err := e.queue(ctx, refs, have); err != nil {
 			return err
 		}
 	}
@@ -117,34 +112,35 @@ func (e *execution) all(ctx context.Context) error {
 func (e *execution) named(ctx context.Context, numbers []string) error {
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
-	refs, err := e.lookUp(ctx, numbers)
+	found, err := e.lookUp(ctx, numbers)
 	if err != nil {
 		return err
 	}
 	var unknown, idle []string
+	refs := make([]read.PolicyRef, 0, len(numbers))
 	for _, n := range numbers {
-		if p, ok := refs[n]; !ok {
+		p, ok := found[n]
+		if !ok {
 			unknown = append(unknown, n)
 		} else if p.Status != schemas.PolicyActive {
 			idle = append(idle, n+" ("+string(p.Status)+")")
 		}
+		refs = append(refs, p)
 	}
 	if len(unknown) > 0 {
-		return newError(http.StatusNotFound, codeNotFound, "Unknown policy numbers: %s; nothing was queued", listed(unknown)).
+		return newError(http.StatusNotFound, "Unknown policy numbers: %s; nothing was queued", listed(unknown)).
 			at("policy_ids", "policy numbers of yours", listed(unknown))
 	}
 	if len(idle) > 0 {
 		return conflict("Policies that are not active: %s; nothing was queued", listed(idle)).
 			at("policy_ids", "active policies", listed(idle))
 	}
-	for chunk := range slices.Chunk(numbers, lookupBatch) {
-		batch := make([]read.PolicyRef, 0, len(chunk))
-		ids := make([]string, 0, len(chunk))
-		for _, n := range chunk {
-			batch = append(batch, refs[n])
-			ids = append(ids, schemas.CollectionID(refs[n].ID, e.period))
+	for batch := range slices.Chunk(refs, lookupBatch) {
+		ids := make([]string, len(batch))
+		for i, p := range batch {
+			ids[i] = schemas.CollectionID(p.ID, e.period)
 		}
-		have, err := e.s.db.CollectedAmong(ctx, e.tenant, e.period, ids)
+		have, err := e.db.CollectedAmong(ctx, e.tenant, e.period, ids)
 		if err != nil {
 			return err
 		}
@@ -158,11 +154,11 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 func (e *execution) lookUp(ctx context.Context, numbers []string) (map[string]read.PolicyRef, error) {
 	found := map[string]read.PolicyRef{}
 	for chunk := range slices.Chunk(numbers, lookupBatch) {
-		ids := make([]string, 0, len(chunk))
-		for _, n := range chunk {
-			ids = append(ids, schemas.PolicyID(e.tenant, n))
+		ids := make([]string, len(chunk))
+		for i, n := range chunk {
+			ids[i] = schemas.PolicyID(e.tenant, n)
 		}
-		refs, err := e.s.db.PoliciesByIDs(ctx, e.tenant, ids)
+		refs, err := e.db.PoliciesByIDs(ctx, e.tenant, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -182,22 +178,21 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// queue sends a command for each policy that is not among those that have a collection.
-func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have map[string]bool) error {
+// queue sends a command for each active policy that is not among those that have a collection.
+func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have read.IDs) error {
 	cmds := make([]schemas.ExecuteCommand, 0, len(refs))
 	for _, p := range refs {
-		if have[p.ID] {
-			continue
+		if p.Status == schemas.PolicyActive && !have[p.ID] {
+			cmds = append(cmds, schemas.ExecuteCommand{
+				RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant,
+				CustomerID: p.CustomerID, PolicyNumber: p.Number, PeriodMonth: e.period,
+			})
 		}
-		cmds = append(cmds, schemas.ExecuteCommand{
-			RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant, CustomerID: p.CustomerID,
-			PolicyNumber: p.Number, PeriodMonth: e.period,
-		})
 	}
 	if len(cmds) == 0 {
 		return nil
 	}
-	if err := e.s.commands.Execute(ctx, cmds); err != nil {
+	if err := e.Commands.Execute(ctx, cmds); err != nil {
 		return unavailable(err,
 			"%d policies were queued, then the commands could not be written to Kafka; calling again adds what is missing",
 			e.queued)
@@ -212,14 +207,14 @@ func (e *execution) await(ctx context.Context) {
 	if e.queued == 0 {
 		return
 	}
-	counts, err := e.s.awaitOutcomes(ctx, e.s.wait, e.tenant, e.request, e.queued)
+	counts, err := e.awaitOutcomes(ctx, e.Wait, e.queued)
 	if err == nil {
-		err = awaitCount(ctx, e.s.wait, counts.OK, func() (uint64, error) {
-			return e.s.db.CollectionsOfExecution(ctx, e.tenant, e.period, e.id)
+		err = awaitCount(ctx, e.Wait, counts.OK, func() (uint64, error) {
+			return e.db.CollectionsOfExecution(ctx, e.tenant, e.period, e.id)
 		})
 	}
 	if err != nil {
-		e.s.log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet",
+		e.Log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet",
 			slog.String("request_id", e.request), slog.String("execution_id", e.id), slog.Int("queued", e.queued),
 			slog.Uint64("answered", counts.Answered), slog.Any("error", err))
 	}

@@ -22,8 +22,20 @@ const (
 
 // ImportPolicies is POST /policies/import.
 func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func() error {
-		result, err := s.importPolicies(w, r)
+	s.respond(w, r, nil, func(ctx context.Context, _ *requestInfo) error {
+		file, parts, err := s.filePart(w, r)
+		if err != nil {
+			return err
+		}
+		rows, err := newPolicyReader(file, s.MaxImportRows)
+		if err != nil {
+			return err
+		}
+		imp := &importing{server: s, errors: []RowError{}}
+		if err := imp.read(ctx, rows, parts); err != nil {
+			return imp.broken(err)
+		}
+		result, err := imp.finish(ctx)
 		if err != nil {
 			return err
 		}
@@ -34,29 +46,10 @@ func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
 
 // importing is one import under way: good rows go out in batches, errors are kept up to a limit.
 type importing struct {
-	s               *server
-	tenant, request string
-	batch           []schemas.PolicyCommand
-	sent            int
-	failed          int
-	errors          []RowError
-}
-
-func (s *server) importPolicies(w http.ResponseWriter, r *http.Request) (ImportResult, error) {
-	file, parts, err := s.filePart(w, r)
-	if err != nil {
-		return ImportResult{}, err
-	}
-	rows, err := newPolicyReader(file, s.cfg.MaxImportRows)
-	if err != nil {
-		return ImportResult{}, err
-	}
-	info := infoOf(r.Context())
-	imp := &importing{s: s, tenant: info.tenant, request: info.requestID}
-	if err := imp.read(r.Context(), rows, parts); err != nil {
-		return ImportResult{}, imp.broken(err)
-	}
-	return imp.finish(r.Context())
+	*server
+	batch        []schemas.PolicyCommand
+	sent, failed int
+	errors       []RowError
 }
 
 // filePart finds the part named file, which must be the first.
@@ -64,10 +57,10 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	if err := wantMediaType(r, "multipart/form-data"); err != nil {
 		return nil, nil, err
 	}
-	if r.ContentLength > s.cfg.MaxImportBytes+multipartOverhead {
-		return nil, nil, tooLarge(s.cfg.MaxImportBytes)
+	if r.ContentLength > s.MaxImportBytes+multipartOverhead {
+		return nil, nil, tooLarge(s.MaxImportBytes)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxImportBytes+multipartOverhead)
+	r.Body = http.MaxBytesReader(w, r.Body, s.MaxImportBytes+multipartOverhead)
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, nil, invalid("Content-Type", "multipart/form-data with a boundary", r.Header.Get("Content-Type"),
@@ -100,7 +93,7 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 			i.errors = append(i.errors, bad[:min(len(bad), maxListedErrors-len(i.errors))]...)
 			continue
 		}
-		cmd.RequestID, cmd.TenantID = i.request, i.tenant
+		cmd.RequestID, cmd.TenantID = infoOf(ctx).requestID, infoOf(ctx).tenant
 		if i.batch = append(i.batch, cmd); len(i.batch) == importBatch {
 			if err := i.flush(ctx); err != nil {
 				return err
@@ -124,7 +117,7 @@ func (i *importing) flush(ctx context.Context) error {
 	if len(i.batch) == 0 {
 		return nil
 	}
-	if err := i.s.commands.Policies(ctx, i.batch); err != nil {
+	if err := i.Commands.Policies(ctx, i.batch); err != nil {
 		return unavailable(err, "The rows could not be written to Kafka")
 	}
 	i.sent += len(i.batch)
@@ -144,48 +137,41 @@ func (i *importing) broken(err error) error {
 
 // finish waits for what became of the rows sent.
 func (i *importing) finish(ctx context.Context) (ImportResult, error) {
+	result := ImportResult{Failed: i.failed, Errors: i.errors}
 	if i.sent == 0 {
-		return ImportResult{Failed: i.failed, Errors: i.errors}, nil
+		return result, nil
 	}
-	s := i.s
-	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, i.sent)
+	info := infoOf(ctx)
+	counts, err := i.awaitOutcomes(ctx, i.importWait, i.sent)
 	if err == nil {
-		err = awaitCount(ctx, s.importWait, counts.OK, func() (uint64, error) {
-			return s.db.PoliciesOfRequest(ctx, i.tenant, i.request)
+		err = awaitCount(ctx, i.importWait, counts.OK, func() (uint64, error) {
+			return i.db.PoliciesOfRequest(ctx, info.tenant, info.requestID)
 		})
 	}
 	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
-		err = awaitCount(ctx, s.importWait, counts.Unchanged, func() (uint64, error) {
-			return s.db.PoliciesUnchanged(ctx, i.tenant, i.request)
+		err = awaitCount(ctx, i.importWait, counts.Unchanged, func() (uint64, error) {
+			return i.db.PoliciesUnchanged(ctx, info.tenant, info.requestID)
 		})
 	}
 	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
-		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
+		return result, newError(http.StatusServiceUnavailable,
 			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
 				"will be carried out; sending the same file again later is safe and tells what became of each",
-			i.sent, counts.Answered, s.importWait).because(err)
-	}
-	if err != nil {
-		return ImportResult{}, err
+			i.sent, counts.Answered, i.importWait).because(err)
 	}
 	done := counts.OK + counts.Unchanged
-	result := ImportResult{Imported: int(done), Failed: i.failed + int(counts.Answered-done), Errors: i.errors}
-	if counts.Answered > done {
-		refused, err := s.db.Refusals(ctx, i.tenant, i.request, maxListedErrors)
-		if err != nil {
-			return ImportResult{}, err
-		}
-		for _, f := range refused {
-			result.Errors = append(result.Errors,
-				RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
-		}
-		slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
+	result.Imported, result.Failed = int(done), i.failed+int(counts.Answered-done)
+	if err != nil || counts.Answered == done {
+		return result, err
 	}
+	refused, err := i.db.Refusals(ctx, info.tenant, info.requestID, maxListedErrors)
+	for _, f := range refused {
+		result.Errors = append(result.Errors,
+			RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
+	}
+	slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
 	result.Errors = result.Errors[:min(len(result.Errors), maxListedErrors)]
-	if result.Errors == nil {
-		result.Errors = []RowError{}
-	}
-	return result, nil
+	return result, err
 }

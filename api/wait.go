@@ -51,16 +51,18 @@ func pollUntil[T any](ctx context.Context, bound time.Duration, ask func() (T, b
 }
 
 // awaitOutcome waits for the answer to a request of one command.
-func (s *server) awaitOutcome(ctx context.Context, tenant, request string) (read.Outcome, error) {
-	return pollUntil(ctx, s.wait, func() (read.Outcome, bool, error) { return s.db.Outcome(ctx, tenant, request) })
+func (s *server) awaitOutcome(ctx context.Context) (read.Outcome, error) {
+	info := infoOf(ctx)
+	return pollUntil(ctx, s.Wait, func() (read.Outcome, bool, error) {
+		return s.db.Outcome(ctx, info.tenant, info.requestID)
+	})
 }
 
 // awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
-func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, tenant, request string,
-	n int,
-) (c read.OutcomeCounts, err error) {
+func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, n int) (c read.OutcomeCounts, err error) {
+	info := infoOf(ctx)
 	err = awaitCount(ctx, bound, uint64(n), func() (uint64, error) {
-		now, err := s.db.OutcomeCounts(ctx, tenant, request)
+		now, err := s.db.OutcomeCounts(ctx, info.tenant, info.requestID)
 		if err == nil {
 			c = now
 		}
@@ -80,14 +82,11 @@ func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func()
 // late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without
 // doing it twice.
 func (s *server) late(err error, hint string) error {
-	why := ""
-	switch {
-	case errors.As(err, new(*read.Error)):
-		why = "ClickHouse cannot be asked what became of it"
-	case errors.Is(err, errLate):
-		why = fmt.Sprintf("not answered by the pipeline within %s", s.wait)
-	default:
+	why := "ClickHouse cannot be asked what became of it"
+	if errors.Is(err, errLate) {
+		why = fmt.Sprintf("not answered by the pipeline within %s", s.Wait)
+	} else if !errors.As(err, new(*read.Error)) {
 		return err
 	}
-	return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but %s. %s", why, hint).because(err)
+	return newError(http.StatusServiceUnavailable, "Accepted, but %s. %s", why, hint).because(err)
 }

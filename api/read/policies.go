@@ -32,9 +32,6 @@ type PolicyRef struct {
 	Status                 schemas.PolicyStatus
 }
 
-// PolicyFilter is what policies are filtered by; empty fields do not filter.
-type PolicyFilter struct{ Number, CustomerID, Status string }
-
 const sqlPolicyList = `SELECT ` + policyColumns + `
 FROM
 (
@@ -49,12 +46,9 @@ WHERE empty({status:String}) OR status = {status:String}
 ORDER BY policy_number
 LIMIT {limit:UInt32}`
 
-// Policies are at most limit policies in the order of their numbers, from the first one behind the number after.
-func (d *DB) Policies(ctx context.Context, tenant string, f PolicyFilter, after string, limit int) ([]Policy, error) {
-	return all[Policy](ctx, d, sqlPolicyList, params{
-		"tenant": tenant, "after": after, "policy_number": f.Number, "policy_id": schemas.PolicyID(tenant, f.Number),
-		"customer_id": f.CustomerID, "status": f.Status, "limit": limit,
-	})
+// Policies are a page of the policies in the order of their numbers.
+func (d *DB) Policies(ctx context.Context, tenant string, p Page) ([]Policy, error) {
+	return all[Policy](ctx, d, sqlPolicyList, p.params(tenant, "after"))
 }
 
 const sqlPolicyByID = `SELECT ` + policyColumns + `

@@ -21,6 +21,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // timeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is an error,
@@ -63,6 +65,26 @@ type params map[string]any
 func (p params) args() (out []any) {
 	for name, v := range p {
 		out = append(out, clickhouse.Named(name, v))
+	}
+	return out
+}
+
+// Page is the part of a list that is wanted: what it is filtered by, where an empty field does not filter, the sorting
+// key of the last item seen before, and at most how many items.
+type Page struct {
+	Period, CustomerID, PolicyNumber, Status string
+	After                                    []string
+	Limit                                    int
+}
+
+// params are the page's for a list whose query has its sorting key in the parameters named by after.
+func (p Page) params(tenant string, after ...string) params {
+	out := params{
+		"tenant": tenant, "period": p.Period, "customer_id": p.CustomerID, "policy_number": p.PolicyNumber,
+		"policy_id": schemas.PolicyID(tenant, p.PolicyNumber), "status": p.Status, "limit": p.Limit,
+	}
+	for i, name := range after {
+		out[name] = p.After[i]
 	}
 	return out
 }

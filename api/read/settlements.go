@@ -23,9 +23,6 @@ type Settlement struct {
 	CreatedAt                                                        time.Time
 }
 
-// SettlementFilter is what statements are filtered by; empty fields do not filter.
-type SettlementFilter struct{ Period, Status string }
-
 const sqlSettlementList = `SELECT ` + settlementColumns + `
 FROM
 (
@@ -41,15 +38,10 @@ WHERE empty({status:String}) OR status = {status:String}
 ORDER BY period_month, settlement_number
 LIMIT {limit:UInt32}`
 
-// Settlements are at most limit statements in the order of their periods and numbers, from the first one behind those
-// of after. Within a period, numbers sort as sequences do up to 999 statements.
-func (d *DB) Settlements(ctx context.Context, tenant string, f SettlementFilter, after [2]string,
-	limit int,
-) ([]Settlement, error) {
-	return all[Settlement](ctx, d, sqlSettlementList, params{
-		"tenant": tenant, "period": f.Period, "status": f.Status, "after_period": after[0], "after_number": after[1],
-		"limit": limit,
-	})
+// Settlements are a page of the statements in the order of their periods and numbers. Within a period, numbers sort as
+// sequences do up to 999 statements.
+func (d *DB) Settlements(ctx context.Context, tenant string, p Page) ([]Settlement, error) {
+	return all[Settlement](ctx, d, sqlSettlementList, p.params(tenant, "after_period", "after_number"))
 }
 
 const sqlSettlementByID = `SELECT ` + settlementColumns + `
