@@ -29,11 +29,34 @@ const (
 	expectedBool   = "true or false"
 )
 
-// fault is why a value is refused, the same for JSON and CSV. message follows the field's name: "is empty".
+// kind is a kind of value: its type in JSON, what a caller is told to send, and its check, the same for JSON, CSV and
+// query strings.
+type kind[T any] struct {
+	json, expected string
+	check          func(v string) (T, *fault)
+}
+
+var (
+	aText             = kind[string]{jsonString, expectedText, func(v string) (string, *fault) { return v, checkText(v) }}
+	anAmount          = kind[schemas.Cents]{jsonNumber, expectedAmount, checkAmount}
+	aPeriod           = kind[schemas.Period]{jsonString, expectedPeriod, checkPeriod}
+	aDay              = kind[int]{jsonNumber, expectedDay, checkDay}
+	aBool             = kind[bool]{jsonBool, expectedBool, checkBool}
+	aRail             = oneOf("a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
+	aPolicyStatus     = oneOf("a status of a policy", schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
+	aCollectionStatus = oneOf("a status of a collection",
+		schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled)
+	aSettlementStatus = oneOf("a status of a settlement",
+		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)
+)
+
+// fault is why a value is refused. message follows the field's name: "is empty".
 type fault struct{ code, expected, message string }
 
-// asText is a text that keeps the rule of checkText.
-func asText(v string) (string, *fault) { return v, checkText(v) }
+// as400 names the field a refused value came from.
+func (f *fault) as400(field, received string) *apiError {
+	return invalid(field, f.expected, received, "%s %s", field, f.message)
+}
 
 // checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts
 // of Kafka keys.
@@ -87,33 +110,6 @@ func checkBool(v string) (bool, *fault) {
 	return yes, nil
 }
 
-// oneOf makes a check that reads one of a few words, in any case.
-func oneOf[T ~string](what string, words ...T) func(string) (T, *fault) {
-	expected, last := string(words[0]), len(words)-1
-	for _, w := range words[1:last] {
-		expected += ", " + string(w)
-	}
-	expected += " or " + string(words[last])
-	return func(v string) (T, *fault) {
-		for _, w := range words {
-			if strings.EqualFold(v, string(w)) {
-				return w, nil
-			}
-		}
-		return "", &fault{rowInvalid, expected, "is not " + what + "; expected " + expected}
-	}
-}
-
-var (
-	checkRail         = oneOf("a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
-	checkPolicyStatus = oneOf("a status of a policy",
-		schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
-	checkCollectionStatus = oneOf("a status of a collection",
-		schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled)
-	checkSettlementStatus = oneOf("a status of a settlement",
-		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)
-)
-
 func checkPeriod(v string) (schemas.Period, *fault) {
 	p, err := schemas.ParsePeriod(v)
 	if err != nil {
@@ -122,38 +118,55 @@ func checkPeriod(v string) (schemas.Period, *fault) {
 	return p, nil
 }
 
-// as400 names the field a refused value came from.
-func (f *fault) as400(field, received string) *apiError {
-	return invalid(field, f.expected, received, "%s %s", field, f.message)
+// oneOf is one of a few words, in any case.
+func oneOf[T ~string](what string, words ...T) kind[T] {
+	expected, last := string(words[0]), len(words)-1
+	for _, w := range words[1:last] {
+		expected += ", " + string(w)
+	}
+	expected += " or " + string(words[last])
+	return kind[T]{jsonString, expected, func(v string) (T, *fault) {
+		for _, w := range words {
+			if strings.EqualFold(v, string(w)) {
+				return w, nil
+			}
+		}
+		return "", &fault{rowInvalid, expected, "is not " + what + "; expected " + expected}
+	}}
 }
 
 // policyField is one field of a policy as POST /policies and the import file take it: its name, whether it must be
-// there, what stands for it in JSON, and how its value gets into the command.
+// there, its kind, and how its value gets into the command.
 type policyField struct {
 	name           string
 	required       bool
-	kind, expected string
+	json, expected string
 	set            func(cmd *schemas.PolicyCommand, v string) *fault
 }
 
 // policyFields are in the order in which a caller hears of their faults.
 var policyFields = []policyField{
-	textField("customer_id", true, func(c *schemas.PolicyCommand) *string { return &c.CustomerID }),
-	textField("external_customer_ref", true,
+	field("customer_id", true, aText, func(c *schemas.PolicyCommand) *string { return &c.CustomerID }),
+	field("external_customer_ref", true, aText,
 		func(c *schemas.PolicyCommand) *string { return &c.Terms.ExternalCustomerRef }),
-	textField("policy_number", true, func(c *schemas.PolicyCommand) *string { return &c.PolicyNumber }),
-	textField("product_code", true, func(c *schemas.PolicyCommand) *string { return &c.Terms.ProductCode }),
-	field("collection_amount", true, aNumber, expectedAmount, checkAmount,
+	field("policy_number", true, aText, func(c *schemas.PolicyCommand) *string { return &c.PolicyNumber }),
+	field("product_code", true, aText, func(c *schemas.PolicyCommand) *string { return &c.Terms.ProductCode }),
+	field("collection_amount", true, anAmount,
 		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.PremiumCents }),
-	field("rail", false, aString, "EFT, DEBICHECK or RM", checkRail,
-		func(c *schemas.PolicyCommand) *schemas.Rail { return &c.Terms.Rail }),
-	textField("mandate_reference", false, func(c *schemas.PolicyCommand) *string { return &c.Terms.MandateReference }),
-	field("mandate_max_amount", false, aNumber, expectedAmount, checkAmount,
+	field("rail", false, aRail, func(c *schemas.PolicyCommand) *schemas.Rail { return &c.Terms.Rail }),
+	field("mandate_reference", false, aText,
+		func(c *schemas.PolicyCommand) *string { return &c.Terms.MandateReference }),
+	field("mandate_max_amount", false, anAmount,
 		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.MandateMaxCents }),
-	field("mandate_fixed", false, aBoolean, expectedBool, checkBool,
-		func(c *schemas.PolicyCommand) *bool { return &c.Terms.MandateFixed }),
-	field("collection_day", false, aNumber, expectedDay, checkDay,
-		func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
+	field("mandate_fixed", false, aBool, func(c *schemas.PolicyCommand) *bool { return &c.Terms.MandateFixed }),
+	field("collection_day", false, aDay, func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
+}
+
+func field[T any](name string, required bool, k kind[T], at func(*schemas.PolicyCommand) *T) policyField {
+	return policyField{name, required, k.json, k.expected, func(cmd *schemas.PolicyCommand, v string) (f *fault) {
+		*at(cmd), f = k.check(v)
+		return f
+	}}
 }
 
 func fieldNames() (names []string) {
@@ -163,23 +176,8 @@ func fieldNames() (names []string) {
 	return names
 }
 
-func field[T any](name string, required bool, kind, expected string, parse func(string) (T, *fault),
-	at func(*schemas.PolicyCommand) *T,
-) policyField {
-	return policyField{name, required, kind, expected, func(cmd *schemas.PolicyCommand, v string) (f *fault) {
-		*at(cmd), f = parse(v)
-		return f
-	}}
-}
-
-func textField(name string, required bool, at func(*schemas.PolicyCommand) *string) policyField {
-	return field(name, required, aString, expectedText, asText, at)
-}
-
 // newPolicy is a command with the terms that hold where the caller names none.
 func newPolicy(row int, action schemas.PolicyAction) schemas.PolicyCommand {
-	return schemas.PolicyCommand{
-		Row: row, Action: action,
-		Terms: &schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck},
-	}
+	terms := schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck}
+	return schemas.PolicyCommand{Row: row, Action: action, Terms: &terms}
 }

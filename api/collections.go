@@ -41,10 +41,10 @@ func (s *server) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
 func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params ListCollectionsParams) {
 	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 2)
-		p.Period = filter(in, "period_month", params.PeriodMonth, checkPeriod)
-		p.CustomerID = filter(in, "customer_id", params.CustomerID, asText)
-		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, asText)
-		p.Status = filter(in, "collection_status", params.CollectionStatus, checkCollectionStatus)
+		p.Period = filter(in, "period_month", params.PeriodMonth, aPeriod)
+		p.CustomerID = filter(in, "customer_id", params.CustomerID, aText)
+		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
+		p.Status = filter(in, "collection_status", params.CollectionStatus, aCollectionStatus)
 		return p
 	}, s.db.Collections, collectionBody, func(c read.Collection) []string {
 		return []string{string(c.Period), c.PolicyNumber}

@@ -41,8 +41,17 @@ func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, readError(err)
 	}
-	if err := checkEncoding(start); err != nil {
-		return nil, err
+	kind := ""
+	switch { // what no CSV in UTF-8 begins with
+	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
+		kind = "UTF-16"
+	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
+		kind = "a ZIP archive or Excel workbook"
+	case bytes.IndexByte(start, 0) >= 0:
+		kind = "binary data or UTF-16"
+	}
+	if kind != "" {
+		return nil, invalid("file", "CSV in UTF-8", kind, "The file is %s; save it as CSV in UTF-8", kind)
 	}
 	if bytes.HasPrefix(start, []byte("\xEF\xBB\xBF")) {
 		_, _ = text.Discard(3)
@@ -58,24 +67,6 @@ func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
 	}
 	p.columns, err = headerColumns(header)
 	return p, err
-}
-
-// checkEncoding looks at the beginning of the file for what no CSV in UTF-8 holds.
-func checkEncoding(start []byte) error {
-	kind := ""
-	switch {
-	case len(start) == 0:
-		return invalid("file", "a header line and rows", "nothing", "The file is empty")
-	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
-		kind = "UTF-16"
-	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
-		kind = "a ZIP archive or Excel workbook"
-	case bytes.IndexByte(start, 0) >= 0:
-		kind = "binary data or UTF-16"
-	default:
-		return nil
-	}
-	return invalid("file", "CSV in UTF-8", kind, "The file is %s; save it as CSV in UTF-8", kind)
 }
 
 func headerColumns(header []string) ([]policyField, error) {

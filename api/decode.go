@@ -113,26 +113,26 @@ func wantMediaType(r *http.Request, want string) error {
 
 // The JSON types that fields have.
 const (
-	aString  = "a string"
-	aNumber  = "a number"
-	aBoolean = "a boolean"
+	jsonString = "a string"
+	jsonNumber = "a number"
+	jsonBool   = "a boolean"
 )
 
 // kindOf names the JSON type of a value by its first byte.
 func kindOf(raw []byte) string {
 	switch raw[0] {
 	case '"':
-		return aString
+		return jsonString
 	case '{':
 		return "an object"
 	case '[':
 		return "an array"
 	case 't', 'f':
-		return aBoolean
+		return jsonBool
 	case 'n':
 		return "null"
 	}
-	return aNumber
+	return jsonNumber
 }
 
 func (in *input) refuse(err error) { in.err = cmp.Or(in.err, err) }
@@ -169,9 +169,9 @@ func (in *input) value(name string, required bool, kind, expected string) (v str
 	raw, ok := in.raw(name, required, expected)
 	switch {
 	case !ok:
-	case kind != aString && kindOf(raw) == kind:
+	case kind != jsonString && kindOf(raw) == kind:
 		return string(raw), true
-	case kind != aString:
+	case kind != jsonString:
 		in.wrongType(name, expected, raw)
 	case raw[0] != '"' || json.Unmarshal(raw, &v) != nil:
 		in.wrongType(name, "a string: "+expected, raw)
@@ -183,15 +183,13 @@ func (in *input) value(name string, required bool, kind, expected string) (v str
 	return "", false
 }
 
-// check reads a field through one of the check functions.
-func check[T any](in *input, name string, required bool, kind, expected string, f func(string) (T, *fault)) (
-	out T, ok bool,
-) {
-	v, ok := in.value(name, required, kind, expected)
+// check reads a field of a kind.
+func check[T any](in *input, name string, required bool, k kind[T]) (out T, ok bool) {
+	v, ok := in.value(name, required, k.json, k.expected)
 	if !ok {
 		return out, false
 	}
-	out, bad := f(v)
+	out, bad := k.check(v)
 	if bad != nil {
 		in.refuse(bad.as400(name, v))
 	}
@@ -208,22 +206,15 @@ func (in *input) texts(name string) []string {
 	var items []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
 		in.wrongType(name, expected, raw)
-		return nil
-	}
-	if len(items) == 0 {
+	} else if len(items) == 0 {
 		in.refuse(invalid(name, expected, "[]", "%s is empty; leave it out to mean all active policies", name))
-		return nil
 	}
-	out := make([]string, 0, len(items))
+	out := make([]string, len(items))
 	for i, item := range items {
 		field := fmt.Sprintf("%s[%d]", name, i)
-		one := &input{fields: map[string]json.RawMessage{field: item}}
-		text, _ := check(one, field, true, aString, expectedText, asText)
-		out = append(out, text)
-		if one.err != nil {
-			in.refuse(one.err)
-			return nil
-		}
+		one := &input{fields: map[string]json.RawMessage{field: item}, err: in.err}
+		out[i], _ = check(one, field, true, aText)
+		in.err = one.err
 	}
 	return out
 }

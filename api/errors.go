@@ -134,14 +134,13 @@ func (s *server) badParameter(w http.ResponseWriter, r *http.Request, err error)
 	field, expected := "", "one readable value"
 	var format *InvalidParamFormatError
 	var missing *RequiredParamError
-	switch {
-	case errors.As(err, &format):
-		field = format.ParamName
-		if field == "limit" {
-			expected = "a whole number from 1 to 1000"
-		}
-	case errors.As(err, &missing):
+	if errors.As(err, &missing) {
 		field, expected = missing.ParamName, "the parameter"
+	} else if errors.As(err, &format) {
+		field = format.ParamName
+	}
+	if field == "limit" {
+		expected = "a whole number from 1 to 1000"
 	}
 	received := strings.Join(r.URL.Query()[field], ", ")
 	s.fail(w, r, invalid(field, expected, received, "The parameter %s is missing or not readable", field))

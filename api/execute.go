@@ -25,9 +25,10 @@ const (
 // execution is one execution under way.
 type execution struct {
 	*server
-	tenant, request, id string
-	period              schemas.Period
-	queued              int
+	*requestInfo
+	id     string
+	period schemas.Period
+	queued int
 }
 
 // ExecuteCollections is POST /collections/execute.
@@ -37,7 +38,7 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
+		period, _ := check(in, "period_month", true, aPeriod)
 		numbers := in.texts("policy_ids")
 		if in.err != nil {
 			return in.err
@@ -45,7 +46,7 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 		if err := s.checkNotPassed(ctx, period); err != nil {
 			return err
 		}
-		e := &execution{server: s, tenant: info.tenant, request: info.requestID, id: uuid.NewString(), period: period}
+		e := &execution{server: s, requestInfo: info, id: uuid.NewString(), period: period}
 		if numbers != nil {
 			err = e.named(ctx, numbers)
 		} else {
@@ -112,9 +113,19 @@ func (e *execution) all(ctx context.Context) error {
 func (e *execution) named(ctx context.Context, numbers []string) error {
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
-	found, err := e.lookUp(ctx, numbers)
-	if err != nil {
-		return err
+	found := map[string]read.PolicyRef{}
+	for chunk := range slices.Chunk(numbers, lookupBatch) {
+		ids := make([]string, len(chunk))
+		for i, n := range chunk {
+			ids[i] = schemas.PolicyID(e.tenant, n)
+		}
+		refs, err := e.db.PoliciesByIDs(ctx, e.tenant, ids)
+		if err != nil {
+			return err
+		}
+		for _, p := range refs {
+			found[p.Number] = p
+		}
 	}
 	var unknown, idle []string
 	refs := make([]read.PolicyRef, 0, len(numbers))
@@ -151,29 +162,11 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 	return nil
 }
 
-func (e *execution) lookUp(ctx context.Context, numbers []string) (map[string]read.PolicyRef, error) {
-	found := map[string]read.PolicyRef{}
-	for chunk := range slices.Chunk(numbers, lookupBatch) {
-		ids := make([]string, len(chunk))
-		for i, n := range chunk {
-			ids[i] = schemas.PolicyID(e.tenant, n)
-		}
-		refs, err := e.db.PoliciesByIDs(ctx, e.tenant, ids)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range refs {
-			found[p.Number] = p
-		}
-	}
-	return found, nil
-}
-
 // listed names the first of many.
 func listed(names []string) string {
 	const most = 20
 	if len(names) > most {
-		return strings.Join(names[:most], ", ") + ", ..."
+		names = append(names[:most:most], "...")
 	}
 	return strings.Join(names, ", ")
 }
@@ -184,7 +177,7 @@ func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have read.
 	for _, p := range refs {
 		if p.Status == schemas.PolicyActive && !have[p.ID] {
 			cmds = append(cmds, schemas.ExecuteCommand{
-				RequestID: e.request, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant,
+				RequestID: e.requestID, ExecutionID: e.id, Row: e.queued + len(cmds) + 1, TenantID: e.tenant,
 				CustomerID: p.CustomerID, PolicyNumber: p.Number, PeriodMonth: e.period,
 			})
 		}
@@ -215,7 +208,7 @@ func (e *execution) await(ctx context.Context) {
 	}
 	if err != nil {
 		e.Log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet",
-			slog.String("request_id", e.request), slog.String("execution_id", e.id), slog.Int("queued", e.queued),
+			slog.String("request_id", e.requestID), slog.String("execution_id", e.id), slog.Int("queued", e.queued),
 			slog.Uint64("answered", counts.Answered), slog.Any("error", err))
 	}
 }

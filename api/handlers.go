@@ -128,11 +128,11 @@ func checkQuery(r *http.Request, params any) error {
 }
 
 // filter is an optional query parameter: empty when absent, else through its check. Faults are in the input.
-func filter[T ~string](in *input, name string, v *string, f func(string) (T, *fault)) string {
+func filter[T ~string](in *input, name string, v *string, k kind[T]) string {
 	if v == nil {
 		return ""
 	}
-	out, bad := f(*v)
+	out, bad := k.check(*v)
 	if bad != nil {
 		in.refuse(bad.as400(name, *v))
 	}

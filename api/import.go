@@ -22,7 +22,7 @@ const (
 
 // ImportPolicies is POST /policies/import.
 func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func(ctx context.Context, _ *requestInfo) error {
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		file, parts, err := s.filePart(w, r)
 		if err != nil {
 			return err
@@ -31,25 +31,16 @@ func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		imp := &importing{server: s, errors: []RowError{}}
+		imp := &importing{server: s, requestInfo: info, result: ImportResult{Errors: []RowError{}}}
 		if err := imp.read(ctx, rows, parts); err != nil {
 			return imp.broken(err)
 		}
-		result, err := imp.finish(ctx)
-		if err != nil {
+		if err := imp.finish(ctx); err != nil {
 			return err
 		}
-		writeJSON(w, http.StatusOK, result)
+		writeJSON(w, http.StatusOK, imp.result)
 		return nil
 	})
-}
-
-// importing is one import under way: good rows go out in batches, errors are kept up to a limit.
-type importing struct {
-	*server
-	batch        []schemas.PolicyCommand
-	sent, failed int
-	errors       []RowError
 }
 
 // filePart finds the part named file, which must be the first.
@@ -69,14 +60,23 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	part, err := parts.NextPart()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, nil, invalid("file", "a part named file", "no part", "The part named file is missing")
+		err = invalid("file", "a part named file", "no part", "The part named file is missing")
 	case err != nil:
-		return nil, nil, readError(err)
+		err = readError(err)
 	case part.FormName() != "file":
-		return nil, nil, invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q",
+		err = invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q",
 			clip(part.FormName()))
 	}
-	return part, parts, nil
+	return part, parts, err
+}
+
+// importing is one import under way: good rows go out in batches, errors are kept up to a limit.
+type importing struct {
+	*server
+	*requestInfo
+	batch  []schemas.PolicyCommand
+	sent   int
+	result ImportResult
 }
 
 func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipart.Reader) error {
@@ -89,11 +89,11 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 			return err
 		}
 		if len(bad) > 0 {
-			i.failed++
-			i.errors = append(i.errors, bad[:min(len(bad), maxListedErrors-len(i.errors))]...)
+			i.result.Failed++
+			i.result.Errors = append(i.result.Errors, bad[:min(len(bad), maxListedErrors-len(i.result.Errors))]...)
 			continue
 		}
-		cmd.RequestID, cmd.TenantID = infoOf(ctx).requestID, infoOf(ctx).tenant
+		cmd.RequestID, cmd.TenantID = i.requestID, i.tenant
 		if i.batch = append(i.batch, cmd); len(i.batch) == importBatch {
 			if err := i.flush(ctx); err != nil {
 				return err
@@ -136,42 +136,41 @@ func (i *importing) broken(err error) error {
 }
 
 // finish waits for what became of the rows sent.
-func (i *importing) finish(ctx context.Context) (ImportResult, error) {
-	result := ImportResult{Failed: i.failed, Errors: i.errors}
+func (i *importing) finish(ctx context.Context) error {
 	if i.sent == 0 {
-		return result, nil
+		return nil
 	}
-	info := infoOf(ctx)
 	counts, err := i.awaitOutcomes(ctx, i.importWait, i.sent)
 	if err == nil {
 		err = awaitCount(ctx, i.importWait, counts.OK, func() (uint64, error) {
-			return i.db.PoliciesOfRequest(ctx, info.tenant, info.requestID)
+			return i.db.PoliciesOfRequest(ctx, i.tenant, i.requestID)
 		})
 	}
 	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
 		err = awaitCount(ctx, i.importWait, counts.Unchanged, func() (uint64, error) {
-			return i.db.PoliciesUnchanged(ctx, info.tenant, info.requestID)
+			return i.db.PoliciesUnchanged(ctx, i.tenant, i.requestID)
 		})
 	}
 	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
-		return result, newError(http.StatusServiceUnavailable,
+		return newError(http.StatusServiceUnavailable,
 			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
 				"will be carried out; sending the same file again later is safe and tells what became of each",
 			i.sent, counts.Answered, i.importWait).because(err)
 	}
 	done := counts.OK + counts.Unchanged
-	result.Imported, result.Failed = int(done), i.failed+int(counts.Answered-done)
+	i.result.Imported = int(done)
+	i.result.Failed += int(counts.Answered - done)
 	if err != nil || counts.Answered == done {
-		return result, err
+		return err
 	}
-	refused, err := i.db.Refusals(ctx, info.tenant, info.requestID, maxListedErrors)
+	refused, err := i.db.Refusals(ctx, i.tenant, i.requestID, maxListedErrors)
+	all := i.result.Errors
 	for _, f := range refused {
-		result.Errors = append(result.Errors,
-			RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
+		all = append(all, RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
 	}
-	slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
-	result.Errors = result.Errors[:min(len(result.Errors), maxListedErrors)]
-	return result, err
+	slices.SortStableFunc(all, func(a, b RowError) int { return a.Row - b.Row })
+	i.result.Errors = all[:min(len(all), maxListedErrors)]
+	return err
 }

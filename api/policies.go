@@ -61,13 +61,15 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 func readPolicy(in *input) schemas.PolicyCommand {
 	cmd := newPolicy(1, schemas.PolicyCreate)
 	for _, f := range policyFields {
-		if v, ok := in.value(f.name, f.required, f.kind, f.expected); ok {
+		if v, ok := in.value(f.name, f.required, f.json, f.expected); ok {
 			if bad := f.set(&cmd, v); bad != nil {
 				in.refuse(bad.as400(f.name, v))
 			}
 		}
 	}
-	status, ok := check(in, "status", false, aString, "active", checkPolicyStatus)
+	onlyActive := aPolicyStatus
+	onlyActive.expected = "active"
+	status, ok := check(in, "status", false, onlyActive)
 	if ok && status != schemas.PolicyActive {
 		in.refuse(invalid("status", "active", string(status), "A new policy is active; change its status through PATCH"))
 	}
@@ -97,11 +99,10 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 			return err
 		}
 		cmd := schemas.PolicyCommand{Row: 1, Action: schemas.PolicyPatch}
-		if premium, ok := check(in, "collection_amount", false, aNumber, expectedAmount, checkAmount); ok {
+		if premium, ok := check(in, "collection_amount", false, anAmount); ok {
 			cmd.SetPremium = &premium
 		}
-		const statuses = "active, cancelled or lapsed"
-		if status, ok := check(in, "status", false, aString, statuses, checkPolicyStatus); ok {
+		if status, ok := check(in, "status", false, aPolicyStatus); ok {
 			cmd.SetStatus = &status
 		}
 		if in.err != nil {
@@ -158,9 +159,9 @@ func (s *server) GetPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 func (s *server) ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams) {
 	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 1)
-		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, asText)
-		p.CustomerID = filter(in, "customer_id", params.CustomerID, asText)
-		p.Status = filter(in, "status", params.Status, checkPolicyStatus)
+		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
+		p.CustomerID = filter(in, "customer_id", params.CustomerID, aText)
+		p.Status = filter(in, "status", params.Status, aPolicyStatus)
 		return p
 	}, s.db.Policies, policyBody, func(p read.Policy) []string { return []string{p.Number} })
 }

@@ -32,7 +32,7 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
+		period, _ := check(in, "period_month", true, aPeriod)
 		if in.err != nil {
 			return in.err
 		}
@@ -126,8 +126,8 @@ func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params ListSettlementsParams) {
 	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 2)
-		p.Period = filter(in, "period_month", params.PeriodMonth, checkPeriod)
-		p.Status = filter(in, "status", params.Status, checkSettlementStatus)
+		p.Period = filter(in, "period_month", params.PeriodMonth, aPeriod)
+		p.Status = filter(in, "status", params.Status, aSettlementStatus)
 		return p
 	}, s.db.Settlements, settlementBody, func(st read.Settlement) []string {
 		return []string{string(st.Period), st.Number}
