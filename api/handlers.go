@@ -49,7 +49,7 @@ func (s *server) respond(w http.ResponseWriter, r *http.Request, params any,
 }
 
 // stream writes an answer that is too long to hold. Until its first 64 KiB are full nothing is sent, so an error up to
-// then is an ordinary error answer.
+// then is an ordinary error answer. write need not look at errors of out: a bufio.Writer keeps its first one for Flush.
 func stream(w http.ResponseWriter, contentType, fileName string, write func(out *bufio.Writer) error) error {
 	w.Header().Set("Content-Type", contentType)
 	if fileName != "" {

@@ -38,36 +38,34 @@ func (s *server) observe(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		out.Header().Set("X-Request-Id", info.requestID)
-		aborted := true
 		defer func() {
+			p := recover()
+			aborted := p != nil && !s.answerPanic(out, r, p)
 			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.requestID),
 				slog.String("tenant", info.tenant), slog.String("method", clip(r.Method)),
 				slog.String("route", chi.RouteContext(r.Context()).RoutePattern()), slog.Int("status", out.Status()),
 				slog.Bool("aborted", aborted), slog.Duration("duration", time.Since(start)))
+			if aborted {
+				panic(http.ErrAbortHandler)
+			}
 		}()
-		defer s.recoverPanic(out, r, &aborted)
 		next.ServeHTTP(out, r)
-		aborted = false
 	})
 }
 
-// recoverPanic answers a panic with a 500. Once part of an answer is out, only breaking the connection off tells the
+// answerPanic answers a panic with a 500. Once part of an answer is out, only breaking the connection off tells the
 // caller that it is not whole; http.ErrAbortHandler asks for just that.
-func (s *server) recoverPanic(w middleware.WrapResponseWriter, r *http.Request, aborted *bool) {
-	p := recover()
-	if p == nil {
-		return
-	}
+func (s *server) answerPanic(w middleware.WrapResponseWriter, r *http.Request, p any) (answered bool) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(http.ErrAbortHandler)
+		return false
 	}
 	s.Log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", infoOf(r.Context()).requestID),
 		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 	if w.Status() != 0 {
-		panic(http.ErrAbortHandler)
+		return false
 	}
-	*aborted = false
 	s.fail(w, r, fmt.Errorf("panic: %v", p))
+	return true
 }
 
 type keyHash [sha256.Size]byte

@@ -21,10 +21,7 @@ func policyBody(p read.Policy) Policy {
 // CreatePolicy is POST /policies.
 func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		in, err := readInput(w, r, append(fieldNames(), "status")...)
-		if err != nil {
-			return err
-		}
+		in := readInput(w, r, append(fieldNames(), "status")...)
 		cmd := readPolicy(in)
 		if in.err != nil {
 			return in.err
@@ -94,10 +91,7 @@ func (s *server) changePolicy(ctx context.Context, cmd schemas.PolicyCommand) (r
 // PatchPolicy is PATCH /policies/{id}.
 func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		in, err := readInput(w, r, "collection_amount", "status")
-		if err != nil {
-			return err
-		}
+		in := readInput(w, r, "collection_amount", "status")
 		cmd := schemas.PolicyCommand{Row: 1, Action: schemas.PolicyPatch}
 		if premium, ok := check(in, "collection_amount", false, anAmount); ok {
 			cmd.SetPremium = &premium

@@ -28,10 +28,7 @@ func settlementBody(st read.Settlement) Settlement {
 // now, waits until all of that is in ClickHouse, and only then asks for the statement of what is there.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		in, err := readInput(w, r, "period_month")
-		if err != nil {
-			return err
-		}
+		in := readInput(w, r, "period_month")
 		period, _ := check(in, "period_month", true, aPeriod)
 		if in.err != nil {
 			return in.err
@@ -89,7 +86,7 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 		return nil, unavailable(err,
 			"The engine has not yet worked off all results and instructions, or Kafka cannot be reached; try again")
 	}
-	behind, have, want := "", int64(0), int64(0)
+	var missing *apiError
 	arrived := make([]int64, len(ends))
 	err = poll(ctx, s.Wait, func() (bool, uint64, error) {
 		marks, err := s.db.Marks(ctx, schemas.TopicCollections)
@@ -97,24 +94,24 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 			return false, 0, err
 		}
 		var progress uint64
-		behind = ""
+		missing = nil
 		for p, end := range ends {
 			mark := marks[p].NextOffset
 			arrived[p] = marks[p].NextSeq
 			progress += uint64(max(0, min(mark, end)))
-			if mark < end && behind == "" {
-				behind, have, want = fmt.Sprintf("partition %d of %s", p, schemas.TopicCollections), mark, end
+			if mark < end && missing == nil {
+				behind := fmt.Sprintf("partition %d of %s", p, schemas.TopicCollections)
+				missing = newError(http.StatusServiceUnavailable,
+					"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again",
+					behind, mark, end).at(behind, strconv.FormatInt(end, 10), strconv.FormatInt(mark, 10))
 			}
 		}
-		return behind == "", progress, nil
+		return missing == nil, progress, nil
 	})
-	if err == nil || behind == "" {
-		return arrived, err
+	if err != nil && missing != nil {
+		return nil, missing.because(err)
 	}
-	return nil, newError(http.StatusServiceUnavailable,
-		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again",
-		behind, have, want).
-		at(behind, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10)).because(err)
+	return arrived, err
 }
 
 // GetSettlement is GET /settlements/{id}.
@@ -134,10 +131,8 @@ func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params 
 	})
 }
 
-var exportHeader = []string{
-	"settlement_number", "line_type", "period_month", "customer_id", "external_customer_ref", "policy_number",
-	"product_code", "amount",
-}
+const exportHeader = "settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number," +
+	"product_code,amount\n"
 
 // ExportSettlement is GET /settlements/{id}/export. The lines must add up to the statement to the cent, or nothing is
 // sent; should the lines change between the check and the last one, the connection is broken off.
@@ -156,10 +151,8 @@ func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID)
 			return fmt.Errorf("settlement %s: lines add up to %s, statement says %s", st.ID, sum, total)
 		}
 		return stream(w, "text/csv; charset=utf-8", st.Number+".csv", func(buf *bufio.Writer) error {
-			out := csv.NewWriter(buf)
-			if err := out.Write(exportHeader); err != nil {
-				return err
-			}
+			_, _ = buf.WriteString(exportHeader)
+			out := csv.NewWriter(buf) // writes into buf itself, which stream flushes
 			var sum schemas.Cents
 			err := s.db.EachSettlementLine(ctx, info.tenant, st.ID, func(l read.SettlementLine) error {
 				sum += l.AmountCents

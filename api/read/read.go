@@ -48,10 +48,10 @@ func (e *Error) Unwrap() error { return e.err }
 
 func asError(err error) error {
 	var refusal *clickhouse.Exception
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &refusal):
+	}
+	if errors.As(err, &refusal) {
 		// Timeout, too slow, quota, too many queries, memory limit, too many parts.
 		busy := slices.Contains([]int32{159, 160, 201, 202, 241, 252}, refusal.Code)
 		return &Error{err, busy, !busy}
