@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"cloud.google.com/go/civil"
 	"github.com/google/uuid"
 
 	"github.com/kasi-collections/kasi/api/read"
@@ -40,7 +39,7 @@ func dateOf(t *time.Time) string {
 
 // GetCollection is GET /collections/{id}.
 func (s *server) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "collection", id, s.db.Collection, collectionBody)
+	respondWith(s, w, r, "collection", id, (*read.DB).Collection, collectionBody)
 }
 
 // ListCollections is GET /collections.
@@ -52,7 +51,7 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
 		p.Status = filter(in, "collection_status", params.CollectionStatus, aCollectionStatus)
 		return p
-	}, s.db.Collections, collectionBody, func(c read.Collection) []string {
+	}, (*read.DB).Collections, collectionBody, func(c read.Collection) []string {
 		return []string{string(c.Period), c.PolicyNumber}
 	})
 }
@@ -70,7 +69,7 @@ func (s *server) ReportCollections(w http.ResponseWriter, r *http.Request, param
 			return bad.as400("period_month", params.PeriodMonth)
 		}
 		each := func(use func(read.Collection) error) error {
-			return s.db.EachCollection(ctx, info.tenant, period, use)
+			return info.db.EachCollection(ctx, period, use)
 		}
 		switch {
 		case params.Format == nil || *params.Format == "csv":
@@ -143,10 +142,10 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 		if in.err != nil {
 			return in.err
 		}
-		if err := s.checkNotPassed(ctx, period); err != nil {
+		e := &execution{server: s, requestInfo: info, id: uuid.NewString(), period: period}
+		if err := e.checkNotPassed(ctx); err != nil {
 			return err
 		}
-		e := &execution{server: s, requestInfo: info, id: uuid.NewString(), period: period}
 		var err error
 		if numbers != nil {
 			err = e.named(ctx, numbers)
@@ -164,18 +163,18 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 
 // checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be
 // debited any more, and one too far ahead.
-func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) error {
-	day, known, err := s.db.BusinessDate(ctx)
+func (e *execution) checkNotPassed(ctx context.Context) error {
+	day, known, err := e.db.BusinessDate(ctx)
 	if err != nil {
 		return err
 	}
 	if !known { // a fresh system: the first tick is on its way
-		day, err = pollUntil(ctx, s.Wait, func() (civil.Date, bool, error) { return s.db.BusinessDate(ctx) })
+		day, err = pollUntil(ctx, e.Wait, e.db.BusinessDate)
 		if err != nil {
 			return unavailable(err, "The business calendar has no date yet; is the ticker running?")
 		}
 	}
-	now := schemas.PeriodOf(day)
+	period, now := e.period, schemas.PeriodOf(day)
 	if period < now {
 		return newError(http.StatusUnprocessableEntity, "The period %s has passed: the business date is %s", period, day).
 			at("period_month", string(now)+" or later", string(period))
@@ -192,7 +191,7 @@ func (s *server) checkNotPassed(ctx context.Context, period schemas.Period) erro
 func (e *execution) all(ctx context.Context) error {
 	after := uuid.Nil.String()
 	for {
-		refs, err := e.db.PoliciesAfter(ctx, e.tenant, after, executePage)
+		refs, err := e.db.PoliciesAfter(ctx, after, executePage)
 		if err != nil {
 			return err
 		}
@@ -200,7 +199,7 @@ func (e *execution) all(ctx context.Context) error {
 			return nil
 		}
 		after = refs[len(refs)-1].ID
-		have, err := e.db.CollectedBetween(ctx, e.tenant, e.period, refs[0].ID, after)
+		have, err := e.db.CollectedBetween(ctx, e.period, refs[0].ID, after)
 		if err != nil {
 			return err
 		}
@@ -220,7 +219,7 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 		for i, n := range chunk {
 			ids[i] = schemas.PolicyID(e.tenant, n)
 		}
-		refs, err := e.db.PoliciesByIDs(ctx, e.tenant, ids)
+		refs, err := e.db.PoliciesByIDs(ctx, ids)
 		if err != nil {
 			return err
 		}
@@ -252,7 +251,7 @@ func (e *execution) named(ctx context.Context, numbers []string) error {
 		for i, p := range batch {
 			ids[i] = schemas.CollectionID(p.ID, e.period)
 		}
-		have, err := e.db.CollectedAmong(ctx, e.tenant, e.period, ids)
+		have, err := e.db.CollectedAmong(ctx, e.period, ids)
 		if err != nil {
 			return err
 		}
@@ -273,7 +272,7 @@ func listed(names []string) string {
 }
 
 // queue sends a command for each active policy that is not among those that have a collection.
-func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have read.IDs) error {
+func (e *execution) queue(ctx context.Context, refs []read.PolicyRef, have map[string]bool) error {
 	cmds := make([]schemas.ExecuteCommand, 0, len(refs))
 	for _, p := range refs {
 		if p.Status == schemas.PolicyActive && !have[p.ID] {
@@ -303,8 +302,8 @@ func (e *execution) await(ctx context.Context) {
 	}
 	counts, err := e.awaitOutcomes(ctx, e.Wait, e.queued)
 	if err == nil {
-		err = awaitCount(ctx, e.Wait, counts.OK, func() (uint64, error) {
-			return e.db.CollectionsOfExecution(ctx, e.tenant, e.period, e.id)
+		err = awaitCount(ctx, e.Wait, counts.OK, func(ctx context.Context) (uint64, error) {
+			return e.db.CollectionsOfExecution(ctx, e.period, e.id)
 		})
 	}
 	if err != nil {

@@ -63,14 +63,14 @@ func stream(w http.ResponseWriter, contentType, fileName string, write func(out 
 }
 
 // query asks for the tenant's object of an id.
-type query[T any] func(ctx context.Context, tenant, id string) (T, bool, error)
+type query[T any] func(db *read.DB, ctx context.Context, id string) (T, bool, error)
 
 // find is the tenant's object of an id out of a path, or a 404. An id is one of ours only if it is written the usual
 // way: uuid.Parse alone also takes braces and urn:uuid:.
 func find[T any](ctx context.Context, what, id string, ask query[T]) (row T, err error) {
 	ok := false
 	if uuid.Validate(id) == nil && len(id) == 36 {
-		row, ok, err = ask(ctx, infoOf(ctx).tenant, id)
+		row, ok, err = ask(infoOf(ctx).db, ctx, id)
 	}
 	if err == nil && !ok {
 		err = notFound(what, id)
@@ -170,7 +170,7 @@ func readPage(in *input, limit *int, cursor *string, keys int) read.Page {
 // respondList answers a GET of a list with one page. It asks for one row more than the page holds. Where that row is
 // there, so is another page, and the answer has its cursor: key is the sorting key of a row.
 func respondList[T, B any](s *server, w http.ResponseWriter, r *http.Request, params any,
-	page func(in *input) read.Page, ask func(ctx context.Context, tenant string, p read.Page) ([]T, error),
+	page func(in *input) read.Page, ask func(db *read.DB, ctx context.Context, p read.Page) ([]T, error),
 	body func(T) B, key func(T) []string,
 ) {
 	s.respond(w, r, params, func(ctx context.Context, info *requestInfo) error {
@@ -181,7 +181,7 @@ func respondList[T, B any](s *server, w http.ResponseWriter, r *http.Request, pa
 		}
 		limit := p.Limit
 		p.Limit++
-		rows, err := ask(ctx, info.tenant, p)
+		rows, err := ask(info.db, ctx, p)
 		if err != nil {
 			return err
 		}

@@ -80,34 +80,33 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 type importing struct {
 	*server
 	*requestInfo
-	batch  []schemas.PolicyCommand
 	sent   int
 	result ImportResult
 }
 
 func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipart.Reader) error {
-	for {
+	var batch []schemas.PolicyCommand
+	for done := false; !done; {
 		cmd, bad, err := rows.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF):
+			done = true
+		case err != nil:
 			return err
-		}
-		if len(bad) > 0 {
+		case len(bad) > 0:
 			i.result.Failed++
 			i.result.Errors = append(i.result.Errors, bad[:min(len(bad), maxListedErrors-len(i.result.Errors))]...)
-			continue
+		default:
+			cmd.RequestID, cmd.TenantID = i.requestID, i.tenant
+			batch = append(batch, cmd)
 		}
-		cmd.RequestID, cmd.TenantID = i.requestID, i.tenant
-		if i.batch = append(i.batch, cmd); len(i.batch) == importBatch {
-			if err := i.flush(ctx); err != nil {
-				return err
+		if len(batch) == importBatch || done && len(batch) > 0 {
+			if err := i.Commands.Policies(ctx, batch); err != nil {
+				return unavailable(err, "The rows could not be written to Kafka")
 			}
+			i.sent += len(batch)
+			batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
 		}
-	}
-	if err := i.flush(ctx); err != nil {
-		return err
 	}
 	switch part, err := parts.NextPart(); {
 	case err == nil:
@@ -116,18 +115,6 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 	case !errors.Is(err, io.EOF):
 		return readError(err)
 	}
-	return nil
-}
-
-func (i *importing) flush(ctx context.Context) error {
-	if len(i.batch) == 0 {
-		return nil
-	}
-	if err := i.Commands.Policies(ctx, i.batch); err != nil {
-		return unavailable(err, "The rows could not be written to Kafka")
-	}
-	i.sent += len(i.batch)
-	i.batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
 	return nil
 }
 
@@ -148,16 +135,12 @@ func (i *importing) finish(ctx context.Context) error {
 	}
 	counts, err := i.awaitOutcomes(ctx, i.importWait, i.sent)
 	if err == nil {
-		err = awaitCount(ctx, i.importWait, counts.OK, func() (uint64, error) {
-			return i.db.PoliciesOfRequest(ctx, i.tenant, i.requestID)
-		})
+		err = awaitCount(ctx, i.importWait, counts.OK, i.db.PoliciesOfRequest)
 	}
 	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
-		err = awaitCount(ctx, i.importWait, counts.Unchanged, func() (uint64, error) {
-			return i.db.PoliciesUnchanged(ctx, i.tenant, i.requestID)
-		})
+		err = awaitCount(ctx, i.importWait, counts.Unchanged, i.db.PoliciesUnchanged)
 	}
 	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
 		return newError(http.StatusServiceUnavailable,
@@ -171,7 +154,7 @@ func (i *importing) finish(ctx context.Context) error {
 	if err != nil || counts.Answered == done {
 		return err
 	}
-	refused, err := i.db.Refusals(ctx, i.tenant, i.requestID, maxListedErrors)
+	refused, err := i.db.Refusals(ctx, maxListedErrors)
 	all := i.result.Errors
 	for _, f := range refused {
 		all = append(all, RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
@@ -299,23 +282,6 @@ func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err er
 		return cmd, p.bad("", rowColumnCount,
 			fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns))), nil
 	}
-	cmd, bad = p.policy(record)
-	return cmd, bad, nil
-}
-
-// bad is an error of the row just read.
-func (p *policyReader) bad(column, code, message string) []RowError {
-	return []RowError{{Row: p.row, Column: column, Code: code, Message: message}}
-}
-
-func quoteMessage(e *csv.ParseError) string {
-	if e.StartLine != e.Line {
-		return fmt.Sprintf("quotes do not match: lines %d to %d of the file were read as one row", e.StartLine, e.Line)
-	}
-	return fmt.Sprintf("quotes do not match in line %d of the file", e.Line)
-}
-
-func (p *policyReader) policy(record []string) (cmd schemas.PolicyCommand, bad []RowError) {
 	cmd = newPolicy(p.row, schemas.PolicyImport)
 	for i, c := range p.columns {
 		v := strings.TrimSpace(record[i])
@@ -331,15 +297,27 @@ func (p *policyReader) policy(record []string) (cmd schemas.PolicyCommand, bad [
 		}
 	}
 	if len(bad) > 0 {
-		return cmd, bad
+		return cmd, bad, nil
 	}
 	hash := maphash.String(p.seed, cmd.PolicyNumber)
 	if first, twice := p.seen[hash]; twice {
 		return cmd, p.bad("policy_number", rowDuplicate,
-			fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first))
+			fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first)), nil
 	}
 	p.seen[hash] = int32(p.row)
-	return cmd, nil
+	return cmd, nil, nil
+}
+
+// bad is an error of the row just read.
+func (p *policyReader) bad(column, code, message string) []RowError {
+	return []RowError{{Row: p.row, Column: column, Code: code, Message: message}}
+}
+
+func quoteMessage(e *csv.ParseError) string {
+	if e.StartLine != e.Line {
+		return fmt.Sprintf("quotes do not match: lines %d to %d of the file were read as one row", e.StartLine, e.Line)
+	}
+	return fmt.Sprintf("quotes do not match in line %d of the file", e.Line)
 }
 
 // readError is why the file could not be read to its end.

@@ -30,7 +30,7 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 		taken := conflict("The policy number exists; change the policy through PATCH /v1/policies/%s or an import", id).
 			at("policy_number", "a number that no policy has", cmd.PolicyNumber)
 		// The pipeline decides; asking first only spares the caller the way through it.
-		if _, exists, err := s.db.Policy(ctx, info.tenant, id); err != nil {
+		if _, exists, err := info.db.Policy(ctx, id); err != nil {
 			return err
 		} else if exists {
 			return taken
@@ -42,7 +42,7 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 		if o.Code != schemas.OutcomeOK {
 			return taken
 		}
-		p, _, err := s.db.Policy(ctx, info.tenant, id)
+		p, _, err := info.db.Policy(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -75,15 +75,14 @@ func readPolicy(in *input) schemas.PolicyCommand {
 
 // changePolicy sends one command and waits until its outcome, and the version it made, can be read.
 func (s *server) changePolicy(ctx context.Context, cmd schemas.PolicyCommand) (read.Outcome, error) {
-	cmd.RequestID, cmd.TenantID = infoOf(ctx).requestID, infoOf(ctx).tenant
+	info := infoOf(ctx)
+	cmd.RequestID, cmd.TenantID = info.requestID, info.tenant
 	if err := s.Commands.Policies(ctx, []schemas.PolicyCommand{cmd}); err != nil {
 		return read.Outcome{}, unavailable(err, "The command could not be written to Kafka")
 	}
-	o, err := s.awaitOutcome(ctx)
+	o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
 	if err == nil && o.Code == schemas.OutcomeOK {
-		err = awaitCount(ctx, s.Wait, 1, func() (uint64, error) {
-			return s.db.PoliciesOfRequest(ctx, cmd.TenantID, cmd.RequestID)
-		})
+		err = awaitCount(ctx, s.Wait, 1, info.db.PoliciesOfRequest)
 	}
 	return o, s.late(err, "It will be carried out: look at GET /v1/policies?policy_number= before you repeat it")
 }
@@ -105,7 +104,7 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 		if cmd.SetPremium == nil && cmd.SetStatus == nil {
 			return invalid("", "collection_amount, status or both", "neither", "There is nothing to change")
 		}
-		p, err := find(ctx, "policy", id, s.db.Policy)
+		p, err := find(ctx, "policy", id, (*read.DB).Policy)
 		if err != nil {
 			return err
 		}
@@ -120,7 +119,7 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 		case schemas.OutcomeNotFound:
 			return notFound("policy", id)
 		}
-		if p, err = s.patched(ctx, p.ID, o); err != nil {
+		if p, err = patched(ctx, info.db, p.ID, o); err != nil {
 			return err
 		}
 		writeJSON(w, http.StatusOK, PolicyPatched{
@@ -133,20 +132,20 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
 
 // patched is the policy as a change left it, even where a later one has overtaken it: the caller must recognise its
 // own.
-func (s *server) patched(ctx context.Context, id string, o read.Outcome) (p read.Policy, err error) {
-	info, ok := infoOf(ctx), false
+func patched(ctx context.Context, db *read.DB, id string, o read.Outcome) (p read.Policy, err error) {
+	ok := false
 	if o.Code == schemas.OutcomeOK {
-		p, ok, err = s.db.PolicyOfRequest(ctx, info.tenant, id, info.requestID)
+		p, ok, err = db.PolicyOfRequest(ctx, id)
 	}
 	if !ok && err == nil {
-		p, _, err = s.db.Policy(ctx, info.tenant, id)
+		p, _, err = db.Policy(ctx, id)
 	}
 	return p, err
 }
 
 // GetPolicy is GET /policies/{id}.
 func (s *server) GetPolicy(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "policy", id, s.db.Policy, policyBody)
+	respondWith(s, w, r, "policy", id, (*read.DB).Policy, policyBody)
 }
 
 // ListPolicies is GET /policies.
@@ -157,5 +156,5 @@ func (s *server) ListPolicies(w http.ResponseWriter, r *http.Request, params Lis
 		p.CustomerID = filter(in, "customer_id", params.CustomerID, aText)
 		p.Status = filter(in, "status", params.Status, aPolicyStatus)
 		return p
-	}, s.db.Policies, policyBody, func(p read.Policy) []string { return []string{p.Number} })
+	}, (*read.DB).Policies, policyBody, func(p read.Policy) []string { return []string{p.Number} })
 }

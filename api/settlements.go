@@ -37,7 +37,7 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		if executed, err := s.db.HasCollections(ctx, info.tenant, period); err != nil {
+		if executed, err := info.db.HasCollections(ctx, period); err != nil {
 			return err
 		} else if !executed {
 			return conflict("Nothing was executed for %s, so there is nothing to settle", period).
@@ -48,7 +48,7 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 			return unavailable(err, "The command could not be written to Kafka")
 		}
 		const hint = "Call again: it returns the same statement"
-		o, err := s.awaitOutcome(ctx)
+		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
 		if err != nil {
 			return s.late(err, hint)
 		}
@@ -56,8 +56,8 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 			return conflict("The period cannot be settled: %s", o.Message).
 				at("period_month", "a period that can be settled", string(period))
 		}
-		st, err := pollUntil(ctx, s.Wait, func() (read.Settlement, bool, error) {
-			return s.db.Settlement(ctx, info.tenant, o.ObjectID)
+		st, err := pollUntil(ctx, s.Wait, func(ctx context.Context) (read.Settlement, bool, error) {
+			return info.db.Settlement(ctx, o.ObjectID)
 		})
 		if err != nil {
 			return s.late(err, hint)
@@ -89,7 +89,7 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 	var missing *apiError
 	arrived := make([]int64, len(ends))
 	err = poll(ctx, s.Wait, func() (bool, uint64, error) {
-		marks, err := s.db.Marks(ctx, schemas.TopicCollections)
+		marks, err := infoOf(ctx).db.Marks(ctx, schemas.TopicCollections)
 		if err != nil {
 			return false, 0, err
 		}
@@ -116,7 +116,7 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 
 // GetSettlement is GET /settlements/{id}.
 func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "settlement", id, s.db.Settlement, settlementBody)
+	respondWith(s, w, r, "settlement", id, (*read.DB).Settlement, settlementBody)
 }
 
 // ListSettlements is GET /settlements.
@@ -126,7 +126,7 @@ func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params 
 		p.Period = filter(in, "period_month", params.PeriodMonth, aPeriod)
 		p.Status = filter(in, "status", params.Status, aSettlementStatus)
 		return p
-	}, s.db.Settlements, settlementBody, func(st read.Settlement) []string {
+	}, (*read.DB).Settlements, settlementBody, func(st read.Settlement) []string {
 		return []string{string(st.Period), st.Number}
 	})
 }
@@ -138,12 +138,12 @@ const exportHeader = "settlement_number,line_type,period_month,customer_id,exter
 // sent; should the lines change between the check and the last one, the connection is broken off.
 func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		st, err := find(ctx, "settlement", id, s.db.Settlement)
+		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
 		if err != nil {
 			return err
 		}
 		total := st.TotalCollectionsCents
-		sum, err := s.db.SettlementLinesSum(ctx, info.tenant, st.ID)
+		sum, err := info.db.SettlementLinesSum(ctx, st.ID)
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID)
 			_, _ = buf.WriteString(exportHeader)
 			out := csv.NewWriter(buf) // writes into buf itself, which stream flushes
 			var sum schemas.Cents
-			err := s.db.EachSettlementLine(ctx, info.tenant, st.ID, func(l read.SettlementLine) error {
+			err := info.db.EachSettlementLine(ctx, st.ID, func(l read.SettlementLine) error {
 				sum += l.AmountCents
 				return out.Write([]string{
 					l.Number, l.Type, string(l.Period), l.CustomerID, l.ExternalCustomerRef, l.PolicyNumber, l.ProductCode,

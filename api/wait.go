@@ -42,27 +42,19 @@ func poll(ctx context.Context, bound time.Duration, ask func() (done bool, progr
 }
 
 // pollUntil asks for an object until it is there.
-func pollUntil[T any](ctx context.Context, bound time.Duration, ask func() (T, bool, error)) (v T, err error) {
-	err = poll(ctx, bound, func() (ok bool, _ uint64, err error) {
-		v, ok, err = ask()
+func pollUntil[T any](ctx context.Context, bound time.Duration, ask func(context.Context) (T, bool, error)) (T, error) {
+	var v T
+	err := poll(ctx, bound, func() (ok bool, _ uint64, err error) {
+		v, ok, err = ask(ctx)
 		return ok, 0, err
 	})
 	return v, err
 }
 
-// awaitOutcome waits for the answer to a request of one command.
-func (s *server) awaitOutcome(ctx context.Context) (read.Outcome, error) {
-	info := infoOf(ctx)
-	return pollUntil(ctx, s.Wait, func() (read.Outcome, bool, error) {
-		return s.db.Outcome(ctx, info.tenant, info.requestID)
-	})
-}
-
 // awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
 func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, n int) (c read.OutcomeCounts, err error) {
-	info := infoOf(ctx)
-	err = awaitCount(ctx, bound, uint64(n), func() (uint64, error) {
-		now, err := s.db.OutcomeCounts(ctx, info.tenant, info.requestID)
+	err = awaitCount(ctx, bound, uint64(n), func(ctx context.Context) (uint64, error) {
+		now, err := infoOf(ctx).db.OutcomeCounts(ctx)
 		if err == nil {
 			c = now
 		}
@@ -72,9 +64,9 @@ func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, n int) 
 }
 
 // awaitCount waits until a count reaches n.
-func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func() (uint64, error)) error {
+func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func(context.Context) (uint64, error)) error {
 	return poll(ctx, bound, func() (bool, uint64, error) {
-		have, err := count()
+		have, err := count(ctx)
 		return have >= n, have, err
 	})
 }
