@@ -99,8 +99,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.DB == nil || cfg.Commands == nil || cfg.Log == nil {
 		err = errors.Join(err, errors.New("api: DB, Commands and Log must be set"))
 	}
-	if cfg.QueriesPerMinute < 0 || cfg.UpdatesPerMinute < 0 || cfg.Wait < 0 || cfg.MaxImportBytes < 0 ||
-		cfg.MaxImportRows < 0 {
+	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.MaxImportRows) < 0 || cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))
 	}
 	asJSON, jsonErr := specJSON()

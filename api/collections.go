@@ -300,12 +300,9 @@ func (e *execution) await(ctx context.Context) {
 	if e.queued == 0 {
 		return
 	}
-	counts, err := e.awaitOutcomes(ctx, e.Wait, e.queued)
-	if err == nil {
-		err = awaitCount(ctx, e.Wait, counts.OK, func(ctx context.Context) (uint64, error) {
-			return e.db.CollectionsOfExecution(ctx, e.period, e.id)
-		})
-	}
+	counts, err := awaitOutcomes(ctx, e.Wait, e.queued, func(ctx context.Context) (uint64, error) {
+		return e.db.CollectionsOfExecution(ctx, e.period, e.id)
+	})
 	if err != nil {
 		e.Log.LogAttrs(ctx, slog.LevelWarn, "execution accepted, collections not visible yet",
 			slog.String("request_id", e.requestID), slog.String("execution_id", e.id), slog.Int("queued", e.queued),

@@ -20,10 +20,7 @@ import (
 	"github.com/kasi-collections/kasi/api/read"
 )
 
-const (
-	defaultPageSize = 100
-	maxPageSize     = 1000
-)
+const maxPageSize = 1000
 
 // respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the
 // operation, or nil. Once part of an answer is out, an error breaks the connection off: a client must never take half a
@@ -141,7 +138,7 @@ func filter[T ~string](in *input, name string, v *string, k kind[T]) string {
 
 // readPage reads limit and cursor; faults are in the input. keys is how many values the list's sorting key has.
 func readPage(in *input, limit *int, cursor *string, keys int) read.Page {
-	p := read.Page{Limit: defaultPageSize, After: make([]string, keys)}
+	p := read.Page{Limit: 100, After: make([]string, keys)}
 	if limit != nil {
 		p.Limit = *limit
 	}

@@ -133,10 +133,7 @@ func (i *importing) finish(ctx context.Context) error {
 	if i.sent == 0 {
 		return nil
 	}
-	counts, err := i.awaitOutcomes(ctx, i.importWait, i.sent)
-	if err == nil {
-		err = awaitCount(ctx, i.importWait, counts.OK, i.db.PoliciesOfRequest)
-	}
+	counts, err := awaitOutcomes(ctx, i.importWait, i.sent, i.db.PoliciesOfRequest)
 	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.

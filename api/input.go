@@ -352,29 +352,27 @@ type policyField struct {
 	name           string
 	required       bool
 	json, expected string
-	set            func(cmd *schemas.PolicyCommand, v string) *fault
+	set            func(cmd *command, v string) *fault
 }
+
+type command = schemas.PolicyCommand
 
 // policyFields are in the order in which a caller hears of their faults.
 var policyFields = []policyField{
-	field("customer_id", true, aText, func(c *schemas.PolicyCommand) *string { return &c.CustomerID }),
-	field("external_customer_ref", true, aText,
-		func(c *schemas.PolicyCommand) *string { return &c.Terms.ExternalCustomerRef }),
-	field("policy_number", true, aText, func(c *schemas.PolicyCommand) *string { return &c.PolicyNumber }),
-	field("product_code", true, aText, func(c *schemas.PolicyCommand) *string { return &c.Terms.ProductCode }),
-	field("collection_amount", true, anAmount,
-		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.PremiumCents }),
-	field("rail", false, aRail, func(c *schemas.PolicyCommand) *schemas.Rail { return &c.Terms.Rail }),
-	field("mandate_reference", false, aText,
-		func(c *schemas.PolicyCommand) *string { return &c.Terms.MandateReference }),
-	field("mandate_max_amount", false, anAmount,
-		func(c *schemas.PolicyCommand) *schemas.Cents { return &c.Terms.MandateMaxCents }),
-	field("mandate_fixed", false, aBool, func(c *schemas.PolicyCommand) *bool { return &c.Terms.MandateFixed }),
-	field("collection_day", false, aDay, func(c *schemas.PolicyCommand) *int { return &c.Terms.CollectionDay }),
+	field("customer_id", true, aText, func(c *command) *string { return &c.CustomerID }),
+	field("external_customer_ref", true, aText, func(c *command) *string { return &c.Terms.ExternalCustomerRef }),
+	field("policy_number", true, aText, func(c *command) *string { return &c.PolicyNumber }),
+	field("product_code", true, aText, func(c *command) *string { return &c.Terms.ProductCode }),
+	field("collection_amount", true, anAmount, func(c *command) *schemas.Cents { return &c.Terms.PremiumCents }),
+	field("rail", false, aRail, func(c *command) *schemas.Rail { return &c.Terms.Rail }),
+	field("mandate_reference", false, aText, func(c *command) *string { return &c.Terms.MandateReference }),
+	field("mandate_max_amount", false, anAmount, func(c *command) *schemas.Cents { return &c.Terms.MandateMaxCents }),
+	field("mandate_fixed", false, aBool, func(c *command) *bool { return &c.Terms.MandateFixed }),
+	field("collection_day", false, aDay, func(c *command) *int { return &c.Terms.CollectionDay }),
 }
 
-func field[T any](name string, required bool, k kind[T], at func(*schemas.PolicyCommand) *T) policyField {
-	return policyField{name, required, k.json, k.expected, func(cmd *schemas.PolicyCommand, v string) (f *fault) {
+func field[T any](name string, required bool, k kind[T], at func(*command) *T) policyField {
+	return policyField{name, required, k.json, k.expected, func(cmd *command, v string) (f *fault) {
 		*at(cmd), f = k.check(v)
 		return f
 	}}
@@ -388,7 +386,7 @@ func fieldNames() (names []string) {
 }
 
 // newPolicy is a command with the terms that hold where the caller names none.
-func newPolicy(row int, action schemas.PolicyAction) schemas.PolicyCommand {
+func newPolicy(row int, action schemas.PolicyAction) command {
 	terms := schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck}
-	return schemas.PolicyCommand{Row: row, Action: action, Terms: &terms}
+	return command{Row: row, Action: action, Terms: &terms}
 }

@@ -51,8 +51,12 @@ func pollUntil[T any](ctx context.Context, bound time.Duration, ask func(context
 	return v, err
 }
 
-// awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
-func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, n int) (c read.OutcomeCounts, err error) {
+// count asks how many there are by now.
+type count func(ctx context.Context) (uint64, error)
+
+// awaitOutcomes waits until n commands of a request are answered and what the good ones made can be read. It returns
+// the counts it has got to in any case.
+func awaitOutcomes(ctx context.Context, bound time.Duration, n int, made count) (c read.OutcomeCounts, err error) {
 	err = awaitCount(ctx, bound, uint64(n), func(ctx context.Context) (uint64, error) {
 		now, err := infoOf(ctx).db.OutcomeCounts(ctx)
 		if err == nil {
@@ -60,13 +64,16 @@ func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, n int) 
 		}
 		return now.Answered, err
 	})
+	if err == nil {
+		err = awaitCount(ctx, bound, c.OK, made)
+	}
 	return c, err
 }
 
 // awaitCount waits until a count reaches n.
-func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func(context.Context) (uint64, error)) error {
+func awaitCount(ctx context.Context, bound time.Duration, n uint64, ask count) error {
 	return poll(ctx, bound, func() (bool, uint64, error) {
-		have, err := count(ctx)
+		have, err := ask(ctx)
 		return have >= n, have, err
 	})
 }
