@@ -68,9 +68,7 @@ func (s *server) ReportCollections(w http.ResponseWriter, r *http.Request, param
 		if bad != nil {
 			return bad.as400("period_month", params.PeriodMonth)
 		}
-		each := func(use func(read.Collection) error) error {
-			return info.db.EachCollection(ctx, period, use)
-		}
+		each := func(use func(read.Collection) error) error { return info.db.EachCollection(ctx, period, use) }
 		switch {
 		case params.Format == nil || *params.Format == "csv":
 			return reportCSV(w, period, each)
