@@ -20,18 +20,24 @@ package api
 //go:generate go tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/httprate"
+	"github.com/google/uuid"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kasi-collections/kasi/api/read"
@@ -77,51 +83,33 @@ type Config struct {
 }
 
 const (
-	maxJSONBytes          = 1 << 20
-	defaultMaxImportBytes = 200 << 20
-	defaultMaxImportRows  = 1_000_000
-	defaultWait           = 10 * time.Second
-	defaultImportWait     = 30 * time.Second
-	readyTimeout          = 3 * time.Second // a probe must hear of a ClickHouse that hangs, not hang with it
+	maxJSONBytes = 1 << 20
+	readyTimeout = 3 * time.Second // a probe must hear of a ClickHouse that hangs, not hang with it
 )
 
 type server struct {
-	cfg        Config
-	db         *read.DB
-	commands   Commands
-	log        *slog.Logger
-	keys       []hashedKey
-	wait       time.Duration
+	Config
+	tenants    map[keyHash]string
 	importWait time.Duration
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
 func New(cfg Config) (http.Handler, error) {
-	keys, err := hashKeys(cfg.Keys)
+	tenants, err := hashKeys(cfg.Keys)
 	if cfg.DB == nil || cfg.Commands == nil || cfg.Log == nil {
 		err = errors.Join(err, errors.New("api: DB, Commands and Log must be set"))
 	}
-	if cfg.QueriesPerMinute < 0 || cfg.UpdatesPerMinute < 0 || cfg.Wait < 0 || cfg.MaxImportBytes < 0 ||
-		cfg.MaxImportRows < 0 {
+	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.MaxImportRows) < 0 || cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))
 	}
 	asJSON, jsonErr := specJSON()
 	if err = errors.Join(err, jsonErr); err != nil {
 		return nil, err
 	}
-	s := &server{
-		cfg: cfg, db: read.New(cfg.DB), commands: cfg.Commands, log: cfg.Log, keys: keys,
-		wait: cfg.Wait, importWait: cfg.Wait,
-	}
-	if cfg.Wait == 0 {
-		s.wait, s.importWait = defaultWait, defaultImportWait
-	}
-	if s.cfg.MaxImportBytes == 0 {
-		s.cfg.MaxImportBytes = defaultMaxImportBytes
-	}
-	if s.cfg.MaxImportRows == 0 {
-		s.cfg.MaxImportRows = defaultMaxImportRows
-	}
+	s := &server{Config: cfg, tenants: tenants, importWait: cmp.Or(cfg.Wait, 30*time.Second)}
+	s.Wait = cmp.Or(cfg.Wait, 10*time.Second)
+	s.MaxImportBytes = cmp.Or(cfg.MaxImportBytes, 200<<20)
+	s.MaxImportRows = cmp.Or(cfg.MaxImportRows, 1_000_000)
 	return s.routes(asJSON), nil
 }
 
@@ -129,8 +117,8 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root := chi.NewRouter()
 	root.Use(s.observe, middleware.GetHead)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, newError(http.StatusNotFound, codeNotFound, "There is no route %s; the routes are in /v1/openapi.yaml",
-			clip(r.URL.Path)))
+		path := clip(r.URL.Path)
+		s.fail(w, r, newError(http.StatusNotFound, "There is no route %s; the routes are in /v1/openapi.yaml", path))
 	})
 	root.MethodNotAllowed(s.methodNotAllowed)
 	root.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, Probe{Status: "ok"}) })
@@ -139,19 +127,18 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root.Get("/v1/openapi.json", document("application/json", asJSON))
 	root.Route("/v1", func(v1 chi.Router) {
 		v1.Use(s.authenticate)
-		for _, limit := range s.rateLimits() {
-			v1.Use(limit)
-		}
+		s.limit(v1, s.QueriesPerMinute, "queries", isQuery)
+		s.limit(v1, s.UpdatesPerMinute, "updates", func(r *http.Request) bool { return !isQuery(r) })
 		HandlerWithOptions(s, ChiServerOptions{BaseRouter: v1, ErrorHandlerFunc: s.badParameter})
 	})
 	return root
 }
 
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
-	if s.cfg.Ready != nil {
+	if s.Ready != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		if err := s.cfg.Ready(ctx); err != nil {
+		if err := s.Ready(ctx); err != nil {
 			s.fail(w, r, unavailable(err, "Not ready"))
 			return
 		}
@@ -172,4 +159,116 @@ func specJSON() ([]byte, error) {
 		return nil, fmt.Errorf("api: openapi.yaml: %w", err)
 	}
 	return json.Marshal(doc)
+}
+
+// requestInfo is what is known of a request; authenticate fills in the others.
+type requestInfo struct {
+	requestID string
+	tenant    string
+	key       keyHash
+	db        *read.DB
+}
+
+type infoKey struct{}
+
+// infoOf is what observe has put into the context of every request.
+func infoOf(ctx context.Context) *requestInfo { return ctx.Value(infoKey{}).(*requestInfo) }
+
+// observe gives each request its id, turns a panic into a 500, and writes the access log: ids, route pattern, status
+// and duration, never keys, paths or bodies, which hold personal data.
+func (s *server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		info := &requestInfo{requestID: uuid.NewString()}
+		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		out := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		out.Header().Set("X-Request-Id", info.requestID)
+		defer func() {
+			p := recover()
+			aborted := p != nil && !s.answerPanic(out, r, p)
+			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.requestID),
+				slog.String("tenant", info.tenant), slog.String("method", clip(r.Method)),
+				slog.String("route", chi.RouteContext(r.Context()).RoutePattern()), slog.Int("status", out.Status()),
+				slog.Bool("aborted", aborted), slog.Duration("duration", time.Since(start)))
+			if aborted {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(out, r)
+	})
+}
+
+// answerPanic answers a panic with a 500. Once part of an answer is out, only breaking the connection off tells the
+// caller that it is not whole; http.ErrAbortHandler asks for just that.
+func (s *server) answerPanic(w middleware.WrapResponseWriter, r *http.Request, p any) (answered bool) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return false
+	}
+	s.Log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", infoOf(r.Context()).requestID),
+		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+	if w.Status() != 0 {
+		return false
+	}
+	s.fail(w, r, fmt.Errorf("panic: %v", p))
+	return true
+}
+
+type keyHash [sha256.Size]byte
+
+// hashKeys is the tenant of each key. Only the keys' hashes are kept in memory.
+func hashKeys(keys []Key) (map[keyHash]string, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("api: no keys, so nobody could call it")
+	}
+	var all []error
+	out := map[keyHash]string{}
+	for i, k := range keys {
+		hash := keyHash(sha256.Sum256([]byte(k.Key)))
+		if k.Key == "" {
+			all = append(all, fmt.Errorf("api: key %d is empty", i+1))
+		} else if out[hash] != "" {
+			all = append(all, fmt.Errorf("api: key %d occurs twice", i+1))
+		}
+		if f := checkText(k.Tenant); f != nil {
+			all = append(all, fmt.Errorf("api: the tenant of key %d %s", i+1, f.message))
+		}
+		out[hash] = k.Tenant
+	}
+	return out, errors.Join(all...)
+}
+
+// authenticate finds the key's tenant. It compares with every key in constant time, so the answer's delay tells
+// nothing.
+func (s *server) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := infoOf(r.Context())
+		info.key = sha256.Sum256([]byte(r.Header.Get("X-API-Key")))
+		for key, tenant := range s.tenants {
+			if subtle.ConstantTimeCompare(info.key[:], key[:]) == 1 {
+				info.tenant = tenant
+			}
+		}
+		if info.tenant == "" {
+			s.fail(w, r, newError(http.StatusUnauthorized, "Invalid or missing API key"))
+			return
+		}
+		info.db = read.New(s.DB, info.tenant, info.requestID)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isQuery(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// limit gives each key a sliding window for the calls that are one of what; 0 means no limit.
+func (s *server) limit(routes chi.Router, perMinute int, what string, isOne func(*http.Request) bool) {
+	if perMinute == 0 {
+		return
+	}
+	byKey := func(r *http.Request) (string, error) { return string(infoOf(r.Context()).key[:]), nil }
+	refuse := func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, newError(http.StatusTooManyRequests,
+			"More than %d %s a minute with this key; wait as long as Retry-After says", perMinute, what))
+	}
+	limited := httprate.LimitBy(perMinute, time.Minute, byKey, httprate.WithLimitHandler(refuse))
+	routes.Use(middleware.Maybe(limited, isOne))
 }

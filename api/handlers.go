@@ -1,9 +1,12 @@
 package api
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -11,33 +14,60 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
+
+	"github.com/kasi-collections/kasi/api/read"
 )
 
-const (
-	defaultPageSize = 100
-	maxPageSize     = 1000
-)
+const maxPageSize = 1000
 
 // respond checks the query string, runs a handler and writes its error, if any. params is the generated struct of the
-// operation, or nil.
-func (s *server) respond(w http.ResponseWriter, r *http.Request, params any, handle func() error) {
+// operation, or nil. Once part of an answer is out, an error breaks the connection off: a client must never take half a
+// report for a whole one.
+func (s *server) respond(w http.ResponseWriter, r *http.Request, params any,
+	handle func(ctx context.Context, info *requestInfo) error,
+) {
+	info := infoOf(r.Context())
 	err := checkQuery(r, params)
 	if err == nil {
-		err = handle()
+		err = handle(r.Context(), info)
 	}
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if w.(middleware.WrapResponseWriter).Status() == 0 {
 		s.fail(w, r, err)
+		return
 	}
+	s.Log.LogAttrs(r.Context(), slog.LevelError, "answer broken off", slog.String("request_id", info.requestID),
+		slog.String("tenant", info.tenant), slog.Any("error", err))
+	panic(http.ErrAbortHandler)
 }
 
-// find is the tenant's object of an id out of a path, or a 404.
-func find[T any](ctx context.Context, what, id string,
-	query func(ctx context.Context, tenant, id string) (T, bool, error),
-) (row T, err error) {
+// stream writes an answer that is too long to hold. Until its first 64 KiB are full nothing is sent, so an error up to
+// then is an ordinary error answer. write need not look at errors of out: a bufio.Writer keeps its first one for Flush.
+func stream(w http.ResponseWriter, contentType, fileName string, write func(out *bufio.Writer) error) error {
+	w.Header().Set("Content-Type", contentType)
+	if fileName != "" {
+		w.Header().Set("Content-Disposition", `attachment; filename="`+fileName+`"`)
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	if err := write(out); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// query asks for the tenant's object of an id.
+type query[T any] func(db *read.DB, ctx context.Context, id string) (T, bool, error)
+
+// find is the tenant's object of an id out of a path, or a 404. An id is one of ours only if it is written the usual
+// way: uuid.Parse alone also takes braces and urn:uuid:.
+func find[T any](ctx context.Context, what, id string, ask query[T]) (row T, err error) {
 	ok := false
-	if isID(id) {
-		row, ok, err = query(ctx, infoOf(ctx).tenant, id)
+	if uuid.Validate(id) == nil && len(id) == 36 {
+		row, ok, err = ask(infoOf(ctx).db, ctx, id)
 	}
 	if err == nil && !ok {
 		err = notFound(what, id)
@@ -45,18 +75,12 @@ func find[T any](ctx context.Context, what, id string,
 	return row, err
 }
 
-// isID tells whether an id can be one of ours, written the usual way. uuid.Parse alone also takes braces and urn:uuid:.
-func isID(id string) bool {
-	_, err := uuid.Parse(id)
-	return err == nil && len(id) == 36
-}
-
 // respondWith answers a GET of one object.
-func respondWith[T, B any](s *server, w http.ResponseWriter, r *http.Request, what, id string,
-	query func(ctx context.Context, tenant, id string) (T, bool, error), body func(T) B,
+func respondWith[T, B any](s *server, w http.ResponseWriter, r *http.Request, what, id string, ask query[T],
+	body func(T) B,
 ) {
-	s.respond(w, r, nil, func() error {
-		row, err := find(r.Context(), what, id, query)
+	s.respond(w, r, nil, func(ctx context.Context, _ *requestInfo) error {
+		row, err := find(ctx, what, id, ask)
 		if err == nil {
 			writeJSON(w, http.StatusOK, body(row))
 		}
@@ -79,18 +103,14 @@ func checkQuery(r *http.Request, params any) error {
 	if err != nil {
 		return invalid("", "name=value pairs, percent-encoded", r.URL.RawQuery, "The query string cannot be read")
 	}
-	var known []string
+	known := []string{}
 	if params != nil {
-		t := reflect.TypeOf(params)
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("form"), ",")
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(params)) {
+			name, _, _ := strings.Cut(f.Tag.Get("form"), ",")
 			known = append(known, name)
 		}
 	}
-	expected := strings.Join(known, ", ")
-	if expected == "" {
-		expected = "none"
-	}
+	expected := cmp.Or(strings.Join(known, ", "), "none")
 	for name, v := range values {
 		if !slices.Contains(known, name) {
 			return invalid(clip(name), expected, name, "The query parameter %q is not known; here they are: %s",
@@ -105,31 +125,25 @@ func checkQuery(r *http.Request, params any) error {
 }
 
 // filter is an optional query parameter: empty when absent, else through its check. Faults are in the input.
-func filter[T ~string](in *input, name string, v *string, f func(string) (T, *fault)) string {
+func filter[T ~string](in *input, name string, v *string, k kind[T]) string {
 	if v == nil {
 		return ""
 	}
-	out, bad := f(*v)
+	out, bad := k.check(*v)
 	if bad != nil {
 		in.refuse(bad.as400(name, *v))
 	}
 	return string(out)
 }
 
-// page is where a list goes on and how much of it is wanted. after holds the sorting key of the last item seen.
-type page struct {
-	limit int
-	after []string
-}
-
 // readPage reads limit and cursor; faults are in the input. keys is how many values the list's sorting key has.
-func readPage(in *input, limit *int, cursor *string, keys int) page {
-	p := page{limit: defaultPageSize, after: make([]string, keys)}
+func readPage(in *input, limit *int, cursor *string, keys int) read.Page {
+	p := read.Page{Limit: 100, After: make([]string, keys)}
 	if limit != nil {
-		p.limit = *limit
+		p.Limit = *limit
 	}
-	if p.limit < 1 || p.limit > maxPageSize {
-		in.refuse(invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(p.limit), "limit is outside of 1 to %d",
+	if p.Limit < 1 || p.Limit > maxPageSize {
+		in.refuse(invalid("limit", "a whole number from 1 to 1000", strconv.Itoa(p.Limit), "limit is outside of 1 to %d",
 			maxPageSize))
 	}
 	if cursor == nil {
@@ -146,34 +160,41 @@ func readPage(in *input, limit *int, cursor *string, keys int) page {
 			"cursor is not one that this list gave out"))
 		return p
 	}
-	p.after = after
+	p.After = after
 	return p
 }
 
-// writePage answers with the page of rows that query reads, unless the input has faults. query asks for one row more
-// than the page holds. Where that row is there, so is another page, and the answer has its cursor.
-func writePage[T, B any](w http.ResponseWriter, in *input, p page, query func() ([]T, error), body func(T) B,
-	key func(T) []string,
-) error {
-	if err := in.done(); err != nil {
-		return err
-	}
-	rows, err := query()
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Data       []B     `json:"data"`
-		NextCursor *string `json:"next_cursor"`
-	}{Data: []B{}}
-	if len(rows) > p.limit {
-		rows = rows[:p.limit]
-		b, _ := json.Marshal(key(rows[p.limit-1])) // strings always marshal
-		out.NextCursor = orNull(base64.RawURLEncoding.EncodeToString(b))
-	}
-	for _, row := range rows {
-		out.Data = append(out.Data, body(row))
-	}
-	writeJSON(w, http.StatusOK, out)
-	return nil
+// respondList answers a GET of a list with one page. It asks for one row more than the page holds. Where that row is
+// there, so is another page, and the answer has its cursor: key is the sorting key of a row.
+func respondList[T, B any](s *server, w http.ResponseWriter, r *http.Request, params any,
+	page func(in *input) read.Page, ask func(db *read.DB, ctx context.Context, p read.Page) ([]T, error),
+	body func(T) B, key func(T) []string,
+) {
+	s.respond(w, r, params, func(ctx context.Context, info *requestInfo) error {
+		in := &input{}
+		p := page(in)
+		if in.err != nil {
+			return in.err
+		}
+		limit := p.Limit
+		p.Limit++
+		rows, err := ask(info.db, ctx, p)
+		if err != nil {
+			return err
+		}
+		out := struct {
+			Data       []B     `json:"data"`
+			NextCursor *string `json:"next_cursor"`
+		}{Data: []B{}}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			b, _ := json.Marshal(key(rows[limit-1])) // strings always marshal
+			out.NextCursor = orNull(base64.RawURLEncoding.EncodeToString(b))
+		}
+		for _, row := range rows {
+			out.Data = append(out.Data, body(row))
+		}
+		writeJSON(w, http.StatusOK, out)
+		return nil
+	})
 }

@@ -1,13 +1,19 @@
 package api
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
@@ -22,41 +28,25 @@ const (
 
 // ImportPolicies is POST /policies/import.
 func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func() error {
-		result, err := s.importPolicies(w, r)
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		file, parts, err := s.filePart(w, r)
 		if err != nil {
 			return err
 		}
-		writeJSON(w, http.StatusOK, result)
+		rows, err := newPolicyReader(file, s.MaxImportRows)
+		if err != nil {
+			return err
+		}
+		imp := &importing{server: s, requestInfo: info, result: ImportResult{Errors: []RowError{}}}
+		if err := imp.read(ctx, rows, parts); err != nil {
+			return imp.broken(err)
+		}
+		if err := imp.finish(ctx); err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, imp.result)
 		return nil
 	})
-}
-
-// importing is one import under way: good rows go out in batches, errors are kept up to a limit.
-type importing struct {
-	s               *server
-	tenant, request string
-	batch           []schemas.PolicyCommand
-	sent            int
-	failed          int
-	errors          []RowError
-}
-
-func (s *server) importPolicies(w http.ResponseWriter, r *http.Request) (ImportResult, error) {
-	file, parts, err := s.filePart(w, r)
-	if err != nil {
-		return ImportResult{}, err
-	}
-	rows, err := newPolicyReader(file, s.cfg.MaxImportRows)
-	if err != nil {
-		return ImportResult{}, err
-	}
-	info := infoOf(r.Context())
-	imp := &importing{s: s, tenant: info.tenant, request: info.requestID}
-	if err := imp.read(r.Context(), rows, parts); err != nil {
-		return ImportResult{}, imp.broken(err)
-	}
-	return imp.finish(r.Context())
 }
 
 // filePart finds the part named file, which must be the first.
@@ -64,10 +54,10 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	if err := wantMediaType(r, "multipart/form-data"); err != nil {
 		return nil, nil, err
 	}
-	if r.ContentLength > s.cfg.MaxImportBytes+multipartOverhead {
-		return nil, nil, tooLarge(s.cfg.MaxImportBytes)
+	if r.ContentLength > s.MaxImportBytes+multipartOverhead {
+		return nil, nil, tooLarge(s.MaxImportBytes)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, s.cfg.MaxImportBytes+multipartOverhead)
+	r.Body = http.MaxBytesReader(w, r.Body, s.MaxImportBytes+multipartOverhead)
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, nil, invalid("Content-Type", "multipart/form-data with a boundary", r.Header.Get("Content-Type"),
@@ -76,39 +66,47 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 	part, err := parts.NextPart()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, nil, invalid("file", "a part named file", "no part", "The part named file is missing")
+		err = invalid("file", "a part named file", "no part", "The part named file is missing")
 	case err != nil:
-		return nil, nil, readError(err)
+		err = readError(err)
 	case part.FormName() != "file":
-		return nil, nil, invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q",
+		err = invalid("file", "one part, named file", part.FormName(), "The part must be named file, not %q",
 			clip(part.FormName()))
 	}
-	return part, parts, nil
+	return part, parts, err
+}
+
+// importing is one import under way: good rows go out in batches, errors are kept up to a limit.
+type importing struct {
+	*server
+	*requestInfo
+	sent   int
+	result ImportResult
 }
 
 func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipart.Reader) error {
-	for {
+	var batch []schemas.PolicyCommand
+	for done := false; !done; {
 		cmd, bad, err := rows.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF):
+			done = true
+		case err != nil:
 			return err
+		case len(bad) > 0:
+			i.result.Failed++
+			i.result.Errors = append(i.result.Errors, bad[:min(len(bad), maxListedErrors-len(i.result.Errors))]...)
+		default:
+			cmd.RequestID, cmd.TenantID = i.requestID, i.tenant
+			batch = append(batch, cmd)
 		}
-		if len(bad) > 0 {
-			i.failed++
-			i.errors = append(i.errors, bad[:min(len(bad), maxListedErrors-len(i.errors))]...)
-			continue
-		}
-		cmd.RequestID, cmd.TenantID = i.request, i.tenant
-		if i.batch = append(i.batch, cmd); len(i.batch) == importBatch {
-			if err := i.flush(ctx); err != nil {
-				return err
+		if len(batch) == importBatch || done && len(batch) > 0 {
+			if err := i.Commands.Policies(ctx, batch); err != nil {
+				return unavailable(err, "The rows could not be written to Kafka")
 			}
+			i.sent += len(batch)
+			batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
 		}
-	}
-	if err := i.flush(ctx); err != nil {
-		return err
 	}
 	switch part, err := parts.NextPart(); {
 	case err == nil:
@@ -117,18 +115,6 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 	case !errors.Is(err, io.EOF):
 		return readError(err)
 	}
-	return nil
-}
-
-func (i *importing) flush(ctx context.Context) error {
-	if len(i.batch) == 0 {
-		return nil
-	}
-	if err := i.s.commands.Policies(ctx, i.batch); err != nil {
-		return unavailable(err, "The rows could not be written to Kafka")
-	}
-	i.sent += len(i.batch)
-	i.batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
 	return nil
 }
 
@@ -143,49 +129,226 @@ func (i *importing) broken(err error) error {
 }
 
 // finish waits for what became of the rows sent.
-func (i *importing) finish(ctx context.Context) (ImportResult, error) {
+func (i *importing) finish(ctx context.Context) error {
 	if i.sent == 0 {
-		return ImportResult{Failed: i.failed, Errors: i.errors}, nil
+		return nil
 	}
-	s := i.s
-	counts, err := s.awaitOutcomes(ctx, s.importWait, i.tenant, i.request, i.sent)
-	if err == nil {
-		err = awaitCount(ctx, s.importWait, counts.OK, func() (uint64, error) {
-			return s.db.PoliciesOfRequest(ctx, i.tenant, i.request)
-		})
-	}
+	counts, err := awaitOutcomes(ctx, i.importWait, i.sent, i.db.PoliciesOfRequest)
 	if err == nil && counts.Unchanged > 0 {
 		// Sent again after an answer that was lost, the file changes nothing, but what it did the first time may still be on
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
-		err = awaitCount(ctx, s.importWait, counts.Unchanged, func() (uint64, error) {
-			return s.db.PoliciesUnchanged(ctx, i.tenant, i.request)
-		})
+		err = awaitCount(ctx, i.importWait, counts.Unchanged, i.db.PoliciesUnchanged)
 	}
 	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
-		return ImportResult{}, newError(http.StatusServiceUnavailable, codeUnavailable,
+		return newError(http.StatusServiceUnavailable,
 			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
 				"will be carried out; sending the same file again later is safe and tells what became of each",
-			i.sent, counts.Answered, s.importWait).because(err)
-	}
-	if err != nil {
-		return ImportResult{}, err
+			i.sent, counts.Answered, i.importWait).because(err)
 	}
 	done := counts.OK + counts.Unchanged
-	result := ImportResult{Imported: int(done), Failed: i.failed + int(counts.Answered-done), Errors: i.errors}
-	if counts.Answered > done {
-		refused, err := s.db.Refusals(ctx, i.tenant, i.request, maxListedErrors)
-		if err != nil {
-			return ImportResult{}, err
-		}
-		for _, f := range refused {
-			result.Errors = append(result.Errors,
-				RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
-		}
-		slices.SortStableFunc(result.Errors, func(a, b RowError) int { return a.Row - b.Row })
+	i.result.Imported = int(done)
+	i.result.Failed += int(counts.Answered - done)
+	if err != nil || counts.Answered == done {
+		return err
 	}
-	result.Errors = result.Errors[:min(len(result.Errors), maxListedErrors)]
-	if result.Errors == nil {
-		result.Errors = []RowError{}
+	refused, err := i.db.Refusals(ctx, maxListedErrors)
+	all := i.result.Errors
+	for _, f := range refused {
+		all = append(all, RowError{Row: int(f.Row), Column: "policy_number", Code: f.Code, Message: f.Message})
 	}
-	return result, nil
+	slices.SortStableFunc(all, func(a, b RowError) int { return a.Row - b.Row })
+	i.result.Errors = all[:min(len(all), maxListedErrors)]
+	return err
+}
+
+// maxRowBytes bounds one row, so that a quote which is never closed cannot pull the rest of the file into memory.
+const maxRowBytes = 64 << 10
+
+// policyReader reads policies from CSV, row by row, in memory that does not grow with the file but for 12 bytes a row:
+// the hash of each accepted policy number, to find a second row of the same number. Two numbers share a hash with a
+// chance of n²/2^65 for n rows, below one in ten million for the largest file; the seed is random, so that nobody can
+// choose such a pair.
+type policyReader struct {
+	csv     *csv.Reader
+	src     *rowBound
+	columns []policyField // in the file's order
+	row     int
+	maxRows int
+	seed    maphash.Seed
+	seen    map[uint64]int32
+}
+
+// newPolicyReader reads the header. Its errors say what is wrong with the file as a whole.
+func newPolicyReader(r io.Reader, maxRows int) (*policyReader, error) {
+	src := &rowBound{r: r}
+	text := bufio.NewReaderSize(src, 4096)
+	start, err := text.Peek(4096)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, readError(err)
+	}
+	kind := ""
+	switch { // what no CSV in UTF-8 begins with
+	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
+		kind = "UTF-16"
+	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
+		kind = "a ZIP archive or Excel workbook"
+	case bytes.IndexByte(start, 0) >= 0:
+		kind = "binary data or UTF-16"
+	}
+	if kind != "" {
+		return nil, invalid("file", "CSV in UTF-8", kind, "The file is %s; save it as CSV in UTF-8", kind)
+	}
+	if bytes.HasPrefix(start, []byte("\xEF\xBB\xBF")) {
+		_, _ = text.Discard(3)
+	}
+	p := &policyReader{
+		csv: csv.NewReader(text), src: src, maxRows: maxRows, seed: maphash.MakeSeed(), seen: map[uint64]int32{},
+	}
+	p.csv.FieldsPerRecord, p.csv.ReuseRecord = -1, true
+	src.read = 0
+	header, err := p.csv.Read()
+	if err != nil {
+		return nil, readError(err)
+	}
+	p.columns, err = headerColumns(header)
+	return p, err
+}
+
+func headerColumns(header []string) ([]policyField, error) {
+	names, known := make([]string, len(header)), fieldNames()
+	for i, h := range header {
+		if !utf8.ValidString(h) {
+			return nil, invalid("file", "CSV in UTF-8", "other bytes", "The header is not UTF-8; save the file as CSV in UTF-8")
+		}
+		names[i] = strings.ToLower(strings.TrimSpace(h))
+	}
+	var missing []string
+	for _, c := range policyFields {
+		if c.required && !slices.Contains(names, c.name) {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		hint := ""
+		if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
+			hint = "; columns must be separated by commas"
+		}
+		return nil, invalid(strings.Join(missing, ","), strings.Join(known[:5], ","), strings.Join(names, ","),
+			"The header lacks the column %s%s", strings.Join(missing, ", "), hint)
+	}
+	var out []policyField
+	for i, name := range names {
+		at := slices.Index(known, name)
+		if at < 0 {
+			return nil, invalid(clip(name), strings.Join(known, ","), name, "The column %q is not known; the columns are %s",
+				clip(name), strings.Join(known, ", "))
+		}
+		if slices.Contains(names[:i], name) {
+			return nil, invalid(name, "the column once", "twice", "The column %s is there twice", name)
+		}
+		out = append(out, policyFields[at])
+	}
+	return out, nil
+}
+
+// next reads a row. A bad row comes back with its errors; err is io.EOF at the end, or ends the reading.
+func (p *policyReader) next() (cmd schemas.PolicyCommand, bad []RowError, err error) {
+	p.src.read = 0
+	record, err := p.csv.Read()
+	if errors.Is(err, io.EOF) {
+		if p.row == 0 {
+			err = invalid("file", "at least one row", "a header only", "The file has a header but no rows")
+		}
+		return cmd, nil, err
+	}
+	p.row++
+	if p.row > p.maxRows {
+		return cmd, nil, newError(http.StatusRequestEntityTooLarge, "The file has more than %d rows; split it", p.maxRows).
+			at("file", fmt.Sprintf("at most %d rows", p.maxRows), "more")
+	}
+	var malformed *csv.ParseError
+	switch {
+	case errors.As(err, &malformed):
+		return cmd, p.bad("", rowMalformed, quoteMessage(malformed)), nil
+	case errors.Is(err, errRowTooLarge):
+		return cmd, nil, invalid("file", fmt.Sprintf("rows of at most %d bytes", maxRowBytes), "a larger one",
+			"Row %d is too large; is a quote not closed?", p.row)
+	case err != nil:
+		return cmd, nil, readError(err)
+	case len(record) != len(p.columns):
+		return cmd, p.bad("", rowColumnCount,
+			fmt.Sprintf("has %d values; the header has %d columns", len(record), len(p.columns))), nil
+	}
+	cmd = newPolicy(p.row, schemas.PolicyImport)
+	for i, c := range p.columns {
+		v := strings.TrimSpace(record[i])
+		if v == "" && !c.required {
+			continue
+		}
+		if f := c.set(&cmd, v); f != nil {
+			quoted := ""
+			if v != "" {
+				quoted = fmt.Sprintf("%q ", clip(v))
+			}
+			bad = append(bad, p.bad(c.name, f.code, c.name+" "+quoted+f.message)...)
+		}
+	}
+	if len(bad) > 0 {
+		return cmd, bad, nil
+	}
+	hash := maphash.String(p.seed, cmd.PolicyNumber)
+	if first, twice := p.seen[hash]; twice {
+		return cmd, p.bad("policy_number", rowDuplicate,
+			fmt.Sprintf("policy_number %q occurs before in this file, in row %d", cmd.PolicyNumber, first)), nil
+	}
+	p.seen[hash] = int32(p.row)
+	return cmd, nil, nil
+}
+
+// bad is an error of the row just read.
+func (p *policyReader) bad(column, code, message string) []RowError {
+	return []RowError{{Row: p.row, Column: column, Code: code, Message: message}}
+}
+
+func quoteMessage(e *csv.ParseError) string {
+	if e.StartLine != e.Line {
+		return fmt.Sprintf("quotes do not match: lines %d to %d of the file were read as one row", e.StartLine, e.Line)
+	}
+	return fmt.Sprintf("quotes do not match in line %d of the file", e.Line)
+}
+
+// readError is why the file could not be read to its end.
+func readError(err error) error {
+	var known *apiError
+	var malformed *csv.ParseError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &known), errors.As(err, &large):
+		return err
+	case errors.Is(err, io.EOF):
+		return invalid("file", "a header line and rows", "nothing", "The file is empty")
+	case errors.As(err, &malformed):
+		return invalid("file", "CSV", "other text", "The header cannot be read: %s", quoteMessage(malformed))
+	case errors.Is(err, errRowTooLarge):
+		return invalid("file", "a header line of at most 64 KiB", "a larger one",
+			"The header is too large; is this a CSV file?")
+	}
+	return invalid("file", "the whole file", "a part of it", "The upload broke off").because(err)
+}
+
+var errRowTooLarge = errors.New("row too large")
+
+// rowBound fails a reader that takes more than a row may hold before read is set back to 0.
+type rowBound struct {
+	r    io.Reader
+	read int
+}
+
+func (b *rowBound) Read(p []byte) (int, error) {
+	if b.read > maxRowBytes {
+		return 0, errRowTooLarge
+	}
+	n, err := b.r.Read(p)
+	b.read += n
+	return n, err
 }

@@ -20,62 +20,53 @@ func policyBody(p read.Policy) Policy {
 
 // CreatePolicy is POST /policies.
 func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func() error { return s.createPolicy(w, r) })
-}
-
-func (s *server) createPolicy(w http.ResponseWriter, r *http.Request) error {
-	ctx, info := r.Context(), infoOf(r.Context())
-	known := []string{}
-	for _, f := range policyFields {
-		known = append(known, f.name)
-	}
-	in, err := readInput(w, r, append(known, "status")...)
-	if err != nil {
-		return err
-	}
-	cmd := readPolicy(in)
-	if err := in.done(); err != nil {
-		return err
-	}
-	cmd.RequestID, cmd.TenantID = info.requestID, info.tenant
-	id := schemas.PolicyID(info.tenant, cmd.PolicyNumber)
-	taken := conflict("The policy number exists; change the policy through PATCH /v1/policies/%s or an import", id).
-		at("policy_number", "a number that no policy has", cmd.PolicyNumber)
-	// The pipeline decides; asking first only spares the caller the way through it.
-	if _, exists, err := s.db.Policy(ctx, info.tenant, id); err != nil {
-		return err
-	} else if exists {
-		return taken
-	}
-	o, err := s.changePolicy(ctx, cmd)
-	if err != nil {
-		return err
-	}
-	if o.Code != schemas.OutcomeOK {
-		return taken
-	}
-	p, _, err := s.db.Policy(ctx, info.tenant, id)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", "/v1/policies/"+p.ID)
-	writeJSON(w, http.StatusCreated, PolicyCreated{
-		ID: p.ID, PolicyNumber: p.Number, Status: p.Status, CreatedAt: p.CreatedAt.UTC(),
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		in := readInput(w, r, append(fieldNames(), "status")...)
+		cmd := readPolicy(in)
+		if in.err != nil {
+			return in.err
+		}
+		id := schemas.PolicyID(info.tenant, cmd.PolicyNumber)
+		taken := conflict("The policy number exists; change the policy through PATCH /v1/policies/%s or an import", id).
+			at("policy_number", "a number that no policy has", cmd.PolicyNumber)
+		// The pipeline decides; asking first only spares the caller the way through it.
+		if _, exists, err := info.db.Policy(ctx, id); err != nil {
+			return err
+		} else if exists {
+			return taken
+		}
+		o, err := s.changePolicy(ctx, cmd)
+		if err != nil {
+			return err
+		}
+		if o.Code != schemas.OutcomeOK {
+			return taken
+		}
+		p, _, err := info.db.Policy(ctx, id)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", "/v1/policies/"+p.ID)
+		writeJSON(w, http.StatusCreated, PolicyCreated{
+			ID: p.ID, PolicyNumber: p.Number, Status: p.Status, CreatedAt: p.CreatedAt.UTC(),
+		})
+		return nil
 	})
-	return nil
 }
 
 // readPolicy reads a new policy; faults are in the input.
 func readPolicy(in *input) schemas.PolicyCommand {
 	cmd := newPolicy(1, schemas.PolicyCreate)
 	for _, f := range policyFields {
-		if v, ok := in.value(f.name, f.required, f.kind, f.expected); ok {
+		if v, ok := in.value(f.name, f.required, f.json, f.expected); ok {
 			if bad := f.set(&cmd, v); bad != nil {
 				in.refuse(bad.as400(f.name, v))
 			}
 		}
 	}
-	status, ok := check(in, "status", false, aString, "active", checkPolicyStatus)
+	onlyActive := aPolicyStatus
+	onlyActive.expected = "active"
+	status, ok := check(in, "status", false, onlyActive)
 	if ok && status != schemas.PolicyActive {
 		in.refuse(invalid("status", "active", string(status), "A new policy is active; change its status through PATCH"))
 	}
@@ -84,103 +75,86 @@ func readPolicy(in *input) schemas.PolicyCommand {
 
 // changePolicy sends one command and waits until its outcome, and the version it made, can be read.
 func (s *server) changePolicy(ctx context.Context, cmd schemas.PolicyCommand) (read.Outcome, error) {
-	if err := s.commands.Policies(ctx, []schemas.PolicyCommand{cmd}); err != nil {
+	info := infoOf(ctx)
+	cmd.RequestID, cmd.TenantID = info.requestID, info.tenant
+	if err := s.Commands.Policies(ctx, []schemas.PolicyCommand{cmd}); err != nil {
 		return read.Outcome{}, unavailable(err, "The command could not be written to Kafka")
 	}
-	const hint = "It will be carried out: look at GET /v1/policies?policy_number= before you repeat it"
-	o, err := s.awaitOutcome(ctx, cmd.TenantID, cmd.RequestID)
-	if err != nil {
-		return o, s.late(err, hint)
+	o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
+	if err == nil && o.Code == schemas.OutcomeOK {
+		err = awaitCount(ctx, s.Wait, 1, info.db.PoliciesOfRequest)
 	}
-	if o.Code != schemas.OutcomeOK {
-		return o, nil
-	}
-	err = awaitCount(ctx, s.wait, 1, func() (uint64, error) {
-		return s.db.PoliciesOfRequest(ctx, cmd.TenantID, cmd.RequestID)
-	})
-	return o, s.late(err, hint)
+	return o, s.late(err, "It will be carried out: look at GET /v1/policies?policy_number= before you repeat it")
 }
 
 // PatchPolicy is PATCH /policies/{id}.
 func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
-	s.respond(w, r, nil, func() error { return s.patchPolicy(w, r, id) })
-}
-
-func (s *server) patchPolicy(w http.ResponseWriter, r *http.Request, id string) error {
-	ctx, info := r.Context(), infoOf(r.Context())
-	in, err := readInput(w, r, "collection_amount", "status")
-	if err != nil {
-		return err
-	}
-	cmd := schemas.PolicyCommand{RequestID: info.requestID, Row: 1, Action: schemas.PolicyPatch, TenantID: info.tenant}
-	if premium, ok := check(in, "collection_amount", false, aNumber, expectedAmount, checkAmount); ok {
-		cmd.SetPremium = &premium
-	}
-	const statuses = "active, cancelled or lapsed"
-	if status, ok := check(in, "status", false, aString, statuses, checkPolicyStatus); ok {
-		cmd.SetStatus = &status
-	}
-	if err := in.done(); err != nil {
-		return err
-	}
-	if cmd.SetPremium == nil && cmd.SetStatus == nil {
-		return invalid("", "collection_amount, status or both", "neither", "There is nothing to change")
-	}
-	p, err := find(ctx, "policy", id, s.db.Policy)
-	if err != nil {
-		return err
-	}
-	cmd.PolicyNumber = p.Number
-	o, err := s.changePolicy(ctx, cmd)
-	if err != nil {
-		return err
-	}
-	switch o.Code {
-	case schemas.OutcomeConflict:
-		return conflict("The policy cannot be changed: %s", o.Message)
-	case schemas.OutcomeNotFound:
-		return notFound("policy", id)
-	}
-	if p, err = s.patched(ctx, p.ID, o); err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, PolicyPatched{
-		ID: p.ID, PolicyNumber: p.Number, CollectionAmount: schemas.Rands(p.PremiumCents), Status: p.Status,
-		UpdatedAt: p.UpdatedAt.UTC(),
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		in := readInput(w, r, "collection_amount", "status")
+		cmd := schemas.PolicyCommand{Row: 1, Action: schemas.PolicyPatch}
+		if premium, ok := check(in, "collection_amount", false, anAmount); ok {
+			cmd.SetPremium = &premium
+		}
+		if status, ok := check(in, "status", false, aPolicyStatus); ok {
+			cmd.SetStatus = &status
+		}
+		if in.err != nil {
+			return in.err
+		}
+		if cmd.SetPremium == nil && cmd.SetStatus == nil {
+			return invalid("", "collection_amount, status or both", "neither", "There is nothing to change")
+		}
+		p, err := find(ctx, "policy", id, (*read.DB).Policy)
+		if err != nil {
+			return err
+		}
+		cmd.PolicyNumber = p.Number
+		o, err := s.changePolicy(ctx, cmd)
+		if err != nil {
+			return err
+		}
+		switch o.Code {
+		case schemas.OutcomeConflict:
+			return conflict("The policy cannot be changed: %s", o.Message)
+		case schemas.OutcomeNotFound:
+			return notFound("policy", id)
+		}
+		if p, err = patched(ctx, info.db, p.ID, o); err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, PolicyPatched{
+			ID: p.ID, PolicyNumber: p.Number, CollectionAmount: schemas.Rands(p.PremiumCents), Status: p.Status,
+			UpdatedAt: p.UpdatedAt.UTC(),
+		})
+		return nil
 	})
-	return nil
 }
 
 // patched is the policy as a change left it, even where a later one has overtaken it: the caller must recognise its
 // own.
-func (s *server) patched(ctx context.Context, id string, o read.Outcome) (read.Policy, error) {
-	info := infoOf(ctx)
+func patched(ctx context.Context, db *read.DB, id string, o read.Outcome) (p read.Policy, err error) {
+	ok := false
 	if o.Code == schemas.OutcomeOK {
-		if p, ok, err := s.db.PolicyOfRequest(ctx, info.tenant, id, info.requestID); ok || err != nil {
-			return p, err
-		}
+		p, ok, err = db.PolicyOfRequest(ctx, id)
 	}
-	p, _, err := s.db.Policy(ctx, info.tenant, id)
+	if !ok && err == nil {
+		p, _, err = db.Policy(ctx, id)
+	}
 	return p, err
 }
 
 // GetPolicy is GET /policies/{id}.
 func (s *server) GetPolicy(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "policy", id, s.db.Policy, policyBody)
+	respondWith(s, w, r, "policy", id, (*read.DB).Policy, policyBody)
 }
 
 // ListPolicies is GET /policies.
 func (s *server) ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams) {
-	s.respond(w, r, params, func() error {
-		in := &input{}
+	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 1)
-		f := read.PolicyFilter{
-			Number:     filter(in, "policy_number", params.PolicyNumber, asText),
-			CustomerID: filter(in, "customer_id", params.CustomerID, asText),
-			Status:     filter(in, "status", params.Status, checkPolicyStatus),
-		}
-		return writePage(w, in, p, func() ([]read.Policy, error) {
-			return s.db.Policies(r.Context(), infoOf(r.Context()).tenant, f, p.after[0], p.limit+1)
-		}, policyBody, func(p read.Policy) []string { return []string{p.Number} })
-	})
+		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
+		p.CustomerID = filter(in, "customer_id", params.CustomerID, aText)
+		p.Status = filter(in, "status", params.Status, aPolicyStatus)
+		return p
+	}, (*read.DB).Policies, policyBody, func(p read.Policy) []string { return []string{p.Number} })
 }

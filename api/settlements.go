@@ -24,178 +24,147 @@ func settlementBody(st read.Settlement) Settlement {
 	}
 }
 
-// CreateSettlement is POST /settlements.
+// CreateSettlement is POST /settlements. It computes over what has provably arrived: it asks what the pipeline owes by
+// now, waits until all of that is in ClickHouse, and only then asks for the statement of what is there.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
-	s.respond(w, r, nil, func() error { return s.createSettlement(w, r) })
-}
-
-// createSettlement computes over what has provably arrived: it asks what the pipeline owes by now, waits until all of
-// that is in ClickHouse, and only then asks for the statement of what is there.
-func (s *server) createSettlement(w http.ResponseWriter, r *http.Request) error {
-	ctx, info := r.Context(), infoOf(r.Context())
-	in, err := readInput(w, r, "period_month")
-	if err != nil {
-		return err
-	}
-	period, _ := check(in, "period_month", true, aString, expectedPeriod, checkPeriod)
-	if err := in.done(); err != nil {
-		return err
-	}
-	ends, err := s.owedNow(ctx)
-	if err != nil {
-		return err
-	}
-	arrived, err := s.awaitMarks(ctx, schemas.TopicCollections, ends)
-	if err != nil {
-		return err
-	}
-	if executed, err := s.db.HasCollections(ctx, info.tenant, period); err != nil {
-		return err
-	} else if !executed {
-		return conflict("Nothing was executed for %s, so there is nothing to settle", period).
-			at("period_month", "a period with collections", string(period))
-	}
-	cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
-	if err := s.commands.Settle(ctx, cmd); err != nil {
-		return unavailable(err, "The command could not be written to Kafka")
-	}
-	const hint = "Call again: it returns the same statement"
-	o, err := s.awaitOutcome(ctx, info.tenant, info.requestID)
-	if err != nil {
-		return s.late(err, hint)
-	}
-	if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
-		return conflict("The period cannot be settled: %s", o.Message).
-			at("period_month", "a period that can be settled", string(period))
-	}
-	st, err := pollUntil(ctx, s.wait, func() (read.Settlement, bool, error) {
-		return s.db.Settlement(ctx, info.tenant, o.ObjectID)
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		in := readInput(w, r, "period_month")
+		period, _ := check(in, "period_month", true, aPeriod)
+		if in.err != nil {
+			return in.err
+		}
+		arrived, err := s.arrived(ctx)
+		if err != nil {
+			return err
+		}
+		if executed, err := info.db.HasCollections(ctx, period); err != nil {
+			return err
+		} else if !executed {
+			return conflict("Nothing was executed for %s, so there is nothing to settle", period).
+				at("period_month", "a period with collections", string(period))
+		}
+		cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
+		if err := s.Commands.Settle(ctx, cmd); err != nil {
+			return unavailable(err, "The command could not be written to Kafka")
+		}
+		const hint = "Call again: it returns the same statement"
+		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
+		if err != nil {
+			return s.late(err, hint)
+		}
+		if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
+			return conflict("The period cannot be settled: %s", o.Message).
+				at("period_month", "a period that can be settled", string(period))
+		}
+		st, err := pollUntil(ctx, s.Wait, func(ctx context.Context) (read.Settlement, bool, error) {
+			return info.db.Settlement(ctx, o.ObjectID)
+		})
+		if err != nil {
+			return s.late(err, hint)
+		}
+		status := http.StatusOK
+		if o.Code == schemas.OutcomeOK {
+			status = http.StatusCreated
+			w.Header().Set("Location", "/v1/settlements/"+st.ID)
+		}
+		writeJSON(w, status, struct { // a SettlementCreated: all fields but these two
+			Settlement
+			PaymentReference *string    `json:"payment_reference,omitempty"`
+			CreatedAt        *time.Time `json:"created_at,omitempty"`
+		}{Settlement: settlementBody(st)})
+		return nil
 	})
-	if err != nil {
-		return s.late(err, hint)
-	}
-	status := http.StatusOK
-	if o.Code == schemas.OutcomeOK {
-		status = http.StatusCreated
-		w.Header().Set("Location", "/v1/settlements/"+st.ID)
-	}
-	writeJSON(w, status, settlementCreated(settlementBody(st)))
-	return nil
 }
 
-func settlementCreated(st Settlement) SettlementCreated {
-	return SettlementCreated{
-		ID: st.ID, SettlementNumber: st.SettlementNumber, PeriodMonth: st.PeriodMonth, TotalCollections: st.TotalCollections,
-		DistributionFee: st.DistributionFee, CollectionsFee: st.CollectionsFee, TotalFees: st.TotalFees, Vat: st.Vat,
-		NetAmount: st.NetAmount, PaymentDate: st.PaymentDate, Status: st.Status,
-	}
-}
-
-func (s *server) owedNow(ctx context.Context) ([]int64, error) {
-	bounded, cancel := context.WithTimeout(ctx, s.wait)
+// arrived waits until ClickHouse holds all that the pipeline owes by now, or says which partition of
+// kasi.collections.v1 is how far behind. It returns the first seq of each partition that ClickHouse need not hold yet.
+func (s *server) arrived(ctx context.Context) ([]int64, error) {
+	bounded, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()
-	ends, err := s.commands.Owed(bounded)
+	ends, err := s.Commands.Owed(bounded)
 	if err != nil {
 		return nil, unavailable(err,
 			"The engine has not yet worked off all results and instructions, or Kafka cannot be reached; try again")
 	}
-	return ends, nil
-}
-
-// awaitMarks waits until ClickHouse holds every partition of a topic up to its end, or says which one is how far
-// behind. It returns the first seq of each partition that ClickHouse need not hold yet.
-func (s *server) awaitMarks(ctx context.Context, topic string, ends []int64) ([]int64, error) {
-	behind, have, want := "", int64(0), int64(0)
+	var missing *apiError
 	arrived := make([]int64, len(ends))
-	err := poll(ctx, s.wait, func() (bool, uint64, error) {
-		marks, err := s.db.Marks(ctx, topic)
+	err = poll(ctx, s.Wait, func() (bool, uint64, error) {
+		marks, err := infoOf(ctx).db.Marks(ctx, schemas.TopicCollections)
 		if err != nil {
 			return false, 0, err
 		}
 		var progress uint64
-		behind = ""
+		missing = nil
 		for p, end := range ends {
 			mark := marks[p].NextOffset
 			arrived[p] = marks[p].NextSeq
 			progress += uint64(max(0, min(mark, end)))
-			if mark < end && behind == "" {
-				behind, have, want = fmt.Sprintf("partition %d of %s", p, topic), mark, end
+			if mark < end && missing == nil {
+				behind := fmt.Sprintf("partition %d of %s", p, schemas.TopicCollections)
+				missing = newError(http.StatusServiceUnavailable,
+					"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again",
+					behind, mark, end).at(behind, strconv.FormatInt(end, 10), strconv.FormatInt(mark, 10))
 			}
 		}
-		return behind == "", progress, nil
+		return missing == nil, progress, nil
 	})
-	if err == nil || behind == "" {
-		return arrived, err
+	if err != nil && missing != nil {
+		return nil, missing.because(err)
 	}
-	return nil, newError(http.StatusServiceUnavailable, codeUnavailable,
-		"Not everything has arrived: %s is in ClickHouse up to offset %d of %d. Is the sink running? Try again",
-		behind, have, want).
-		at(behind, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10)).because(err)
+	return arrived, err
 }
 
 // GetSettlement is GET /settlements/{id}.
 func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "settlement", id, s.db.Settlement, settlementBody)
+	respondWith(s, w, r, "settlement", id, (*read.DB).Settlement, settlementBody)
 }
 
 // ListSettlements is GET /settlements.
 func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params ListSettlementsParams) {
-	s.respond(w, r, params, func() error {
-		in := &input{}
+	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 2)
-		f := read.SettlementFilter{
-			Period: filter(in, "period_month", params.PeriodMonth, checkPeriod),
-			Status: filter(in, "status", params.Status, checkSettlementStatus),
-		}
-		return writePage(w, in, p, func() ([]read.Settlement, error) {
-			return s.db.Settlements(r.Context(), infoOf(r.Context()).tenant, f, [2]string(p.after), p.limit+1)
-		}, settlementBody, func(st read.Settlement) []string {
-			return []string{string(st.Period), st.Number}
-		})
+		p.Period = filter(in, "period_month", params.PeriodMonth, aPeriod)
+		p.Status = filter(in, "status", params.Status, aSettlementStatus)
+		return p
+	}, (*read.DB).Settlements, settlementBody, func(st read.Settlement) []string {
+		return []string{string(st.Period), st.Number}
 	})
 }
 
-var exportHeader = []string{
-	"settlement_number", "line_type", "period_month", "customer_id", "external_customer_ref", "policy_number",
-	"product_code", "amount",
-}
+const exportHeader = "settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number," +
+	"product_code,amount\n"
 
 // ExportSettlement is GET /settlements/{id}/export. The lines must add up to the statement to the cent, or nothing is
 // sent; should the lines change between the check and the last one, the connection is broken off.
 func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID) {
-	s.respond(w, r, nil, func() error {
-		st, err := find(r.Context(), "settlement", id, s.db.Settlement)
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
 		if err != nil {
 			return err
 		}
 		total := st.TotalCollectionsCents
-		sum, err := s.db.SettlementLinesSum(r.Context(), infoOf(r.Context()).tenant, st.ID)
+		sum, err := info.db.SettlementLinesSum(ctx, st.ID)
 		if err != nil {
 			return err
 		}
 		if sum != total {
 			return fmt.Errorf("settlement %s: lines add up to %s, statement says %s", st.ID, sum, total)
 		}
-		return s.stream(w, r, "text/csv; charset=utf-8", st.Number+".csv", func(buf *bufio.Writer) error {
-			return s.exportLines(r, csv.NewWriter(buf), st.ID, total)
+		return stream(w, "text/csv; charset=utf-8", st.Number+".csv", func(buf *bufio.Writer) error {
+			_, _ = buf.WriteString(exportHeader)
+			out := csv.NewWriter(buf) // writes into buf itself, which stream flushes
+			var sum schemas.Cents
+			err := info.db.EachSettlementLine(ctx, st.ID, func(l read.SettlementLine) error {
+				sum += l.AmountCents
+				return out.Write([]string{
+					l.Number, l.Type, string(l.Period), l.CustomerID, l.ExternalCustomerRef, l.PolicyNumber, l.ProductCode,
+					l.AmountCents.String(),
+				})
+			})
+			if err == nil && sum != total {
+				err = fmt.Errorf("settlement %s: lines written add up to %s, statement says %s", st.ID, sum, total)
+			}
+			return err
 		})
 	})
-}
-
-func (s *server) exportLines(r *http.Request, out *csv.Writer, id string, total schemas.Cents) error {
-	if err := out.Write(exportHeader); err != nil {
-		return err
-	}
-	var sum schemas.Cents
-	err := s.db.EachSettlementLine(r.Context(), infoOf(r.Context()).tenant, id, func(l read.SettlementLine) error {
-		sum += l.AmountCents
-		return out.Write([]string{
-			l.Number, l.Type, string(l.Period), l.CustomerID, l.ExternalCustomerRef, l.PolicyNumber, l.ProductCode,
-			l.AmountCents.String(),
-		})
-	})
-	if err == nil && sum != total {
-		err = fmt.Errorf("settlement %s: lines written add up to %s, statement says %s", id, sum, total)
-	}
-	return err
 }

@@ -42,37 +42,38 @@ func poll(ctx context.Context, bound time.Duration, ask func() (done bool, progr
 }
 
 // pollUntil asks for an object until it is there.
-func pollUntil[T any](ctx context.Context, bound time.Duration, ask func() (T, bool, error)) (v T, err error) {
-	err = poll(ctx, bound, func() (ok bool, _ uint64, err error) {
-		v, ok, err = ask()
+func pollUntil[T any](ctx context.Context, bound time.Duration, ask func(context.Context) (T, bool, error)) (T, error) {
+	var v T
+	err := poll(ctx, bound, func() (ok bool, _ uint64, err error) {
+		v, ok, err = ask(ctx)
 		return ok, 0, err
 	})
 	return v, err
 }
 
-// awaitOutcome waits for the answer to a request of one command.
-func (s *server) awaitOutcome(ctx context.Context, tenant, request string) (read.Outcome, error) {
-	return pollUntil(ctx, s.wait, func() (read.Outcome, bool, error) { return s.db.Outcome(ctx, tenant, request) })
-}
+// count asks how many there are by now.
+type count func(ctx context.Context) (uint64, error)
 
-// awaitOutcomes waits until n commands of a request are answered. It returns the counts it has got to in any case.
-func (s *server) awaitOutcomes(ctx context.Context, bound time.Duration, tenant, request string,
-	n int,
-) (c read.OutcomeCounts, err error) {
-	err = awaitCount(ctx, bound, uint64(n), func() (uint64, error) {
-		now, err := s.db.OutcomeCounts(ctx, tenant, request)
+// awaitOutcomes waits until n commands of a request are answered and what the good ones made can be read. It returns
+// the counts it has got to in any case.
+func awaitOutcomes(ctx context.Context, bound time.Duration, n int, made count) (c read.OutcomeCounts, err error) {
+	err = awaitCount(ctx, bound, uint64(n), func(ctx context.Context) (uint64, error) {
+		now, err := infoOf(ctx).db.OutcomeCounts(ctx)
 		if err == nil {
 			c = now
 		}
 		return now.Answered, err
 	})
+	if err == nil {
+		err = awaitCount(ctx, bound, c.OK, made)
+	}
 	return c, err
 }
 
 // awaitCount waits until a count reaches n.
-func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func() (uint64, error)) error {
+func awaitCount(ctx context.Context, bound time.Duration, n uint64, ask count) error {
 	return poll(ctx, bound, func() (bool, uint64, error) {
-		have, err := count()
+		have, err := ask(ctx)
 		return have >= n, have, err
 	})
 }
@@ -80,14 +81,11 @@ func awaitCount(ctx context.Context, bound time.Duration, n uint64, count func()
 // late is a 503 for a write that was accepted but cannot be read back yet: the message must tell how to go on without
 // doing it twice.
 func (s *server) late(err error, hint string) error {
-	why := ""
-	switch {
-	case errors.As(err, new(*read.Error)):
-		why = "ClickHouse cannot be asked what became of it"
-	case errors.Is(err, errLate):
-		why = fmt.Sprintf("not answered by the pipeline within %s", s.wait)
-	default:
+	why := "ClickHouse cannot be asked what became of it"
+	if errors.Is(err, errLate) {
+		why = fmt.Sprintf("not answered by the pipeline within %s", s.Wait)
+	} else if !errors.As(err, new(*read.Error)) {
 		return err
 	}
-	return newError(http.StatusServiceUnavailable, codeUnavailable, "Accepted, but %s. %s", why, hint).because(err)
+	return newError(http.StatusServiceUnavailable, "Accepted, but %s. %s", why, hint).because(err)
 }

@@ -23,9 +23,6 @@ type Collection struct {
 	LastFailureReason                                          string
 }
 
-// CollectionFilter is what collections are filtered by; empty fields do not filter.
-type CollectionFilter struct{ Period, CustomerID, PolicyNumber, Status string }
-
 const sqlCollectionList = `SELECT ` + collectionColumns + `
 FROM
 (
@@ -43,15 +40,9 @@ WHERE empty({status:String}) OR collection_status = {status:String}
 ORDER BY period_month, policy_number
 LIMIT {limit:UInt32}`
 
-// Collections are at most limit collections in the order of their periods and policy numbers, from the first one behind
-// those of after.
-func (d *DB) Collections(ctx context.Context, tenant string, f CollectionFilter, after [2]string,
-	limit int,
-) ([]Collection, error) {
-	return all[Collection](ctx, d, sqlCollectionList, params{
-		"tenant": tenant, "period": f.Period, "policy_number": f.PolicyNumber, "customer_id": f.CustomerID,
-		"status": f.Status, "after_period": after[0], "after_policy": after[1], "limit": limit,
-	})
+// Collections are a page of the collections in the order of their periods and policy numbers.
+func (d *DB) Collections(ctx context.Context, p Page) ([]Collection, error) {
+	return all[Collection](ctx, d, sqlCollectionList, d.page(p, "after_period", "after_policy"))
 }
 
 const sqlCollectionByID = `SELECT ` + collectionColumns + `
@@ -61,8 +52,8 @@ ORDER BY version DESC
 LIMIT 1`
 
 // Collection is a collection by its id.
-func (d *DB) Collection(ctx context.Context, tenant, id string) (Collection, bool, error) {
-	return one[Collection](ctx, d, sqlCollectionByID, params{"tenant": tenant, "id": id})
+func (d *DB) Collection(ctx context.Context, id string) (Collection, bool, error) {
+	return one[Collection](ctx, d, sqlCollectionByID, params{"id": id})
 }
 
 const sqlCollectionReport = `SELECT ` + collectionColumns + `
@@ -77,8 +68,8 @@ ORDER BY policy_number, collection_id`
 
 // EachCollection hands over the collections of a period one after the other, in the order of their policy numbers. It
 // has no time limit of its own.
-func (d *DB) EachCollection(ctx context.Context, tenant string, p schemas.Period, use func(Collection) error) error {
-	return each(ctx, d, sqlCollectionReport, params{"tenant": tenant, "period": string(p)}, use)
+func (d *DB) EachCollection(ctx context.Context, p schemas.Period, use func(Collection) error) error {
+	return each(ctx, d, sqlCollectionReport, params{"period": string(p)}, use)
 }
 
 const sqlCollectedBetween = `SELECT DISTINCT policy_id
@@ -87,10 +78,8 @@ WHERE tenant_id = {tenant:String} AND period_month = {period:String}
     AND policy_id >= {first:UUID} AND policy_id <= {last:UUID}`
 
 // CollectedBetween is which policies with ids from first to last have a collection of the period.
-func (d *DB) CollectedBetween(ctx context.Context, tenant string, p schemas.Period,
-	first, last string,
-) (map[string]bool, error) {
-	return d.ids(ctx, sqlCollectedBetween, params{"tenant": tenant, "period": string(p), "first": first, "last": last})
+func (d *DB) CollectedBetween(ctx context.Context, p schemas.Period, first, last string) (map[string]bool, error) {
+	return d.ids(ctx, sqlCollectedBetween, params{"period": string(p), "first": first, "last": last})
 }
 
 const sqlCollectedAmong = `SELECT DISTINCT policy_id
@@ -98,19 +87,17 @@ FROM collections_log
 WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}`
 
 // CollectedAmong is which policies have one of the collections of the period.
-func (d *DB) CollectedAmong(ctx context.Context, tenant string, p schemas.Period,
-	ids []string,
-) (map[string]bool, error) {
-	return d.ids(ctx, sqlCollectedAmong, params{"tenant": tenant, "period": string(p), "ids": ids})
+func (d *DB) CollectedAmong(ctx context.Context, p schemas.Period, ids []string) (map[string]bool, error) {
+	return d.ids(ctx, sqlCollectedAmong, params{"period": string(p), "ids": ids})
 }
 
 func (d *DB) ids(ctx context.Context, query string, p params) (map[string]bool, error) {
-	have := map[string]bool{}
-	err := each(ctx, d, query, p, func(row struct{ ID string }) error {
-		have[row.ID] = true
-		return nil
-	})
-	return have, err
+	rows, err := all[struct{ ID string }](ctx, d, query, p)
+	ids := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		ids[row.ID] = true
+	}
+	return ids, err
 }
 
 const sqlCollectionsOfExecution = `SELECT uniqExact(collection_id)
@@ -118,17 +105,15 @@ FROM collections_log
 WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND execution_id = {execution:String}`
 
 // CollectionsOfExecution counts the collections of the period that an execution made.
-func (d *DB) CollectionsOfExecution(ctx context.Context, tenant string, p schemas.Period,
-	execution string,
-) (uint64, error) {
-	return count(ctx, d, sqlCollectionsOfExecution, params{"tenant": tenant, "period": string(p), "execution": execution})
+func (d *DB) CollectionsOfExecution(ctx context.Context, p schemas.Period, id string) (uint64, error) {
+	return count(ctx, d, sqlCollectionsOfExecution, params{"period": string(p), "execution": id})
 }
 
 const sqlCollectionsExist = `SELECT count()
 FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} LIMIT 1)`
 
 // HasCollections tells whether the period has any collection.
-func (d *DB) HasCollections(ctx context.Context, tenant string, p schemas.Period) (bool, error) {
-	n, err := count(ctx, d, sqlCollectionsExist, params{"tenant": tenant, "period": string(p)})
+func (d *DB) HasCollections(ctx context.Context, p schemas.Period) (bool, error) {
+	n, err := count(ctx, d, sqlCollectionsExist, params{"period": string(p)})
 	return n > 0, err
 }

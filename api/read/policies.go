@@ -32,9 +32,6 @@ type PolicyRef struct {
 	Status                 schemas.PolicyStatus
 }
 
-// PolicyFilter is what policies are filtered by; empty fields do not filter.
-type PolicyFilter struct{ Number, CustomerID, Status string }
-
 const sqlPolicyList = `SELECT ` + policyColumns + `
 FROM
 (
@@ -49,12 +46,9 @@ WHERE empty({status:String}) OR status = {status:String}
 ORDER BY policy_number
 LIMIT {limit:UInt32}`
 
-// Policies are at most limit policies in the order of their numbers, from the first one behind the number after.
-func (d *DB) Policies(ctx context.Context, tenant string, f PolicyFilter, after string, limit int) ([]Policy, error) {
-	return all[Policy](ctx, d, sqlPolicyList, params{
-		"tenant": tenant, "after": after, "policy_number": f.Number, "policy_id": schemas.PolicyID(tenant, f.Number),
-		"customer_id": f.CustomerID, "status": f.Status, "limit": limit,
-	})
+// Policies are a page of the policies in the order of their numbers.
+func (d *DB) Policies(ctx context.Context, p Page) ([]Policy, error) {
+	return all[Policy](ctx, d, sqlPolicyList, d.page(p, "after"))
 }
 
 const sqlPolicyByID = `SELECT ` + policyColumns + `
@@ -64,8 +58,8 @@ ORDER BY version DESC
 LIMIT 1`
 
 // Policy is the latest version of a policy.
-func (d *DB) Policy(ctx context.Context, tenant, id string) (Policy, bool, error) {
-	return one[Policy](ctx, d, sqlPolicyByID, params{"tenant": tenant, "id": id})
+func (d *DB) Policy(ctx context.Context, id string) (Policy, bool, error) {
+	return one[Policy](ctx, d, sqlPolicyByID, params{"id": id})
 }
 
 const sqlPolicyOfRequest = `SELECT ` + policyColumns + `
@@ -75,8 +69,8 @@ ORDER BY version DESC
 LIMIT 1`
 
 // PolicyOfRequest is the version of a policy that one request made. Another request may have made a later one already.
-func (d *DB) PolicyOfRequest(ctx context.Context, tenant, id, request string) (Policy, bool, error) {
-	return one[Policy](ctx, d, sqlPolicyOfRequest, params{"tenant": tenant, "id": id, "request": request})
+func (d *DB) PolicyOfRequest(ctx context.Context, id string) (Policy, bool, error) {
+	return one[Policy](ctx, d, sqlPolicyOfRequest, params{"id": id})
 }
 
 const sqlPoliciesByIDs = `SELECT policy_id, policy_number, customer_id, status
@@ -86,8 +80,8 @@ ORDER BY policy_id, version DESC
 LIMIT 1 BY policy_id`
 
 // PoliciesByIDs are those of the ids that exist.
-func (d *DB) PoliciesByIDs(ctx context.Context, tenant string, ids []string) ([]PolicyRef, error) {
-	return all[PolicyRef](ctx, d, sqlPoliciesByIDs, params{"tenant": tenant, "ids": ids})
+func (d *DB) PoliciesByIDs(ctx context.Context, ids []string) ([]PolicyRef, error) {
+	return all[PolicyRef](ctx, d, sqlPoliciesByIDs, params{"ids": ids})
 }
 
 const sqlPoliciesAfter = `SELECT policy_id, policy_number, customer_id, status
@@ -98,8 +92,8 @@ LIMIT 1 BY policy_id
 LIMIT {limit:UInt32}`
 
 // PoliciesAfter is the next page of all policies in the order of their ids, which is the table's.
-func (d *DB) PoliciesAfter(ctx context.Context, tenant, after string, limit int) ([]PolicyRef, error) {
-	return all[PolicyRef](ctx, d, sqlPoliciesAfter, params{"tenant": tenant, "after": after, "limit": limit})
+func (d *DB) PoliciesAfter(ctx context.Context, after string, limit int) ([]PolicyRef, error) {
+	return all[PolicyRef](ctx, d, sqlPoliciesAfter, params{"after": after, "limit": limit})
 }
 
 const sqlPoliciesOfRequest = `SELECT uniqExact(policy_id)
@@ -107,8 +101,8 @@ FROM policies_log
 WHERE tenant_id = {tenant:String} AND request_id = {request:String}`
 
 // PoliciesOfRequest counts the policies of which a request made a version.
-func (d *DB) PoliciesOfRequest(ctx context.Context, tenant, request string) (uint64, error) {
-	return count(ctx, d, sqlPoliciesOfRequest, params{"tenant": tenant, "request": request})
+func (d *DB) PoliciesOfRequest(ctx context.Context) (uint64, error) {
+	return count(ctx, d, sqlPoliciesOfRequest, nil)
 }
 
 const sqlPoliciesUnchanged = `SELECT uniqExact(row)
@@ -117,6 +111,6 @@ WHERE request_id = {request:String} AND tenant_id = {tenant:String} AND code = '
   AND object_id IN (SELECT toString(policy_id) FROM policies_log WHERE tenant_id = {tenant:String})`
 
 // PoliciesUnchanged counts the rows of a request that changed nothing and whose policy can be read.
-func (d *DB) PoliciesUnchanged(ctx context.Context, tenant, request string) (uint64, error) {
-	return count(ctx, d, sqlPoliciesUnchanged, params{"tenant": tenant, "request": request})
+func (d *DB) PoliciesUnchanged(ctx context.Context) (uint64, error) {
+	return count(ctx, d, sqlPoliciesUnchanged, nil)
 }

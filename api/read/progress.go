@@ -15,8 +15,8 @@ FROM outcomes_log
 WHERE request_id = {request:String} AND tenant_id = {tenant:String}`
 
 // OutcomeCounts counts the outcomes of a request.
-func (d *DB) OutcomeCounts(ctx context.Context, tenant, request string) (OutcomeCounts, error) {
-	c, _, err := one[OutcomeCounts](ctx, d, sqlOutcomeCounts, params{"tenant": tenant, "request": request})
+func (d *DB) OutcomeCounts(ctx context.Context) (OutcomeCounts, error) {
+	c, _, err := one[OutcomeCounts](ctx, d, sqlOutcomeCounts, nil)
 	return c, err
 }
 
@@ -34,8 +34,8 @@ ORDER BY row
 LIMIT {limit:UInt32}`
 
 // Refusals are the first rows of a request that were refused.
-func (d *DB) Refusals(ctx context.Context, tenant, request string, limit int) ([]Refusal, error) {
-	return all[Refusal](ctx, d, sqlOutcomeRefusals, params{"tenant": tenant, "request": request, "limit": limit})
+func (d *DB) Refusals(ctx context.Context, limit int) ([]Refusal, error) {
+	return all[Refusal](ctx, d, sqlOutcomeRefusals, params{"limit": limit})
 }
 
 // Outcome is what became of a command. ObjectID is the policy, collection or statement it was about.
@@ -48,8 +48,8 @@ ORDER BY row, event_id
 LIMIT 1`
 
 // Outcome is the outcome of a request of one command.
-func (d *DB) Outcome(ctx context.Context, tenant, request string) (Outcome, bool, error) {
-	return one[Outcome](ctx, d, sqlOutcomeFirst, params{"tenant": tenant, "request": request})
+func (d *DB) Outcome(ctx context.Context) (Outcome, bool, error) {
+	return one[Outcome](ctx, d, sqlOutcomeFirst, nil)
 }
 
 // Mark is how far a partition is in ClickHouse: every record before NextOffset, and every event with a number before

@@ -1,9 +1,9 @@
 // Package read asks ClickHouse what a tenant's policies, collections, statements and requests are. It knows no HTTP, so
 // that the API's handlers and whatever else shows or sends these facts ask here.
 //
-// Every query of a tenant's objects takes the tenant, so another tenant's objects are not found. The queries are whole
-// texts with bound parameters; no value is pasted into them. An optional filter is an empty parameter. Each text stands
-// in testdata/queries as ClickHouse gets it.
+// A DB asks for one tenant, so another tenant's objects are not found. The queries are whole texts with bound
+// parameters; no value is pasted into them. An optional filter is an empty parameter. Each text stands in
+// testdata/queries as ClickHouse gets it.
 //
 // The queries read the *_log tables and take the latest version by LIMIT 1 BY. The views do the same, but resolve
 // duplicates with FINAL first. That is not needed here: a row that was inserted twice has the same version, so LIMIT 1
@@ -21,18 +21,23 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // timeout bounds a query whose answer is bounded: a ClickHouse that takes the connection and then hangs is an error,
 // not a wait without end.
 const timeout = 20 * time.Second
 
-// DB asks ClickHouse. Its methods can be called at the same time. Each error of ClickHouse, or of the way to it, is an
-// *Error.
-type DB struct{ conn driver.Conn }
+// DB asks ClickHouse for a tenant's objects and for what became of a request of his. Its methods can be called at the
+// same time. Each error of ClickHouse, or of the way to it, is an *Error.
+type DB struct {
+	conn            driver.Conn
+	tenant, request string
+}
 
 // New asks over conn, whose database is Kasi's.
-func New(conn driver.Conn) *DB { return &DB{conn} }
+func New(conn driver.Conn, tenant, request string) *DB { return &DB{conn, tenant, request} }
 
 // Error is an error of ClickHouse or of the way to it. Busy says that ClickHouse has too much to do, which passes by
 // itself. Refused says that it will never answer this query. With neither, it cannot be reached.
@@ -46,10 +51,10 @@ func (e *Error) Unwrap() error { return e.err }
 
 func asError(err error) error {
 	var refusal *clickhouse.Exception
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &refusal):
+	}
+	if errors.As(err, &refusal) {
 		// Timeout, too slow, quota, too many queries, memory limit, too many parts.
 		busy := slices.Contains([]int32{159, 160, 201, 202, 241, 252}, refusal.Code)
 		return &Error{err, busy, !busy}
@@ -57,12 +62,33 @@ func asError(err error) error {
 	return &Error{err, errors.Is(err, context.DeadlineExceeded), false}
 }
 
-// params are the values of a query's parameters by name.
+// params are the values of a query's parameters by name, but for the tenant and the request.
 type params map[string]any
 
-func (p params) args() (out []any) {
+func (d *DB) args(p params) []any {
+	out := []any{clickhouse.Named("tenant", d.tenant), clickhouse.Named("request", d.request)}
 	for name, v := range p {
 		out = append(out, clickhouse.Named(name, v))
+	}
+	return out
+}
+
+// Page is the part of a list that is wanted: what it is filtered by, where an empty field does not filter, the sorting
+// key of the last item seen before, and at most how many items.
+type Page struct {
+	Period, CustomerID, PolicyNumber, Status string
+	After                                    []string
+	Limit                                    int
+}
+
+// page is the parameters of a list. after names those that its query has for the sorting key.
+func (d *DB) page(p Page, after ...string) params {
+	out := params{
+		"period": p.Period, "customer_id": p.CustomerID, "policy_number": p.PolicyNumber,
+		"policy_id": schemas.PolicyID(d.tenant, p.PolicyNumber), "status": p.Status, "limit": p.Limit,
+	}
+	for i, name := range after {
+		out[name] = p.After[i]
 	}
 	return out
 }
@@ -88,7 +114,7 @@ func columns(row any) []any {
 // each runs a query and hands over one row after the other; the whole answer is never in memory. It stops at the first
 // error.
 func each[T any](ctx context.Context, d *DB, query string, p params, use func(T) error) error {
-	rows, err := d.conn.Query(ctx, query, p.args()...)
+	rows, err := d.conn.Query(ctx, query, d.args(p)...)
 	if err != nil {
 		return asError(err)
 	}
@@ -120,7 +146,7 @@ func all[T any](ctx context.Context, d *DB, query string, p params) (out []T, er
 func one[T any](ctx context.Context, d *DB, query string, p params) (row T, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err = d.conn.QueryRow(ctx, query, p.args()...).Scan(columns(&row)...)
+	err = d.conn.QueryRow(ctx, query, d.args(p)...).Scan(columns(&row)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}

@@ -23,9 +23,6 @@ type Settlement struct {
 	CreatedAt                                                        time.Time
 }
 
-// SettlementFilter is what statements are filtered by; empty fields do not filter.
-type SettlementFilter struct{ Period, Status string }
-
 const sqlSettlementList = `SELECT ` + settlementColumns + `
 FROM
 (
@@ -41,15 +38,10 @@ WHERE empty({status:String}) OR status = {status:String}
 ORDER BY period_month, settlement_number
 LIMIT {limit:UInt32}`
 
-// Settlements are at most limit statements in the order of their periods and numbers, from the first one behind those
-// of after. Within a period, numbers sort as sequences do up to 999 statements.
-func (d *DB) Settlements(ctx context.Context, tenant string, f SettlementFilter, after [2]string,
-	limit int,
-) ([]Settlement, error) {
-	return all[Settlement](ctx, d, sqlSettlementList, params{
-		"tenant": tenant, "period": f.Period, "status": f.Status, "after_period": after[0], "after_number": after[1],
-		"limit": limit,
-	})
+// Settlements are a page of the statements in the order of their periods and numbers. Within a period, numbers sort as
+// sequences do up to 999 statements.
+func (d *DB) Settlements(ctx context.Context, p Page) ([]Settlement, error) {
+	return all[Settlement](ctx, d, sqlSettlementList, d.page(p, "after_period", "after_number"))
 }
 
 const sqlSettlementByID = `SELECT ` + settlementColumns + `
@@ -59,8 +51,8 @@ ORDER BY version DESC
 LIMIT 1`
 
 // Settlement is a statement by its id.
-func (d *DB) Settlement(ctx context.Context, tenant, id string) (Settlement, bool, error) {
-	return one[Settlement](ctx, d, sqlSettlementByID, params{"tenant": tenant, "id": id})
+func (d *DB) Settlement(ctx context.Context, id string) (Settlement, bool, error) {
+	return one[Settlement](ctx, d, sqlSettlementByID, params{"id": id})
 }
 
 // SettlementLine is one line of a statement's export.
@@ -88,14 +80,14 @@ ORDER BY line_type = 'ADJUSTMENT', period_month, policy_number, collection_id`
 
 // EachSettlementLine hands over the lines of a statement one after the other, adjustments last. It has no time limit of
 // its own.
-func (d *DB) EachSettlementLine(ctx context.Context, tenant, id string, use func(SettlementLine) error) error {
-	return each(ctx, d, sqlSettlementLines, params{"tenant": tenant, "id": id}, use)
+func (d *DB) EachSettlementLine(ctx context.Context, id string, use func(SettlementLine) error) error {
+	return each(ctx, d, sqlSettlementLines, params{"id": id}, use)
 }
 
 const sqlSettlementLinesSum = `SELECT sum(amount_cents)` + linesOfSettlement
 
 // SettlementLinesSum is what the lines of a statement add up to.
-func (d *DB) SettlementLinesSum(ctx context.Context, tenant, id string) (schemas.Cents, error) {
-	row, _, err := one[struct{ Cents schemas.Cents }](ctx, d, sqlSettlementLinesSum, params{"tenant": tenant, "id": id})
+func (d *DB) SettlementLinesSum(ctx context.Context, id string) (schemas.Cents, error) {
+	row, _, err := one[struct{ Cents schemas.Cents }](ctx, d, sqlSettlementLinesSum, params{"id": id})
 	return row.Cents, err
 }
