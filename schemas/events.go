@@ -25,7 +25,7 @@ type TransactionEvent struct {
 	Meta
 	Transaction
 	// The day of booked_at in Africa/Johannesburg.
-	BookedDate string `json:"booked_date" cat:"date"`
+	BookedDate string `json:"booked_date,omitempty" cat:"date"`
 }
 
 // DepositEvent is what was detected in one credit of a customer.

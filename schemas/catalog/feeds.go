@@ -9,21 +9,22 @@ import (
 func feeds(c *catalog) string {
 	var t text
 	t.f("package feeds\n\nimport \"github.com/kasi-collections/kasi/schemas\"\n")
-	for _, e := range c.events {
-		if e.kind != "feed" {
-			continue
-		}
+	for _, e := range c.where((*event).feed) {
 		t.f("func index%s(key []byte) int {\nswitch string(key) {", e.name)
 		for i, f := range e.fields {
 			t.f("case %q:\nreturn %d", f.json, i)
 		}
 		t.f("}\nreturn -1\n}\n")
-		t.f("func decode%s(b []byte) (v schemas.%[1]s, err error) {", e.name)
-		t.f("var fields [%d]value\ns := scanner{text: b}", len(e.fields))
-		t.f("if err := s.object(fields[:], index%s); err != nil {\nreturn v, err\n}", e.name)
-		t.f("r := record{fields: fields[:], err: &err}\nv = schemas.%s{", e.name)
+		t.f(`func decode%s(b []byte) (v schemas.%[1]s, err error) {
+var fields [%d]value
+s := scanner{text: b}
+if err := s.object(fields[:], index%[1]s); err != nil {
+return v, err
+}
+r := record{fields: fields[:], err: &err}
+v = schemas.%[1]s{`, e.name, len(e.fields))
 		for i, f := range e.fields {
-			t.f("%s: %s,", f.name, taker(e, i, f))
+			t.f("%s: %s,", f.name, e.taker(i, f))
 		}
 		t.f("}\nif err != nil {\nreturn schemas.%s{}, err\n}\nreturn v, nil\n}\n", e.name)
 	}
@@ -31,43 +32,34 @@ func feeds(c *catalog) string {
 }
 
 // taker is the expression that takes a field from the record.
-func taker(e *event, i int, f *field) string {
-	call := func(method string, more ...string) string {
-		return fmt.Sprintf("r.%s(%s)", method, strings.Join(append([]string{fmt.Sprintf("%d, %q", i, f.json)}, more...),
-			", "))
+func (e *event) taker(i int, f *field) string {
+	place := fmt.Sprintf("%d, %q", i, f.json)
+	id, choice := "needID", "choice"
+	if f.omit {
+		id, choice = "maybeID", "choiceOrNone"
 	}
-	need := func(method string) string {
-		if f.omit {
-			return "maybe" + method
-		}
-		return "need" + method
-	}
-	switch {
+	switch amount := strings.TrimPrefix(f.goType, "*") == "Cents" && f.omit == (f.goType[0] == '*'); {
 	case len(f.enum) > 0:
-		values := []string{fmt.Sprintf("&r, %d, %q", i, f.json)}
 		for _, v := range f.enum {
-			values = append(values, v.name)
+			place += ", " + v.name
 		}
-		if f.omit {
-			return "choiceOrNone(" + strings.Join(values, ", ") + ")"
-		}
-		return "choice(" + strings.Join(values, ", ") + ")"
+		return choice + "(&r, " + place + ")"
 	case f.is("id"):
-		return call(need("ID"), "maxID")
+		return "r." + id + "(" + place + ", maxID)"
 	case f.is("code"):
-		return call(need("ID"), "maxCode")
+		return "r." + id + "(" + place + ", maxCode)"
 	case f.is("text") && f.omit:
-		return call("text", "maxText")
+		return "r.text(" + place + ", maxText)"
 	case f.goType == "time.Time" && !f.omit:
-		return call("instant")
+		return "r.instant(" + place + ")"
 	case f.is("date") && !f.omit:
-		return call("date")
-	case f.goType == "Cents" && f.tag["min"] == "1" && !f.omit:
-		return call("needPositive")
-	case f.goType == "*Cents" && f.tag["min"] == "1" && f.omit:
-		return "optional(" + call("positive") + ")"
-	case f.goType == "*Cents" && !f.is("min") && f.omit:
-		return "optional(" + call("cents", "true") + ")"
+		return "r.date(" + place + ")"
+	case amount && f.tag["min"] == "1" && !f.omit:
+		return "r.needPositive(" + place + ")"
+	case amount && f.tag["min"] == "1":
+		return "optional(r.positive(" + place + "))"
+	case amount && f.omit && !f.is("min"):
+		return "optional(r.cents(" + place + ", true))"
 	}
 	fail("%s.%s: no strict decoder for it; say id, code, text, date or enum, or min=1 of an amount", e.name, f.name)
 	return ""

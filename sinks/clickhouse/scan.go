@@ -153,8 +153,8 @@ func (c *scan) instant() time.Time {
 	return t
 }
 
-func (c *scan) maybeCents() *schemas.Cents {
-	n := schemas.Cents(c.integer())
+func (c *scan) maybeInteger() *int64 {
+	n := c.integer()
 	return &n
 }
 
