@@ -65,21 +65,17 @@ func (c *catalog) where(about func(e *event) bool) []*event {
 	return slices.DeleteFunc(slices.Clone(c.events), func(e *event) bool { return !about(e) })
 }
 
-// held are the structs that fields of events hold, by name.
-func held(events []*event) []*structure {
+// held are the structs that such fields of events hold, by name.
+func held(events []*event, such func(f *field) bool) []*structure {
 	found := map[string]*structure{}
 	for _, e := range events {
 		for _, f := range e.fields {
-			if f.elem != nil {
+			if such(f) {
 				found[f.elem.name] = f.elem
 			}
 		}
 	}
-	var all []*structure
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		all = append(all, found[name])
-	}
-	return all
+	return slices.SortedFunc(maps.Values(found), func(a, b *structure) int { return strings.Compare(a.name, b.name) })
 }
 
 // load parses the package in dir.
@@ -89,6 +85,7 @@ func load(dir string) *catalog {
 		enums: map[string][]constant{},
 	}
 	var order []*structure
+	var comment *ast.CommentGroup // of the declaration
 	set := token.NewFileSet()
 	paths, _ := filepath.Glob(filepath.Join(dir, "*.go")) // the pattern is right
 	for _, path := range paths {
@@ -99,31 +96,28 @@ func load(dir string) *catalog {
 		if err != nil {
 			fail("%v", err)
 		}
-		for _, decl := range file.Decls {
-			gen, ok := decl.(*ast.GenDecl)
-			if !ok {
-				continue
-			}
-			for _, spec := range gen.Specs {
-				switch spec := spec.(type) {
-				case *ast.ValueSpec:
-					c.constant(spec)
-				case *ast.TypeSpec:
-					c.named[spec.Name.Name] = types.ExprString(spec.Type)
-					if syntax, ok := spec.Type.(*ast.StructType); ok {
-						s := &structure{name: spec.Name.Name, syntax: syntax}
-						s.doc, s.directives = doc(gen.Doc)
-						c.structs[s.name], c.named[s.name] = s, "struct"
-						order = append(order, s)
-					}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				return false
+			case *ast.GenDecl:
+				comment = n.Doc
+			case *ast.ValueSpec:
+				c.constant(n)
+			case *ast.TypeSpec:
+				c.named[n.Name.Name] = types.ExprString(n.Type)
+				if syntax, ok := n.Type.(*ast.StructType); ok {
+					s := &structure{name: n.Name.Name, syntax: syntax}
+					s.doc, s.directives = doc(comment)
+					c.structs[s.name], c.named[s.name] = s, "struct"
+					order = append(order, s)
 				}
 			}
-		}
+			return true
+		})
 	}
 	for _, s := range order {
 		c.fill(s)
-	}
-	for _, s := range order {
 		c.event(s)
 	}
 	return c
@@ -214,6 +208,10 @@ func (f *field) tags(place string, tag reflect.StructTag) {
 }
 
 func (f *field) is(word string) bool { _, ok := f.tag[word]; return ok }
+
+// holds tells whether the field is an object or a list of objects, apart whether a table takes it apart.
+func (f *field) holds() bool { return f.elem != nil }
+func (f *field) apart() bool { return f.elem != nil && !f.is("json") }
 
 // unit is what comments say of an amount.
 func (f *field) unit() string {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,7 +11,11 @@ import (
 
 // tables writes the ClickHouse tables of the events, and the views of views.sql with the types and comments of their
 // columns.
-func tables(c *catalog, views string) string {
+func tables(c *catalog, viewsFile string) string {
+	views, err := os.ReadFile(viewsFile)
+	if err != nil {
+		fail("%v", err)
+	}
 	var t text
 	t.f(`package schemas
 
@@ -31,7 +36,7 @@ var SunkTopics = map[string]string{`)
 		t.columns(all[e.table])
 	}
 	t.f("}\n}\n\n// Views are what readers query.\nfunc Views() []View {\nreturn []View{")
-	for _, block := range strings.Split(strings.TrimSpace(views), "\n\n") {
+	for _, block := range strings.Split(strings.TrimSpace(string(views)), "\n\n") {
 		if strings.HasPrefix(block, "-- view ") {
 			t.view(block, all)
 		}
@@ -44,11 +49,11 @@ var SunkTopics = map[string]string{`)
 func (t *text) columns(cols []column) {
 	t.f("Columns: []Column{")
 	for _, col := range cols {
-		if col.expression == "" {
-			t.f("{Name: %q, Type: %q, Comment: %q},", col.name, col.chType, col.doc)
-			continue
+		more := ""
+		if col.expression != "" {
+			more = fmt.Sprintf(", Expression: %q", col.expression)
 		}
-		t.f("{\nName: %q, Type: %q, Expression: %q,\nComment: %q,\n},", col.name, col.chType, col.expression, col.doc)
+		t.f("{Name: %q, Type: %q%s, Comment: %q},", col.name, col.chType, more, col.doc)
 	}
 	t.f("},\n},")
 }
@@ -101,12 +106,9 @@ func (e *event) order(cols []column) (ordered []column) {
 	return ordered
 }
 
-// holds tells whether the field is an object or a list of objects that is taken apart.
-func (f *field) holds() bool { return f.elem != nil && !f.is("json") }
-
 // columnsOf are the columns of a field: several of an object or list of objects.
 func (e *event) columnsOf(f *field) (cols []column) {
-	if !f.holds() {
+	if !f.apart() {
 		return e.column(f, "e."+f.name)
 	}
 	for _, inner := range f.elem.fields {
@@ -180,6 +182,7 @@ func (f *field) comment() string {
 var (
 	headLine   = regexp.MustCompile(`^-- (?:view )?(\w+)(?: ([^:]+))?: (.*)$`)
 	selectList = regexp.MustCompile(`(?s)^SELECT (.*?)\s+FROM\s`)
+	listItem   = regexp.MustCompile(`([^,()]|\(([^()]|\([^()]*\))*\))+`) // a comma in parentheses ends none
 	fromTable  = regexp.MustCompile(`\b\w+_log\b`)
 	lastName   = regexp.MustCompile(`\w+\)*$`)
 )
@@ -212,7 +215,8 @@ func (t *text) view(block string, tables map[string][]column) {
 	if list == nil {
 		fail("view %s: expected SELECT ... FROM", name)
 	}
-	for _, item := range splitList(list[1]) {
+	for _, item := range listItem.FindAllString(list[1], -1) {
+		item = strings.TrimSpace(item)
 		if alias, star := strings.CutSuffix(item, "*"); star {
 			var computed []column // are not in a star
 			whole := item
@@ -251,21 +255,4 @@ func find(cols []column, name string) (found []column) {
 		}
 	}
 	return found
-}
-
-// splitList splits at the commas that are in no parentheses.
-func splitList(list string) (items []string) {
-	depth, from := 0, 0
-	for i, r := range list + "," {
-		switch {
-		case r == '(':
-			depth++
-		case r == ')':
-			depth--
-		case r == ',' && depth == 0:
-			items = append(items, strings.TrimSpace(list[from:i]))
-			from = i + 1
-		}
-	}
-	return items
 }

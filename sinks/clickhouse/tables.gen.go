@@ -469,14 +469,6 @@ func outcomeEventFields() []field[schemas.OutcomeEvent] {
 	}
 }
 
-func alternativeFields() []field[schemas.Alternative] {
-	type E = schemas.Alternative
-	return []field[E]{
-		named("action", func(c *scan, e *E) { e.Action = schemas.DecisionAction(c.text()) }),
-		named("reason", func(c *scan, e *E) { e.Reason = c.text() }),
-	}
-}
-
 func changeFields() []field[schemas.Change] {
 	type E = schemas.Change
 	return []field[E]{
@@ -497,21 +489,5 @@ func coverageFields() []field[schemas.Coverage] {
 		named("period_month", func(c *scan, e *E) { e.Period = schemas.Period(c.text()) }),
 		named("from", func(c *scan, e *E) { e.From = list(c, e.From, (*scan).integer) }),
 		named("to", func(c *scan, e *E) { e.To = list(c, e.To, (*scan).integer) }),
-	}
-}
-
-func decisionInputsFields() []field[schemas.DecisionInputs] {
-	type E = schemas.DecisionInputs
-	return []field[E]{
-		named("due_cents", func(c *scan, e *E) { e.DueCents = schemas.Cents(c.integer()) }),
-		named("collected_cents", func(c *scan, e *E) { e.CollectedCents = schemas.Cents(c.integer()) }),
-		named("in_flight_cents", func(c *scan, e *E) { e.InFlightCents = schemas.Cents(c.integer()) }),
-		named("budget_cents", func(c *scan, e *E) { e.BudgetCents = schemas.Cents(c.integer()) }),
-		named("balance_cents", func(c *scan, e *E) { e.BalanceCents = (*schemas.Cents)(c.maybeInteger()) }),
-		named("attempts", func(c *scan, e *E) { e.Attempts = int(c.integer()) }),
-		named("rail", func(c *scan, e *E) { e.Rail = schemas.Rail(c.text()) }),
-		named("last_deposit_date", func(c *scan, e *E) { e.LastDepositDate = c.text() }),
-		named("next_expected_date", func(c *scan, e *E) { e.NextExpectedDate = c.text() }),
-		named("last_reason", func(c *scan, e *E) { e.LastReason = c.text() }),
 	}
 }
