@@ -150,33 +150,27 @@ v = schemas.%[1]s{`, e.name, len(e.fields))
 
 // taker is the expression that takes a field from the record.
 func (e *event) taker(i int, f *field) string {
-	place := fmt.Sprintf("%d, %q", i, f.json)
-	id, choice := "needID", "choice"
+	need := "required"
 	if f.omit {
-		id, choice = "maybeID", "choiceOrNone"
+		need = "optional"
 	}
-	switch amount := strings.TrimPrefix(f.goType, "*") == "Cents" && f.omit == (f.goType[0] == '*'); {
-	case len(f.enum) > 0:
-		for _, v := range f.enum {
-			place += ", " + v.name
+	for _, t := range []struct {
+		holds bool
+		call  string
+	}{
+		{len(f.names) > 0, "choice(&r, $place, " + need + ", " + strings.Join(f.names, ", ") + ")"},
+		{f.is("id"), "r.id($place, maxID, " + need + ")"},
+		{f.is("code"), "r.id($place, maxCode, " + need + ")"},
+		{f.is("text"), "r.text($place, maxText, " + need + ")"},
+		{f.goType == "time.Time" && !f.omit, "r.instant($place)"},
+		{f.is("date") && !f.omit, "r.date($place)"},
+		{f.goType == "Cents" && f.tag["min"] == "1" && !f.omit, "r.needCents($place)"},
+		{f.goType == "*Cents" && f.tag["min"] == "1" && f.omit, "r.maybeCents($place, false)"},
+		{f.goType == "*Cents" && !f.is("min") && f.omit, "r.maybeCents($place, true)"},
+	} {
+		if t.holds {
+			return strings.Replace(t.call, "$place", fmt.Sprintf("%d, %q", i, f.json), 1)
 		}
-		return choice + "(&r, " + place + ")"
-	case f.is("id"):
-		return "r." + id + "(" + place + ", maxID)"
-	case f.is("code"):
-		return "r." + id + "(" + place + ", maxCode)"
-	case f.is("text") && f.omit:
-		return "r.text(" + place + ", maxText)"
-	case f.goType == "time.Time" && !f.omit:
-		return "r.instant(" + place + ")"
-	case f.is("date") && !f.omit:
-		return "r.date(" + place + ")"
-	case amount && f.tag["min"] == "1" && !f.omit:
-		return "r.needPositive(" + place + ")"
-	case amount && f.tag["min"] == "1":
-		return "optional(r.positive(" + place + "))"
-	case amount && f.omit && !f.is("min"):
-		return "optional(r.cents(" + place + ", true))"
 	}
 	fail("%s.%s: no strict decoder for it; say id, code, text, date or enum, or min=1 of an amount", e.name, f.name)
 	return ""

@@ -18,31 +18,19 @@ const (
 	maxCents    = "1000000000000"
 )
 
-// limit bounds a feed's texts whose tag has the word.
-type limit struct {
-	word, plural string
-	bytes        int
-	pattern      string
-}
-
-func limits() []limit {
-	return []limit{{"id", "ids", 128, noControls}, {"code", "codes", 35, noControls}, {"text", "others", 4096, ""}}
-}
-
 // jsonSchemas writes the schema of each public topic.
 func jsonSchemas(c *catalog) map[string]string {
 	files := map[string]string{}
 	for _, e := range c.where(func(e *event) bool { return e.title != "" }) {
 		name, about := c.topics[e.topic]+".schema.json", e.doc
 		if e.feed() {
-			var bounds []string
-			for _, l := range limits() {
-				if slices.ContainsFunc(e.fields, func(f *field) bool { return f.is(l.word) }) {
-					bounds = append(bounds, fmt.Sprint(l.plural, " ", l.bytes))
+			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8:"
+			for _, bound := range [][2]string{{"id", " ids 128,"}, {"code", " codes 35,"}, {"text", " others 4096,"}} {
+				if slices.ContainsFunc(e.fields, func(f *field) bool { return f.is(bound[0]) }) {
+					about += bound[1]
 				}
 			}
-			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8: " +
-				strings.Join(bounds, ", ") + "."
+			about = strings.TrimSuffix(about, ",") + "."
 		}
 		var b bytes.Buffer
 		text := fmt.Sprintf(`{"$schema":"https://json-schema.org/draft/2020-12/schema",
@@ -70,85 +58,67 @@ func object(s *structure, feed bool) string {
 
 // about is the field's comment with its unit and, of a feed, how it is written.
 func (f *field) about(feed bool) string {
-	switch about := f.doc + f.unit(); {
-	case !feed:
-		return about
-	case f.unit() != "":
-		return about + " Digits only: not 150.0 or 1e3."
-	case f.goType == "time.Time":
-		return about + " RFC 3339 with an offset, at most nine decimals."
-	case f.is("date"):
-		return about + " YYYY-MM-DD."
-	default:
-		return about
+	about := f.doc + f.unit()
+	switch {
+	case feed && f.unit() != "":
+		about += " Digits only: not 150.0 or 1e3."
+	case feed && f.goType == "time.Time":
+		about += " RFC 3339 with an offset, at most nine decimals."
+	case feed && f.is("date"):
+		about += " YYYY-MM-DD."
 	}
+	return about
 }
 
 // schema is what the type, the tags and, of a feed, the decoder demand of a field.
 func (f *field) schema(feed bool) string {
-	typ, orNull := strconv.Quote(f.kind.schema), feed && f.omit
+	typ := strconv.Quote(f.kind.schema)
 	switch {
-	case len(f.enum) > 0:
-		var values []string
-		for _, v := range f.enum {
-			values = append(values, strconv.Quote(v.value))
+	case len(f.values) > 0:
+		values := `"` + strings.Join(f.values, `","`) + `"`
+		if feed && f.omit {
+			values += `,"",null`
 		}
-		if orNull {
-			values = append(values, `""`, "null")
-		}
-		return `"enum":[` + strings.Join(values, ",") + "]"
+		return `"enum":[` + values + "]"
 	case f.shape == "struct":
 		return object(f.elem, feed)
 	case f.shape == "[]struct":
 		return fmt.Sprintf(`"type":"array","items":{"description":%q,%s}`, f.elem.doc, object(f.elem, feed))
 	case f.shape[0] == '[':
 		return `"type":"array","items":{"type":` + typ + f.bounds(feed) + "}"
-	case orNull && f.shape != "bool":
+	case feed && f.omit:
 		typ = "[" + typ + `,"null"]`
 	}
 	return `"type":` + typ + f.bounds(feed)
 }
 
-// bounds are the schema's demands beside the type.
+// bounds are the demands beside the type.
 func (f *field) bounds(feed bool) (demands string) {
-	add := func(format string, args ...any) { demands += fmt.Sprintf(","+format, args...) }
-	switch {
-	case f.kind.schema == "integer":
-		for _, bound := range [][3]string{{"min", "minimum", "-" + maxCents}, {"max", "maximum", maxCents}} {
-			if f.is(bound[0]) {
-				add("%q:%s", bound[1], f.tag[bound[0]])
-			} else if feed && f.unit() != "" {
-				add("%q:%s", bound[1], bound[2])
-			}
-		}
-	case f.is("pattern"):
-		add(`"pattern":%q`, f.tag["pattern"])
-	case f.goType == "Period":
-		add(`"pattern":%q`, periodText)
-	case f.is("uuid"):
-		add(`"format":"uuid"`)
-	case f.is("date"):
-		add(`"format":"date"`)
-		if feed {
-			add(`"pattern":%q`, years+"$")
-		}
-	case f.goType == "time.Time":
-		add(`"format":"date-time"`)
-		if feed {
-			add(`"pattern":%q`, instantText)
-		}
-	case feed:
-		for _, l := range limits() {
-			if !f.is(l.word) {
-				continue
-			}
-			if !f.omit {
-				add(`"minLength":1`)
-			}
-			add(`"maxLength":%d`, l.bytes)
-			if l.pattern != "" {
-				add(`"pattern":%q`, l.pattern)
-			}
+	date, instant, amount := f.is("date"), f.goType == "time.Time", feed && f.unit() != ""
+	name, text := feed && !f.is("pattern") && (f.is("id") || f.is("code")), feed && f.is("text")
+	for _, d := range []struct {
+		holds      bool
+		key, value string
+	}{
+		{f.is("min"), "minimum", f.tag["min"]},
+		{amount && !f.is("min"), "minimum", "-" + maxCents},
+		{f.is("max"), "maximum", f.tag["max"]},
+		{amount && !f.is("max"), "maximum", maxCents},
+		{date, "format", `"date"`},
+		{instant, "format", `"date-time"`},
+		{f.is("uuid"), "format", `"uuid"`},
+		{(name || text) && !f.omit, "minLength", "1"},
+		{name && f.is("id"), "maxLength", "128"},
+		{name && f.is("code"), "maxLength", "35"},
+		{text, "maxLength", "4096"},
+		{f.is("pattern"), "pattern", strconv.Quote(f.tag["pattern"])},
+		{f.goType == "Period", "pattern", strconv.Quote(periodText)},
+		{feed && date, "pattern", strconv.Quote(years + "$")},
+		{feed && instant, "pattern", strconv.Quote(instantText)},
+		{name, "pattern", strconv.Quote(noControls)},
+	} {
+		if d.holds {
+			demands += fmt.Sprintf(",%q:%s", d.key, d.value)
 		}
 	}
 	return demands

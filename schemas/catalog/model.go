@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 // catalog is package schemas as the targets see it.
@@ -21,17 +20,18 @@ type catalog struct {
 	named   map[string]string // each declared type, and what it is made of
 	events  []*event
 	topics  map[string]string // constant to name
-	enums   map[string][]constant
+	enums   map[string]enum
 }
 
-type constant struct{ name, value string }
+// enum is the constants of a type, by name and by value.
+type enum struct{ names, values []string }
 
 // structure is a Go struct. Embedded structs lie flat among its fields, as encoding/json has them.
 type structure struct {
-	name, doc  string
-	directives []string
-	syntax     *ast.StructType
-	fields     []*field
+	name, doc string
+	comment   *ast.CommentGroup
+	syntax    *ast.StructType
+	fields    []*field
 }
 
 type field struct {
@@ -42,8 +42,8 @@ type field struct {
 	omit                    bool // omitempty
 	meta                    bool // of Meta: its columns end the table
 	tag                     map[string]string
-	enum                    []constant
-	elem                    *structure // of a struct or a list of structs
+	enum
+	elem *structure // of a struct or a list of structs
 }
 
 // event is a struct that a topic's records hold.
@@ -52,9 +52,7 @@ type event struct {
 	kind         string // event: Kasi writes it; feed: it comes from outside; row: it is only stored
 	topic, title string // the topic's constant; the title of its JSON Schema, empty where it has none
 	table, key   string
-	indexes      []string
-	rands        []string
-	nullable     string
+	more         map[string][]string // directives of each word: index, rands, nullable
 }
 
 func (e *event) feed() bool   { return e.kind == "feed" }
@@ -82,7 +80,7 @@ func held(events []*event, such func(f *field) bool) []*structure {
 func load(dir string) *catalog {
 	c := &catalog{
 		structs: map[string]*structure{}, named: map[string]string{}, topics: map[string]string{},
-		enums: map[string][]constant{},
+		enums: map[string]enum{},
 	}
 	var order []*structure
 	var comment *ast.CommentGroup // of the declaration
@@ -107,8 +105,7 @@ func load(dir string) *catalog {
 			case *ast.TypeSpec:
 				c.named[n.Name.Name] = types.ExprString(n.Type)
 				if syntax, ok := n.Type.(*ast.StructType); ok {
-					s := &structure{name: n.Name.Name, syntax: syntax}
-					s.doc, s.directives = doc(comment)
+					s := &structure{name: n.Name.Name, doc: prose(comment), comment: comment, syntax: syntax}
 					c.structs[s.name], c.named[s.name] = s, "struct"
 					order = append(order, s)
 				}
@@ -132,7 +129,8 @@ func (c *catalog) constant(spec *ast.ValueSpec) {
 		}
 		name, value := spec.Names[i].Name, unquote(lit)
 		if typ, ok := spec.Type.(*ast.Ident); ok {
-			c.enums[typ.Name] = append(c.enums[typ.Name], constant{"schemas." + name, value})
+			e := c.enums[typ.Name]
+			c.enums[typ.Name] = enum{append(e.names, "schemas."+name), append(e.values, value)}
 		} else if strings.HasPrefix(name, "Topic") {
 			c.topics[name] = value
 		}
@@ -178,7 +176,7 @@ func (c *catalog) fill(s *structure) {
 			}
 		}
 		f.kind = kinds[f.shape]
-		f.doc, _ = doc(spec.Doc)
+		f.doc = prose(spec.Doc)
 		if spec.Tag != nil {
 			f.tags(s.name, reflect.StructTag(unquote(spec.Tag)))
 		}
@@ -201,8 +199,9 @@ func (f *field) tags(place string, tag reflect.StructTag) {
 		f.tag[name] = value
 	}
 	if f.is("enum") {
-		for _, value := range strings.Split(f.tag["enum"], ",") {
-			f.enum = append(f.enum, constant{strconv.Quote(value), value})
+		f.values = strings.Split(f.tag["enum"], ",")
+		for _, value := range f.values {
+			f.names = append(f.names, strconv.Quote(value))
 		}
 	}
 }
@@ -223,28 +222,27 @@ func (f *field) unit() string {
 
 var isA = regexp.MustCompile(`^[A-Z]\w* is `)
 
-// doc is a comment as one line of prose without the "Name is" of Go's comments, and its directives.
-func doc(group *ast.CommentGroup) (prose string, directives []string) {
-	if group == nil {
-		return "", nil
+// prose is a comment as one line, without the "Name is" of Go's comments and without directives.
+func prose(group *ast.CommentGroup) string {
+	line := strings.Join(strings.Fields(group.Text()), " ")
+	if name := isA.FindString(line); name != "" {
+		return strings.ToUpper(line[len(name):][:1]) + line[len(name)+1:]
 	}
-	for _, line := range group.List {
-		if d, ok := strings.CutPrefix(line.Text, "//catalog:"); ok {
-			directives = append(directives, d)
-		}
-	}
-	prose = strings.Join(strings.Fields(group.Text()), " ")
-	if name := isA.FindString(prose); name != "" {
-		prose = string(unicode.ToUpper(rune(prose[len(name)]))) + prose[len(name)+1:]
-	}
-	return prose, directives
+	return line
 }
 
 // event reads the directives of a struct.
 func (c *catalog) event(s *structure) {
-	e := &event{structure: s}
-	for _, d := range s.directives {
-		word, rest, _ := strings.Cut(d, " ")
+	e := &event{structure: s, more: map[string][]string{}}
+	if s.comment == nil {
+		return
+	}
+	for _, line := range s.comment.List {
+		text, ok := strings.CutPrefix(line.Text, "//catalog:")
+		if !ok {
+			continue
+		}
+		word, rest, _ := strings.Cut(text, " ")
 		name, more, _ := strings.Cut(rest, " ")
 		switch word {
 		case "event", "feed", "row":
@@ -254,12 +252,8 @@ func (c *catalog) event(s *structure) {
 			}
 		case "table":
 			e.table, e.key = name, more
-		case "index":
-			e.indexes = append(e.indexes, rest)
-		case "rands":
-			e.rands = append(e.rands, rest)
-		case "nullable":
-			e.nullable = rest
+		case "index", "rands", "nullable":
+			e.more[word] = append(e.more[word], rest)
 		default:
 			fail("%s: no directive is named %s", s.name, word)
 		}

@@ -30,8 +30,8 @@ var SunkTopics = map[string]string{`)
 	for _, e := range stored {
 		all[e.table] = c.columns(e)
 		t.f("{\nName: %q, Key: %q,\nComment: %q,", e.table, e.key, e.doc+" ("+c.topics[e.topic]+")")
-		if len(e.indexes) > 0 {
-			t.f("Indexes: %#v,", e.indexes)
+		if indexes := e.more["index"]; len(indexes) > 0 {
+			t.f("Indexes: %#v,", indexes)
 		}
 		t.columns(all[e.table])
 	}
@@ -67,15 +67,15 @@ type column struct {
 
 // columns are those of an event's table in their order: the event's own, those of Meta, those of Source.
 func (c *catalog) columns(e *event) []column {
-	var own, meta, source []column
+	var own, last []column
 	for _, f := range e.fields {
 		if f.meta {
-			meta = append(meta, e.columnsOf(f)...)
+			last = append(last, e.columnsOf(f)...)
 		} else {
 			own = append(own, e.columnsOf(f)...)
 		}
 	}
-	for _, text := range e.rands {
+	for _, text := range e.more["rands"] {
 		head, about, _ := strings.Cut(text, ": ")
 		words := strings.SplitN(head, " ", 3)
 		own = append(own, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
@@ -83,13 +83,10 @@ func (c *catalog) columns(e *event) []column {
 	for _, f := range c.structs["Source"].fields {
 		col := e.column(f, "")[0]
 		col.fill = fmt.Sprintf("of(%q, func(r *row[E]) (%s, error) { return r.%s, nil })", col.name, f.goType, f.name)
-		source = append(source, col)
+		last = append(last, col)
 	}
-	return slices.Concat(e.order(own), e.order(meta), source)
-}
-
-// order puts each column behind the one that it says it comes after.
-func (e *event) order(cols []column) (ordered []column) {
+	cols := append(own, last...)
+	var ordered []column
 	var place func(after string)
 	place = func(after string) {
 		for _, col := range cols {
@@ -137,13 +134,13 @@ func (e *event) column(f *field, value string) []column {
 		}
 	case f.is("uuid"):
 		chType, fill = "UUID", "ids"
-	case f.is("date") && (f.omit || e.nullable == name):
+	case f.is("date") && (f.omit || slices.Contains(e.more["nullable"], name)):
 		chType, fill = "Nullable(Date)", "maybeDates"
 	case f.is("date"):
 		chType, fill = "Date", "dates"
 	case f.is("UInt8"):
 		chType, fill = "UInt8", "counts[uint8]"
-	case f.is("low") || f.shape == "string" && (f.goType != "string" || len(f.enum) > 0):
+	case f.is("low") || f.shape == "string" && (f.goType != "string" || len(f.values) > 0):
 		chType = "LowCardinality(String)"
 	}
 	if plain != "" && !f.is("json") {
@@ -169,12 +166,8 @@ func rands(name, cents, after, about string) column {
 // comment is what the column says of itself: the field's comment, its values and its unit.
 func (f *field) comment() string {
 	about := f.doc
-	if n := len(f.enum); n > 1 && !strings.Contains(about, f.enum[0].value) {
-		var values []string
-		for _, v := range f.enum {
-			values = append(values, v.value)
-		}
-		about += " " + strings.Join(values[:n-1], ", ") + " or " + values[n-1] + "."
+	if n := len(f.values) - 1; n > 0 && !strings.Contains(about, f.values[0]) {
+		about += " " + strings.Join(f.values[:n], ", ") + " or " + f.values[n] + "."
 	}
 	return about + f.unit()
 }
