@@ -9,17 +9,18 @@ import (
 func appenders(c *catalog) string {
 	var t text
 	t.f("package schemas\n\nimport \"strconv\"\n")
-	written := c.where(func(e *event) bool { return e.kind == "event" })
-	for _, e := range written {
+	for _, e := range c.where(func(e *event) bool { return e.kind == "event" }) {
 		t.f("// AppendJSON appends the event as encoding/json writes it, to the byte.")
 		t.f("func (e *%s) AppendJSON(b []byte) (_ []byte, err error) {", e.name)
 		appendFields(&t, e.structure)
 		t.f("return append(b, '}'), err\n}\n")
 	}
-	for _, s := range held(written, (*field).holds) {
-		t.f("func (e *%s) appendJSON(b []byte) []byte {", s.name)
-		appendFields(&t, s)
-		t.f("return append(b, '}')\n}\n")
+	for _, s := range c.order {
+		if s.held {
+			t.f("func (e *%s) appendJSON(b []byte) []byte {", s.name)
+			appendFields(&t, s)
+			t.f("return append(b, '}')\n}\n")
+		}
 	}
 	return t.String()
 }
@@ -74,8 +75,10 @@ return map[string]table{`)
 		t.f("})\n}\n")
 		readers(&t, e.structure, row)
 	}
-	for _, s := range held(stored, (*field).apart) {
-		readers(&t, s, "schemas."+s.name)
+	for _, s := range c.order {
+		if s.apart {
+			readers(&t, s, "schemas."+s.name)
+		}
 	}
 	return t.String()
 }

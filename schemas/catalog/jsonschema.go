@@ -72,7 +72,8 @@ func (f *field) about(feed bool) string {
 
 // schema is what the type, the tags and, of a feed, the decoder demand of a field.
 func (f *field) schema(feed bool) string {
-	typ := strconv.Quote(f.kind.schema)
+	typ, list := strconv.Quote(f.kind.schema), f.shape[0] == '['
+	one := `"type":` + typ + f.bounds(feed)
 	switch {
 	case len(f.values) > 0:
 		values := `"` + strings.Join(f.values, `","`) + `"`
@@ -80,16 +81,17 @@ func (f *field) schema(feed bool) string {
 			values += `,"",null`
 		}
 		return `"enum":[` + values + "]"
-	case f.shape == "struct":
+	case list && f.elem != nil:
+		one = fmt.Sprintf(`"description":%q,%s`, f.elem.doc, object(f.elem, feed))
+	case f.elem != nil:
 		return object(f.elem, feed)
-	case f.shape == "[]struct":
-		return fmt.Sprintf(`"type":"array","items":{"description":%q,%s}`, f.elem.doc, object(f.elem, feed))
-	case f.shape[0] == '[':
-		return `"type":"array","items":{"type":` + typ + f.bounds(feed) + "}"
 	case feed && f.omit:
-		typ = "[" + typ + `,"null"]`
+		return `"type":[` + typ + `,"null"]` + f.bounds(feed)
 	}
-	return `"type":` + typ + f.bounds(feed)
+	if list {
+		return `"type":"array","items":{` + one + "}"
+	}
+	return one
 }
 
 // bounds are the demands beside the type.

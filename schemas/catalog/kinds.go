@@ -49,25 +49,22 @@ func kinds() map[string]*kind {
 
 // code is a piece of a kind's code for this field.
 func (f *field) code(piece string) string {
-	held := ""
-	if f.elem != nil {
-		held = f.elem.name
+	piece = strings.ReplaceAll(piece, "$f", "e."+f.name)
+	if f.elem == nil {
+		return piece
 	}
-	return strings.NewReplacer("$f", "e."+f.name, "$T", held, "$t", lower(held)).Replace(piece)
+	return strings.NewReplacer("$T", f.elem.name, "$t", lower(f.elem.name)).Replace(piece)
 }
 
 // convert is a value as another Go type.
 func convert(value, from, to string) string {
-	switch {
-	case from == to:
+	if from == to {
 		return value
-	case to[0] == '*':
-		return "(" + to + ")(" + value + ")"
+	}
+	if to[0] == '*' {
+		to = "(" + to + ")"
 	}
 	return to + "(" + value + ")"
 }
 
-// lower is a Go name in lower case.
-func lower(name string) string {
-	return strings.ToLower(name[:min(1, len(name))]) + name[min(1, len(name)):]
-}
+func lower(name string) string { return strings.ToLower(name[:1]) + name[1:] }

@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"maps"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -17,6 +16,7 @@ import (
 // catalog is package schemas as the targets see it.
 type catalog struct {
 	structs map[string]*structure
+	order   []*structure
 	named   map[string]string // each declared type, and what it is made of
 	events  []*event
 	topics  map[string]string // constant to name
@@ -32,6 +32,8 @@ type structure struct {
 	comment   *ast.CommentGroup
 	syntax    *ast.StructType
 	fields    []*field
+	held      bool // by an event
+	apart     bool // by an event whose table takes it apart
 }
 
 type field struct {
@@ -63,26 +65,12 @@ func (c *catalog) where(about func(e *event) bool) []*event {
 	return slices.DeleteFunc(slices.Clone(c.events), func(e *event) bool { return !about(e) })
 }
 
-// held are the structs that such fields of events hold, by name.
-func held(events []*event, such func(f *field) bool) []*structure {
-	found := map[string]*structure{}
-	for _, e := range events {
-		for _, f := range e.fields {
-			if such(f) {
-				found[f.elem.name] = f.elem
-			}
-		}
-	}
-	return slices.SortedFunc(maps.Values(found), func(a, b *structure) int { return strings.Compare(a.name, b.name) })
-}
-
 // load parses the package in dir.
 func load(dir string) *catalog {
 	c := &catalog{
 		structs: map[string]*structure{}, named: map[string]string{}, topics: map[string]string{},
 		enums: map[string]enum{},
 	}
-	var order []*structure
 	var comment *ast.CommentGroup // of the declaration
 	set := token.NewFileSet()
 	paths, _ := filepath.Glob(filepath.Join(dir, "*.go")) // the pattern is right
@@ -107,16 +95,17 @@ func load(dir string) *catalog {
 				if syntax, ok := n.Type.(*ast.StructType); ok {
 					s := &structure{name: n.Name.Name, doc: prose(comment), comment: comment, syntax: syntax}
 					c.structs[s.name], c.named[s.name] = s, "struct"
-					order = append(order, s)
+					c.order = append(c.order, s)
 				}
 			}
 			return true
 		})
 	}
-	for _, s := range order {
+	for _, s := range c.order {
 		c.fill(s)
 		c.event(s)
 	}
+	slices.SortFunc(c.order, func(a, b *structure) int { return strings.Compare(a.name, b.name) })
 	return c
 }
 
@@ -208,8 +197,7 @@ func (f *field) tags(place string, tag reflect.StructTag) {
 
 func (f *field) is(word string) bool { _, ok := f.tag[word]; return ok }
 
-// holds tells whether the field is an object or a list of objects, apart whether a table takes it apart.
-func (f *field) holds() bool { return f.elem != nil }
+// apart tells whether a table takes the field's objects apart.
 func (f *field) apart() bool { return f.elem != nil && !f.is("json") }
 
 // unit is what comments say of an amount.
@@ -264,6 +252,9 @@ func (c *catalog) event(s *structure) {
 	for _, f := range s.fields {
 		if f.doc == "" || f.json == "" || f.kind == nil {
 			fail("%s.%s: a field of an event needs a comment, a JSON name and a type of kinds.go", s.name, f.name)
+		}
+		if f.elem != nil {
+			f.elem.held, f.elem.apart = true, f.elem.apart || f.apart()
 		}
 	}
 	c.events = append(c.events, e)

@@ -67,26 +67,24 @@ type column struct {
 
 // columns are those of an event's table in their order: the event's own, those of Meta, those of Source.
 func (c *catalog) columns(e *event) []column {
-	var own, last []column
-	for _, f := range e.fields {
-		if f.meta {
-			last = append(last, e.columnsOf(f)...)
-		} else {
-			own = append(own, e.columnsOf(f)...)
+	var cols, ordered []column
+	for _, meta := range []bool{false, true} {
+		for _, f := range e.fields {
+			if f.meta == meta {
+				cols = append(cols, e.columnsOf(f)...)
+			}
 		}
 	}
 	for _, text := range e.more["rands"] {
 		head, about, _ := strings.Cut(text, ": ")
 		words := strings.SplitN(head, " ", 3)
-		own = append(own, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
+		cols = append(cols, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
 	}
 	for _, f := range c.structs["Source"].fields {
 		col := e.column(f, "")[0]
 		col.fill = fmt.Sprintf("of(%q, func(r *row[E]) (%s, error) { return r.%s, nil })", col.name, f.goType, f.name)
-		last = append(last, col)
+		cols = append(cols, col)
 	}
-	cols := append(own, last...)
-	var ordered []column
 	var place func(after string)
 	place = func(after string) {
 		for _, col := range cols {
