@@ -9,10 +9,10 @@ import (
 func appenders(c *catalog) string {
 	var t text
 	t.f("package schemas\n\nimport \"strconv\"\n")
-	for _, e := range c.where(func(e *event) bool { return e.kind == "event" }) {
+	for _, e := range c.where(func(e *structure) bool { return e.kind == "event" }) {
 		t.f("// AppendJSON appends the event as encoding/json writes it, to the byte.")
 		t.f("func (e *%s) AppendJSON(b []byte) (_ []byte, err error) {", e.name)
-		appendFields(&t, e.structure)
+		appendFields(&t, e)
 		t.f("return append(b, '}'), err\n}\n")
 	}
 	for _, s := range c.order {
@@ -58,7 +58,7 @@ import (
 // tables maps each sunk topic to how its records become rows.
 func tables() map[string]table {
 return map[string]table{`)
-	stored := c.where((*event).stored)
+	stored := c.where((*structure).stored)
 	for _, e := range stored {
 		t.f("schemas.%s: %s(),", e.topic, lower(e.name))
 	}
@@ -73,7 +73,7 @@ return map[string]table{`)
 			}
 		}
 		t.f("})\n}\n")
-		readers(&t, e.structure, row)
+		readers(&t, e, row)
 	}
 	for _, s := range c.order {
 		if s.apart {
@@ -84,7 +84,7 @@ return map[string]table{`)
 }
 
 // rowType is the event's own type, or one that keeps as JSON what the table keeps as JSON.
-func rowType(t *text, e *event) string {
+func rowType(t *text, e *structure) string {
 	kept, name := "", lower(e.name)+"Row"
 	for _, f := range e.fields {
 		if f.is("json") {
@@ -129,7 +129,7 @@ func readers(t *text, s *structure, row string) {
 func feeds(c *catalog) string {
 	var t text
 	t.f("package feeds\n\nimport \"github.com/kasi-collections/kasi/schemas\"\n")
-	for _, e := range c.where((*event).feed) {
+	for _, e := range c.where((*structure).feed) {
 		t.f("func index%s(key []byte) int {\nswitch string(key) {", e.name)
 		for i, f := range e.fields {
 			t.f("case %q:\nreturn %d", f.json, i)
@@ -152,7 +152,7 @@ v = schemas.%[1]s{`, e.name, len(e.fields))
 }
 
 // taker is the expression that takes a field from the record.
-func (e *event) taker(i int, f *field) string {
+func (e *structure) taker(i int, f *field) string {
 	need := "required"
 	if f.omit {
 		need = "optional"

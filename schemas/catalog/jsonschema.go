@@ -21,7 +21,7 @@ const (
 // jsonSchemas writes the schema of each public topic.
 func jsonSchemas(c *catalog) map[string]string {
 	files := map[string]string{}
-	for _, e := range c.where(func(e *event) bool { return e.title != "" }) {
+	for _, e := range c.where(func(e *structure) bool { return e.title != "" }) {
 		name, about := c.topics[e.topic]+".schema.json", e.doc
 		if e.feed() {
 			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8:"
@@ -35,7 +35,7 @@ func jsonSchemas(c *catalog) map[string]string {
 		var b bytes.Buffer
 		text := fmt.Sprintf(`{"$schema":"https://json-schema.org/draft/2020-12/schema",
 			"$id":%q,"title":%q,"description":%q,%s}`,
-			"https://schemas.kasi-collections.example/"+name, e.title, about, object(e.structure, e.feed()))
+			"https://schemas.kasi-collections.example/"+name, e.title, about, object(e, e.feed()))
 		if err := json.Indent(&b, []byte(text), "", "  "); err != nil {
 			fail("%s: %v", e.name, err)
 		}

@@ -18,7 +18,7 @@ type catalog struct {
 	structs map[string]*structure
 	order   []*structure
 	named   map[string]string // each declared type, and what it is made of
-	events  []*event
+	events  []*structure
 	topics  map[string]string // constant to name
 	enums   map[string]enum
 }
@@ -26,7 +26,8 @@ type catalog struct {
 // enum is the constants of a type, by name and by value.
 type enum struct{ names, values []string }
 
-// structure is a Go struct. Embedded structs lie flat among its fields, as encoding/json has them.
+// structure is a Go struct. Embedded structs lie flat among its fields, as encoding/json has them. One with a topic is
+// an event: a topic's records hold it.
 type structure struct {
 	name, doc string
 	comment   *ast.CommentGroup
@@ -34,6 +35,11 @@ type structure struct {
 	fields    []*field
 	held      bool // by an event
 	apart     bool // by an event whose table takes it apart
+
+	kind         string // event: Kasi writes it; feed: it comes from outside; row: it is only stored
+	topic, title string // the topic's constant; the title of its JSON Schema, empty where it has none
+	table, key   string
+	more         map[string][]string // directives of each word: index, rands, nullable
 }
 
 type field struct {
@@ -48,21 +54,12 @@ type field struct {
 	elem *structure // of a struct or a list of structs
 }
 
-// event is a struct that a topic's records hold.
-type event struct {
-	*structure
-	kind         string // event: Kasi writes it; feed: it comes from outside; row: it is only stored
-	topic, title string // the topic's constant; the title of its JSON Schema, empty where it has none
-	table, key   string
-	more         map[string][]string // directives of each word: index, rands, nullable
-}
-
-func (e *event) feed() bool   { return e.kind == "feed" }
-func (e *event) stored() bool { return e.table != "" }
+func (s *structure) feed() bool   { return s.kind == "feed" }
+func (s *structure) stored() bool { return s.table != "" }
 
 // where are the events that a target is about.
-func (c *catalog) where(about func(e *event) bool) []*event {
-	return slices.DeleteFunc(slices.Clone(c.events), func(e *event) bool { return !about(e) })
+func (c *catalog) where(about func(e *structure) bool) []*structure {
+	return slices.DeleteFunc(slices.Clone(c.events), func(e *structure) bool { return !about(e) })
 }
 
 // load parses the package in dir.
@@ -221,7 +218,7 @@ func prose(group *ast.CommentGroup) string {
 
 // event reads the directives of a struct.
 func (c *catalog) event(s *structure) {
-	e := &event{structure: s, more: map[string][]string{}}
+	s.more = map[string][]string{}
 	if s.comment == nil {
 		return
 	}
@@ -234,28 +231,33 @@ func (c *catalog) event(s *structure) {
 		name, more, _ := strings.Cut(rest, " ")
 		switch word {
 		case "event", "feed", "row":
-			e.kind, e.topic, e.title = word, name, more
-			if c.topics[e.topic] == "" {
-				fail("%s: no topic is named %s", s.name, e.topic)
+			s.kind, s.topic, s.title = word, name, more
+			if c.topics[s.topic] == "" {
+				fail("%s: no topic is named %s", s.name, s.topic)
 			}
 		case "table":
-			e.table, e.key = name, more
+			s.table, s.key = name, more
 		case "index", "rands", "nullable":
-			e.more[word] = append(e.more[word], rest)
+			s.more[word] = append(s.more[word], rest)
 		default:
 			fail("%s: no directive is named %s", s.name, word)
 		}
 	}
-	if e.topic == "" {
+	if s.topic == "" {
 		return
 	}
+	s.check()
+	c.events = append(c.events, s)
+}
+
+func (s *structure) check() {
 	for _, f := range s.fields {
 		if f.doc == "" || f.json == "" || f.kind == nil {
 			fail("%s.%s: a field of an event needs a comment, a JSON name and a type of kinds.go", s.name, f.name)
 		}
 		if f.elem != nil {
 			f.elem.held, f.elem.apart = true, f.elem.apart || f.apart()
+			f.elem.check()
 		}
 	}
-	c.events = append(c.events, e)
 }

@@ -21,7 +21,7 @@ func tables(c *catalog, viewsFile string) string {
 
 // SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
 var SunkTopics = map[string]string{`)
-	stored := c.where((*event).stored)
+	stored := c.where((*structure).stored)
 	for _, e := range stored {
 		t.f("%s: %q,", e.topic, e.table)
 	}
@@ -66,7 +66,7 @@ type column struct {
 }
 
 // columns are those of an event's table in their order: the event's own, those of Meta, those of Source.
-func (c *catalog) columns(e *event) []column {
+func (c *catalog) columns(e *structure) []column {
 	var cols, ordered []column
 	for _, meta := range []bool{false, true} {
 		for _, f := range e.fields {
@@ -102,7 +102,7 @@ func (c *catalog) columns(e *event) []column {
 }
 
 // columnsOf are the columns of a field: several of an object or list of objects.
-func (e *event) columnsOf(f *field) (cols []column) {
+func (e *structure) columnsOf(f *field) (cols []column) {
 	if !f.apart() {
 		return e.column(f, "e."+f.name)
 	}
@@ -121,7 +121,7 @@ func (e *event) columnsOf(f *field) (cols []column) {
 }
 
 // column is the field's column, and the one in rands beside it; value is the Go expression of the field.
-func (e *event) column(f *field, value string) []column {
+func (e *structure) column(f *field, value string) []column {
 	name := cmp.Or(f.tag["col"], strings.TrimPrefix(f.json, "-"), strings.ToLower(f.name))
 	chType, fill, plain, empty := f.kind.column, f.kind.fill, f.kind.plain, ""
 	switch {

@@ -116,13 +116,9 @@ func (c *scan) text() string {
 	if c.bad {
 		return ""
 	}
-	n := strings.IndexByte(c.s[c.i:], '"')
-	if n < 0 {
-		c.bad = true
-		return ""
-	}
-	s := c.s[c.i : c.i+n]
-	c.i += n + 1
+	s, _, closed := strings.Cut(c.s[c.i:], `"`)
+	c.bad = !closed
+	c.i += len(s) + 1
 	return s
 }
 

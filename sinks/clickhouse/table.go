@@ -118,9 +118,9 @@ func (t *tableOf[E]) fill(b driver.Batch, records []*kgo.Record) error {
 	return nil
 }
 
-// insert sends records as one block; ctx carries settings and token (withSettings). An error other than *BadRecordError
-// means that the outcome is not known: the block may be in the table. The same records must then be sent again under the
-// same token, of which ClickHouse keeps one.
+// insert sends records as one block; ctx carries settings and token (withSettings). An error other than
+// *BadRecordError means that the outcome is not known: the block may be in the table. The same records must then be
+// sent again under the same token, of which ClickHouse keeps one.
 func insert(ctx context.Context, conn driver.Conn, t table, records []*kgo.Record) error {
 	b, err := conn.PrepareBatch(ctx, t.insertQuery())
 	if err != nil {
