@@ -146,7 +146,7 @@ func (e *structure) column(f *field, value string) []column {
 	}
 	fill = fmt.Sprintf("%s(%q, func(e *E) %s { return %s }%s)", fill, name, plain, value, empty)
 	cols := []column{{name: name, chType: chType, doc: f.comment(), after: f.tag["after"], fill: fill}}
-	if f.goType != "Cents" || f.tag["rands"] == "no" {
+	if f.goType != "Cents" || f.omit {
 		return cols
 	}
 	beside := cmp.Or(f.tag["rands"], strings.TrimSuffix(name, "_cents"))
