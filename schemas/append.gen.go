@@ -2,41 +2,50 @@
 
 package schemas
 
-import (
-	"cmp"
-	"strconv"
-)
+import "strconv"
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *TransactionEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *TransactionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"transaction_id":`...), string(e.TransactionID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b, wrongBookedAt := appendInstant(append(b, `,"booked_at":`...), e.BookedAt)
+	b = appendInstant(append(b, `,"booked_at":`...), e.BookedAt, &err)
 	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
 	b = AppendText(append(b, `,"direction":`...), string(e.Direction))
-	b = appendOptional(b, `,"account_id":`, string(e.AccountID))
+	if e.AccountID != "" {
+		b = AppendText(append(b, `,"account_id":`...), string(e.AccountID))
+	}
 	if e.BalanceAfterCents != nil {
 		b = strconv.AppendInt(append(b, `,"balance_after_cents":`...), int64(*e.BalanceAfterCents), 10)
 	}
-	b = appendOptional(b, `,"currency":`, string(e.Currency))
-	b = appendOptional(b, `,"description":`, string(e.Description))
-	b = appendOptional(b, `,"counterparty":`, string(e.Counterparty))
-	b = appendOptional(b, `,"category":`, string(e.Category))
-	b = AppendText(append(b, `,"booked_date":`...), string(e.BookedDate))
-	return append(b, '}'), cmp.Or(wrongAt, wrongBookedAt)
+	if e.Currency != "" {
+		b = AppendText(append(b, `,"currency":`...), string(e.Currency))
+	}
+	if e.Description != "" {
+		b = AppendText(append(b, `,"description":`...), string(e.Description))
+	}
+	if e.Counterparty != "" {
+		b = AppendText(append(b, `,"counterparty":`...), string(e.Counterparty))
+	}
+	if e.Category != "" {
+		b = AppendText(append(b, `,"category":`...), string(e.Category))
+	}
+	if e.BookedDate != "" {
+		b = AppendText(append(b, `,"booked_date":`...), string(e.BookedDate))
+	}
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *DepositEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *DepositEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
 	b = AppendText(append(b, `,"transaction_id":`...), string(e.TransactionID))
@@ -44,19 +53,23 @@ func (e *DepositEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
 	b = AppendText(append(b, `,"stream_id":`...), string(e.StreamID))
 	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
-	b = appendOptional(b, `,"frequency":`, string(e.Frequency))
+	if e.Frequency != "" {
+		b = AppendText(append(b, `,"frequency":`...), string(e.Frequency))
+	}
 	b = AppendText(append(b, `,"stream_status":`...), string(e.StreamStatus))
 	b = strconv.AppendInt(append(b, `,"confidence_percent":`...), int64(e.ConfidencePercent), 10)
-	b = appendOptional(b, `,"next_expected_date":`, string(e.NextExpectedDate))
-	return append(b, '}'), wrongAt
+	if e.NextExpectedDate != "" {
+		b = AppendText(append(b, `,"next_expected_date":`...), string(e.NextExpectedDate))
+	}
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *DecisionEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *DecisionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
 	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
@@ -65,22 +78,26 @@ func (e *DecisionEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = AppendText(append(b, `,"action":`...), string(e.Action))
 	b = AppendText(append(b, `,"reason":`...), string(e.Reason))
 	b = AppendText(append(b, `,"explanation":`...), string(e.Explanation))
-	b = appendOptional(b, `,"debit_id":`, string(e.DebitID))
+	if e.DebitID != "" {
+		b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	}
 	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
-	b = appendOptional(b, `,"next_date":`, string(e.NextDate))
+	if e.NextDate != "" {
+		b = AppendText(append(b, `,"next_date":`...), string(e.NextDate))
+	}
 	if len(e.Alternatives) > 0 {
 		b = appendList(append(b, `,"alternatives":`...), e.Alternatives, func(b []byte, e Alternative) []byte { return e.appendJSON(b) })
 	}
 	b = e.Inputs.appendJSON(append(b, `,"inputs":`...))
-	return append(b, '}'), wrongAt
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *DebitInstruction) AppendJSON(b []byte) ([]byte, error) {
+func (e *DebitInstruction) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
@@ -91,21 +108,25 @@ func (e *DebitInstruction) AppendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
 	b = AppendText(append(b, `,"currency":`...), string(e.Currency))
 	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
-	b = appendOptional(b, `,"tracking_until":`, string(e.TrackingUntil))
+	if e.TrackingUntil != "" {
+		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
+	}
 	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
-	b = appendOptional(b, `,"mandate_reference":`, string(e.MandateReference))
+	if e.MandateReference != "" {
+		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
+	}
 	if len(e.TransactionIDs) > 0 {
 		b = appendList(append(b, `,"transaction_ids":`...), e.TransactionIDs, AppendText)
 	}
-	return append(b, '}'), wrongAt
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *PolicyEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *PolicyEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"policy_id":`...), string(e.PolicyID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
@@ -116,7 +137,9 @@ func (e *PolicyEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendInt(append(b, `,"collection_amount_cents":`...), int64(e.PremiumCents), 10)
 	b = AppendText(append(b, `,"status":`...), string(e.Status))
 	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
-	b = appendOptional(b, `,"mandate_reference":`, string(e.MandateReference))
+	if e.MandateReference != "" {
+		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
+	}
 	if e.MandateMaxCents != 0 {
 		b = strconv.AppendInt(append(b, `,"mandate_max_cents":`...), int64(e.MandateMaxCents), 10)
 	}
@@ -126,19 +149,23 @@ func (e *PolicyEvent) AppendJSON(b []byte) ([]byte, error) {
 	if e.CollectionDay != 0 {
 		b = strconv.AppendInt(append(b, `,"collection_day":`...), int64(e.CollectionDay), 10)
 	}
-	b = appendOptional(b, `,"hold_reason":`, string(e.HoldReason))
-	b = appendOptional(b, `,"request_id":`, string(e.RequestID))
-	b, wrongCreatedAt := appendInstant(append(b, `,"created_at":`...), e.CreatedAt)
-	b, wrongUpdatedAt := appendInstant(append(b, `,"updated_at":`...), e.UpdatedAt)
-	return append(b, '}'), cmp.Or(wrongAt, wrongCreatedAt, wrongUpdatedAt)
+	if e.HoldReason != "" {
+		b = AppendText(append(b, `,"hold_reason":`...), string(e.HoldReason))
+	}
+	if e.RequestID != "" {
+		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	}
+	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
+	b = appendInstant(append(b, `,"updated_at":`...), e.UpdatedAt, &err)
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *CollectionEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *CollectionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
@@ -153,20 +180,26 @@ func (e *CollectionEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendInt(append(b, `,"collected_cents":`...), int64(e.CollectedCents), 10)
 	b = strconv.AppendInt(append(b, `,"in_flight_cents":`...), int64(e.InFlightCents), 10)
 	b = AppendText(append(b, `,"collection_status":`...), string(e.Status))
-	b = appendOptional(b, `,"first_attempt_date":`, string(e.FirstAttemptDate))
-	b = appendOptional(b, `,"last_attempt_date":`, string(e.LastAttemptDate))
+	if e.FirstAttemptDate != "" {
+		b = AppendText(append(b, `,"first_attempt_date":`...), string(e.FirstAttemptDate))
+	}
+	if e.LastAttemptDate != "" {
+		b = AppendText(append(b, `,"last_attempt_date":`...), string(e.LastAttemptDate))
+	}
 	b = strconv.AppendInt(append(b, `,"number_of_attempts":`...), int64(e.Attempts), 10)
-	b = appendOptional(b, `,"last_failure_reason":`, string(e.LastFailureReason))
+	if e.LastFailureReason != "" {
+		b = AppendText(append(b, `,"last_failure_reason":`...), string(e.LastFailureReason))
+	}
 	b = e.Change.appendJSON(append(b, `,"change":`...))
-	return append(b, '}'), wrongAt
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *SettlementEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *SettlementEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"settlement_id":`...), string(e.SettlementID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = AppendText(append(b, `,"settlement_number":`...), string(e.Number))
@@ -184,26 +217,32 @@ func (e *SettlementEvent) AppendJSON(b []byte) ([]byte, error) {
 	b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
 	b = AppendText(append(b, `,"status":`...), string(e.Status))
 	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	b, wrongCreatedAt := appendInstant(append(b, `,"created_at":`...), e.CreatedAt)
+	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
 	b = appendList(append(b, `,"coverage":`...), e.Coverage, func(b []byte, e Coverage) []byte { return e.appendJSON(b) })
-	return append(b, '}'), cmp.Or(wrongAt, wrongCreatedAt)
+	return append(b, '}'), err
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *OutcomeEvent) AppendJSON(b []byte) ([]byte, error) {
+func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
 	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b, wrongAt := appendInstant(append(b, `,"at":`...), e.At)
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
 	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = strconv.AppendInt(append(b, `,"row":`...), int64(e.Row), 10)
 	b = AppendText(append(b, `,"code":`...), string(e.Code))
-	b = appendOptional(b, `,"message":`, string(e.Message))
-	b = appendOptional(b, `,"policy_number":`, string(e.PolicyNumber))
-	b = appendOptional(b, `,"object_id":`, string(e.ObjectID))
+	if e.Message != "" {
+		b = AppendText(append(b, `,"message":`...), string(e.Message))
+	}
+	if e.PolicyNumber != "" {
+		b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	}
+	if e.ObjectID != "" {
+		b = AppendText(append(b, `,"object_id":`...), string(e.ObjectID))
+	}
 	b = AppendText(append(b, `,"stage":`...), string(e.Stage))
-	return append(b, '}'), wrongAt
+	return append(b, '}'), err
 }
 
 func (e *Alternative) appendJSON(b []byte) []byte {
@@ -214,15 +253,25 @@ func (e *Alternative) appendJSON(b []byte) []byte {
 
 func (e *Change) appendJSON(b []byte) []byte {
 	b = AppendText(append(b, `{"kind":`...), string(e.Kind))
-	b = appendOptional(b, `,"debit_id":`, string(e.DebitID))
-	b = appendOptional(b, `,"result_id":`, string(e.ResultID))
+	if e.DebitID != "" {
+		b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	}
+	if e.ResultID != "" {
+		b = AppendText(append(b, `,"result_id":`...), string(e.ResultID))
+	}
 	b = strconv.AppendInt(append(b, `,"moved_cents":`...), int64(e.MovedCents), 10)
 	if e.AmountCents != 0 {
 		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
 	}
-	b = appendOptional(b, `,"reason_code":`, string(e.ReasonCode))
-	b = appendOptional(b, `,"reason_scheme":`, string(e.ReasonScheme))
-	b = appendOptional(b, `,"effective_date":`, string(e.EffectiveDate))
+	if e.ReasonCode != "" {
+		b = AppendText(append(b, `,"reason_code":`...), string(e.ReasonCode))
+	}
+	if e.ReasonScheme != "" {
+		b = AppendText(append(b, `,"reason_scheme":`...), string(e.ReasonScheme))
+	}
+	if e.EffectiveDate != "" {
+		b = AppendText(append(b, `,"effective_date":`...), string(e.EffectiveDate))
+	}
 	return append(b, '}')
 }
 
@@ -243,8 +292,14 @@ func (e *DecisionInputs) appendJSON(b []byte) []byte {
 	}
 	b = strconv.AppendInt(append(b, `,"attempts":`...), int64(e.Attempts), 10)
 	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
-	b = appendOptional(b, `,"last_deposit_date":`, string(e.LastDepositDate))
-	b = appendOptional(b, `,"next_expected_date":`, string(e.NextExpectedDate))
-	b = appendOptional(b, `,"last_reason":`, string(e.LastReason))
+	if e.LastDepositDate != "" {
+		b = AppendText(append(b, `,"last_deposit_date":`...), string(e.LastDepositDate))
+	}
+	if e.NextExpectedDate != "" {
+		b = AppendText(append(b, `,"next_expected_date":`...), string(e.NextExpectedDate))
+	}
+	if e.LastReason != "" {
+		b = AppendText(append(b, `,"last_reason":`...), string(e.LastReason))
+	}
 	return append(b, '}')
 }

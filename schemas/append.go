@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -28,17 +29,11 @@ var plain = func() (t [256]byte) {
 	return t
 }()
 
-func appendOptional(b []byte, name, s string) []byte {
-	if s == "" {
-		return b
-	}
-	return AppendText(append(b, name...), s)
-}
-
-// appendInstant fails on a year that JSON's time has no form for.
-func appendInstant(b []byte, t time.Time) ([]byte, error) {
-	b, err := t.AppendText(append(b, '"'))
-	return append(b, '"'), err
+// appendInstant keeps the first error: a year that JSON's time has no form for.
+func appendInstant(b []byte, t time.Time, err *error) []byte {
+	b, wrong := t.AppendText(append(b, '"'))
+	*err = cmp.Or(*err, wrong)
+	return append(b, '"')
 }
 
 func appendInteger(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }

@@ -10,37 +10,16 @@ import (
 // day.
 type Day int32
 
-// DayOf is the number of a date, counted in eras of 400 years that begin in March, for dates of year 0 and later. An
-// invalid date is 0.
+// DayOf is the number of a date. An invalid date is 0.
 func DayOf(d civil.Date) Day {
 	if d.Month < 1 || d.Day < 1 {
 		return 0
 	}
-	y, m := d.Year, int(d.Month)
-	if m <= 2 {
-		y--
-		m += 12
-	}
-	era := y / 400
-	yoe := y - era*400
-	doy := (153*(m-3)+2)/5 + d.Day - 1
-	return Day(era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468)
+	return Day(d.In(time.UTC).Unix() / 86400)
 }
 
-// Date is the day as a date: DayOf backwards, for days of year 0 and later.
-func (d Day) Date() civil.Date {
-	z := int(d) + 719468
-	era := z / 146097
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	c := civil.Date{Year: yoe + era*400, Month: time.Month(mp + 3), Day: doy - (153*mp+2)/5 + 1}
-	if mp >= 10 {
-		c.Year, c.Month = c.Year+1, time.Month(mp-9)
-	}
-	return c
-}
+// Date is the day as a date.
+func (d Day) Date() civil.Date { return civil.DateOf(time.Unix(int64(d)*86400, 0).UTC()) }
 
 // Text is YYYY-MM-DD, or nothing for no day: the form of optional dates in events.
 func (d Day) Text() string {

@@ -25,7 +25,7 @@ type TransactionEvent struct {
 	Meta
 	Transaction
 	// The day of booked_at in Africa/Johannesburg.
-	BookedDate string `json:"booked_date" cat:"date"`
+	BookedDate string `json:"booked_date,omitempty" cat:"date"`
 }
 
 // DepositEvent is what was detected in one credit of a customer.
@@ -207,7 +207,7 @@ type PolicyTerms struct {
 	// The mandate, where one is named.
 	MandateReference string `json:"mandate_reference,omitempty"`
 	// The most one debit may take, where the mandate says so.
-	MandateMaxCents Cents `json:"mandate_max_cents,omitempty" cat:"min=1 rands=no"`
+	MandateMaxCents Cents `json:"mandate_max_cents,omitempty" cat:"min=1"`
 	// Only the full amount may be debited; absent means false.
 	MandateFixed bool `json:"mandate_fixed,omitempty"`
 	// Day of the first attempt while no income is known; absent means the configured day.
@@ -332,7 +332,7 @@ type Change struct {
 	// What it added to collected: positive, negative or zero.
 	MovedCents Cents `json:"moved_cents"`
 	// Amount of the debit it is about, where there is one.
-	AmountCents Cents `json:"amount_cents,omitempty" cat:"min=1 col=change_amount_cents rands=no"`
+	AmountCents Cents `json:"amount_cents,omitempty" cat:"min=1 col=change_amount_cents"`
 	// The bank's reason code, where there is one.
 	ReasonCode string `json:"reason_code,omitempty" cat:"low"`
 	// The scheme of the code.

@@ -42,18 +42,18 @@ func decodeTransaction(b []byte) (v schemas.Transaction, err error) {
 	}
 	r := record{fields: fields[:], err: &err}
 	v = schemas.Transaction{
-		TransactionID:     r.needID(0, "transaction_id", maxID),
-		TenantID:          r.needID(1, "tenant_id", maxID),
-		CustomerID:        r.needID(2, "customer_id", maxID),
+		TransactionID:     r.id(0, "transaction_id", maxID, required),
+		TenantID:          r.id(1, "tenant_id", maxID, required),
+		CustomerID:        r.id(2, "customer_id", maxID, required),
 		BookedAt:          r.instant(3, "booked_at"),
-		AmountCents:       r.needPositive(4, "amount_cents"),
-		Direction:         choice(&r, 5, "direction", schemas.Credit, schemas.Debit),
-		AccountID:         r.maybeID(6, "account_id", maxID),
-		BalanceAfterCents: optional(r.cents(7, "balance_after_cents", true)),
-		Currency:          choiceOrNone(&r, 8, "currency", "ZAR"),
-		Description:       r.text(9, "description", maxText),
-		Counterparty:      r.text(10, "counterparty", maxText),
-		Category:          r.text(11, "category", maxText),
+		AmountCents:       r.needCents(4, "amount_cents"),
+		Direction:         choice(&r, 5, "direction", required, schemas.Credit, schemas.Debit),
+		AccountID:         r.id(6, "account_id", maxID, optional),
+		BalanceAfterCents: r.maybeCents(7, "balance_after_cents", true),
+		Currency:          choice(&r, 8, "currency", optional, "ZAR"),
+		Description:       r.text(9, "description", maxText, optional),
+		Counterparty:      r.text(10, "counterparty", maxText, optional),
+		Category:          r.text(11, "category", maxText, optional),
 	}
 	if err != nil {
 		return schemas.Transaction{}, err
@@ -91,14 +91,14 @@ func decodeIncome(b []byte) (v schemas.Income, err error) {
 	}
 	r := record{fields: fields[:], err: &err}
 	v = schemas.Income{
-		IncomeID:    r.needID(0, "income_id", maxID),
-		TenantID:    r.needID(1, "tenant_id", maxID),
-		CustomerID:  r.needID(2, "customer_id", maxID),
-		Kind:        choice(&r, 3, "kind", schemas.Salary, schemas.Grant, schemas.Wage, schemas.Gig, schemas.OtherIncome),
+		IncomeID:    r.id(0, "income_id", maxID, required),
+		TenantID:    r.id(1, "tenant_id", maxID, required),
+		CustomerID:  r.id(2, "customer_id", maxID, required),
+		Kind:        choice(&r, 3, "kind", required, schemas.Salary, schemas.Grant, schemas.Wage, schemas.Gig, schemas.OtherIncome),
 		PayDate:     r.date(4, "pay_date"),
-		State:       choice(&r, 5, "state", schemas.Announced, schemas.IncomePaid, schemas.IncomeCancelled),
-		AmountCents: optional(r.positive(6, "amount_cents")),
-		Source:      r.text(7, "source", maxText),
+		State:       choice(&r, 5, "state", required, schemas.Announced, schemas.IncomePaid, schemas.IncomeCancelled),
+		AmountCents: r.maybeCents(6, "amount_cents", false),
+		Source:      r.text(7, "source", maxText, optional),
 	}
 	if err != nil {
 		return schemas.Income{}, err
@@ -134,13 +134,13 @@ func decodeResult(b []byte) (v schemas.Result, err error) {
 	}
 	r := record{fields: fields[:], err: &err}
 	v = schemas.Result{
-		ResultID:      r.needID(0, "result_id", maxID),
-		DebitID:       r.needID(1, "debit_id", maxID),
-		Status:        choice(&r, 2, "status", schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed),
+		ResultID:      r.id(0, "result_id", maxID, required),
+		DebitID:       r.id(1, "debit_id", maxID, required),
+		Status:        choice(&r, 2, "status", required, schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed),
 		EffectiveDate: r.date(3, "effective_date"),
-		ReasonCode:    r.maybeID(4, "reason_code", maxCode),
-		ReasonScheme:  choiceOrNone(&r, 5, "reason_scheme", "ZA", "ISO"),
-		AmountCents:   optional(r.positive(6, "amount_cents")),
+		ReasonCode:    r.id(4, "reason_code", maxCode, optional),
+		ReasonScheme:  choice(&r, 5, "reason_scheme", optional, "ZA", "ISO"),
+		AmountCents:   r.maybeCents(6, "amount_cents", false),
 	}
 	if err != nil {
 		return schemas.Result{}, err

@@ -1,6 +1,8 @@
 package feeds
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"github.com/kasi-collections/kasi/processors/rules"
@@ -30,58 +32,44 @@ func (r *record) fail(class, message string) {
 	}
 }
 
-// text takes a string of at most limit bytes. null and absence are the same.
-func (r *record) text(i int, name string, limit int) string {
+// need says whether a field must be there and not empty; null and absence are the same.
+type need bool
+
+const (
+	optional need = false
+	required need = true
+)
+
+// text takes a string of at most limit bytes.
+func (r *record) text(i int, name string, limit int, n need) (s string) {
 	v := r.fields[i]
-	if r.failed() || v.kind == absent || v.kind == isNull {
-		return ""
-	}
-	if v.kind != isString {
+	switch {
+	case r.failed() || v.kind == absent || v.kind == isNull:
+	case v.kind != isString:
 		r.fail(schemas.RejectBadField, name+" is not a string")
-		return ""
-	}
-	var s string
-	if v.escaped {
-		var err error
-		if s, err = unescape(v.raw); err != nil {
+	default:
+		raw, err := v.unescaped()
+		if err != nil {
 			*r.err = err
-			return ""
 		}
-	} else {
-		s = string(v.raw)
+		s = string(raw)
 	}
-	if len(s) > limit {
-		class := schemas.RejectTooLong
-		if limit == maxID {
-			class = schemas.RejectBadID
-		}
-		r.fail(class, name+" is too long")
-		return ""
-	}
-	return s
-}
-
-// need takes a string that must be there and not empty.
-func (r *record) need(i int, name string, limit int) string {
-	s := r.text(i, name, limit)
-	if s == "" {
+	switch {
+	case len(s) > limit && limit == maxID:
+		r.fail(schemas.RejectBadID, name+" is too long")
+	case len(s) > limit:
+		r.fail(schemas.RejectTooLong, name+" is too long")
+	case s == "" && n == required:
 		r.fail(schemas.RejectMissingField, name+" is missing or empty")
+	default:
+		return s
 	}
-	return s
+	return ""
 }
 
-// needID takes a name of at most limit bytes that must be there, without control characters.
-func (r *record) needID(i int, name string, limit int) string {
-	return r.noControls(r.need(i, name, limit), name)
-}
-
-// maybeID is needID for a field that may be absent or empty.
-func (r *record) maybeID(i int, name string, limit int) string {
-	return r.noControls(r.text(i, name, limit), name)
-}
-
-// noControls refuses characters below 0x20: they separate the parts of Kafka keys.
-func (r *record) noControls(s, name string) string {
+// id takes a name without control characters: they separate the parts of Kafka keys.
+func (r *record) id(i int, name string, limit int, n need) string {
+	s := r.text(i, name, limit, n)
 	for i := range len(s) {
 		if s[i] < 0x20 {
 			r.fail(schemas.RejectBadID, name+" holds a control character")
@@ -91,30 +79,29 @@ func (r *record) noControls(s, name string) string {
 	return s
 }
 
-// cents takes an integer amount; there is false where the field is absent. Only digits are an integer: not 150.0, 1e3
-// or "150".
-func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, there bool) {
+// cents takes an integer amount, above zero unless it is signed; there is false where the field is absent. Only digits
+// are an integer: not 150.0, 1e3 or "150".
+func (r *record) cents(i int, name string, signed bool) (c schemas.Cents, there bool) {
 	v := r.fields[i]
 	if r.failed() || v.kind == absent || v.kind == isNull {
 		return 0, false
 	}
 	digits := v.raw
-	if negative && len(digits) > 0 && digits[0] == '-' {
-		digits = digits[1:]
+	if signed {
+		digits = bytes.TrimPrefix(digits, []byte("-"))
 	}
-	if v.kind != isNumber || len(digits) > 15 {
-		r.fail(schemas.RejectBadAmount, name+" is not an integer number of cents in range")
-		return 0, false
-	}
+	integer := v.kind == isNumber && len(digits) <= 15
 	for _, d := range digits {
-		if d < '0' || d > '9' {
-			r.fail(schemas.RejectBadAmount, name+" is not an integer number of cents in range")
-			return 0, false
-		}
+		integer = integer && d >= '0' && d <= '9'
 		c = c*10 + schemas.Cents(d-'0')
 	}
-	if c > schemas.MaxCents {
+	switch {
+	case !integer:
+		r.fail(schemas.RejectBadAmount, name+" is not an integer number of cents in range")
+	case c > schemas.MaxCents:
 		r.fail(schemas.RejectBadAmount, name+" is above the maximum of "+schemas.MaxCents.String())
+	case c == 0 && !signed:
+		r.fail(schemas.RejectBadAmount, name+" is not above zero")
 	}
 	if len(digits) < len(v.raw) {
 		c = -c
@@ -122,26 +109,18 @@ func (r *record) cents(i int, name string, negative bool) (c schemas.Cents, ther
 	return c, true
 }
 
-// positive takes an amount above zero.
-func (r *record) positive(i int, name string) (c schemas.Cents, there bool) {
-	c, there = r.cents(i, name, false)
-	if there && c == 0 {
-		r.fail(schemas.RejectBadAmount, name+" is not above zero")
-	}
-	return c, there
-}
-
-// needPositive takes an amount above zero that must be there.
-func (r *record) needPositive(i int, name string) schemas.Cents {
-	c, there := r.positive(i, name)
+// needCents takes an amount above zero that must be there.
+func (r *record) needCents(i int, name string) schemas.Cents {
+	c, there := r.cents(i, name, false)
 	if !there {
 		r.fail(schemas.RejectMissingField, name+" is missing")
 	}
 	return c
 }
 
-// optional is nil where the field is absent.
-func optional(c schemas.Cents, there bool) *schemas.Cents {
+// maybeCents is nil where the field is absent.
+func (r *record) maybeCents(i int, name string, signed bool) *schemas.Cents {
+	c, there := r.cents(i, name, signed)
 	if !there {
 		return nil
 	}
@@ -151,7 +130,7 @@ func optional(c schemas.Cents, there bool) *schemas.Cents {
 // instant takes a required RFC 3339 time with an offset, with at most nine decimals (Go keeps no more), and returns it
 // in UTC.
 func (r *record) instant(i int, name string) time.Time {
-	s := r.need(i, name, maxText)
+	s := r.text(i, name, maxText, required)
 	if r.failed() {
 		return time.Time{}
 	}
@@ -164,7 +143,7 @@ func (r *record) instant(i int, name string) time.Time {
 
 // date takes a required YYYY-MM-DD.
 func (r *record) date(i int, name string) string {
-	s := r.need(i, name, maxText)
+	s := r.text(i, name, maxText, required)
 	if r.failed() {
 		return ""
 	}
@@ -177,34 +156,18 @@ func (r *record) date(i int, name string) string {
 // inYears keeps dates within the years whose holidays are known.
 func inYears(year int) bool { return year >= rules.FirstYear && year <= rules.LastYear }
 
-// choice checks that a required text is one of the allowed values.
-func choice[T ~string](r *record, i int, name string, allowed ...T) T {
-	c := choiceOrNone(r, i, name, allowed...)
-	if c == "" {
-		r.fail(schemas.RejectMissingField, name+" is missing or empty")
-	}
-	return c
-}
-
-// choiceOrNone is choice for a field that may be absent or empty. It returns the allowed value itself, so that no text
-// is copied.
-func choiceOrNone[T ~string](r *record, i int, name string, allowed ...T) T {
-	v := r.fields[i]
-	if v.kind == isString && !v.escaped {
+// choice takes one of the allowed values. It returns the allowed value itself, so that no text is copied.
+func choice[T ~string](r *record, i int, name string, n need, allowed ...T) T {
+	if v := r.fields[i]; v.kind == isString && !v.escaped {
 		for _, a := range allowed {
 			if string(v.raw) == string(a) {
 				return a
 			}
 		}
 	}
-	s := r.text(i, name, maxText)
-	for _, a := range allowed {
-		if s == string(a) {
-			return a
-		}
-	}
-	if s != "" {
+	s := T(r.text(i, name, maxText, n))
+	if s != "" && !slices.Contains(allowed, s) {
 		r.fail(schemas.RejectBadEnum, name+" is not one of the allowed values")
 	}
-	return ""
+	return s
 }

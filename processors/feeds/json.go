@@ -1,6 +1,8 @@
 package feeds
 
 import (
+	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -46,17 +48,9 @@ func (s *scanner) object(fields []value, index func(key []byte) int) error {
 	if !s.take('{') {
 		return badJSON("the value is not a JSON object")
 	}
-	s.space()
-	for first := true; !s.take('}'); first = false {
-		if !first {
-			if !s.take(',') {
-				return badJSON("the object misses a comma or its end")
-			}
-			s.space()
-		}
-		if err := s.member(fields, index); err != nil {
-			return err
-		}
+	s.pos--
+	if err := s.items('{', 0, fields, index); err != nil {
+		return err
 	}
 	s.space()
 	if s.pos < len(s.text) {
@@ -65,48 +59,58 @@ func (s *scanner) object(fields []value, index func(key []byte) int) error {
 	return nil
 }
 
-// member reads one key with its value.
-func (s *scanner) member(fields []value, index func(key []byte) int) error {
-	key, err := s.str()
-	if err != nil {
-		return err
+// items reads the object or array that begins here. Nobody reads what is nested in a field: it is only checked.
+func (s *scanner) items(open byte, depth int, fields []value, index func(key []byte) int) error {
+	if depth > maxDepth {
+		return badJSON("the object is nested too deeply")
 	}
-	name := key.raw
-	if key.escaped {
-		text, err := unescape(key.raw)
+	s.pos++
+	s.space()
+	what := "a nested value"
+	if depth == 0 {
+		what = "the object"
+	}
+	for first := true; !s.take(open + 2); first = false { // ] after [ and } after { in ASCII
+		if !first && !s.take(',') {
+			return badJSON(what + " misses a comma or its end")
+		}
+		s.space()
+		known := -1
+		if open == '{' {
+			key, err := s.str()
+			if err != nil {
+				return err
+			}
+			name, err := key.unescaped()
+			if err != nil {
+				return err
+			}
+			s.space()
+			if !s.take(':') {
+				return badJSON("a key has no value")
+			}
+			s.space()
+			if depth == 0 {
+				known = index(name)
+			}
+		}
+		v, err := s.value(depth)
 		if err != nil {
 			return err
 		}
-		name = []byte(text)
+		s.space()
+		switch {
+		case known >= 0 && fields[known].kind != absent:
+			return badJSON("the object names a known field twice")
+		case known >= 0:
+			fields[known] = v
+		default: // broken escapes are refused in a string nobody reads, too: the text would not be JSON
+			if _, err := v.unescaped(); err != nil {
+				return err
+			}
+		}
 	}
-	s.space()
-	if !s.take(':') {
-		return badJSON("a key has no value")
-	}
-	s.space()
-	v, err := s.value(0)
-	if err != nil {
-		return err
-	}
-	s.space()
-	i := index(name)
-	if i < 0 {
-		return checkEscapes(v)
-	}
-	if fields[i].kind != absent {
-		return badJSON("the object names a known field twice")
-	}
-	fields[i] = v
 	return nil
-}
-
-// checkEscapes refuses broken escapes in a string nobody reads: the text would not be JSON.
-func checkEscapes(v value) error {
-	if !v.escaped {
-		return nil
-	}
-	_, err := unescape(v.raw)
-	return err
 }
 
 func (s *scanner) space() {
@@ -147,54 +151,13 @@ func (s *scanner) value(depth int) (value, error) {
 	case c == '-' || c >= '0' && c <= '9':
 		return s.number()
 	case c == '{' || c == '[':
-		return value{kind: isOther}, s.nested(c, depth+1)
+		return value{kind: isOther}, s.items(c, depth+1, nil, nil)
 	case s.word("null"):
 		return value{kind: isNull}, nil
 	case s.word("true"), s.word("false"):
 		return value{kind: isOther}, nil
 	}
 	return value{}, badJSON("a value is not JSON")
-}
-
-// nested skips an object or array.
-func (s *scanner) nested(open byte, depth int) error {
-	if depth > maxDepth {
-		return badJSON("the object is nested too deeply")
-	}
-	s.pos++
-	s.space()
-	closing := open + 2 // ] after [ and } after { in ASCII
-	for first := true; !s.take(closing); first = false {
-		if !first {
-			if !s.take(',') {
-				return badJSON("a nested value misses a comma or its end")
-			}
-			s.space()
-		}
-		if open == '{' {
-			key, err := s.str()
-			if err != nil {
-				return err
-			}
-			if err := checkEscapes(key); err != nil {
-				return err
-			}
-			s.space()
-			if !s.take(':') {
-				return badJSON("a key has no value")
-			}
-			s.space()
-		}
-		v, err := s.value(depth)
-		if err != nil {
-			return err
-		}
-		if err := checkEscapes(v); err != nil {
-			return err
-		}
-		s.space()
-	}
-	return nil
 }
 
 // marks are the bytes that mean something within a string: its end, an escape, and what must not be there.
@@ -264,41 +227,35 @@ func (s *scanner) digits() bool {
 	return s.pos > start
 }
 
-// unescape resolves the escapes of a JSON string. Half of a surrogate pair is refused: it stands for no character.
-func unescape(raw []byte) (string, error) {
-	out := make([]byte, 0, len(raw))
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			out = append(out, raw[i])
+// unescaped is a string with its escapes resolved. Half of a surrogate pair is refused: it stands for no character.
+func (v value) unescaped() ([]byte, error) {
+	if !v.escaped {
+		return v.raw, nil
+	}
+	out := make([]byte, 0, len(v.raw))
+	for i := 0; i < len(v.raw); i++ {
+		if v.raw[i] != '\\' {
+			out = append(out, v.raw[i])
 			continue
 		}
 		i++ // never the last byte: the scanner saw the escaped one
-		switch c := raw[i]; c {
+		switch c := v.raw[i]; c {
 		case '"', '\\', '/':
 			out = append(out, c)
 		case 'b', 'f', 'n', 'r', 't':
-			out = append(out, "\b\f\n\r\t"[indexOf("bfnrt", c)])
+			out = append(out, "\b\f\n\r\t"[strings.IndexByte("bfnrt", c)])
 		case 'u':
-			r, size, ok := unicodeEscape(raw[i-1:])
+			r, size, ok := unicodeEscape(v.raw[i-1:])
 			if !ok {
-				return "", badJSON("a string holds a broken \\u escape")
+				return nil, badJSON("a string holds a broken \\u escape")
 			}
 			out = utf8.AppendRune(out, r)
 			i += size - 2
 		default:
-			return "", badJSON("a string holds an unknown escape")
+			return nil, badJSON("a string holds an unknown escape")
 		}
 	}
-	return string(out), nil
-}
-
-func indexOf(list string, c byte) int {
-	for i := range len(list) {
-		if list[i] == c {
-			return i
-		}
-	}
-	return 0
+	return out, nil
 }
 
 // unicodeEscape reads \uXXXX, or a surrogate pair of two, at the beginning of raw, and tells how long it is.
@@ -316,19 +273,6 @@ func hex4(raw []byte) (rune, bool) {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0, false
 	}
-	var r rune
-	for _, c := range raw[2:6] {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
+	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return rune(n), err == nil
 }

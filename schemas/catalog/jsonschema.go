@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,196 +15,113 @@ const (
 	years       = `^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}`
 	instantText = years + `T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 	periodText  = `^[0-9]{4}-(0[1-9]|1[0-2])$`
-	maxCents    = 1_000_000_000_000
+	maxCents    = "1000000000000"
 )
-
-// pair is a member of a JSON object; members keeps their order.
-type pair struct {
-	key   string
-	value any
-}
-
-type members []pair
-
-func (m *members) add(key string, value any) { *m = append(*m, pair{key, value}) }
-
-// MarshalJSON writes the members in their order.
-func (m members) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	b.WriteByte('{')
-	for i, p := range m {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := e.Encode(p.key); err != nil {
-			return nil, err
-		}
-		b.WriteByte(':')
-		if err := e.Encode(p.value); err != nil {
-			return nil, err
-		}
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
 
 // jsonSchemas writes the schema of each public topic.
 func jsonSchemas(c *catalog) map[string]string {
 	files := map[string]string{}
-	for _, e := range c.events {
-		if e.title == "" {
-			continue
+	for _, e := range c.where(func(e *structure) bool { return e.title != "" }) {
+		name, about := c.topics[e.topic]+".schema.json", e.doc
+		if e.feed() {
+			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8:"
+			for _, bound := range [][2]string{{"id", " ids 128,"}, {"code", " codes 35,"}, {"text", " others 4096,"}} {
+				if slices.ContainsFunc(e.fields, func(f *field) bool { return f.is(bound[0]) }) {
+					about += bound[1]
+				}
+			}
+			about = strings.TrimSuffix(about, ",") + "."
 		}
-		name := c.topics[e.topic] + ".schema.json"
-		about := e.doc
-		if e.kind == "feed" {
-			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8: " +
-				bounds(e) + "."
-		}
-		doc := append(members{
-			{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-			{"$id", "https://schemas.kasi-collections.example/" + name},
-			{"title", e.title},
-			{"description", about},
-		}, object(e.structure, e.kind == "feed")...)
 		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(doc); err != nil {
+		text := fmt.Sprintf(`{"$schema":"https://json-schema.org/draft/2020-12/schema",
+			"$id":%q,"title":%q,"description":%q,%s}`,
+			"https://schemas.kasi-collections.example/"+name, e.title, about, object(e, e.feed()))
+		if err := json.Indent(&b, []byte(text), "", "  "); err != nil {
 			fail("%s: %v", e.name, err)
 		}
-		files["schemas/json/"+name] = b.String()
+		files["schemas/json/"+name] = b.String() + "\n"
 	}
 	return files
 }
 
-// bounds lists the lengths that a feed's texts may have.
-func bounds(e *event) string {
-	var list []string
-	for _, kind := range [][2]string{{"id", "ids 128"}, {"code", "codes 35"}, {"text", "others 4096"}} {
-		for _, f := range e.fields {
-			if f.is(kind[0]) {
-				list = append(list, kind[1])
-				break
-			}
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
-func object(s *structure, feed bool) members {
-	required, properties := []string{}, members{}
+func object(s *structure, feed bool) string {
+	var required, properties []string
 	for _, f := range s.fields {
 		if !f.omit {
-			required = append(required, f.json)
+			required = append(required, strconv.Quote(f.json))
 		}
-		properties.add(f.json, append(members{{"description", f.about(feed)}}, f.schema(feed)...))
+		properties = append(properties, fmt.Sprintf(`%q:{"description":%q,%s}`, f.json, f.about(feed), f.schema(feed)))
 	}
-	return members{{"type", "object"}, {"required", required}, {"properties", properties}}
+	return fmt.Sprintf(`"type":"object","required":[%s],"properties":{%s}`, strings.Join(required, ","),
+		strings.Join(properties, ","))
 }
 
 // about is the field's comment with its unit and, of a feed, how it is written.
 func (f *field) about(feed bool) string {
-	about := f.doc
-	if strings.HasSuffix(f.goType, "Cents") {
-		about += " In cents."
-	}
+	about := f.doc + f.unit()
 	switch {
-	case !feed:
-	case strings.HasSuffix(f.goType, "Cents"):
+	case feed && f.unit() != "":
 		about += " Digits only: not 150.0 or 1e3."
-	case f.goType == "time.Time":
+	case feed && f.goType == "time.Time":
 		about += " RFC 3339 with an offset, at most nine decimals."
-	case f.is("date"):
+	case feed && f.is("date"):
 		about += " YYYY-MM-DD."
 	}
 	return about
 }
 
 // schema is what the type, the tags and, of a feed, the decoder demand of a field.
-func (f *field) schema(feed bool) (m members) {
-	orNull := func(name string) any {
-		if feed && f.omit {
-			return []string{name, "null"}
-		}
-		return name
-	}
+func (f *field) schema(feed bool) string {
+	typ, list := strconv.Quote(f.kind.schema), f.shape[0] == '['
+	one := `"type":` + typ + f.bounds(feed)
 	switch {
-	case len(f.enum) > 0:
-		var values []any
-		for _, v := range f.enum {
-			values = append(values, v.value)
-		}
+	case len(f.values) > 0:
+		values := `"` + strings.Join(f.values, `","`) + `"`
 		if feed && f.omit {
-			values = append(values, "", nil)
+			values += `,"",null`
 		}
-		return members{{"enum", values}}
-	case strings.HasPrefix(f.goType, "[]"):
-		item := &field{goType: f.goType[2:], tag: f.tag}
-		if f.elem != nil {
-			return members{{"type", "array"}, {"items", append(members{{"description", f.elem.doc}}, object(f.elem, feed)...)}}
-		}
-		return members{{"type", "array"}, {"items", item.schema(feed)}}
+		return `"enum":[` + values + "]"
+	case list && f.elem != nil:
+		one = fmt.Sprintf(`"description":%q,%s`, f.elem.doc, object(f.elem, feed))
 	case f.elem != nil:
 		return object(f.elem, feed)
-	case f.goType == "bool":
-		return members{{"type", "boolean"}}
-	case f.goType == "time.Time":
-		m = members{{"type", "string"}, {"format", "date-time"}}
-		if feed {
-			m.add("pattern", instantText)
-		}
-		return m
-	case f.goType == "string" || f.goType == "Period":
-		return f.textSchema(feed, orNull("string"))
+	case feed && f.omit:
+		return `"type":[` + typ + `,"null"]` + f.bounds(feed)
 	}
-	m = members{{"type", orNull("integer")}}
-	amount := strings.HasSuffix(f.goType, "Cents")
-	if f.is("min") {
-		m.add("minimum", json.Number(f.tag["min"]))
-	} else if feed && amount {
-		m.add("minimum", -maxCents)
+	if list {
+		return `"type":"array","items":{` + one + "}"
 	}
-	if f.is("max") {
-		m.add("maximum", json.Number(f.tag["max"]))
-	} else if feed && amount {
-		m.add("maximum", maxCents)
-	}
-	return m
+	return one
 }
 
-func (f *field) textSchema(feed bool, typ any) members {
-	m := members{{"type", typ}}
-	bound := func(most int, pattern string) {
-		if !f.omit {
-			m.add("minLength", 1)
-		}
-		m.add("maxLength", most)
-		if pattern != "" {
-			m.add("pattern", pattern)
+// bounds are the demands beside the type.
+func (f *field) bounds(feed bool) (demands string) {
+	date, instant, amount := f.is("date"), f.goType == "time.Time", feed && f.unit() != ""
+	name, text := feed && !f.is("pattern") && (f.is("id") || f.is("code")), feed && f.is("text")
+	for _, d := range []struct {
+		holds      bool
+		key, value string
+	}{
+		{f.is("min"), "minimum", f.tag["min"]},
+		{amount && !f.is("min"), "minimum", "-" + maxCents},
+		{f.is("max"), "maximum", f.tag["max"]},
+		{amount && !f.is("max"), "maximum", maxCents},
+		{date, "format", `"date"`},
+		{instant, "format", `"date-time"`},
+		{f.is("uuid"), "format", `"uuid"`},
+		{(name || text) && !f.omit, "minLength", "1"},
+		{name && f.is("id"), "maxLength", "128"},
+		{name && f.is("code"), "maxLength", "35"},
+		{text, "maxLength", "4096"},
+		{f.is("pattern"), "pattern", strconv.Quote(f.tag["pattern"])},
+		{f.goType == "Period", "pattern", strconv.Quote(periodText)},
+		{feed && date, "pattern", strconv.Quote(years + "$")},
+		{feed && instant, "pattern", strconv.Quote(instantText)},
+		{name, "pattern", strconv.Quote(noControls)},
+	} {
+		if d.holds {
+			demands += fmt.Sprintf(",%q:%s", d.key, d.value)
 		}
 	}
-	switch {
-	case f.is("pattern"):
-		m.add("pattern", f.tag["pattern"])
-	case f.goType == "Period":
-		m.add("pattern", periodText)
-	case f.is("date"):
-		m.add("format", "date")
-		if feed {
-			m.add("pattern", years+"$")
-		}
-	case f.is("uuid"):
-		m.add("format", "uuid")
-	case feed && f.is("id"):
-		bound(128, noControls)
-	case feed && f.is("code"):
-		bound(35, noControls)
-	case feed && f.is("text"):
-		bound(4096, "")
-	}
-	return m
+	return demands
 }

@@ -1,78 +1,189 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // tables writes the ClickHouse tables of the events, and the views of views.sql with the types and comments of their
 // columns.
-func tables(c *catalog, views string) string {
+func tables(c *catalog, viewsFile string) string {
+	views, err := os.ReadFile(viewsFile)
+	if err != nil {
+		fail("%v", err)
+	}
 	var t text
-	t.f("package schemas\n")
-	t.f("// SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.")
-	t.f("var SunkTopics = map[string]string{")
-	for _, e := range c.stored() {
+	t.f(`package schemas
+
+// SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
+var SunkTopics = map[string]string{`)
+	stored := c.where((*structure).stored)
+	for _, e := range stored {
 		t.f("%s: %q,", e.topic, e.table)
 	}
-	t.f("}\n")
 	all := map[string][]column{}
-	t.f("// Tables are the tables of the events.\nfunc Tables() []Table {\nreturn []Table{")
-	for _, e := range c.stored() {
+	t.f("}\n\n// Tables are the tables of the events.\nfunc Tables() []Table {\nreturn []Table{")
+	for _, e := range stored {
 		all[e.table] = c.columns(e)
 		t.f("{\nName: %q, Key: %q,\nComment: %q,", e.table, e.key, e.doc+" ("+c.topics[e.topic]+")")
-		if len(e.indexes) > 0 {
-			t.f("Indexes: %#v,", e.indexes)
+		if indexes := e.more["index"]; len(indexes) > 0 {
+			t.f("Indexes: %#v,", indexes)
 		}
-		writeColumns(&t, all[e.table])
-		t.f("},")
+		t.columns(all[e.table])
 	}
-	t.f("}\n}\n")
-	t.f("// Views are what readers query.\nfunc Views() []View {\nreturn []View{")
-	for _, block := range strings.Split(strings.TrimSpace(views), "\n\n") {
+	t.f("}\n}\n\n// Views are what readers query.\nfunc Views() []View {\nreturn []View{")
+	for _, block := range strings.Split(strings.TrimSpace(string(views)), "\n\n") {
 		if strings.HasPrefix(block, "-- view ") {
-			view(&t, block, all)
+			t.view(block, all)
 		}
 	}
 	t.f("}\n}")
 	return t.String()
 }
 
-// stored are the events that have a table.
-func (c *catalog) stored() (events []*event) {
-	for _, e := range c.events {
-		if e.table != "" {
-			events = append(events, e)
-		}
-	}
-	return events
-}
-
-func writeColumns(t *text, cols []column) {
+// columns ends a table or view.
+func (t *text) columns(cols []column) {
 	t.f("Columns: []Column{")
 	for _, col := range cols {
-		if col.expression == "" {
-			t.f("{Name: %q, Type: %q, Comment: %q},", col.name, col.chType, col.doc)
+		more := ""
+		if col.expression != "" {
+			more = fmt.Sprintf(", Expression: %q", col.expression)
+		}
+		t.f("{Name: %q, Type: %q%s, Comment: %q},", col.name, col.chType, more, col.doc)
+	}
+	t.f("},\n},")
+}
+
+// column is one column of an event's table.
+type column struct {
+	name, chType, expression, doc string // an expression computes the column when it is read
+	after                         string
+	fill                          string // Go: a column[E] of the sink; empty where the column is computed
+}
+
+// columns are those of an event's table in their order: the event's own, those of Meta, those of Source.
+func (c *catalog) columns(e *structure) []column {
+	var cols, ordered []column
+	for _, meta := range []bool{false, true} {
+		for _, f := range e.fields {
+			if f.meta == meta {
+				cols = append(cols, e.columnsOf(f)...)
+			}
+		}
+	}
+	for _, text := range e.more["rands"] {
+		head, about, _ := strings.Cut(text, ": ")
+		words := strings.SplitN(head, " ", 3)
+		cols = append(cols, rands(words[0], words[2], strings.TrimPrefix(words[1], "after="), about))
+	}
+	for _, f := range c.structs["Source"].fields {
+		col := e.column(f, "")[0]
+		col.fill = fmt.Sprintf("of(%q, func(r *row[E]) (%s, error) { return r.%s, nil })", col.name, f.goType, f.name)
+		cols = append(cols, col)
+	}
+	var place func(after string)
+	place = func(after string) {
+		for _, col := range cols {
+			if col.after == after {
+				ordered = append(ordered, col)
+				place(col.name)
+			}
+		}
+	}
+	place("")
+	if len(ordered) != len(cols) {
+		fail("%s: a column is said to come after one that is not there", e.name)
+	}
+	return ordered
+}
+
+// columnsOf are the columns of a field: several of an object or list of objects.
+func (e *structure) columnsOf(f *field) (cols []column) {
+	if !f.apart() {
+		return e.column(f, "e."+f.name)
+	}
+	for _, inner := range f.elem.fields {
+		if f.shape == "struct" {
+			cols = append(cols, e.column(inner, "e."+f.name+"."+inner.name)...)
 			continue
 		}
-		t.f("{\nName: %q, Type: %q, Expression: %q,\nComment: %q,\n},", col.name, col.chType, col.expression, col.doc)
+		col := e.column(inner, "")[0]
+		col.chType = "Array(" + strings.Replace(col.chType, "LowCardinality(String)", "String", 1) + ")"
+		col.fill = fmt.Sprintf("lists(%q, func(e *E) %s { return e.%s }, func(e *schemas.%s) %s { return %s })", col.name,
+			f.typ, f.name, f.elem.name, inner.kind.plain, convert("e."+inner.name, inner.typ, inner.kind.plain))
+		cols = append(cols, col)
 	}
-	t.f("},")
+	return cols
+}
+
+// column is the field's column, and the one in rands beside it; value is the Go expression of the field.
+func (e *structure) column(f *field, value string) []column {
+	name := cmp.Or(f.tag["col"], strings.TrimPrefix(f.json, "-"), strings.ToLower(f.name))
+	chType, fill, plain, empty := f.kind.column, f.kind.fill, f.kind.plain, ""
+	switch {
+	case f.is("json"):
+		chType, fill, plain, empty = "String", "jsons", "json.RawMessage", ", `{}`"
+		if f.shape[0] == '[' {
+			empty = ", `[]`"
+		}
+	case f.is("uuid"):
+		chType, fill = "UUID", "ids"
+	case f.is("date") && (f.omit || slices.Contains(e.more["nullable"], name)):
+		chType, fill = "Nullable(Date)", "maybeDates"
+	case f.is("date"):
+		chType, fill = "Date", "dates"
+	case f.is("UInt8"):
+		chType, fill = "UInt8", "counts[uint8]"
+	case f.is("low") || f.shape == "string" && (f.goType != "string" || len(f.values) > 0):
+		chType = "LowCardinality(String)"
+	}
+	if plain != "" && !f.is("json") {
+		value = convert(value, f.typ, plain)
+	}
+	fill = fmt.Sprintf("%s(%q, func(e *E) %s { return %s }%s)", fill, name, plain, value, empty)
+	cols := []column{{name: name, chType: chType, doc: f.comment(), after: f.tag["after"], fill: fill}}
+	if f.goType != "Cents" || f.omit {
+		return cols
+	}
+	beside := cmp.Or(f.tag["rands"], strings.TrimSuffix(name, "_cents"))
+	return append(cols, rands(beside, name, name, f.doc))
+}
+
+// rands is a column that shows cents as rands.
+func rands(name, cents, after, about string) column {
+	return column{
+		name: name, chType: "Decimal(18, 2)", expression: "toDecimal64(" + cents + ", 2) / 100", doc: about + " In rands.",
+		after: after,
+	}
+}
+
+// comment is what the column says of itself: the field's comment, its values and its unit.
+func (f *field) comment() string {
+	about := f.doc
+	if n := len(f.values) - 1; n > 0 && !strings.Contains(about, f.values[0]) {
+		about += " " + strings.Join(f.values[:n], ", ") + " or " + f.values[n] + "."
+	}
+	return about + f.unit()
 }
 
 var (
 	headLine   = regexp.MustCompile(`^-- (?:view )?(\w+)(?: ([^:]+))?: (.*)$`)
 	selectList = regexp.MustCompile(`(?s)^SELECT (.*?)\s+FROM\s`)
-	fromTable  = regexp.MustCompile(`\b(\w+_log)\b`)
-	lastName   = regexp.MustCompile(`(\w+)\)*$`)
+	listItem   = regexp.MustCompile(`([^,()]|\(([^()]|\([^()]*\))*\))+`) // a comma in parentheses ends none
+	fromTable  = regexp.MustCompile(`\b\w+_log\b`)
+	lastName   = regexp.MustCompile(`\w+\)*$`)
 )
 
 // view writes one block of views.sql. Its select list is read for the columns' names; a column that the block's head
 // does not declare is one of the tables', under its own name or another.
-func view(t *text, block string, tables map[string][]column) {
+func (t *text) view(block string, tables map[string][]column) {
 	var name, comment string
-	declared := map[string]column{}
 	var query []string
+	var declared, stored, cols []column
 	for _, line := range strings.Split(block, "\n") {
 		switch head := headLine.FindStringSubmatch(line); {
 		case head == nil:
@@ -80,88 +191,59 @@ func view(t *text, block string, tables map[string][]column) {
 		case name == "":
 			name, comment = head[1], head[3]
 		default:
-			declared[head[1]] = column{name: head[1], chType: head[2], doc: head[3]}
+			declared = append(declared, column{name: head[1], chType: head[2], doc: head[3]})
 		}
 	}
 	sql := strings.TrimSuffix(strings.Join(query, "\n"), ";")
+	from := fromTable.FindAllString(sql, -1)
+	for _, table := range from {
+		if tables[table] == nil {
+			fail("view %s: no event has the table %s", name, table)
+		}
+		stored = append(stored, tables[table]...)
+	}
 	list := selectList.FindStringSubmatch(sql)
 	if list == nil {
 		fail("view %s: expected SELECT ... FROM", name)
 	}
-	var from []string
-	for _, table := range fromTable.FindAllString(sql, -1) {
-		if tables[table] == nil {
-			fail("view %s: no event has the table %s", name, table)
-		}
-		from = append(from, table)
-	}
-	var cols []column
-	for _, item := range splitList(list[1]) {
+	for _, item := range listItem.FindAllString(list[1], -1) {
+		item = strings.TrimSpace(item)
 		if alias, star := strings.CutSuffix(item, "*"); star {
-			stored, computed := allOf(tables[from[0]])
-			cols = append(cols, append(stored, computed...)...)
-			for _, col := range computed {
-				sql = strings.Replace(sql, item, item+", "+alias+col.name, 1)
-				item += ", " + alias + col.name
+			var computed []column // are not in a star
+			whole := item
+			for _, col := range tables[from[0]] {
+				if col.expression == "" {
+					cols = append(cols, col)
+					continue
+				}
+				computed, whole = append(computed, col), whole+", "+alias+col.name
 			}
+			cols, sql = append(cols, computed...), strings.Replace(sql, item, whole, 1)
 			continue
 		}
-		expression, as, renamed := strings.Cut(item, " AS ")
-		found := lastName.FindStringSubmatch(expression)
-		if !renamed && found != nil {
-			as = found[1]
-		}
-		col, ok := declared[as]
-		for i := 0; !ok && found != nil && i < len(from); i++ {
-			col, ok = find(tables[from[i]], found[1])
-		}
-		if !ok {
+		expression, as, _ := strings.Cut(item, " AS ")
+		own := strings.TrimRight(lastName.FindString(expression), ")")
+		as = cmp.Or(as, own)
+		col := append(find(declared, as), find(stored, own)...)
+		if len(col) == 0 {
 			fail("view %s: declare the column %s in the view's head, as `-- name Type: comment`", name, as)
 		}
-		col.name, col.expression = as, ""
-		cols = append(cols, col)
+		col[0].name = as
+		cols = append(cols, col[0])
+	}
+	for i := range cols {
+		cols[i].expression = "" // the view's query has it
 	}
 	t.f("{\nName: %q, Comment: %q,\nSelect: `%s`,", name, comment, sql)
-	for i := range cols {
-		cols[i].expression = ""
-	}
-	writeColumns(t, cols)
-	t.f("},")
+	t.columns(cols)
 }
 
-func allOf(cols []column) (stored, computed []column) {
-	for _, col := range cols {
-		if col.expression == "" {
-			stored = append(stored, col)
-		} else {
-			computed = append(computed, col)
-		}
-	}
-	return stored, computed
-}
-
-func find(cols []column, name string) (column, bool) {
+// find gives the columns of a name.
+func find(cols []column, name string) (found []column) {
 	for _, col := range cols {
 		if col.name == name {
-			return col, true
+			found = append(found, col)
 		}
 	}
-	return column{}, false
-}
-
-// splitList splits at the commas that are in no parentheses.
-func splitList(list string) (items []string) {
-	depth, from := 0, 0
-	for i, r := range list {
-		switch {
-		case r == '(':
-			depth++
-		case r == ')':
-			depth--
-		case r == ',' && depth == 0:
-			items = append(items, strings.TrimSpace(list[from:i]))
-			from = i + 1
-		}
-	}
-	return append(items, strings.TrimSpace(list[from:]))
+	return found
 }

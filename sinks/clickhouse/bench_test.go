@@ -38,8 +38,7 @@ func BenchmarkInsert(b *testing.B) {
 		conn := open(b, chtest.New(b))
 		table := tables()[topic]
 		records := benchRecords(b, topic, benchRows)
-		rs := table.rows(records)
-		kept := keepColumns(b, table, rs)
+		kept := keepColumns(b, table, records)
 		n := 0
 		run := func(name string, op func(ctx context.Context)) {
 			b.Run(schemas.SunkTopics[topic]+"/"+name, func(b *testing.B) {
@@ -59,13 +58,13 @@ func BenchmarkInsert(b *testing.B) {
 			require.NoError(b, batch.Send())
 		})
 		run("sink", func(ctx context.Context) {
-			require.NoError(b, insert(ctx, conn, table.insertQuery(), rs))
+			require.NoError(b, insert(ctx, conn, table, records))
 		})
-		run("read-only", func(context.Context) { require.NoError(b, rs.fill(nowhere{})) })
+		run("read-only", func(context.Context) { require.NoError(b, table.fill(nowhere{}, records)) })
 		run("read-and-fill", func(ctx context.Context) {
 			batch, err := conn.PrepareBatch(ctx, table.insertQuery())
 			require.NoError(b, err)
-			require.NoError(b, rs.fill(batch))
+			require.NoError(b, table.fill(batch, records))
 			require.NoError(b, batch.Abort())
 		})
 		run("row-by-row-fill-only", func(ctx context.Context) {
@@ -84,9 +83,9 @@ func BenchmarkInsert(b *testing.B) {
 }
 
 // keepColumns gathers the slices that fill appends.
-func keepColumns(b *testing.B, t table, rs rows) []any {
+func keepColumns(b *testing.B, t table, records []*kgo.Record) []any {
 	k := &keeper{kept: make([]any, len(t.columnNames()))}
-	require.NoError(b, rs.fill(k))
+	require.NoError(b, t.fill(k, records))
 	return k.kept
 }
 
@@ -176,7 +175,7 @@ func BenchmarkSmallInsert(b *testing.B) {
 	several := maps.Clone(one)
 	delete(several, "max_threads")
 	table := tables()[topic]
-	rs := table.rows(benchRecords(b, topic, rows))
+	records := benchRecords(b, topic, rows)
 	n := 0
 	for name, settings := range map[string]clickhouse.Settings{"as it is": one, "any threads": several} {
 		b.Run(name, func(b *testing.B) {
@@ -184,7 +183,7 @@ func BenchmarkSmallInsert(b *testing.B) {
 			before := serverTime(b, conn)
 			for b.Loop() {
 				n++
-				require.NoError(b, insert(withSettings(ctx, settings, fmt.Sprint("small-", n)), conn, table.insertQuery(), rs))
+				require.NoError(b, insert(withSettings(ctx, settings, fmt.Sprint("small-", n)), conn, table, records))
 			}
 			b.ReportMetric((serverTime(b, conn)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 		})

@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -58,12 +57,9 @@ func of[E, V any](name string, get func(r *row[E]) (V, error)) column[E] {
 	}}
 }
 
-func text[E any, S ~string](name string, get func(e *E) S) column[E] {
-	return of(name, func(r *row[E]) (string, error) { return string(get(&r.event)), nil })
-}
-
-func texts[E any](name string, get func(e *E) []string) column[E] {
-	return of(name, func(r *row[E]) ([]string, error) { return get(&r.event), nil })
+// value is a column of what get gives, as it is.
+func value[E, V any](name string, get func(e *E) V) column[E] {
+	return of(name, func(r *row[E]) (V, error) { return get(&r.event), nil })
 }
 
 // jsons keeps a list or object as its text; what is absent is an empty one.
@@ -88,40 +84,15 @@ func lists[E, T, V any](name string, list func(e *E) []T, get func(e *T) V) colu
 	})
 }
 
-func cents[E any](name string, get func(e *E) schemas.Cents) column[E] {
-	return of(name, func(r *row[E]) (int64, error) { return int64(get(&r.event)), nil })
-}
-
-func maybeCents[E any](name string, get func(e *E) *schemas.Cents) column[E] {
-	return of(name, func(r *row[E]) (*int64, error) { return (*int64)(get(&r.event)), nil })
-}
-
-func int64s[E any](name string, get func(e *E) int64) column[E] {
-	return of(name, func(r *row[E]) (int64, error) { return get(&r.event), nil })
-}
-
-func uint32s[E any](name string, get func(e *E) int) column[E] {
-	return of(name, func(r *row[E]) (uint32, error) {
-		v := get(&r.event)
-		if v < 0 || v > math.MaxUint32 {
-			return 0, fmt.Errorf("%d is not between 0 and %d", v, uint32(math.MaxUint32))
+// counts refuses what its unsigned column cannot hold.
+func counts[V uint8 | uint32, E any](name string, get func(e *E) int64) column[E] {
+	return of(name, func(r *row[E]) (V, error) {
+		n := get(&r.event)
+		if int64(V(n)) != n {
+			return 0, fmt.Errorf("%d is not between 0 and %d", n, ^V(0))
 		}
-		return uint32(v), nil
+		return V(n), nil
 	})
-}
-
-func uint8s[E any](name string, get func(e *E) int) column[E] {
-	return of(name, func(r *row[E]) (uint8, error) {
-		v := get(&r.event)
-		if v < 0 || v > math.MaxUint8 {
-			return 0, fmt.Errorf("%d is not between 0 and %d", v, math.MaxUint8)
-		}
-		return uint8(v), nil
-	})
-}
-
-func bools[E any](name string, get func(e *E) bool) column[E] {
-	return of(name, func(r *row[E]) (bool, error) { return get(&r.event), nil })
 }
 
 func ids[E any](name string, get func(e *E) string) column[E] {

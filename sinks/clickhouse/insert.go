@@ -181,8 +181,7 @@ func (s *sink) underWay(ctx context.Context, token string) (bool, error) {
 
 // put inserts records of the chunk under a token.
 func (s *sink) put(ctx context.Context, c *chunk, token string, records []*kgo.Record) error {
-	t := s.tables[c.topic]
-	return insert(s.withSettings(ctx, token), s.conn, t.insertQuery(), t.rows(records))
+	return insert(s.withSettings(ctx, token), s.conn, s.tables[c.topic], records)
 }
 
 // insertSettings are stated with every insert, because servers differ. Since 26.2 the default of async_insert is 1, and

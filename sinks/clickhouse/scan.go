@@ -116,13 +116,9 @@ func (c *scan) text() string {
 	if c.bad {
 		return ""
 	}
-	n := strings.IndexByte(c.s[c.i:], '"')
-	if n < 0 {
-		c.bad = true
-		return ""
-	}
-	s := c.s[c.i : c.i+n]
-	c.i += n + 1
+	s, _, closed := strings.Cut(c.s[c.i:], `"`)
+	c.bad = !closed
+	c.i += len(s) + 1
 	return s
 }
 
@@ -153,8 +149,8 @@ func (c *scan) instant() time.Time {
 	return t
 }
 
-func (c *scan) maybeCents() *schemas.Cents {
-	n := schemas.Cents(c.integer())
+func (c *scan) maybeInteger() *int64 {
+	n := c.integer()
 	return &n
 }
 

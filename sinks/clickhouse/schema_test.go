@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -151,6 +152,22 @@ func TestEveryFieldArrives(t *testing.T) {
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(want), got.String())
+}
+
+// The topics hold records from before booked_date, tracking_until and transaction_ids existed. They are stored without.
+func TestRecordsOfAnEarlierVersionAreStored(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	const head = `{"event_id":"6b617369-0000-5000-8000-636f6c6c6563","seq":1,"business_date":"2025-11-05",` +
+		`"at":"2025-11-05T13:00:00Z",`
+	store(t, conn, schemas.TopicTransactions, 0, 0, json.RawMessage(head+`"transaction_id":"TX","tenant_id":"acme",`+
+		`"customer_id":"CUST","booked_at":"2025-11-05T12:00:00Z","amount_cents":850000,"direction":"CREDIT"}`))
+	store(t, conn, schemas.TopicDebits, 0, 0, json.RawMessage(head+`"debit_id":"DEB","tenant_id":"acme",`+
+		`"customer_id":"CUST","policy_number":"POL","collection_id":"6b617369-0000-5000-8000-636f6c6c6563",`+
+		`"period_month":"2025-11","attempt":1,"amount_cents":15000,"currency":"ZAR","action_date":"2025-11-06",`+
+		`"rail":"EFT"}`))
+	require.Equal(t, []string{"1,1"}, lines(t, conn, `SELECT
+		(SELECT count() FROM transactions WHERE booked_date IS NULL),
+		(SELECT count() FROM debits WHERE tracking_until IS NULL AND empty(transaction_ids))`))
 }
 
 // vertical is a result as lines of "column: value", the value as JSON.

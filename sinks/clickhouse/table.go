@@ -39,29 +39,28 @@ func (e *BadRecordError) Error() string {
 // Unwrap gives the cause.
 func (e *BadRecordError) Unwrap() error { return e.Err }
 
+func badRecord(r *kgo.Record, column string, err error) *BadRecordError {
+	return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Column: column, Err: err}
+}
+
 // table turns the records of one topic into rows of one table.
 type table interface {
-	// rows are those of records of one partition.
-	rows(records []*kgo.Record) rows
 	// insertQuery names the table and all its columns.
 	insertQuery() string
 	columnNames() []string
-}
-
-// rows are for a batch prepared with the table's insertQuery.
-type rows interface {
-	// fill decodes all rows and appends them to the batch; its error is a *BadRecordError.
-	fill(b driver.Batch) error
+	// fill decodes records of one partition and appends them to a batch that was prepared with insertQuery; its error is a
+	// *BadRecordError.
+	fill(b driver.Batch, records []*kgo.Record) error
 }
 
 type tableOf[E any] struct {
-	topic, query string
-	fields       []field[E] // in the order in which they are written
-	columns      []column[E]
+	query   string
+	fields  []field[E] // in the order in which they are written
+	columns []column[E]
 }
 
 func newTable[E any](topic string, fields []field[E], columns []column[E]) *tableOf[E] {
-	t := &tableOf[E]{topic: topic, fields: fields, columns: columns}
+	t := &tableOf[E]{fields: fields, columns: columns}
 	t.query = "INSERT INTO " + schemas.SunkTopics[topic] + " (" + strings.Join(t.columnNames(), ", ") + ")"
 	return t
 }
@@ -76,8 +75,6 @@ func (t *tableOf[E]) columnNames() []string {
 	return names
 }
 
-func (t *tableOf[E]) rows(records []*kgo.Record) rows { return &rowsOf[E]{t, records} }
-
 // decode reads records into rows.
 func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
 	var c scan
@@ -87,7 +84,7 @@ func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
 		if !read(&c, t.fields, r.Value, &to.event) {
 			to.event = *new(E) // scan may have got half way
 			if err := json.Unmarshal(r.Value, &to.event); err != nil {
-				return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Err: err}
+				return badRecord(r, "", err)
 			}
 		}
 		if s, ok := any(&to.event).(interface{ Stamp(at time.Time) }); ok {
@@ -97,56 +94,39 @@ func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
 	return nil
 }
 
-type rowsOf[E any] struct {
-	table   *tableOf[E]
-	records []*kgo.Record
-}
-
 // group is how many rows are decoded and then appended, column by column: so few that they are still in the processor's
 // cache, which the 400 bytes a row of a whole chunk would leave between one column and the next.
 const group = 256
 
-func (d *rowsOf[E]) fill(b driver.Batch) error {
-	decoded := make([]row[E], min(group, len(d.records)))
-	for records := range slices.Chunk(d.records, group) {
-		decoded = decoded[:len(records)]
-		if err := d.table.decode(records, decoded); err != nil {
+func (t *tableOf[E]) fill(b driver.Batch, records []*kgo.Record) error {
+	rows := make([]row[E], min(group, len(records)))
+	for records := range slices.Chunk(records, group) {
+		rows = rows[:len(records)]
+		if err := t.decode(records, rows); err != nil {
 			return err
 		}
-		if err := d.table.fill(b, decoded); err != nil {
-			return err
+		for i, c := range t.columns {
+			if err := c.fill(b.Column(i), rows); err != nil {
+				bad := badRecord(records[0], c.name, err)
+				if cell := (*cellError)(nil); errors.As(err, &cell) {
+					bad.Offset = records[cell.row].Offset
+				}
+				return bad
+			}
 		}
 	}
 	return nil
 }
 
-func (t *tableOf[E]) fill(b driver.Batch, rows []row[E]) error {
-	for i, c := range t.columns {
-		err := c.fill(b.Column(i), rows)
-		if err == nil {
-			continue
-		}
-		bad := &BadRecordError{
-			Topic: t.topic, Partition: int32(rows[0].Partition), Offset: rows[0].Offset, Column: c.name,
-			Err: err,
-		}
-		if cell := (*cellError)(nil); errors.As(err, &cell) {
-			bad.Offset = rows[cell.row].Offset
-		}
-		return bad
-	}
-	return nil
-}
-
-// insert sends rows as one block; ctx carries settings and token (withSettings). An error other than *BadRecordError
-// means that the outcome is not known: the block may be in the table. The same rows must then be sent again under the
-// same token, of which ClickHouse keeps one.
-func insert(ctx context.Context, conn driver.Conn, query string, rs rows) error {
-	b, err := conn.PrepareBatch(ctx, query)
+// insert sends records as one block; ctx carries settings and token (withSettings). An error other than
+// *BadRecordError means that the outcome is not known: the block may be in the table. The same records must then be
+// sent again under the same token, of which ClickHouse keeps one.
+func insert(ctx context.Context, conn driver.Conn, t table, records []*kgo.Record) error {
+	b, err := conn.PrepareBatch(ctx, t.insertQuery())
 	if err != nil {
 		return fmt.Errorf("prepare insert: %w", err)
 	}
-	if err := rs.fill(b); err != nil {
+	if err := t.fill(b, records); err != nil {
 		_ = b.Abort() // the connection is dropped; nothing was sent
 		return err
 	}

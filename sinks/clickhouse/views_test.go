@@ -24,11 +24,9 @@ func store[E any](t testing.TB, conn driver.Conn, topic string, partition int32,
 		require.NoError(t, err)
 		rs[i] = &kgo.Record{Topic: topic, Partition: partition, Offset: offset + int64(i), Value: b, Timestamp: sampleTime}
 	}
-	table := tables()[topic]
 	// A token of its own each time: the point is that duplicates which got past the token do not show.
 	token := fmt.Sprintf("%s-%d-%d-%d", topic, partition, offset, time.Now().UnixNano())
-	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, table.insertQuery(),
-		table.rows(rs)))
+	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, tables()[topic], rs))
 }
 
 // month is one policy's life in events of kasi.collections.v1, with the fact, the money moved and the collected total

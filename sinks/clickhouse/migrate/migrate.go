@@ -97,36 +97,28 @@ func numbered(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) (
 
 // complete compares the catalogue with what the database has, and counts what it had to change.
 func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed int, err error) {
-	var have []struct {
-		Table   string `ch:"table"`
-		Name    string `ch:"name"`
-		Type    string `ch:"type"`
-		Comment string `ch:"comment"`
-	}
-	if err := conn.Select(ctx, &have, `SELECT table, name, type, comment FROM system.columns
-		WHERE database = currentDatabase()`); err != nil {
+	var columnTypes, comments map[string]string
+	if err := conn.QueryRow(ctx, `SELECT mapFromArrays(groupArray(table || '.' || name AS place), groupArray(type)),
+		mapFromArrays(groupArray(place), groupArray(comment))
+		FROM system.columns WHERE database = currentDatabase()`).Scan(&columnTypes, &comments); err != nil {
 		return 0, fmt.Errorf("read system.columns: %w", err)
-	}
-	columns := map[string]schemas.Column{}
-	for _, c := range have {
-		columns[c.Table+"."+c.Name] = schemas.Column{Name: c.Name, Type: c.Type, Comment: c.Comment}
 	}
 	var statements []string
 	for _, t := range schemas.Tables() {
 		for i, c := range t.Columns {
-			there, known := columns[t.Name+"."+c.Name]
-			switch {
-			case !known && i == 0:
-				statements = append(statements, "ALTER TABLE "+t.Name+" ADD COLUMN IF NOT EXISTS "+c.Definition()+" FIRST")
+			alter, place, at := "ALTER TABLE "+t.Name, t.Name+"."+c.Name, " FIRST"
+			if i > 0 {
+				at = " AFTER " + t.Columns[i-1].Name
+			}
+			switch there, known := columnTypes[place]; {
 			case !known:
-				statements = append(statements, "ALTER TABLE "+t.Name+" ADD COLUMN IF NOT EXISTS "+c.Definition()+
-					" AFTER "+t.Columns[i-1].Name)
-			case there.Type != c.Type:
+				statements = append(statements, alter+" ADD COLUMN IF NOT EXISTS "+c.Definition()+at)
+			case there != c.Type:
 				return 0, fmt.Errorf("table %s has column %s of type %s, and this version needs %s; change it with a numbered "+
 					"file in schemas/clickhouse (ALTER TABLE ... MODIFY COLUMN), or drop the table and let the sink fill it "+
-					"again from its topic", t.Name, c.Name, there.Type, c.Type)
-			case there.Comment != c.Comment:
-				statements = append(statements, "ALTER TABLE "+t.Name+" COMMENT COLUMN "+c.Name+" "+schemas.Quote(c.Comment))
+					"again from its topic", t.Name, c.Name, there, c.Type)
+			case comments[place] != c.Comment:
+				statements = append(statements, alter+" COMMENT COLUMN "+c.Name+" "+schemas.Quote(c.Comment))
 			}
 		}
 	}
