@@ -15,7 +15,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -236,7 +236,7 @@ func classes(records []*kgo.Record) []string {
 	var out []string
 	for _, r := range records {
 		if r.Topic == schemas.TopicDeadLetters {
-			out = append(out, peek.Header(r, letters.HeaderErrorClass))
+			out = append(out, progress.Header(r, letters.HeaderErrorClass))
 		}
 	}
 	return out

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -145,7 +145,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 					fired = tc.inject(h, w)
 				}
 				h.produce(input[200:]...)
-				require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
+				require.Eventually(t, func() bool { return fired() > 0 }, patience, progress.RetryPause, "the fault never fired")
 				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 				stopStage()
 				h.requireExactly(row("collect"), newCountTask)
@@ -195,7 +195,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			})
 			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})
-			require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
+			require.Eventually(t, func() bool { return fired() > 0 }, patience, progress.RetryPause, "the fault never fired")
 			h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 			stopStage()
 			require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -96,7 +96,7 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 			h.startCount(h.cfg)
 			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 },
-				patience, peek.RetryPause)
+				patience, progress.RetryPause)
 			h.requireExactly(row("collect"), newCountTask)
 		})
 	}
@@ -151,11 +151,11 @@ func (h *harness) createAnew(topic string, partitions int32) {
 	require.Eventually(h.t, func() bool {
 		made, err = adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
 		return err == nil
-	}, patience, peek.RetryPause)
+	}, patience, progress.RetryPause)
 	require.Eventually(h.t, func() bool {
-		topics, err := peek.Topics(h.ctx(), cl, topic)
+		topics, err := progress.Topics(h.ctx(), cl, topic)
 		return err == nil && len(topics[topic].Partitions) == int(partitions) && topics[topic].TopicID == made.ID
-	}, patience, peek.RetryPause)
+	}, patience, progress.RetryPause)
 }
 
 // setOffset writes the collect group's committed offset of partition 0, as an operator's tool does.

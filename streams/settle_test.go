@@ -14,7 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -205,7 +205,7 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 	})
 	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
 	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience,
-		peek.RetryPause)
+		progress.RetryPause)
 	stopStage()
 	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
 	h.start(func(ctx context.Context, ready func()) error {

@@ -15,7 +15,6 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
@@ -81,7 +80,7 @@ func New(cfg stage.Config, rules *rules.Rules) (*Clock, error) {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
 	times := func(d civil.Date) []string { return rules.Params(d).CutoffTimes }
-	return &Clock{cl: cl, progress: progress.New(peek.New(cl)), times: times, partitions: n, next: nextTick}, nil
+	return &Clock{cl: cl, progress: progress.New(cl), times: times, partitions: n, next: nextTick}, nil
 }
 
 // Close releases the client.
@@ -222,7 +221,7 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 	if err != nil {
 		return c.last, c.mode, fmt.Errorf("calendar: %w", err)
 	}
-	at := peek.Place{Topic: schemas.TopicCalendar}
+	at := progress.Place{Topic: schemas.TopicCalendar}
 	next, err := c.progress.Scan(ctx, at, c.read, ends[at], 1<<20, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
 			return nil
@@ -232,7 +231,7 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 			return fmt.Errorf("record at offset %d is not a tick: %w", r.Offset, err)
 		}
 		if !c.last.Known || t.After(c.last.Tick) {
-			c.last, c.mode = Today{Tick: t, Known: true}, peek.Header(r, headerMode)
+			c.last, c.mode = Today{Tick: t, Known: true}, progress.Header(r, headerMode)
 		}
 		return nil
 	})

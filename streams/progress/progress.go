@@ -1,5 +1,5 @@
-// Package progress tells how far consumer groups have come, and waits for them. It knows no group of ours: who they are
-// and what they read comes from the topology.
+// Package progress looks at Kafka beside the stream: where partitions end and what lies on a stretch of them, how far
+// groups have come, and waits for them. It knows no topic and no group of ours: those come from the topology.
 package progress
 
 import (
@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,14 +60,14 @@ func (b *Behind) Unwrap() error { return b.cause }
 // Goal is that a group has taken over everything before an offset, on some partitions.
 type Goal struct {
 	Group Group
-	Ends  map[peek.Place]int64
+	Ends  map[Place]int64
 }
 
 // Goals gives each of the groups those ends that lie on its topics.
-func Goals(ends map[peek.Place]int64, groups ...Group) []Goal {
+func Goals(ends map[Place]int64, groups ...Group) []Goal {
 	goals := make([]Goal, len(groups))
 	for i, g := range groups {
-		goals[i] = Goal{g, map[peek.Place]int64{}}
+		goals[i] = Goal{g, map[Place]int64{}}
 		for at, end := range ends {
 			if slices.Contains(g.Topics, at.Topic) {
 				goals[i].Ends[at] = end
@@ -81,24 +80,9 @@ func Goals(ends map[peek.Place]int64, groups ...Group) []Goal {
 // lag is a place where a group has not reached its goal.
 type lag struct {
 	role string
-	at   peek.Place
+	at   Place
 	// offset is the committed one, 0 where there is none; end is the goal.
 	offset, end int64
-}
-
-// Tracker tells how far groups have come. A group's committed offset stands at the record after the last one it took
-// over; what follows may be nothing but transaction markers and aborted records, which no group ever takes over. So the
-// rest is looked at, once: what lies behind an offset never changes.
-type Tracker struct {
-	*peek.Peeker
-	// data holds, for a place, the offset of a record that is not a marker; clean holds a stretch without any.
-	data  map[peek.Place]int64
-	clean map[peek.Place][2]int64
-}
-
-// New makes a Tracker, which is for one goroutine at a time.
-func New(k *peek.Peeker) *Tracker {
-	return &Tracker{Peeker: k, data: map[peek.Place]int64{}, clean: map[peek.Place][2]int64{}}
 }
 
 // CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
@@ -130,7 +114,7 @@ func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) 
 		switch {
 		case err == nil && len(lags) == 0:
 			return nil
-		case err != nil && ctx.Err() == nil && !peek.Retriable(err):
+		case err != nil && ctx.Err() == nil && !Retriable(err):
 			return err
 		case err == nil && !slices.Equal(lags, last):
 			last, moved = lags, time.Now()
@@ -190,7 +174,7 @@ func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]lag, error) {
 
 // committed are the group's offsets. A group that has never committed has none. Offsets of an open transaction do not
 // show.
-func (g *Tracker) committed(ctx context.Context, group string) (map[peek.Place]int64, error) {
+func (g *Tracker) committed(ctx context.Context, group string) (map[Place]int64, error) {
 	offsets, err := g.Admin.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, nil
@@ -198,27 +182,33 @@ func (g *Tracker) committed(ctx context.Context, group string) (map[peek.Place]i
 	if err != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	at := map[peek.Place]int64{}
+	at := map[Place]int64{}
 	for topic, parts := range offsets {
 		for p, o := range parts {
 			if o.Err != nil {
 				return nil, fmt.Errorf("offset of group %s on %s partition %d: %w", group, topic, p, o.Err)
 			}
-			at[peek.Place{Topic: topic, Partition: p}] = max(o.At, 0)
+			at[Place{Topic: topic, Partition: p}] = max(o.At, 0)
 		}
 	}
 	return at, nil
 }
 
 // onlyMarkers tells whether no record a group could take over lies in [from, end).
-func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int64) (bool, error) {
-	if d, known := g.data[at]; known && from <= d && d < end {
+func (g *Tracker) onlyMarkers(ctx context.Context, at Place, from, end int64) (bool, error) {
+	g.mu.Lock()
+	d, known := g.data[at]
+	c := g.clean[at]
+	g.mu.Unlock()
+	switch {
+	case known && from <= d && d < end:
 		return false, nil
-	}
-	if c, known := g.clean[at]; known && c[0] <= from && end <= c[1] {
+	case c[0] <= from && end <= c[1]:
 		return true, nil
 	}
 	first, next, err := g.first(ctx, at, from, end)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch {
 	case err != nil:
 		return false, err
@@ -235,18 +225,54 @@ func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int6
 }
 
 // first is the first record behind from that is no marker, as far as a look goes; nil where there is none before next.
-func (g *Tracker) first(ctx context.Context, at peek.Place, from, end int64) (first *kgo.Record, next int64,
-	err error,
-) {
+func (g *Tracker) first(ctx context.Context, at Place, from, end int64) (first *kgo.Record, next int64, err error) {
 	next, err = g.Scan(ctx, at, from, end, peekBytes, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
 			return nil
 		}
 		first = r
-		return peek.ErrStop
+		return ErrStop
 	})
-	if errors.Is(err, peek.ErrStop) {
+	if errors.Is(err, ErrStop) {
 		err = nil
 	}
 	return first, next, err
+}
+
+// Waiting is what a group has not taken over yet on one topic.
+type Waiting struct {
+	Group, Topic string
+	// Records counts offsets, transaction markers between records included; 0 where only markers are left.
+	Records int64
+	// Oldest is the timestamp that its producer gave the oldest record that waits; zero where none waits.
+	Oldest time.Time
+}
+
+// Waiting is what waits for a group, one row for each topic that it reads, in their order.
+func (g *Tracker) Waiting(ctx context.Context, group Group) ([]Waiting, error) {
+	ends, err := g.Ends(ctx, true, group.Topics...)
+	if err != nil {
+		return nil, err
+	}
+	lags, err := g.lags(ctx, []Goal{{group, ends}})
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Waiting, len(group.Topics))
+	for i, topic := range group.Topics {
+		rows[i] = Waiting{Group: group.ID, Topic: topic}
+	}
+	for _, l := range lags {
+		row := &rows[slices.Index(group.Topics, l.at.Topic)]
+		row.Records += l.end - l.offset
+		// Nil where the group has taken it over meanwhile and retention has cut it.
+		first, _, err := g.first(ctx, l.at, l.offset, l.end)
+		if err != nil {
+			return nil, err
+		}
+		if first != nil && (row.Oldest.IsZero() || first.Timestamp.Before(row.Oldest)) {
+			row.Oldest = first.Timestamp
+		}
+	}
+	return rows, nil
 }

@@ -148,7 +148,7 @@ func (a *arena) room() []byte {
 // keep makes what was appended to room a value that nothing overwrites.
 func (a *arena) keep(value []byte) []byte {
 	n := len(value)
-	if n <= cap(a.free) { // still in peek.Place
+	if n <= cap(a.free) { // still in progress.Place
 		a.free = a.free[n:n]
 	}
 	return value[:n:n]

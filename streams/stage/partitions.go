@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 // slot is what this instance holds for an input partition that is assigned to it.
@@ -26,20 +26,20 @@ type slot struct {
 // has looked up: a slot that was taken out meanwhile is an orphan, and the loop asks owns before it commits.
 type partitions struct {
 	mu    sync.Mutex
-	slots map[peek.Place]*slot
+	slots map[progress.Place]*slot
 }
 
-func (p *partitions) find(at peek.Place) *slot {
+func (p *partitions) find(at progress.Place) *slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.slots[at]
 }
 
-func (p *partitions) put(slots map[peek.Place]*slot) {
+func (p *partitions) put(slots map[progress.Place]*slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.slots == nil {
-		p.slots = map[peek.Place]*slot{}
+		p.slots = map[progress.Place]*slot{}
 	}
 	maps.Copy(p.slots, slots)
 }
@@ -49,7 +49,7 @@ func (p *partitions) drop(gone map[string][]int32) {
 	defer p.mu.Unlock()
 	for topic, parts := range gone {
 		for _, part := range parts {
-			delete(p.slots, peek.Place{Topic: topic, Partition: part})
+			delete(p.slots, progress.Place{Topic: topic, Partition: part})
 		}
 	}
 }
@@ -73,12 +73,12 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 	if err != nil {
 		return nil, err
 	}
-	slots, kept := map[peek.Place]*slot{}, map[int32]*slot{}
+	slots, kept := map[progress.Place]*slot{}, map[int32]*slot{}
 	for topic, parts := range offsets {
 		for p := range parts {
 			s := &slot{}
 			s.task, s.memory = r.open(p, r.count)
-			slots[peek.Place{Topic: topic, Partition: p}] = s
+			slots[progress.Place{Topic: topic, Partition: p}] = s
 			if s.memory != nil {
 				kept[p] = s
 			}
@@ -89,7 +89,7 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 	}
 	for topic, parts := range offsets {
 		for p, committed := range parts {
-			at := peek.Place{Topic: topic, Partition: p}
+			at := progress.Place{Topic: topic, Partition: p}
 			next, err := r.position(at, slots[at], committed.EpochOffset().Offset, bounds[at])
 			if err != nil {
 				return nil, err
@@ -104,7 +104,7 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 // position is where to read on. The state's own note wins over the group's committed offset: both travel in one
 // transaction, but only the first is in the same log as the state (the embedded broker can lose one of the two when it
 // is killed, and an operator can reset the other).
-func (r *session) position(at peek.Place, s *slot, committed int64, b bound) (int64, error) {
+func (r *session) position(at progress.Place, s *slot, committed int64, b bound) (int64, error) {
 	if s.memory == nil {
 		if committed < 0 {
 			return b.start, nil
@@ -135,8 +135,8 @@ func (r *session) position(at peek.Place, s *slot, committed int64, b bound) (in
 // bound is where a partition begins and ends.
 type bound struct{ start, end int64 }
 
-func (r *session) bounds(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[peek.Place]bound, error) {
-	adm, out := kadm.NewClient(r.sess.Client()), map[peek.Place]bound{}
+func (r *session) bounds(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[progress.Place]bound, error) {
+	adm, out := kadm.NewClient(r.sess.Client()), map[progress.Place]bound{}
 	topics := make([]string, 0, len(offsets))
 	for topic := range offsets {
 		topics = append(topics, topic)
@@ -159,7 +159,7 @@ func (r *session) bounds(ctx context.Context, offsets map[string]map[int32]kgo.O
 		for p := range parts {
 			start, _ := starts.Lookup(topic, p)
 			end, _ := ends.Lookup(topic, p)
-			out[peek.Place{Topic: topic, Partition: p}] = bound{start.Offset, end.Offset}
+			out[progress.Place{Topic: topic, Partition: p}] = bound{start.Offset, end.Offset}
 		}
 	}
 	return out, nil

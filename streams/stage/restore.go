@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
@@ -39,7 +39,7 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 		return fmt.Errorf("restore of %s: %w", row.State, err)
 	}
 	defer cl.Close()
-	looks := peek.New(cl)
+	looks := progress.New(cl)
 	adm := looks.Admin
 	ends, err := adm.ListEndOffsets(ctx, row.State)
 	if err == nil {
@@ -66,7 +66,7 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 		}
 		g.Go(func() error {
 			r := restoring{
-				looks: looks, place: peek.Place{Topic: row.State, Partition: p}, at: from.Offset, from: from.Offset, end: to.Offset,
+				looks: looks, place: progress.Place{Topic: row.State, Partition: p}, at: from.Offset, from: from.Offset, end: to.Offset,
 				into: s.memory, log: cfg.Logger(),
 			}
 			if err := r.run(ctx); err != nil {
@@ -93,8 +93,8 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 
 // restoring is the restore of one partition.
 type restoring struct {
-	looks         *peek.Peeker
-	place         peek.Place
+	looks         *progress.Tracker
+	place         progress.Place
 	from, at, end int64
 	into          Memory
 	log           *slog.Logger

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 // produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then
@@ -24,7 +24,7 @@ const produceEvery = 512
 
 // job is the work of one poll on one input partition.
 type job struct {
-	at      peek.Place
+	at      progress.Place
 	slot    *slot
 	records []*kgo.Record
 	batch   Batch
@@ -64,7 +64,7 @@ func (r *session) pollError(fetches kgo.Fetches) error {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		switch lost := (*kgo.ErrGroupSession)(nil); {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		case errors.As(err, &lost) && peek.Retriable(err):
+		case errors.As(err, &lost) && progress.Retriable(err):
 			r.outOfGroup(err)
 		case first == nil:
 			first = fmt.Errorf("fetch of %s partition %d: %w", topic, partition, err)
@@ -89,7 +89,7 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 		if len(p.Records) == 0 {
 			return
 		}
-		at := peek.Place{Topic: p.Topic, Partition: p.Partition}
+		at := progress.Place{Topic: p.Topic, Partition: p.Partition}
 		s := r.parts.find(at)
 		if s == nil {
 			owned = false
@@ -250,7 +250,7 @@ func (r *session) observe(jobs []*job, in, out int) {
 		}
 		for _, rec := range j.batch.out {
 			if rec.Topic == r.row.DeadLetters {
-				records.Refused(r.row.Name, peek.Header(rec, letters.HeaderErrorClass))
+				records.Refused(r.row.Name, progress.Header(rec, letters.HeaderErrorClass))
 			}
 		}
 	}

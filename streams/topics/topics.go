@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -44,7 +44,7 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 		counts, err := topicCounts(ctx, cl)
 		if err != nil {
 			// A broker that is being started beside us refuses connections for some seconds.
-			if !peek.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
+			if !progress.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
 				return 0, err
 			}
 			continue
@@ -113,7 +113,7 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 	for _, t := range schemas.Topics {
 		names = append(names, t.Name)
 	}
-	topics, err := peek.Topics(ctx, cl, names...)
+	topics, err := progress.Topics(ctx, cl, names...)
 	if err != nil {
 		return nil, fmt.Errorf("topics: cannot list them; is Kafka running at the configured address? %w", err)
 	}
@@ -133,7 +133,7 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 		return counts, nil
 	}
 	for _, b := range brokers {
-		known, err := peek.Topics(ctx, b, names...)
+		known, err := progress.Topics(ctx, b, names...)
 		if err != nil {
 			continue
 		}

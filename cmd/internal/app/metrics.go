@@ -10,6 +10,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
@@ -32,20 +33,18 @@ func (e *Env) serveMetrics(ctx context.Context, cfg config.Config,
 	}
 	stages := map[string][]string{}
 	var groups []progress.Group
-	var ids []string
 	for _, r := range named(roles) {
 		stages[r.Name] = streams.StagesOf(r.Name)
-		for _, g := range streams.GroupsOf(r.Name) {
-			groups, ids = append(groups, g), append(ids, g.ID)
-		}
+		groups = append(groups, streams.GroupsOf(r.Name)...)
 	}
 	m := metrics.New(stages)
-	queue, err := progress.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)), groups...)
+	kafka := e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler))
+	queue, err := kgo.NewClient(kafka.Client(kgo.ClientID("kasi-queue"))...)
 	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	m.WatchLag(queue, ids...)
+	m.WatchLag(progress.New(queue), groups...)
 	var db driver.Conn
 	if slices.Contains(roles, "sink") {
 		if db, err = clickhouse.Open(e.ClickHouse); err != nil {

@@ -11,20 +11,20 @@ import (
 // askPatience bounds how long a scrape waits for the brokers, or for ClickHouse.
 const askPatience = 3 * time.Second
 
-// Queue tells what waits for a group; *progress.Queue does.
+// Queue tells what waits for a group; *progress.Tracker does.
 type Queue interface {
-	Of(ctx context.Context, group string) ([]progress.Waiting, error)
+	Waiting(ctx context.Context, group progress.Group) ([]progress.Waiting, error)
 }
 
 // lags asks the brokers at each scrape how far the groups are.
 type lags struct {
 	queue            Queue
-	groups           []string
+	groups           []progress.Group
 	records, seconds *prometheus.Desc
 }
 
 // WatchLag adds the lag of consumer groups, in records and in seconds.
-func (m *Metrics) WatchLag(queue Queue, groups ...string) {
+func (m *Metrics) WatchLag(queue Queue, groups ...progress.Group) {
 	m.registry.MustRegister(&lags{
 		queue, groups,
 		prometheus.NewDesc("kasi_lag_records",
@@ -44,7 +44,7 @@ func (l *lags) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
 	for _, group := range l.groups {
-		rows, err := l.queue.Of(ctx, group)
+		rows, err := l.queue.Waiting(ctx, group)
 		if err != nil {
 			ch <- prometheus.NewInvalidMetric(l.records, err)
 			continue

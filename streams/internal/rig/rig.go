@@ -19,7 +19,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
@@ -169,11 +169,11 @@ func (r *Rig) Records(topic string, partition int32) []*kgo.Record {
 	cl, err := kgo.NewClient(r.Cfg.Client()...)
 	require.NoError(r, err)
 	defer cl.Close()
-	k := peek.New(cl)
+	k := progress.New(cl)
 	ends, err := k.Ends(r.Context(), true, topic)
 	require.NoError(r, err)
 	var records []*kgo.Record
-	at := peek.Place{Topic: topic, Partition: partition}
+	at := progress.Place{Topic: topic, Partition: partition}
 	_, err = k.Scan(r.Context(), at, 0, ends[at], 1<<20, func(rec *kgo.Record) error {
 		if !rec.Attrs.IsControl() {
 			records = append(records, rec)
@@ -194,7 +194,7 @@ func (r *Rig) Ticks(topic string, partition int32) []schemas.Tick {
 		}
 		var tick schemas.Tick
 		require.NoError(r, json.Unmarshal(rec.Value, &tick))
-		require.Equal(r, string(schemas.KindTick), peek.Header(rec, schemas.HeaderKind))
+		require.Equal(r, string(schemas.KindTick), progress.Header(rec, schemas.HeaderKind))
 		if len(ticks) == 0 || tick.After(ticks[len(ticks)-1]) {
 			ticks = append(ticks, tick)
 		}
