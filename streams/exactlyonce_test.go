@@ -191,7 +191,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			cfg.MaxRecords = 20
 			fired := tc.inject(h, w)
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
-				return stage.Run(ctx, cfg, st, openFeeds(ctx, cfg, Needs{}), ready)
+				return stage.Run(ctx, cfg, st, feedTasks, ready)
 			})
 			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})
@@ -213,7 +213,7 @@ func TestExactlyOnceUnderCuts(t *testing.T) {
 	cfg := h.wired(w)
 	cfg.MaxRecords = 10
 	var committed atomic.Int32
-	cfg.Observer = observed{committed: func() {
+	cfg.Observer = observed{Observer: stage.NoObserver(), committed: func() {
 		if n := committed.Add(1); n%7 == 0 && n <= 70 {
 			go w.cut()
 		}
@@ -228,6 +228,7 @@ func TestExactlyOnceUnderCuts(t *testing.T) {
 
 // observed is an Observer made of functions.
 type observed struct {
+	stage.Observer
 	committed func()
 	aborted   func()
 }

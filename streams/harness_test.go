@@ -219,15 +219,14 @@ type counted struct {
 	N int `json:"n"`
 }
 
-func newCountTask(int32, int32) (stage.Task, stage.Memory) {
+func newCountTask() (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 	return countTask{s}, s
 }
 
 func (c countTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	if strings.HasPrefix(string(rec.Value), "bad") {
-		b.Reject(rec, schemas.Refuse("TEST", "bad on purpose"))
-		return nil
+		return schemas.Refuse("TEST", "bad on purpose")
 	}
 	s := c.Edit(string(rec.Key))
 	s.N++
@@ -259,7 +258,7 @@ func want(t testing.TB, st stage.Row, open stage.Open, input [][]*kgo.Record, co
 	t.Helper()
 	out := map[progress.Place][]string{}
 	for p, records := range input {
-		tk, m := open(int32(p), count)
+		tk, m := open()
 		made, err := stage.Dry(st, tk, m, int32(p), count, records...)
 		require.NoError(t, err)
 		for _, r := range made {
@@ -299,9 +298,9 @@ func (h *harness) requireState(st stage.Row, open stage.Open, input [][]*kgo.Rec
 		if len(records) == 0 {
 			continue
 		}
-		_, restored := open(int32(p), count)
+		_, restored := open()
 		require.NoError(h.t, stage.Restore(h.ctx(), h.cfg, st, map[int32]stage.Memory{int32(p): restored}))
-		tk, m := open(int32(p), count)
+		tk, m := open()
 		_, err := stage.Dry(st, tk, m, int32(p), count, records...)
 		require.NoError(h.t, err)
 		m.Merge()
@@ -314,6 +313,6 @@ func (h *harness) requireState(st stage.Row, open stage.Open, input [][]*kgo.Rec
 func snapshotOf(t testing.TB, m stage.Memory) map[string]string {
 	t.Helper()
 	out := map[string]string{"number of keys": strconv.Itoa(m.Keys())}
-	require.NoError(t, m.WriteAll(func(key string, value []byte) { out[key] = string(value) }))
+	require.NoError(t, m.Write(true, func(key string, value []byte) { out[key] = string(value) }))
 	return out
 }

@@ -188,8 +188,10 @@ func claim(customer string, row int) schemas.PolicyCommand {
 	}
 }
 
-func ownerTasks(partition, count int32) (stage.Task, stage.Memory) {
-	return openOwners(context.Background(), stage.Config{}, Needs{})(partition, count)
+func feedTasks() (stage.Task, stage.Memory) { return feedTask{}, nil }
+
+func ownerTasks() (stage.Task, stage.Memory) {
+	return openOwners(context.Background(), stage.Config{}, Needs{})
 }
 
 // TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and
@@ -197,7 +199,7 @@ func ownerTasks(partition, count int32) (stage.Task, stage.Memory) {
 func TestPolicyOwner(t *testing.T) {
 	t.Parallel()
 	st := row("owners")
-	tk, mem := ownerTasks(0, 1)
+	tk, mem := ownerTasks()
 	cancelled := schemas.PolicyCancelled
 	patch := schemas.PolicyCommand{
 		RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme",
@@ -218,8 +220,8 @@ func TestPolicyOwner(t *testing.T) {
 	require.Equal(t, schemas.KindPolicy, kindOf(first[2]))
 	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
 
-	restored, rmem := ownerTasks(0, 1)
-	require.NoError(t, mem.WriteAll(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	restored, rmem := ownerTasks()
+	require.NoError(t, mem.Write(true, func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
 	again := takeAll(t, st, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
 	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
 	requireOwnIDs(t, st, restored, rmem, command(t, 1, claim("C2", 5)))
@@ -265,7 +267,7 @@ func TestPolicyCommandRefused(t *testing.T) {
 	noAction, noTerms := claim("C", 1), claim("C", 1)
 	noAction.Action = "DELETE"
 	noTerms.Terms = nil
-	tk, mem := ownerTasks(0, 4)
+	tk, mem := ownerTasks()
 	out := takeAll(t, row("owners"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
 		elsewhere)
 	require.Equal(t, []string{

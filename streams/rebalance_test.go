@@ -179,7 +179,7 @@ func TestKillIntake(t *testing.T) {
 	input, expected := feedInput(t, 3000, 2)
 	h.produce(input...)
 	intake := func(ctx context.Context, cfg stage.Config, ready func()) error {
-		return stage.Run(ctx, cfg, row("intake"), openFeeds(ctx, cfg, Needs{}), ready)
+		return stage.Run(ctx, cfg, row("intake"), feedTasks, ready)
 	}
 	h.kill(12, func(ctx context.Context, cfg stage.Config) error { return intake(ctx, cfg, nil) })
 	h.start(func(ctx context.Context, ready func()) error { return intake(ctx, h.cfg, ready) })

@@ -66,7 +66,7 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 		Topic: schemas.TopicStateCollect, Key: []byte("a"),
 		Value: []byte(`{"n":7}`),
 	}).FirstErr())
-	_, into := newCountTask(0, 1)
+	_, into := newCountTask()
 	done := make(chan error, 1)
 	go func() { done <- stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}) }()
 	select {
@@ -111,7 +111,7 @@ func TestKnownRecordsAreLeftOut(t *testing.T) {
 	for i, r := range records {
 		r.Offset = int64(i)
 	}
-	tk, m := newCountTask(0, 1)
+	tk, m := newCountTask()
 	run := func(records []*kgo.Record) (out int) {
 		made, err := stage.Dry(st, tk, m, 0, 1, records...)
 		require.NoError(t, err)
@@ -244,8 +244,8 @@ func TestBugStopsTheStage(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, 1, func(c *stage.Config) { c.MaxRecords = 10 })
 			h.produce(countInput(60, 1)...)
-			err := h.runUntilEnd(func(p, n int32) (stage.Task, stage.Memory) {
-				inner, m := newCountTask(p, n)
+			err := h.runUntilEnd(func() (stage.Task, stage.Memory) {
+				inner, m := newCountTask()
 				return brokenTask{inner.(countTask), fails}, m
 			})
 			require.ErrorContains(t, err, "no such thing as 42")
@@ -284,7 +284,7 @@ func TestBugTakesBackWhatWasSent(t *testing.T) {
 	h.produce(input...)
 	var fails atomic.Bool
 	fails.Store(true)
-	open := func(int32, int32) (stage.Task, stage.Memory) { return feedOrFail{&fails}, nil }
+	open := func() (stage.Task, stage.Memory) { return feedOrFail{&fails}, nil }
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.ErrorContains(t, stage.Run(ctx, h.cfg, row("intake"), open, nil), "no such thing as 1500")

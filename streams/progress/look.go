@@ -25,8 +25,8 @@ type Place struct {
 	Partition int32
 }
 
-// Tracker reads short stretches of partitions with plain fetch requests, and tells how far groups have come. A consumer
-// would have to be assigned and unassigned for each look, which costs more than the look. It is safe for concurrent use.
+// Tracker looks at partitions and tells how far groups have come. It reads with plain fetch requests: a consumer would
+// have to be assigned and unassigned for each look, which costs more than the look. It is safe for concurrent use.
 //
 // A group's committed offset stands at the record after the last one it took over; what follows may be nothing but
 // transaction markers and aborted records, which no group ever takes over. So the rest is looked at, once: what lies
@@ -104,34 +104,33 @@ func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32
 	}
 }
 
-func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
+func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (fp kgo.FetchPartition, next int64,
+	err error,
+) {
 	l, err := g.leader(ctx, p)
 	if err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.IsolationLevel = maxBytes, 1
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Partition, from, maxBytes
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.TopicID, topic.Partitions = p.Topic, l.id, append(topic.Partitions, part)
-	req.Topics = append(req.Topics, topic)
-
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes, req.IsolationLevel, req.Topics = maxBytes, 1, append(req.Topics, topic)
 	res, err := g.cl.Broker(int(l.broker)).RetriableRequest(ctx, req)
 	if err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
 	resp := res.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return kgo.FetchPartition{}, from, errors.New("the broker's answer does not hold the partition asked for")
+		return fp, from, errors.New("the broker's answer does not hold the partition asked for")
 	}
-	opts := kgo.ProcessFetchPartitionOpts{
+	fp, next = kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		KeepControlRecords: true, IsolationLevel: kgo.ReadCommitted(), Offset: from, Topic: p.Topic, Partition: p.Partition,
-	}
-	fp, next := kgo.ProcessFetchPartition(opts, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 	return fp, next, fp.Err
 }
 

@@ -30,5 +30,5 @@ func Restore(ctx context.Context, cfg Config, row Row, into map[int32]Memory) er
 	for p, m := range into {
 		slots[p] = &slot{memory: m}
 	}
-	return restore(ctx, cfg, &row, slots)
+	return restore(ctx, cfg.withDefaults(), &row, slots)
 }

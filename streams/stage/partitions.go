@@ -1,9 +1,11 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -44,7 +46,7 @@ func (p *partitions) put(slots map[progress.Place]*slot) {
 	maps.Copy(p.slots, slots)
 }
 
-func (p *partitions) drop(gone map[string][]int32) {
+func (p *partitions) drop(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for topic, parts := range gone {
@@ -69,15 +71,15 @@ func (p *partitions) len() int {
 func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset,
 	error,
 ) {
-	bounds, err := r.bounds(ctx, offsets)
+	all, err := bounds(ctx, kadm.NewClient(r.sess.Client()), slices.Collect(maps.Keys(offsets))...)
 	if err != nil {
 		return nil, err
 	}
 	slots, kept := map[progress.Place]*slot{}, map[int32]*slot{}
 	for topic, parts := range offsets {
-		for p := range parts {
-			s := &slot{}
-			s.task, s.memory = r.open(p, r.count)
+		for p, committed := range parts {
+			s := &slot{group: committed.EpochOffset().Offset}
+			s.task, s.memory = r.open()
 			slots[progress.Place{Topic: topic, Partition: p}] = s
 			if s.memory != nil {
 				kept[p] = s
@@ -87,15 +89,12 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 	if err := restore(ctx, r.cfg, &r.row, kept); err != nil {
 		return nil, err
 	}
-	for topic, parts := range offsets {
-		for p, committed := range parts {
-			at := progress.Place{Topic: topic, Partition: p}
-			next, err := r.position(at, slots[at], committed.EpochOffset().Offset, bounds[at])
-			if err != nil {
-				return nil, err
-			}
-			slots[at].group, parts[p] = committed.EpochOffset().Offset, kgo.NewOffset().At(next)
+	for at, s := range slots {
+		next, err := r.position(at, s, all[at])
+		if err != nil {
+			return nil, err
 		}
+		offsets[at.Topic][at.Partition] = kgo.NewOffset().At(next)
 	}
 	r.parts.put(slots)
 	return offsets, nil
@@ -104,7 +103,8 @@ func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.O
 // position is where to read on. The state's own note wins over the group's committed offset: both travel in one
 // transaction, but only the first is in the same log as the state (the embedded broker can lose one of the two when it
 // is killed, and an operator can reset the other).
-func (r *session) position(at progress.Place, s *slot, committed int64, b bound) (int64, error) {
+func (r *session) position(at progress.Place, s *slot, b bound) (int64, error) {
+	committed := s.group
 	if s.memory == nil {
 		if committed < 0 {
 			return b.start, nil
@@ -115,13 +115,12 @@ func (r *session) position(at progress.Place, s *slot, committed int64, b bound)
 	switch {
 	case next > b.end:
 		return 0, Fatal(fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything "+
-			"up to %d: the topic has lost records or was created anew; "+
-			"restore the topic, or delete %s and the group %s with it to start from nothing", at.Topic, at.Partition, b.end,
-			r.row.Name, next, r.row.State, r.row.Group))
+			"up to %d: the topic has lost records or was created anew; restore the topic, or delete %s and the group %s with "+
+			"it to start from nothing", at.Topic, at.Partition, b.end, r.row.Name, next, r.row.State, r.row.Group))
 	case next < b.start && (next > 0 || committed > 0):
 		return 0, Fatal(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: "+
-			"the records between are gone; "+
-			"restore the topic, and switch its retention off", at.Topic, at.Partition, b.start, r.row.Name, next))
+			"the records between are gone; restore the topic, and switch its retention off", at.Topic, at.Partition, b.start,
+			r.row.Name, next))
 	case next < b.start:
 		next = b.start
 	}
@@ -132,35 +131,23 @@ func (r *session) position(at progress.Place, s *slot, committed int64, b bound)
 	return next, nil
 }
 
-// bound is where a partition begins and ends.
+// bound is where a partition begins and ends, records of open transactions included.
 type bound struct{ start, end int64 }
 
-func (r *session) bounds(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[progress.Place]bound, error) {
-	adm, out := kadm.NewClient(r.sess.Client()), map[progress.Place]bound{}
-	topics := make([]string, 0, len(offsets))
-	for topic := range offsets {
-		topics = append(topics, topic)
-	}
+func bounds(ctx context.Context, adm *kadm.Client, topics ...string) (map[progress.Place]bound, error) {
 	starts, err := adm.ListStartOffsets(ctx, topics...)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
+	if err := cmp.Or(err, starts.Error()); err != nil {
 		return nil, fmt.Errorf("start offsets of %v: %w", topics, err)
 	}
 	ends, err := adm.ListEndOffsets(ctx, topics...)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
+	if err := cmp.Or(err, ends.Error()); err != nil {
 		return nil, fmt.Errorf("end offsets of %v: %w", topics, err)
 	}
-	for topic, parts := range offsets {
-		for p := range parts {
-			start, _ := starts.Lookup(topic, p)
-			end, _ := ends.Lookup(topic, p)
-			out[progress.Place{Topic: topic, Partition: p}] = bound{start.Offset, end.Offset}
+	out := map[progress.Place]bound{}
+	ends.Each(func(end kadm.ListedOffset) {
+		if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
+			out[progress.Place{Topic: end.Topic, Partition: end.Partition}] = bound{start.Offset, end.Offset}
 		}
-	}
+	})
 	return out, nil
 }

@@ -1,10 +1,8 @@
 package stage
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,33 +22,26 @@ const (
 	// partitions, unless it comes back earlier; the broker looks every 10 s for transactions past it. A transaction is
 	// open while one poll is worked on.
 	transactionTimeout = 20 * time.Second
-	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to
-	// the next start.
-	stopTimeout = 15 * time.Second
-	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under
-	// way takes while the group misses a dead member.
-	leaveTimeout = sessionTimeout + 5*time.Second
 )
 
 // Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends
 // with the first error whose outcome is not certain, and the next one starts from what the broker has committed, with
 // restored state.
 func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) error {
-	log := cfg.Logger().With("stage", row.Name)
+	cfg = cfg.withDefaults()
+	log := cfg.Log.With("stage", row.Name)
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the stop was asked for
 		}
-		err = hint(err, cfg.instance())
+		err = hint(err, cfg.Instance)
 		if IsFatal(err) {
 			return fmt.Errorf("stage %s: %w", row.Name, err)
 		}
 		log.Warn("stage starts again from what is committed", "err", err)
-		if o, ok := cfg.Observer.(SessionObserver); ok {
-			o.Ended(row.Name, err)
-		}
+		cfg.Observer.Ended(row.Name, err)
 		if retry.Pause(ctx, pauses.NextBackOff()) != nil {
 			return nil
 		}
@@ -89,7 +80,7 @@ type session struct {
 // forgotten after its session.
 func (r *session) close() {
 	r.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.cfg.LeaveTimeout, leaveTimeout))
+		ctx, cancel := context.WithTimeout(context.Background(), r.cfg.LeaveTimeout)
 		defer cancel()
 		if err := r.sess.Client().LeaveGroupContext(ctx); err != nil {
 			r.log.Info("the group could not be left", "err", err)
@@ -141,7 +132,7 @@ func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
 			return
 		case <-ctx.Done():
 		}
-		t := time.NewTimer(cmp.Or(r.cfg.StopTimeout, stopTimeout))
+		t := time.NewTimer(r.cfg.StopTimeout)
 		defer t.Stop()
 		select {
 		case <-done:
@@ -155,14 +146,13 @@ func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
 }
 
 func (r *session) options(client context.Context) []kgo.Opt {
-	txn := "kasi-" + r.row.Name + "-" + r.cfg.instance()
+	id := "kasi-" + r.row.Name + "-" + r.cfg.Instance
+	txn := id
 	if r.cfg.FreshTxnID {
-		var b [6]byte
-		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-		txn += "-" + hex.EncodeToString(b[:])
+		txn += "-" + rand.Text()
 	}
 	return r.cfg.Client(
-		kgo.ClientID("kasi-"+r.row.Name+"-"+r.cfg.instance()),
+		kgo.ClientID(id),
 		kgo.ConsumerGroup(r.row.Group),
 		kgo.ConsumeTopics(r.row.Inputs...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -188,8 +178,7 @@ func (r *session) options(client context.Context) []kgo.Opt {
 				r.serving() // more instances than partitions: this one stands by
 			}
 		}),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
+		kgo.OnPartitionsRevoked(r.parts.drop), kgo.OnPartitionsLost(r.parts.drop),
 		kgo.TransactionalID(txn),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.ProducerLinger(0),

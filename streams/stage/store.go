@@ -129,23 +129,27 @@ func (s *Store[S]) ForgetIfNew(key string, known bool) {
 	}
 }
 
-// Write calls put for each state the batch has changed, in the order of the keys, and then for the facts.
-func (s *Store[S]) Write(put func(key string, value []byte)) error {
-	for _, key := range slices.Sorted(maps.Keys(s.overlay)) {
-		h := s.overlay[key]
+// Write calls put for each state the batch has changed, in the order of the keys, and then for the facts. With all, it
+// is called for every state as the batch leaves it: a snapshot.
+func (s *Store[S]) Write(all bool, put func(key string, value []byte)) error {
+	keys := slices.Sorted(maps.Keys(s.overlay))
+	if all {
+		keys = s.All()
+	}
+	for _, key := range keys {
+		h, edited := s.overlay[key]
+		if !edited {
+			h = new(s.committed[key])
+		}
 		value, err := s.codec.Append(s.values.room(), h.state)
 		if err != nil {
 			return Fatal(fmt.Errorf("state does not marshal: %w", err))
 		}
-		if sum := xxhash.Sum64(value); sum != h.sum || h.size != len(value) {
+		if sum := xxhash.Sum64(value); all || sum != h.sum || h.size != len(value) {
 			h.sum, h.size = sum, len(value)
 			put(key, s.values.keep(value))
 		}
 	}
-	return s.writeFacts(put)
-}
-
-func (s *Store[S]) writeFacts(put func(key string, value []byte)) error {
 	value, err := json.Marshal(s.work)
 	if err != nil {
 		return Fatal(fmt.Errorf("facts do not marshal: %w", err))
@@ -168,22 +172,6 @@ func (s *Store[S]) All() []string {
 
 // Touched are the keys that the open batch has edited, in no order.
 func (s *Store[S]) Touched() iter.Seq[string] { return maps.Keys(s.overlay) }
-
-// WriteAll calls put for every state as the batch leaves it, changed or not, and then for the facts: a snapshot.
-func (s *Store[S]) WriteAll(put func(key string, value []byte)) error {
-	for _, key := range s.All() {
-		state, _ := s.View(key)
-		value, err := s.codec.Append(s.values.room(), state)
-		if err != nil {
-			return Fatal(fmt.Errorf("state does not marshal: %w", err))
-		}
-		if h, ok := s.overlay[key]; ok {
-			h.sum, h.size = xxhash.Sum64(value), len(value)
-		}
-		put(key, s.values.keep(value))
-	}
-	return s.writeFacts(put)
-}
 
 // Merge makes the batch the committed state. Only a transaction that is known to be committed may call it.
 func (s *Store[S]) Merge() {

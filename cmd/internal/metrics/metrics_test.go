@@ -19,9 +19,8 @@ import (
 
 // What the stages and the sink tell must be heard: an interface that is not met is a metric that stays silent.
 var (
-	_ stage.RecordObserver  = (*Metrics)(nil)
-	_ stage.SessionObserver = (*Metrics)(nil)
-	_ chsink.Observer       = (*Metrics)(nil)
+	_ stage.Observer  = (*Metrics)(nil)
+	_ chsink.Observer = (*Metrics)(nil)
 )
 
 func get(t *testing.T, m *Metrics, path string) (int, string) {
