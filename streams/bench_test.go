@@ -22,7 +22,7 @@ import (
 const benchPartitions = 4
 
 // passTask is the least a stage can do: one output for each record, no state but the facts.
-type passTask struct{ *stage.Store[*counted] }
+type passTask struct{ *stage.Store[counted] }
 
 func newPassTask() (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))

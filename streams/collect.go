@@ -19,7 +19,7 @@ import (
 
 // collectTask applies one partition of the timeline to the states of its customers.
 type collectTask struct {
-	*stage.Store[*book.Customer]
+	*stage.Store[book.Customer]
 	engine *processors.Engine
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
@@ -36,8 +36,7 @@ func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.
 		engine: n.Engine, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{},
 	}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
-	t.Store = stage.NewStore(stage.Codec[*book.Customer]{
-		Fresh:     func() *book.Customer { return &book.Customer{} },
+	t.Store = stage.NewStore(stage.Codec[book.Customer]{
 		Clone:     (*book.Customer).Clone,
 		Append:    book.Append,
 		Unmarshal: book.Unmarshal,
@@ -48,8 +47,8 @@ func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.
 
 // index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
 // the batch ends.
-func (t *collectTask) index(key string, before *book.Customer, was bool, after *book.Customer) {
-	if was {
+func (t *collectTask) index(key string, before, after *book.Customer) {
+	if before != nil {
 		for id := range before.Debits() {
 			delete(t.debits, id)
 		}

@@ -212,7 +212,7 @@ func row(name string) stage.Row {
 
 // countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so.
 type countTask struct {
-	*stage.Store[*counted]
+	*stage.Store[counted]
 }
 
 type counted struct {

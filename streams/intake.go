@@ -69,7 +69,7 @@ type owner struct {
 
 // ownerTask is the command half of intake: it decides whose a policy number is, which no customer's partition can, and
 // passes the command on to that customer's timeline.
-type ownerTask struct{ *stage.Store[*owner] }
+type ownerTask struct{ *stage.Store[owner] }
 
 func openOwners(context.Context, stage.Config, Needs) (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.JSONCodec(func(o *owner) *owner { return new(*o) }))

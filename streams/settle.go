@@ -30,7 +30,7 @@ type Ledger interface {
 // settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their
 // numbers gap-free.
 type settleTask struct {
-	*stage.Store[*settlement.Tenant]
+	*stage.Store[settlement.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
 	rules  *rules.Rules
 	ledger Ledger

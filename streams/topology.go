@@ -1,3 +1,5 @@
+// Package streams is the Kafka runtime: it moves records between topics exactly once and keeps the state that package
+// processors decides on. Read this file first; DESIGN.md in this folder says what is guaranteed.
 package streams
 
 import (

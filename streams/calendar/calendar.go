@@ -86,26 +86,6 @@ func New(cfg stage.Config, rules *rules.Rules) (*Clock, error) {
 // Close releases the client.
 func (c *Clock) Close() { c.cl.Close() }
 
-// Show reads the calendar.
-func Show(ctx context.Context, cfg stage.Config) (Today, error) {
-	c, err := New(cfg, nil)
-	if err != nil {
-		return Today{}, err
-	}
-	defer c.Close()
-	return c.Show(ctx)
-}
-
-// Advance is Clock.Advance with a client of its own.
-func Advance(ctx context.Context, cfg stage.Config, r *rules.Rules, to civil.Date, o AdvanceOpts) (Today, error) {
-	c, err := New(cfg, r)
-	if err != nil {
-		return Today{}, err
-	}
-	defer c.Close()
-	return c.Advance(ctx, to, o)
-}
-
 // Show reads the calendar, also while an Advance is under way.
 func (c *Clock) Show(ctx context.Context) (Today, error) {
 	last, _, err := c.refresh(ctx)

@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,11 @@ const RetryPause = 20 * time.Millisecond
 type Place struct {
 	Topic     string
 	Partition int32
+}
+
+// Compare orders places by topic and partition.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))
 }
 
 // Tracker looks at partitions and tells how far groups have come. It reads with plain fetch requests: a consumer would
@@ -54,8 +60,7 @@ func New(cl *kgo.Client) *Tracker {
 	}
 }
 
-// ErrStop is what the callback of Scan returns when it has seen enough.
-var ErrStop = errors.New("seen enough")
+var errSeenEnough = errors.New("seen enough")
 
 // Scan calls each for every committed record of p from offset from on, control records included, and returns the offset
 // it has come to: at least end where nothing but an open transaction is in between. Aborted records are passed over

@@ -3,7 +3,6 @@
 package progress
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +33,8 @@ type Group struct {
 type Behind struct {
 	// Stage is the role that is behind: intake, collect, settle or sink.
 	Stage string
-	// Topic and Partition are one place where the stage is behind; Offset is how far it has come there, End how far it had
-	// to come.
-	Topic       string
-	Partition   int32
+	// Place is one where the stage is behind; Offset is how far it has come there, End how far it had to come.
+	Place
 	Offset, End int64
 	// More counts the other partitions where it is behind.
 	More  int
@@ -77,14 +74,6 @@ func Goals(ends map[Place]int64, groups ...Group) []Goal {
 	return goals
 }
 
-// lag is a place where a group has not reached its goal.
-type lag struct {
-	role string
-	at   Place
-	// offset is the committed one, 0 where there is none; end is the goal.
-	offset, end int64
-}
-
 // CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
 // open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on
 // every partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
@@ -106,7 +95,7 @@ func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) 
 	if stall <= 0 {
 		stall = DefaultStall
 	}
-	var last []lag
+	var last []Behind
 	moved := time.Now()
 	// Growing pauses: a wait is noticed soon after it is over, and a long one costs the broker little.
 	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond); ; {
@@ -134,39 +123,35 @@ func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) 
 	}
 }
 
-func behind(lags []lag, cause error) error {
-	l := lags[0]
-	return &Behind{
-		Stage: l.role, Topic: l.at.Topic, Partition: l.at.Partition, Offset: l.offset, End: l.end, More: len(lags) - 1,
-		cause: cause,
-	}
+func behind(lags []Behind, cause error) error {
+	b := lags[0]
+	b.More, b.cause = len(lags)-1, cause
+	return &b
 }
 
 // lags are the places where a goal is not reached, in the order of goals, topics and partitions.
-func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]lag, error) {
-	var lags []lag
+func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]Behind, error) {
+	var lags []Behind
 	for _, goal := range goals {
 		committed, err := g.committed(ctx, goal.Group.ID)
 		if err != nil {
 			return nil, err
 		}
-		var own []lag
+		var own []Behind
 		for at, end := range goal.Ends {
-			l := lag{goal.Group.Role, at, committed[at], end}
-			if l.offset >= end {
+			b := Behind{Stage: goal.Group.Role, Place: at, Offset: committed[at], End: end}
+			if b.Offset >= end {
 				continue
 			}
-			clean, err := g.onlyMarkers(ctx, at, l.offset, end)
+			clean, err := g.onlyMarkers(ctx, at, b.Offset, end)
 			if err != nil {
 				return nil, err
 			}
 			if !clean {
-				own = append(own, l)
+				own = append(own, b)
 			}
 		}
-		slices.SortFunc(own, func(a, b lag) int {
-			return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
-		})
+		slices.SortFunc(own, func(a, b Behind) int { return a.Compare(b.Place) })
 		lags = append(lags, own...)
 	}
 	return lags, nil
@@ -231,9 +216,9 @@ func (g *Tracker) first(ctx context.Context, at Place, from, end int64) (first *
 			return nil
 		}
 		first = r
-		return ErrStop
+		return errSeenEnough
 	})
-	if errors.Is(err, ErrStop) {
+	if first != nil {
 		err = nil
 	}
 	return first, next, err
@@ -263,10 +248,10 @@ func (g *Tracker) Waiting(ctx context.Context, group Group) ([]Waiting, error) {
 		rows[i] = Waiting{Group: group.ID, Topic: topic}
 	}
 	for _, l := range lags {
-		row := &rows[slices.Index(group.Topics, l.at.Topic)]
-		row.Records += l.end - l.offset
+		row := &rows[slices.Index(group.Topics, l.Topic)]
+		row.Records += l.End - l.Offset
 		// Nil where the group has taken it over meanwhile and retention has cut it.
-		first, _, err := g.first(ctx, l.at, l.offset, l.end)
+		first, _, err := g.first(ctx, l.Place, l.Offset, l.End)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -99,8 +100,7 @@ func (b *Batch) Emit(topic, key string, value []byte, at time.Time) *kgo.Record 
 // next is the next sequence number of a dense output. The row decides what is an output: writing anything else is a
 // bug.
 func (b *Batch) next(topic string) int64 {
-	o, ok := b.Row.output(topic)
-	if !ok || !o.Dense {
+	if !slices.ContainsFunc(b.Row.Outputs, func(o Output) bool { return o.Dense && o.Topic == topic }) {
 		panic("stage: " + b.Row.Name + " has no dense output " + topic + " in its row")
 	}
 	b.Facts.Seq[topic]++

@@ -1,10 +1,12 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -200,16 +202,9 @@ func needsSnapshots(ctx context.Context, adm *kadm.Client, topic string) (bool, 
 		return false, fmt.Errorf("configuration of %s: %w", topic, err)
 	}
 	rc, err := configs.On(topic, nil)
-	if err == nil {
-		err = rc.Err
-	}
-	if err != nil {
+	if err := cmp.Or(err, rc.Err); err != nil {
 		return false, fmt.Errorf("configuration of %s: %w", topic, err)
 	}
-	for _, c := range rc.Configs {
-		if c.Key == "cleanup.policy" {
-			return !strings.Contains(c.MaybeValue(), "compact"), nil
-		}
-	}
-	return false, nil
+	i := slices.IndexFunc(rc.Configs, func(c kadm.Config) bool { return c.Key == "cleanup.policy" })
+	return i >= 0 && !strings.Contains(rc.Configs[i].MaybeValue(), "compact"), nil
 }

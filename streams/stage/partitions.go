@@ -40,9 +40,6 @@ func (p *partitions) find(at progress.Place) *slot {
 func (p *partitions) put(slots map[progress.Place]*slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.slots == nil {
-		p.slots = map[progress.Place]*slot{}
-	}
 	maps.Copy(p.slots, slots)
 }
 

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
@@ -32,6 +36,7 @@ func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) erro
 	log := cfg.Log.With("stage", row.Name)
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
+		s.parts.slots = map[progress.Place]*slot{}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the stop was asked for
@@ -97,8 +102,8 @@ func (r *session) run(ctx context.Context) error {
 	client, endClient := context.WithCancel(context.WithoutCancel(ctx))
 	defer endClient()
 	r.fail, r.endClient, r.created = fail, endClient, make(chan struct{})
-	var err error
-	if r.count, r.snapshots, err = checkTopics(ctx, r.cfg, &r.row); err != nil {
+	err := r.checkTopics(ctx)
+	if err != nil {
 		return err
 	}
 	if r.sess, err = kgo.NewGroupTransactSession(r.options(client)...); err != nil {
@@ -125,24 +130,15 @@ func (r *session) run(ctx context.Context) error {
 // closeAfterTimeout closes the client when a stop takes too long: a broker that is gone must not keep the process from
 // ending. The context of End is never cancelled; the outcome of what was under way is found out by the next start.
 func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-		}
-		t := time.NewTimer(r.cfg.StopTimeout)
-		defer t.Stop()
-		select {
-		case <-done:
-		case <-t.C:
+	done, end := context.WithCancel(context.Background())
+	unhook := context.AfterFunc(ctx, func() {
+		if retry.Pause(done, r.cfg.StopTimeout) == nil {
 			r.log.Warn("the last transaction did not end in time; its outcome is left to the next start")
 			r.sess.Client().UnsafeAbortBufferedRecords()
 			r.close()
 		}
-	}()
-	return func() { close(done) }
+	})
+	return func() { unhook(); end() }
 }
 
 func (r *session) options(client context.Context) []kgo.Opt {
@@ -196,12 +192,13 @@ func (r *session) serving() {
 	}
 }
 
-// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether
+// checkTopics refuses topics that the stage cannot work with, and finds out how many partitions ours have and whether
 // the stage must keep its changelog short itself.
-func checkTopics(ctx context.Context, cfg Config, row *Row) (count int32, snapshots bool, err error) {
-	cl, err := kgo.NewClient(cfg.Client(kgo.ClientID("kasi-" + row.Name + "-check"))...)
+func (r *session) checkTopics(ctx context.Context) error {
+	row := &r.row
+	cl, err := kgo.NewClient(r.cfg.Client(kgo.ClientID("kasi-" + row.Name + "-check"))...)
 	if err != nil {
-		return 0, false, Fatal(fmt.Errorf("kafka client: %w", err))
+		return Fatal(fmt.Errorf("kafka client: %w", err))
 	}
 	defer cl.Close()
 	names := append([]string{row.CountOf}, row.Inputs...)
@@ -214,18 +211,17 @@ func checkTopics(ctx context.Context, cfg Config, row *Row) (count int32, snapsh
 	adm := kadm.NewClient(cl)
 	topics, err := adm.ListTopics(ctx, names...)
 	if err != nil {
-		return 0, false, fmt.Errorf("topic list: %w", err)
+		return fmt.Errorf("topic list: %w", err)
 	}
 	if err := topics.Error(); err != nil {
-		return 0, false, fmt.Errorf("topics of the stage: %w", err)
+		return fmt.Errorf("topics of the stage: %w", err)
 	}
 	if err := samePartitions(row, topics); err != nil {
-		return 0, false, Fatal(err)
+		return Fatal(err)
 	}
-	if snapshots, err = needsSnapshots(ctx, adm, row.State); err != nil {
-		return 0, false, err
-	}
-	return int32(len(topics[row.CountOf].Partitions)), snapshots, nil
+	r.count = int32(len(topics[row.CountOf].Partitions))
+	r.snapshots, err = needsSnapshots(ctx, adm, row.State)
+	return err
 }
 
 // samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no
@@ -249,4 +245,29 @@ func samePartitions(row *Row, topics kadm.TopicDetails) error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// Fatal marks an error as one that trying again cannot cure. Nil stays nil.
+//
+// There are three classes of error: a bad record is a *schemas.Reject and goes to the dead letters; a fatal one is a
+// programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
+// committed.
+func Fatal(err error) error { return backoff.Permanent(err) }
+
+// IsFatal tells whether the stage must stop.
+func IsFatal(err error) bool {
+	return errors.As(err, new(*backoff.PermanentError)) || slices.ContainsFunc([]error{
+		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnsupportedVersion,
+		kerr.InvalidTransactionTimeout, kerr.InconsistentGroupProtocol,
+	}, func(e error) bool { return errors.Is(err, e) })
+}
+
+// hint adds the way out to errors that have one.
+func hint(err error, instance string) error {
+	if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
+		return fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them "+
+			"needs its own: %w", instance, err)
+	}
+	return err
 }

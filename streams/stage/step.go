@@ -94,9 +94,7 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			batch: Batch{Row: &r.row, partition: p.Partition, Count: r.count, Facts: &Facts{}},
 		})
 	})
-	slices.SortFunc(jobs, func(a, b *job) int {
-		return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
-	})
+	slices.SortFunc(jobs, func(a, b *job) int { return a.at.Compare(b.at) })
 	return jobs, owned
 }
 
@@ -206,12 +204,10 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 	committed, err := r.sess.End(context.Background(), try)
 	switch {
 	case err != nil:
-		drop(jobs)
-		r.aborted(err)
+		r.aborted(jobs, err)
 		return errors.Join(worked, fmt.Errorf("end of a transaction, outcome unknown: %w", err))
 	case !committed:
-		drop(jobs)
-		r.aborted(worked)
+		r.aborted(jobs, worked)
 		if worked != nil {
 			return worked
 		}
@@ -270,19 +266,16 @@ func (r *session) confirmAbort(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-func (r *session) aborted(cause error) {
-	if cause == nil {
-		cause = errors.New("rebalance")
-	}
-	r.log.Info("transaction aborted; its records are read again", "err", cause)
-	r.cfg.Observer.Aborted(r.row.Name, cause)
-}
-
-// drop forgets what the jobs changed.
-func drop(jobs []*job) {
+// aborted forgets what the jobs changed.
+func (r *session) aborted(jobs []*job, cause error) {
 	for _, j := range jobs {
 		if j.slot.memory != nil {
 			j.slot.memory.Drop()
 		}
 	}
+	if cause == nil {
+		cause = errors.New("rebalance")
+	}
+	r.log.Info("transaction aborted; its records are read again", "err", cause)
+	r.cfg.Observer.Aborted(r.row.Name, cause)
 }

@@ -14,7 +14,7 @@ type counted struct {
 	N int `json:"n"`
 }
 
-func newCounts() *Store[*counted] {
+func newCounts() *Store[counted] {
 	return NewStore(JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,24 +86,26 @@ func Open(cfg stage.Config) (*kgo.Client, int32, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
-	defer cancel()
-	counts, err := topicCounts(ctx, cl)
-	if err == nil {
-		if missing := missingTopics(counts); len(missing) > 0 {
-			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
-				len(missing)-1)
-		}
-	}
-	n := int32(0)
-	if err == nil {
-		n, err = agreedPartitions(counts, 0)
-	}
+	n, err := existing(cl)
 	if err != nil {
 		cl.Close()
 		return nil, 0, err
 	}
 	return cl, n, nil
+}
+
+func existing(cl *kgo.Client) (int32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
+	defer cancel()
+	counts, err := topicCounts(ctx, cl)
+	if err != nil {
+		return 0, err
+	}
+	if missing := missingTopics(counts); len(missing) > 0 {
+		return 0, fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
+			len(missing)-1)
+	}
+	return agreedPartitions(counts, 0)
 }
 
 // topicCounts is the partition count of each topic of ours that every broker knows. Brokers hear of a creation one
@@ -128,19 +131,12 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 			counts[name] = int32(len(t.Partitions))
 		}
 	}
-	brokers := cl.DiscoveredBrokers()
-	if len(brokers) < 2 {
-		return counts, nil
-	}
-	for _, b := range brokers {
-		known, err := progress.Topics(ctx, b, names...)
-		if err != nil {
-			continue
-		}
-		for name, t := range known {
-			if errors.Is(kerr.ErrorForCode(t.ErrorCode), kerr.UnknownTopicOrPartition) {
-				delete(counts, name)
-			}
+	if brokers := cl.DiscoveredBrokers(); len(brokers) > 1 {
+		for _, b := range brokers {
+			known, _ := progress.Topics(ctx, b, names...)
+			maps.DeleteFunc(counts, func(name string, _ int32) bool {
+				return errors.Is(kerr.ErrorForCode(known[name].ErrorCode), kerr.UnknownTopicOrPartition)
+			})
 		}
 	}
 	return counts, nil
@@ -177,13 +173,10 @@ func agreedPartitions(counts map[string]int32, want int32) (int32, error) {
 }
 
 func missingTopics(counts map[string]int32) []schemas.Topic {
-	var missing []schemas.Topic
-	for _, t := range schemas.Topics {
-		if _, exists := counts[t.Name]; !exists {
-			missing = append(missing, t)
-		}
-	}
-	return missing
+	return slices.DeleteFunc(slices.Clone(schemas.Topics), func(t schemas.Topic) bool {
+		_, exists := counts[t.Name]
+		return exists
+	})
 }
 
 func createTopics(ctx context.Context, cl *kgo.Client, cfg stage.Config, missing []schemas.Topic, n int32) error {
