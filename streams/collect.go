@@ -37,9 +37,7 @@ func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.
 	}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
 	t.Store = stage.NewStore(stage.Codec[book.Customer]{
-		Clone:     (*book.Customer).Clone,
-		Append:    book.Append,
-		Unmarshal: book.Unmarshal,
+		Clone: (*book.Customer).Clone, Append: book.Append, Unmarshal: book.Unmarshal,
 	})
 	t.Merged = t.index
 	return t, t.Store

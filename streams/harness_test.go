@@ -143,7 +143,7 @@ func (h *harness) caughtUp(group string, topics ...string) {
 	g := progress.New(cl)
 	ends, err := g.Ends(h.ctx(), false, topics...)
 	require.NoError(h.t, err)
-	require.NoError(h.t, g.Wait(h.ctx(), patience, progress.Goal{Group: progress.Group{ID: group}, Ends: ends}))
+	require.NoError(h.t, g.Wait(h.ctx(), patience, ends, progress.Group{ID: group, Topics: topics}))
 }
 
 // read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers

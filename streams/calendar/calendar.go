@@ -65,7 +65,7 @@ type Clock struct {
 	partitions int32
 	next       nextFunc // nextTick; a field so that a test can plant a ticker that skips a day
 
-	turn sync.Mutex // one Advance at a time; progress belongs to its holder
+	turn sync.Mutex // one Advance at a time
 
 	mu   sync.Mutex // guards the rest
 	read int64      // next offset of kasi.calendar.v1 to read
@@ -101,11 +101,17 @@ func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Toda
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	today, mode, err := c.refresh(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return today, err
-	}
-	if err := mayAdvance(today, mode, to); err != nil {
-		return today, err
+	case !to.IsValid():
+		return today, fmt.Errorf("%v is not a date", to)
+	case !today.Known:
+		return today, ErrNotStarted
+	case mode == modeReal:
+		return today, ErrReal
+	case to.String() < today.Tick.Date:
+		return today, fmt.Errorf("%w: it stands at %s, asked for %s", ErrBackwards, today.Tick.Date, to)
 	}
 	for first := true; ; first = false {
 		day, err := c.nextDay(today.Tick, to, first)
@@ -124,20 +130,6 @@ func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Toda
 		return today, c.WaitSink(ctx, o.Stall)
 	}
 	return today, nil
-}
-
-func mayAdvance(today Today, mode string, to civil.Date) error {
-	switch {
-	case !to.IsValid():
-		return fmt.Errorf("%v is not a date", to)
-	case !today.Known:
-		return ErrNotStarted
-	case mode == modeReal:
-		return ErrReal
-	case to.String() < today.Tick.Date:
-		return fmt.Errorf("%w: it stands at %s, asked for %s", ErrBackwards, today.Tick.Date, to)
-	}
-	return nil
 }
 
 // nextDay is the next day's missing ticks, none when the calendar has arrived. extra adds a cut-off to a day that has
@@ -174,8 +166,8 @@ func (c *Clock) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) err
 	if err != nil {
 		return err
 	}
-	passed := progress.Goals(written, append(streams.GroupsOf("collect"), streams.GroupsOf("settle")...)...)
-	if err := c.progress.Wait(ctx, o.Stall, passed...); err != nil {
+	stages := append(streams.GroupsOf("collect"), streams.GroupsOf("settle")...)
+	if err := c.progress.Wait(ctx, o.Stall, written, stages...); err != nil {
 		return err
 	}
 	for _, t := range day {

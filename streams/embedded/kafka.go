@@ -66,10 +66,7 @@ func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka
 func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kfake.Cluster, error) {
 	began := time.Now()
 	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(1),
-		kfake.DataDir(dir),
-		kfake.ClusterID("kasi-embedded"),
-		kfake.WithLogger(logger{log}),
+		kfake.NumBrokers(1), kfake.DataDir(dir), kfake.ClusterID("kasi-embedded"), kfake.WithLogger(logger{log}),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			l, err := net.Listen("tcp", listen)
 			if err != nil {

@@ -178,24 +178,18 @@ func (g *Tracker) Ends(ctx context.Context, committed bool, topics ...string) (m
 	var refused error // what the broker said last
 	ends, err := backoff.Retry(ctx, func() (map[Place]int64, error) {
 		ends, err := g.endsOnce(ctx, committed, topics)
-		if broker := (*kerr.Error)(nil); err != nil && errors.As(err, &broker) && passes(broker) {
+		// A topic that is unknown is retriable for Kafka, and an error for us.
+		if broker := (*kerr.Error)(nil); errors.As(err, &broker) && broker.Retriable &&
+			!errors.Is(err, kerr.UnknownTopicOrPartition) {
 			refused = err
 			return nil, err
 		}
-		if err != nil {
-			return nil, backoff.Permanent(err)
-		}
-		return ends, nil
+		return ends, backoff.Permanent(err)
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(RetryPause)), backoff.WithMaxElapsedTime(electionPatience))
 	if err != nil && refused != nil && ctx.Err() != nil { // in mid-question, too
 		return nil, fmt.Errorf("%w: %w", refused, ctx.Err())
 	}
 	return ends, err
-}
-
-// passes tells the errors of an election. A topic that is unknown is retriable for Kafka, and an error for us.
-func passes(err *kerr.Error) bool {
-	return err.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition)
 }
 
 func (g *Tracker) endsOnce(ctx context.Context, committed bool, topics []string) (map[Place]int64, error) {
@@ -221,9 +215,7 @@ func (g *Tracker) endsOnce(ctx context.Context, committed bool, topics []string)
 
 // Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too
 // old right after a creation or when a leader has moved.
-func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string]kmsg.MetadataResponseTopic,
-	error,
-) {
+func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string]kmsg.MetadataResponseTopic, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
@@ -247,10 +239,7 @@ func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string
 // not.
 func Retriable(err error) bool {
 	var broker *kerr.Error
-	if errors.As(err, &broker) {
-		return broker.Retriable
-	}
-	return true
+	return !errors.As(err, &broker) || broker.Retriable
 }
 
 // Header is the text of a record's first header of that name, empty where there is none.

@@ -54,26 +54,6 @@ func (b *Behind) Error() string {
 // Unwrap returns why the wait ended.
 func (b *Behind) Unwrap() error { return b.cause }
 
-// Goal is that a group has taken over everything before an offset, on some partitions.
-type Goal struct {
-	Group Group
-	Ends  map[Place]int64
-}
-
-// Goals gives each of the groups those ends that lie on its topics.
-func Goals(ends map[Place]int64, groups ...Group) []Goal {
-	goals := make([]Goal, len(groups))
-	for i, g := range groups {
-		goals[i] = Goal{g, map[Place]int64{}}
-		for at, end := range ends {
-			if slices.Contains(g.Topics, at.Topic) {
-				goals[i].Ends[at] = end
-			}
-		}
-	}
-	return goals
-}
-
 // CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
 // open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on
 // every partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
@@ -86,12 +66,13 @@ func (g *Tracker) CatchUp(ctx context.Context, stall time.Duration, groups ...Gr
 	if err != nil {
 		return err
 	}
-	return g.Wait(ctx, stall, Goals(ends, groups...)...)
+	return g.Wait(ctx, stall, ends, groups...)
 }
 
-// Wait returns when all goals are reached, when ctx ends, or when nothing has moved for stall; 0 means DefaultStall.
-// The error is a *Behind where the groups have not come far enough.
-func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) error {
+// Wait returns when each group has taken over what lies before those ends that are on its topics, when ctx ends, or
+// when nothing has moved for stall; 0 means DefaultStall. The error is a *Behind where the groups have not come far
+// enough.
+func (g *Tracker) Wait(ctx context.Context, stall time.Duration, ends map[Place]int64, groups ...Group) error {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
@@ -99,7 +80,7 @@ func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) 
 	moved := time.Now()
 	// Growing pauses: a wait is noticed soon after it is over, and a long one costs the broker little.
 	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond); ; {
-		lags, err := g.lags(ctx, goals)
+		lags, err := g.lags(ctx, ends, groups...)
 		switch {
 		case err == nil && len(lags) == 0:
 			return nil
@@ -129,18 +110,18 @@ func behind(lags []Behind, cause error) error {
 	return &b
 }
 
-// lags are the places where a goal is not reached, in the order of goals, topics and partitions.
-func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]Behind, error) {
+// lags are the places where a group has not reached an end on its topics, in the order of groups and places.
+func (g *Tracker) lags(ctx context.Context, ends map[Place]int64, groups ...Group) ([]Behind, error) {
 	var lags []Behind
-	for _, goal := range goals {
-		committed, err := g.committed(ctx, goal.Group.ID)
+	for _, group := range groups {
+		committed, err := g.committed(ctx, group.ID)
 		if err != nil {
 			return nil, err
 		}
 		var own []Behind
-		for at, end := range goal.Ends {
-			b := Behind{Stage: goal.Group.Role, Place: at, Offset: committed[at], End: end}
-			if b.Offset >= end {
+		for at, end := range ends {
+			b := Behind{Stage: group.Role, Place: at, Offset: committed[at], End: end}
+			if b.Offset >= end || !slices.Contains(group.Topics, at.Topic) {
 				continue
 			}
 			clean, err := g.onlyMarkers(ctx, at, b.Offset, end)
@@ -239,7 +220,7 @@ func (g *Tracker) Waiting(ctx context.Context, group Group) ([]Waiting, error) {
 	if err != nil {
 		return nil, err
 	}
-	lags, err := g.lags(ctx, []Goal{{group, ends}})
+	lags, err := g.lags(ctx, ends, group)
 	if err != nil {
 		return nil, err
 	}

@@ -112,9 +112,8 @@ func (b *Batch) Route(topic string, kind schemas.Kind, hash uint32, key string, 
 	more ...kgo.RecordHeader,
 ) {
 	b.out = append(b.out, &kgo.Record{
-		Topic: topic, Partition: schemas.PartitionOf(hash, b.Count), Key: []byte(key), Value: value,
-		Timestamp: at,
-		Headers:   append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
+		Topic: topic, Partition: schemas.PartitionOf(hash, b.Count), Key: []byte(key), Value: value, Timestamp: at,
+		Headers: append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
 	})
 }
 

@@ -20,7 +20,7 @@ type slot struct {
 	memory Memory // nil for a stage without state
 	// group is the group's committed offset as far as we know, negative where there is none.
 	group int64
-	// written counts the changelog bytes since the last snapshot (snapshot.go).
+	// written counts the changelog bytes since the last snapshot (changelog.go).
 	written int64
 }
 
@@ -59,15 +59,16 @@ func (p *partitions) len() int {
 	return len(p.slots)
 }
 
+// offsets are by topic and partition, as kgo has them.
+type offsets = map[string]map[int32]kgo.Offset
+
 // assign makes the slots of newly assigned partitions and says where to read on. It runs inside the group session,
 // after the broker handed out the group's offsets, while partitions that we keep go on being processed. Its context
 // ends when the group rebalances again.
 //
 // Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from
 // a known place.
-func (r *session) assign(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset,
-	error,
-) {
+func (r *session) assign(ctx context.Context, offsets offsets) (offsets, error) {
 	all, err := bounds(ctx, kadm.NewClient(r.sess.Client()), slices.Collect(maps.Keys(offsets))...)
 	if err != nil {
 		return nil, err

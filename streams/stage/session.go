@@ -41,7 +41,10 @@ func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) erro
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the stop was asked for
 		}
-		err = hint(err, cfg.Instance)
+		if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
+			err = fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them "+
+				"needs its own: %w", cfg.Instance, err)
+		}
 		if IsFatal(err) {
 			return fmt.Errorf("stage %s: %w", row.Name, err)
 		}
@@ -73,7 +76,7 @@ type session struct {
 	sess      *kgo.GroupTransactSession
 	created   chan struct{} // closed once sess is set: the group calls back earlier than that
 	count     int32
-	snapshots bool // the stage keeps its changelog short itself (snapshot.go)
+	snapshots bool // the stage keeps its changelog short itself (changelog.go)
 	parts     partitions
 	fail      context.CancelCauseFunc
 	endClient context.CancelFunc // ends whatever the client still waits for
@@ -148,17 +151,12 @@ func (r *session) options(client context.Context) []kgo.Opt {
 		txn += "-" + rand.Text()
 	}
 	return r.cfg.Client(
-		kgo.ClientID(id),
-		kgo.ConsumerGroup(r.row.Group),
-		kgo.ConsumeTopics(r.row.Inputs...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ClientID(id), kgo.ConsumerGroup(r.row.Group), kgo.SessionTimeout(sessionTimeout),
+		kgo.ConsumeTopics(r.row.Inputs...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// Cooperative: partitions that stay here keep their state; only those that move are restored.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.SessionTimeout(sessionTimeout),
-		kgo.AdjustFetchOffsetsFn(func(ctx context.Context,
-			offsets map[string]map[int32]kgo.Offset,
-		) (map[string]map[int32]kgo.Offset, error) {
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets offsets) (offsets, error) {
 			<-r.created
 			adjusted, err := r.assign(ctx, offsets)
 			switch {
@@ -175,13 +173,9 @@ func (r *session) options(client context.Context) []kgo.Opt {
 			}
 		}),
 		kgo.OnPartitionsRevoked(r.parts.drop), kgo.OnPartitionsLost(r.parts.drop),
-		kgo.TransactionalID(txn),
-		kgo.TransactionTimeout(transactionTimeout),
-		kgo.ProducerLinger(0),
-		kgo.WithCompressor(Compressor()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.MaxBufferedRecords(1<<20),
-		kgo.WithContext(client),
+		kgo.TransactionalID(txn), kgo.TransactionTimeout(transactionTimeout),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.WithCompressor(Compressor()), kgo.WithContext(client),
 	)
 }
 
@@ -261,13 +255,4 @@ func IsFatal(err error) bool {
 		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnsupportedVersion,
 		kerr.InvalidTransactionTimeout, kerr.InconsistentGroupProtocol,
 	}, func(e error) bool { return errors.Is(err, e) })
-}
-
-// hint adds the way out to errors that have one.
-func hint(err error, instance string) error {
-	if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
-		return fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them "+
-			"needs its own: %w", instance, err)
-	}
-	return err
 }

@@ -219,24 +219,22 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 			j.slot.memory.Merge()
 			r.trimChangelog(ctx, j)
 		}
+		r.observe(j)
 	}
 	r.onCommitted()
 	r.log.Debug("committed", "in", in, "out", out)
-	r.observe(jobs, in, out)
+	r.cfg.Observer.Committed(r.row.Name, in, out)
 	return nil
 }
 
-// observe tells the observer of a committed transaction.
-func (r *session) observe(jobs []*job, in, out int) {
-	r.cfg.Observer.Committed(r.row.Name, in, out)
-	for _, j := range jobs {
-		for _, rec := range j.records {
-			r.cfg.Observer.Took(r.row.Name, rec.Timestamp)
-		}
-		for _, rec := range j.batch.out {
-			if rec.Topic == r.row.DeadLetters {
-				r.cfg.Observer.Refused(r.row.Name, progress.Header(rec, letters.HeaderErrorClass))
-			}
+// observe tells of the records of a committed transaction.
+func (r *session) observe(j *job) {
+	for _, rec := range j.records {
+		r.cfg.Observer.Took(r.row.Name, rec.Timestamp)
+	}
+	for _, rec := range j.batch.out {
+		if rec.Topic == r.row.DeadLetters {
+			r.cfg.Observer.Refused(r.row.Name, progress.Header(rec, letters.HeaderErrorClass))
 		}
 	}
 }

@@ -76,10 +76,8 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 // partition count that all partitioned topics of ours share.
 func Open(cfg stage.Config) (*kgo.Client, int32, error) {
 	cl, err := kgo.NewClient(cfg.Client(
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordDeliveryTimeout(deliveryTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(deliveryTimeout),
 		// A caller that gives up must get its answer. What may then arrive twice, the stages know by its ids.
 		kgo.AllowIdempotentProduceCancellation(),
 	)...)

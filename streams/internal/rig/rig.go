@@ -79,9 +79,8 @@ func (r *Rig) Stage(group string, gate <-chan struct{}, copyTo func(*kgo.Record)
 	ctx, cancel := context.WithCancel(context.Background())
 	sess, err := kgo.NewGroupTransactSession(r.Cfg.Client(
 		kgo.TransactionalID("stand-in-"+group), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0))...)
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
 	require.NoError(r, err)
 	done := make(chan struct{})
 	r.Cleanup(func() { cancel(); <-done; sess.Close() })
@@ -154,10 +153,8 @@ func (r *Rig) Produce(topic string, partition int32, value string, txn string, c
 	if txn != "" {
 		require.NoError(r, cl.BeginTransaction())
 	}
-	require.NoError(r, cl.ProduceSync(r.Context(), &kgo.Record{
-		Topic: topic, Partition: partition,
-		Value: []byte(value),
-	}).FirstErr())
+	rec := &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}
+	require.NoError(r, cl.ProduceSync(r.Context(), rec).FirstErr())
 	if txn != "" {
 		require.NoError(r, cl.EndTransaction(r.Context(), commit))
 	}
