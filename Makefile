@@ -32,7 +32,7 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a local Apache Kafka (three brokers where a test kills them)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
-	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar \
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/progress ./streams/calendar \
 		./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi ./cmd/kasilab/internal/storm
 
 bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)

@@ -17,6 +17,6 @@ export KASI_TEST_KAFKA=containers KASI_TEST_CLICKHOUSE=containers KASI_TEST_RUN=
 unset KASI_TEST_KAFKA_BROKERS KASI_TEST_CLICKHOUSE_ADDR
 trap 'docker ps -aq --filter "label=kasi.test=$KASI_TEST_RUN" | xargs -r docker rm -f -v >/dev/null' EXIT
 # The simulation is not among them: it is on its own network.
-[ $# -gt 0 ] || set -- ./streams ./streams/stage ./streams/peek ./streams/progress ./streams/calendar ./streams/commands \
+[ $# -gt 0 ] || set -- ./streams ./streams/stage ./streams/progress ./streams/calendar ./streams/commands \
   ./streams/kafkatest ./sinks/clickhouse ./sinks/clickhouse/chtest ./api ./cmd/kasi ./cmd/kasilab/internal/storm
 go test -timeout 30m -p 1 "$@"

@@ -22,9 +22,9 @@ import (
 const benchPartitions = 4
 
 // passTask is the least a stage can do: one output for each record, no state but the facts.
-type passTask struct{ *stage.Store[*counted] }
+type passTask struct{ *stage.Store[counted] }
 
-func newPassTask(int32, int32) (stage.Task, stage.Memory) {
+func newPassTask() (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 	return passTask{s}, s
 }
@@ -177,7 +177,7 @@ func BenchmarkRestore(b *testing.B) {
 	for b.Loop() {
 		st, slots := row("collect"), map[int32]stage.Memory{}
 		for p := range int32(benchPartitions) {
-			_, m := collectTasks(p, benchPartitions)
+			_, m := collectTasks()
 			slots[p] = m
 		}
 		start, cpu := time.Now(), cpuTime()
@@ -204,7 +204,7 @@ func BenchmarkTick(b *testing.B) {
 			m.policy(fmt.Sprintf("C%05d", i), 15000)
 			m.execute(fmt.Sprintf("C%05d", i))
 		}
-		tk, mem := collectTasks(0, 1)
+		tk, mem := collectTasks()
 		st := row("collect")
 		takeAll(b, st, tk, mem, 1, m.records...)
 		b.StartTimer()

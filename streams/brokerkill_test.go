@@ -11,6 +11,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // TestBrokerGone takes a broker away in the middle of the stage's work, again and again. Of three brokers of a local
@@ -70,12 +71,12 @@ func (h *harness) requireTwoInSync() {
 }
 
 // lives counts how often a stage said that it does not serve.
-type lives struct{ ended atomic.Int32 }
+type lives struct {
+	stage.Observer
+	ended atomic.Int32
+}
 
-func (*lives) Committed(string, int, int)     {}
-func (*lives) Aborted(string, error)          {}
-func (*lives) Restored(string, time.Duration) {}
-func (l *lives) Ended(string, error)          { l.ended.Add(1) }
+func (l *lives) Ended(string, error) { l.ended.Add(1) }
 
 // TestOutOfReach takes the network away for longer than kgo tries: the group is out of reach, and the stage joins it
 // again under its old member id instead of starting anew.
@@ -85,7 +86,7 @@ func TestOutOfReach(t *testing.T) {
 	h := newHarness(t, partitions)
 	w := &wire{}
 	cfg := h.wired(w)
-	lives := &lives{}
+	lives := &lives{Observer: stage.NoObserver()}
 	cfg.MaxRecords, cfg.Observer = 10, lives
 	h.startCount(cfg)
 	members := func() []string {

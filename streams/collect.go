@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,16 +17,9 @@ import (
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
-func openCollect(_ context.Context, _ stage.Config, n Needs) stage.Open {
-	return func(_, _ int32) (stage.Task, stage.Memory) {
-		t := newCollectTask(n.Engine)
-		return t, t.Store
-	}
-}
-
 // collectTask applies one partition of the timeline to the states of its customers.
 type collectTask struct {
-	*stage.Store[*book.Customer]
+	*stage.Store[book.Customer]
 	engine *processors.Engine
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
@@ -37,23 +31,22 @@ type collectTask struct {
 	last     schemas.Moment
 }
 
-func newCollectTask(e *processors.Engine) *collectTask {
-	t := &collectTask{engine: e, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{}}
+func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.Memory) {
+	t := &collectTask{
+		engine: n.Engine, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{},
+	}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
-	t.Store = stage.NewStore(stage.Codec[*book.Customer]{
-		Fresh:     func() *book.Customer { return &book.Customer{} },
-		Clone:     (*book.Customer).Clone,
-		Append:    book.Append,
-		Unmarshal: book.Unmarshal,
+	t.Store = stage.NewStore(stage.Codec[book.Customer]{
+		Clone: (*book.Customer).Clone, Append: book.Append, Unmarshal: book.Unmarshal,
 	})
 	t.Merged = t.index
-	return t
+	return t, t.Store
 }
 
 // index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
 // the batch ends.
-func (t *collectTask) index(key string, before *book.Customer, was bool, after *book.Customer) {
-	if was {
+func (t *collectTask) index(key string, before, after *book.Customer) {
+	if before != nil {
 		for id := range before.Debits() {
 			delete(t.debits, id)
 		}
@@ -73,97 +66,77 @@ func (t *collectTask) Begin() { clear(t.fresh) }
 
 // Take implements stage.Task.
 func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
-	switch kind := kindOf(rec); kind {
+	switch kindOf(rec) {
 	case schemas.KindTick:
 		return t.tick(b, rec)
 	case schemas.KindTransaction:
 		tx, err := feeds.Transaction(rec.Value)
-		if err != nil {
-			return refuse(b, rec, err)
-		}
 		t.tx = tx
-		return t.apply(b, rec, schemas.CustomerKey(tx.TenantID, tx.CustomerID), &t.tx)
+		return t.applyTo(b, rec, tx.TenantID, tx.CustomerID, &t.tx, err)
 	case schemas.KindIncome:
 		in, err := feeds.Income(rec.Value)
-		if err != nil {
-			return refuse(b, rec, err)
-		}
-		return t.apply(b, rec, schemas.CustomerKey(in.TenantID, in.CustomerID), &in)
+		return t.applyTo(b, rec, in.TenantID, in.CustomerID, &in, err)
 	case schemas.KindResult:
 		return t.result(b, rec)
-	case schemas.KindPolicy, schemas.KindExecute:
-		return t.command(b, rec, kind)
-	default:
-		b.Reject(rec, schemas.Refuse(letters.ClassUnknownKind,
-			"header kasi.kind is missing or names nothing the timeline holds"))
-		return nil
+	case schemas.KindPolicy:
+		cmd, err := readOwn(rec.Value, "command", checkPolicy)
+		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
+	case schemas.KindExecute:
+		cmd, err := readOwn(rec.Value, "command", checkExecute)
+		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
 	}
+	return schemas.Refuse(letters.ClassUnknownKind, "header kasi.kind is missing or names nothing the timeline holds")
 }
 
 // result finds the customer whose debit a bank's answer is about.
 func (t *collectTask) result(b *stage.Batch, rec *kgo.Record) error {
 	res, err := feeds.Result(rec.Value)
 	if err != nil {
-		return refuse(b, rec, err)
+		return err
 	}
 	key, ok := t.fresh[res.DebitID]
 	if !ok {
 		key, ok = t.debits[res.DebitID]
 	}
 	if !ok {
-		b.Reject(rec, schemas.Refuse(schemas.RejectUnknownDebit,
-			"no debit of ours has this debit_id, or it is past its dispute window"))
-		return nil
+		return schemas.Refuse(schemas.RejectUnknownDebit,
+			"no debit of ours has this debit_id, or it is past its dispute window")
 	}
 	return t.apply(b, rec, key, &res)
 }
 
-// command applies a policy or execute command.
-func (t *collectTask) command(b *stage.Batch, rec *kgo.Record, kind schemas.Kind) error {
-	var policy schemas.PolicyCommand
-	var execute schemas.ExecuteCommand
-	var tenant, customer string
-	var why *schemas.Reject
-	if kind == schemas.KindPolicy {
-		if why = readOwn(rec.Value, &policy, "command"); why == nil {
-			why = checkPolicy(policy)
-		}
-		tenant, customer = policy.TenantID, policy.CustomerID
-	} else {
-		if why = readOwn(rec.Value, &execute, "command"); why == nil {
-			why = checkExecute(execute)
-		}
-		tenant, customer = execute.TenantID, execute.CustomerID
-	}
-	if why == nil && customer == "" {
-		why = schemas.Refuse(letters.ClassBadCommand, "customer_id is required")
-	}
-	if why != nil {
-		b.Reject(rec, why)
-		return nil
-	}
-	if kind == schemas.KindPolicy {
-		return t.apply(b, rec, schemas.CustomerKey(tenant, customer), &policy)
-	}
-	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), &execute)
-}
-
-func checkExecute(cmd schemas.ExecuteCommand) *schemas.Reject {
-	if cmd.TenantID == "" || cmd.PolicyNumber == "" {
-		return schemas.Refuse(letters.ClassBadCommand, "tenant_id and policy_number are required")
-	}
-	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
-		return schemas.Refuse(letters.ClassBadCommand, "period_month "+err.Error())
+func checkCustomer(id string) error {
+	if id == "" {
+		return badCommand("customer_id is required")
 	}
 	return nil
+}
+
+func checkExecute(cmd schemas.ExecuteCommand) error {
+	if cmd.TenantID == "" || cmd.PolicyNumber == "" {
+		return badCommand("tenant_id and policy_number are required")
+	}
+	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
+		return badCommand("period_month " + err.Error())
+	}
+	return nil
+}
+
+// applyTo is apply, where the record could be read.
+func (t *collectTask) applyTo(b *stage.Batch, rec *kgo.Record, tenant, customer string, decoded processors.Record,
+	unread error,
+) error {
+	if unread != nil {
+		return unread
+	}
+	return t.apply(b, rec, schemas.CustomerKey(tenant, customer), decoded)
 }
 
 // apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but
 // its dead letter.
 func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded processors.Record) error {
-	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
-		b.Reject(rec, wrongPartition())
-		return nil
+	if err := checkPlace(b, rec, key); err != nil {
+		return err
 	}
 	m, err := t.momentOf(b.Facts.Tick, rec.Timestamp)
 	if err != nil {
@@ -173,7 +146,7 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 	t.out.Reset()
 	if err := t.engine.Apply(customer, decoded, m, &t.out); err != nil {
 		t.ForgetIfNew(key, known)
-		return refuse(b, rec, err)
+		return err
 	}
 	return t.emit(b, key, rec.Timestamp)
 }

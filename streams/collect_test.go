@@ -15,14 +15,14 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // openCollect makes the real collect task.
-func collectTasks(partition, count int32) (stage.Task, stage.Memory) {
+func collectTasks() (stage.Task, stage.Memory) {
 	needs := Needs{Engine: processors.NewEngine(rules.Default())}
-	return openCollect(context.Background(), stage.Config{}, needs)(partition, count)
+	return openCollect(context.Background(), stage.Config{}, needs)
 }
 
 func runCollect(cfg stage.Config) func(context.Context, func()) error {
@@ -236,7 +236,7 @@ func classes(records []*kgo.Record) []string {
 	var out []string
 	for _, r := range records {
 		if r.Topic == schemas.TopicDeadLetters {
-			out = append(out, peek.Header(r, letters.HeaderErrorClass))
+			out = append(out, progress.Header(r, letters.HeaderErrorClass))
 		}
 	}
 	return out
@@ -257,7 +257,7 @@ func TestCollectRefuses(t *testing.T) {
 		PeriodMonth: "november",
 	})
 	m.result(debitOf("nobody", 1), "r1", schemas.ResultPaid, "2025-11-05")
-	tk, mem := collectTasks(0, 1)
+	tk, mem := collectTasks()
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
 		letters.ClassUnknownKind, letters.ClassBadCommand, schemas.RejectBadJSON, letters.ClassBadCommand,
@@ -274,7 +274,7 @@ func TestCollectRefusesWrongPartition(t *testing.T) {
 	m := newMonth(t, 4)
 	m.transaction("C", "t1", "2025-11-01", 100)
 	m.records[0].Partition = (m.records[0].Partition + 1) % 4
-	tk, mem := collectTasks(0, 4)
+	tk, mem := collectTasks()
 	require.Equal(t, []string{letters.ClassWrongPartition}, classes(takeAll(t, row("collect"), tk, mem, 4, m.records...)))
 }
 
@@ -286,7 +286,7 @@ func TestCollectOldTicks(t *testing.T) {
 	m.policy("C", 15000)
 	m.execute("C")
 	m.tick("2025-11-05", 1)
-	tk, mem := collectTasks(0, 1)
+	tk, mem := collectTasks()
 	st := row("collect")
 	first := takeAll(t, st, tk, mem, 1, m.records...)
 	require.NotEmpty(t, first)
@@ -309,18 +309,18 @@ func TestCollectDebitIndex(t *testing.T) {
 	m.tick("2025-11-05", 1)
 	m.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
 	st := row("collect")
-	tk, mem := collectTasks(0, 1)
+	tk, mem := collectTasks()
 	require.Empty(t, classes(takeAll(t, st, tk, mem, 1, m.records...)), "in the same batch")
 
 	again := newMonth(t, 1)
 	again.result(debitOf("C", 1), "r1", schemas.ResultUnpaid, "2025-11-05")
 	require.Empty(t, takeAll(t, st, tk, mem, 1, again.records...), "after the commit, as a duplicate")
 
-	restored, rmem := collectTasks(0, 1)
-	require.NoError(t, mem.WriteAll(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	restored, rmem := collectTasks()
+	require.NoError(t, mem.Write(true, func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
 	require.Empty(t, takeAll(t, st, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
 
-	dropped, dmem := collectTasks(0, 1)
+	dropped, dmem := collectTasks()
 	_, err := stage.Dry(st, dropped, dmem, 0, 1, m.records[:4]...)
 	require.NoError(t, err)
 	dmem.Drop()
@@ -333,7 +333,7 @@ func TestCollectBeforeTime(t *testing.T) {
 	t.Parallel()
 	m := newMonth(t, 1)
 	m.transaction("C", "t1", "2025-11-03", 5000)
-	tk, mem := collectTasks(0, 1)
+	tk, mem := collectTasks()
 	st := row("collect")
 	for _, r := range takeAll(t, st, tk, mem, 1, m.records...) {
 		require.NotEqual(t, schemas.TopicDeposits, r.Topic)

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -145,7 +145,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 					fired = tc.inject(h, w)
 				}
 				h.produce(input[200:]...)
-				require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
+				require.Eventually(t, func() bool { return fired() > 0 }, patience, progress.RetryPause, "the fault never fired")
 				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 				stopStage()
 				h.requireExactly(row("collect"), newCountTask)
@@ -191,11 +191,11 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			cfg.MaxRecords = 20
 			fired := tc.inject(h, w)
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
-				return stage.Run(ctx, cfg, st, openFeeds(ctx, cfg, Needs{}), ready)
+				return stage.Run(ctx, cfg, st, feedTasks, ready)
 			})
 			input, expected := feedInput(t, 300, partitions)
 			h.feed(input, 25, func(int) {})
-			require.Eventually(t, func() bool { return fired() > 0 }, patience, peek.RetryPause, "the fault never fired")
+			require.Eventually(t, func() bool { return fired() > 0 }, patience, progress.RetryPause, "the fault never fired")
 			h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
 			stopStage()
 			require.ElementsMatch(t, expected[schemas.TopicTimeline], lines(flat(h.read(schemas.TopicTimeline))))
@@ -213,7 +213,7 @@ func TestExactlyOnceUnderCuts(t *testing.T) {
 	cfg := h.wired(w)
 	cfg.MaxRecords = 10
 	var committed atomic.Int32
-	cfg.Observer = observed{committed: func() {
+	cfg.Observer = observed{Observer: stage.NoObserver(), committed: func() {
 		if n := committed.Add(1); n%7 == 0 && n <= 70 {
 			go w.cut()
 		}
@@ -228,6 +228,7 @@ func TestExactlyOnceUnderCuts(t *testing.T) {
 
 // observed is an Observer made of functions.
 type observed struct {
+	stage.Observer
 	committed func()
 	aborted   func()
 }

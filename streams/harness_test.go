@@ -19,7 +19,6 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
@@ -141,10 +140,10 @@ func (h *harness) caughtUp(group string, topics ...string) {
 	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
-	g := progress.New(peek.New(cl))
+	g := progress.New(cl)
 	ends, err := g.Ends(h.ctx(), false, topics...)
 	require.NoError(h.t, err)
-	require.NoError(h.t, g.Wait(h.ctx(), patience, progress.Goal{Group: progress.Group{ID: group}, Ends: ends}))
+	require.NoError(h.t, g.Wait(h.ctx(), patience, ends, progress.Group{ID: group, Topics: topics}))
 }
 
 // read is everything committed on a topic, by partition. It waits until all there is has been decided: a broker answers
@@ -154,7 +153,7 @@ func (h *harness) read(topic string) [][]*kgo.Record {
 	cl, err := kgo.NewClient(h.cfg.Client()...)
 	require.NoError(h.t, err)
 	defer cl.Close()
-	looks := peek.New(cl)
+	looks := progress.New(cl)
 	ends, err := looks.Ends(h.ctx(), false, topic)
 	require.NoError(h.t, err)
 	require.Eventually(h.t, func() bool {
@@ -165,7 +164,7 @@ func (h *harness) read(topic string) [][]*kgo.Record {
 			}
 		}
 		return true
-	}, patience, peek.RetryPause, "a transaction on %s is never decided", topic)
+	}, patience, progress.RetryPause, "a transaction on %s is never decided", topic)
 	out := make([][]*kgo.Record, len(ends))
 	for at, end := range ends {
 		next, err := looks.Scan(h.ctx(), at, 0, end, 8<<20, func(r *kgo.Record) error {
@@ -213,22 +212,21 @@ func row(name string) stage.Row {
 
 // countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so.
 type countTask struct {
-	*stage.Store[*counted]
+	*stage.Store[counted]
 }
 
 type counted struct {
 	N int `json:"n"`
 }
 
-func newCountTask(int32, int32) (stage.Task, stage.Memory) {
+func newCountTask() (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 	return countTask{s}, s
 }
 
 func (c countTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	if strings.HasPrefix(string(rec.Value), "bad") {
-		b.Reject(rec, schemas.Refuse("TEST", "bad on purpose"))
-		return nil
+		return schemas.Refuse("TEST", "bad on purpose")
 	}
 	s := c.Edit(string(rec.Key))
 	s.N++
@@ -256,15 +254,15 @@ func countInput(n int, partitions int32) []*kgo.Record {
 
 // want is what a stage makes of an input when nothing ever goes wrong: the task run by itself over each partition, in
 // one batch.
-func want(t testing.TB, st stage.Row, open stage.Open, input [][]*kgo.Record, count int32) map[peek.Place][]string {
+func want(t testing.TB, st stage.Row, open stage.Open, input [][]*kgo.Record, count int32) map[progress.Place][]string {
 	t.Helper()
-	out := map[peek.Place][]string{}
+	out := map[progress.Place][]string{}
 	for p, records := range input {
-		tk, m := open(int32(p), count)
+		tk, m := open()
 		made, err := stage.Dry(st, tk, m, int32(p), count, records...)
 		require.NoError(t, err)
 		for _, r := range made {
-			at := peek.Place{Topic: r.Topic, Partition: r.Partition}
+			at := progress.Place{Topic: r.Topic, Partition: r.Partition}
 			out[at] = append(out[at], lines([]*kgo.Record{r})...)
 		}
 	}
@@ -281,7 +279,7 @@ func (h *harness) requireExactly(st stage.Row, open stage.Open) {
 	for _, o := range st.Outputs {
 		var wantAll, haveAll []string
 		for p, records := range h.read(o.Topic) {
-			have, exp := lines(records), expected[peek.Place{Topic: o.Topic, Partition: int32(p)}]
+			have, exp := lines(records), expected[progress.Place{Topic: o.Topic, Partition: int32(p)}]
 			if o.Dense {
 				require.Equal(h.t, exp, have, "%s partition %d", o.Topic, p)
 			}
@@ -300,9 +298,9 @@ func (h *harness) requireState(st stage.Row, open stage.Open, input [][]*kgo.Rec
 		if len(records) == 0 {
 			continue
 		}
-		_, restored := open(int32(p), count)
+		_, restored := open()
 		require.NoError(h.t, stage.Restore(h.ctx(), h.cfg, st, map[int32]stage.Memory{int32(p): restored}))
-		tk, m := open(int32(p), count)
+		tk, m := open()
 		_, err := stage.Dry(st, tk, m, int32(p), count, records...)
 		require.NoError(h.t, err)
 		m.Merge()
@@ -315,6 +313,6 @@ func (h *harness) requireState(st stage.Row, open stage.Open, input [][]*kgo.Rec
 func snapshotOf(t testing.TB, m stage.Memory) map[string]string {
 	t.Helper()
 	out := map[string]string{"number of keys": strconv.Itoa(m.Keys())}
-	require.NoError(t, m.WriteAll(func(key string, value []byte) { out[key] = string(value) }))
+	require.NoError(t, m.Write(true, func(key string, value []byte) { out[key] = string(value) }))
 	return out
 }

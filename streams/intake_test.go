@@ -12,7 +12,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -100,14 +100,14 @@ func TestIntakeRefuses(t *testing.T) {
 		require.Equal(t, in.Value, dead.Value)
 		require.Equal(t, in.Timestamp, dead.Timestamp)
 		require.Equal(t, in.Headers[0], dead.Headers[0])
-		require.Equal(t, tc.topic, peek.Header(dead, letters.HeaderErrorTopic))
-		require.Equal(t, "3", peek.Header(dead, letters.HeaderErrorPartition))
-		require.Equal(t, "77", peek.Header(dead, letters.HeaderErrorOffset))
-		require.Equal(t, "intake", peek.Header(dead, letters.HeaderErrorConnector))
-		require.NotEmpty(t, peek.Header(dead, letters.HeaderErrorMessage))
-		require.NotContains(t, peek.Header(dead, letters.HeaderErrorMessage), "SECRET")
+		require.Equal(t, tc.topic, progress.Header(dead, letters.HeaderErrorTopic))
+		require.Equal(t, "3", progress.Header(dead, letters.HeaderErrorPartition))
+		require.Equal(t, "77", progress.Header(dead, letters.HeaderErrorOffset))
+		require.Equal(t, "intake", progress.Header(dead, letters.HeaderErrorConnector))
+		require.NotEmpty(t, progress.Header(dead, letters.HeaderErrorMessage))
+		require.NotContains(t, progress.Header(dead, letters.HeaderErrorMessage), "SECRET")
 		if tc.class != "" {
-			require.Equal(t, tc.class, peek.Header(dead, letters.HeaderErrorClass))
+			require.Equal(t, tc.class, progress.Header(dead, letters.HeaderErrorClass))
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestDeadLetterAgain(t *testing.T) {
 	first.Topic, first.Offset = schemas.TopicFeedTransactions, 99
 	second := feed(t, first)[0]
 	require.Len(t, second.Headers, len(first.Headers))
-	require.Equal(t, "99", peek.Header(second, letters.HeaderErrorOffset))
+	require.Equal(t, "99", progress.Header(second, letters.HeaderErrorOffset))
 }
 
 // TestIntakeLeavesOutWhatIsTakenBack reads a feed whose producer uses transactions: what it aborts has never been.
@@ -158,8 +158,8 @@ func TestTooLargeForADeadLetter(t *testing.T) {
 	dead := flat(h.read(schemas.TopicDeadLetters))
 	require.Len(t, dead, 2)
 	require.Empty(t, dead[0].Value)
-	require.Equal(t, schemas.RejectTooLarge, peek.Header(dead[0], letters.HeaderErrorClass))
-	require.Equal(t, "999800", peek.Header(dead[0], letters.HeaderOmitted))
+	require.Equal(t, schemas.RejectTooLarge, progress.Header(dead[0], letters.HeaderErrorClass))
+	require.Equal(t, "999800", progress.Header(dead[0], letters.HeaderOmitted))
 	require.Equal(t, nearly.Value, dead[1].Value)
 	require.Len(t, flat(h.read(schemas.TopicTimeline)), 1)
 }
@@ -188,8 +188,10 @@ func claim(customer string, row int) schemas.PolicyCommand {
 	}
 }
 
-func ownerTasks(partition, count int32) (stage.Task, stage.Memory) {
-	return openOwners(context.Background(), stage.Config{}, Needs{})(partition, count)
+func feedTasks() (stage.Task, stage.Memory) { return feedTask{}, nil }
+
+func ownerTasks() (stage.Task, stage.Memory) {
+	return openOwners(context.Background(), stage.Config{}, Needs{})
 }
 
 // TestPolicyOwner gives a number to its first customer, refuses a second one's claim, fills the owner into a PATCH, and
@@ -197,7 +199,7 @@ func ownerTasks(partition, count int32) (stage.Task, stage.Memory) {
 func TestPolicyOwner(t *testing.T) {
 	t.Parallel()
 	st := row("owners")
-	tk, mem := ownerTasks(0, 1)
+	tk, mem := ownerTasks()
 	cancelled := schemas.PolicyCancelled
 	patch := schemas.PolicyCommand{
 		RequestID: "req", Row: 3, Action: schemas.PolicyPatch, TenantID: "acme",
@@ -218,8 +220,8 @@ func TestPolicyOwner(t *testing.T) {
 	require.Equal(t, schemas.KindPolicy, kindOf(first[2]))
 	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
 
-	restored, rmem := ownerTasks(0, 1)
-	require.NoError(t, mem.WriteAll(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	restored, rmem := ownerTasks()
+	require.NoError(t, mem.Write(true, func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
 	again := takeAll(t, st, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
 	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
 	requireOwnIDs(t, st, restored, rmem, command(t, 1, claim("C2", 5)))
@@ -265,7 +267,7 @@ func TestPolicyCommandRefused(t *testing.T) {
 	noAction, noTerms := claim("C", 1), claim("C", 1)
 	noAction.Action = "DELETE"
 	noTerms.Terms = nil
-	tk, mem := ownerTasks(0, 4)
+	tk, mem := ownerTasks()
 	out := takeAll(t, row("owners"), tk, mem, 4, noKind, noJSON, command(t, 4, noAction), command(t, 4, noTerms),
 		elsewhere)
 	require.Equal(t, []string{
@@ -323,11 +325,11 @@ func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 		return letters.Of(passed, "collect", schemas.TopicDeadLetters, schemas.Refuse("X", "y"))
 	}
 	dead := refused()
-	require.Equal(t, schemas.TopicFeedTransactions, peek.Header(dead, letters.HeaderErrorTopic))
-	require.Equal(t, "3", peek.Header(dead, letters.HeaderErrorPartition))
-	require.Equal(t, "77", peek.Header(dead, letters.HeaderErrorOffset))
-	require.Empty(t, peek.Header(dead, "kasi.origin"))
+	require.Equal(t, schemas.TopicFeedTransactions, progress.Header(dead, letters.HeaderErrorTopic))
+	require.Equal(t, "3", progress.Header(dead, letters.HeaderErrorPartition))
+	require.Equal(t, "77", progress.Header(dead, letters.HeaderErrorOffset))
+	require.Empty(t, progress.Header(dead, "kasi.origin"))
 
 	passed.Topic = schemas.TopicSettlementCommands // only the timeline is ours to believe
-	require.Equal(t, "5", peek.Header(refused(), letters.HeaderErrorOffset))
+	require.Equal(t, "5", progress.Header(refused(), letters.HeaderErrorOffset))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -80,7 +80,7 @@ func (h *harness) shared(group string, members, partitions int) {
 			}
 		}
 		return true
-	}, patience, peek.RetryPause, "%s never had %d members with %d partitions each", group, members, partitions)
+	}, patience, progress.RetryPause, "%s never had %d members with %d partitions each", group, members, partitions)
 }
 
 // TestStandby starts more instances than partitions: the idle one is ready, and takes over when the working one leaves.
@@ -179,7 +179,7 @@ func TestKillIntake(t *testing.T) {
 	input, expected := feedInput(t, 3000, 2)
 	h.produce(input...)
 	intake := func(ctx context.Context, cfg stage.Config, ready func()) error {
-		return stage.Run(ctx, cfg, row("intake"), openFeeds(ctx, cfg, Needs{}), ready)
+		return stage.Run(ctx, cfg, row("intake"), feedTasks, ready)
 	}
 	h.kill(12, func(ctx context.Context, cfg stage.Config) error { return intake(ctx, cfg, nil) })
 	h.start(func(ctx context.Context, ready func()) error { return intake(ctx, h.cfg, ready) })

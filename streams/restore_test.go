@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -66,7 +66,7 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 		Topic: schemas.TopicStateCollect, Key: []byte("a"),
 		Value: []byte(`{"n":7}`),
 	}).FirstErr())
-	_, into := newCountTask(0, 1)
+	_, into := newCountTask()
 	done := make(chan error, 1)
 	go func() { done <- stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}) }()
 	select {
@@ -96,7 +96,7 @@ func TestStateCountsMoreThanGroup(t *testing.T) {
 			h.startCount(h.cfg)
 			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 			require.Eventually(t, func() bool { return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 0) == 100 },
-				patience, peek.RetryPause)
+				patience, progress.RetryPause)
 			h.requireExactly(row("collect"), newCountTask)
 		})
 	}
@@ -111,7 +111,7 @@ func TestKnownRecordsAreLeftOut(t *testing.T) {
 	for i, r := range records {
 		r.Offset = int64(i)
 	}
-	tk, m := newCountTask(0, 1)
+	tk, m := newCountTask()
 	run := func(records []*kgo.Record) (out int) {
 		made, err := stage.Dry(st, tk, m, 0, 1, records...)
 		require.NoError(t, err)
@@ -151,11 +151,11 @@ func (h *harness) createAnew(topic string, partitions int32) {
 	require.Eventually(h.t, func() bool {
 		made, err = adm.CreateTopic(h.ctx(), partitions, h.cfg.Replication, nil, topic)
 		return err == nil
-	}, patience, peek.RetryPause)
+	}, patience, progress.RetryPause)
 	require.Eventually(h.t, func() bool {
-		topics, err := peek.Topics(h.ctx(), cl, topic)
+		topics, err := progress.Topics(h.ctx(), cl, topic)
 		return err == nil && len(topics[topic].Partitions) == int(partitions) && topics[topic].TopicID == made.ID
-	}, patience, peek.RetryPause)
+	}, patience, progress.RetryPause)
 }
 
 // setOffset writes the collect group's committed offset of partition 0, as an operator's tool does.
@@ -244,8 +244,8 @@ func TestBugStopsTheStage(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, 1, func(c *stage.Config) { c.MaxRecords = 10 })
 			h.produce(countInput(60, 1)...)
-			err := h.runUntilEnd(func(p, n int32) (stage.Task, stage.Memory) {
-				inner, m := newCountTask(p, n)
+			err := h.runUntilEnd(func() (stage.Task, stage.Memory) {
+				inner, m := newCountTask()
 				return brokenTask{inner.(countTask), fails}, m
 			})
 			require.ErrorContains(t, err, "no such thing as 42")
@@ -284,7 +284,7 @@ func TestBugTakesBackWhatWasSent(t *testing.T) {
 	h.produce(input...)
 	var fails atomic.Bool
 	fails.Store(true)
-	open := func(int32, int32) (stage.Task, stage.Memory) { return feedOrFail{&fails}, nil }
+	open := func() (stage.Task, stage.Memory) { return feedOrFail{&fails}, nil }
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.ErrorContains(t, stage.Run(ctx, h.cfg, row("intake"), open, nil), "no such thing as 1500")

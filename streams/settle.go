@@ -30,19 +30,16 @@ type Ledger interface {
 // settleTask keeps the settlements of the tenants of one partition. Owning the partition is the lock that keeps their
 // numbers gap-free.
 type settleTask struct {
-	*stage.Store[*settlement.Tenant]
+	*stage.Store[settlement.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
 	rules  *rules.Rules
 	ledger Ledger
 	log    *slog.Logger
 }
 
-func openSettle(ctx context.Context, cfg stage.Config, n Needs) stage.Open {
-	return func(int32, int32) (stage.Task, stage.Memory) {
-		t := &settleTask{ctx: ctx, rules: n.Rules, ledger: n.Ledger, log: cfg.Logger()}
-		t.Store = stage.NewStore(stage.JSONCodec((*settlement.Tenant).Clone))
-		return t, t.Store
-	}
+func openSettle(ctx context.Context, cfg stage.Config, n Needs) (stage.Task, stage.Memory) {
+	s := stage.NewStore(stage.JSONCodec((*settlement.Tenant).Clone))
+	return &settleTask{Store: s, ctx: ctx, rules: n.Rules, ledger: n.Ledger, log: cfg.Logger()}, s
 }
 
 // Take implements stage.Task.
@@ -53,8 +50,7 @@ func (t *settleTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	case schemas.KindSettle:
 		return t.settle(b, rec)
 	}
-	b.Reject(rec, schemas.Refuse(letters.ClassUnknownKind, "header kasi.kind is neither settle nor tick"))
-	return nil
+	return schemas.Refuse(letters.ClassUnknownKind, "header kasi.kind is neither settle nor tick")
 }
 
 // tick marks what has been paid by now.
@@ -74,15 +70,13 @@ func (t *settleTask) tick(b *stage.Batch, rec *kgo.Record) error {
 
 // settle makes the statement a command asks for, or finds the one that stands.
 func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
-	var cmd schemas.SettleCommand
-	if why := checkSettle(rec.Value, &cmd, b.Count); why != nil {
-		b.Reject(rec, why)
-		return nil
+	cmd, err := readOwn(rec.Value, "command", func(cmd schemas.SettleCommand) error { return checkSettle(cmd, b.Count) })
+	if err != nil {
+		return err
 	}
 	key := cmd.TenantID
-	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
-		b.Reject(rec, wrongPartition())
-		return nil
+	if err := checkPlace(b, rec, key); err != nil {
+		return err
 	}
 	m, err := momentOf(b.Facts.Tick, rec.Timestamp)
 	if err != nil {
@@ -92,7 +86,7 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	cov, err := settlement.Cover(tenant, cmd)
 	if err != nil {
 		t.ForgetIfNew(key, existed)
-		return refuse(b, rec, err)
+		return err
 	}
 	sums, anything, err := t.ask(cmd, cov)
 	if err != nil {
@@ -101,7 +95,7 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	ev, id, err := settlement.Settle(t.rules, tenant, cmd, sums, m, anything)
 	if err != nil {
 		t.ForgetIfNew(key, existed)
-		return refuse(b, rec, err)
+		return err
 	}
 	out := schemas.OutcomeEvent{
 		Meta:      schemas.Meta{BusinessDate: m.Date.String(), At: m.At},
@@ -145,23 +139,20 @@ func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sum
 	}
 }
 
-// checkSettle reads a settlement command and refuses what could not be answered.
-func checkSettle(value []byte, cmd *schemas.SettleCommand, partitions int32) *schemas.Reject {
-	if why := readOwn(value, cmd, "command"); why != nil {
-		return why
-	}
-	bad := func(m string) *schemas.Reject { return schemas.Refuse(letters.ClassBadCommand, m) }
+// checkSettle refuses a settlement command that could not be answered.
+func checkSettle(cmd schemas.SettleCommand, partitions int32) error {
 	if cmd.TenantID == "" {
-		return bad("tenant_id is required")
+		return badCommand("tenant_id is required")
 	}
 	if _, err := schemas.ParsePeriod(string(cmd.PeriodMonth)); err != nil {
-		return bad("period_month " + err.Error())
+		return badCommand("period_month " + err.Error())
 	}
 	if len(cmd.Cut) != int(partitions) {
-		return bad(fmt.Sprintf("cut needs one seq for each of the %d partitions of %s", partitions, schemas.TopicCollections))
+		return badCommand(fmt.Sprintf("cut needs one seq for each of the %d partitions of %s", partitions,
+			schemas.TopicCollections))
 	}
 	if slices.ContainsFunc(cmd.Cut, func(seq int64) bool { return seq < 0 }) {
-		return bad("cut holds a negative seq")
+		return badCommand("cut holds a negative seq")
 	}
 	return nil
 }

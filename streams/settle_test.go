@@ -14,7 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -83,7 +83,9 @@ func settleTick(date string, cutoff int, partition int32) *kgo.Record {
 }
 
 func settleTasks(l Ledger) stage.Open {
-	return openSettle(context.Background(), stage.Config{}, Needs{Rules: rules.Default(), Ledger: l})
+	return func() (stage.Task, stage.Memory) {
+		return openSettle(context.Background(), stage.Config{}, Needs{Rules: rules.Default(), Ledger: l})
+	}
 }
 
 // settlements and outcomes of some output records.
@@ -110,7 +112,7 @@ func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []str
 // moved; the payment date pays.
 func TestSettleNumbers(t *testing.T) {
 	t.Parallel()
-	tk, mem := settleTasks(&bookLedger{fails: 2})(0, 1)
+	tk, mem := settleTasks(&bookLedger{fails: 2})()
 	out := takeAll(t, row("settle"), tk, mem, 1,
 		settleTick("2025-12-02", 0, 0),
 		settleInput(t, 1, "acme", "a", 10),
@@ -131,7 +133,7 @@ func TestSettleNumbers(t *testing.T) {
 // TestSettleNothing answers NOT_FOUND where the period has no collections, and keeps no state of it.
 func TestSettleNothing(t *testing.T) {
 	t.Parallel()
-	tk, mem := settleTasks(&bookLedger{empty: true})(0, 1)
+	tk, mem := settleTasks(&bookLedger{empty: true})()
 	numbers, codes := settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0),
 		settleInput(t, 1, "acme", "a", 0)))
 	require.Empty(t, numbers)
@@ -145,7 +147,7 @@ func TestSettleNothing(t *testing.T) {
 func TestSettleAsksUpToTheCut(t *testing.T) {
 	t.Parallel()
 	ledger := &bookLedger{}
-	tk, mem := settleTasks(ledger)(0, 1)
+	tk, mem := settleTasks(ledger)()
 	takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 17))
 	require.Equal(t, []int64{17}, ledger.cut)
 }
@@ -156,7 +158,7 @@ func TestSettleRefuses(t *testing.T) {
 	noTenant, noKind, noJSON := settleInput(t, 1, "", "a", 1), settleInput(t, 1, "acme", "a", 1), settleInput(t, 1, "acme",
 		"a", 1)
 	noKind.Headers, noJSON.Value = nil, []byte("{")
-	tk, mem := settleTasks(&bookLedger{})(0, 1)
+	tk, mem := settleTasks(&bookLedger{})()
 	out := takeAll(t, row("settle"), tk, mem, 1, noTenant, noKind, noJSON, settleInput(t, 1, "acme", "a", 1, 2),
 		settleInput(t, 1, "acme", "a", -1))
 	require.Equal(t, []string{
@@ -205,7 +207,7 @@ func TestSettleStopsWhileItWaits(t *testing.T) {
 	})
 	h.produce(settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10))
 	require.Eventually(t, func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.asked > 0 }, patience,
-		peek.RetryPause)
+		progress.RetryPause)
 	stopStage()
 	require.Empty(t, flat(h.read(schemas.TopicSettlements)))
 	h.start(func(ctx context.Context, ready func()) error {

@@ -1,8 +1,8 @@
 package streams
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,59 +19,50 @@ import (
 
 // kindOf is the record's kasi.kind header; the last one wins, as in Kafka's own clients.
 func kindOf(rec *kgo.Record) schemas.Kind {
-	var k schemas.Kind
-	for _, h := range rec.Headers {
-		if h.Key == schemas.HeaderKind {
-			k = kindNamed(h.Value)
+	for _, h := range slices.Backward(rec.Headers) {
+		switch {
+		case h.Key != schemas.HeaderKind:
+		case string(h.Value) == string(schemas.KindTransaction): // spares nearly every record the copy of the text
+			return schemas.KindTransaction
+		default:
+			return schemas.Kind(h.Value)
 		}
 	}
-	return k
+	return ""
 }
 
-// kindNamed spares nearly every record the copy of a text that is known.
-func kindNamed(name []byte) schemas.Kind {
-	if string(name) == string(schemas.KindTransaction) {
-		return schemas.KindTransaction
+// readOwn reads a record that Kasi itself wrote: a command of the API, a tick. A record that it cannot have written, or
+// that check refuses, becomes a dead letter. what names it.
+func readOwn[T any](value []byte, what string, check func(T) error) (T, error) {
+	var own T
+	if err := json.Unmarshal(value, &own); err != nil {
+		return own, badCommand("the " + what + " is not JSON of its type")
 	}
-	return schemas.Kind(name)
+	return own, check(own)
 }
 
-// refuse turns a *Reject into a dead letter and hands every other error back as a bug of the processor.
-func refuse(b *stage.Batch, rec *kgo.Record, err error) error {
-	var why *schemas.Reject
-	if errors.As(err, &why) {
-		b.Reject(rec, why)
-		return nil
-	}
-	return stage.Fatal(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", b.Row.Name, rec.Topic, rec.Partition,
-		rec.Offset, err))
-}
+func badCommand(message string) error { return schemas.Refuse(letters.ClassBadCommand, message) }
 
-// readOwn reads a record that Kasi itself wrote: a command of the API, a tick. A record that it cannot have written
-// becomes a dead letter. what names it.
-func readOwn(value []byte, into any, what string) *schemas.Reject {
-	if err := json.Unmarshal(value, into); err != nil {
-		return schemas.Refuse(letters.ClassBadCommand, "the "+what+" is not JSON of its type")
+// checkPlace refuses a record that is not on the partition of its key.
+func checkPlace(b *stage.Batch, rec *kgo.Record, key string) error {
+	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
+		return schemas.Refuse(letters.ClassWrongPartition,
+			"the record's key belongs to another partition; was the topic's partition count changed?")
 	}
 	return nil
 }
 
-// takeTick reads a tick and makes it the partition's last one. It is no news where it was refused, or is not after the
-// last one: a tick may be written twice.
+// takeTick reads a tick and makes it the partition's last one. It is no news where it is not after the last one: a tick
+// may be written twice.
 func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, err error) {
-	var tick schemas.Tick
-	why := readOwn(rec.Value, &tick, "tick")
-	if why == nil {
-		if d, err := civil.ParseDate(tick.Date); err != nil || d.String() != tick.Date || tick.Cutoff < 0 {
-			why = schemas.Refuse(letters.ClassBadCommand, "the tick is no date and cut-off")
+	tick, err := readOwn(rec.Value, "tick", func(t schemas.Tick) error {
+		if d, err := civil.ParseDate(t.Date); err != nil || d.String() != t.Date || t.Cutoff < 0 {
+			return badCommand("the tick is no date and cut-off")
 		}
-	}
-	if why != nil {
-		b.Reject(rec, why)
-		return now, false, nil
-	}
-	if !tick.After(b.Facts.Tick) {
-		return now, false, nil
+		return nil
+	})
+	if err != nil || !tick.After(b.Facts.Tick) {
+		return now, false, err
 	}
 	b.Facts.Tick = tick
 	now, err = momentOf(tick, rec.Timestamp)
@@ -101,9 +92,4 @@ func momentOf(t schemas.Tick, at time.Time) (schemas.Moment, error) {
 func outcomeID(o *schemas.OutcomeEvent, at time.Time) string {
 	return schemas.FactID("outcome", o.Stage, o.TenantID, o.RequestID, strconv.Itoa(o.Row), o.Code,
 		strconv.FormatInt(at.UnixNano(), 10))
-}
-
-func wrongPartition() *schemas.Reject {
-	return schemas.Refuse(letters.ClassWrongPartition,
-		"the record's key belongs to another partition; was the topic's partition count changed?")
 }

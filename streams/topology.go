@@ -1,3 +1,5 @@
+// Package streams is the Kafka runtime: it moves records between topics exactly once and keeps the state that package
+// processors decides on. Read this file first; DESIGN.md in this folder says what is guaranteed.
 package streams
 
 import (
@@ -25,22 +27,17 @@ import (
 // offsets, in one transaction (DESIGN.md).
 var Topology = []Stage{
 	{Row: stage.Row{
-		Name:      "intake",
-		Role:      "intake",
-		Group:     schemas.GroupIntake,
+		Name: "intake", Role: "intake", Group: schemas.GroupIntake,
 		Inputs:    []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults},
 		Processor: "feeds: validate, pass on byte for byte",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer; debit_id of a result", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		DeadLetters: schemas.TopicDeadLetters,
-		CountOf:     schemas.TopicTimeline,
+		DeadLetters: schemas.TopicDeadLetters, CountOf: schemas.TopicTimeline,
 	}, open: openFeeds},
 	{Row: stage.Row{
-		Name:      "owners",
-		Role:      "intake",
-		Group:     schemas.GroupPolicies,
+		Name: "owners", Role: "intake", Group: schemas.GroupPolicies,
 		Inputs:    []string{schemas.TopicPolicyCommands},
 		Processor: "ownerTask: which customer a policy number belongs to",
 		Outputs: []stage.Output{
@@ -48,15 +45,11 @@ var Topology = []Stage{
 			{Topic: schemas.TopicOutcomes, Key: "tenant, policy number", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:       schemas.TopicStateIntake,
-		StateKey:    "tenant, policy number",
-		DeadLetters: schemas.TopicDeadLetters,
-		CountOf:     schemas.TopicTimeline,
+		State: schemas.TopicStateIntake, StateKey: "tenant, policy number",
+		DeadLetters: schemas.TopicDeadLetters, CountOf: schemas.TopicTimeline,
 	}, open: openOwners},
 	{Row: stage.Row{
-		Name:      "collect",
-		Role:      "collect",
-		Group:     schemas.GroupCollect,
+		Name: "collect", Role: "collect", Group: schemas.GroupCollect,
 		Inputs:    []string{schemas.TopicTimeline},
 		Processor: "processors.Engine: deposits, decisions, debits, outcomes",
 		Outputs: []stage.Output{
@@ -69,15 +62,11 @@ var Topology = []Stage{
 			{Topic: schemas.TopicOutcomes, Key: "customer", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:       schemas.TopicStateCollect,
-		StateKey:    "customer",
-		DeadLetters: schemas.TopicDeadLetters,
-		CountOf:     schemas.TopicTimeline,
+		State: schemas.TopicStateCollect, StateKey: "customer",
+		DeadLetters: schemas.TopicDeadLetters, CountOf: schemas.TopicTimeline,
 	}, open: openCollect},
 	{Row: stage.Row{
-		Name:      "settle",
-		Role:      "settle",
-		Group:     schemas.GroupSettle,
+		Name: "settle", Role: "settle", Group: schemas.GroupSettle,
 		Inputs:    []string{schemas.TopicSettlementCommands},
 		Processor: "rules.Rules.Settle over Ledger sums",
 		Outputs: []stage.Output{
@@ -85,10 +74,8 @@ var Topology = []Stage{
 			{Topic: schemas.TopicOutcomes, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
-		State:       schemas.TopicStateSettle,
-		StateKey:    "tenant",
-		DeadLetters: schemas.TopicDeadLetters,
-		CountOf:     schemas.TopicTimeline,
+		State: schemas.TopicStateSettle, StateKey: "tenant",
+		DeadLetters: schemas.TopicDeadLetters, CountOf: schemas.TopicTimeline,
 	}, open: openSettle},
 }
 
@@ -96,7 +83,7 @@ var Topology = []Stage{
 type Stage struct {
 	stage.Row
 	// open binds the code that decides. Its tasks end with ctx where they wait for something.
-	open func(ctx context.Context, cfg stage.Config, n Needs) stage.Open
+	open func(ctx context.Context, cfg stage.Config, n Needs) (stage.Task, stage.Memory)
 }
 
 // Needs is what stages need beside Kafka. What no stage of a role needs may be nil.
@@ -109,12 +96,7 @@ type Needs struct {
 // Run runs the stages of a role until ctx ends. ready, where not nil, is called each time all of them serve. It returns
 // nil when ctx ended, and an error only where trying again cannot help.
 func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func()) error {
-	var rows []Stage
-	for _, s := range Topology {
-		if s.Role == role {
-			rows = append(rows, s)
-		}
-	}
+	rows := stagesOf(role)
 	if len(rows) == 0 {
 		return fmt.Errorf("no stage of the topology has role %q", role)
 	}
@@ -123,7 +105,8 @@ func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range rows {
 		g.Go(func() error {
-			return stage.Run(ctx, cfg, s.Row, s.open(ctx, cfg, n), func() {
+			open := func() (stage.Task, stage.Memory) { return s.open(ctx, cfg, n) }
+			return stage.Run(ctx, cfg, s.Row, open, func() {
 				mu.Lock()
 				serving[s.Name] = true
 				all := len(serving) == len(rows)
@@ -140,10 +123,8 @@ func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func
 // StagesOf are the names under which a role is heard of: those of its stages, or its own where it runs none.
 func StagesOf(role string) []string {
 	var names []string
-	for _, s := range Topology {
-		if s.Role == role {
-			names = append(names, s.Name)
-		}
+	for _, s := range stagesOf(role) {
+		names = append(names, s.Name)
 	}
 	if len(names) == 0 {
 		names = []string{role}
@@ -151,18 +132,18 @@ func StagesOf(role string) []string {
 	return names
 }
 
+func stagesOf(role string) []Stage {
+	return slices.DeleteFunc(slices.Clone(Topology), func(s Stage) bool { return s.Role != role })
+}
+
 // GroupsOf are the consumer groups of a role: those of its stages, or the sink's.
 func GroupsOf(role string) []progress.Group {
 	if role == "sink" {
-		return []progress.Group{{
-			ID: schemas.GroupSink, Role: role, Topics: slices.Sorted(maps.Keys(schemas.SunkTopics)),
-		}}
+		return []progress.Group{{ID: schemas.GroupSink, Role: role, Topics: slices.Sorted(maps.Keys(schemas.SunkTopics))}}
 	}
 	var groups []progress.Group
-	for _, s := range Topology {
-		if s.Role == role {
-			groups = append(groups, progress.Group{ID: s.Group, Role: role, Topics: s.Inputs})
-		}
+	for _, s := range stagesOf(role) {
+		groups = append(groups, progress.Group{ID: s.Group, Role: role, Topics: s.Inputs})
 	}
 	return groups
 }

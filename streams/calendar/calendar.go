@@ -15,7 +15,6 @@ import (
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
@@ -66,7 +65,7 @@ type Clock struct {
 	partitions int32
 	next       nextFunc // nextTick; a field so that a test can plant a ticker that skips a day
 
-	turn sync.Mutex // one Advance at a time; progress belongs to its holder
+	turn sync.Mutex // one Advance at a time
 
 	mu   sync.Mutex // guards the rest
 	read int64      // next offset of kasi.calendar.v1 to read
@@ -81,31 +80,11 @@ func New(cfg stage.Config, rules *rules.Rules) (*Clock, error) {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
 	times := func(d civil.Date) []string { return rules.Params(d).CutoffTimes }
-	return &Clock{cl: cl, progress: progress.New(peek.New(cl)), times: times, partitions: n, next: nextTick}, nil
+	return &Clock{cl: cl, progress: progress.New(cl), times: times, partitions: n, next: nextTick}, nil
 }
 
 // Close releases the client.
 func (c *Clock) Close() { c.cl.Close() }
-
-// Show reads the calendar.
-func Show(ctx context.Context, cfg stage.Config) (Today, error) {
-	c, err := New(cfg, nil)
-	if err != nil {
-		return Today{}, err
-	}
-	defer c.Close()
-	return c.Show(ctx)
-}
-
-// Advance is Clock.Advance with a client of its own.
-func Advance(ctx context.Context, cfg stage.Config, r *rules.Rules, to civil.Date, o AdvanceOpts) (Today, error) {
-	c, err := New(cfg, r)
-	if err != nil {
-		return Today{}, err
-	}
-	defer c.Close()
-	return c.Advance(ctx, to, o)
-}
 
 // Show reads the calendar, also while an Advance is under way.
 func (c *Clock) Show(ctx context.Context) (Today, error) {
@@ -122,11 +101,17 @@ func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Toda
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	today, mode, err := c.refresh(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return today, err
-	}
-	if err := mayAdvance(today, mode, to); err != nil {
-		return today, err
+	case !to.IsValid():
+		return today, fmt.Errorf("%v is not a date", to)
+	case !today.Known:
+		return today, ErrNotStarted
+	case mode == modeReal:
+		return today, ErrReal
+	case to.String() < today.Tick.Date:
+		return today, fmt.Errorf("%w: it stands at %s, asked for %s", ErrBackwards, today.Tick.Date, to)
 	}
 	for first := true; ; first = false {
 		day, err := c.nextDay(today.Tick, to, first)
@@ -145,20 +130,6 @@ func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Toda
 		return today, c.WaitSink(ctx, o.Stall)
 	}
 	return today, nil
-}
-
-func mayAdvance(today Today, mode string, to civil.Date) error {
-	switch {
-	case !to.IsValid():
-		return fmt.Errorf("%v is not a date", to)
-	case !today.Known:
-		return ErrNotStarted
-	case mode == modeReal:
-		return ErrReal
-	case to.String() < today.Tick.Date:
-		return fmt.Errorf("%w: it stands at %s, asked for %s", ErrBackwards, today.Tick.Date, to)
-	}
-	return nil
 }
 
 // nextDay is the next day's missing ticks, none when the calendar has arrived. extra adds a cut-off to a day that has
@@ -195,8 +166,8 @@ func (c *Clock) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) err
 	if err != nil {
 		return err
 	}
-	passed := progress.Goals(written, append(streams.GroupsOf("collect"), streams.GroupsOf("settle")...)...)
-	if err := c.progress.Wait(ctx, o.Stall, passed...); err != nil {
+	stages := append(streams.GroupsOf("collect"), streams.GroupsOf("settle")...)
+	if err := c.progress.Wait(ctx, o.Stall, written, stages...); err != nil {
 		return err
 	}
 	for _, t := range day {
@@ -222,7 +193,7 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 	if err != nil {
 		return c.last, c.mode, fmt.Errorf("calendar: %w", err)
 	}
-	at := peek.Place{Topic: schemas.TopicCalendar}
+	at := progress.Place{Topic: schemas.TopicCalendar}
 	next, err := c.progress.Scan(ctx, at, c.read, ends[at], 1<<20, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
 			return nil
@@ -232,7 +203,7 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 			return fmt.Errorf("record at offset %d is not a tick: %w", r.Offset, err)
 		}
 		if !c.last.Known || t.After(c.last.Tick) {
-			c.last, c.mode = Today{Tick: t, Known: true}, peek.Header(r, headerMode)
+			c.last, c.mode = Today{Tick: t, Known: true}, progress.Header(r, headerMode)
 		}
 		return nil
 	})

@@ -32,6 +32,25 @@ func started(r *rig.Rig, start string, times ...string) *Clock {
 	return c
 }
 
+// show reads the calendar with a client of its own.
+func show(r *rig.Rig) (Today, error) {
+	r.Helper()
+	c, err := New(r.Cfg, nil)
+	require.NoError(r, err)
+	defer c.Close()
+	return c.Show(r.Context())
+}
+
+// advance advances it with a client of its own.
+func advance(r *rig.Rig, to string) error {
+	r.Helper()
+	c, err := New(r.Cfg, nil)
+	require.NoError(r, err)
+	defer c.Close()
+	_, err = c.Advance(r.Context(), rig.Date(r, to), AdvanceOpts{})
+	return err
+}
+
 func TestAdvancePassesEveryCutoffOfEveryDay(t *testing.T) {
 	r := rig.New(t)
 	r.Stages()
@@ -45,7 +64,7 @@ func TestAdvancePassesEveryCutoffOfEveryDay(t *testing.T) {
 	require.NoError(t, r.CheckTicks(want))
 	require.Equal(t, want[1:], seen, "all but the first, which was there")
 	require.Equal(t, Today{Tick: schemas.Tick{Date: "2025-12-02", Cutoff: 2}, Known: true}, today)
-	shown, err := Show(r.Context(), r.Cfg)
+	shown, err := show(r)
 	require.NoError(t, err)
 	require.Equal(t, today, shown)
 }
@@ -84,9 +103,9 @@ func TestAdvanceToTheSameDayAddsOneCutoff(t *testing.T) {
 
 func TestAdvanceRefuses(t *testing.T) {
 	r := rig.New(t)
-	_, err := Advance(r.Context(), r.Cfg, nil, rig.Date(t, "2025-11-28"), AdvanceOpts{})
+	err := advance(r, "2025-11-28")
 	require.ErrorIs(t, err, ErrNotStarted)
-	today, err := Show(r.Context(), r.Cfg)
+	today, err := show(r)
 	require.NoError(t, err)
 	require.False(t, today.Known)
 
@@ -253,7 +272,7 @@ func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 		_, err := c.write(r.Context(), modeManual, []schemas.Tick{tick})
 		require.NoError(t, err)
 	}
-	today, err := Show(r.Context(), r.Cfg)
+	today, err := show(r)
 	require.NoError(t, err)
 	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -169,7 +169,7 @@ func nextTick(t schemas.Tick, cutoffs func(civil.Date) ([]time.Duration, error))
 
 // write appends the ticks to every partition of the timeline and of the settlement commands, and when the brokers have
 // acknowledged all of those, to the calendar topic. It returns, for each partition, the offset behind the last tick.
-func (c *Clock) write(ctx context.Context, mode string, ticks []schemas.Tick) (map[peek.Place]int64, error) {
+func (c *Clock) write(ctx context.Context, mode string, ticks []schemas.Tick) (map[progress.Place]int64, error) {
 	now := time.Now()
 	var stages, calendar []*kgo.Record
 	for _, t := range ticks {
@@ -191,12 +191,12 @@ func (c *Clock) write(ctx context.Context, mode string, ticks []schemas.Tick) (m
 		}
 		calendar = append(calendar, record(schemas.TopicCalendar, 0))
 	}
-	written := map[peek.Place]int64{}
+	written := map[progress.Place]int64{}
 	for _, r := range c.cl.ProduceSync(ctx, stages...) {
 		if r.Err != nil {
 			return nil, fmt.Errorf("writing a tick to %s partition %d: %w", r.Record.Topic, r.Record.Partition, r.Err)
 		}
-		at := peek.Place{Topic: r.Record.Topic, Partition: r.Record.Partition}
+		at := progress.Place{Topic: r.Record.Topic, Partition: r.Record.Partition}
 		written[at] = max(written[at], r.Record.Offset+1)
 	}
 	if err := c.cl.ProduceSync(ctx, calendar...).FirstErr(); err != nil {

@@ -99,7 +99,7 @@ func TestSeveralTickersAtOnceAreHarmless(t *testing.T) {
 func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	r := rig.New(t)
 	followTo(r, rig.Date(t, "2025-11-28"), "2025-11-28 16:00:00", "2025-11-28 16:00:05")
-	_, err := Advance(r.Context(), r.Cfg, nil, rig.Date(t, "2025-11-29"), AdvanceOpts{})
+	err := advance(r, "2025-11-29")
 	require.ErrorIs(t, err, ErrReal)
 	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), civil.Date{}, true, func() {}),
 		"--calendar real")

@@ -13,7 +13,6 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
@@ -25,7 +24,7 @@ import (
 // the ids in it. It is safe for concurrent use.
 type Commands struct {
 	cl         *kgo.Client
-	peeker     *peek.Peeker
+	progress   *progress.Tracker
 	partitions int32
 }
 
@@ -35,7 +34,7 @@ func New(cfg stage.Config) (*Commands, error) {
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
-	return &Commands{cl: cl, peeker: peek.New(cl), partitions: n}, nil
+	return &Commands{cl: cl, progress: progress.New(cl), partitions: n}, nil
 }
 
 // Close releases the client.
@@ -46,30 +45,16 @@ func (c *Commands) Partitions(context.Context) (int32, error) { return c.partiti
 
 // Policies writes policy commands, in order within each policy number.
 func (c *Commands) Policies(ctx context.Context, cmds []schemas.PolicyCommand) error {
-	records := make([]*kgo.Record, 0, len(cmds))
-	for i := range cmds {
-		r, err := c.record(schemas.TopicPolicyCommands, schemas.KindPolicy, schemas.CustomerKey(cmds[i].TenantID,
-			cmds[i].PolicyNumber), &cmds[i])
-		if err != nil {
-			return err
-		}
-		records = append(records, r)
-	}
-	return c.produce(ctx, records)
+	return write(ctx, c, schemas.TopicPolicyCommands, schemas.KindPolicy, cmds, func(cmd *schemas.PolicyCommand) string {
+		return schemas.CustomerKey(cmd.TenantID, cmd.PolicyNumber)
+	})
 }
 
 // Execute writes execute commands to the customers' timeline.
 func (c *Commands) Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error {
-	records := make([]*kgo.Record, 0, len(cmds))
-	for i := range cmds {
-		r, err := c.record(schemas.TopicTimeline, schemas.KindExecute, schemas.CustomerKey(cmds[i].TenantID,
-			cmds[i].CustomerID), &cmds[i])
-		if err != nil {
-			return err
-		}
-		records = append(records, r)
-	}
-	return c.produce(ctx, records)
+	return write(ctx, c, schemas.TopicTimeline, schemas.KindExecute, cmds, func(cmd *schemas.ExecuteCommand) string {
+		return schemas.CustomerKey(cmd.TenantID, cmd.CustomerID)
+	})
 }
 
 // Settle writes one settlement command. Its Cut must hold a seq for each partition.
@@ -77,26 +62,25 @@ func (c *Commands) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 	if len(cmd.Cut) != int(c.partitions) {
 		return fmt.Errorf("the cut of a settlement has %d numbers for %d partitions", len(cmd.Cut), c.partitions)
 	}
-	r, err := c.record(schemas.TopicSettlementCommands, schemas.KindSettle, cmd.TenantID, &cmd)
-	if err != nil {
-		return err
-	}
-	return c.produce(ctx, []*kgo.Record{r})
+	return write(ctx, c, schemas.TopicSettlementCommands, schemas.KindSettle, []schemas.SettleCommand{cmd},
+		func(cmd *schemas.SettleCommand) string { return cmd.TenantID })
 }
 
-// record makes a command's record, routed by its key as every partitioned topic of ours.
-func (c *Commands) record(topic string, kind schemas.Kind, key string, cmd any) (*kgo.Record, error) {
-	value, err := json.Marshal(cmd)
-	if err != nil {
-		return nil, fmt.Errorf("%s command: %w", kind, err)
+// write writes commands, each routed by its key as every partitioned topic of ours.
+func write[T any](ctx context.Context, c *Commands, topic string, kind schemas.Kind, cmds []T, key func(*T) string,
+) error {
+	records := make([]*kgo.Record, len(cmds))
+	for i := range cmds {
+		value, err := json.Marshal(&cmds[i])
+		if err != nil {
+			return fmt.Errorf("%s command: %w", kind, err)
+		}
+		key := key(&cmds[i])
+		records[i] = &kgo.Record{
+			Topic: topic, Key: []byte(key), Value: value, Partition: schemas.PartitionOf(schemas.RoutingHash(key), c.partitions),
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
+		}
 	}
-	return &kgo.Record{
-		Topic: topic, Key: []byte(key), Value: value, Partition: schemas.PartitionOf(schemas.RoutingHash(key), c.partitions),
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
-	}, nil
-}
-
-func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 	failed, cause := 0, error(nil)
 	for _, r := range c.cl.ProduceSync(ctx, records...) {
 		if r.Err != nil {
@@ -115,33 +99,28 @@ func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 // what then lies on the timeline: money the bank has reported counts. The error is a *progress.Behind where ctx ends
 // before, or nothing moves for progress.DefaultStall.
 func (c *Commands) Owed(ctx context.Context) ([]int64, error) {
-	ends, err := c.owed(ctx, progress.New(c.peeker))
+	ends, err := c.owed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("what is owed to a settlement: %w", err)
 	}
 	return ends, nil
 }
 
-func (c *Commands) owed(ctx context.Context, g *progress.Tracker) ([]int64, error) {
+func (c *Commands) owed(ctx context.Context) ([]int64, error) {
 	for _, role := range []string{"intake", "collect"} {
-		if err := g.CatchUp(ctx, 0, streams.GroupsOf(role)...); err != nil {
+		if err := c.progress.CatchUp(ctx, 0, streams.GroupsOf(role)...); err != nil {
 			return nil, err
 		}
 	}
-	written, err := g.Ends(ctx, false, schemas.TopicCollections)
+	written, err := c.progress.Ends(ctx, false, schemas.TopicCollections)
 	if err != nil {
 		return nil, err
 	}
-	return c.stable(ctx, g, written)
-}
-
-// stable waits until the transactions behind written have been decided and returns the read-committed ends of
-// kasi.collections.v1. Collect's offsets may show a moment before the markers of the same transaction are on every
-// partition.
-func (c *Commands) stable(ctx context.Context, g *progress.Tracker, written map[peek.Place]int64) ([]int64, error) {
+	// The transactions behind written must be decided: collect's offsets may show a moment before the markers of the same
+	// transaction are on every partition.
 	var open error
 	owed, err := backoff.Retry(ctx, func() (owed []int64, _ error) {
-		ends, err := g.Ends(ctx, true, schemas.TopicCollections)
+		ends, err := c.progress.Ends(ctx, true, schemas.TopicCollections)
 		if err != nil {
 			return nil, backoff.Permanent(err)
 		}

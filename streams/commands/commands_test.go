@@ -11,7 +11,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 func opened(r *rig.Rig) *Commands {
@@ -32,7 +32,7 @@ func find(r *rig.Rig, topic, key string, kind schemas.Kind, into any) {
 		}
 	}
 	require.Len(r, found, 1, "%s on its partition of %s", key, topic)
-	require.Equal(r, string(kind), peek.Header(found[0], schemas.HeaderKind))
+	require.Equal(r, string(kind), progress.Header(found[0], schemas.HeaderKind))
 	require.NoError(r, json.Unmarshal(found[0].Value, into))
 }
 
@@ -89,12 +89,12 @@ func TestCommandsNeedTopics(t *testing.T) {
 	cl, err := kgo.NewClient(r.Cfg.Client()...)
 	require.NoError(t, err)
 	defer cl.Close()
-	_, err = peek.New(cl).Admin.DeleteTopics(r.Context(), schemas.TopicTimeline)
+	_, err = progress.New(cl).Admin.DeleteTopics(r.Context(), schemas.TopicTimeline)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { // the controller answers before the broker knows
-		topics, err := peek.Topics(r.Context(), cl, schemas.TopicTimeline)
+		topics, err := progress.Topics(r.Context(), cl, schemas.TopicTimeline)
 		return err == nil && len(topics[schemas.TopicTimeline].Partitions) == 0
-	}, 60*time.Second, peek.RetryPause)
+	}, 60*time.Second, progress.RetryPause)
 	_, err = New(r.Cfg)
 	require.ErrorContains(t, err, schemas.TopicTimeline)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -26,9 +25,6 @@ type guard struct {
 	net.Listener
 	host string // as clients name us; the broker advertises it
 	log  *slog.Logger
-
-	mu     sync.Mutex
-	closed bool
 }
 
 // Addr is the address that the broker advertises: the host as configured and the port we got.
@@ -50,26 +46,12 @@ func (g *guard) Accept() (net.Conn, error) {
 		if err == nil {
 			return &conn{Conn: c, log: g.log}, nil
 		}
-		if g.isClosed() || errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
 		g.log.Warn("embedded kafka: cannot accept a connection, trying again", "error", err)
 		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-// Close closes the listener.
-func (g *guard) Close() error {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	return g.Listener.Close()
-}
-
-func (g *guard) isClosed() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.closed
 }
 
 // conn checks the first bytes of every request before the broker sees any of them. Only the broker's reader calls Read,

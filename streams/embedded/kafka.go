@@ -17,15 +17,17 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Kafka is a running embedded broker.
 type Kafka struct {
-	cluster *kfake.Cluster
-	lock    *flock.Flock
-	addr    string
-	close   sync.Once
+	addr  string
+	close func() error
 }
 
 // StartKafka starts a broker that keeps its data under dir and listens on addr, host:port with a loopback host; port 0
@@ -50,24 +52,21 @@ func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka
 		return nil, fmt.Errorf("embedded kafka: another process uses %s: stop it, or give this one a data directory of "+
 			"its own", dir)
 	}
-	k, err := start(ctx, filepath.Join(dir, "data"), host, listen, log)
+	cluster, err := start(ctx, filepath.Join(dir, "data"), host, listen, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	k.lock = lock
+	k := &Kafka{addr: cluster.ListenAddrs()[0]}
+	k.close = sync.OnceValue(func() error { cluster.Close(); return lock.Unlock() })
 	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are "+
-		"not forced to disk; use a real Kafka for real money",
-		"address", k.addr, "dir", dir)
+		"not forced to disk; use a real Kafka for real money", "address", k.addr, "dir", dir)
 	return k, nil
 }
 
-func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Kafka, error) {
+func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kfake.Cluster, error) {
 	began := time.Now()
 	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(1),
-		kfake.DataDir(dir),
-		kfake.ClusterID("kasi-embedded"),
-		kfake.WithLogger(logger{log}),
+		kfake.NumBrokers(1), kfake.DataDir(dir), kfake.ClusterID("kasi-embedded"), kfake.WithLogger(logger{log}),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			l, err := net.Listen("tcp", listen)
 			if err != nil {
@@ -75,20 +74,19 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*Ka
 			}
 			return &guard{Listener: l, host: host, log: log}, nil
 		}),
-		// A demonstration that rests for some weeks must find its consumer offsets again; the default drops them after 7
-		// days.
+		// A demonstration that rests for weeks must find its consumer offsets again; the default drops them after 7 days.
 		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("embedded kafka: cannot start on %s with data in %s: %w%s", listen, dir, err, wayOut(err))
 	}
-	k := &Kafka{cluster: cluster, addr: cluster.ListenAddrs()[0]}
-	if err := closeLeftovers(ctx, k.addr); err != nil {
+	addr := cluster.ListenAddrs()[0]
+	if err := closeLeftovers(ctx, addr); err != nil {
 		cluster.Close()
 		return nil, fmt.Errorf("embedded kafka: closing what the last run left open: %w", err)
 	}
-	log.Info("embedded kafka started", "address", k.addr, "took", time.Since(began).Round(time.Millisecond))
-	return k, nil
+	log.Info("embedded kafka started", "address", addr, "took", time.Since(began).Round(time.Millisecond))
+	return cluster, nil
 }
 
 // wayOut is what an operator can do about an error of the start.
@@ -103,13 +101,71 @@ func wayOut(err error) string {
 func (k *Kafka) Addr() string { return k.addr }
 
 // Close writes what is in memory to the data directory and frees it. Connections are cut. A second call does nothing.
-func (k *Kafka) Close() error {
-	var err error
-	k.close.Do(func() {
-		k.cluster.Close()
-		err = k.lock.Unlock()
-	})
-	return err
+func (k *Kafka) Close() error { return k.close() }
+
+// closeLeftovers aborts the transactions and removes the group members that the broker kept from before its restart.
+// Their processes are gone with it; left alone, an open transaction would hold back every reader until its time-out and
+// a dead member the next assignment until its session ends, 45 seconds each. An outside client that did live on joins
+// again and repeats its transaction by itself.
+func closeLeftovers(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	return errors.Join(abortTransactions(ctx, cl, adm), removeMembers(ctx, cl, adm))
+}
+
+// abortTransactions takes over each transactional id that has something open, which aborts it.
+func abortTransactions(ctx context.Context, cl *kgo.Client, adm *kadm.Client) error {
+	open, err := adm.ListTransactions(ctx, nil, []string{"Ongoing"})
+	if err != nil {
+		return fmt.Errorf("listing transactions: %w", err)
+	}
+	for _, id := range open.TransactionalIDs() {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = &id, 60_000
+		for {
+			resp, err := req.RequestWith(ctx, cl)
+			if err == nil {
+				err = kerr.ErrorForCode(resp.ErrorCode)
+			}
+			if err == nil {
+				break
+			}
+			if !kerr.IsRetriable(err) || ctx.Err() != nil {
+				return fmt.Errorf("aborting the transaction of %q: %w", id, err)
+			}
+		}
+	}
+	return nil
+}
+
+// removeMembers does what the members' clients would have done on a clean end: leave.
+func removeMembers(ctx context.Context, cl *kgo.Client, adm *kadm.Client) error {
+	groups, err := adm.DescribeGroups(ctx)
+	if err != nil {
+		return fmt.Errorf("describing groups: %w", err)
+	}
+	for _, g := range groups {
+		if g.Err != nil || len(g.Members) == 0 {
+			continue
+		}
+		req := kmsg.NewPtrLeaveGroupRequest()
+		req.Group = g.Group
+		for _, m := range g.Members {
+			member := kmsg.NewLeaveGroupRequestMember()
+			member.MemberID = m.MemberID
+			req.Members = append(req.Members, member)
+		}
+		if _, err := req.RequestWith(ctx, cl); err != nil {
+			return fmt.Errorf("removing the members of group %q: %w", g.Group, err)
+		}
+	}
+	return nil
 }
 
 // loopback splits addr into the host that is advertised and the address that is listened on. The broker has no

@@ -1,16 +1,14 @@
-// Package progress tells how far consumer groups have come, and waits for them. It knows no group of ours: who they are
-// and what they read comes from the topology.
+// Package progress looks at Kafka beside the stream: where partitions end and what lies on a stretch of them, how far
+// groups have come, and waits for them. It knows no topic and no group of ours: those come from the topology.
 package progress
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,10 +33,8 @@ type Group struct {
 type Behind struct {
 	// Stage is the role that is behind: intake, collect, settle or sink.
 	Stage string
-	// Topic and Partition are one place where the stage is behind; Offset is how far it has come there, End how far it had
-	// to come.
-	Topic       string
-	Partition   int32
+	// Place is one where the stage is behind; Offset is how far it has come there, End how far it had to come.
+	Place
 	Offset, End int64
 	// More counts the other partitions where it is behind.
 	More  int
@@ -58,49 +54,6 @@ func (b *Behind) Error() string {
 // Unwrap returns why the wait ended.
 func (b *Behind) Unwrap() error { return b.cause }
 
-// Goal is that a group has taken over everything before an offset, on some partitions.
-type Goal struct {
-	Group Group
-	Ends  map[peek.Place]int64
-}
-
-// Goals gives each of the groups those ends that lie on its topics.
-func Goals(ends map[peek.Place]int64, groups ...Group) []Goal {
-	goals := make([]Goal, len(groups))
-	for i, g := range groups {
-		goals[i] = Goal{g, map[peek.Place]int64{}}
-		for at, end := range ends {
-			if slices.Contains(g.Topics, at.Topic) {
-				goals[i].Ends[at] = end
-			}
-		}
-	}
-	return goals
-}
-
-// lag is a place where a group has not reached its goal.
-type lag struct {
-	role string
-	at   peek.Place
-	// offset is the committed one, 0 where there is none; end is the goal.
-	offset, end int64
-}
-
-// Tracker tells how far groups have come. A group's committed offset stands at the record after the last one it took
-// over; what follows may be nothing but transaction markers and aborted records, which no group ever takes over. So the
-// rest is looked at, once: what lies behind an offset never changes.
-type Tracker struct {
-	*peek.Peeker
-	// data holds, for a place, the offset of a record that is not a marker; clean holds a stretch without any.
-	data  map[peek.Place]int64
-	clean map[peek.Place][2]int64
-}
-
-// New makes a Tracker, which is for one goroutine at a time.
-func New(k *peek.Peeker) *Tracker {
-	return &Tracker{Peeker: k, data: map[peek.Place]int64{}, clean: map[peek.Place][2]int64{}}
-}
-
 // CatchUp waits until the groups have taken over what lies on their topics now. Records of transactions that are still
 // open count: their producer has sent them, and a stage's offsets may show before the markers of its outputs are on
 // every partition. stall is how long it waits while nothing moves; 0 means DefaultStall.
@@ -113,24 +66,25 @@ func (g *Tracker) CatchUp(ctx context.Context, stall time.Duration, groups ...Gr
 	if err != nil {
 		return err
 	}
-	return g.Wait(ctx, stall, Goals(ends, groups...)...)
+	return g.Wait(ctx, stall, ends, groups...)
 }
 
-// Wait returns when all goals are reached, when ctx ends, or when nothing has moved for stall; 0 means DefaultStall.
-// The error is a *Behind where the groups have not come far enough.
-func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) error {
+// Wait returns when each group has taken over what lies before those ends that are on its topics, when ctx ends, or
+// when nothing has moved for stall; 0 means DefaultStall. The error is a *Behind where the groups have not come far
+// enough.
+func (g *Tracker) Wait(ctx context.Context, stall time.Duration, ends map[Place]int64, groups ...Group) error {
 	if stall <= 0 {
 		stall = DefaultStall
 	}
-	var last []lag
+	var last []Behind
 	moved := time.Now()
 	// Growing pauses: a wait is noticed soon after it is over, and a long one costs the broker little.
 	for pauses := retry.Growing(time.Millisecond, 25*time.Millisecond); ; {
-		lags, err := g.lags(ctx, goals)
+		lags, err := g.lags(ctx, ends, groups...)
 		switch {
 		case err == nil && len(lags) == 0:
 			return nil
-		case err != nil && ctx.Err() == nil && !peek.Retriable(err):
+		case err != nil && ctx.Err() == nil && !Retriable(err):
 			return err
 		case err == nil && !slices.Equal(lags, last):
 			last, moved = lags, time.Now()
@@ -150,39 +104,35 @@ func (g *Tracker) Wait(ctx context.Context, stall time.Duration, goals ...Goal) 
 	}
 }
 
-func behind(lags []lag, cause error) error {
-	l := lags[0]
-	return &Behind{
-		Stage: l.role, Topic: l.at.Topic, Partition: l.at.Partition, Offset: l.offset, End: l.end, More: len(lags) - 1,
-		cause: cause,
-	}
+func behind(lags []Behind, cause error) error {
+	b := lags[0]
+	b.More, b.cause = len(lags)-1, cause
+	return &b
 }
 
-// lags are the places where a goal is not reached, in the order of goals, topics and partitions.
-func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]lag, error) {
-	var lags []lag
-	for _, goal := range goals {
-		committed, err := g.committed(ctx, goal.Group.ID)
+// lags are the places where a group has not reached an end on its topics, in the order of groups and places.
+func (g *Tracker) lags(ctx context.Context, ends map[Place]int64, groups ...Group) ([]Behind, error) {
+	var lags []Behind
+	for _, group := range groups {
+		committed, err := g.committed(ctx, group.ID)
 		if err != nil {
 			return nil, err
 		}
-		var own []lag
-		for at, end := range goal.Ends {
-			l := lag{goal.Group.Role, at, committed[at], end}
-			if l.offset >= end {
+		var own []Behind
+		for at, end := range ends {
+			b := Behind{Stage: group.Role, Place: at, Offset: committed[at], End: end}
+			if b.Offset >= end || !slices.Contains(group.Topics, at.Topic) {
 				continue
 			}
-			clean, err := g.onlyMarkers(ctx, at, l.offset, end)
+			clean, err := g.onlyMarkers(ctx, at, b.Offset, end)
 			if err != nil {
 				return nil, err
 			}
 			if !clean {
-				own = append(own, l)
+				own = append(own, b)
 			}
 		}
-		slices.SortFunc(own, func(a, b lag) int {
-			return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
-		})
+		slices.SortFunc(own, func(a, b Behind) int { return a.Compare(b.Place) })
 		lags = append(lags, own...)
 	}
 	return lags, nil
@@ -190,7 +140,7 @@ func (g *Tracker) lags(ctx context.Context, goals []Goal) ([]lag, error) {
 
 // committed are the group's offsets. A group that has never committed has none. Offsets of an open transaction do not
 // show.
-func (g *Tracker) committed(ctx context.Context, group string) (map[peek.Place]int64, error) {
+func (g *Tracker) committed(ctx context.Context, group string) (map[Place]int64, error) {
 	offsets, err := g.Admin.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, nil
@@ -198,27 +148,33 @@ func (g *Tracker) committed(ctx context.Context, group string) (map[peek.Place]i
 	if err != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	at := map[peek.Place]int64{}
+	at := map[Place]int64{}
 	for topic, parts := range offsets {
 		for p, o := range parts {
 			if o.Err != nil {
 				return nil, fmt.Errorf("offset of group %s on %s partition %d: %w", group, topic, p, o.Err)
 			}
-			at[peek.Place{Topic: topic, Partition: p}] = max(o.At, 0)
+			at[Place{Topic: topic, Partition: p}] = max(o.At, 0)
 		}
 	}
 	return at, nil
 }
 
 // onlyMarkers tells whether no record a group could take over lies in [from, end).
-func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int64) (bool, error) {
-	if d, known := g.data[at]; known && from <= d && d < end {
+func (g *Tracker) onlyMarkers(ctx context.Context, at Place, from, end int64) (bool, error) {
+	g.mu.Lock()
+	d, known := g.data[at]
+	c := g.clean[at]
+	g.mu.Unlock()
+	switch {
+	case known && from <= d && d < end:
 		return false, nil
-	}
-	if c, known := g.clean[at]; known && c[0] <= from && end <= c[1] {
+	case c[0] <= from && end <= c[1]:
 		return true, nil
 	}
 	first, next, err := g.first(ctx, at, from, end)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch {
 	case err != nil:
 		return false, err
@@ -235,18 +191,54 @@ func (g *Tracker) onlyMarkers(ctx context.Context, at peek.Place, from, end int6
 }
 
 // first is the first record behind from that is no marker, as far as a look goes; nil where there is none before next.
-func (g *Tracker) first(ctx context.Context, at peek.Place, from, end int64) (first *kgo.Record, next int64,
-	err error,
-) {
+func (g *Tracker) first(ctx context.Context, at Place, from, end int64) (first *kgo.Record, next int64, err error) {
 	next, err = g.Scan(ctx, at, from, end, peekBytes, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
 			return nil
 		}
 		first = r
-		return peek.ErrStop
+		return errSeenEnough
 	})
-	if errors.Is(err, peek.ErrStop) {
+	if first != nil {
 		err = nil
 	}
 	return first, next, err
+}
+
+// Waiting is what a group has not taken over yet on one topic.
+type Waiting struct {
+	Group, Topic string
+	// Records counts offsets, transaction markers between records included; 0 where only markers are left.
+	Records int64
+	// Oldest is the timestamp that its producer gave the oldest record that waits; zero where none waits.
+	Oldest time.Time
+}
+
+// Waiting is what waits for a group, one row for each topic that it reads, in their order.
+func (g *Tracker) Waiting(ctx context.Context, group Group) ([]Waiting, error) {
+	ends, err := g.Ends(ctx, true, group.Topics...)
+	if err != nil {
+		return nil, err
+	}
+	lags, err := g.lags(ctx, ends, group)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Waiting, len(group.Topics))
+	for i, topic := range group.Topics {
+		rows[i] = Waiting{Group: group.ID, Topic: topic}
+	}
+	for _, l := range lags {
+		row := &rows[slices.Index(group.Topics, l.Topic)]
+		row.Records += l.End - l.Offset
+		// Nil where the group has taken it over meanwhile and retention has cut it.
+		first, _, err := g.first(ctx, l.Place, l.Offset, l.End)
+		if err != nil {
+			return nil, err
+		}
+		if first != nil && (row.Oldest.IsZero() || first.Timestamp.Before(row.Oldest)) {
+			row.Oldest = first.Timestamp
+		}
+	}
+	return rows, nil
 }

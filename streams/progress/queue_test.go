@@ -11,7 +11,6 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
-	"github.com/kasi-collections/kasi/streams/peek"
 	"github.com/kasi-collections/kasi/streams/progress"
 )
 
@@ -33,18 +32,16 @@ func TestQueue(t *testing.T) {
 		}
 	}
 	require.NoError(t, tx.EndTransaction(r.Context(), kgo.TryCommit))
-	q, err := progress.NewQueue(r.Cfg, streams.GroupsOf("intake")...)
-	require.NoError(t, err)
-	defer q.Close()
+	q, intake := progress.New(tx), streams.GroupsOf("intake")[0]
 	results := func() progress.Waiting {
-		rows, err := q.Of(r.Context(), schemas.GroupIntake)
+		rows, err := q.Waiting(r.Context(), intake)
 		require.NoError(t, err)
 		require.Len(t, rows, 3, "the three outside topics")
 		return rows[2]
 	}
 	want := progress.Waiting{Group: schemas.GroupIntake, Topic: schemas.TopicRailResults, Records: 8, Oldest: at}
 	require.Eventually(t, func() bool { w := results(); w.Oldest = w.Oldest.In(at.Location()); return w == want },
-		60*time.Second, peek.RetryPause, "a group that never committed has all before it")
+		60*time.Second, progress.RetryPause, "a group that never committed has all before it")
 
 	commit := func(p int32, offset int64) {
 		o := kadm.Offsets{}
@@ -57,7 +54,5 @@ func TestQueue(t *testing.T) {
 	require.EqualValues(t, 2, w.Records, "one record and the marker behind it")
 	require.WithinDuration(t, at.Add(20*time.Minute), w.Oldest, 0)
 	commit(0, 3)
-	_, err = q.Of(r.Context(), "kasi.typo")
-	require.ErrorContains(t, err, "kasi.typo")
 	require.Equal(t, progress.Waiting{Group: schemas.GroupIntake, Topic: schemas.TopicRailResults}, results())
 }

@@ -18,17 +18,11 @@ func Growing(first, most time.Duration) *backoff.ExponentialBackOff {
 
 // Pause waits for d or for the end of ctx, whose error it returns.
 func Pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
+	case <-time.After(d):
 	}
+	return ctx.Err()
 }
 
 // Constant repeats what fails after each pause, until patience is over: with a patience of 0 it is tried once. A

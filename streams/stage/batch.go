@@ -2,9 +2,9 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
-	// the standard library's bytes in half its time (TestFastJSON)
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -13,23 +13,21 @@ import (
 
 // Task is what a stage does with one input partition. All its calls come from one goroutine at a time.
 type Task interface {
-	// Take handles one record of the open batch and puts what it causes into b. Its error stops the stage; a record that
-	// is merely bad goes to b.Reject instead.
+	// Take handles one record of the open batch and puts what it causes into b. A *schemas.Reject makes the record a dead
+	// letter, in the transaction that consumes it; any other error, and one marked Fatal, stops the stage.
 	Take(b *Batch, rec *kgo.Record) error
 }
 
 // Beginner is a task that keeps something per batch outside of its memory.
 type Beginner interface{ Begin() }
 
-// Open makes the empty task of one input partition; count is the number of partitions of our partitioned topics. The
-// memory is nil where the stage keeps no state.
-type Open func(partition, count int32) (Task, Memory)
+// Open makes the empty task of one input partition. The memory is nil where the stage keeps no state.
+type Open func() (Task, Memory)
 
 // Memory is the state of a task, as the stage loop sees it; *Store[S] implements it, and says what each call does.
 type Memory interface {
 	Load(key string, value []byte) error
-	Write(put func(key string, value []byte)) error
-	WriteAll(put func(key string, value []byte)) error
+	Write(all bool, put func(key string, value []byte)) error
 	Merge()
 	Drop()
 	Now() *Facts
@@ -102,8 +100,7 @@ func (b *Batch) Emit(topic, key string, value []byte, at time.Time) *kgo.Record 
 // next is the next sequence number of a dense output. The row decides what is an output: writing anything else is a
 // bug.
 func (b *Batch) next(topic string) int64 {
-	o, ok := b.Row.output(topic)
-	if !ok || !o.Dense {
+	if !slices.ContainsFunc(b.Row.Outputs, func(o Output) bool { return o.Dense && o.Topic == topic }) {
 		panic("stage: " + b.Row.Name + " has no dense output " + topic + " in its row")
 	}
 	b.Facts.Seq[topic]++
@@ -115,15 +112,13 @@ func (b *Batch) Route(topic string, kind schemas.Kind, hash uint32, key string, 
 	more ...kgo.RecordHeader,
 ) {
 	b.out = append(b.out, &kgo.Record{
-		Topic: topic, Partition: schemas.PartitionOf(hash, b.Count), Key: []byte(key), Value: value,
-		Timestamp: at,
-		Headers:   append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
+		Topic: topic, Partition: schemas.PartitionOf(hash, b.Count), Key: []byte(key), Value: value, Timestamp: at,
+		Headers: append([]kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}}, more...),
 	})
 }
 
-// Reject appends the record as a dead letter. It is written in the transaction that consumes the record, so it is there
-// exactly once.
-func (b *Batch) Reject(rec *kgo.Record, why *schemas.Reject) {
+// reject appends the record as a dead letter.
+func (b *Batch) reject(rec *kgo.Record, why *schemas.Reject) {
 	b.out = append(b.out, letters.Of(rec, b.Row.Name, b.Row.DeadLetters, why))
 }
 
@@ -148,7 +143,7 @@ func (a *arena) room() []byte {
 // keep makes what was appended to room a value that nothing overwrites.
 func (a *arena) keep(value []byte) []byte {
 	n := len(value)
-	if n <= cap(a.free) { // still in peek.Place
+	if n <= cap(a.free) { // still in place
 		a.free = a.free[n:n]
 	}
 	return value[:n:n]

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"strings"
 
@@ -19,17 +20,12 @@ import (
 // broker's, which unpacks every batch to check it. A client of kgo has one codec, and a transaction has one client, so
 // the choice is made here, by the first record of each batch.
 func Compressor() kgo.Compressor {
-	return &codecs{
-		outside: must(kgo.DefaultCompressor(kgo.GzipCompression().WithLevel(gzip.BestSpeed))),
-		inside:  must(kgo.DefaultCompressor(kgo.Lz4Compression())),
+	outside, err := kgo.DefaultCompressor(kgo.GzipCompression().WithLevel(gzip.BestSpeed))
+	inside, also := kgo.DefaultCompressor(kgo.Lz4Compression())
+	if err := cmp.Or(err, also); err != nil {
+		panic(err) // both codecs are kgo's own
 	}
-}
-
-func must(c kgo.Compressor, err error) kgo.Compressor {
-	if err != nil {
-		panic(err) // the codecs above are kgo's own
-	}
-	return c
+	return &codecs{outside, inside}
 }
 
 type codecs struct{ outside, inside kgo.Compressor }

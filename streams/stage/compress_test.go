@@ -13,7 +13,7 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -38,13 +38,13 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 	require.NoError(t, cl.ProduceSync(r.Context(), b.Out()...).FirstErr())
 
 	const gzipCodec, lz4Codec = 1, 3
-	k := peek.New(cl)
+	k := progress.New(cl)
 	for topic, codec := range map[string]uint8{
 		schemas.TopicDeadLetters: gzipCodec, schemas.TopicDeposits: gzipCodec, schemas.TopicTimeline: lz4Codec,
 		schemas.TopicStateCollect: lz4Codec,
 	} {
 		i := slices.IndexFunc(b.Out(), func(out *kgo.Record) bool { return out.Topic == topic })
-		at := peek.Place{Topic: topic, Partition: b.Out()[i].Partition}
+		at := progress.Place{Topic: topic, Partition: b.Out()[i].Partition}
 		_, err := k.Scan(r.Context(), at, b.Out()[i].Offset, b.Out()[i].Offset+1, 1<<20, func(got *kgo.Record) error {
 			require.Equal(t, codec, got.Attrs.CompressionType(), topic)
 			require.Equal(t, long, got.Value)

@@ -33,36 +33,28 @@ type Config struct {
 	KgoOpts []kgo.Opt
 	// Observer hears of every transaction that ended. Nil means nobody listens.
 	Observer Observer
-	// StopTimeout bounds how long a transaction may take to end once the stage was told to stop. 0 means 15 s.
+	// StopTimeout bounds how long a transaction may take to end once the stage was told to stop; then its outcome is left
+	// to the next start. 0 means 15 s.
 	StopTimeout time.Duration
-	// LeaveTimeout bounds how long a session that ends waits until it is out of its group. 0 means 20 s.
+	// LeaveTimeout bounds how long a session that ends waits until it is out of its group. 0 means 20 s: longer than a
+	// join that is under way takes while the group misses a dead member.
 	LeaveTimeout time.Duration
-	// SnapshotAfter is the least number of changelog bytes between two snapshots of a partition. 0 means 16 MiB.
+	// SnapshotAfter is the least number of changelog bytes between two snapshots of a partition, before compression. 0
+	// means 16 MiB.
 	SnapshotAfter int64
 }
 
-// Observer is the seam for metrics: it is called once for each transaction of a stage, from the stage's own goroutine.
+// Observer is the seam for metrics. Calls come from the stage's own goroutines.
 type Observer interface {
 	// Committed tells that a transaction has been committed. In and out count records read and records written (the
 	// changelog included).
 	Committed(stage string, in, out int)
 	// Aborted tells that a transaction has been dropped, and why; its records will be read again.
 	Aborted(stage string, cause error)
-}
-
-// RecordObserver is an Observer that also wants to hear of the records of committed transactions. Calls come from the
-// stage's own goroutine.
-type RecordObserver interface {
-	Observer
-	// Took tells of each record taken over, with the timestamp that its producer gave it.
+	// Took tells of each record of a committed transaction, with the timestamp that its producer gave it.
 	Took(stage string, written time.Time)
-	// Refused tells of each dead letter, with its class.
+	// Refused tells of each dead letter of a committed transaction, with its class.
 	Refused(stage, class string)
-}
-
-// SessionObserver is an Observer that also wants to hear of the lives of a stage.
-type SessionObserver interface {
-	Observer
 	// Restored tells how long a restore of state took; partitions that move restore by themselves.
 	Restored(stage string, took time.Duration)
 	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again
@@ -70,11 +62,37 @@ type SessionObserver interface {
 	Ended(stage string, cause error)
 }
 
+// NoObserver hears nothing. An observer that hears only some calls embeds it.
+func NoObserver() Observer { return deaf{} }
+
+type deaf struct{}
+
+func (deaf) Committed(string, int, int)     {}
+func (deaf) Aborted(string, error)          {}
+func (deaf) Took(string, time.Time)         {}
+func (deaf) Refused(string, string)         {}
+func (deaf) Restored(string, time.Duration) {}
+func (deaf) Ended(string, error)            {}
+
 // Defaults of Config.
 const (
 	DefaultPartitions = 8
 	DefaultMaxRecords = 10_000
 )
+
+// withDefaults fills what is optional for a stage.
+func (c Config) withDefaults() Config {
+	c.Instance = cmp.Or(c.Instance, "0")
+	c.MaxRecords = cmp.Or(c.MaxRecords, DefaultMaxRecords)
+	c.StopTimeout = cmp.Or(c.StopTimeout, 15*time.Second)
+	c.LeaveTimeout = cmp.Or(c.LeaveTimeout, sessionTimeout+5*time.Second)
+	c.SnapshotAfter = cmp.Or(c.SnapshotAfter, 16<<20)
+	c.Log = c.Logger()
+	if c.Observer == nil {
+		c.Observer = NoObserver()
+	}
+	return c
+}
 
 // Logger is Log, or one that says nothing.
 func (c Config) Logger() *slog.Logger {
@@ -83,8 +101,6 @@ func (c Config) Logger() *slog.Logger {
 	}
 	return c.Log
 }
-
-func (c Config) instance() string { return cmp.Or(c.Instance, "0") }
 
 // Client returns the options that every Kafka client of ours starts with.
 func (c Config) Client(opts ...kgo.Opt) []kgo.Opt {

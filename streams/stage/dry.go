@@ -5,7 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 // Dry has a task work on records of one input partition as one transaction that no Kafka hears of, and returns what it
@@ -16,7 +16,7 @@ func Dry(row Row, task Task, memory Memory, partition, count int32, records ...*
 		return nil, nil
 	}
 	j := &job{
-		at: peek.Place{Topic: records[0].Topic, Partition: partition}, slot: &slot{task: task, memory: memory},
+		at: progress.Place{Topic: records[0].Topic, Partition: partition}, slot: &slot{task: task, memory: memory},
 		records: records, batch: Batch{Row: &row, partition: partition, Count: count, Facts: &Facts{}},
 	}
 	err := j.run(func([]*kgo.Record) {})
@@ -30,5 +30,5 @@ func Restore(ctx context.Context, cfg Config, row Row, into map[int32]Memory) er
 	for p, m := range into {
 		slots[p] = &slot{memory: m}
 	}
-	return restore(ctx, cfg, &row, slots)
+	return restore(ctx, cfg.withDefaults(), &row, slots)
 }

@@ -36,13 +36,3 @@ type Output struct {
 	// Dense outputs carry Seq 1, 2, 3... per partition, without a gap.
 	Dense bool
 }
-
-// output finds one of the stage's outputs; ok is false for a topic the row does not list.
-func (r *Row) output(topic string) (Output, bool) {
-	for _, o := range r.Outputs {
-		if o.Topic == topic {
-			return o, true
-		}
-	}
-	return Output{}, false
-}

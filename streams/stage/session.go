@@ -1,19 +1,21 @@
 package stage
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
@@ -24,33 +26,30 @@ const (
 	// partitions, unless it comes back earlier; the broker looks every 10 s for transactions past it. A transaction is
 	// open while one poll is worked on.
 	transactionTimeout = 20 * time.Second
-	// stopTimeout is how long a transaction may take to end once the stage was told to stop; then its outcome is left to
-	// the next start.
-	stopTimeout = 15 * time.Second
-	// leaveTimeout is how long a session that ends waits until it is out of the group: longer than a join that is under
-	// way takes while the group misses a dead member.
-	leaveTimeout = sessionTimeout + 5*time.Second
 )
 
 // Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends
 // with the first error whose outcome is not certain, and the next one starts from what the broker has committed, with
 // restored state.
 func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) error {
-	log := cfg.Logger().With("stage", row.Name)
+	cfg = cfg.withDefaults()
+	log := cfg.Log.With("stage", row.Name)
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
+		s.parts.slots = map[progress.Place]*slot{}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the stop was asked for
 		}
-		err = hint(err, cfg.instance())
+		if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
+			err = fmt.Errorf("fenced; if this repeats, another process runs with the same instance id %q and one of them "+
+				"needs its own: %w", cfg.Instance, err)
+		}
 		if IsFatal(err) {
 			return fmt.Errorf("stage %s: %w", row.Name, err)
 		}
 		log.Warn("stage starts again from what is committed", "err", err)
-		if o, ok := cfg.Observer.(SessionObserver); ok {
-			o.Ended(row.Name, err)
-		}
+		cfg.Observer.Ended(row.Name, err)
 		if retry.Pause(ctx, pauses.NextBackOff()) != nil {
 			return nil
 		}
@@ -77,7 +76,7 @@ type session struct {
 	sess      *kgo.GroupTransactSession
 	created   chan struct{} // closed once sess is set: the group calls back earlier than that
 	count     int32
-	snapshots bool // the stage keeps its changelog short itself (snapshot.go)
+	snapshots bool // the stage keeps its changelog short itself (changelog.go)
 	parts     partitions
 	fail      context.CancelCauseFunc
 	endClient context.CancelFunc // ends whatever the client still waits for
@@ -89,7 +88,7 @@ type session struct {
 // forgotten after its session.
 func (r *session) close() {
 	r.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.cfg.LeaveTimeout, leaveTimeout))
+		ctx, cancel := context.WithTimeout(context.Background(), r.cfg.LeaveTimeout)
 		defer cancel()
 		if err := r.sess.Client().LeaveGroupContext(ctx); err != nil {
 			r.log.Info("the group could not be left", "err", err)
@@ -106,8 +105,8 @@ func (r *session) run(ctx context.Context) error {
 	client, endClient := context.WithCancel(context.WithoutCancel(ctx))
 	defer endClient()
 	r.fail, r.endClient, r.created = fail, endClient, make(chan struct{})
-	var err error
-	if r.count, r.snapshots, err = checkTopics(ctx, r.cfg, &r.row); err != nil {
+	err := r.checkTopics(ctx)
+	if err != nil {
 		return err
 	}
 	if r.sess, err = kgo.NewGroupTransactSession(r.options(client)...); err != nil {
@@ -134,45 +133,30 @@ func (r *session) run(ctx context.Context) error {
 // closeAfterTimeout closes the client when a stop takes too long: a broker that is gone must not keep the process from
 // ending. The context of End is never cancelled; the outcome of what was under way is found out by the next start.
 func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-		}
-		t := time.NewTimer(cmp.Or(r.cfg.StopTimeout, stopTimeout))
-		defer t.Stop()
-		select {
-		case <-done:
-		case <-t.C:
+	done, end := context.WithCancel(context.Background())
+	unhook := context.AfterFunc(ctx, func() {
+		if retry.Pause(done, r.cfg.StopTimeout) == nil {
 			r.log.Warn("the last transaction did not end in time; its outcome is left to the next start")
 			r.sess.Client().UnsafeAbortBufferedRecords()
 			r.close()
 		}
-	}()
-	return func() { close(done) }
+	})
+	return func() { unhook(); end() }
 }
 
 func (r *session) options(client context.Context) []kgo.Opt {
-	txn := "kasi-" + r.row.Name + "-" + r.cfg.instance()
+	id := "kasi-" + r.row.Name + "-" + r.cfg.Instance
+	txn := id
 	if r.cfg.FreshTxnID {
-		var b [6]byte
-		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-		txn += "-" + hex.EncodeToString(b[:])
+		txn += "-" + rand.Text()
 	}
 	return r.cfg.Client(
-		kgo.ClientID("kasi-"+r.row.Name+"-"+r.cfg.instance()),
-		kgo.ConsumerGroup(r.row.Group),
-		kgo.ConsumeTopics(r.row.Inputs...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ClientID(id), kgo.ConsumerGroup(r.row.Group), kgo.SessionTimeout(sessionTimeout),
+		kgo.ConsumeTopics(r.row.Inputs...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		// Cooperative: partitions that stay here keep their state; only those that move are restored.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.SessionTimeout(sessionTimeout),
-		kgo.AdjustFetchOffsetsFn(func(ctx context.Context,
-			offsets map[string]map[int32]kgo.Offset,
-		) (map[string]map[int32]kgo.Offset, error) {
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets offsets) (offsets, error) {
 			<-r.created
 			adjusted, err := r.assign(ctx, offsets)
 			switch {
@@ -188,15 +172,10 @@ func (r *session) options(client context.Context) []kgo.Opt {
 				r.serving() // more instances than partitions: this one stands by
 			}
 		}),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { r.parts.drop(gone) }),
-		kgo.TransactionalID(txn),
-		kgo.TransactionTimeout(transactionTimeout),
-		kgo.ProducerLinger(0),
-		kgo.WithCompressor(Compressor()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.MaxBufferedRecords(1<<20),
-		kgo.WithContext(client),
+		kgo.OnPartitionsRevoked(r.parts.drop), kgo.OnPartitionsLost(r.parts.drop),
+		kgo.TransactionalID(txn), kgo.TransactionTimeout(transactionTimeout),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.WithCompressor(Compressor()), kgo.WithContext(client),
 	)
 }
 
@@ -207,12 +186,13 @@ func (r *session) serving() {
 	}
 }
 
-// checkTopics refuses topics that the stage cannot work with, and returns the number of partitions of ours and whether
+// checkTopics refuses topics that the stage cannot work with, and finds out how many partitions ours have and whether
 // the stage must keep its changelog short itself.
-func checkTopics(ctx context.Context, cfg Config, row *Row) (count int32, snapshots bool, err error) {
-	cl, err := kgo.NewClient(cfg.Client(kgo.ClientID("kasi-" + row.Name + "-check"))...)
+func (r *session) checkTopics(ctx context.Context) error {
+	row := &r.row
+	cl, err := kgo.NewClient(r.cfg.Client(kgo.ClientID("kasi-" + row.Name + "-check"))...)
 	if err != nil {
-		return 0, false, Fatal(fmt.Errorf("kafka client: %w", err))
+		return Fatal(fmt.Errorf("kafka client: %w", err))
 	}
 	defer cl.Close()
 	names := append([]string{row.CountOf}, row.Inputs...)
@@ -225,18 +205,17 @@ func checkTopics(ctx context.Context, cfg Config, row *Row) (count int32, snapsh
 	adm := kadm.NewClient(cl)
 	topics, err := adm.ListTopics(ctx, names...)
 	if err != nil {
-		return 0, false, fmt.Errorf("topic list: %w", err)
+		return fmt.Errorf("topic list: %w", err)
 	}
 	if err := topics.Error(); err != nil {
-		return 0, false, fmt.Errorf("topics of the stage: %w", err)
+		return fmt.Errorf("topics of the stage: %w", err)
 	}
 	if err := samePartitions(row, topics); err != nil {
-		return 0, false, Fatal(err)
+		return Fatal(err)
 	}
-	if snapshots, err = needsSnapshots(ctx, adm, row.State); err != nil {
-		return 0, false, err
-	}
-	return int32(len(topics[row.CountOf].Partitions)), snapshots, nil
+	r.count = int32(len(topics[row.CountOf].Partitions))
+	r.snapshots, err = needsSnapshots(ctx, adm, row.State)
+	return err
 }
 
 // samePartitions refuses topics of ours whose partition counts differ: a partition's outputs and state would have no
@@ -260,4 +239,20 @@ func samePartitions(row *Row, topics kadm.TopicDetails) error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// Fatal marks an error as one that trying again cannot cure. Nil stays nil.
+//
+// There are three classes of error: a bad record is a *schemas.Reject and goes to the dead letters; a fatal one is a
+// programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
+// committed.
+func Fatal(err error) error { return backoff.Permanent(err) }
+
+// IsFatal tells whether the stage must stop.
+func IsFatal(err error) bool {
+	return errors.As(err, new(*backoff.PermanentError)) || slices.ContainsFunc([]error{
+		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed, kerr.UnsupportedVersion,
+		kerr.InvalidTransactionTimeout, kerr.InconsistentGroupProtocol,
+	}, func(e error) bool { return errors.Is(err, e) })
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 // produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then
@@ -24,7 +25,7 @@ const produceEvery = 512
 
 // job is the work of one poll on one input partition.
 type job struct {
-	at      peek.Place
+	at      progress.Place
 	slot    *slot
 	records []*kgo.Record
 	batch   Batch
@@ -37,7 +38,7 @@ type job struct {
 
 // step is one poll and one transaction.
 func (r *session) step(ctx context.Context) error {
-	fetches := r.sess.PollRecords(ctx, cmp.Or(r.cfg.MaxRecords, DefaultMaxRecords))
+	fetches := r.sess.PollRecords(ctx, r.cfg.MaxRecords)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -64,21 +65,14 @@ func (r *session) pollError(fetches kgo.Fetches) error {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		switch lost := (*kgo.ErrGroupSession)(nil); {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		case errors.As(err, &lost) && peek.Retriable(err):
-			r.outOfGroup(err)
+		case errors.As(err, &lost) && progress.Retriable(err):
+			r.log.Warn("out of the group; joining it again", "err", err)
+			r.cfg.Observer.Ended(r.row.Name, err)
 		case first == nil:
 			first = fmt.Errorf("fetch of %s partition %d: %w", topic, partition, err)
 		}
 	})
 	return first
-}
-
-// outOfGroup tells that the stage does not serve until the group has it again.
-func (r *session) outOfGroup(err error) {
-	r.log.Warn("out of the group; joining it again", "err", err)
-	if o, ok := r.cfg.Observer.(SessionObserver); ok {
-		o.Ended(r.row.Name, err)
-	}
 }
 
 // jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the
@@ -89,7 +83,7 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 		if len(p.Records) == 0 {
 			return
 		}
-		at := peek.Place{Topic: p.Topic, Partition: p.Partition}
+		at := progress.Place{Topic: p.Topic, Partition: p.Partition}
 		s := r.parts.find(at)
 		if s == nil {
 			owned = false
@@ -100,17 +94,31 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			batch: Batch{Row: &r.row, partition: p.Partition, Count: r.count, Facts: &Facts{}},
 		})
 	})
-	slices.SortFunc(jobs, func(a, b *job) int {
-		return cmp.Or(cmp.Compare(a.at.Topic, b.at.Topic), cmp.Compare(a.at.Partition, b.at.Partition))
-	})
+	slices.SortFunc(jobs, func(a, b *job) int { return a.at.Compare(b.at) })
 	return jobs, owned
 }
 
 // work runs the jobs on all processors and waits for the broker's answers to what they sent. Partitions share nothing,
 // so each is as deterministic as if it ran alone. After an error the transaction must abort.
 func (r *session) work(jobs []*job) error {
+	var mu sync.Mutex
+	var refused error // the broker's first
+	answered := func(rec *kgo.Record, err error) {
+		if err == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if refused == nil {
+			refused = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, err)
+		}
+	}
+	send := func(records []*kgo.Record) {
+		for _, rec := range records {
+			r.sess.Produce(context.Background(), rec, answered)
+		}
+	}
 	var g errgroup.Group
-	sent := &sending{to: r.sess}
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, j := range jobs {
 		g.Go(func() (err error) {
@@ -119,42 +127,14 @@ func (r *session) work(jobs []*job) error {
 					err = Fatal(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.Topic, j.at.Partition, p, debug.Stack()))
 				}
 			}()
-			return j.run(sent.send)
+			return j.run(send)
 		})
 	}
 	failed := g.Wait()
 	flushed := r.sess.Client().Flush(context.Background())
-	return cmp.Or(failed, flushed, sent.refused())
-}
-
-// sending hands records to the client and keeps the broker's first refusal.
-type sending struct {
-	to    *kgo.GroupTransactSession
-	mu    sync.Mutex
-	first error
-}
-
-func (s *sending) send(records []*kgo.Record) {
-	for _, rec := range records {
-		s.to.Produce(context.Background(), rec, s.answered)
-	}
-}
-
-func (s *sending) answered(rec *kgo.Record, err error) {
-	if err == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.first == nil {
-		s.first = fmt.Errorf("produce to %s partition %d: %w", rec.Topic, rec.Partition, err)
-	}
-}
-
-func (s *sending) refused() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.first
+	mu.Lock()
+	defer mu.Unlock()
+	return cmp.Or(failed, flushed, refused)
 }
 
 // run processes the records of one partition in order, appends the changelog of what they changed, and sends
@@ -174,7 +154,7 @@ func (j *job) run(send func([]*kgo.Record)) error {
 		if m != nil && rec.Offset < j.batch.Facts.Next {
 			continue // the state has it already
 		}
-		if err := j.slot.task.Take(&j.batch, rec); err != nil {
+		if err := j.take(rec); err != nil {
 			return err
 		}
 		j.batch.Facts.Next = rec.Offset + 1
@@ -186,6 +166,20 @@ func (j *job) run(send func([]*kgo.Record)) error {
 	}
 	j.send(send)
 	return nil
+}
+
+// take has the task work on a record. A *schemas.Reject makes it a dead letter, every other error is a bug.
+func (j *job) take(rec *kgo.Record) error {
+	err := j.slot.task.Take(&j.batch, rec)
+	if err == nil {
+		return nil
+	}
+	if why := (*schemas.Reject)(nil); errors.As(err, &why) && !IsFatal(err) {
+		j.batch.reject(rec, why)
+		return nil
+	}
+	return Fatal(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", j.batch.Row.Name, rec.Topic, rec.Partition,
+		rec.Offset, err))
 }
 
 // send hands over what the batch has gained since the last time.
@@ -210,12 +204,10 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 	committed, err := r.sess.End(context.Background(), try)
 	switch {
 	case err != nil:
-		drop(jobs)
-		r.aborted(err)
+		r.aborted(jobs, err)
 		return errors.Join(worked, fmt.Errorf("end of a transaction, outcome unknown: %w", err))
 	case !committed:
-		drop(jobs)
-		r.aborted(worked)
+		r.aborted(jobs, worked)
 		if worked != nil {
 			return worked
 		}
@@ -227,31 +219,22 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 			j.slot.memory.Merge()
 			r.trimChangelog(ctx, j)
 		}
+		r.observe(j)
 	}
 	r.onCommitted()
 	r.log.Debug("committed", "in", in, "out", out)
-	r.observe(jobs, in, out)
+	r.cfg.Observer.Committed(r.row.Name, in, out)
 	return nil
 }
 
-// observe tells the observer of a committed transaction.
-func (r *session) observe(jobs []*job, in, out int) {
-	if r.cfg.Observer == nil {
-		return
+// observe tells of the records of a committed transaction.
+func (r *session) observe(j *job) {
+	for _, rec := range j.records {
+		r.cfg.Observer.Took(r.row.Name, rec.Timestamp)
 	}
-	r.cfg.Observer.Committed(r.row.Name, in, out)
-	records, ok := r.cfg.Observer.(RecordObserver)
-	if !ok {
-		return
-	}
-	for _, j := range jobs {
-		for _, rec := range j.records {
-			records.Took(r.row.Name, rec.Timestamp)
-		}
-		for _, rec := range j.batch.out {
-			if rec.Topic == r.row.DeadLetters {
-				records.Refused(r.row.Name, peek.Header(rec, letters.HeaderErrorClass))
-			}
+	for _, rec := range j.batch.out {
+		if rec.Topic == r.row.DeadLetters {
+			r.cfg.Observer.Refused(r.row.Name, progress.Header(rec, letters.HeaderErrorClass))
 		}
 	}
 }
@@ -281,21 +264,16 @@ func (r *session) confirmAbort(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-func (r *session) aborted(cause error) {
-	if cause == nil {
-		cause = errors.New("rebalance")
-	}
-	r.log.Info("transaction aborted; its records are read again", "err", cause)
-	if r.cfg.Observer != nil {
-		r.cfg.Observer.Aborted(r.row.Name, cause)
-	}
-}
-
-// drop forgets what the jobs changed.
-func drop(jobs []*job) {
+// aborted forgets what the jobs changed.
+func (r *session) aborted(jobs []*job, cause error) {
 	for _, j := range jobs {
 		if j.slot.memory != nil {
 			j.slot.memory.Drop()
 		}
 	}
+	if cause == nil {
+		cause = errors.New("rebalance")
+	}
+	r.log.Info("transaction aborted; its records are read again", "err", cause)
+	r.cfg.Observer.Aborted(r.row.Name, cause)
 }

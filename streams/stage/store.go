@@ -41,8 +41,8 @@ func (f Facts) clone() Facts {
 // included. It is used by one goroutine at a time.
 type Store[S any] struct {
 	codec Codec[S]
-	// Merged hears of each state that a merge or a restore puts in place; was is false for a new key. It may be nil.
-	Merged func(key string, before S, was bool, after S)
+	// Merged hears of each state that a merge or a restore puts in place; before is nil for a new key. It may be nil.
+	Merged func(key string, before *S, after *S)
 
 	committed map[string]held[S]
 	overlay   map[string]*held[S]
@@ -52,19 +52,17 @@ type Store[S any] struct {
 	values    arena // of the states that are written
 }
 
-// Codec is how a stage makes, copies, writes and reads its states. Append appends a state; the same state must always
-// give the same bytes.
+// Codec is how a stage copies, writes and reads its states. Append appends a state; the same state must always give the
+// same bytes.
 type Codec[S any] struct {
-	Fresh     func() S
-	Clone     func(S) S
-	Append    func([]byte, S) ([]byte, error)
-	Unmarshal func([]byte) (S, error)
+	Clone     func(*S) *S
+	Append    func([]byte, *S) ([]byte, error)
+	Unmarshal func([]byte) (*S, error)
 }
 
 // JSONCodec is the codec of a plain struct.
-func JSONCodec[T any](clone func(*T) *T) Codec[*T] {
-	return Codec[*T]{
-		Fresh: func() *T { return new(T) },
+func JSONCodec[T any](clone func(*T) *T) Codec[T] {
+	return Codec[T]{
 		Clone: clone,
 		Append: func(to []byte, s *T) ([]byte, error) {
 			b, err := json.Marshal(s)
@@ -80,7 +78,7 @@ func JSONCodec[T any](clone func(*T) *T) Codec[*T] {
 // held is a state and the hash and length of the JSON it was last written as: a state that a batch touched but did not
 // change is not written again.
 type held[S any] struct {
-	state S
+	state *S
 	sum   uint64
 	size  int
 }
@@ -91,7 +89,7 @@ func NewStore[S any](c Codec[S]) *Store[S] {
 }
 
 // View is the state as the open batch sees it. The caller must not change it.
-func (s *Store[S]) View(key string) (S, bool) {
+func (s *Store[S]) View(key string) (*S, bool) {
 	if h, ok := s.overlay[key]; ok {
 		return h.state, true
 	}
@@ -100,13 +98,13 @@ func (s *Store[S]) View(key string) (S, bool) {
 }
 
 // Edit is the state to change: a copy of the committed one, made once a batch, or a fresh one.
-func (s *Store[S]) Edit(key string) S {
+func (s *Store[S]) Edit(key string) *S {
 	state, _ := s.EditKnown(key)
 	return state
 }
 
 // EditKnown is Edit, and tells whether the key was known before.
-func (s *Store[S]) EditKnown(key string) (state S, known bool) {
+func (s *Store[S]) EditKnown(key string) (state *S, known bool) {
 	if h, ok := s.overlay[key]; ok {
 		return h.state, true
 	}
@@ -115,7 +113,7 @@ func (s *Store[S]) EditKnown(key string) (state S, known bool) {
 	if known {
 		*h = held[S]{state: s.codec.Clone(old.state), sum: old.sum, size: old.size}
 	} else {
-		h.state = s.codec.Fresh()
+		h.state = new(S)
 	}
 	s.overlay[key] = h
 	return h.state, known
@@ -129,23 +127,27 @@ func (s *Store[S]) ForgetIfNew(key string, known bool) {
 	}
 }
 
-// Write calls put for each state the batch has changed, in the order of the keys, and then for the facts.
-func (s *Store[S]) Write(put func(key string, value []byte)) error {
-	for _, key := range slices.Sorted(maps.Keys(s.overlay)) {
-		h := s.overlay[key]
+// Write calls put for each state the batch has changed, in the order of the keys, and then for the facts. With all, it
+// is called for every state as the batch leaves it: a snapshot.
+func (s *Store[S]) Write(all bool, put func(key string, value []byte)) error {
+	keys := slices.Sorted(maps.Keys(s.overlay))
+	if all {
+		keys = s.All()
+	}
+	for _, key := range keys {
+		h, edited := s.overlay[key]
+		if !edited {
+			h = new(s.committed[key])
+		}
 		value, err := s.codec.Append(s.values.room(), h.state)
 		if err != nil {
 			return Fatal(fmt.Errorf("state does not marshal: %w", err))
 		}
-		if sum := xxhash.Sum64(value); sum != h.sum || h.size != len(value) {
+		if sum := xxhash.Sum64(value); all || sum != h.sum || h.size != len(value) {
 			h.sum, h.size = sum, len(value)
 			put(key, s.values.keep(value))
 		}
 	}
-	return s.writeFacts(put)
-}
-
-func (s *Store[S]) writeFacts(put func(key string, value []byte)) error {
 	value, err := json.Marshal(s.work)
 	if err != nil {
 		return Fatal(fmt.Errorf("facts do not marshal: %w", err))
@@ -169,30 +171,14 @@ func (s *Store[S]) All() []string {
 // Touched are the keys that the open batch has edited, in no order.
 func (s *Store[S]) Touched() iter.Seq[string] { return maps.Keys(s.overlay) }
 
-// WriteAll calls put for every state as the batch leaves it, changed or not, and then for the facts: a snapshot.
-func (s *Store[S]) WriteAll(put func(key string, value []byte)) error {
-	for _, key := range s.All() {
-		state, _ := s.View(key)
-		value, err := s.codec.Append(s.values.room(), state)
-		if err != nil {
-			return Fatal(fmt.Errorf("state does not marshal: %w", err))
-		}
-		if h, ok := s.overlay[key]; ok {
-			h.sum, h.size = xxhash.Sum64(value), len(value)
-		}
-		put(key, s.values.keep(value))
-	}
-	return s.writeFacts(put)
-}
-
 // Merge makes the batch the committed state. Only a transaction that is known to be committed may call it.
 func (s *Store[S]) Merge() {
 	for key, h := range s.overlay {
-		old, was := s.committed[key]
+		old := s.committed[key]
 		s.committed[key] = *h
 		s.size += int64(h.size - old.size)
 		if s.Merged != nil {
-			s.Merged(key, old.state, was, h.state)
+			s.Merged(key, old.state, h.state)
 		}
 	}
 	clear(s.overlay)
@@ -221,8 +207,7 @@ func (s *Store[S]) Load(key string, value []byte) error {
 	s.committed[key] = held[S]{state: state, sum: xxhash.Sum64(value), size: len(value)}
 	s.size += int64(len(value))
 	if s.Merged != nil {
-		var none S
-		s.Merged(key, none, false, state)
+		s.Merged(key, nil, state)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ type counted struct {
 	N int `json:"n"`
 }
 
-func newCounts() *Store[*counted] {
+func newCounts() *Store[counted] {
 	return NewStore(JSONCodec(func(c *counted) *counted { d := *c; return &d }))
 }
 
@@ -46,11 +46,8 @@ func TestStoreAgainstModel(t *testing.T) {
 			}
 			s.Now().Next++
 			written := map[string][]byte{}
-			write := s.Write
-			if rapid.Bool().Draw(t, "snapshot") {
-				write = s.WriteAll
-			}
-			require.NoError(t, write(func(key string, value []byte) { written[key] = slices.Clone(value) }))
+			put := func(key string, value []byte) { written[key] = slices.Clone(value) }
+			require.NoError(t, s.Write(rapid.Bool().Draw(t, "snapshot"), put))
 			if rapid.Bool().Draw(t, "committed") {
 				s.Merge()
 				maps.Copy(log, written)
@@ -87,13 +84,13 @@ func TestStoreWritesOnlyChanges(t *testing.T) {
 	s.Edit("b").N = 2
 	var keys []string
 	put := func(key string, _ []byte) { keys = append(keys, key) }
-	require.NoError(t, s.Write(put))
+	require.NoError(t, s.Write(false, put))
 	require.Equal(t, []string{"a", "b", factsKey}, keys)
 	s.Merge()
 	keys = nil
 	s.Edit("a")
 	s.Edit("b").N = 3
-	require.NoError(t, s.Write(put))
+	require.NoError(t, s.Write(false, put))
 	require.Equal(t, []string{"b", factsKey}, keys)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -44,7 +45,7 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 		counts, err := topicCounts(ctx, cl)
 		if err != nil {
 			// A broker that is being started beside us refuses connections for some seconds.
-			if !peek.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
+			if !progress.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
 				return 0, err
 			}
 			continue
@@ -75,34 +76,34 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 // partition count that all partitioned topics of ours share.
 func Open(cfg stage.Config) (*kgo.Client, int32, error) {
 	cl, err := kgo.NewClient(cfg.Client(
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordDeliveryTimeout(deliveryTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(deliveryTimeout),
 		// A caller that gives up must get its answer. What may then arrive twice, the stages know by its ids.
 		kgo.AllowIdempotentProduceCancellation(),
 	)...)
 	if err != nil {
 		return nil, 0, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
-	defer cancel()
-	counts, err := topicCounts(ctx, cl)
-	if err == nil {
-		if missing := missingTopics(counts); len(missing) > 0 {
-			err = fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
-				len(missing)-1)
-		}
-	}
-	n := int32(0)
-	if err == nil {
-		n, err = agreedPartitions(counts, 0)
-	}
+	n, err := existing(cl)
 	if err != nil {
 		cl.Close()
 		return nil, 0, err
 	}
 	return cl, n, nil
+}
+
+func existing(cl *kgo.Client) (int32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
+	defer cancel()
+	counts, err := topicCounts(ctx, cl)
+	if err != nil {
+		return 0, err
+	}
+	if missing := missingTopics(counts); len(missing) > 0 {
+		return 0, fmt.Errorf("topic %s and %d more do not exist: start `kasi run` once, which creates them", missing[0].Name,
+			len(missing)-1)
+	}
+	return agreedPartitions(counts, 0)
 }
 
 // topicCounts is the partition count of each topic of ours that every broker knows. Brokers hear of a creation one
@@ -113,7 +114,7 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 	for _, t := range schemas.Topics {
 		names = append(names, t.Name)
 	}
-	topics, err := peek.Topics(ctx, cl, names...)
+	topics, err := progress.Topics(ctx, cl, names...)
 	if err != nil {
 		return nil, fmt.Errorf("topics: cannot list them; is Kafka running at the configured address? %w", err)
 	}
@@ -128,19 +129,12 @@ func topicCounts(ctx context.Context, cl *kgo.Client) (map[string]int32, error) 
 			counts[name] = int32(len(t.Partitions))
 		}
 	}
-	brokers := cl.DiscoveredBrokers()
-	if len(brokers) < 2 {
-		return counts, nil
-	}
-	for _, b := range brokers {
-		known, err := peek.Topics(ctx, b, names...)
-		if err != nil {
-			continue
-		}
-		for name, t := range known {
-			if errors.Is(kerr.ErrorForCode(t.ErrorCode), kerr.UnknownTopicOrPartition) {
-				delete(counts, name)
-			}
+	if brokers := cl.DiscoveredBrokers(); len(brokers) > 1 {
+		for _, b := range brokers {
+			known, _ := progress.Topics(ctx, b, names...)
+			maps.DeleteFunc(counts, func(name string, _ int32) bool {
+				return errors.Is(kerr.ErrorForCode(known[name].ErrorCode), kerr.UnknownTopicOrPartition)
+			})
 		}
 	}
 	return counts, nil
@@ -177,13 +171,10 @@ func agreedPartitions(counts map[string]int32, want int32) (int32, error) {
 }
 
 func missingTopics(counts map[string]int32) []schemas.Topic {
-	var missing []schemas.Topic
-	for _, t := range schemas.Topics {
-		if _, exists := counts[t.Name]; !exists {
-			missing = append(missing, t)
-		}
-	}
-	return missing
+	return slices.DeleteFunc(slices.Clone(schemas.Topics), func(t schemas.Topic) bool {
+		_, exists := counts[t.Name]
+		return exists
+	})
 }
 
 func createTopics(ctx context.Context, cl *kgo.Client, cfg stage.Config, missing []schemas.Topic, n int32) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -74,20 +75,18 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 	}
 	stages := map[string][]string{}
 	var groups []progress.Group
-	var ids []string
 	for _, r := range named(roles) {
 		stages[r.Name] = streams.StagesOf(r.Name)
-		for _, g := range streams.GroupsOf(r.Name) {
-			groups, ids = append(groups, g), append(ids, g.ID)
-		}
+		groups = append(groups, streams.GroupsOf(r.Name)...)
 	}
 	m := metrics.New(stages)
-	queue, err := progress.NewQueue(e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler)), groups...)
+	kafka := e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler))
+	queue, err := kgo.NewClient(kafka.Client(kgo.ClientID("kasi-queue"))...)
 	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	m.WatchLag(queue, ids...)
+	m.WatchLag(progress.New(queue), groups...)
 	var db driver.Conn
 	if slices.Contains(roles, "sink") {
 		if db, err = clickhouse.Open(e.ClickHouse); err != nil {

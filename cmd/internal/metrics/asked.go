@@ -59,20 +59,20 @@ func (a *asked) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Queue tells what waits for a group; *progress.Queue does.
+// Queue tells what waits for a group; *progress.Tracker does.
 type Queue interface {
-	Of(ctx context.Context, group string) ([]progress.Waiting, error)
+	Waiting(ctx context.Context, group progress.Group) ([]progress.Waiting, error)
 }
 
 // WatchLag adds the lag of consumer groups, in records and in seconds.
-func (m *Metrics) WatchLag(queue Queue, groups ...string) {
+func (m *Metrics) WatchLag(queue Queue, groups ...progress.Group) {
 	m.watch([]gauge{
 		{"kasi_lag_records", "Offsets a group has not taken over; 0 where only transaction markers are left."},
 		{"kasi_lag_seconds", "Age of the oldest record that a group has not taken over, by the timestamp its producer " +
 			"gave it; 0 where none waits."},
 	}, []string{"group", "topic"}, func(ctx context.Context, tell tellFunc) (failed error) {
 		for _, group := range groups {
-			rows, err := queue.Of(ctx, group)
+			rows, err := queue.Waiting(ctx, group)
 			failed = errors.Join(failed, err)
 			for _, w := range rows {
 				age := 0.0

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics is what one process counts. It hears the stages (stage.Observer and its further interfaces) and the sink
+// Metrics is what one process counts. It hears the stages (stage.Observer) and the sink
 // (chsink.Observer).
 type Metrics struct {
 	registry                                   *prometheus.Registry
@@ -78,20 +78,20 @@ func (m *Metrics) Aborted(stage string, _ error) {
 	m.transactions.WithLabelValues(stage, "aborted").Inc()
 }
 
-// Took implements stage.RecordObserver.
+// Took implements stage.Observer.
 func (m *Metrics) Took(stage string, written time.Time) {
 	m.seconds.WithLabelValues(stage).Observe(max(0, time.Since(written).Seconds()))
 }
 
-// Refused implements stage.RecordObserver.
+// Refused implements stage.Observer.
 func (m *Metrics) Refused(stage, class string) { m.dead.WithLabelValues(stage, class).Inc() }
 
-// Restored implements stage.SessionObserver.
+// Restored implements stage.Observer.
 func (m *Metrics) Restored(stage string, took time.Duration) {
 	m.restore.WithLabelValues(stage).Set(took.Seconds())
 }
 
-// Ended implements stage.SessionObserver: the stage's role is not ready until it serves again.
+// Ended implements stage.Observer: the stage's role is not ready until it serves again.
 func (m *Metrics) Ended(stage string, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

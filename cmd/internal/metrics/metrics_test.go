@@ -19,9 +19,8 @@ import (
 
 // What the stages and the sink tell must be heard: an interface that is not met is a metric that stays silent.
 var (
-	_ stage.RecordObserver  = (*Metrics)(nil)
-	_ stage.SessionObserver = (*Metrics)(nil)
-	_ chsink.Observer       = (*Metrics)(nil)
+	_ stage.Observer  = (*Metrics)(nil)
+	_ chsink.Observer = (*Metrics)(nil)
 )
 
 func get(t *testing.T, m *Metrics, path string) (int, string) {
@@ -81,7 +80,7 @@ func TestReadiness(t *testing.T) {
 
 type waiting []progress.Waiting
 
-func (w waiting) Of(_ context.Context, group string) ([]progress.Waiting, error) {
+func (w waiting) Waiting(_ context.Context, group progress.Group) ([]progress.Waiting, error) {
 	if len(w) == 0 {
 		return nil, errors.New("no broker answers")
 	}
@@ -93,14 +92,14 @@ func TestLag(t *testing.T) {
 	m.WatchLag(waiting{
 		{Group: "g", Topic: "t", Records: 2, Oldest: time.Now().Add(-time.Minute)},
 		{Group: "g", Topic: "u"},
-	}, "g")
+	}, progress.Group{ID: "g"})
 	_, body := get(t, m, "/metrics")
 	require.Contains(t, body, `kasi_lag_records{group="g",topic="t"} 2`+"\n")
 	require.Regexp(t, `kasi_lag_seconds\{group="g",topic="t"\} 60\.`, body)
 	require.Contains(t, body, `kasi_lag_seconds{group="g",topic="u"} 0`+"\n")
 
 	m = New(nil)
-	m.WatchLag(waiting{}, "g")
+	m.WatchLag(waiting{}, progress.Group{ID: "g"})
 	code, body := get(t, m, "/metrics")
 	require.Equal(t, http.StatusOK, code, "brokers that are away do not take the other figures with them")
 	require.True(t, strings.Contains(body, "go_goroutines") && !strings.Contains(body, "kasi_lag_records{"))

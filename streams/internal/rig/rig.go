@@ -19,7 +19,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
@@ -79,9 +79,8 @@ func (r *Rig) Stage(group string, gate <-chan struct{}, copyTo func(*kgo.Record)
 	ctx, cancel := context.WithCancel(context.Background())
 	sess, err := kgo.NewGroupTransactSession(r.Cfg.Client(
 		kgo.TransactionalID("stand-in-"+group), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0))...)
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))...)
 	require.NoError(r, err)
 	done := make(chan struct{})
 	r.Cleanup(func() { cancel(); <-done; sess.Close() })
@@ -154,10 +153,8 @@ func (r *Rig) Produce(topic string, partition int32, value string, txn string, c
 	if txn != "" {
 		require.NoError(r, cl.BeginTransaction())
 	}
-	require.NoError(r, cl.ProduceSync(r.Context(), &kgo.Record{
-		Topic: topic, Partition: partition,
-		Value: []byte(value),
-	}).FirstErr())
+	rec := &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}
+	require.NoError(r, cl.ProduceSync(r.Context(), rec).FirstErr())
 	if txn != "" {
 		require.NoError(r, cl.EndTransaction(r.Context(), commit))
 	}
@@ -169,11 +166,11 @@ func (r *Rig) Records(topic string, partition int32) []*kgo.Record {
 	cl, err := kgo.NewClient(r.Cfg.Client()...)
 	require.NoError(r, err)
 	defer cl.Close()
-	k := peek.New(cl)
+	k := progress.New(cl)
 	ends, err := k.Ends(r.Context(), true, topic)
 	require.NoError(r, err)
 	var records []*kgo.Record
-	at := peek.Place{Topic: topic, Partition: partition}
+	at := progress.Place{Topic: topic, Partition: partition}
 	_, err = k.Scan(r.Context(), at, 0, ends[at], 1<<20, func(rec *kgo.Record) error {
 		if !rec.Attrs.IsControl() {
 			records = append(records, rec)
@@ -194,7 +191,7 @@ func (r *Rig) Ticks(topic string, partition int32) []schemas.Tick {
 		}
 		var tick schemas.Tick
 		require.NoError(r, json.Unmarshal(rec.Value, &tick))
-		require.Equal(r, string(schemas.KindTick), peek.Header(rec, schemas.HeaderKind))
+		require.Equal(r, string(schemas.KindTick), progress.Header(rec, schemas.HeaderKind))
 		if len(ticks) == 0 || tick.After(ticks[len(ticks)-1]) {
 			ticks = append(ticks, tick)
 		}

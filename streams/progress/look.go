@@ -1,8 +1,7 @@
-// Package peek looks at Kafka beside the stream: short stretches of partitions, their ends, what a broker knows of a
-// topic. It knows no topic of ours.
-package peek
+package progress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,14 +26,25 @@ type Place struct {
 	Partition int32
 }
 
-// Peeker reads short stretches of partitions with plain fetch requests. A consumer would have to be assigned and
-// unassigned for each look, which costs more than the look. It is safe for concurrent use.
-type Peeker struct {
+// Compare orders places by topic and partition.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))
+}
+
+// Tracker looks at partitions and tells how far groups have come. It reads with plain fetch requests: a consumer would
+// have to be assigned and unassigned for each look, which costs more than the look. It is safe for concurrent use.
+//
+// A group's committed offset stands at the record after the last one it took over; what follows may be nothing but
+// transaction markers and aborted records, which no group ever takes over. So the rest is looked at, once: what lies
+// behind an offset never changes.
+type Tracker struct {
 	Admin *kadm.Client
 	cl    *kgo.Client
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the rest
 	leaders map[Place]leader
+	data    map[Place]int64    // the offset of a record that is not a marker
+	clean   map[Place][2]int64 // a stretch without any
 }
 
 type leader struct {
@@ -42,22 +52,24 @@ type leader struct {
 	id     [16]byte
 }
 
-// New makes a Peeker of a client, which stays the caller's to close.
-func New(cl *kgo.Client) *Peeker {
-	return &Peeker{cl: cl, Admin: kadm.NewClient(cl), leaders: map[Place]leader{}}
+// New makes a Tracker of a client, which stays the caller's to close.
+func New(cl *kgo.Client) *Tracker {
+	return &Tracker{
+		Admin: kadm.NewClient(cl), cl: cl,
+		leaders: map[Place]leader{}, data: map[Place]int64{}, clean: map[Place][2]int64{},
+	}
 }
 
-// ErrStop is what the callback of Scan returns when it has seen enough.
-var ErrStop = errors.New("seen enough")
+var errSeenEnough = errors.New("seen enough")
 
 // Scan calls each for every committed record of p from offset from on, control records included, and returns the offset
 // it has come to: at least end where nothing but an open transaction is in between. Aborted records are passed over
 // without a call.
-func (k *Peeker) Scan(ctx context.Context, p Place, from, end int64, maxBytes int32,
+func (g *Tracker) Scan(ctx context.Context, p Place, from, end int64, maxBytes int32,
 	each func(*kgo.Record) error,
 ) (int64, error) {
 	for from < end {
-		fp, next, err := k.fetch(ctx, p, from, maxBytes)
+		fp, next, err := g.fetch(ctx, p, from, maxBytes)
 		if err != nil {
 			return from, fmt.Errorf("reading %s partition %d at offset %d: %w", p.Topic, p.Partition, from, err)
 		}
@@ -75,9 +87,9 @@ func (k *Peeker) Scan(ctx context.Context, p Place, from, end int64, maxBytes in
 }
 
 // fetch asks the partition's leader once. A read below the start of the log is moved up to it.
-func (k *Peeker) fetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
+func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
 	for try := 0; ; try++ {
-		fp, next, err := k.tryFetch(ctx, p, from, maxBytes)
+		fp, next, err := g.tryFetch(ctx, p, from, maxBytes)
 		switch {
 		case err == nil:
 			return fp, next, nil
@@ -86,9 +98,9 @@ func (k *Peeker) fetch(ctx context.Context, p Place, from int64, maxBytes int32)
 		case try >= 3 || ctx.Err() != nil:
 			return fp, from, err
 		}
-		k.mu.Lock()
-		delete(k.leaders, p) // it may have moved
-		k.mu.Unlock()
+		g.mu.Lock()
+		delete(g.leaders, p) // it may have moved
+		g.mu.Unlock()
 		if try > 0 {
 			if err := retry.Pause(ctx, RetryPause); err != nil {
 				return fp, from, err
@@ -97,45 +109,44 @@ func (k *Peeker) fetch(ctx context.Context, p Place, from int64, maxBytes int32)
 	}
 }
 
-func (k *Peeker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
-	l, err := k.leader(ctx, p)
+func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (fp kgo.FetchPartition, next int64,
+	err error,
+) {
+	l, err := g.leader(ctx, p)
 	if err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.IsolationLevel = maxBytes, 1
 	part := kmsg.NewFetchRequestTopicPartition()
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p.Partition, from, maxBytes
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.TopicID, topic.Partitions = p.Topic, l.id, append(topic.Partitions, part)
-	req.Topics = append(req.Topics, topic)
-
-	res, err := k.cl.Broker(int(l.broker)).RetriableRequest(ctx, req)
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes, req.IsolationLevel, req.Topics = maxBytes, 1, append(req.Topics, topic)
+	res, err := g.cl.Broker(int(l.broker)).RetriableRequest(ctx, req)
 	if err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
 	resp := res.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return kgo.FetchPartition{}, from, err
+		return fp, from, err
 	}
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return kgo.FetchPartition{}, from, errors.New("the broker's answer does not hold the partition asked for")
+		return fp, from, errors.New("the broker's answer does not hold the partition asked for")
 	}
-	opts := kgo.ProcessFetchPartitionOpts{
+	fp, next = kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		KeepControlRecords: true, IsolationLevel: kgo.ReadCommitted(), Offset: from, Topic: p.Topic, Partition: p.Partition,
-	}
-	fp, next := kgo.ProcessFetchPartition(opts, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 	return fp, next, fp.Err
 }
 
-func (k *Peeker) leader(ctx context.Context, p Place) (leader, error) {
-	k.mu.Lock()
-	l, known := k.leaders[p]
-	k.mu.Unlock()
+func (g *Tracker) leader(ctx context.Context, p Place) (leader, error) {
+	g.mu.Lock()
+	l, known := g.leaders[p]
+	g.mu.Unlock()
 	if known {
 		return l, nil
 	}
-	topics, err := Topics(ctx, k.cl, p.Topic)
+	topics, err := Topics(ctx, g.cl, p.Topic)
 	if err != nil {
 		return leader{}, err
 	}
@@ -143,12 +154,12 @@ func (k *Peeker) leader(ctx context.Context, p Place) (leader, error) {
 	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
 		return leader{}, err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, part := range t.Partitions {
-		k.leaders[Place{p.Topic, part.Partition}] = leader{broker: part.Leader, id: t.TopicID}
+		g.leaders[Place{p.Topic, part.Partition}] = leader{broker: part.Leader, id: t.TopicID}
 	}
-	l, known = k.leaders[p]
+	l, known = g.leaders[p]
 	if !known {
 		return leader{}, fmt.Errorf("it has %d partitions only", len(t.Partitions))
 	}
@@ -163,18 +174,17 @@ const electionPatience = 15 * time.Second
 // open transactions are left out. A topic that does not exist is an error. What passes by itself is asked again: a
 // leader elected a moment ago refuses to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an
 // answer.
-func (k *Peeker) Ends(ctx context.Context, committed bool, topics ...string) (map[Place]int64, error) {
+func (g *Tracker) Ends(ctx context.Context, committed bool, topics ...string) (map[Place]int64, error) {
 	var refused error // what the broker said last
 	ends, err := backoff.Retry(ctx, func() (map[Place]int64, error) {
-		ends, err := k.endsOnce(ctx, committed, topics)
-		if broker := (*kerr.Error)(nil); err != nil && errors.As(err, &broker) && passes(broker) {
+		ends, err := g.endsOnce(ctx, committed, topics)
+		// A topic that is unknown is retriable for Kafka, and an error for us.
+		if broker := (*kerr.Error)(nil); errors.As(err, &broker) && broker.Retriable &&
+			!errors.Is(err, kerr.UnknownTopicOrPartition) {
 			refused = err
 			return nil, err
 		}
-		if err != nil {
-			return nil, backoff.Permanent(err)
-		}
-		return ends, nil
+		return ends, backoff.Permanent(err)
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(RetryPause)), backoff.WithMaxElapsedTime(electionPatience))
 	if err != nil && refused != nil && ctx.Err() != nil { // in mid-question, too
 		return nil, fmt.Errorf("%w: %w", refused, ctx.Err())
@@ -182,15 +192,10 @@ func (k *Peeker) Ends(ctx context.Context, committed bool, topics ...string) (ma
 	return ends, err
 }
 
-// passes tells the errors of an election. A topic that is unknown is retriable for Kafka, and an error for us.
-func passes(err *kerr.Error) bool {
-	return err.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition)
-}
-
-func (k *Peeker) endsOnce(ctx context.Context, committed bool, topics []string) (map[Place]int64, error) {
-	list := k.Admin.ListEndOffsets
+func (g *Tracker) endsOnce(ctx context.Context, committed bool, topics []string) (map[Place]int64, error) {
+	list := g.Admin.ListEndOffsets
 	if committed {
-		list = k.Admin.ListCommittedOffsets
+		list = g.Admin.ListCommittedOffsets
 	}
 	listed, err := list(ctx, topics...)
 	if err != nil {
@@ -210,9 +215,7 @@ func (k *Peeker) endsOnce(ctx context.Context, committed bool, topics []string) 
 
 // Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too
 // old right after a creation or when a leader has moved.
-func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string]kmsg.MetadataResponseTopic,
-	error,
-) {
+func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string]kmsg.MetadataResponseTopic, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
@@ -236,10 +239,7 @@ func Topics(ctx context.Context, cl kmsg.Requestor, names ...string) (map[string
 // not.
 func Retriable(err error) bool {
 	var broker *kerr.Error
-	if errors.As(err, &broker) {
-		return broker.Retriable
-	}
-	return true
+	return !errors.As(err, &broker) || broker.Retriable
 }
 
 // Header is the text of a record's first header of that name, empty where there is none.

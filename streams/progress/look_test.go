@@ -1,4 +1,4 @@
-package peek_test
+package progress_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
-	"github.com/kasi-collections/kasi/streams/peek"
+	"github.com/kasi-collections/kasi/streams/progress"
 )
 
 // A leader that was elected a moment ago does not know where its log ends: a cut or an advance waits for it instead of
@@ -27,12 +27,12 @@ func TestEndsWaitForANewLeader(t *testing.T) {
 	cl, err := kgo.NewClient(r.Cfg.Client()...)
 	require.NoError(t, err)
 	defer cl.Close()
-	at := peek.Place{Topic: schemas.TopicTimeline}
+	at := progress.Place{Topic: schemas.TopicTimeline}
 	refused := r.Cluster.Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: schemas.TopicTimeline,
 		Err: kerr.OffsetNotAvailable, Count: 6,
 	})
-	ends, err := peek.New(cl).Ends(r.Context(), false, schemas.TopicTimeline)
+	ends, err := progress.New(cl).Ends(r.Context(), false, schemas.TopicTimeline)
 	require.NoError(t, err)
 	require.Equal(t, int64(5), ends[at])
 	require.Positive(t, refused.Hits())
@@ -50,7 +50,7 @@ func TestEndsWaitForANewLeader(t *testing.T) {
 		}
 		cancel()
 	}()
-	_, err = peek.New(cl).Ends(ctx, false, schemas.TopicTimeline)
+	_, err = progress.New(cl).Ends(ctx, false, schemas.TopicTimeline)
 	require.ErrorIs(t, err, kerr.OffsetNotAvailable)
 	require.ErrorIs(t, err, context.Canceled)
 }
