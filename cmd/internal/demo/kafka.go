@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/records"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
@@ -20,46 +22,38 @@ import (
 type tail struct {
 	topic string
 	cl    *kgo.Client
-	adm   *kadm.Client
 	next  map[int32]int64 // first offset of each partition not yet read
 }
 
 // newTail starts at the topic's end (atEnd) or at its beginning.
-func newTail(ctx context.Context, brokers []string, topic string, atEnd bool, opts ...kgo.Opt) (*tail, error) {
-	probe, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, opts...)...)
+func newTail(ctx context.Context, src records.Source, topic string, atEnd bool) (*tail, error) {
+	// Control records count, or the last transaction's marker would look like a record that never comes.
+	cl, err := src.Client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
-		return nil, fmt.Errorf("demo: kafka client: %w", err)
+		return nil, fmt.Errorf("demo: %w", err)
 	}
-	adm := kadm.NewClient(probe)
-	list := adm.ListStartOffsets
+	list := kadm.NewClient(cl).ListStartOffsets
 	if atEnd {
-		list = adm.ListCommittedOffsets
+		list = kadm.NewClient(cl).ListCommittedOffsets
 	}
-	t := &tail{topic: topic, adm: adm, next: map[int32]int64{}}
-	start := map[int32]kgo.Offset{}
-	at, err := offsets(ctx, topic, list)
-	if err == nil {
-		for p, o := range at {
-			t.next[p], start[p] = o, kgo.NewOffset().At(o)
-		}
-		// Control records count, or the last transaction's marker would look like a record that never comes.
-		t.cl, err = kgo.NewClient(append([]kgo.Opt{
-			kgo.SeedBrokers(brokers...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: start}),
-			kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		}, opts...)...)
-	}
+	next, err := offsets(ctx, topic, list)
 	if err != nil {
-		probe.Close()
+		cl.Close()
 		return nil, err
 	}
-	return t, nil
+	start := map[int32]kgo.Offset{}
+	for p, o := range next {
+		start[p] = kgo.NewOffset().At(o)
+	}
+	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: start})
+	return &tail{topic, cl, next}, nil
 }
 
 // offsetsPatience bounds how long offsets asks a broker that does not answer, since it is being started again.
 const offsetsPatience = 30 * time.Second
 
-func offsets(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets,
-	error),
+func offsets(ctx context.Context, topic string,
+	list func(context.Context, ...string) (kadm.ListedOffsets, error),
 ) (map[int32]int64, error) {
 	listed, err := retry.Constant(ctx, offsetsPatience, 100*time.Millisecond, func() (kadm.ListedOffsets, error) {
 		listed, err := list(ctx, topic)
@@ -76,19 +70,18 @@ func offsets(ctx context.Context, topic string, list func(context.Context, ...st
 	return at, nil
 }
 
-func (t *tail) close() {
-	t.cl.Close()
-	t.adm.Close()
-}
-
 // read returns every record committed by now that has not been read before.
 func (t *tail) read(ctx context.Context) ([]*kgo.Record, error) {
-	ends, err := offsets(ctx, t.topic, t.adm.ListCommittedOffsets)
+	ends, err := offsets(ctx, t.topic, kadm.NewClient(t.cl).ListCommittedOffsets)
 	if err != nil {
 		return nil, err
 	}
 	var got []*kgo.Record
-	for t.behind(ends) {
+	behind := func() bool {
+		maps.DeleteFunc(ends, func(p int32, end int64) bool { return t.next[p] >= end })
+		return len(ends) > 0
+	}
+	for behind() {
 		fetches := t.cl.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -106,23 +99,14 @@ func (t *tail) read(ctx context.Context) ([]*kgo.Record, error) {
 	return got, nil
 }
 
-func (t *tail) behind(ends map[int32]int64) bool {
-	for p, end := range ends {
-		if t.next[p] < end {
-			return true
-		}
-	}
-	return false
-}
-
 // debits reads what the bank has been told since the last call, in an order that does not depend on partitions.
 func (t *tail) debits(ctx context.Context, tenant string) ([]schemas.DebitInstruction, error) {
-	records, err := t.read(ctx)
+	all, err := t.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var debits []schemas.DebitInstruction
-	for _, r := range records {
+	for _, r := range all {
 		var d schemas.DebitInstruction
 		if err := json.Unmarshal(r.Value, &d); err != nil {
 			return nil, fmt.Errorf("demo: %s partition %d offset %d is not a debit: %w", t.topic, r.Partition, r.Offset, err)

@@ -6,17 +6,19 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits
@@ -34,15 +36,12 @@ type Product struct {
 	Tenant  string
 	Brokers []string
 	KgoOpts []kgo.Opt // TLS, SASL
-	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123, asked as AnalystUser (empty means
-	// analyst).
-	ClickHouseURL, AnalystUser, AnalystPassword string
-	Advancer                                    Advancer
+	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123.
+	ClickHouseURL, AnalystPassword string
+	Advancer                       Advancer
 	// Patience bounds how long a call is repeated that found nobody, was cut off or was answered with 503: an operator's,
 	// whose product is being restarted. 0 means not at all.
 	Patience time.Duration
-	// Calendar knows the banking days; nil means the one built in.
-	Calendar *rules.Calendar
 	// Out gets the result, Progress what is shown on the way; nil means Out. Terminal tells that Progress is a terminal,
 	// for bars instead of lines.
 	Out, Progress io.Writer
@@ -51,15 +50,7 @@ type Product struct {
 
 // withDefaults fills what may be left out, and refuses what may not.
 func (p Product) withDefaults() (Product, error) {
-	if p.Tenant == "" {
-		p.Tenant = "demo"
-	}
-	if p.AnalystUser == "" {
-		p.AnalystUser = "analyst"
-	}
-	if p.Calendar == nil {
-		p.Calendar = rules.Default().Calendar
-	}
+	p.Tenant = cmp.Or(p.Tenant, "demo")
 	if p.Progress == nil {
 		p.Progress = p.Out
 	}
@@ -68,11 +59,8 @@ func (p Product) withDefaults() (Product, error) {
 		name   string
 		absent bool
 	}{
-		{"BaseURL", p.BaseURL == ""},
-		{"Brokers", len(p.Brokers) == 0},
-		{"ClickHouseURL", p.ClickHouseURL == ""},
-		{"Advancer", p.Advancer == nil},
-		{"Out", p.Out == nil},
+		{"BaseURL", p.BaseURL == ""}, {"Brokers", len(p.Brokers) == 0}, {"ClickHouseURL", p.ClickHouseURL == ""},
+		{"Advancer", p.Advancer == nil}, {"Out", p.Out == nil},
 	} {
 		if need.absent {
 			missing = append(missing, fmt.Errorf("demo: %s is not set", need.name))
@@ -81,10 +69,40 @@ func (p Product) withDefaults() (Product, error) {
 	return p, errors.Join(missing...)
 }
 
-func (p Product) analyst() *analyst {
-	return &analyst{
-		url: p.ClickHouseURL, user: p.AnalystUser, password: p.AnalystPassword, patience: p.Patience,
-		http: &http.Client{Timeout: time.Minute},
+// source is the product's Kafka.
+func (p Product) source() records.Source { return records.Source{Brokers: p.Brokers, Opts: p.KgoOpts} }
+
+// parties are those who speak to the product: the insurer over HTTP, the feeds and the bank over Kafka.
+type parties struct {
+	insurer *insurer
+	push    *feed.Producer
+	debits  *tail
+}
+
+// parties opens them, and refuses data that holds collections of the period already.
+func (p Product) parties(ctx context.Context, period schemas.Period) (s parties, err error) {
+	s.insurer = newInsurer(p.BaseURL, p.APIKey, p.Patience)
+	before, err := s.insurer.report(ctx, period)
+	if err != nil {
+		return s, err
+	}
+	if len(before) > 0 {
+		return s, fmt.Errorf("demo: %s holds %d collections already: the month is played on an empty data directory", period,
+			len(before))
+	}
+	if s.debits, err = newTail(ctx, p.source(), schemas.TopicDebits, true); err != nil {
+		return s, err
+	}
+	s.push, err = feed.NewProducer(p.Brokers, p.KgoOpts...)
+	return s, err
+}
+
+func (s parties) close() {
+	if s.debits != nil {
+		s.debits.cl.Close()
+	}
+	if s.push != nil {
+		s.push.Close()
 	}
 }
 
@@ -98,9 +116,6 @@ type Options struct {
 	Policies int
 	// Seed decides everything that is left to chance; 0 means 1. The same seed gives the same month.
 	Seed uint64
-	// From is the first business day (the calendar stands there, opened), To the last; zero values mean 2025-11-01 and
-	// 2025-12-03.
-	From, To civil.Date
 	Rough
 	// Dir gets policies.csv, report.csv and settlement.csv; empty means no files.
 	Dir string
@@ -111,24 +126,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Product, err = o.Product.withDefaults(); err != nil {
 		return o, err
 	}
-	if o.Policies == 0 {
-		o.Policies = 1000
-	}
+	o.Policies, o.Seed = cmp.Or(o.Policies, 1000), cmp.Or(o.Seed, 1)
 	if o.Policies < minPolicies {
 		return o, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
-	}
-	if o.Seed == 0 {
-		o.Seed = 1
-	}
-	if !o.From.IsValid() {
-		o.From = civil.Date{Year: 2025, Month: time.November, Day: 1}
-	}
-	if !o.To.IsValid() {
-		o.To = o.From.AddMonths(1).AddDays(2)
-	}
-	if o.From.Day != 1 || o.To.Before(o.From.AddMonths(1).AddDays(2)) {
-		return o, fmt.Errorf("demo: from %s to %s: the month starts on a 1st and ends on the 3rd of the next month or later",
-			o.From, o.To)
 	}
 	return o, nil
 }
