@@ -101,7 +101,8 @@ func TestAnAnswerThatIsAnErrorKeepsItsBody(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		write(t, w, `{"error":{"message":"partition 3 is 20 records behind"}}`)
 	})
-	_, err := content(newInsurer(url, "k", 0).CreateSettlement(t.Context(), client.SettlementInput{PeriodMonth: "2025-11"}))
+	_, err := content(newInsurer(url, "k", 0).CreateSettlement(t.Context(),
+		client.SettlementInput{PeriodMonth: "2025-11"}))
 	require.ErrorContains(t, err, "POST /v1/settlements: HTTP 503")
 	require.ErrorContains(t, err, "20 records behind")
 }

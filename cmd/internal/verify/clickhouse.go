@@ -11,9 +11,117 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/records"
 )
+
+// table is a topic, the ClickHouse table that its events go to, and the columns whose cents are compared one by one.
+type table struct {
+	topic, name string
+	columns     []string
+	of          func(e *event) []cents
+}
+
+func amount(e *event) []cents { return []cents{e.Amount} }
+
+func none(*event) []cents { return nil }
+
+// tables are compared row by row, through a digest over event id, number and cents. The calendar has none of these and
+// is counted only.
+var tables = []table{
+	{schemas.TopicTransactions, "transactions_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDeposits, "deposits_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDecisions, "decisions_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDebits, "debits_log", []string{"amount_cents"}, amount},
+	{
+		schemas.TopicPolicies, "policies_log", []string{"premium_cents"},
+		func(e *event) []cents { return []cents{e.Premium} },
+	},
+	{
+		schemas.TopicCollections, "collections_log",
+		[]string{"moved_cents", "due_cents", "collected_cents", "in_flight_cents"},
+		func(e *event) []cents { return []cents{e.Change.Moved, e.Due, e.Collected, e.InFlight} },
+	},
+	{
+		schemas.TopicSettlements, "settlements_log", []string{
+			"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents", "collections_fee_cents",
+			"total_fees_cents", "vat_cents",
+		},
+		func(e *event) []cents {
+			return []cents{e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT}
+		},
+	},
+	{schemas.TopicOutcomes, "outcomes_log", nil, none},
+	{schemas.TopicCalendar, "calendar_log", nil, none},
+}
+
+// tallyKey is one run of numbers: outcomes are numbered per stage, everything else per topic and partition.
+type tallyKey struct {
+	topic     string
+	partition int32
+	stage     string
+}
+
+// tally is what one run of numbers holds.
+type tally struct {
+	rows, maxSeq int64
+	sum          cents // of the first of the table's columns
+	digest       uint64
+	gaps         []string
+}
+
+// String names the run within its topic.
+func (k tallyKey) String() string {
+	if k.stage == "" {
+		return fmt.Sprintf("partition %d", k.partition)
+	}
+	return fmt.Sprintf("partition %d (%s)", k.partition, k.stage)
+}
+
+func (b *books) tally(topic string, e *event) {
+	i := slices.IndexFunc(tables, func(t table) bool { return t.topic == topic })
+	key := tallyKey{topic: topic, partition: e.partition}
+	if topic == schemas.TopicOutcomes {
+		key.stage = e.Stage
+	}
+	t := b.tallies[key]
+	if t == nil {
+		t = &tally{}
+		b.tallies[key] = t
+	}
+	t.rows++
+	if topic == schemas.TopicCalendar {
+		return
+	}
+	if e.Seq != t.maxSeq+1 && len(t.gaps) < maxExamples {
+		t.gaps = append(t.gaps, fmt.Sprintf("%s partition %d offset %d: number %d follows %d", topic, e.partition, e.offset,
+			e.Seq, t.maxSeq))
+	}
+	t.maxSeq = max(t.maxSeq, e.Seq)
+	text := e.EventID + ":" + strconv.FormatInt(e.Seq, 10)
+	for n, c := range tables[i].of(e) {
+		if n == 0 {
+			t.sum += c
+		}
+		text += ":" + strconv.FormatInt(int64(c), 10)
+	}
+	t.digest += xxhash.Sum64String(text)
+}
+
+// sequences checks the numbers on Kafka itself: a gap is a lost event, a repetition a second one.
+func (b *books) sequences(c *Check) {
+	for _, text := range b.unreadable {
+		c.differ("%s", text)
+	}
+	for _, t := range b.tallies {
+		c.Counted += t.rows
+		for _, g := range t.gaps {
+			c.differ("%s", g)
+		}
+	}
+}
 
 // clickhouse compares every table with its topic, then the lines of the statements with their totals.
 func (r *Report) clickhouse(ctx context.Context, b *books, o Options) error {
@@ -44,11 +152,7 @@ func (r *Report) clickhouse(ctx context.Context, b *books, o Options) error {
 
 // waitForSink waits until the sink has reached the ends, and says where it has not.
 func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string][]string, error) {
-	deadline := time.NewTimer(o.Wait)
-	defer deadline.Stop()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
+	for deadline := time.Now().Add(o.Wait); ; {
 		rows, err := o.ClickHouse.query(ctx,
 			"SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition")
 		if err != nil {
@@ -71,15 +175,13 @@ func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string]
 						at[p], end, o.Wait))
 			}
 		}
-		if len(missing) == 0 {
-			return nil, nil
+		if len(missing) == 0 || time.Now().After(deadline) {
+			return missing, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-deadline.C:
-			return missing, nil
-		case <-again.C:
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -99,28 +201,28 @@ func numbers(cells []string) ([]int64, error) {
 // compareSQL looks at the rows as they are stored, without FINAL: a duplicate is a difference even where readers would
 // not see it. ends bounds it to what was read.
 func (t table) compareSQL(ends []string) string {
-	stage, unique, sum, digest := "''", "uniqExact(seq), min(seq), max(seq)", "0",
-		"concat(toString(event_id), ':', toString(seq)"
-	switch t.topic {
-	case schemas.TopicOutcomes:
-		stage = "toString(stage)"
-	case schemas.TopicCalendar:
-		unique, digest = "count(), 1, count()", "concat(''"
+	run, sum, digest := "''", "0", "concat(toString(event_id), ':', toString(seq)"
+	if t.topic == schemas.TopicOutcomes {
+		run = "toString(stage)"
 	}
-	if len(t.cents) > 0 {
-		sum = "sum(" + t.cents[0] + ")"
+	if len(t.columns) > 0 {
+		sum = "sum(" + t.columns[0] + ")"
 	}
-	for _, cents := range t.cents {
-		digest += ", ':', toString(" + cents + ")"
+	for _, column := range t.columns {
+		digest += ", ':', toString(" + column + ")"
 	}
+	facts := fmt.Sprintf("uniqExact(seq), min(seq), max(seq), %s, sumWithOverflow(xxHash64(%s)))", sum, digest)
 	if t.topic == schemas.TopicCalendar {
-		digest = "0"
-	} else {
-		digest = "sumWithOverflow(xxHash64(" + digest + ")))"
+		facts = "count(), 1, count(), 0, 0"
 	}
-	return fmt.Sprintf("SELECT src_partition, %s AS run, count(), %s, %s, %s FROM %s WHERE src_partition >= %d OR "+
-		"src_offset < [%s][src_partition + 1] GROUP BY src_partition, run",
-		stage, unique, sum, digest, t.name, len(ends), strings.Join(ends, ", "))
+	return fmt.Sprintf("SELECT src_partition, %s AS run, count(), %s FROM %s GROUP BY src_partition, run", run, facts,
+		t.read("", ends))
+}
+
+// read is the table as far as the topic was read.
+func (t table) read(final string, ends []string) string {
+	return fmt.Sprintf("%s%s WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name, final,
+		len(ends), strings.Join(ends, ", "))
 }
 
 // compare holds one table against its topic.
@@ -131,7 +233,7 @@ func (b *books) compare(ctx context.Context, c *Check, ch ClickHouse, t table) e
 		if !ok {
 			break
 		}
-		ends = append(ends, "toInt64("+strconv.FormatInt(end, 10)+")")
+		ends = append(ends, fmt.Sprintf("toInt64(%d)", end))
 	}
 	rows, err := ch.query(ctx, t.compareSQL(ends))
 	if err != nil {
@@ -151,24 +253,28 @@ func (b *books) compare(ctx context.Context, c *Check, ch ClickHouse, t table) e
 		key := tallyKey{topic: t.topic, partition: int32(n[0]), stage: row[1]}
 		seen[key] = true
 		stored += n[1]
-		b.compareRun(c, key, tally{rows: n[1], maxSeq: n[4], sum: n[5], digest: digest}, n[2], n[3])
+		b.compareRun(c, key, tally{rows: n[1], maxSeq: n[4], sum: cents(n[5]), digest: digest}, n[2], n[3])
 	}
 	for key, k := range b.tallies {
-		if key.topic == t.topic {
-			c.Counted += k.rows
-			if !seen[key] {
-				c.differ("partition %d%s: %d records on Kafka, no row in ClickHouse", key.partition, ofStage(key), k.rows)
-			}
+		if key.topic != t.topic {
+			continue
+		}
+		if c.Counted += k.rows; !seen[key] {
+			c.differ("%s: %d records on Kafka, no row in ClickHouse", key, k.rows)
 		}
 	}
-	return b.compareFinal(ctx, c, ch, t, ends, stored)
-}
-
-func ofStage(key tallyKey) string {
-	if key.stage == "" {
-		return ""
+	if t.topic == schemas.TopicCalendar {
+		return nil // a tick may be written twice, and counts once
 	}
-	return " (" + key.stage + ")"
+	// The views, which resolve duplicates, show every row: two events under one sorting key would hide each other.
+	if rows, err = ch.query(ctx, "SELECT count() FROM "+t.read(" FINAL", ends)); err != nil {
+		return err
+	}
+	n, err := numbers(rows[0])
+	if err == nil && n[0] != stored {
+		c.differ("readers see %d rows, %d are stored", n[0], stored)
+	}
+	return err
 }
 
 // compareRun compares one run of numbers: the same rows and cents as on Kafka, each number once, none missing.
@@ -177,48 +283,24 @@ func (b *books) compareRun(c *Check, key tallyKey, have tally, unique, least int
 	if want == nil {
 		want = &tally{}
 	}
-	at := fmt.Sprintf("partition %d%s", key.partition, ofStage(key))
 	if have.rows != want.rows {
-		c.differ("%s: %d rows in ClickHouse, %d records on Kafka", at, have.rows, want.rows)
+		c.differ("%s: %d rows in ClickHouse, %d records on Kafka", key, have.rows, want.rows)
 	}
 	if have.rows != unique || unique != have.maxSeq-least+1 {
-		c.differ("%s: %d rows with %d different numbers from %d to %d", at, have.rows, unique, least, have.maxSeq)
+		c.differ("%s: %d rows with %d different numbers from %d to %d", key, have.rows, unique, least, have.maxSeq)
 	}
 	if key.topic == schemas.TopicCalendar {
 		return
 	}
 	if have.maxSeq != want.maxSeq {
-		c.differ("%s: numbers go up to %d in ClickHouse, to %d on Kafka", at, have.maxSeq, want.maxSeq)
+		c.differ("%s: numbers go up to %d in ClickHouse, to %d on Kafka", key, have.maxSeq, want.maxSeq)
 	}
 	if have.sum != want.sum {
-		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", at, rands(have.sum), rands(want.sum),
-			rands(have.sum-want.sum))
+		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", key, have.sum, want.sum, have.sum-want.sum)
 	}
 	if have.digest != want.digest {
-		c.differ("%s: the rows are not the records: ids, numbers or cents differ", at)
+		c.differ("%s: the rows are not the records: ids, numbers or cents differ", key)
 	}
-}
-
-// compareFinal checks that the views, which resolve duplicates, show every row: two events under one sorting key would
-// hide each other.
-func (b *books) compareFinal(ctx context.Context, c *Check, ch ClickHouse, t table, ends []string, stored int64) error {
-	if t.topic == schemas.TopicCalendar {
-		return nil // a tick may be written twice, and counts once
-	}
-	rows, err := ch.query(ctx,
-		fmt.Sprintf("SELECT count() FROM %s FINAL WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name,
-			len(ends), strings.Join(ends, ", ")))
-	if err != nil {
-		return err
-	}
-	n, err := numbers(rows[0])
-	if err != nil {
-		return err
-	}
-	if n[0] != stored {
-		c.differ("readers see %d rows, %d are stored", n[0], stored)
-	}
-	return nil
 }
 
 // lines compares the lines that an insurer downloads with the statement they belong to.
@@ -227,22 +309,20 @@ func (b *books) lines(ctx context.Context, c *Check, ch ClickHouse) error {
 	if err != nil {
 		return err
 	}
-	sums := map[string]int64{}
+	sums := map[string]cents{}
 	for _, row := range rows {
 		n, err := numbers(row[1:])
 		if err != nil {
 			return err
 		}
-		sums[row[0]] = n[0]
+		sums[row[0]] = cents(n[0])
 	}
 	for _, s := range b.settlements {
 		if s.Version != 1 {
 			continue
 		}
-		c.Counted++
-		if sums[s.SettlementID] != s.Total {
-			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, rands(sums[s.SettlementID]),
-				rands(s.Total))
+		if c.Counted++; sums[s.SettlementID] != s.Total {
+			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, sums[s.SettlementID], s.Total)
 		}
 	}
 	return nil
@@ -251,7 +331,6 @@ func (b *books) lines(ctx context.Context, c *Check, ch ClickHouse) error {
 // ClickHouse is a ClickHouse met over HTTP, as an analyst's tool meets it.
 type ClickHouse struct {
 	URL, Database, User, Password string
-	Client                        *http.Client
 }
 
 // query returns the rows of a SELECT as text cells.
@@ -277,11 +356,7 @@ func (ch ClickHouse) each(ctx context.Context, sql string, row func(cells []stri
 	req.URL.RawQuery = q.Encode()
 	req.Header.Set("X-ClickHouse-User", ch.User)
 	req.Header.Set("X-ClickHouse-Key", ch.Password)
-	client := ch.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
 	}

@@ -26,14 +26,9 @@ func (b *books) transactionsOnce(c *Check) {
 func (b *books) transactionsKept(c *Check) {
 	for _, f := range b.fed {
 		c.Counted++
-		if b.accepted[f.hash] > 0 || b.deadPlaces[f.place] || b.deadFed[f.hash] {
-			continue
+		if b.accepted[f.hash] == 0 && !b.deadPlaces[f.place] && !b.deadFed[f.hash] {
+			c.missing(f.fresh, "%s is neither accepted nor a dead letter", f.place)
 		}
-		if f.fresh {
-			c.InTransit++
-			continue
-		}
-		c.differ("%s is neither accepted nor a dead letter", f.place)
 	}
 }
 
@@ -48,12 +43,10 @@ func (b *books) debitsOnce(c *Check) {
 		if ids[d.DebitID] {
 			c.differ("debit %s was instructed twice", d.DebitID)
 		}
-		if a := (attempt{d.Collection, d.Attempt}); attempts[a] {
+		if attempts[attempt{d.Collection, d.Attempt}] {
 			c.differ("collection %s has two debits of attempt %d", d.Collection, d.Attempt)
-		} else {
-			attempts[a] = true
 		}
-		ids[d.DebitID] = true
+		ids[d.DebitID], attempts[attempt{d.Collection, d.Attempt}] = true, true
 	}
 	for a := range attempts {
 		if a.n > 1 && !attempts[attempt{a.collection, a.n - 1}] {
@@ -64,11 +57,7 @@ func (b *books) debitsOnce(c *Check) {
 
 // debitsBooked compares what the bank was told with what the collections say it was told.
 func (b *books) debitsBooked(c *Check) {
-	told := map[string]*event{}
-	for _, d := range b.debits {
-		told[d.DebitID] = d
-	}
-	booked := map[string]bool{}
+	told, booked := b.byDebit(), map[string]bool{}
 	for _, e := range b.collections {
 		if e.Change.Kind != instructed {
 			continue
@@ -78,23 +67,17 @@ func (b *books) debitsBooked(c *Check) {
 		switch {
 		case booked[e.Change.DebitID]:
 			c.differ("collection %s version %d instructs debit %s a second time", e.Collection, e.Version, e.Change.DebitID)
-		case d == nil && e.fresh:
-			c.InTransit++
 		case d == nil:
-			c.differ("collection %s instructs debit %s, which the bank was never sent", e.Collection, e.Change.DebitID)
+			c.missing(e.fresh, "collection %s instructs debit %s, which the bank was never sent", e.Collection, e.Change.DebitID)
 		case d.Amount != e.Change.Amount || d.Collection != e.Collection:
-			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, rands(d.Amount),
-				d.Collection, rands(e.Change.Amount), e.Collection)
+			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, d.Amount,
+				d.Collection, e.Change.Amount, e.Collection)
 		}
 		booked[e.Change.DebitID] = true
 	}
 	for _, d := range b.debits {
-		switch {
-		case booked[d.DebitID]:
-		case d.fresh:
-			c.InTransit++
-		default:
-			c.differ("debit %s of %s was sent to the bank and is in no collection's history", d.DebitID, rands(d.Amount))
+		if !booked[d.DebitID] {
+			c.missing(d.fresh, "debit %s of %s was sent to the bank and is in no collection's history", d.DebitID, d.Amount)
 		}
 	}
 }
@@ -144,43 +127,43 @@ func (b *books) oneInFlight(c *Check) {
 			delete(open, e.Collection)
 			o = nil
 		}
-		want := int64(0)
+		want := cents(0)
 		if o != nil {
 			want = o.Change.Amount
 		}
 		if e.InFlight != want {
-			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, rands(e.InFlight),
-				rands(want))
+			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, e.InFlight,
+				want)
 		}
 	}
 }
 
 func (b *books) withinDue(c *Check) {
-	due := map[string]int64{}
+	due := map[string]cents{}
 	for _, e := range b.collections {
 		c.Counted++
 		if e.Collected < 0 || e.InFlight < 0 || e.Collected+e.InFlight > e.Due {
 			c.differ("collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version,
-				rands(e.Collected), rands(e.InFlight), rands(e.Due))
+				e.Collected, e.InFlight, e.Due)
 		}
 		if was, ok := due[e.Collection]; ok && was != e.Due {
-			c.differ("collection %s version %d: due changed from %s to %s", e.Collection, e.Version, rands(was), rands(e.Due))
+			c.differ("collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was, e.Due)
 		}
 		due[e.Collection] = e.Due
 		if (e.Status == "PAID_FULL") != (e.Collected >= e.Due) && e.Status != "CANCELLED" {
 			c.differ("collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status,
-				rands(e.Collected), rands(e.Due))
+				e.Collected, e.Due)
 		}
 	}
 }
 
 // movedIsCollected also checks that each fact moved what such a fact moves.
 func (b *books) movedIsCollected(c *Check) {
-	sum, net := map[string]int64{}, map[string]int64{} // by collection, by debit
+	sum, net := map[string]cents{}, map[string]cents{} // by collection, by debit
 	for _, e := range b.collections {
 		c.Counted++
 		ch := &e.Change
-		want := int64(0)
+		want := cents(0)
 		switch ch.Kind {
 		case paid:
 			want = ch.Amount
@@ -189,7 +172,7 @@ func (b *books) movedIsCollected(c *Check) {
 		}
 		if ch.Moved != want || ch.Kind == lateUnpaid && want == 0 {
 			c.differ("collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind,
-				ch.DebitID, rands(ch.Moved), rands(want))
+				ch.DebitID, ch.Moved, want)
 		}
 		if ch.DebitID != "" {
 			net[ch.DebitID] += ch.Moved
@@ -197,7 +180,7 @@ func (b *books) movedIsCollected(c *Check) {
 		sum[e.Collection] += ch.Moved
 		if sum[e.Collection] != e.Collected {
 			c.differ("collection %s version %d: movements sum to %s, collected is %s", e.Collection, e.Version,
-				rands(sum[e.Collection]), rands(e.Collected))
+				sum[e.Collection], e.Collected)
 		}
 	}
 }

@@ -14,7 +14,7 @@ type LedgerLine struct {
 	DebitID string
 	// Status is PAID, UNPAID, REJECTED, RETURNED (paid first, then unpaid), DISPUTED or PENDING.
 	Status string
-	Cents  int64
+	Cents  cents
 }
 
 var ledgerStandings = map[string]standing{
@@ -26,7 +26,7 @@ var ledgerStandings = map[string]standing{
 func ReadLedger(r io.Reader) ([]LedgerLine, error) {
 	lines := []LedgerLine{}
 	err := readCSV(r, "ledger", "debit_id,status,amount_cents", func(n int, row []string) error {
-		cents, err := strconv.ParseInt(row[2], 10, 64)
+		amount, err := strconv.ParseInt(row[2], 10, 64)
 		if err != nil {
 			return fmt.Errorf("ledger line %d: amount_cents %q is not a whole number", n, row[2])
 		}
@@ -34,7 +34,7 @@ func ReadLedger(r io.Reader) ([]LedgerLine, error) {
 			return fmt.Errorf("ledger line %d: status %q is none of PAID, UNPAID, REJECTED, RETURNED, DISPUTED, PENDING", n,
 				row[1])
 		}
-		lines = append(lines, LedgerLine{strings.ToLower(row[0]), strings.ToUpper(row[1]), cents})
+		lines = append(lines, LedgerLine{strings.ToLower(row[0]), strings.ToUpper(row[1]), cents(amount)})
 		return nil
 	})
 	return lines, err
@@ -65,12 +65,9 @@ func readCSV(r io.Reader, what, header string, take func(line int, row []string)
 
 // ledger compares debit by debit, and the money at the end.
 func (b *books) ledger(c *Check, lines []LedgerLine) {
-	told, at, seen := map[string]*event{}, b.stands(), map[string]bool{}
-	for _, d := range b.debits {
-		told[d.DebitID] = d
-	}
-	var bank, ours int64
-	paidOn := map[string]int64{} // by collection, as the bank says
+	told, at, seen := b.byDebit(), b.stands(), map[string]bool{}
+	var bank, ours cents
+	paidOn := map[string]cents{} // by collection, as the bank says
 	for _, l := range lines {
 		c.Counted++
 		d, want := told[l.DebitID], ledgerStandings[l.Status]
@@ -78,11 +75,11 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 		case seen[l.DebitID]:
 			c.differ("debit %s is in the bank's ledger twice", l.DebitID)
 		case d == nil:
-			c.differ("debit %s of %s is in the bank's ledger and was never instructed", l.DebitID, rands(l.Cents))
+			c.differ("debit %s of %s is in the bank's ledger and was never instructed", l.DebitID, l.Cents)
 		case d.Amount != l.Cents:
-			c.differ("debit %s: %s in the bank's ledger, instructed %s", l.DebitID, rands(l.Cents), rands(d.Amount))
+			c.differ("debit %s: %s in the bank's ledger, instructed %s", l.DebitID, l.Cents, d.Amount)
 		case at[l.DebitID] != want:
-			c.differ("debit %s of %s is %s in the bank's ledger, %s here", l.DebitID, rands(l.Cents), want, at[l.DebitID])
+			c.differ("debit %s of %s is %s in the bank's ledger, %s here", l.DebitID, l.Cents, want, at[l.DebitID])
 		}
 		seen[l.DebitID] = true
 		if want == isPaid {
@@ -96,30 +93,17 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 		if at[d.DebitID] == isPaid {
 			ours += d.Amount
 		}
-		switch {
-		case seen[d.DebitID]:
-		case d.fresh:
-			c.InTransit++
-		default:
-			c.differ("debit %s of %s was instructed and is not in the bank's ledger", d.DebitID, rands(d.Amount))
+		if !seen[d.DebitID] {
+			c.missing(d.fresh, "debit %s of %s was instructed and is not in the bank's ledger", d.DebitID, d.Amount)
 		}
 	}
-	b.ledgerByCollection(c, paidOn)
-	if bank != ours {
-		c.differ("the bank's ledger holds %s, ours %s: difference %s", rands(bank), rands(ours), rands(ours-bank))
-	}
-}
-
-// ledgerByCollection compares, collection by collection, what the bank took with what ours say was collected.
-func (b *books) ledgerByCollection(c *Check, paidOn map[string]int64) {
-	latest := map[string]*event{}
-	for _, e := range b.collections {
-		latest[e.Collection] = e
-	}
-	for id, e := range latest {
+	for id, e := range b.latest() { // what the bank took is what ours say was collected
 		if e.Collected != paidOn[id] && !e.fresh {
-			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, rands(e.Collected),
-				rands(paidOn[id]), rands(e.Collected-paidOn[id]))
+			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, e.Collected, paidOn[id],
+				e.Collected-paidOn[id])
 		}
+	}
+	if bank != ours {
+		c.differ("the bank's ledger holds %s, ours %s: difference %s", bank, ours, ours-bank)
 	}
 }

@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,8 +35,6 @@ type Options struct {
 	Fed map[TransactionKey]bool
 	// Fees are the rates of tenants that have their own; the others pay the documented ones.
 	Fees map[string]Fees
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
 }
 
 // maxExamples bounds the differences kept of each check.
@@ -59,6 +58,15 @@ func (c *Check) differ(format string, args ...any) {
 	if len(c.Examples) < maxExamples {
 		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
 	}
+}
+
+// missing is a difference, unless what it is missed of is too young to be judged.
+func (c *Check) missing(fresh bool, format string, args ...any) {
+	if fresh {
+		c.InTransit++
+		return
+	}
+	c.differ(format, args...)
 }
 
 // Report is the outcome.
@@ -97,12 +105,7 @@ func (r *Report) run(name, about string, do func(c *Check) error) error {
 // Run reads everything and compares it. An error means that it could not look; a difference is no error but a line of
 // the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Wait == 0 {
-		o.Wait = 30 * time.Second
-	}
+	o.Wait = cmp.Or(o.Wait, 30*time.Second)
 	began := time.Now()
 	b, err := readBooks(ctx, o)
 	if err != nil {
