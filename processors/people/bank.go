@@ -88,8 +88,8 @@ func (b *Bank) debit(today civil.Date, d schemas.DebitInstruction, out *Answers)
 		e.State, e.Code = Unpaid, CodeNoFunds
 	default:
 		e.State = Paid
-		out.Transactions = append(out.Transactions, p.acc.move(clock(today, 16, 0), -d.AmountCents,
-			p.memo("DEBIT ORDER INSURANCE "+d.PolicyNumber, "INSURER", "DEBIT_ORDER")))
+		out.Transactions = append(out.Transactions, p.move(clock(today, 16, 0), -d.AmountCents,
+			memo{"DEBIT ORDER INSURANCE " + d.PolicyNumber, "INSURER", "DEBIT_ORDER"}))
 		b.mayComeBack(p.rng, today, e)
 	}
 	out.Results = append(out.Results, e.Result(today))
@@ -121,7 +121,7 @@ func (b *Bank) Return(today civil.Date) (out Answers) {
 			text, d.Code = "REVERSAL DISPUTED DEBIT ORDER", codeNoAuthority
 		}
 		out.Transactions = append(out.Transactions,
-			p.acc.move(clock(today, 3, 0), d.AmountCents, p.memo(text, "INSURER", "REVERSAL")))
+			p.move(clock(today, 3, 0), d.AmountCents, memo{text, "INSURER", "REVERSAL"}))
 		out.Results = append(out.Results, d.Result(today))
 	}
 	delete(b.comebacks, today)
@@ -130,18 +130,16 @@ func (b *Bank) Return(today civil.Date) (out Answers) {
 
 // Result tells the rail how the debit stands.
 func (d *Debit) Result(on civil.Date) schemas.Result {
-	amount := d.AmountCents
-	r := schemas.Result{
-		ResultID: d.DebitID + "-" + string(d.State), DebitID: d.DebitID, EffectiveDate: on.String(),
-		AmountCents: &amount,
-	}
+	amount, status := d.AmountCents, schemas.ResultUnpaid
 	switch d.State {
 	case Paid:
-		r.Status = schemas.ResultPaid
+		status = schemas.ResultPaid
 	case Disputed:
-		r.Status = schemas.ResultDisputed
-	default:
-		r.Status = schemas.ResultUnpaid
+		status = schemas.ResultDisputed
+	}
+	r := schemas.Result{
+		ResultID: d.DebitID + "-" + string(d.State), DebitID: d.DebitID, EffectiveDate: on.String(),
+		AmountCents: &amount, Status: status,
 	}
 	if d.Code != "" {
 		r.ReasonCode, r.ReasonScheme = d.Code, "ZA"

@@ -84,16 +84,6 @@ func (b *BankBook) Collected(p schemas.Period) (sum schemas.Cents) {
 	return sum
 }
 
-// Paid is how many debits are paid.
-func (b *BankBook) Paid() (n int) {
-	for _, d := range b.Debits {
-		if d.State == Paid {
-			n++
-		}
-	}
-	return n
-}
-
 // Failure is how often the bank gave one reason, and for how much money.
 type Failure struct {
 	Code, Meaning string

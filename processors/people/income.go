@@ -23,19 +23,18 @@ type incomePlan struct {
 	everyPercent int
 	// evening gig workers are paid out after the day's cut-off.
 	evening bool
-	party   string
-	text    string
+	memo    memo
 	// lostFrom, where set, is the day from which the income stays away.
 	lostFrom civil.Date
 }
 
 // gigSources pay small sums at odd times.
-var gigSources = []struct{ party, text string }{
-	{"UBER SA", "UBER TRIP EARNINGS"},
-	{"BOLT", "BOLT DRIVER PAYOUT"},
-	{"MR D", "MR D COURIER PAYOUT"},
-	{"SWEEPSOUTH", "SWEEPSOUTH GIG PAYOUT"},
-	{"", "CASH DEPOSIT ATM"},
+var gigSources = []memo{
+	{"UBER TRIP EARNINGS", "UBER SA", ""},
+	{"BOLT DRIVER PAYOUT", "BOLT", ""},
+	{"MR D COURIER PAYOUT", "MR D", ""},
+	{"SWEEPSOUTH GIG PAYOUT", "SWEEPSOUTH", ""},
+	{"CASH DEPOSIT ATM", "", ""},
 }
 
 // newIncomePlan draws a plan. Amounts are rand a South African of that kind may earn in 2025: grants as paid (old age
@@ -46,8 +45,8 @@ func newIncomePlan(rng *rand.Rand, kind schemas.IncomeKind, from civil.Date) inc
 	case schemas.Salary:
 		p.day = []int{25, 25, 25, 25, 25, 25, 15, 31, 31, 1}[rng.IntN(10)]
 		p.cents = schemas.Cents(450_000 + rng.IntN(1_350_000))
-		p.party = fmt.Sprintf("EMPLOYER %02d (PTY) LTD", 1+rng.IntN(60))
-		p.text = "SALARY " + p.party
+		p.memo.party = fmt.Sprintf("EMPLOYER %02d (PTY) LTD", 1+rng.IntN(60))
+		p.memo.text = "SALARY " + p.memo.party
 	case schemas.Grant:
 		switch roll := rng.IntN(10); {
 		case roll < 5:
@@ -57,17 +56,16 @@ func newIncomePlan(rng *rand.Rand, kind schemas.IncomeKind, from civil.Date) inc
 		default:
 			p.grant, p.cents = "CHILDREN", 56_000*schemas.Cents(1+rng.IntN(4))
 		}
-		p.party, p.text = "SASSA", "SASSA SOCIAL GRANT "+p.grant
+		p.memo = memo{"SASSA SOCIAL GRANT " + p.grant, "SASSA", ""}
 	case schemas.Wage:
 		p.cents = schemas.Cents(90_000 + rng.IntN(130_000))
-		p.party = fmt.Sprintf("SITE %02d CONTRACTORS", 1+rng.IntN(40))
-		p.text = "WAGES " + p.party
+		p.memo.party = fmt.Sprintf("SITE %02d CONTRACTORS", 1+rng.IntN(40))
+		p.memo.text = "WAGES " + p.memo.party
 	default:
 		p.cents = schemas.Cents(6_000 + rng.IntN(24_000))
 		p.everyPercent = 15 + rng.IntN(25)
 		p.evening = rng.IntN(2) == 0
-		s := gigSources[rng.IntN(len(gigSources))]
-		p.party, p.text = s.party, s.text
+		p.memo = gigSources[rng.IntN(len(gigSources))]
 	}
 	if rng.IntN(100) < 3 {
 		p.lostFrom = from.AddDays(rng.IntN(15))

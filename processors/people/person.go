@@ -74,27 +74,23 @@ func newPerson(tenant string, seed uint64, i int, firstDay, from civil.Date) *pe
 	if p.kind != schemas.Gig {
 		p.rentCents = monthly * schemas.Cents(10+p.rng.IntN(25)) / 100
 	}
-	p.acc = account{customer: customerID(i), id: fmt.Sprintf("ACC%06d", 100_000+i)}
-	p.acc.opening = p.keepCents + monthly*schemas.Cents(p.rng.IntN(20))/100
-	p.acc.balance = p.acc.opening
-	p.feedFrom = feedStart(p.rng, firstDay, from)
+	opening := p.keepCents + monthly*schemas.Cents(p.rng.IntN(20))/100
+	p.acc = account{
+		customer: fmt.Sprintf("CUST%04d", i), id: fmt.Sprintf("ACC%06d", 100_000+i), opening: opening, balance: opening,
+	}
+	switch roll := p.rng.IntN(100); { // the history that the detector gets
+	case roll < 12:
+		p.feedFrom = from
+	case roll < 35:
+		p.feedFrom = firstDay.AddDays(30)
+	default:
+		p.feedFrom = firstDay
+	}
 	p.listed = (p.kind == schemas.Salary && p.rng.IntN(5) == 0) || (p.kind == schemas.Grant && p.rng.IntN(2) == 0)
 	p.noFeed = p.listed && p.rng.IntN(10) == 0
 	p.trouble = newTrouble(p.rng, from)
 	p.addPolicy(i)
 	return p
-}
-
-// feedStart spreads the history the detector gets: three months for most, two for some, none for one in eight.
-func feedStart(rng *rand.Rand, firstDay, from civil.Date) civil.Date {
-	switch roll := rng.IntN(100); {
-	case roll < 12:
-		return from
-	case roll < 35:
-		return firstDay.AddDays(30)
-	default:
-		return firstDay
-	}
 }
 
 // troubles are the accounts that no waiting for money helps, in one of a thousand customers each.
@@ -136,8 +132,8 @@ func (p *person) addPolicy(n int) {
 	}
 	p.policies = append(p.policies, Policy{
 		Number: fmt.Sprintf("POL%04d", n), Customer: p.acc.customer, Ref: fmt.Sprintf("EXT%04d", n),
-		Product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), Premium: premium, Rail: rail, Mandate: fmt.Sprintf("MND%06d",
-			500_000+n),
+		Product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), Premium: premium, Rail: rail,
+		Mandate: fmt.Sprintf("MND%06d", 500_000+n),
 	})
 }
 
@@ -146,21 +142,26 @@ func (p *person) addPolicy(n int) {
 func (p *person) morning(c *rules.Calendar, d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.rentDue == d && p.rentCents > 0 && p.acc.balance >= p.rentCents {
-		txs = append(txs, p.acc.move(clock(d, 4, 30), -p.rentCents, p.memo("DEBIT ORDER HOME LOANS CO", "HOME LOANS CO",
-			"DEBIT_ORDER")))
+		txs = append(txs, p.move(clock(d, 4, 30), -p.rentCents, rent))
 	}
 	if p.income.falls(c, d) {
 		cents := p.income.paid(p.rng)
 		if p.listed {
 			cents = p.income.cents // as the list announced it
 		}
-		txs = append(txs, p.acc.move(clock(d, 5, p.rng.IntN(60)), cents, p.incomeMemo()))
+		txs = append(txs, p.move(clock(d, 5, p.rng.IntN(60)), cents, p.income.memo))
 		p.rentDue = c.Next(d)
 	}
-	if !p.income.evening {
-		if cents := p.income.odd(p.rng, d); cents > 0 {
-			txs = append(txs, p.acc.move(clock(d, 11, p.rng.IntN(60)), cents, p.incomeMemo()))
-		}
+	if p.income.evening {
+		return txs
+	}
+	return p.odd(txs, d, 11)
+}
+
+// odd appends a gig worker's payment of the day, if there is one.
+func (p *person) odd(txs []schemas.Transaction, d civil.Date, hour int) []schemas.Transaction {
+	if cents := p.income.odd(p.rng, d); cents > 0 {
+		txs = append(txs, p.move(clock(d, hour, p.rng.IntN(60)), cents, p.income.memo))
 	}
 	return txs
 }
@@ -170,9 +171,7 @@ func (p *person) morning(c *rules.Calendar, d civil.Date) []schemas.Transaction 
 func (p *person) evening(d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.income.evening {
-		if cents := p.income.odd(p.rng, d); cents > 0 {
-			txs = append(txs, p.acc.move(clock(d, 18, p.rng.IntN(60)), cents, p.incomeMemo()))
-		}
+		txs = p.odd(txs, d, 18)
 	}
 	if p.rng.IntN(100) >= 55 {
 		return txs
@@ -187,11 +186,17 @@ func (p *person) evening(d civil.Date) []schemas.Transaction {
 	if spend = min(spend, p.acc.balance-p.keepCents); spend < 500 {
 		return txs
 	}
-	return append(txs, p.acc.move(clock(d, 19, p.rng.IntN(60)), -spend, p.memo(shop.text, shop.party, shop.category)))
+	return append(txs, p.move(clock(d, 19, p.rng.IntN(60)), -spend, shop))
 }
 
+// memo is what a statement says about a transaction.
+type memo struct{ text, party, category string }
+
+// rent stands for all other creditors.
+var rent = memo{"DEBIT ORDER HOME LOANS CO", "HOME LOANS CO", "DEBIT_ORDER"}
+
 // shops take what customers spend.
-var shops = []struct{ text, party, category string }{
+var shops = []memo{
 	{"POS PURCHASE GROCERIES", "SUPERMARKET", "GROCERIES"},
 	{"POS PURCHASE GROCERIES", "SPAZA SHOP", "GROCERIES"},
 	{"ATM CASH WITHDRAWAL", "", "CASH"},
@@ -199,12 +204,6 @@ var shops = []struct{ text, party, category string }{
 	{"PREPAID ELECTRICITY", "MUNICIPALITY", "UTILITIES"},
 	{"TAXI FARE", "TAXI", "TRANSPORT"},
 }
-
-func (p *person) memo(text, party, category string) memo {
-	return memo{tenant: p.tenant, text: text, party: party, category: category}
-}
-
-func (p *person) incomeMemo() memo { return p.memo(p.income.text, p.income.party, "") }
 
 // announce is what the payroll or grant list says on d: a payment three days ahead, and that it has been paid.
 func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income) []schemas.Income {
@@ -221,7 +220,7 @@ func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income)
 		cents := p.income.cents
 		out = append(out, schemas.Income{
 			IncomeID: p.acc.id + "-" + step.pay.String(), TenantID: p.tenant, CustomerID: p.acc.customer, Kind: p.kind,
-			PayDate: step.pay.String(), State: step.state, AmountCents: &cents, Source: p.income.party,
+			PayDate: step.pay.String(), State: step.state, AmountCents: &cents, Source: p.income.memo.party,
 		})
 	}
 	return out
@@ -230,45 +229,27 @@ func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income)
 // account is a simulated customer's bank account. Its balance changes through move and nothing else, so that the
 // opening balance and the sum of the movements always make the balance.
 type account struct {
-	customer string
-	id       string
-	opening  schemas.Cents
-	balance  schemas.Cents
-	moves    int
+	customer, id     string
+	opening, balance schemas.Cents
+	moves            int
 }
 
 // move books signed cents (positive: money comes in) and returns the transaction that the bank feed reports.
-func (a *account) move(at time.Time, cents schemas.Cents, m memo) schemas.Transaction {
-	a.balance += cents
-	a.moves++
-	after := a.balance
-	tx := schemas.Transaction{
-		TransactionID:     a.id + "-" + strconv.Itoa(a.moves),
-		TenantID:          m.tenant,
-		CustomerID:        a.customer,
-		BookedAt:          at,
-		AmountCents:       cents,
-		Direction:         schemas.Credit,
-		AccountID:         a.id,
-		BalanceAfterCents: &after,
-		Currency:          "ZAR",
-		Description:       m.text,
-		Counterparty:      m.party,
-		Category:          m.category,
-	}
+func (p *person) move(at time.Time, cents schemas.Cents, m memo) schemas.Transaction {
+	p.acc.balance += cents
+	p.acc.moves++
+	after, direction := p.acc.balance, schemas.Credit
 	if cents < 0 {
-		tx.AmountCents, tx.Direction = -cents, schemas.Debit
+		cents, direction = -cents, schemas.Debit
 	}
-	return tx
+	return schemas.Transaction{
+		TransactionID: p.acc.id + "-" + strconv.Itoa(p.acc.moves), TenantID: p.tenant, CustomerID: p.acc.customer,
+		BookedAt: at, AmountCents: cents, Direction: direction, AccountID: p.acc.id, BalanceAfterCents: &after,
+		Currency: "ZAR", Description: m.text, Counterparty: m.party, Category: m.category,
+	}
 }
-
-// memo is what a statement says about a transaction.
-type memo struct{ tenant, text, party, category string }
 
 // clock is an instant of a business day in Johannesburg.
 func clock(d civil.Date, hour, minute int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, hour, minute, 0, 0, schemas.Johannesburg)
 }
-
-// customerID and the like name the i-th simulated thing, counted from 1.
-func customerID(i int) string { return fmt.Sprintf("CUST%04d", i) }

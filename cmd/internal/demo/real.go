@@ -449,13 +449,16 @@ func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) 
 
 // ask takes the figures from the bank's book, ClickHouse and Kafka.
 func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) error {
-	r.Bank, r.Refused, r.Debits, r.Paid = book.Collected(""), book.Refused, len(book.Debits), book.Paid()
+	r.Bank, r.Refused, r.Debits = book.Collected(""), book.Refused, len(book.Debits)
 	for _, d := range book.Debits {
+		if d.State == people.Paid {
+			r.Paid++
+		}
 		if d.Attempt == 1 {
 			r.Tried++
-			if d.State == people.Paid {
-				r.FirstPaid++
-			}
+		}
+		if d.Attempt == 1 && d.State == people.Paid {
+			r.FirstPaid++
 		}
 	}
 	err := p.arrived(ctx)

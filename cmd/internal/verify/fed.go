@@ -2,10 +2,8 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
 )
 
 // TransactionKey stands for a transaction: a hash of tenant, customer and id.
@@ -36,14 +34,10 @@ func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
 	found := make(map[TransactionKey]int64, len(o.Fed))
 	slices := len(o.Fed)/sliceRows + 1
 	for slice := range slices {
-		sql := fmt.Sprintf(`SELECT xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id, count()
+		sql := fmt.Sprintf(`SELECT '', reinterpretAsInt64(
+xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id), count()
 FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
-		if err := o.ClickHouse.each(ctx, sql, func(cells []string) error {
-			id, err1 := strconv.ParseUint(cells[0], 10, 64)
-			n, err2 := strconv.ParseInt(cells[1], 10, 64)
-			found[TransactionKey(id)] = n
-			return errors.Join(err1, err2)
-		}); err != nil {
+		if err := o.ClickHouse.each(ctx, sql, func(r row) { found[TransactionKey(r.n[0])] = r.n[1] }); err != nil {
 			return err
 		}
 	}
