@@ -37,9 +37,7 @@ type comeback struct {
 
 // NewBank opens the bank of these people. After the day lastComeback no money comes back any more.
 func NewBank(people *People, lastComeback civil.Date) *Bank {
-	return &Bank{
-		Book: NewBankBook(), people: people, comebacks: map[civil.Date][]comeback{}, lastComeback: lastComeback,
-	}
+	return &Bank{Book: NewBankBook(), people: people, comebacks: map[civil.Date][]comeback{}, lastComeback: lastComeback}
 }
 
 // Answers are what the bank sends out at one time: results to the rail, transactions to the bank feed.

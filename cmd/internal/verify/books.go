@@ -117,8 +117,9 @@ type fedTransaction struct {
 // for first of all, because there a missing effect is the difference.
 func readBooks(ctx context.Context, o Options) (*books, error) {
 	b := &books{
-		o: o, young: time.Now().Add(-o.Grace), ends: records.Ends{}, tallies: map[tallyKey]*tally{}, results: map[string][]*result{},
-		accepted: map[uint64]int64{}, deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{},
+		o: o, young: time.Now().Add(-o.Grace), ends: records.Ends{}, tallies: map[tallyKey]*tally{},
+		results: map[string][]*result{}, accepted: map[uint64]int64{}, deadPlaces: map[string]bool{},
+		deadFed: map[uint64]bool{},
 	}
 	for _, topics := range [][]string{
 		{schemas.TopicFeedTransactions},
@@ -224,23 +225,17 @@ func (e *event) hash() uint64 { return hash(e.Tenant, e.Customer, e.TransactionI
 // hash is of facts that hold no control characters.
 func hash(facts ...string) uint64 { return xxhash.Sum64String(strings.Join(facts, "\x00")) }
 
-// byDebit are the debits that the bank was sent.
-func (b *books) byDebit() map[string]*event {
+// last are the last events of each id.
+func last(events []*event, id func(*event) string) map[string]*event {
 	out := map[string]*event{}
-	for _, d := range b.debits {
-		out[d.DebitID] = d
+	for _, e := range events {
+		out[id(e)] = e
 	}
 	return out
 }
 
-// latest are the last versions of all collections.
-func (b *books) latest() map[string]*event {
-	out := map[string]*event{}
-	for _, e := range b.collections {
-		out[e.Collection] = e
-	}
-	return out
-}
+func debitID(e *event) string      { return e.DebitID }
+func collectionID(e *event) string { return e.Collection }
 
 // cents is money in integer cents.
 type cents int64

@@ -57,7 +57,7 @@ func (b *books) debitsOnce(c *Check) {
 
 // debitsBooked compares what the bank was told with what the collections say it was told.
 func (b *books) debitsBooked(c *Check) {
-	told, booked := b.byDebit(), map[string]bool{}
+	told, booked := last(b.debits, debitID), map[string]bool{}
 	for _, e := range b.collections {
 		if e.Change.Kind != instructed {
 			continue
@@ -88,7 +88,7 @@ func (b *books) versionsDense(c *Check) {
 		events []*event
 		id     func(*event) string
 	}{
-		{"collection", b.collections, func(e *event) string { return e.Collection }},
+		{"collection", b.collections, collectionID},
 		{"policy", b.policies, func(e *event) string { return e.PolicyID }},
 		{"statement", b.settlements, func(e *event) string { return e.SettlementID }},
 	} {
@@ -132,8 +132,7 @@ func (b *books) oneInFlight(c *Check) {
 			want = o.Change.Amount
 		}
 		if e.InFlight != want {
-			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, e.InFlight,
-				want)
+			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, e.InFlight, want)
 		}
 	}
 }

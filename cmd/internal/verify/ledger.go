@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func readCSV(r io.Reader, what, header string, take func(line int, row []string)
 
 // ledger compares debit by debit, and the money at the end.
 func (b *books) ledger(c *Check, lines []LedgerLine) {
-	told, at, seen := b.byDebit(), b.stands(), map[string]bool{}
+	told, at, seen := last(b.debits, debitID), b.stands(), map[string]bool{}
 	var bank, ours cents
 	paidOn := map[string]cents{} // by collection, as the bank says
 	for _, l := range lines {
@@ -97,7 +98,7 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 			c.missing(d.fresh, "debit %s of %s was instructed and is not in the bank's ledger", d.DebitID, d.Amount)
 		}
 	}
-	for id, e := range b.latest() { // what the bank took is what ours say was collected
+	for id, e := range last(b.collections, collectionID) { // what the bank took is what ours say was collected
 		if e.Collected != paidOn[id] && !e.fresh {
 			c.differ("collection %s: %s collected, the bank's ledger holds %s: difference %s", id, e.Collected, paidOn[id],
 				e.Collected-paidOn[id])
@@ -106,4 +107,52 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 	if bank != ours {
 		c.differ("the bank's ledger holds %s, ours %s: difference %s", bank, ours, ours-bank)
 	}
+}
+
+// TransactionKey stands for a transaction: a hash of tenant, customer and id.
+type TransactionKey uint64
+
+// sliceRows is how many transactions are asked for at once: an analyst may read a million rows a query.
+var sliceRows = 400_000
+
+const fedHeader = "tenant_id,customer_id,transaction_id"
+
+// ReadFed reads a CSV of transactions that Kafka acknowledged to the feeds. The error names the line.
+func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
+	out := map[TransactionKey]bool{}
+	return out, readCSV(r, "fed", fedHeader, func(_ int, row []string) error {
+		out[TransactionKey(hash(row...))] = true
+		return nil
+	})
+}
+
+// acknowledged looks for each transaction in ClickHouse, among the rows as they are stored.
+func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
+	refused := b.deadFed
+	for _, f := range b.fed {
+		if b.deadPlaces[f.place] {
+			refused[f.hash] = true
+		}
+	}
+	found := make(map[TransactionKey]int64, len(o.Fed))
+	slices := len(o.Fed)/sliceRows + 1
+	for slice := range slices {
+		sql := fmt.Sprintf(`SELECT '', reinterpretAsInt64(
+xxHash64(concat(tenant_id, '\0', customer_id, '\0', transaction_id)) AS id), count()
+FROM transactions_log WHERE id %% %d = %d GROUP BY id`, slices, slice)
+		if err := o.ClickHouse.each(ctx, sql, func(r row) { found[TransactionKey(r.n[0])] = r.n[1] }); err != nil {
+			return err
+		}
+	}
+	for key := range o.Fed {
+		c.Counted++
+		switch n := found[key]; {
+		case n == 1, n == 0 && refused[uint64(key)]:
+		case n == 0:
+			c.differ("a transaction (hash %x) was acknowledged to its feed and has no row", uint64(key))
+		default:
+			c.differ("a transaction (hash %x) has %d rows", uint64(key), n)
+		}
+	}
+	return nil
 }

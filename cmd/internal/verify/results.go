@@ -196,7 +196,7 @@ func (b *books) clearing(c *Check) {
 		}
 		sums[now] += d.Amount
 	}
-	for _, e := range b.latest() {
+	for _, e := range last(b.collections, collectionID) {
 		pending += e.InFlight
 		collected += e.Collected
 	}
@@ -206,8 +206,7 @@ func (b *books) clearing(c *Check) {
 			failed, taken, pending, rest)
 	}
 	if collected != succeeded {
-		c.differ("collections hold %s, the bank paid %s: difference %s", collected, succeeded,
-			collected-succeeded)
+		c.differ("collections hold %s, the bank paid %s: difference %s", collected, succeeded, collected-succeeded)
 	}
 }
 
