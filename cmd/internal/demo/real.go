@@ -299,34 +299,45 @@ func (f fixedDays) worst() int { return 1 + slices.Index(f.Paid[1:], slices.Min(
 // onFixedDays computes fixedDays for the policies of a bank whose accounts have not been opened by any day yet.
 func onFixedDays(rows []feed.Row, policies []realPolicy, b *realBank) fixedDays {
 	var f fixedDays
-	balances := map[string]map[civil.Date]schemas.Cents{} // at the end of each day with transactions
-	for _, r := range rows {
-		if balances[r.CustomerID] == nil {
-			balances[r.CustomerID] = map[civil.Date]schemas.Cents{}
-		}
-		balances[r.CustomerID][r.Date] = *r.BalanceAfterCents
-	}
+	ends := dayEnds(rows)
 	for _, p := range policies {
 		var balance schemas.Cents
-		// An account that was opened in a month had its first row there, so the month before the first full one holds its
-		// opening.
-		for d := p.first.First().AddMonths(-1); d.Before(p.end.First()); d = d.AddDays(1) {
-			if after, moved := balances[p.customer][d]; moved {
-				balance = after
+		left := ends[p.customer]
+		for d := p.first.First(); d.Before(p.end.First()); d = d.AddDays(1) {
+			for ; len(left) > 0 && !left[0].day.After(d); left = left[1:] {
+				balance = left[0].balance
 			}
-			period := schemas.PeriodOf(d)
-			if period < p.first || d.Day > 28 {
+			if d.Day > 28 {
 				continue
 			}
 			if d.Day == 1 {
 				f.Attempts++
 			}
-			if balance-b.accounts[p.customer].lows[period] >= p.premium {
+			if balance-b.accounts[p.customer].lows[schemas.PeriodOf(d)] >= p.premium {
 				f.Paid[d.Day]++
 			}
 		}
 	}
 	return f
+}
+
+// dayEnd is the balance at the end of a day with transactions.
+type dayEnd struct {
+	day     civil.Date
+	balance schemas.Cents
+}
+
+// dayEnds are each customer's, in their order.
+func dayEnds(rows []feed.Row) map[string][]dayEnd {
+	all := map[string][]dayEnd{}
+	for _, r := range rows {
+		ends := all[r.CustomerID]
+		if n := len(ends); n > 0 && ends[n-1].day == r.Date {
+			ends = ends[:n-1]
+		}
+		all[r.CustomerID] = append(ends, dayEnd{r.Date, *r.BalanceAfterCents})
+	}
+	return all
 }
 
 // upTo is the rows up to and including a day.
@@ -353,13 +364,9 @@ type realBank struct {
 
 func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 	b := &realBank{accounts: map[string]*realAccount{}, book: people.NewBankBook()}
-	for _, r := range rows {
-		if b.accounts[r.CustomerID] == nil {
-			b.accounts[r.CustomerID] = &realAccount{}
-		}
-	}
-	if noBuffer {
-		for customer, lows := range lowest(rows) {
+	for customer, lows := range lowest(rows) {
+		b.accounts[customer] = &realAccount{}
+		if noBuffer {
 			b.accounts[customer].lows = lows
 		}
 	}
@@ -369,31 +376,18 @@ func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 // lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends
 // of days, and what was carried in from the month before.
 func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
-	type carried struct {
-		day     civil.Date
-		balance schemas.Cents
-	}
-	all, last := map[string]map[schemas.Period]schemas.Cents{}, map[string]carried{}
-	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up
-	// to p.
-	passed := func(customer string, c carried, p schemas.Period) {
-		for m := schemas.PeriodOf(c.day); m <= p; m = m.Next() {
-			if low, seen := all[customer][m]; !seen || c.balance < low {
-				all[customer][m] = c.balance
+	all := map[string]map[schemas.Period]schemas.Cents{}
+	for customer, ends := range dayEnds(rows) {
+		lows := map[schemas.Period]schemas.Cents{}
+		for i, e := range ends {
+			next := ends[min(i+1, len(ends)-1)]
+			for m := schemas.PeriodOf(e.day); m <= schemas.PeriodOf(next.day); m = m.Next() {
+				if low, seen := lows[m]; !seen || e.balance < low {
+					lows[m] = e.balance
+				}
 			}
 		}
-	}
-	for _, r := range rows {
-		c, open := last[r.CustomerID]
-		if !open {
-			all[r.CustomerID] = map[schemas.Period]schemas.Cents{}
-		} else if c.day != r.Date {
-			passed(r.CustomerID, c, schemas.PeriodOf(r.Date))
-		}
-		last[r.CustomerID] = carried{r.Date, *r.BalanceAfterCents}
-	}
-	for customer, c := range last {
-		passed(customer, c, schemas.PeriodOf(c.day))
+		all[customer] = lows
 	}
 	return all
 }

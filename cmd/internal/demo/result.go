@@ -25,6 +25,7 @@ type Result struct {
 	Report     []client.ReportRow
 	Settlement client.Settlement
 	Kinds      []KindLine
+	All        KindLine // the sum of them
 	Failures   []people.Failure
 	// Bank, Reported, ClickHouse and Settled are the money collected, as four parties know it: they must be equal.
 	Bank, Reported, ClickHouse, Settled schemas.Cents
@@ -65,47 +66,53 @@ func (m *month) finish(ctx context.Context, r *Result) (err error) {
 	r.Period, r.Settled = m.period, schemas.Cents(r.Settlement.TotalCollections)
 	r.Bank, r.Refused, r.Broken = book.Collected(m.period), book.Refused, brokenRecords
 	r.Policies, r.Debits, r.Failures = m.Policies, book.Debits, book.Failures()
-	r.Kinds, r.Latency = m.byKind(r.Report), m.probe.report()
+	r.Kinds, r.All = m.byKind(r.Report)
+	r.Latency = m.probe.report()
 	r.DeadLetters, err = m.deadLetters(ctx)
 	return err
 }
 
 // byKind joins the report, which knows nothing of incomes, with the customers, and first attempts with the bank's own
-// answers.
-func (m *month) byKind(report []client.ReportRow) []KindLine {
-	kinds := make([]KindLine, len(people.Kinds()))
+// answers. What is not of this month's making is left out.
+func (m *month) byKind(report []client.ReportRow) (kinds []KindLine, all KindLine) {
+	kinds, all.Kind = make([]KindLine, len(people.Kinds())), "all"
 	at := map[schemas.IncomeKind]*KindLine{}
 	for i, kind := range people.Kinds() {
 		kinds[i].Kind = kind
 		at[kind] = &kinds[i]
 	}
+	both := func(customer string, add func(k *KindLine)) {
+		if k := at[m.people.Kind(customer)]; k != nil {
+			add(k)
+			add(&all)
+		}
+	}
 	for _, row := range report {
-		k := at[m.people.Kind(row.CustomerID)]
-		if k == nil {
-			continue // not of this month's making
-		}
-		k.Collections++
-		k.Due += schemas.Cents(row.CollectionAmountDue)
-		k.Collected += schemas.Cents(row.CollectionAmountCollected)
-		k.Attempts += row.NumberOfAttempts
-		switch row.CollectionStatus {
-		case schemas.PaidFull:
-			k.Full++
-		case schemas.PaidPartial:
-			k.Partial++
-		case schemas.Unpaid:
-			k.Unpaid++
-		}
+		both(row.CustomerID, func(k *KindLine) {
+			k.Collections++
+			k.Due += schemas.Cents(row.CollectionAmountDue)
+			k.Collected += schemas.Cents(row.CollectionAmountCollected)
+			k.Attempts += row.NumberOfAttempts
+			switch row.CollectionStatus {
+			case schemas.PaidFull:
+				k.Full++
+			case schemas.PaidPartial:
+				k.Partial++
+			case schemas.Unpaid:
+				k.Unpaid++
+			}
+		})
 	}
 	for _, d := range m.bank.Book.Debits {
-		if k := at[m.people.Kind(d.CustomerID)]; k != nil && d.Attempt == 1 {
-			k.Tried++
-			if d.State != people.Unpaid {
-				k.FirstSuccess++
-			}
+		if d.Attempt == 1 {
+			both(d.CustomerID, func(k *KindLine) {
+				if k.Tried++; d.State != people.Unpaid {
+					k.FirstSuccess++
+				}
+			})
 		}
 	}
-	return kinds
+	return kinds, all
 }
 
 // deadLetters counts the dead letters on Kafka by their class.
@@ -228,23 +235,14 @@ func (r *Result) printKinds(w io.Writer) {
 			k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried),
 		}
 	}
-	all, rows := KindLine{Kind: "all"}, []table.Row{}
+	var rows []table.Row
 	for _, k := range r.Kinds {
 		rows = append(rows, row(k))
-		all.Collections += k.Collections
-		all.Full += k.Full
-		all.Partial += k.Partial
-		all.Unpaid += k.Unpaid
-		all.Due += k.Due
-		all.Collected += k.Collected
-		all.Attempts += k.Attempts
-		all.Tried += k.Tried
-		all.FirstSuccess += k.FirstSuccess
 	}
 	show(w, fmt.Sprintf("%s by kind of income", r.Period), 2, table.Row{
 		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
 		"attempts", "a collection", "first attempt paid",
-	}, rows, row(all))
+	}, rows, row(r.All))
 }
 
 // per is a quotient with two decimals, in integers.

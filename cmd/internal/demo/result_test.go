@@ -103,7 +103,8 @@ func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
 		{CustomerID: customer, CollectionAmountDue: 100, CollectionStatus: schemas.Unpaid, NumberOfAttempts: 1},
 		{CustomerID: "SOMEBODY ELSE"},
 	}
-	for _, k := range m.byKind(report) {
+	kinds, _ := m.byKind(report)
+	for _, k := range kinds {
 		if k.Kind == kind {
 			require.Equal(t, KindLine{
 				Kind: kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,

@@ -38,14 +38,8 @@ type event struct {
 	Collected     cents  `json:"collected_cents"`
 	InFlight      cents  `json:"in_flight_cents"`
 	Status        string `json:"collection_status"`
-	Change        struct {
-		Kind     string `json:"kind"`
-		DebitID  string `json:"debit_id"`
-		ResultID string `json:"result_id"`
-		Moved    cents  `json:"moved_cents"`
-		Amount   cents  `json:"amount_cents"`
-	} `json:"change"`
-	Stage string `json:"stage"`
+	Change        change `json:"change"`
+	Stage         string `json:"stage"`
 	statement
 	Date   string `json:"date"`
 	Cutoff int    `json:"cutoff"`
@@ -53,6 +47,15 @@ type event struct {
 	partition int32
 	offset    int64
 	fresh     bool // too young to be judged
+}
+
+// change is the fact behind a version of a collection.
+type change struct {
+	Kind     string `json:"kind"`
+	DebitID  string `json:"debit_id"`
+	ResultID string `json:"result_id"`
+	Moved    cents  `json:"moved_cents"`
+	Amount   cents  `json:"amount_cents"`
 }
 
 // statement holds the fields of a settlement.

@@ -1,7 +1,5 @@
 package verify
 
-import "slices"
-
 // The facts behind versions of a collection.
 const (
 	created      = "CREATED"
@@ -110,28 +108,22 @@ func (b *books) versionsDense(c *Check) {
 
 // oneInFlight goes through each collection's history in the order of its events.
 func (b *books) oneInFlight(c *Check) {
-	open := map[string]*event{}
+	open := map[string]change{} // by collection
 	for _, e := range b.collections {
-		k := e.Change.Kind
-		if k == instructed {
-			c.Counted++
-			if o := open[e.Collection]; o != nil {
-				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID,
-					o.Change.DebitID)
-			}
-			open[e.Collection] = e
-		}
 		o := open[e.Collection]
-		if o != nil && slices.Contains([]string{paid, unpaid, rejected, disputed}, k) &&
-			o.Change.DebitID == e.Change.DebitID {
-			delete(open, e.Collection)
-			o = nil
+		switch e.Change.Kind {
+		case instructed:
+			if c.Counted++; o.DebitID != "" {
+				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID,
+					o.DebitID)
+			}
+			open[e.Collection] = e.Change
+		case paid, unpaid, rejected, disputed:
+			if o.DebitID == e.Change.DebitID {
+				delete(open, e.Collection)
+			}
 		}
-		want := cents(0)
-		if o != nil {
-			want = o.Change.Amount
-		}
-		if e.InFlight != want {
+		if want := open[e.Collection].Amount; e.InFlight != want {
 			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, e.InFlight, want)
 		}
 	}

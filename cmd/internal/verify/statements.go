@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 )
 
 // Fees are a tenant's rates in percent.
@@ -24,16 +25,9 @@ func vatPercent(day string) *big.Rat {
 
 // percent is rate percent of an amount, rounded to the cent, half away from zero.
 func percent(amount cents, rate *big.Rat) cents {
-	x := new(big.Rat).Mul(new(big.Rat).SetInt64(int64(amount)), rate)
-	num, den := new(big.Int).Mul(x.Num(), big.NewInt(2)), new(big.Int).Mul(x.Denom(), big.NewInt(200))
-	// round(n/d) half away from zero is (2|n| + d) / 2d, with n's sign.
-	negative := num.Sign() < 0
-	num.Abs(num).Add(num, new(big.Int).Div(den, big.NewInt(2)))
-	out := cents(num.Div(num, den).Int64())
-	if negative {
-		return -out
-	}
-	return out
+	x := new(big.Rat).Mul(big.NewRat(int64(amount), 100), rate)
+	n, _ := strconv.ParseInt(x.FloatString(0), 10, 64) // which rounds so
+	return cents(n)
 }
 
 // counts tells whether a statement's coverage counts an event.
