@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,33 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
+
+// minPolicies is how many policies a month takes at least: some are changed and cancelled on the way.
+const minPolicies = 40
+
+// Options of the November run.
+type Options struct {
+	Product
+	// Policies is the number of rows of policies.csv, 40 or more; 0 means 1,000. Some customers hold two.
+	Policies int
+	// Seed decides everything that is left to chance; 0 means 1. The same seed gives the same month.
+	Seed uint64
+	Rough
+	// Dir gets policies.csv, report.csv and settlement.csv; empty means no files.
+	Dir string
+}
+
+func (o Options) withDefaults() (Options, error) {
+	var err error
+	if o.Product, err = o.Product.withDefaults(); err != nil {
+		return o, err
+	}
+	o.Policies, o.Seed = cmp.Or(o.Policies, 1000), cmp.Or(o.Seed, 1)
+	if o.Policies < minPolicies {
+		return o, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
+	}
+	return o, nil
+}
 
 // Rough turns a month into one for a product under fire. The zero value leaves it as it is.
 type Rough struct {
