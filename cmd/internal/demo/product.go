@@ -62,19 +62,22 @@ func (p Product) withDefaults() (Product, error) {
 	if p.Progress == nil {
 		p.Progress = p.Out
 	}
-	var missing []error
-	for _, need := range []struct {
-		name   string
-		absent bool
-	}{
-		{"BaseURL", p.BaseURL == ""}, {"Brokers", len(p.Brokers) == 0}, {"ClickHouseURL", p.ClickHouseURL == ""},
-		{"Advancer", p.Advancer == nil}, {"Out", p.Out == nil},
-	} {
-		if need.absent {
-			missing = append(missing, fmt.Errorf("demo: %s is not set", need.name))
-		}
+	var f faults
+	f.unlessf(p.BaseURL != "", "BaseURL is not set")
+	f.unlessf(len(p.Brokers) > 0, "Brokers is not set")
+	f.unlessf(p.ClickHouseURL != "", "ClickHouseURL is not set")
+	f.unlessf(p.Advancer != nil, "Advancer is not set")
+	f.unlessf(p.Out != nil, "Out is not set")
+	return p, errors.Join(f...)
+}
+
+// faults are all that is wrong, not only the first.
+type faults []error
+
+func (f *faults) unlessf(ok bool, format string, args ...any) {
+	if !ok {
+		*f = append(*f, fmt.Errorf("demo: "+format, args...))
 	}
-	return p, errors.Join(missing...)
 }
 
 // source is the product's Kafka.

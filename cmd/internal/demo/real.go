@@ -179,21 +179,15 @@ func (r *realRun) after(ctx context.Context, day civil.Date) error {
 
 // check is the verdict.
 func (r *RealResult) check() error {
-	var errs []error
-	if r.ClickHouse != r.Bank {
-		errs = append(errs, fmt.Errorf("demo: the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank,
-			r.ClickHouse, r.ClickHouse-r.Bank))
-	}
-	if r.Refused > 0 {
-		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))
-	}
-	if r.Accepted != int64(r.Rows) {
-		errs = append(errs, fmt.Errorf("demo: %d transactions were fed, ClickHouse holds %d", r.Rows, r.Accepted))
-	}
+	var f faults
+	f.unlessf(r.ClickHouse == r.Bank, "the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank, r.ClickHouse,
+		r.ClickHouse-r.Bank)
+	f.unlessf(r.Refused == 0, "the bank was sent %d debits twice", r.Refused)
+	f.unlessf(r.Accepted == int64(r.Rows), "%d transactions were fed, ClickHouse holds %d", r.Rows, r.Accepted)
 	for class, n := range r.DeadLetters {
-		errs = append(errs, fmt.Errorf("demo: %d dead letters of class %s; expected none", n, class))
+		f.unlessf(n == 0, "%d dead letters of class %s; expected none", n, class)
 	}
-	return errors.Join(errs...)
+	return errors.Join(f...)
 }
 
 // RealResult is what a real-input run came to.

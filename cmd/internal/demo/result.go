@@ -138,34 +138,22 @@ func (p Product) deadLetters(ctx context.Context) (map[string]int, error) {
 
 // check is the verdict: every difference is an error.
 func (r *Result) check() error {
-	var errs []error
-	for _, other := range []struct {
-		name  string
-		cents schemas.Cents
-	}{{"the report", r.Reported}, {"ClickHouse", r.ClickHouse}, {"the settlement", r.Settled}} {
-		if other.cents != r.Bank {
-			errs = append(errs, fmt.Errorf("demo: the bank collected R %s, %s says R %s: difference R %s", r.Bank, other.name,
-				other.cents, other.cents-r.Bank))
-		}
+	var f faults
+	agrees := func(name string, cents schemas.Cents) {
+		f.unlessf(cents == r.Bank, "the bank collected R %s, %s says R %s: difference R %s", r.Bank, name, cents, cents-r.Bank)
 	}
-	if r.Bank == 0 {
-		errs = append(errs, errors.New("demo: nothing was collected"))
-	}
-	if len(r.Report) != r.Policies {
-		errs = append(errs, fmt.Errorf("demo: %d policies, but the report has %d collections", r.Policies, len(r.Report)))
-	}
-	if r.Refused > 0 {
-		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))
-	}
+	agrees("the report", r.Reported)
+	agrees("ClickHouse", r.ClickHouse)
+	agrees("the settlement", r.Settled)
+	f.unlessf(r.Bank != 0, "nothing was collected")
+	f.unlessf(len(r.Report) == r.Policies, "%d policies, but the report has %d collections", r.Policies, len(r.Report))
+	f.unlessf(r.Refused == 0, "the bank was sent %d debits twice", r.Refused)
 	letters := 0
 	for _, n := range r.DeadLetters {
 		letters += n
 	}
-	if letters != r.Broken {
-		errs = append(errs, fmt.Errorf("demo: %d dead letters; expected the %d broken records that were sent", letters,
-			r.Broken))
-	}
-	return errors.Join(errs...)
+	f.unlessf(letters == r.Broken, "%d dead letters; expected the %d broken records that were sent", letters, r.Broken)
+	return errors.Join(f...)
 }
 
 // mostColumns is how many columns the widest table has.

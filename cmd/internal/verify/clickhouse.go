@@ -236,9 +236,8 @@ func (b *books) compare(ctx context.Context, c *Check, ch ClickHouse, t table) e
 		if key.topic != t.topic {
 			continue
 		}
-		if c.Counted += k.rows; !seen[key] {
-			c.differ("%s: %d records on Kafka, no row in ClickHouse", key, k.rows)
-		}
+		c.Counted += k.rows
+		c.must(seen[key], "%s: %d records on Kafka, no row in ClickHouse", key, k.rows)
 	}
 	if t.topic == schemas.TopicCalendar {
 		return nil // a tick may be written twice, and counts once
@@ -259,24 +258,17 @@ func (b *books) compareRun(c *Check, key tallyKey, have tally, unique, least int
 	if want == nil {
 		want = &tally{}
 	}
-	if have.rows != want.rows {
-		c.differ("%s: %d rows in ClickHouse, %d records on Kafka", key, have.rows, want.rows)
-	}
-	if have.rows != unique || unique != have.maxSeq-least+1 {
-		c.differ("%s: %d rows with %d different numbers from %d to %d", key, have.rows, unique, least, have.maxSeq)
-	}
+	c.must(have.rows == want.rows, "%s: %d rows in ClickHouse, %d records on Kafka", key, have.rows, want.rows)
+	c.must(have.rows == unique && unique == have.maxSeq-least+1, "%s: %d rows with %d different numbers from %d to %d",
+		key, have.rows, unique, least, have.maxSeq)
 	if key.topic == schemas.TopicCalendar {
 		return
 	}
-	if have.maxSeq != want.maxSeq {
-		c.differ("%s: numbers go up to %d in ClickHouse, to %d on Kafka", key, have.maxSeq, want.maxSeq)
-	}
-	if have.sum != want.sum {
-		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", key, have.sum, want.sum, have.sum-want.sum)
-	}
-	if have.digest != want.digest {
-		c.differ("%s: the rows are not the records: ids, numbers or cents differ", key)
-	}
+	c.must(have.maxSeq == want.maxSeq, "%s: numbers go up to %d in ClickHouse, to %d on Kafka", key, have.maxSeq,
+		want.maxSeq)
+	c.must(have.sum == want.sum, "%s: %s in ClickHouse, %s on Kafka: difference %s", key, have.sum, want.sum,
+		have.sum-want.sum)
+	c.must(have.digest == want.digest, "%s: the rows are not the records: ids, numbers or cents differ", key)
 }
 
 // lines compares the lines that an insurer downloads with the statement they belong to.
@@ -293,9 +285,9 @@ func (b *books) lines(ctx context.Context, c *Check, ch ClickHouse) error {
 		if s.Version != 1 {
 			continue
 		}
-		if c.Counted++; sums[s.SettlementID] != s.Total {
-			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, sums[s.SettlementID], s.Total)
-		}
+		c.Counted++
+		c.must(sums[s.SettlementID] == s.Total, "%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant,
+			sums[s.SettlementID], s.Total)
 	}
 	return nil
 }

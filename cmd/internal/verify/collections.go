@@ -38,18 +38,14 @@ func (b *books) debitsOnce(c *Check) {
 	ids, attempts := map[string]bool{}, map[attempt]bool{}
 	for _, d := range b.debits {
 		c.Counted++
-		if ids[d.DebitID] {
-			c.differ("debit %s was instructed twice", d.DebitID)
-		}
-		if attempts[attempt{d.Collection, d.Attempt}] {
-			c.differ("collection %s has two debits of attempt %d", d.Collection, d.Attempt)
-		}
+		c.must(!ids[d.DebitID], "debit %s was instructed twice", d.DebitID)
+		c.must(!attempts[attempt{d.Collection, d.Attempt}], "collection %s has two debits of attempt %d", d.Collection,
+			d.Attempt)
 		ids[d.DebitID], attempts[attempt{d.Collection, d.Attempt}] = true, true
 	}
 	for a := range attempts {
-		if a.n > 1 && !attempts[attempt{a.collection, a.n - 1}] {
-			c.differ("collection %s has attempt %d but not the one before", a.collection, a.n)
-		}
+		c.must(a.n <= 1 || attempts[attempt{a.collection, a.n - 1}], "collection %s has attempt %d but not the one before",
+			a.collection, a.n)
 	}
 }
 
@@ -94,13 +90,10 @@ func (b *books) versionsDense(c *Check) {
 		for _, e := range of.events {
 			c.Counted++
 			id := of.id(e)
-			if e.Version != last[id]+1 {
-				c.differ("%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version, last[id], e.partition,
-					e.offset)
-			}
-			if p, ok := at[id]; ok && p != e.partition {
-				c.differ("%s %s is on partitions %d and %d", of.what, id, p, e.partition)
-			}
+			c.must(e.Version == last[id]+1, "%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version,
+				last[id], e.partition, e.offset)
+			p, ok := at[id]
+			c.must(!ok || p == e.partition, "%s %s is on partitions %d and %d", of.what, id, p, e.partition)
 			last[id], at[id] = max(last[id], e.Version), e.partition
 		}
 	}
@@ -113,19 +106,18 @@ func (b *books) oneInFlight(c *Check) {
 		o := open[e.Collection]
 		switch e.Change.Kind {
 		case instructed:
-			if c.Counted++; o.DebitID != "" {
-				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID,
-					o.DebitID)
-			}
+			c.Counted++
+			c.must(o.DebitID == "", "collection %s: debit %s was instructed while %s was with the bank", e.Collection,
+				e.Change.DebitID, o.DebitID)
 			open[e.Collection] = e.Change
 		case paid, unpaid, rejected, disputed:
 			if o.DebitID == e.Change.DebitID {
 				delete(open, e.Collection)
 			}
 		}
-		if want := open[e.Collection].Amount; e.InFlight != want {
-			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, e.InFlight, want)
-		}
+		want := open[e.Collection].Amount
+		c.must(e.InFlight == want, "collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version,
+			e.InFlight, want)
 	}
 }
 
@@ -133,18 +125,15 @@ func (b *books) withinDue(c *Check) {
 	due := map[string]cents{}
 	for _, e := range b.collections {
 		c.Counted++
-		if e.Collected < 0 || e.InFlight < 0 || e.Collected+e.InFlight > e.Due {
-			c.differ("collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version,
-				e.Collected, e.InFlight, e.Due)
-		}
-		if was, ok := due[e.Collection]; ok && was != e.Due {
-			c.differ("collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was, e.Due)
-		}
+		c.must(e.Collected >= 0 && e.InFlight >= 0 && e.Collected+e.InFlight <= e.Due,
+			"collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version, e.Collected, e.InFlight,
+			e.Due)
+		was, ok := due[e.Collection]
+		c.must(!ok || was == e.Due, "collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was,
+			e.Due)
 		due[e.Collection] = e.Due
-		if (e.Status == "PAID_FULL") != (e.Collected >= e.Due) && e.Status != "CANCELLED" {
-			c.differ("collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status,
-				e.Collected, e.Due)
-		}
+		c.must((e.Status == "PAID_FULL") == (e.Collected >= e.Due) || e.Status == "CANCELLED",
+			"collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status, e.Collected, e.Due)
 	}
 }
 
@@ -161,17 +150,14 @@ func (b *books) movedIsCollected(c *Check) {
 		case lateUnpaid, disputed:
 			want = -net[ch.DebitID]
 		}
-		if ch.Moved != want || ch.Kind == lateUnpaid && want == 0 {
-			c.differ("collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind,
-				ch.DebitID, ch.Moved, want)
-		}
+		c.must(ch.Moved == want && (ch.Kind != lateUnpaid || want != 0),
+			"collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind, ch.DebitID,
+			ch.Moved, want)
 		if ch.DebitID != "" {
 			net[ch.DebitID] += ch.Moved
 		}
 		sum[e.Collection] += ch.Moved
-		if sum[e.Collection] != e.Collected {
-			c.differ("collection %s version %d: movements sum to %s, collected is %s", e.Collection, e.Version,
-				sum[e.Collection], e.Collected)
-		}
+		c.must(sum[e.Collection] == e.Collected, "collection %s version %d: movements sum to %s, collected is %s",
+			e.Collection, e.Version, sum[e.Collection], e.Collected)
 	}
 }

@@ -104,9 +104,7 @@ func (b *books) ledger(c *Check, lines []LedgerLine) {
 				e.Collected-paidOn[id])
 		}
 	}
-	if bank != ours {
-		c.differ("the bank's ledger holds %s, ours %s: difference %s", bank, ours, ours-bank)
-	}
+	c.must(bank == ours, "the bank's ledger holds %s, ours %s: difference %s", bank, ours, ours-bank)
 }
 
 // TransactionKey stands for a transaction: a hash of tenant, customer and id.

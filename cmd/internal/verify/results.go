@@ -165,14 +165,11 @@ func (b *books) resultsApplied(c *Check) {
 		if id == "" {
 			continue
 		}
-		if !slices.ContainsFunc(b.results[e.Change.DebitID], func(r *result) bool { return r.ResultID == id }) {
-			c.differ("collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection,
-				e.Version, id, e.Change.DebitID)
-		}
+		sent := slices.ContainsFunc(b.results[e.Change.DebitID], func(r *result) bool { return r.ResultID == id })
+		c.must(sent, "collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection,
+			e.Version, id, e.Change.DebitID)
 		key := e.Change.DebitID + "/" + id
-		if used[key] {
-			c.differ("collection %s version %d applies result %s a second time", e.Collection, e.Version, id)
-		}
+		c.must(!used[key], "collection %s version %d applies result %s a second time", e.Collection, e.Version, id)
 		used[key] = true
 	}
 }
@@ -201,13 +198,11 @@ func (b *books) clearing(c *Check) {
 		collected += e.Collected
 	}
 	succeeded, failed, taken := sums[isPaid], sums[isUnpaid]+sums[isRejected], sums[isDisputed]
-	if rest := told - succeeded - failed - taken - pending - transit; rest != 0 {
-		c.differ("instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", told, succeeded,
-			failed, taken, pending, rest)
-	}
-	if collected != succeeded {
-		c.differ("collections hold %s, the bank paid %s: difference %s", collected, succeeded, collected-succeeded)
-	}
+	rest := told - succeeded - failed - taken - pending - transit
+	c.must(rest == 0, "instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", told, succeeded, failed,
+		taken, pending, rest)
+	c.must(collected == succeeded, "collections hold %s, the bank paid %s: difference %s", collected, succeeded,
+		collected-succeeded)
 }
 
 // proclaimed are the holidays that no rule gives.

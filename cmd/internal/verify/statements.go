@@ -60,10 +60,8 @@ func (b *books) statements(c *Check) {
 	for _, s := range b.settlements {
 		c.Counted++
 		if was := first[s.SettlementID]; was != nil {
-			if figures(was) != figures(s) {
-				c.differ("%s of %s: the figures of version %d are not those of version %d", s.Number, s.Tenant, s.Version,
-					was.Version)
-			}
+			c.must(figures(was) == figures(s), "%s of %s: the figures of version %d are not those of version %d", s.Number,
+				s.Tenant, s.Version, was.Version)
 			continue
 		}
 		first[s.SettlementID] = s
@@ -85,9 +83,8 @@ func (b *books) statements(c *Check) {
 		want.TotalFees = want.DistributionFee + want.CollectionsFee
 		want.VAT = percent(want.TotalFees, vatPercent(s.Period+"-31"))
 		want.Net = total - want.TotalFees - want.VAT
-		if have, should := figures(s), figures(&event{statement: want}); have != should {
-			c.differ("%s of %s says %s; its movements give %s", s.Number, s.Tenant, have, should)
-		}
+		have, should := figures(s), figures(&event{statement: want})
+		c.must(have == should, "%s of %s says %s; its movements give %s", s.Number, s.Tenant, have, should)
 	}
 }
 
@@ -113,16 +110,13 @@ func (b *books) settledOnce(c *Check) {
 		c.Counted++
 		n := covered{tenant: s.Tenant, period: s.Period}
 		count[n]++
-		if s.Sequence != count[n] {
-			c.differ("%s of %s is the period's statement %d; expected %d", s.Number, s.Tenant, s.Sequence, count[n])
-		}
+		c.must(s.Sequence == count[n], "%s of %s is the period's statement %d; expected %d", s.Number, s.Tenant, s.Sequence,
+			count[n])
 		for _, cov := range s.Coverage {
 			for p := range min(len(cov.From), len(cov.To)) {
 				k := covered{s.Tenant, cov.Period, p}
-				if cov.From[p] != upTo[k] {
-					c.differ("%s of %s counts %s on partition %d from number %d; the one before ended at %d", s.Number, s.Tenant,
-						cov.Period, p, cov.From[p], upTo[k])
-				}
+				c.must(cov.From[p] == upTo[k], "%s of %s counts %s on partition %d from number %d; the one before ended at %d",
+					s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
 				upTo[k] = max(upTo[k], cov.To[p])
 			}
 		}
@@ -135,10 +129,8 @@ func (b *books) settledOnce(c *Check) {
 					in++
 				}
 			}
-			if in > 1 {
-				c.differ("the movement of %s on collection %s version %d is in %d statements", m.Change.Moved, m.Collection,
-					m.Version, in)
-			}
+			c.must(in <= 1, "the movement of %s on collection %s version %d is in %d statements", m.Change.Moved, m.Collection,
+				m.Version, in)
 		}
 	}
 }

@@ -60,6 +60,13 @@ func (c *Check) differ(format string, args ...any) {
 	}
 }
 
+// must is a difference where a condition does not hold.
+func (c *Check) must(ok bool, format string, args ...any) {
+	if !ok {
+		c.differ(format, args...)
+	}
+}
+
 // missing is a difference, unless what it is missed of is too young to be judged.
 func (c *Check) missing(fresh bool, format string, args ...any) {
 	if fresh {
