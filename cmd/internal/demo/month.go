@@ -116,7 +116,7 @@ func Month(ctx context.Context, o Options) (*Result, error) {
 	m.bank = people.NewBank(m.people, m.period.Last())
 	m.answers = people.NewLateAnswers(o.Seed, m.period.Last())
 	m.parties, err = o.parties(ctx, m.period)
-	defer m.parties.close()
+	defer m.close()
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (m *month) imports(ctx context.Context, d civil.Date) error {
 	}
 	imported, err := m.insurer.importPolicies(ctx, csv)
 	if err == nil {
-		m.sayf("%s  policies.csv imported: %d policies of %d customers, %d failed\n", d, imported.Imported,
+		sayf(m.Out, "%s  policies.csv imported: %d policies of %d customers, %d failed", d, imported.Imported,
 			m.people.Customers(), imported.Failed)
 	}
 	return err
@@ -176,14 +176,14 @@ func (m *month) imports(ctx context.Context, d civil.Date) error {
 func (m *month) executes(ctx context.Context, d civil.Date) error {
 	executed, err := m.insurer.execute(ctx, m.period)
 	if err == nil {
-		m.sayf("%s  collections executed: %d queued for %s\n", d, executed.PoliciesQueued, m.period)
+		sayf(m.Out, "%s  collections executed: %d queued for %s", d, executed.PoliciesQueued, m.period)
 	}
 	return err
 }
 
 func (m *month) history(ctx context.Context, d civil.Date) error {
 	h := m.people.History()
-	m.sayf("%s  bank feed and income lists: %d transactions, %d income records of the three months before\n", d,
+	sayf(m.Out, "%s  bank feed and income lists: %d transactions, %d income records of the three months before", d,
 		len(h.Transactions), len(h.Incomes))
 	return m.deliver(ctx, h)
 }
@@ -327,10 +327,6 @@ func (m *month) file(name string, b []byte) error {
 		return fmt.Errorf("demo: write %s: %w", name, err)
 	}
 	return nil
-}
-
-func (m *month) sayf(format string, args ...any) {
-	_, _ = fmt.Fprintf(m.Out, format, args...) // words that cannot be shown stop nothing
 }
 
 // advance moves the calendar to the day's cut-off while the small transactions flow.

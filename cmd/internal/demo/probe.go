@@ -159,7 +159,7 @@ func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 	var n int64
 	var err error
 	for n == 0 && err == nil {
-		if n, err = b.product.number(ctx, `SELECT count() FROM debits_log
+		if n, err = b.product.number(ctx, `SELECT '', count() FROM debits_log
 WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND debit_id = {id:String}`,
 			map[string]string{"tenant": d.TenantID, "period": string(d.PeriodMonth), "id": d.DebitID}); n == 0 && err == nil {
 			err = retry.Pause(ctx, 2*time.Millisecond)

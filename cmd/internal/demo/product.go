@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -28,13 +27,6 @@ import (
 	"github.com/kasi-collections/kasi/streams/records"
 	"github.com/kasi-collections/kasi/streams/retry"
 )
-
-// Advancer moves Kasi's manual calendar through every cut-off up to and including the day, and returns when the debits
-// that they caused can be read from Kafka. It need not wait for ClickHouse: where a figure is read from there, the
-// demonstration waits by itself, and a sink that may fall a few days behind takes over more at a time.
-type Advancer interface {
-	Advance(ctx context.Context, to civil.Date) error
-}
 
 // Product says where a running Kasi is and how it is spoken to.
 type Product struct {
@@ -46,7 +38,9 @@ type Product struct {
 	KgoOpts []kgo.Opt // TLS, SASL
 	// ClickHouseURL is ClickHouse's HTTP address, such as http://127.0.0.1:8123.
 	ClickHouseURL, AnalystPassword string
-	Advancer                       Advancer
+	// Advancer returns when the debits that the days caused can be read from Kafka. It need not wait for ClickHouse: where
+	// a figure is read from there, the demonstration waits by itself.
+	Advancer feed.Advancer
 	// Patience bounds how long a call is repeated that found nobody, was cut off or was answered with 503: an operator's,
 	// whose product is being restarted. 0 means not at all.
 	Patience time.Duration
@@ -225,13 +219,20 @@ func (t *tail) debits(ctx context.Context, tenant string) ([]schemas.DebitInstru
 // analystUser is the ClickHouse user of those who only read.
 const analystUser = "analyst"
 
-// query asks ClickHouse over HTTP as an analyst's own tool does, and returns the rows of a SELECT as text cells. The
-// parameters fill {name:Type} places. A failed one is repeated for as long as patience lasts.
-func (p Product) query(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
-	return retry.Constant(ctx, p.Patience, retryPause, func() ([][]string, error) { return p.once(ctx, sql, params) })
+// figures is one row of an answer: a name and numbers.
+type figures struct {
+	name string
+	n    []int64
 }
 
-func (p Product) once(ctx context.Context, sql string, params map[string]string) ([][]string, error) {
+// figures asks ClickHouse over HTTP as an analyst's own tool does, and returns the rows of a SELECT whose first column
+// is a name; the others are integers. The parameters fill {name:Type} places, beside tenant. A failed one is repeated
+// for as long as patience lasts.
+func (p Product) figures(ctx context.Context, sql string, params map[string]string) ([]figures, error) {
+	return retry.Constant(ctx, p.Patience, retryPause, func() ([]figures, error) { return p.once(ctx, sql, params) })
+}
+
+func (p Product) once(ctx context.Context, sql string, params map[string]string) ([]figures, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.ClickHouseURL, strings.NewReader(sql))
 	if err != nil {
 		return nil, fmt.Errorf("demo: clickhouse: %w", err)
@@ -239,6 +240,7 @@ func (p Product) once(ctx context.Context, sql string, params map[string]string)
 	q := req.URL.Query()
 	q.Set("database", "kasi")
 	q.Set("default_format", "TabSeparated")
+	q.Set("param_tenant", p.Tenant)
 	for name, v := range params {
 		q.Set("param_"+name, v)
 	}
@@ -253,59 +255,37 @@ func (p Product) once(ctx context.Context, sql string, params map[string]string)
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("demo: clickhouse: HTTP %d: %s", resp.StatusCode, b)
 	}
-	var rows [][]string
+	var rows []figures
 	for line := range strings.Lines(string(b)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		row := figures{cells[0], make([]int64, len(cells)-1)}
+		for i, c := range cells[1:] {
+			if row.n[i], err = strconv.ParseInt(c, 10, 64); err != nil {
+				return nil, fmt.Errorf("demo: clickhouse answered %q where a number was expected: %w", c, err)
+			}
+		}
+		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// figures is one row of an answer: a name and numbers.
-type figures struct {
-	name string
-	n    []int64
-}
-
-// figures returns the rows of a SELECT whose first column is a name; the others are integers.
-func (p Product) figures(ctx context.Context, sql string) ([]figures, error) {
-	rows, err := p.query(ctx, sql, map[string]string{"tenant": p.Tenant})
-	out := make([]figures, len(rows))
-	for i, row := range rows {
-		n, bad := integers(row[1:])
-		out[i], err = figures{row[0], n}, errors.Join(err, bad)
-	}
-	return out, err
-}
-
-// number is the one integer a query answers.
+// number is the one integer that a query answers beside an empty name.
 func (p Product) number(ctx context.Context, sql string, params map[string]string) (int64, error) {
-	rows, err := p.query(ctx, sql, params)
+	rows, err := p.figures(ctx, sql, params)
 	if err != nil {
 		return 0, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 1 {
+	if len(rows) != 1 || len(rows[0].n) != 1 {
 		return 0, fmt.Errorf("demo: clickhouse answered %d rows to %q; expected one number", len(rows), sql)
 	}
-	n, err := integers(rows[0])
-	return n[0], err
-}
-
-func integers(cells []string) ([]int64, error) {
-	n := make([]int64, len(cells))
-	for i, c := range cells {
-		var err error
-		if n[i], err = strconv.ParseInt(c, 10, 64); err != nil {
-			return n, fmt.Errorf("demo: clickhouse answered %q where a number was expected: %w", c, err)
-		}
-	}
-	return n, nil
+	return rows[0].n[0], nil
 }
 
 // collected is what the collections view says was collected: of one period, or of all where the period is empty.
 func (p Product) collected(ctx context.Context, of schemas.Period) (schemas.Cents, error) {
-	n, err := p.number(ctx, `SELECT sum(collected_cents) FROM collections
+	n, err := p.number(ctx, `SELECT '', sum(collected_cents) FROM collections
 WHERE tenant_id = {tenant:String} AND ({period:String} = '' OR period_month = {period:String})`,
-		map[string]string{"tenant": p.Tenant, "period": string(of)})
+		map[string]string{"period": string(of)})
 	return schemas.Cents(n), err
 }
 
@@ -331,7 +311,7 @@ func (p Product) arrived(ctx context.Context) error {
 	deadline := time.Now().Add(arrivalPatience)
 	for {
 		marks, err := p.figures(ctx, "SELECT concat(topic, '/', toString(partition)) AS place, max(next_offset) FROM "+
-			"sink_marks GROUP BY place ORDER BY place")
+			"sink_marks GROUP BY place ORDER BY place", nil)
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	r := &realRun{RealOptions: o, bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
 	fixed := onFixedDays(rows, r.pending, r.bank)
 	r.parties, err = o.parties(ctx, schemas.PeriodOf(last))
-	defer r.parties.close()
+	defer r.close()
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +180,8 @@ func (r *realRun) after(ctx context.Context, day civil.Date) error {
 // check is the verdict.
 func (r *RealResult) check() error {
 	var f faults
-	f.unlessf(r.ClickHouse == r.Bank, "the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank, r.ClickHouse,
-		r.ClickHouse-r.Bank)
+	f.unlessf(r.ClickHouse == r.Bank, "the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank,
+		r.ClickHouse, r.ClickHouse-r.Bank)
 	f.unlessf(r.Refused == 0, "the bank was sent %d debits twice", r.Refused)
 	f.unlessf(r.Accepted == int64(r.Rows), "%d transactions were fed, ClickHouse holds %d", r.Rows, r.Accepted)
 	for class, n := range r.DeadLetters {
@@ -457,17 +457,19 @@ func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) 
 		return err
 	}
 	counts, err := p.figures(ctx, `SELECT 'both', (SELECT count() FROM transactions WHERE tenant_id = {tenant:String}),
-(SELECT count() FROM deposits WHERE tenant_id = {tenant:String})`)
+(SELECT count() FROM deposits WHERE tenant_id = {tenant:String})`, nil)
 	if err != nil {
 		return err
 	}
 	r.Accepted, r.Deposits = counts[0].n[0], counts[0].n[1]
 	if r.Statuses, err = p.figures(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents)
-FROM collections WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`); err != nil {
+FROM collections WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`,
+		nil); err != nil {
 		return err
 	}
 	if r.Streams, err = p.figures(ctx, `SELECT if(frequency = '', 'not known yet', frequency) AS f, count() FROM deposits
-WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`); err != nil {
+WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`,
+		nil); err != nil {
 		return err
 	}
 	r.DeadLetters, err = p.deadLetters(ctx)
@@ -475,27 +477,24 @@ WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`); err != 
 }
 
 func (r *RealResult) print(w io.Writer) {
-	// words that cannot be shown stop nothing
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this " +
 		"collection rate proves nothing"
 	if r.NoBuffer {
 		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the " +
 			"feed reports no balances"
 	}
-	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
-		r.Elapsed.Seconds(),
-		int64(float64(r.Rows)/r.Elapsed.Seconds()), r.Elapsed.Seconds()*1000/float64(r.Days))
-	line("Amounts are Czech crowns taken as rand; %s.", balances)
-	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent,
-		r.Executed)
-	line("%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
-	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
+	sayf(w, "\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
+		r.Elapsed.Seconds(), r.RowsPerSecond(), r.Elapsed.Seconds()*1000/float64(r.Days))
+	sayf(w, "Amounts are Czech crowns taken as rand; %s.", balances)
+	sayf(w, "%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies,
+		premiumPercent, r.Executed)
+	sayf(w, "%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
+	sayf(w, "%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
 		r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
 	best, worst := r.Fixed.best(), r.Fixed.worst()
-	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
-		"to %s (day %d, the worst)\n",
-		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
+	sayf(w, "On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
+		"to %s (day %d, the worst)\n", rate(r.Fixed.Paid[best], r.Fixed.Attempts), best,
+		rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
 	streams, statuses := []table.Row{}, []table.Row{}
 	for _, s := range r.Streams {
 		streams = append(streams, table.Row{s.name, s.n[0], rate(s.n[0], r.Deposits)})
@@ -505,7 +504,7 @@ func (r *RealResult) print(w io.Writer) {
 		statuses = append(statuses, table.Row{s.name, s.n[0], due, collected, rate(collected, due)})
 	}
 	show(w, "Deposits by frequency then", 2, table.Row{"frequency", "deposits", "share"}, streams)
-	line("")
+	sayf(w, "")
 	show(w, "Collections by status", 2, table.Row{"status", "collections", "due R", "collected R", "rate"}, statuses)
-	line("\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
+	sayf(w, "\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
 }

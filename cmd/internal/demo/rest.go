@@ -110,18 +110,24 @@ func (i *insurer) Do(req *http.Request) (*http.Response, error) {
 	req.Header.Set("X-API-Key", i.key)
 	began := time.Now()
 	resp, err := backoff.Retry(req.Context(), func() (*http.Response, error) {
-		resp, b, err := i.once(req)
+		if req.GetBody != nil {
+			req.Body, _ = req.GetBody() // from memory: it does not fail
+		}
+		resp, err := i.http.Do(req)
+		b, err := content(resp, err)
+		again := true
 		switch {
-		case err == nil && resp.StatusCode == http.StatusTooManyRequests:
+		case err != nil:
+		case resp.StatusCode == http.StatusTooManyRequests:
 			seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 where it says none
 			return nil, backoff.RetryAfter(max(seconds, 1))
-		case err == nil && resp.StatusCode < 300:
+		case resp.StatusCode < 300:
 			resp.Body = io.NopCloser(bytes.NewReader(b))
 			return resp, nil
-		case err == nil:
-			err = fmt.Errorf("HTTP %d: %s", resp.StatusCode, b)
+		default:
+			err, again = fmt.Errorf("HTTP %d: %s", resp.StatusCode, b), resp.StatusCode == http.StatusServiceUnavailable
 		}
-		if resp != nil && resp.StatusCode != http.StatusServiceUnavailable || time.Since(began) >= i.patience {
+		if !again || time.Since(began) >= i.patience {
 			err = backoff.Permanent(err)
 		}
 		return nil, err
@@ -130,22 +136,6 @@ func (i *insurer) Do(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("demo: %s %s: %w", req.Method, req.URL.RequestURI(), err)
 	}
 	return resp, nil
-}
-
-// once sends the request once; resp is nil where the answer did not come whole.
-func (i *insurer) once(req *http.Request) (resp *http.Response, b []byte, err error) {
-	if req.GetBody != nil {
-		if req.Body, err = req.GetBody(); err != nil {
-			return nil, nil, err
-		}
-	}
-	if resp, err = i.http.Do(req); err == nil {
-		b, err = content(resp, nil)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return resp, b, nil
 }
 
 // retryPause is the pause before a call is repeated.

@@ -117,7 +117,7 @@ func TestTheAnalystAsksWithParameters(t *testing.T) {
 			write(t, w, "Code: 60. DB::Exception")
 			return
 		}
-		write(t, w, "4250000\n")
+		write(t, w, "\t4250000\n")
 	})
 	p := Product{ClickHouseURL: url, AnalystPassword: "pw", Tenant: "demo"}
 	cents, err := p.collected(t.Context(), "2025-11")

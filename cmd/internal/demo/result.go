@@ -140,7 +140,8 @@ func (p Product) deadLetters(ctx context.Context) (map[string]int, error) {
 func (r *Result) check() error {
 	var f faults
 	agrees := func(name string, cents schemas.Cents) {
-		f.unlessf(cents == r.Bank, "the bank collected R %s, %s says R %s: difference R %s", r.Bank, name, cents, cents-r.Bank)
+		f.unlessf(cents == r.Bank, "the bank collected R %s, %s says R %s: difference R %s", r.Bank, name, cents,
+			cents-r.Bank)
 	}
 	agrees("the report", r.Reported)
 	agrees("ClickHouse", r.ClickHouse)
@@ -197,13 +198,14 @@ func rate[T ~int | ~int64](part, whole T) string {
 	return fmt.Sprintf("%d.%d %%", permille/10, permille%10)
 }
 
+// sayf prints a line; words that cannot be shown stop nothing.
+func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+
 func (r *Result) print(w io.Writer) {
-	// words that cannot be shown stop nothing
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	for _, part := range []func(io.Writer){
 		r.printKinds, r.printFailures, r.printSettlement, r.printBooks, r.Latency.print,
 	} {
-		line("")
+		sayf(w, "")
 		part(w)
 	}
 	letters, classes := 0, []string{}
@@ -211,9 +213,9 @@ func (r *Result) print(w io.Writer) {
 		letters += r.DeadLetters[c]
 		classes = append(classes, fmt.Sprintf("%d %s", r.DeadLetters[c], c))
 	}
-	line("\nDead letters: %d of %d broken records sent (%s)", letters, r.Broken, strings.Join(classes, ", "))
-	line("Debits the bank was sent twice: %d", r.Refused)
-	line("The month took %.1f s", r.Elapsed.Seconds())
+	sayf(w, "\nDead letters: %d of %d broken records sent (%s)", letters, r.Broken, strings.Join(classes, ", "))
+	sayf(w, "Debits the bank was sent twice: %d", r.Refused)
+	sayf(w, "The month took %.1f s", r.Elapsed.Seconds())
 }
 
 func (r *Result) printKinds(w io.Writer) {

@@ -187,11 +187,11 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		require.NoError(s.t, err)
 		switch {
 		case strings.Contains(string(b), "debits_log"):
-			write(s.t, w, "1\n")
+			write(s.t, w, "\t1\n")
 		case strings.Contains(string(b), "sink_marks"):
 			s.marks(w)
 		default:
-			write(s.t, w, fmt.Sprintf("%d\n", s.collected()))
+			write(s.t, w, fmt.Sprintf("\t%d\n", s.collected()))
 		}
 	case path == "POST /v1/policies/import":
 		write(s.t, w, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`, s.load(r)))

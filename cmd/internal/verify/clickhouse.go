@@ -36,7 +36,8 @@ var tables = []table{
 	{schemas.TopicDecisions, "decisions_log", []string{"amount_cents"}, amount},
 	{schemas.TopicDebits, "debits_log", []string{"amount_cents"}, amount},
 	{
-		schemas.TopicPolicies, "policies_log", []string{"premium_cents"},
+		schemas.TopicPolicies, "policies_log",
+		[]string{"premium_cents"},
 		func(e *event) []cents { return []cents{e.Premium} },
 	},
 	{
@@ -45,7 +46,8 @@ var tables = []table{
 		func(e *event) []cents { return []cents{e.Change.Moved, e.Due, e.Collected, e.InFlight} },
 	},
 	{
-		schemas.TopicSettlements, "settlements_log", []string{
+		schemas.TopicSettlements, "settlements_log",
+		[]string{
 			"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents", "collections_fee_cents",
 			"total_fees_cents", "vat_cents",
 		},
@@ -124,29 +126,23 @@ func (b *books) sequences(c *Check) {
 }
 
 // clickhouse compares every table with its topic, then the lines of the statements with their totals.
-func (r *Report) clickhouse(ctx context.Context, b *books, o Options) error {
+func (r *Report) clickhouse(ctx context.Context, b *books, o Options) {
 	missing, err := waitForSink(ctx, b.ends, o)
-	if err != nil {
-		return err
-	}
+	r.err = err
 	if o.Fed != nil {
-		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter",
-			func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
-			return err
-		}
+		r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter",
+			func(c *Check) error { return b.acknowledged(ctx, c, o) })
 	}
 	for _, t := range tables {
-		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic,
+		r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic,
 			func(c *Check) error {
 				for _, m := range missing[t.topic] {
 					c.differ("%s", m)
 				}
 				return b.compare(ctx, c, o.ClickHouse, t)
-			}); err != nil {
-			return err
-		}
+			})
 	}
-	return r.run("clickhouse lines", "the lines of each statement add up to it",
+	r.run("clickhouse lines", "the lines of each statement add up to it",
 		func(c *Check) error { return b.lines(ctx, c, o.ClickHouse) })
 }
 

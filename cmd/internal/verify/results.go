@@ -49,30 +49,24 @@ func (bk book) answer(d *event, r *result, forgotten bool) []book {
 	if r.Amount != nil && *r.Amount != d.Amount {
 		return []book{bk}
 	}
+	days := disputeDays
+	if r.Effective >= disputeNewFrom {
+		days = disputeDaysNew
+	}
+	changed := bk
 	switch {
 	case bk.at == isPending:
 		return []book{{answers[r.Status], r.Effective}}
 	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn &&
 		bankingDays(bk.paidOn, r.Effective, lateBankingDays) <= lateBankingDays:
-		return orStays(book{at: isUnpaid}, bk, forgotten)
-	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, window(r.Effective)):
-		return orStays(book{at: isDisputed}, bk, forgotten)
+		changed = book{at: isUnpaid}
+	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, days):
+		changed = book{at: isDisputed}
 	}
-	return []book{bk}
-}
-
-func orStays(changed, bk book, maybe bool) []book {
-	if maybe {
+	if forgotten && changed != bk {
 		return []book{changed, bk}
 	}
 	return []book{changed}
-}
-
-func window(effective string) int {
-	if effective >= disputeNewFrom {
-		return disputeDaysNew
-	}
-	return disputeDays
 }
 
 func addDays(date string, n int) string {
