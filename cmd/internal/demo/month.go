@@ -35,18 +35,6 @@ type Options struct {
 	Dir string
 }
 
-func (o Options) withDefaults() (Options, error) {
-	var err error
-	if o.Product, err = o.Product.withDefaults(); err != nil {
-		return o, err
-	}
-	o.Policies, o.Seed = cmp.Or(o.Policies, 1000), cmp.Or(o.Seed, 1)
-	if o.Policies < minPolicies {
-		return o, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
-	}
-	return o, nil
-}
-
 // Rough turns a month into one for a product under fire. The zero value leaves it as it is.
 type Rough struct {
 	// Records is how many bank transactions the feeds deliver at least; small ones fill the days, and are fed while the
@@ -78,10 +66,7 @@ const (
 
 // The small transactions of a day are fed in so many parts, so far apart, for as long as the calendar moves; then the
 // rest at once.
-const (
-	smallParts = 40
-	smallPause = 250 * time.Millisecond
-)
+const smallParts, smallPause = 40, 250 * time.Millisecond
 
 // month is a November run under way.
 type month struct {
@@ -106,9 +91,13 @@ type month struct {
 // bank reads the debits it was sent and answers them that same evening, the customers spend, the insurer does its work.
 // An answer given in the evening counts before the next day's cut-off.
 func Month(ctx context.Context, o Options) (*Result, error) {
-	o, err := o.withDefaults()
-	if err != nil {
+	var err error
+	if o.Product, err = o.withDefaults(); err != nil {
 		return nil, err
+	}
+	o.Policies, o.Seed = cmp.Or(o.Policies, 1000), cmp.Or(o.Seed, 1)
+	if o.Policies < minPolicies {
+		return nil, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
 	}
 	m := &month{Options: o, from: civil.Date{Year: 2025, Month: time.November, Day: 1}}
 	m.to, m.period = m.from.AddMonths(1).AddDays(2), schemas.PeriodOf(m.from)
@@ -253,13 +242,8 @@ func (m *month) evening(ctx context.Context, d civil.Date) error {
 
 // deliver pushes a batch and waits for the brokers' acknowledgement.
 func (m *month) deliver(ctx context.Context, b people.Batch) error {
-	if err := m.push.Incomes(ctx, b.Incomes...); err != nil {
-		return err
-	}
-	if err := m.push.Transactions(ctx, b.Transactions...); err != nil {
-		return err
-	}
-	if err := m.push.Flush(ctx); err != nil {
+	if err := errors.Join(m.push.Incomes(ctx, b.Incomes...), m.push.Transactions(ctx, b.Transactions...),
+		m.push.Flush(ctx)); err != nil {
 		return err
 	}
 	m.delivered += len(b.Transactions)

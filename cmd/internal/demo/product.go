@@ -216,9 +216,6 @@ func (t *tail) debits(ctx context.Context, tenant string) ([]schemas.DebitInstru
 	return debits, nil
 }
 
-// analystUser is the ClickHouse user of those who only read.
-const analystUser = "analyst"
-
 // figures is one row of an answer: a name and numbers.
 type figures struct {
 	name string
@@ -245,7 +242,7 @@ func (p Product) once(ctx context.Context, sql string, params map[string]string)
 		q.Set("param_"+name, v)
 	}
 	req.URL.RawQuery = q.Encode()
-	req.Header.Set("X-ClickHouse-User", analystUser)
+	req.Header.Set("X-ClickHouse-User", "analyst")
 	req.Header.Set("X-ClickHouse-Key", p.AnalystPassword)
 	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	b, err := content(resp, err)

@@ -171,10 +171,7 @@ func (r *realRun) after(ctx context.Context, day civil.Date) error {
 	if err != nil {
 		return err
 	}
-	if err := r.push.Results(ctx, results...); err != nil {
-		return err
-	}
-	return r.push.Flush(ctx)
+	return errors.Join(r.push.Results(ctx, results...), r.push.Flush(ctx))
 }
 
 // check is the verdict.

@@ -157,9 +157,6 @@ func (r *Result) check() error {
 	return errors.Join(f...)
 }
 
-// mostColumns is how many columns the widest table has.
-const mostColumns = 11
-
 // show prints a table whose columns are aligned to the right, as numbers are read, from the one with that number on
 // (counted from 1; 0 means none).
 func show(w io.Writer, title string, right int, header table.Row, rows []table.Row, footer ...table.Row) {
@@ -170,7 +167,7 @@ func show(w io.Writer, title string, right int, header table.Row, rows []table.R
 	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
 	t.SetTitle(title)
 	var columns []table.ColumnConfig
-	for i := right; right > 0 && i <= mostColumns; i++ {
+	for i := right; right > 0 && i <= 11; i++ { // no table has more
 		columns = append(columns, table.ColumnConfig{
 			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight,
 		})

@@ -219,7 +219,7 @@ func (b *books) takeResult(r *kgo.Record, fresh bool) {
 
 // place is where a record lies; its numbers may be text.
 func place(topic string, partition, offset any) string {
-	return fmt.Sprintf("%s/%v/%v", topic, partition, offset)
+	return fmt.Sprint(topic, "/", partition, "/", offset)
 }
 
 // hash stands for a transaction.

@@ -113,12 +113,10 @@ type TransactionKey uint64
 // sliceRows is how many transactions are asked for at once: an analyst may read a million rows a query.
 var sliceRows = 400_000
 
-const fedHeader = "tenant_id,customer_id,transaction_id"
-
 // ReadFed reads a CSV of transactions that Kafka acknowledged to the feeds. The error names the line.
 func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
 	out := map[TransactionKey]bool{}
-	return out, readCSV(r, "fed", fedHeader, func(_ int, row []string) error {
+	return out, readCSV(r, "fed", "tenant_id,customer_id,transaction_id", func(_ int, row []string) error {
 		out[TransactionKey(hash(row...))] = true
 		return nil
 	})

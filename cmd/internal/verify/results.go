@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rickar/cal/v2"
 	"github.com/rickar/cal/v2/za"
 )
 
@@ -219,16 +220,12 @@ func bankingDays(a, b string, most int) int {
 }
 
 func banking(d time.Time) bool {
-	if d.Weekday() == time.Saturday || d.Weekday() == time.Sunday || slices.Contains(proclaimed, d.Format(time.DateOnly)) {
+	day := d.Format(time.DateOnly)
+	if d.Weekday() == time.Saturday || d.Weekday() == time.Sunday || slices.Contains(proclaimed, day) {
 		return false
 	}
-	for _, h := range za.Holidays {
+	return !slices.ContainsFunc(za.Holidays, func(h *cal.Holiday) bool {
 		actual, observed := h.Calc(d.Year())
-		if sameDay(d, actual) || sameDay(d, observed) {
-			return false
-		}
-	}
-	return true
+		return day == actual.Format(time.DateOnly) || day == observed.Format(time.DateOnly)
+	})
 }
-
-func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
