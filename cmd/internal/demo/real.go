@@ -210,10 +210,9 @@ type RealResult struct {
 
 const (
 	// premiumPercent of the median monthly income is a real account's made-up premium; at least minPremium.
-	premiumPercent                = 5
-	minPremium      schemas.Cents = 1_000
-	spreadDays                    = 28
-	interestKSymbol               = "interest"
+	premiumPercent               = 5
+	minPremium     schemas.Cents = 1_000
+	spreadDays                   = 28
 )
 
 // premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the
@@ -228,7 +227,7 @@ func premiums(rows []feed.Row) []realPolicy {
 			policies[r.AccountID], months[r.AccountID] = p, map[schemas.Period]schemas.Cents{}
 		}
 		p.end = schemas.PeriodOf(r.Date) // nobody knows what came after the account's last row, so that month is not full
-		if r.Direction == schemas.Credit && r.Symbol != interestKSymbol {
+		if r.Direction == schemas.Credit && r.Symbol != "interest" {
 			months[r.AccountID][p.end] += r.AmountCents
 		}
 	}
