@@ -18,6 +18,7 @@
 package api
 
 //go:generate go tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
+//go:generate go tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 
 import (
 	"cmp"

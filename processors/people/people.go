@@ -183,13 +183,14 @@ func (ps *People) Small(d civil.Date, n int) []schemas.Transaction {
 		}
 		skipped = 0
 		cents := schemas.Cents(100 + ps.change.IntN(2_900))
-		at, what := clock(d, 9+ps.change.IntN(7), ps.change.IntN(60)), p.memo("POS PURCHASE SPAZA", "SPAZA SHOP", "GROCERIES")
+		at := clock(d, 9+ps.change.IntN(7), ps.change.IntN(60))
+		what := memo{"POS PURCHASE SPAZA", "SPAZA SHOP", "GROCERIES"}
 		if p.acc.balance-p.keepCents < cents {
-			what = p.memo("INSTANT PAYMENT FRIEND", "FRIEND", "TRANSFER")
+			what = memo{"INSTANT PAYMENT FRIEND", "FRIEND", "TRANSFER"}
 		} else {
 			cents = -cents
 		}
-		txs = append(txs, p.acc.move(at, cents, what))
+		txs = append(txs, p.move(at, cents, what))
 	}
 	return txs
 }

@@ -74,27 +74,23 @@ func newPerson(tenant string, seed uint64, i int, firstDay, from civil.Date) *pe
 	if p.kind != schemas.Gig {
 		p.rentCents = monthly * schemas.Cents(10+p.rng.IntN(25)) / 100
 	}
-	p.acc = account{customer: customerID(i), id: fmt.Sprintf("ACC%06d", 100_000+i)}
-	p.acc.opening = p.keepCents + monthly*schemas.Cents(p.rng.IntN(20))/100
-	p.acc.balance = p.acc.opening
-	p.feedFrom = feedStart(p.rng, firstDay, from)
+	opening := p.keepCents + monthly*schemas.Cents(p.rng.IntN(20))/100
+	p.acc = account{
+		customer: fmt.Sprintf("CUST%04d", i), id: fmt.Sprintf("ACC%06d", 100_000+i), opening: opening, balance: opening,
+	}
+	switch roll := p.rng.IntN(100); { // the history that the detector gets
+	case roll < 12:
+		p.feedFrom = from
+	case roll < 35:
+		p.feedFrom = firstDay.AddDays(30)
+	default:
+		p.feedFrom = firstDay
+	}
 	p.listed = (p.kind == schemas.Salary && p.rng.IntN(5) == 0) || (p.kind == schemas.Grant && p.rng.IntN(2) == 0)
 	p.noFeed = p.listed && p.rng.IntN(10) == 0
 	p.trouble = newTrouble(p.rng, from)
 	p.addPolicy(i)
 	return p
-}
-
-// feedStart spreads the history the detector gets: three months for most, two for some, none for one in eight.
-func feedStart(rng *rand.Rand, firstDay, from civil.Date) civil.Date {
-	switch roll := rng.IntN(100); {
-	case roll < 12:
-		return from
-	case roll < 35:
-		return firstDay.AddDays(30)
-	default:
-		return firstDay
-	}
 }
 
 // troubles are the accounts that no waiting for money helps, in one of a thousand customers each.
@@ -136,8 +132,8 @@ func (p *person) addPolicy(n int) {
 	}
 	p.policies = append(p.policies, Policy{
 		Number: fmt.Sprintf("POL%04d", n), Customer: p.acc.customer, Ref: fmt.Sprintf("EXT%04d", n),
-		Product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), Premium: premium, Rail: rail, Mandate: fmt.Sprintf("MND%06d",
-			500_000+n),
+		Product: fmt.Sprintf("FUNERAL_%02d", 1+p.rng.IntN(3)), Premium: premium, Rail: rail,
+		Mandate: fmt.Sprintf("MND%06d", 500_000+n),
 	})
 }
 
@@ -146,21 +142,26 @@ func (p *person) addPolicy(n int) {
 func (p *person) morning(c *rules.Calendar, d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.rentDue == d && p.rentCents > 0 && p.acc.balance >= p.rentCents {
-		txs = append(txs, p.acc.move(clock(d, 4, 30), -p.rentCents, p.memo("DEBIT ORDER HOME LOANS CO", "HOME LOANS CO",
-			"DEBIT_ORDER")))
+		txs = append(txs, p.move(clock(d, 4, 30), -p.rentCents, rent))
 	}
 	if p.income.falls(c, d) {
 		cents := p.income.paid(p.rng)
 		if p.listed {
 			cents = p.income.cents // as the list announced it
 		}
-		txs = append(txs, p.acc.move(clock(d, 5, p.rng.IntN(60)), cents, p.incomeMemo()))
+		txs = append(txs, p.move(clock(d, 5, p.rng.IntN(60)), cents, p.income.memo))
 		p.rentDue = c.Next(d)
 	}
-	if !p.income.evening {
-		if cents := p.income.odd(p.rng, d); cents > 0 {
-			txs = append(txs, p.acc.move(clock(d, 11, p.rng.IntN(60)), cents, p.incomeMemo()))
-		}
+	if p.income.evening {
+		return txs
+	}
+	return p.odd(txs, d, 11)
+}
+
+// odd appends a gig worker's payment of the day, if there is one.
+func (p *person) odd(txs []schemas.Transaction, d civil.Date, hour int) []schemas.Transaction {
+	if cents := p.income.odd(p.rng, d); cents > 0 {
+		txs = append(txs, p.move(clock(d, hour, p.rng.IntN(60)), cents, p.income.memo))
 	}
 	return txs
 }
@@ -170,9 +171,7 @@ func (p *person) morning(c *rules.Calendar, d civil.Date) []schemas.Transaction 
 func (p *person) evening(d civil.Date) []schemas.Transaction {
 	var txs []schemas.Transaction
 	if p.income.evening {
-		if cents := p.income.odd(p.rng, d); cents > 0 {
-			txs = append(txs, p.acc.move(clock(d, 18, p.rng.IntN(60)), cents, p.incomeMemo()))
-		}
+		txs = p.odd(txs, d, 18)
 	}
 	if p.rng.IntN(100) >= 55 {
 		return txs
@@ -187,11 +186,17 @@ func (p *person) evening(d civil.Date) []schemas.Transaction {
 	if spend = min(spend, p.acc.balance-p.keepCents); spend < 500 {
 		return txs
 	}
-	return append(txs, p.acc.move(clock(d, 19, p.rng.IntN(60)), -spend, p.memo(shop.text, shop.party, shop.category)))
+	return append(txs, p.move(clock(d, 19, p.rng.IntN(60)), -spend, shop))
 }
 
+// memo is what a statement says about a transaction.
+type memo struct{ text, party, category string }
+
+// rent stands for all other creditors.
+var rent = memo{"DEBIT ORDER HOME LOANS CO", "HOME LOANS CO", "DEBIT_ORDER"}
+
 // shops take what customers spend.
-var shops = []struct{ text, party, category string }{
+var shops = []memo{
 	{"POS PURCHASE GROCERIES", "SUPERMARKET", "GROCERIES"},
 	{"POS PURCHASE GROCERIES", "SPAZA SHOP", "GROCERIES"},
 	{"ATM CASH WITHDRAWAL", "", "CASH"},
@@ -199,12 +204,6 @@ var shops = []struct{ text, party, category string }{
 	{"PREPAID ELECTRICITY", "MUNICIPALITY", "UTILITIES"},
 	{"TAXI FARE", "TAXI", "TRANSPORT"},
 }
-
-func (p *person) memo(text, party, category string) memo {
-	return memo{tenant: p.tenant, text: text, party: party, category: category}
-}
-
-func (p *person) incomeMemo() memo { return p.memo(p.income.text, p.income.party, "") }
 
 // announce is what the payroll or grant list says on d: a payment three days ahead, and that it has been paid.
 func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income) []schemas.Income {
@@ -221,7 +220,7 @@ func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income)
 		cents := p.income.cents
 		out = append(out, schemas.Income{
 			IncomeID: p.acc.id + "-" + step.pay.String(), TenantID: p.tenant, CustomerID: p.acc.customer, Kind: p.kind,
-			PayDate: step.pay.String(), State: step.state, AmountCents: &cents, Source: p.income.party,
+			PayDate: step.pay.String(), State: step.state, AmountCents: &cents, Source: p.income.memo.party,
 		})
 	}
 	return out
@@ -230,45 +229,148 @@ func (p *person) announce(c *rules.Calendar, d civil.Date, out []schemas.Income)
 // account is a simulated customer's bank account. Its balance changes through move and nothing else, so that the
 // opening balance and the sum of the movements always make the balance.
 type account struct {
-	customer string
-	id       string
-	opening  schemas.Cents
-	balance  schemas.Cents
-	moves    int
+	customer, id     string
+	opening, balance schemas.Cents
+	moves            int
 }
 
 // move books signed cents (positive: money comes in) and returns the transaction that the bank feed reports.
-func (a *account) move(at time.Time, cents schemas.Cents, m memo) schemas.Transaction {
-	a.balance += cents
-	a.moves++
-	after := a.balance
-	tx := schemas.Transaction{
-		TransactionID:     a.id + "-" + strconv.Itoa(a.moves),
-		TenantID:          m.tenant,
-		CustomerID:        a.customer,
-		BookedAt:          at,
-		AmountCents:       cents,
-		Direction:         schemas.Credit,
-		AccountID:         a.id,
-		BalanceAfterCents: &after,
-		Currency:          "ZAR",
-		Description:       m.text,
-		Counterparty:      m.party,
-		Category:          m.category,
-	}
+func (p *person) move(at time.Time, cents schemas.Cents, m memo) schemas.Transaction {
+	p.acc.balance += cents
+	p.acc.moves++
+	after, direction := p.acc.balance, schemas.Credit
 	if cents < 0 {
-		tx.AmountCents, tx.Direction = -cents, schemas.Debit
+		cents, direction = -cents, schemas.Debit
 	}
-	return tx
+	return schemas.Transaction{
+		TransactionID: p.acc.id + "-" + strconv.Itoa(p.acc.moves), TenantID: p.tenant, CustomerID: p.acc.customer,
+		BookedAt: at, AmountCents: cents, Direction: direction, AccountID: p.acc.id, BalanceAfterCents: &after,
+		Currency: "ZAR", Description: m.text, Counterparty: m.party, Category: m.category,
+	}
 }
-
-// memo is what a statement says about a transaction.
-type memo struct{ tenant, text, party, category string }
 
 // clock is an instant of a business day in Johannesburg.
 func clock(d civil.Date, hour, minute int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, hour, minute, 0, 0, schemas.Johannesburg)
 }
 
-// customerID and the like name the i-th simulated thing, counted from 1.
-func customerID(i int) string { return fmt.Sprintf("CUST%04d", i) }
+// incomePlan says when and how much a simulated customer earns.
+type incomePlan struct {
+	kind schemas.IncomeKind
+	// day is a salary's day of the month (31: the last), moved to the banking day before (CONTRACT 4.10).
+	day int
+	// grant names the social grant, as rules.Calendar.GrantDays does.
+	grant string
+	// cents is one payment; gig payments spread around it.
+	cents schemas.Cents
+	// everyPercent is a gig worker's chance of a payment on any one day.
+	everyPercent int
+	// evening gig workers are paid out after the day's cut-off.
+	evening bool
+	memo    memo
+	// lostFrom, where set, is the day from which the income stays away.
+	lostFrom civil.Date
+}
+
+// gigSources pay small sums at odd times.
+var gigSources = []memo{
+	{"UBER TRIP EARNINGS", "UBER SA", ""},
+	{"BOLT DRIVER PAYOUT", "BOLT", ""},
+	{"MR D COURIER PAYOUT", "MR D", ""},
+	{"SWEEPSOUTH GIG PAYOUT", "SWEEPSOUTH", ""},
+	{"CASH DEPOSIT ATM", "", ""},
+}
+
+// newIncomePlan draws a plan. Amounts are rand a South African of that kind may earn in 2025: grants as paid (old age
+// and disability about R 2,320, child support R 560 a child), wages and salaries of people who buy funeral cover.
+func newIncomePlan(rng *rand.Rand, kind schemas.IncomeKind, from civil.Date) incomePlan {
+	p := incomePlan{kind: kind}
+	switch kind {
+	case schemas.Salary:
+		p.day = []int{25, 25, 25, 25, 25, 25, 15, 31, 31, 1}[rng.IntN(10)]
+		p.cents = schemas.Cents(450_000 + rng.IntN(1_350_000))
+		p.memo.party = fmt.Sprintf("EMPLOYER %02d (PTY) LTD", 1+rng.IntN(60))
+		p.memo.text = "SALARY " + p.memo.party
+	case schemas.Grant:
+		switch roll := rng.IntN(10); {
+		case roll < 5:
+			p.grant, p.cents = "OLDER_PERSONS", 232_000
+		case roll < 7:
+			p.grant, p.cents = "DISABILITY", 232_000
+		default:
+			p.grant, p.cents = "CHILDREN", 56_000*schemas.Cents(1+rng.IntN(4))
+		}
+		p.memo = memo{"SASSA SOCIAL GRANT " + p.grant, "SASSA", ""}
+	case schemas.Wage:
+		p.cents = schemas.Cents(90_000 + rng.IntN(130_000))
+		p.memo.party = fmt.Sprintf("SITE %02d CONTRACTORS", 1+rng.IntN(40))
+		p.memo.text = "WAGES " + p.memo.party
+	default:
+		p.cents = schemas.Cents(6_000 + rng.IntN(24_000))
+		p.everyPercent = 15 + rng.IntN(25)
+		p.evening = rng.IntN(2) == 0
+		p.memo = gigSources[rng.IntN(len(gigSources))]
+	}
+	if rng.IntN(100) < 3 {
+		p.lostFrom = from.AddDays(rng.IntN(15))
+	}
+	return p
+}
+
+// monthlyCents is about what the plan brings in a month.
+func (p incomePlan) monthlyCents() schemas.Cents {
+	switch p.kind {
+	case schemas.Wage:
+		return p.cents * 13 / 3
+	case schemas.Gig:
+		return p.cents * 30 * schemas.Cents(p.everyPercent) / 100
+	default:
+		return p.cents
+	}
+}
+
+// falls tells whether a payment is planned for the day. It draws no chances for regular income, so it may be asked
+// about days to come.
+func (p incomePlan) falls(c *rules.Calendar, d civil.Date) bool {
+	if p.lostFrom.IsValid() && !d.Before(p.lostFrom) {
+		return false
+	}
+	switch p.kind {
+	case schemas.Salary:
+		// A payday early in a month may move back into the month before.
+		this := schemas.PeriodOf(d)
+		return c.Payday(this, p.day) == d || c.Payday(this.Next(), p.day) == d
+	case schemas.Grant:
+		return c.GrantDays(schemas.PeriodOf(d))[p.grant] == d
+	case schemas.Wage:
+		friday := d.AddDays((5 - int(d.Weekday()) + 7) % 7)
+		return c.OnOrBefore(friday) == d
+	default:
+		return false
+	}
+}
+
+// paid is the amount of a payment planned for the day: wages and a third of the salaries vary a little.
+func (p incomePlan) paid(rng *rand.Rand) schemas.Cents {
+	switch p.kind {
+	case schemas.Wage:
+		return p.cents * schemas.Cents(80+rng.IntN(31)) / 100
+	case schemas.Salary:
+		if rng.IntN(3) == 0 {
+			return p.cents * schemas.Cents(97+rng.IntN(9)) / 100
+		}
+	}
+	return p.cents
+}
+
+// odd draws a gig worker's payment of the day; 0 means none. Each is whole rand or has odd cents, as tips do.
+func (p incomePlan) odd(rng *rand.Rand, d civil.Date) schemas.Cents {
+	if p.kind != schemas.Gig || rng.IntN(100) >= p.everyPercent || p.lostFrom.IsValid() && !d.Before(p.lostFrom) {
+		return 0
+	}
+	cents := p.cents * schemas.Cents(40+rng.IntN(150)) / 100
+	if rng.IntN(2) == 0 {
+		cents = cents / 1000 * 1000
+	}
+	return max(cents, 2_000)
+}

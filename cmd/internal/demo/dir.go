@@ -24,38 +24,26 @@ const (
 // OpenDir looks at what is there. With fresh it removes what an earlier run left, and nothing that no demonstration
 // made. A run that was interrupted is an error.
 func OpenDir(path string, fresh bool) (*Dir, error) {
-	d := &Dir{Path: path}
-	begun, err := readIfThere(filepath.Join(path, begunFile))
-	if err != nil {
-		return nil, err
-	}
-	if fresh && begun != nil {
+	_, err := os.Stat(filepath.Join(path, begunFile))
+	begun := err == nil
+	if fresh && begun {
 		if err := os.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("--fresh: %w", err)
 		}
-		begun = nil
+		begun = false
 	}
-	if begun == nil {
-		if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 {
-			return nil, fmt.Errorf("%s holds data that is not a demonstration's; choose another --data-dir", path)
-		}
+	if entries, err := os.ReadDir(path); !begun && err == nil && len(entries) > 0 {
+		return nil, fmt.Errorf("%s holds data that is not a demonstration's; choose another --data-dir", path)
 	}
-	if d.Result, err = readIfThere(filepath.Join(path, resultFile)); err != nil {
+	result, err := os.ReadFile(filepath.Join(path, resultFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if begun != nil && d.Result == nil {
+	if begun && err != nil {
 		return nil, fmt.Errorf("%s holds a month that was interrupted, and its pretend bank ended with it: start afresh "+
 			"with --fresh, or look at the data with `kasi up --calendar manual --data-dir %s`", path, path)
 	}
-	return d, os.MkdirAll(path, 0o700)
-}
-
-func readIfThere(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return b, err
+	return &Dir{Path: path, Result: result}, os.MkdirAll(path, 0o700)
 }
 
 // Play runs a demonstration and keeps the result that it prints.

@@ -2,21 +2,38 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/processors/people"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
+
+// minPolicies is how many policies a month takes at least: some are changed and cancelled on the way.
+const minPolicies = 40
+
+// Options of the November run.
+type Options struct {
+	Product
+	// Policies is the number of rows of policies.csv, 40 or more; 0 means 1,000. Some customers hold two.
+	Policies int
+	// Seed decides everything that is left to chance; 0 means 1. The same seed gives the same month.
+	Seed uint64
+	Rough
+	// Dir gets policies.csv, report.csv and settlement.csv; empty means no files.
+	Dir string
+}
 
 // Rough turns a month into one for a product under fire. The zero value leaves it as it is.
 type Rough struct {
@@ -49,136 +66,142 @@ const (
 
 // The small transactions of a day are fed in so many parts, so far apart, for as long as the calendar moves; then the
 // rest at once.
-const (
-	smallParts = 40
-	smallPause = 250 * time.Millisecond
-)
+const smallParts, smallPause = 40, 250 * time.Millisecond
 
 // month is a November run under way.
 type month struct {
 	Options
-	period  schemas.Period
-	people  *people.People
-	bank    *people.Bank
-	insurer *insurer
-	push    *feed.Producer
-	debits  *tail
-	probe   *probe
-	bar     *feed.Progress
-	answers *people.LateAnswers
+	parties
+	// from is the first business day (the calendar stands there, opened), to the last.
+	from, to civil.Date
+	period   schemas.Period
+	people   *people.People
+	bank     *people.Bank
+	probe    *probe
+	answers  *people.LateAnswers
 	// delivered counts the transactions that Kafka has acknowledged.
 	delivered int
+	result    Result
 }
 
-// Month plays a month from the import on its first day to the payment on the 3rd of the next, prints its result, and
+// Month plays November 2025 from the import on its first day to the payment on 3 December, prints its result, and
 // fails where the books do not agree.
 //
-// The order of a day: the bank feed and the payrolls deliver the morning, the insurer does its work, the calendar
-// passes the day's cut-off, the bank reads the debits it was sent and answers them that same evening, the customers
-// spend. An answer given in the evening counts before the next day's cut-off.
+// The order of a day: the bank feed and the payrolls deliver the morning, the calendar passes the day's cut-off, the
+// bank reads the debits it was sent and answers them that same evening, the customers spend, the insurer does its work.
+// An answer given in the evening counts before the next day's cut-off.
 func Month(ctx context.Context, o Options) (*Result, error) {
-	o, err := o.withDefaults()
+	var err error
+	if o.Product, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	o.Policies, o.Seed = cmp.Or(o.Policies, 1000), cmp.Or(o.Seed, 1)
+	if o.Policies < minPolicies {
+		return nil, fmt.Errorf("demo: %d policies: a month takes at least %d", o.Policies, minPolicies)
+	}
+	m := &month{Options: o, from: civil.Date{Year: 2025, Month: time.November, Day: 1}}
+	m.to, m.period = m.from.AddMonths(1).AddDays(2), schemas.PeriodOf(m.from)
+	m.people = people.New(o.Tenant, o.Seed, o.Policies, m.from, rules.Default().Calendar)
+	m.bank = people.NewBank(m.people, m.period.Last())
+	m.answers = people.NewLateAnswers(o.Seed, m.period.Last())
+	m.parties, err = o.parties(ctx, m.period)
+	defer m.close()
 	if err != nil {
 		return nil, err
 	}
-	m := &month{Options: o, period: schemas.PeriodOf(o.From), insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience)}
-	m.people = people.New(o.Tenant, o.Seed, o.Policies, o.From, o.Calendar)
-	m.bank = people.NewBank(m.people, m.period.Last())
-	m.answers = people.NewLateAnswers(o.Seed, m.period.Last())
-	if m.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
-		return nil, err
-	}
-	defer m.push.Close()
-	if m.debits, err = newTail(ctx, o.Brokers, schemas.TopicDebits, true, o.KgoOpts...); err != nil {
-		return nil, err
-	}
-	defer m.debits.close()
 	if m.probe, err = newProbe(ctx, o.Product); err != nil {
 		return nil, err
 	}
 	defer m.probe.close()
-	if err := m.begin(ctx); err != nil {
+	if err := m.play(ctx, m.from, []step{
+		{PhaseImport, m.imports}, {PhaseExecute, m.executes}, {PhaseHistory, m.history},
+	}); err != nil {
 		return nil, err
 	}
-	r, err := m.days(ctx)
-	if err != nil {
+	if err := m.days(ctx); err != nil {
 		return nil, err
 	}
-	if err := m.finish(ctx, r); err != nil {
+	if err := m.finish(ctx, &m.result); err != nil {
 		return nil, err
 	}
-	r.print(o.Out)
-	return r, r.check()
+	m.result.print(o.Out)
+	return &m.result, m.result.check()
 }
 
-// begin is the first of the month: policies in, collections started, and the history the feeds have.
-func (m *month) begin(ctx context.Context) error {
-	before, err := m.insurer.report(ctx, m.period)
-	if err != nil {
-		return err
+// step is one part of a day.
+type step struct {
+	phase Phase
+	do    func(ctx context.Context, d civil.Date) error
+}
+
+// play takes the steps of a day, and tells the phase of each first.
+func (m *month) play(ctx context.Context, d civil.Date, steps []step) error {
+	for _, s := range steps {
+		if m.Phase != nil {
+			if err := m.Phase(ctx, s.phase, d); err != nil {
+				return err
+			}
+		}
+		if err := s.do(ctx, d); err != nil {
+			return err
+		}
 	}
-	if len(before) > 0 {
-		return fmt.Errorf("demo: %s holds %d collections already: the month is played on an empty data directory", m.period,
-			len(before))
-	}
+	return nil
+}
+
+func (m *month) imports(ctx context.Context, d civil.Date) error {
 	csv := policiesCSV(m.people.Policies())
 	if err := m.file("policies.csv", csv); err != nil {
 		return err
 	}
-	if err := m.enter(ctx, PhaseImport, m.From); err != nil {
-		return err
-	}
 	imported, err := m.insurer.importPolicies(ctx, csv)
-	if err != nil {
-		return err
+	if err == nil {
+		sayf(m.Out, "%s  policies.csv imported: %d policies of %d customers, %d failed", d, imported.Imported,
+			m.people.Customers(), imported.Failed)
 	}
-	if err := m.enter(ctx, PhaseExecute, m.From); err != nil {
-		return err
-	}
+	return err
+}
+
+func (m *month) executes(ctx context.Context, d civil.Date) error {
 	executed, err := m.insurer.execute(ctx, m.period)
-	if err != nil {
-		return err
+	if err == nil {
+		sayf(m.Out, "%s  collections executed: %d queued for %s", d, executed.PoliciesQueued, m.period)
 	}
-	if err := m.enter(ctx, PhaseHistory, m.From); err != nil {
-		return err
-	}
+	return err
+}
+
+func (m *month) history(ctx context.Context, d civil.Date) error {
 	h := m.people.History()
-	if err := m.deliver(ctx, h); err != nil {
-		return err
-	}
-	m.sayf("%s  policies.csv imported: %d policies of %d customers, %d failed\n", m.From, imported.Imported,
-		m.people.Customers(), imported.Failed)
-	m.sayf("%s  collections executed: %d queued for %s\n", m.From, executed.PoliciesQueued, m.period)
-	m.sayf("%s  bank feed and income lists: %d transactions, %d income records of the three months before\n", m.From,
+	sayf(m.Out, "%s  bank feed and income lists: %d transactions, %d income records of the three months before", d,
 		len(h.Transactions), len(h.Incomes))
+	return m.deliver(ctx, h)
+}
+
+// days plays every day up to the settlement's payment. What the insurer does follows the day's cut-off.
+func (m *month) days(ctx context.Context) error {
+	insurer := map[civil.Date]step{
+		m.from.AddMonths(1):            {PhaseReport, m.reports}, // use case 4
+		m.from.AddMonths(1).AddDays(1): {PhaseSettle, m.settles},
+		m.to:                           {PhaseExport, m.exports},
+	}
+	bar := feed.NewProgress(m.Progress, m.Terminal, "days", int64(m.to.DaysSince(m.from)+1)).EachStep()
+	defer bar.Done()
+	for d := m.from; !d.After(m.to); d = d.AddDays(1) {
+		steps := []step{{PhaseMorning, m.morning}, {PhaseAdvance, m.advance}, {PhaseBank, m.evening}}
+		if s, busy := insurer[d]; busy {
+			steps = append(steps, s)
+		}
+		if err := m.play(ctx, d, steps); err != nil {
+			return fmt.Errorf("demo: on %s: %w", d, err)
+		}
+		bar.Step(int64(d.DaysSince(m.from)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.Book.Debits),
+			m.bank.Book.Collected(m.period)))
+	}
+	m.result.Elapsed = bar.Elapsed()
 	return nil
 }
 
-// days plays every day up to the settlement's payment.
-func (m *month) days(ctx context.Context) (*Result, error) {
-	r := &Result{Period: m.period}
-	total := int64(m.To.DaysSince(m.From) + 1)
-	m.bar = feed.NewProgress(m.Progress, m.Terminal, "days", total).EachStep()
-	defer m.bar.Done()
-	for d := m.From; !d.After(m.To); d = d.AddDays(1) {
-		if err := m.day(ctx, d); err != nil {
-			return nil, fmt.Errorf("demo: on %s: %w", d, err)
-		}
-		if err := m.insurerDay(ctx, d, r); err != nil {
-			return nil, fmt.Errorf("demo: on %s: %w", d, err)
-		}
-		m.bar.Step(int64(d.DaysSince(m.From)+1), fmt.Sprintf("%s  %5d debits  R %12s collected", d, len(m.bank.Book.Debits),
-			m.bank.Book.Collected(m.period)))
-	}
-	r.Elapsed = m.bar.Elapsed()
-	return r, nil
-}
-
-// day is one day of the customers and the bank.
-func (m *month) day(ctx context.Context, d civil.Date) error {
-	if err := m.enter(ctx, PhaseMorning, d); err != nil {
-		return err
-	}
+func (m *month) morning(ctx context.Context, d civil.Date) error {
 	given := m.bank.Return(d)
 	today := m.people.Morning(d, given.Transactions)
 	customer := m.people.Policies()[0].Customer
@@ -188,23 +211,17 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	if err := m.push.Results(ctx, given.Results...); err != nil {
 		return err
 	}
-	if err := m.deliver(ctx, today); err != nil {
-		return err
-	}
-	if err := m.enter(ctx, PhaseAdvance, d); err != nil {
-		return err
-	}
-	if err := m.advance(ctx, d); err != nil {
-		return fmt.Errorf("advance the calendar: %w", err)
-	}
-	if err := m.enter(ctx, PhaseBank, d); err != nil {
-		return err
-	}
+	return m.deliver(ctx, today)
+}
+
+// evening is the bank's and the customers'.
+func (m *month) evening(ctx context.Context, d civil.Date) error {
 	debits, err := m.debits.debits(ctx, m.Tenant)
 	if err != nil {
 		return err
 	}
-	if given, err = m.bank.Present(d, debits); err != nil {
+	given, err := m.bank.Present(d, debits)
+	if err != nil {
 		return err
 	}
 	if m.LateAnswers {
@@ -217,18 +234,16 @@ func (m *month) day(ctx context.Context, d civil.Date) error {
 	}
 	tonight := m.people.Evening(d, given.Transactions)
 	m.probe.sent(d, tonight.Transactions)
-	return m.deliver(ctx, tonight)
+	if err := m.deliver(ctx, tonight); err != nil || d != m.from.AddDays(11) {
+		return err
+	}
+	return m.changes(ctx)
 }
 
 // deliver pushes a batch and waits for the brokers' acknowledgement.
 func (m *month) deliver(ctx context.Context, b people.Batch) error {
-	if err := m.push.Incomes(ctx, b.Incomes...); err != nil {
-		return err
-	}
-	if err := m.push.Transactions(ctx, b.Transactions...); err != nil {
-		return err
-	}
-	if err := m.push.Flush(ctx); err != nil {
+	if err := errors.Join(m.push.Incomes(ctx, b.Incomes...), m.push.Transactions(ctx, b.Transactions...),
+		m.push.Flush(ctx)); err != nil {
 		return err
 	}
 	m.delivered += len(b.Transactions)
@@ -238,55 +253,49 @@ func (m *month) deliver(ctx context.Context, b people.Batch) error {
 	return nil
 }
 
-// insurerDay is what the insurer does in its back office on the day, after the cut-off.
-func (m *month) insurerDay(ctx context.Context, d civil.Date, r *Result) (err error) {
-	switch d {
-	case m.From.AddDays(11): // use cases 5 and 6: neither may touch what is running, but for the cancellation itself
-		all := m.people.Policies()
-		first, second, third := all[10], all[21], all[31]
-		return errors.Join(
-			m.insurer.patch(ctx, first.Number, map[string]any{"collection_amount": schemas.Rands(first.Premium + 5_000)}),
-			m.insurer.patch(ctx, second.Number, map[string]any{"status": schemas.PolicyCancelled}),
-			m.insurer.patch(ctx, third.Number, map[string]any{"status": schemas.PolicyCancelled}))
-	case m.From.AddMonths(1): // use case 4
-		if err := m.enter(ctx, PhaseReport, d); err != nil {
-			return err
-		}
-		if err := m.arrived(ctx); err != nil {
-			return err
-		}
-		if r.Report, err = m.insurer.report(ctx, m.period); err != nil {
-			return err
-		}
-		var csv []byte
-		if err := m.insurer.call(ctx, "GET", "/v1/reports/collections?period_month="+string(m.period), "", nil,
-			&csv); err != nil {
-			return err
-		}
-		return m.file("report.csv", csv)
-	case m.From.AddMonths(1).AddDays(1):
-		if err := m.enter(ctx, PhaseSettle, d); err != nil {
-			return err
-		}
-		r.Settlement, err = m.insurer.settle(ctx, m.period)
+// changes are use cases 5 and 6: neither may touch what is running, but for the cancellation itself.
+func (m *month) changes(ctx context.Context) error {
+	all := m.people.Policies()
+	raised, cancelled := schemas.Rands(all[10].Premium+5_000), string(schemas.PolicyCancelled)
+	return errors.Join(
+		m.insurer.patch(ctx, all[10].Number, client.PolicyPatch{CollectionAmount: &raised}),
+		m.insurer.patch(ctx, all[21].Number, client.PolicyPatch{Status: &cancelled}),
+		m.insurer.patch(ctx, all[31].Number, client.PolicyPatch{Status: &cancelled}))
+}
+
+func (m *month) reports(ctx context.Context, _ civil.Date) (err error) {
+	if err = m.arrived(ctx); err != nil {
 		return err
-	case m.From.AddMonths(1).AddDays(2):
-		if err := m.enter(ctx, PhaseExport, d); err != nil {
-			return err
-		}
-		if err := m.arrived(ctx); err != nil {
-			return err
-		}
-		if r.Settlement, err = m.insurer.settlement(ctx, r.Settlement.ID); err != nil {
-			return err
-		}
-		csv, err := m.insurer.export(ctx, r.Settlement.ID)
-		if err != nil {
-			return err
-		}
-		return m.file("settlement.csv", csv)
 	}
-	return nil
+	if m.result.Report, err = m.insurer.report(ctx, m.period); err != nil {
+		return err
+	}
+	csv, err := content(m.insurer.ReportCollections(ctx, &client.ReportCollectionsParams{PeriodMonth: string(m.period)}))
+	if err != nil {
+		return err
+	}
+	return m.file("report.csv", csv)
+}
+
+func (m *month) settles(ctx context.Context, _ civil.Date) (err error) {
+	m.result.Settlement, err = answer[client.Settlement](m.insurer.CreateSettlement(ctx,
+		client.SettlementInput{PeriodMonth: m.period}))
+	return err
+}
+
+func (m *month) exports(ctx context.Context, _ civil.Date) (err error) {
+	if err = m.arrived(ctx); err != nil {
+		return err
+	}
+	s := &m.result.Settlement
+	if *s, err = answer[client.Settlement](m.insurer.GetSettlement(ctx, s.ID)); err != nil {
+		return err
+	}
+	csv, err := content(m.insurer.ExportSettlement(ctx, s.ID))
+	if err != nil {
+		return err
+	}
+	return m.file("settlement.csv", csv)
 }
 
 // file writes one of the insurer's files, where a directory is given.
@@ -294,34 +303,27 @@ func (m *month) file(name string, b []byte) error {
 	if m.Dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
-		return fmt.Errorf("demo: directory of the files: %w", err)
+	err := os.MkdirAll(m.Dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.Dir, name), b, 0o600)
 	}
-	if err := os.WriteFile(filepath.Join(m.Dir, name), b, 0o600); err != nil {
+	if err != nil {
 		return fmt.Errorf("demo: write %s: %w", name, err)
 	}
 	return nil
 }
 
-func (m *month) sayf(format string, args ...any) {
-	_, _ = fmt.Fprintf(m.Out, format, args...) // words that cannot be shown stop nothing
-}
-
-func (m *month) enter(ctx context.Context, p Phase, d civil.Date) error {
-	if m.Phase == nil {
-		return nil
-	}
-	return m.Phase(ctx, p, d)
-}
-
 // advance moves the calendar to the day's cut-off while the small transactions flow.
 func (m *month) advance(ctx context.Context, d civil.Date) error {
-	small := m.people.Small(d, (m.Records-m.delivered)/(m.To.DaysSince(d)+1))
+	small := m.people.Small(d, (m.Records-m.delivered)/(m.to.DaysSince(d)+1))
 	arrived := make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.trickle(ctx, small, arrived) })
 	g.Go(func() error { defer close(arrived); return m.Advancer.Advance(ctx, d) })
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("advance the calendar: %w", err)
+	}
+	return nil
 }
 
 // trickle delivers in parts until arrived is closed, then the rest.
@@ -363,14 +365,11 @@ func brokenRecord(customer, tenant string, d civil.Date) (topic, key string, val
 	case 7:
 		return schemas.TopicFeedTransactions, customer, []byte(`{"transaction_id": "cut off in the mid`)
 	case 14:
-		return schemas.TopicFeedTransactions, customer, []byte(`{"transaction_id":"FLOAT-1","tenant_id":` +
-			strconv.Quote(tenant) + `,"customer_id":"` + customer +
-			`","booked_at":"` + d.String() +
-			`T09:00:00+02:00","amount_cents":150.00,"direction":"CREDIT"}`)
+		return schemas.TopicFeedTransactions, customer, fmt.Appendf(nil, `{"transaction_id":"FLOAT-1","tenant_id":%q,`+
+			`"customer_id":%q,"booked_at":"%sT09:00:00+02:00","amount_cents":150.00,"direction":"CREDIT"}`, tenant, customer, d)
 	case 21:
-		return schemas.TopicRailResults, "unknown", []byte(`{"result_id":"STRAY-1","debit_id":"` + schemas.DebitID(tenant,
-			customer, "no such collection", 1) +
-			`","status":"PAID","effective_date":"` + d.String() + `"}`)
+		return schemas.TopicRailResults, "unknown", fmt.Appendf(nil, `{"result_id":"STRAY-1","debit_id":%q,"status":"PAID",`+
+			`"effective_date":"%s"}`, schemas.DebitID(tenant, customer, "no such collection", 1), d)
 	default:
 		return "", "", nil
 	}

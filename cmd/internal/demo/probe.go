@@ -44,21 +44,15 @@ type LatencyReport struct {
 	Row Spread
 }
 
-// Print shows the report as a table.
-func (r LatencyReport) Print(w io.Writer) {
-	t := newTable(w, "Latency, measured during the run")
-	t.AppendHeader(table.Row{"from", "to", "samples", "p50", "p99", "max"})
-	for _, line := range []struct {
-		from, to string
-		s        Spread
-	}{
-		{"transaction fed", "deposit event on Kafka", r.Deposit},
-		{"cut-off tick", "debit on Kafka", r.Debit},
-		{"cut-off tick", "debit row in ClickHouse", r.Row},
-	} {
-		t.AppendRow(table.Row{line.from, line.to, line.s.Samples, ms(line.s.P50), ms(line.s.P99), ms(line.s.Max)})
+func (r LatencyReport) print(w io.Writer) {
+	row := func(from, to string, s Spread) table.Row {
+		return table.Row{from, to, s.Samples, ms(s.P50), ms(s.P99), ms(s.Max)}
 	}
-	t.Render()
+	show(w, "Latency, measured during the run", 0, table.Row{"from", "to", "samples", "p50", "p99", "max"}, []table.Row{
+		row("transaction fed", "deposit event on Kafka", r.Deposit),
+		row("cut-off tick", "debit on Kafka", r.Debit),
+		row("cut-off tick", "debit row in ClickHouse", r.Row),
+	})
 }
 
 func ms(d time.Duration) string {
@@ -68,7 +62,7 @@ func ms(d time.Duration) string {
 // probe watches the topics beside the run, with its own client, and notes when things arrive.
 type probe struct {
 	cl      *kgo.Client
-	analyst *analyst
+	product Product
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 
@@ -82,16 +76,14 @@ type probe struct {
 }
 
 func newProbe(ctx context.Context, p Product) (*probe, error) {
-	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(p.Brokers...), kgo.ConsumeTopics(schemas.TopicCalendar, schemas.TopicDeposits, schemas.TopicDebits),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-	}, p.KgoOpts...)...)
+	cl, err := p.source().Client(kgo.ConsumeTopics(schemas.TopicCalendar, schemas.TopicDeposits, schemas.TopicDebits),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
-		return nil, fmt.Errorf("demo: kafka client: %w", err)
+		return nil, fmt.Errorf("demo: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	b := &probe{
-		cl: cl, analyst: p.analyst(), cancel: cancel,
+		cl: cl, product: p, cancel: cancel,
 		sentAt: map[string]time.Time{}, ticks: map[string]time.Time{}, debits: map[string][]time.Time{},
 		rows: map[string]time.Time{},
 	}
@@ -164,28 +156,19 @@ func (b *probe) seen(ctx context.Context, r *kgo.Record, now time.Time) {
 func (b *probe) row(ctx context.Context, d schemas.DebitInstruction) {
 	ctx, cancel := context.WithTimeout(ctx, rowPatience)
 	defer cancel()
-	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.asking = false
-	}()
-	for {
-		n, err := b.analyst.number(ctx,
-			"SELECT count() FROM debits_log WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND "+
-				"debit_id = {id:String}",
-			map[string]string{"tenant": d.TenantID, "period": string(d.PeriodMonth), "id": d.DebitID})
-		if err != nil {
-			return
+	var n int64
+	var err error
+	for n == 0 && err == nil {
+		if n, err = b.product.number(ctx, `SELECT '', count() FROM debits_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND debit_id = {id:String}`,
+			map[string]string{"tenant": d.TenantID, "period": string(d.PeriodMonth), "id": d.DebitID}); n == 0 && err == nil {
+			err = retry.Pause(ctx, 2*time.Millisecond)
 		}
-		if n > 0 {
-			b.mu.Lock()
-			b.rows[d.BusinessDate] = time.Now()
-			b.mu.Unlock()
-			return
-		}
-		if retry.Pause(ctx, 2*time.Millisecond) != nil {
-			return
-		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.asking = false; n > 0 {
+		b.rows[d.BusinessDate] = time.Now()
 	}
 }
 

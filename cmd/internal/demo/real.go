@@ -9,7 +9,6 @@ import (
 	"hash/fnv"
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -39,10 +38,8 @@ type RealOptions struct {
 // realRun is a real-input run under way.
 type realRun struct {
 	RealOptions
-	bank    *realBank
-	insurer *insurer
-	push    *feed.Producer
-	debits  *tail
+	parties
+	bank *realBank
 	// pending are the policies that have not been imported yet, in order of their first month; live are those whose
 	// account is known this month.
 	pending, live []realPolicy
@@ -66,11 +63,10 @@ type realPolicy struct {
 // the account in the same month, allows it. Collections of earlier months are taken as lived with: the real people did
 // not pay them, and would have spent less.
 func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
-	p, err := o.withDefaults()
-	if err != nil {
+	var err error
+	if o.Product, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	o.Product = p
 	rows, err := feed.ReadFile(o.File, o.Format, o.Tenant)
 	if err != nil {
 		return nil, err
@@ -84,41 +80,33 @@ func Real(ctx context.Context, o RealOptions) (*RealResult, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("demo: %s holds no transactions for the run", o.File)
 	}
-	r := &realRun{RealOptions: o, insurer: newInsurer(o.BaseURL, o.APIKey, o.Patience), bank: newRealBank(rows,
-		o.NoBuffer), pending: premiums(rows)}
-	r.result.Fixed = onFixedDays(rows, r.pending, r.bank)
-	if r.push, err = feed.NewProducer(o.Brokers, o.KgoOpts...); err != nil {
-		return nil, err
-	}
-	defer r.push.Close()
-	if r.debits, err = newTail(ctx, o.Brokers, schemas.TopicDebits, true, o.KgoOpts...); err != nil {
-		return nil, err
-	}
-	defer r.debits.close()
-	if err := r.fresh(ctx, schemas.PeriodOf(rows[len(rows)-1].Date)); err != nil {
+	last := rows[len(rows)-1].Date
+	r := &realRun{RealOptions: o, bank: newRealBank(rows, o.NoBuffer), pending: premiums(rows)}
+	fixed := onFixedDays(rows, r.pending, r.bank)
+	r.parties, err = o.parties(ctx, schemas.PeriodOf(last))
+	defer r.close()
+	if err != nil {
 		return nil, err
 	}
 	stats, err := feed.Replay(ctx, feed.Options{
 		Rows: rows, Brokers: o.Brokers, Advancer: o.Advancer, Out: o.Progress, Terminal: o.Terminal,
-		KgoOpts: o.KgoOpts,
-		Before:  r.before, After: r.after,
+		KgoOpts: o.KgoOpts, Before: r.before, After: r.after,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return r.finish(ctx, rows, stats)
-}
-
-// fresh refuses a second run on the same data.
-func (r *realRun) fresh(ctx context.Context, last schemas.Period) error {
-	rows, err := r.insurer.report(ctx, last)
-	if err != nil {
-		return err
+	// One more day passes, for the last answers. Its debits have none: they were collected by nobody, so the books agree
+	// all the same.
+	if err := r.Advancer.Advance(ctx, last.AddDays(1)); err != nil {
+		return nil, fmt.Errorf("demo: advance the calendar: %w", err)
 	}
-	if len(rows) > 0 {
-		return fmt.Errorf("demo: %s holds %d collections already: the run needs an empty data directory", last, len(rows))
+	res := &r.result
+	res.Stats, res.Fixed, res.NoBuffer = stats, fixed, o.NoBuffer
+	if err := res.ask(ctx, o.Product, r.bank.book); err != nil {
+		return nil, err
 	}
-	return nil
+	res.print(o.Out)
+	return res, res.check()
 }
 
 // before is the insurer's and the bank's work ahead of a day's rows.
@@ -183,61 +171,26 @@ func (r *realRun) after(ctx context.Context, day civil.Date) error {
 	if err != nil {
 		return err
 	}
-	if err := r.push.Results(ctx, results...); err != nil {
-		return err
-	}
-	return r.push.Flush(ctx)
-}
-
-// finish lets one more day pass, for the last answers, and compares the books.
-func (r *realRun) finish(ctx context.Context, rows []feed.Row, stats feed.Stats) (*RealResult, error) {
-	if err := r.Advancer.Advance(ctx, rows[len(rows)-1].Date.AddDays(1)); err != nil {
-		return nil, fmt.Errorf("demo: advance the calendar: %w", err)
-	}
-	res := &r.result
-	res.Rows, res.Days, res.Elapsed, res.Options = stats.Rows, stats.Days, stats.Elapsed, r.RealOptions
-	// Debits of that last day have no answer; they were collected by nobody, so the books agree all the same.
-	book := r.bank.book
-	res.Bank, res.Refused, res.Debits, res.Paid = book.Collected(""), book.Refused, len(book.Debits), book.Paid()
-	for _, d := range book.Debits {
-		if d.Attempt == 1 {
-			res.Tried++
-			if d.State == people.Paid {
-				res.FirstPaid++
-			}
-		}
-	}
-	if err := res.ask(ctx, r.Product); err != nil {
-		return nil, err
-	}
-	res.print(r.Out)
-	return res, res.check()
+	return errors.Join(r.push.Results(ctx, results...), r.push.Flush(ctx))
 }
 
 // check is the verdict.
 func (r *RealResult) check() error {
-	var errs []error
-	if r.ClickHouse != r.Bank {
-		errs = append(errs, fmt.Errorf("demo: the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank,
-			r.ClickHouse, r.ClickHouse-r.Bank))
-	}
-	if r.Refused > 0 {
-		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))
-	}
-	if r.Accepted != int64(r.Rows) {
-		errs = append(errs, fmt.Errorf("demo: %d transactions were fed, ClickHouse holds %d", r.Rows, r.Accepted))
-	}
+	var f faults
+	f.unlessf(r.ClickHouse == r.Bank, "the bank collected R %s, ClickHouse says R %s: difference R %s", r.Bank,
+		r.ClickHouse, r.ClickHouse-r.Bank)
+	f.unlessf(r.Refused == 0, "the bank was sent %d debits twice", r.Refused)
+	f.unlessf(r.Accepted == int64(r.Rows), "%d transactions were fed, ClickHouse holds %d", r.Rows, r.Accepted)
 	for class, n := range r.DeadLetters {
-		errs = append(errs, fmt.Errorf("demo: %d dead letters of class %s; expected none", n, class))
+		f.unlessf(n == 0, "%d dead letters of class %s; expected none", n, class)
 	}
-	return errors.Join(errs...)
+	return errors.Join(f...)
 }
 
 // RealResult is what a real-input run came to.
 type RealResult struct {
-	Options    RealOptions
-	Rows, Days int
-	Elapsed    time.Duration
+	feed.Stats
+	NoBuffer bool
 	// Policies imported and collections started.
 	Policies, Executed int
 	// Debits the bank was told, and paid; Tried are the first attempts, FirstPaid those of them that were paid.
@@ -245,9 +198,10 @@ type RealResult struct {
 	// Accepted and Deposits count rows in ClickHouse.
 	Accepted, Deposits int64
 	// Fixed is what debit orders on a fixed day would have come to.
-	Fixed    fixedDays
-	Statuses []StatusLine
-	Streams  []StreamLine
+	Fixed fixedDays
+	// Statuses are collections, due and collected cents by status, Streams the deposits by frequency, as the engine saw
+	// them.
+	Statuses, Streams []figures
 	// Bank and ClickHouse are the money collected in all periods, as both know it.
 	Bank, ClickHouse schemas.Cents
 	Refused          int
@@ -256,10 +210,9 @@ type RealResult struct {
 
 const (
 	// premiumPercent of the median monthly income is a real account's made-up premium; at least minPremium.
-	premiumPercent                = 5
-	minPremium      schemas.Cents = 1_000
-	spreadDays                    = 28
-	interestKSymbol               = "interest"
+	premiumPercent               = 5
+	minPremium     schemas.Cents = 1_000
+	spreadDays                   = 28
 )
 
 // premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the
@@ -270,11 +223,11 @@ func premiums(rows []feed.Row) []realPolicy {
 	for _, r := range rows {
 		p := policies[r.AccountID]
 		if p == nil {
-			p = &realPolicy{account: r.AccountID, customer: r.CustomerID, first: firstFull(r.Date)}
+			p = &realPolicy{account: r.AccountID, customer: r.CustomerID, first: schemas.PeriodOf(r.Date.AddDays(-1)).Next()}
 			policies[r.AccountID], months[r.AccountID] = p, map[schemas.Period]schemas.Cents{}
 		}
 		p.end = schemas.PeriodOf(r.Date) // nobody knows what came after the account's last row, so that month is not full
-		if r.Direction == schemas.Credit && r.Symbol != interestKSymbol {
+		if r.Direction == schemas.Credit && r.Symbol != "interest" {
 			months[r.AccountID][p.end] += r.AmountCents
 		}
 	}
@@ -294,14 +247,6 @@ func premiums(rows []feed.Row) []realPolicy {
 		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.account, b.account))
 	})
 	return full
-}
-
-// firstFull is the first month that the account was open for from its first day.
-func firstFull(opened civil.Date) schemas.Period {
-	if opened.Day == 1 {
-		return schemas.PeriodOf(opened)
-	}
-	return schemas.PeriodOf(opened).Next()
 }
 
 // median of amounts in whole cents; of an even number of amounts the mean of the middle two, cut to the cent. It sorts
@@ -338,49 +283,51 @@ type fixedDays struct {
 }
 
 // best and worst name the days on which most and fewest were paid, the earliest where several are equal.
-func (f fixedDays) best() (day int) {
-	for day = 1; f.Paid[day] != slices.Max(f.Paid[1:]); day++ {
-	}
-	return day
-}
-
-func (f fixedDays) worst() (day int) {
-	for day = 1; f.Paid[day] != slices.Min(f.Paid[1:]); day++ {
-	}
-	return day
-}
+func (f fixedDays) best() int  { return 1 + slices.Index(f.Paid[1:], slices.Max(f.Paid[1:])) }
+func (f fixedDays) worst() int { return 1 + slices.Index(f.Paid[1:], slices.Min(f.Paid[1:])) }
 
 // onFixedDays computes fixedDays for the policies of a bank whose accounts have not been opened by any day yet.
 func onFixedDays(rows []feed.Row, policies []realPolicy, b *realBank) fixedDays {
 	var f fixedDays
-	balances := map[string]map[civil.Date]schemas.Cents{} // at the end of each day with transactions
-	for _, r := range rows {
-		if balances[r.CustomerID] == nil {
-			balances[r.CustomerID] = map[civil.Date]schemas.Cents{}
-		}
-		balances[r.CustomerID][r.Date] = *r.BalanceAfterCents
-	}
+	ends := dayEnds(rows)
 	for _, p := range policies {
 		var balance schemas.Cents
-		// An account that was opened in a month had its first row there, so the month before the first full one holds its
-		// opening.
-		for d := p.first.First().AddMonths(-1); d.Before(p.end.First()); d = d.AddDays(1) {
-			if after, moved := balances[p.customer][d]; moved {
-				balance = after
+		left := ends[p.customer]
+		for d := p.first.First(); d.Before(p.end.First()); d = d.AddDays(1) {
+			for ; len(left) > 0 && !left[0].day.After(d); left = left[1:] {
+				balance = left[0].balance
 			}
-			period := schemas.PeriodOf(d)
-			if period < p.first || d.Day > 28 {
+			if d.Day > 28 {
 				continue
 			}
 			if d.Day == 1 {
 				f.Attempts++
 			}
-			if balance-b.accounts[p.customer].lows[period] >= p.premium {
+			if balance-b.accounts[p.customer].lows[schemas.PeriodOf(d)] >= p.premium {
 				f.Paid[d.Day]++
 			}
 		}
 	}
 	return f
+}
+
+// dayEnd is the balance at the end of a day with transactions.
+type dayEnd struct {
+	day     civil.Date
+	balance schemas.Cents
+}
+
+// dayEnds are each customer's, in their order.
+func dayEnds(rows []feed.Row) map[string][]dayEnd {
+	all := map[string][]dayEnd{}
+	for _, r := range rows {
+		ends := all[r.CustomerID]
+		if n := len(ends); n > 0 && ends[n-1].day == r.Date {
+			ends = ends[:n-1]
+		}
+		all[r.CustomerID] = append(ends, dayEnd{r.Date, *r.BalanceAfterCents})
+	}
+	return all
 }
 
 // upTo is the rows up to and including a day.
@@ -407,13 +354,9 @@ type realBank struct {
 
 func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 	b := &realBank{accounts: map[string]*realAccount{}, book: people.NewBankBook()}
-	for _, r := range rows {
-		if b.accounts[r.CustomerID] == nil {
-			b.accounts[r.CustomerID] = &realAccount{}
-		}
-	}
-	if noBuffer {
-		for customer, lows := range lowest(rows) {
+	for customer, lows := range lowest(rows) {
+		b.accounts[customer] = &realAccount{}
+		if noBuffer {
 			b.accounts[customer].lows = lows
 		}
 	}
@@ -423,34 +366,18 @@ func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
 // lowest finds each customer's lowest balance of each month, up to the month of the account's last row: over the ends
 // of days, and what was carried in from the month before.
 func lowest(rows []feed.Row) map[string]map[schemas.Period]schemas.Cents {
-	type carried struct {
-		day     civil.Date
-		balance schemas.Cents
-	}
-	all, last := map[string]map[schemas.Period]schemas.Cents{}, map[string]carried{}
-	note := func(customer string, p schemas.Period, balance schemas.Cents) {
-		if low, seen := all[customer][p]; !seen || balance < low {
-			all[customer][p] = balance
+	all := map[string]map[schemas.Period]schemas.Cents{}
+	for customer, ends := range dayEnds(rows) {
+		lows := map[schemas.Period]schemas.Cents{}
+		for i, e := range ends {
+			next := ends[min(i+1, len(ends)-1)]
+			for m := schemas.PeriodOf(e.day); m <= schemas.PeriodOf(next.day); m = m.Next() {
+				if low, seen := lows[m]; !seen || e.balance < low {
+					lows[m] = e.balance
+				}
+			}
 		}
-	}
-	// passed books the balance that stood at the end of the last day with transactions, and carries it into every month up
-	// to p.
-	passed := func(customer string, c carried, p schemas.Period) {
-		for m := schemas.PeriodOf(c.day); m <= p; m = m.Next() {
-			note(customer, m, c.balance)
-		}
-	}
-	for _, r := range rows {
-		c, open := last[r.CustomerID]
-		if !open {
-			all[r.CustomerID] = map[schemas.Period]schemas.Cents{}
-		} else if c.day != r.Date {
-			passed(r.CustomerID, c, schemas.PeriodOf(r.Date))
-		}
-		last[r.CustomerID] = carried{r.Date, *r.BalanceAfterCents}
-	}
-	for customer, c := range last {
-		note(customer, schemas.PeriodOf(c.day), c.balance)
+		all[customer] = lows
 	}
 	return all
 }
@@ -504,114 +431,76 @@ func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) 
 	return out, nil
 }
 
-// StatusLine is the collections of one status.
-type StatusLine struct {
-	Status         string
-	Collections    int64
-	Due, Collected schemas.Cents
-}
-
-// StreamLine is the deposits of one frequency, as the engine saw them.
-type StreamLine struct {
-	Frequency string
-	Deposits  int64
-}
-
-// ask takes the figures from ClickHouse and Kafka.
-func (r *RealResult) ask(ctx context.Context, p Product) error {
+// ask takes the figures from the bank's book, ClickHouse and Kafka.
+func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) error {
+	r.Bank, r.Refused, r.Debits = book.Collected(""), book.Refused, len(book.Debits)
+	for _, d := range book.Debits {
+		if d.State == people.Paid {
+			r.Paid++
+		}
+		if d.Attempt == 1 {
+			r.Tried++
+		}
+		if d.Attempt == 1 && d.State == people.Paid {
+			r.FirstPaid++
+		}
+	}
 	err := p.arrived(ctx)
 	if err != nil {
 		return err
 	}
-	a, tenant := p.analyst(), map[string]string{"tenant": p.Tenant}
-	if r.ClickHouse, err = a.collected(ctx, p.Tenant, ""); err != nil {
+	if r.ClickHouse, err = p.collected(ctx, ""); err != nil {
 		return err
 	}
-	if r.Accepted, err = a.number(ctx, "SELECT count() FROM transactions WHERE tenant_id = {tenant:String}",
-		tenant); err != nil {
-		return err
-	}
-	if r.Deposits, err = a.number(ctx, "SELECT count() FROM deposits WHERE tenant_id = {tenant:String}",
-		tenant); err != nil {
-		return err
-	}
-	rows, err := a.query(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents) FROM collections
-WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`, tenant)
+	counts, err := p.figures(ctx, `SELECT 'both', (SELECT count() FROM transactions WHERE tenant_id = {tenant:String}),
+(SELECT count() FROM deposits WHERE tenant_id = {tenant:String})`, nil)
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		n, err := integers(row[1:])
-		if err != nil {
-			return err
-		}
-		r.Statuses = append(r.Statuses, StatusLine{
-			Status: row[0], Collections: n[0], Due: schemas.Cents(n[1]),
-			Collected: schemas.Cents(n[2]),
-		})
-	}
-	if rows, err = a.query(ctx, `SELECT if(frequency = '', 'not known yet', frequency) AS f, count() FROM deposits
-WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`, tenant); err != nil {
+	r.Accepted, r.Deposits = counts[0].n[0], counts[0].n[1]
+	if r.Statuses, err = p.figures(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents)
+FROM collections WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`,
+		nil); err != nil {
 		return err
 	}
-	for _, row := range rows {
-		n, err := integers(row[1:])
-		if err != nil {
-			return err
-		}
-		r.Streams = append(r.Streams, StreamLine{Frequency: row[0], Deposits: n[0]})
+	if r.Streams, err = p.figures(ctx, `SELECT if(frequency = '', 'not known yet', frequency) AS f, count() FROM deposits
+WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`,
+		nil); err != nil {
+		return err
 	}
-	r.DeadLetters, err = deadLetters(ctx, p)
+	r.DeadLetters, err = p.deadLetters(ctx)
 	return err
 }
 
-func integers(cells []string) ([]int64, error) {
-	n := make([]int64, len(cells))
-	for i, c := range cells {
-		var err error
-		if n[i], err = strconv.ParseInt(c, 10, 64); err != nil {
-			return nil, fmt.Errorf("demo: clickhouse answered %q where a number was expected: %w", c, err)
-		}
-	}
-	return n, nil
-}
-
 func (r *RealResult) print(w io.Writer) {
-	// words that cannot be shown stop nothing
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	balances := "on the real balances, whose large buffers let almost every debit pass whatever its day: this " +
 		"collection rate proves nothing"
-	if r.Options.NoBuffer {
+	if r.NoBuffer {
 		balances = "with each month's balance lowered by that month's lowest: every account runs dry once a month; the " +
 			"feed reports no balances"
 	}
-	line("\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
-		r.Elapsed.Seconds(),
-		int64(float64(r.Rows)/r.Elapsed.Seconds()), r.Elapsed.Seconds()*1000/float64(r.Days))
-	line("Amounts are Czech crowns taken as rand; %s.", balances)
-	line("%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies, premiumPercent,
-		r.Executed)
-	line("%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
-	line("%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
+	sayf(w, "\n%d real transactions on %d days in %.1f s: %d transactions/s, %.1f ms a day", r.Rows, r.Days,
+		r.Elapsed.Seconds(), r.RowsPerSecond(), r.Elapsed.Seconds()*1000/float64(r.Days))
+	sayf(w, "Amounts are Czech crowns taken as rand; %s.", balances)
+	sayf(w, "%d policies at %d %% of the account's median monthly income, %d collections started", r.Policies,
+		premiumPercent, r.Executed)
+	sayf(w, "%d deposits detected in %d accepted transactions", r.Deposits, r.Accepted)
+	sayf(w, "%d debits, %d paid (%s); of %d first attempts %d were paid (%s)", r.Debits, r.Paid, rate(r.Paid, r.Debits),
 		r.Tried, r.FirstPaid, rate(r.FirstPaid, r.Tried))
 	best, worst := r.Fixed.best(), r.Fixed.worst()
-	line("On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
-		"to %s (day %d, the worst)\n",
-		rate(r.Fixed.Paid[best], r.Fixed.Attempts), best, rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
-	t := newTable(w, "Deposits by frequency then")
-	t.SetColumnConfigs(rightFrom(2, 3))
-	t.AppendHeader(table.Row{"frequency", "deposits", "share"})
+	sayf(w, "On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
+		"to %s (day %d, the worst)\n", rate(r.Fixed.Paid[best], r.Fixed.Attempts), best,
+		rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
+	streams, statuses := []table.Row{}, []table.Row{}
 	for _, s := range r.Streams {
-		t.AppendRow(table.Row{s.Frequency, s.Deposits, rate(s.Deposits, r.Deposits)})
+		streams = append(streams, table.Row{s.name, s.n[0], rate(s.n[0], r.Deposits)})
 	}
-	t.Render()
-	line("")
-	t = newTable(w, "Collections by status")
-	t.SetColumnConfigs(rightFrom(2, 5))
-	t.AppendHeader(table.Row{"status", "collections", "due R", "collected R", "rate"})
 	for _, s := range r.Statuses {
-		t.AppendRow(table.Row{s.Status, s.Collections, s.Due, s.Collected, rate(s.Collected, s.Due)})
+		due, collected := schemas.Cents(s.n[1]), schemas.Cents(s.n[2])
+		statuses = append(statuses, table.Row{s.name, s.n[0], due, collected, rate(collected, due)})
 	}
-	t.Render()
-	line("\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
+	show(w, "Deposits by frequency then", 2, table.Row{"frequency", "deposits", "share"}, streams)
+	sayf(w, "")
+	show(w, "Collections by status", 2, table.Row{"status", "collections", "due R", "collected R", "rate"}, statuses)
+	sayf(w, "\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
 }

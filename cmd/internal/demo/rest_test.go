@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -60,7 +61,7 @@ func TestTheInsurerWaitsOutTheRateLimit(t *testing.T) {
 	})
 	reply, err := newInsurer(url, "k", 0).execute(t.Context(), "2025-11")
 	require.NoError(t, err)
-	require.Equal(t, executeReply{ExecutionID: "e1", PoliciesQueued: 3}, reply)
+	require.Equal(t, client.Execution{ExecutionID: "e1", Status: "processing", PoliciesQueued: 3}, reply)
 	require.Equal(t, 2, calls)
 }
 
@@ -73,9 +74,9 @@ func TestTheInsurerReadsMoneyWithoutFloats(t *testing.T) {
 	})
 	rows, err := newInsurer(url, "k", 0).report(t.Context(), "2025-11")
 	require.NoError(t, err)
-	require.Equal(t, []reportRow{{
-		CustomerID: "C1", PolicyNumber: "P1", Due: 29, Collected: 703_687_441_766,
-		Status: schemas.PaidPartial, Attempts: 3,
+	require.Equal(t, []client.ReportRow{{
+		CustomerID: "C1", PolicyNumber: "P1", CollectionAmountDue: 29, CollectionAmountCollected: 703_687_441_766,
+		CollectionStatus: schemas.PaidPartial, NumberOfAttempts: 3,
 	}}, rows)
 }
 
@@ -90,8 +91,8 @@ func TestTheInsurerPatchesThePolicyThatHasTheNumber(t *testing.T) {
 		require.NoError(t, err)
 		patched = r.URL.Path + string(b)
 	})
-	require.NoError(t, newInsurer(url, "k", 0).patch(t.Context(), "POL1",
-		map[string]any{"collection_amount": schemas.Rands(20_000)}))
+	amount := schemas.Rands(20_000)
+	require.NoError(t, newInsurer(url, "k", 0).patch(t.Context(), "POL1", client.PolicyPatch{CollectionAmount: &amount}))
 	require.Equal(t, `/v1/policies/id-of-POL1{"collection_amount":200.00}`, patched)
 }
 
@@ -100,7 +101,8 @@ func TestAnAnswerThatIsAnErrorKeepsItsBody(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		write(t, w, `{"error":{"message":"partition 3 is 20 records behind"}}`)
 	})
-	_, err := newInsurer(url, "k", 0).settle(t.Context(), "2025-11")
+	_, err := content(newInsurer(url, "k", 0).CreateSettlement(t.Context(),
+		client.SettlementInput{PeriodMonth: "2025-11"}))
 	require.ErrorContains(t, err, "POST /v1/settlements: HTTP 503")
 	require.ErrorContains(t, err, "20 records behind")
 }
@@ -115,13 +117,13 @@ func TestTheAnalystAsksWithParameters(t *testing.T) {
 			write(t, w, "Code: 60. DB::Exception")
 			return
 		}
-		write(t, w, "4250000\n")
+		write(t, w, "\t4250000\n")
 	})
-	p := Product{ClickHouseURL: url, AnalystUser: "analyst", AnalystPassword: "pw"}
-	cents, err := p.analyst().collected(t.Context(), "demo", "2025-11")
+	p := Product{ClickHouseURL: url, AnalystPassword: "pw", Tenant: "demo"}
+	cents, err := p.collected(t.Context(), "2025-11")
 	require.NoError(t, err)
 	require.Equal(t, schemas.Cents(4_250_000), cents)
-	_, err = p.analyst().collected(t.Context(), "demo", "")
+	_, err = p.collected(t.Context(), "")
 	require.ErrorContains(t, err, "Code: 60")
 }
 
@@ -142,7 +144,8 @@ func TestThePatientInsurerCallsAgain(t *testing.T) {
 			write(t, w, `{"id":"S1"}`)
 		}
 	})
-	s, err := newInsurer(url, "k", time.Minute).settle(t.Context(), "2025-11")
+	s, err := answer[client.Settlement](newInsurer(url, "k", time.Minute).CreateSettlement(t.Context(),
+		client.SettlementInput{PeriodMonth: "2025-11"}))
 	require.NoError(t, err)
 	require.Equal(t, "S1", s.ID)
 	require.Equal(t, 3, calls)

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -23,9 +22,10 @@ import (
 type Result struct {
 	Period     schemas.Period
 	Elapsed    time.Duration
-	Report     []reportRow
-	Settlement settlement
+	Report     []client.ReportRow
+	Settlement client.Settlement
 	Kinds      []KindLine
+	All        KindLine // the sum of them
 	Failures   []people.Failure
 	// Bank, Reported, ClickHouse and Settled are the money collected, as four parties know it: they must be equal.
 	Bank, Reported, ClickHouse, Settled schemas.Cents
@@ -52,144 +52,135 @@ type KindLine struct {
 }
 
 // finish asks everybody what the month came to.
-func (m *month) finish(ctx context.Context, r *Result) error {
-	err := m.arrived(ctx)
-	if err != nil {
+func (m *month) finish(ctx context.Context, r *Result) (err error) {
+	if err = m.arrived(ctx); err != nil {
 		return err
 	}
-	if r.ClickHouse, err = m.analyst().collected(ctx, m.Tenant, m.period); err != nil {
+	if r.ClickHouse, err = m.collected(ctx, m.period); err != nil {
 		return err
 	}
 	for _, row := range r.Report {
-		r.Reported += schemas.Cents(row.Collected)
+		r.Reported += schemas.Cents(row.CollectionAmountCollected)
 	}
-	r.Settled = schemas.Cents(r.Settlement.TotalCollections)
-	r.Bank, r.Refused, r.Broken = m.bank.Book.Collected(m.period), m.bank.Book.Refused, brokenRecords
-	r.Policies, r.Debits, r.Failures = m.Policies, m.bank.Book.Debits, m.bank.Book.Failures()
-	r.Kinds = m.byKind(r.Report)
+	book := m.bank.Book
+	r.Period, r.Settled = m.period, schemas.Cents(r.Settlement.TotalCollections)
+	r.Bank, r.Refused, r.Broken = book.Collected(m.period), book.Refused, brokenRecords
+	r.Policies, r.Debits, r.Failures = m.Policies, book.Debits, book.Failures()
+	r.Kinds, r.All = m.byKind(r.Report)
 	r.Latency = m.probe.report()
-	r.DeadLetters, err = deadLetters(ctx, m.Product)
+	r.DeadLetters, err = m.deadLetters(ctx)
 	return err
 }
 
 // byKind joins the report, which knows nothing of incomes, with the customers, and first attempts with the bank's own
-// answers.
-func (m *month) byKind(report []reportRow) []KindLine {
-	kinds := make([]KindLine, len(people.Kinds()))
+// answers. What is not of this month's making is left out.
+func (m *month) byKind(report []client.ReportRow) (kinds []KindLine, all KindLine) {
+	kinds, all.Kind = make([]KindLine, len(people.Kinds())), "all"
 	at := map[schemas.IncomeKind]*KindLine{}
 	for i, kind := range people.Kinds() {
 		kinds[i].Kind = kind
 		at[kind] = &kinds[i]
 	}
+	both := func(customer string, add func(k *KindLine)) {
+		if k := at[m.people.Kind(customer)]; k != nil {
+			add(k)
+			add(&all)
+		}
+	}
 	for _, row := range report {
-		k := at[m.people.Kind(row.CustomerID)]
-		if k == nil {
-			continue // not of this month's making
-		}
-		k.Collections++
-		k.Due += schemas.Cents(row.Due)
-		k.Collected += schemas.Cents(row.Collected)
-		k.Attempts += row.Attempts
-		switch row.Status {
-		case schemas.PaidFull:
-			k.Full++
-		case schemas.PaidPartial:
-			k.Partial++
-		case schemas.Unpaid:
-			k.Unpaid++
-		}
+		both(row.CustomerID, func(k *KindLine) {
+			k.Collections++
+			k.Due += schemas.Cents(row.CollectionAmountDue)
+			k.Collected += schemas.Cents(row.CollectionAmountCollected)
+			k.Attempts += row.NumberOfAttempts
+			switch row.CollectionStatus {
+			case schemas.PaidFull:
+				k.Full++
+			case schemas.PaidPartial:
+				k.Partial++
+			case schemas.Unpaid:
+				k.Unpaid++
+			}
+		})
 	}
 	for _, d := range m.bank.Book.Debits {
-		if k := at[m.people.Kind(d.CustomerID)]; k != nil && d.Attempt == 1 {
-			k.Tried++
-			if d.State != people.Unpaid {
-				k.FirstSuccess++
-			}
+		if d.Attempt == 1 {
+			both(d.CustomerID, func(k *KindLine) {
+				if k.Tried++; d.State != people.Unpaid {
+					k.FirstSuccess++
+				}
+			})
 		}
 	}
-	return kinds
+	return kinds, all
 }
 
 // deadLetters counts the dead letters on Kafka by their class.
-func deadLetters(ctx context.Context, p Product) (map[string]int, error) {
-	t, err := newTail(ctx, p.Brokers, schemas.TopicDeadLetters, false, p.KgoOpts...)
+func (p Product) deadLetters(ctx context.Context) (map[string]int, error) {
+	t, err := newTail(ctx, p.source(), schemas.TopicDeadLetters, false)
 	if err != nil {
 		return nil, err
 	}
-	defer t.close()
-	records, err := t.read(ctx)
-	if err != nil {
-		return nil, err
-	}
+	defer t.cl.Close()
+	letters, err := t.read(ctx)
 	n := map[string]int{}
-	for _, r := range records {
-		n[class(r)]++
-	}
-	return n, nil
-}
-
-func class(r *kgo.Record) string {
-	for _, h := range r.Headers {
-		if h.Key == "__connect.errors.class.name" {
-			return string(h.Value)
+	for _, r := range letters {
+		class := "unclassified"
+		for _, h := range r.Headers {
+			if h.Key == "__connect.errors.class.name" {
+				class = string(h.Value)
+			}
 		}
+		n[class]++
 	}
-	return "unclassified"
+	return n, err
 }
 
 // check is the verdict: every difference is an error.
 func (r *Result) check() error {
-	var errs []error
-	for _, other := range []struct {
-		name  string
-		cents schemas.Cents
-	}{{"the report", r.Reported}, {"ClickHouse", r.ClickHouse}, {"the settlement", r.Settled}} {
-		if other.cents != r.Bank {
-			errs = append(errs, fmt.Errorf("demo: the bank collected R %s, %s says R %s: difference R %s", r.Bank, other.name,
-				other.cents, other.cents-r.Bank))
-		}
+	var f faults
+	agrees := func(name string, cents schemas.Cents) {
+		f.unlessf(cents == r.Bank, "the bank collected R %s, %s says R %s: difference R %s", r.Bank, name, cents,
+			cents-r.Bank)
 	}
-	if r.Bank == 0 {
-		errs = append(errs, errors.New("demo: nothing was collected"))
-	}
-	if len(r.Report) != r.Policies {
-		errs = append(errs, fmt.Errorf("demo: %d policies, but the report has %d collections", r.Policies, len(r.Report)))
-	}
-	if r.Refused > 0 {
-		errs = append(errs, fmt.Errorf("demo: the bank was sent %d debits twice", r.Refused))
-	}
+	agrees("the report", r.Reported)
+	agrees("ClickHouse", r.ClickHouse)
+	agrees("the settlement", r.Settled)
+	f.unlessf(r.Bank != 0, "nothing was collected")
+	f.unlessf(len(r.Report) == r.Policies, "%d policies, but the report has %d collections", r.Policies, len(r.Report))
+	f.unlessf(r.Refused == 0, "the bank was sent %d debits twice", r.Refused)
 	letters := 0
 	for _, n := range r.DeadLetters {
 		letters += n
 	}
-	if letters != r.Broken {
-		errs = append(errs, fmt.Errorf("demo: %d dead letters; expected the %d broken records that were sent", letters,
-			r.Broken))
-	}
-	return errors.Join(errs...)
+	f.unlessf(letters == r.Broken, "%d dead letters; expected the %d broken records that were sent", letters, r.Broken)
+	return errors.Join(f...)
 }
 
-func newTable(w io.Writer, title string) table.Writer {
+// show prints a table whose columns are aligned to the right, as numbers are read, from the one with that number on
+// (counted from 1; 0 means none).
+func show(w io.Writer, title string, right int, header table.Row, rows []table.Row, footer ...table.Row) {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.Style().Title.Align = text.AlignLeft
-	t.Style().Format.Header = text.FormatDefault
-	t.Style().Format.Footer = text.FormatDefault
+	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
 	t.SetTitle(title)
-	return t
-}
-
-// rightFrom aligns all columns from the n-th (counted from 1) to the right, as numbers are read.
-func rightFrom(n, last int) []table.ColumnConfig {
-	var c []table.ColumnConfig
-	for i := n; i <= last; i++ {
-		c = append(c, table.ColumnConfig{
-			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight,
-			AlignFooter: text.AlignRight,
+	var columns []table.ColumnConfig
+	for i := right; right > 0 && i <= 11; i++ { // no table has more
+		columns = append(columns, table.ColumnConfig{
+			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight,
 		})
 	}
-	return c
+	t.SetColumnConfigs(columns)
+	if header != nil {
+		t.AppendHeader(header)
+	}
+	t.AppendRows(rows)
+	for _, row := range footer {
+		t.AppendFooter(row)
+	}
+	t.Render()
 }
 
 // rate is a share in percent with one decimal, in integers. What is not all never reads 100.0 %.
@@ -204,59 +195,41 @@ func rate[T ~int | ~int64](part, whole T) string {
 	return fmt.Sprintf("%d.%d %%", permille/10, permille%10)
 }
 
+// sayf prints a line; words that cannot be shown stop nothing.
+func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+
 func (r *Result) print(w io.Writer) {
-	// words that cannot be shown stop nothing
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-	line("")
-	r.printKinds(w)
-	line("")
-	r.printFailures(w)
-	line("")
-	r.printSettlement(w)
-	line("")
-	r.printBooks(w)
-	line("")
-	r.Latency.Print(w)
-	line("")
+	for _, part := range []func(io.Writer){
+		r.printKinds, r.printFailures, r.printSettlement, r.printBooks, r.Latency.print,
+	} {
+		sayf(w, "")
+		part(w)
+	}
 	letters, classes := 0, []string{}
-	for _, c := range slices.SortedFunc(maps.Keys(r.DeadLetters), cmp.Compare[string]) {
+	for _, c := range slices.Sorted(maps.Keys(r.DeadLetters)) {
 		letters += r.DeadLetters[c]
 		classes = append(classes, fmt.Sprintf("%d %s", r.DeadLetters[c], c))
 	}
-	line("Dead letters: %d of %d broken records sent (%s)", letters, r.Broken, strings.Join(classes, ", "))
-	line("Debits the bank was sent twice: %d", r.Refused)
-	line("The month took %.1f s", r.Elapsed.Seconds())
+	sayf(w, "\nDead letters: %d of %d broken records sent (%s)", letters, r.Broken, strings.Join(classes, ", "))
+	sayf(w, "Debits the bank was sent twice: %d", r.Refused)
+	sayf(w, "The month took %.1f s", r.Elapsed.Seconds())
 }
 
 func (r *Result) printKinds(w io.Writer) {
-	t := newTable(w, fmt.Sprintf("%s by kind of income", r.Period))
-	t.SetColumnConfigs(rightFrom(2, 11))
-	t.AppendHeader(table.Row{
-		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
-		"attempts", "a collection", "first attempt paid",
-	})
-	var all KindLine
-	all.Kind = "all"
 	row := func(k KindLine) table.Row {
 		return table.Row{
 			k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Due, k.Collected, rate(k.Collected, k.Due),
 			k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried),
 		}
 	}
+	var rows []table.Row
 	for _, k := range r.Kinds {
-		t.AppendRow(row(k))
-		all.Collections += k.Collections
-		all.Full += k.Full
-		all.Partial += k.Partial
-		all.Unpaid += k.Unpaid
-		all.Due += k.Due
-		all.Collected += k.Collected
-		all.Attempts += k.Attempts
-		all.Tried += k.Tried
-		all.FirstSuccess += k.FirstSuccess
+		rows = append(rows, row(k))
 	}
-	t.AppendFooter(row(all))
-	t.Render()
+	show(w, fmt.Sprintf("%s by kind of income", r.Period), 2, table.Row{
+		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
+		"attempts", "a collection", "first attempt paid",
+	}, rows, row(r.All))
 }
 
 // per is a quotient with two decimals, in integers.
@@ -268,52 +241,34 @@ func per(n, of int) string {
 }
 
 func (r *Result) printFailures(w io.Writer) {
-	t := newTable(w, "What the bank did not pay, or took back")
-	t.SetColumnConfigs(rightFrom(3, 4))
-	t.AppendHeader(table.Row{"code", "reason", "debits", "R"})
+	rows := []table.Row{}
 	for _, f := range r.Failures {
-		t.AppendRow(table.Row{f.Code, f.Meaning, f.Debits, f.Cents})
+		rows = append(rows, table.Row{f.Code, f.Meaning, f.Debits, f.Cents})
 	}
-	t.Render()
+	show(w, "What the bank did not pay, or took back", 3, table.Row{"code", "reason", "debits", "R"}, rows)
 }
 
 func (r *Result) printSettlement(w io.Writer) {
 	s := r.Settlement
-	t := newTable(w, "Settlement "+s.Number)
-	t.SetColumnConfigs(rightFrom(2, 2))
-	for _, line := range []struct {
-		name string
-		r    schemas.Rands
-	}{
-		{"total collections R", s.TotalCollections},
-		{"distribution fee R", s.DistributionFee},
-		{"collections fee R", s.CollectionsFee},
-		{"total fees R", s.TotalFees},
-		{"VAT R", s.VAT},
-		{"net amount R", s.NetAmount},
-	} {
-		t.AppendRow(table.Row{line.name, schemas.Cents(line.r)})
-	}
-	t.AppendRow(table.Row{"status", s.Status})
-	t.AppendRow(table.Row{"payment date", s.PaymentDate})
-	t.AppendRow(table.Row{"payment reference", s.PaymentReference})
-	t.Render()
+	show(w, "Settlement "+s.SettlementNumber, 2, nil, []table.Row{
+		{"total collections R", schemas.Cents(s.TotalCollections)},
+		{"distribution fee R", schemas.Cents(s.DistributionFee)},
+		{"collections fee R", schemas.Cents(s.CollectionsFee)},
+		{"total fees R", schemas.Cents(s.TotalFees)},
+		{"VAT R", schemas.Cents(s.Vat)},
+		{"net amount R", schemas.Cents(s.NetAmount)},
+		{"status", s.Status},
+		{"payment date", s.PaymentDate},
+		{"payment reference", s.PaymentReference},
+	})
 }
 
 func (r *Result) printBooks(w io.Writer) {
-	t := newTable(w, "Money collected, as each party knows it")
-	t.SetColumnConfigs(rightFrom(2, 3))
-	t.AppendHeader(table.Row{"book", "R", "difference R"})
-	for _, b := range []struct {
-		name  string
-		cents schemas.Cents
-	}{
-		{"the bank's own ledger", r.Bank},
-		{"report of the 1st", r.Reported},
-		{"ClickHouse, view collections", r.ClickHouse},
-		{"settlement", r.Settled},
-	} {
-		t.AppendRow(table.Row{b.name, b.cents, b.cents - r.Bank})
-	}
-	t.Render()
+	row := func(name string, cents schemas.Cents) table.Row { return table.Row{name, cents, cents - r.Bank} }
+	show(w, "Money collected, as each party knows it", 2, table.Row{"book", "R", "difference R"}, []table.Row{
+		row("the bank's own ledger", r.Bank),
+		row("report of the 1st", r.Reported),
+		row("ClickHouse, view collections", r.ClickHouse),
+		row("settlement", r.Settled),
+	})
 }

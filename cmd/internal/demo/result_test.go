@@ -7,9 +7,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func agreed() *Result {
@@ -22,8 +24,8 @@ func agreed() *Result {
 			Collected: 25_000, Attempts: 4, Tried: 3, FirstSuccess: 1,
 		}},
 		Failures: []people.Failure{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
-		Settlement: settlement{
-			Number: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
+		Settlement: client.Settlement{
+			SettlementNumber: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
 			PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
 		},
 		Latency: LatencyReport{Deposit: spread([]time.Duration{3 * time.Millisecond, 1250 * time.Microsecond})},
@@ -47,7 +49,9 @@ func TestAnyDifferenceFailsTheMonth(t *testing.T) {
 }
 
 func TestAnyDifferenceFailsTheRealRun(t *testing.T) {
-	good := func() *RealResult { return &RealResult{Rows: 10, Accepted: 10, Bank: 5, ClickHouse: 5} }
+	good := func() *RealResult {
+		return &RealResult{Stats: feed.Stats{Rows: 10}, Accepted: 10, Bank: 5, ClickHouse: 5}
+	}
 	require.NoError(t, good().check())
 	for want, spoil := range map[string]func(*RealResult){
 		"difference R 0.01":                            func(r *RealResult) { r.ClickHouse++ },
@@ -91,12 +95,16 @@ func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
 		require.NoError(t, err)
 		booked.State = d.State
 	}
-	report := []reportRow{
-		{CustomerID: customer, Due: 100, Collected: 100, Status: schemas.PaidFull, Attempts: 2},
-		{CustomerID: customer, Due: 100, Status: schemas.Unpaid, Attempts: 1},
+	report := []client.ReportRow{
+		{
+			CustomerID: customer, CollectionAmountDue: 100, CollectionAmountCollected: 100,
+			CollectionStatus: schemas.PaidFull, NumberOfAttempts: 2,
+		},
+		{CustomerID: customer, CollectionAmountDue: 100, CollectionStatus: schemas.Unpaid, NumberOfAttempts: 1},
 		{CustomerID: "SOMEBODY ELSE"},
 	}
-	for _, k := range m.byKind(report) {
+	kinds, _ := m.byKind(report)
+	for _, k := range kinds {
 		if k.Kind == kind {
 			require.Equal(t, KindLine{
 				Kind: kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,
@@ -127,7 +135,4 @@ func TestAMonthTakesSomePolicies(t *testing.T) {
 	o.Policies = 39
 	_, err := Month(t.Context(), o)
 	require.ErrorContains(t, err, "at least 40")
-	o.Policies, o.From = 40, november.AddDays(1)
-	_, err = Month(t.Context(), o)
-	require.ErrorContains(t, err, "the month starts on a 1st")
 }

@@ -76,12 +76,12 @@ func TestTheProductPlaysAMonthAndTheBooksAgree(t *testing.T) {
 	r, err := Month(t.Context(), Options{Product: stack(t, "2025-11-01", &out), Policies: 80, Seed: 11, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Len(t, r.Report, 80)
-	require.Equal(t, "SETTLE-2025-11-001", r.Settlement.Number)
-	require.Equal(t, "paid", r.Settlement.Status)
+	require.Equal(t, "SETTLE-2025-11-001", r.Settlement.SettlementNumber)
+	require.Equal(t, schemas.SettlementPaid, r.Settlement.Status)
 	require.Equal(t, "2025-12-03", r.Settlement.PaymentDate)
 	cancelled := 0
 	for _, row := range r.Report {
-		if row.Status == schemas.CollectionCancelled {
+		if row.CollectionStatus == schemas.CollectionCancelled {
 			cancelled++
 		}
 	}

@@ -18,9 +18,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // standin is a naive Kasi, good enough to play a month against: it debits what is outstanding every Monday. Its bugs
@@ -66,9 +68,9 @@ func newStandin(t *testing.T) *standin {
 	require.NoError(t, err)
 	t.Cleanup(s.cl.Close)
 	for topic, at := range map[string]**tail{schemas.TopicFeedTransactions: &s.txs, schemas.TopicRailResults: &s.results} {
-		*at, err = newTail(t.Context(), s.brokers, topic, false)
+		*at, err = newTail(t.Context(), records.Source{Brokers: s.brokers}, topic, false)
 		require.NoError(t, err)
-		t.Cleanup((*at).close)
+		t.Cleanup((*at).cl.Close)
 	}
 	return s
 }
@@ -185,11 +187,11 @@ func (s *standin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		require.NoError(s.t, err)
 		switch {
 		case strings.Contains(string(b), "debits_log"):
-			write(s.t, w, "1\n")
+			write(s.t, w, "\t1\n")
 		case strings.Contains(string(b), "sink_marks"):
 			s.marks(w)
 		default:
-			write(s.t, w, fmt.Sprintf("%d\n", s.collected()))
+			write(s.t, w, fmt.Sprintf("\t%d\n", s.collected()))
 		}
 	case path == "POST /v1/policies/import":
 		write(s.t, w, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`, s.load(r)))
@@ -247,22 +249,23 @@ func (s *standin) load(r *http.Request) int {
 }
 
 func (s *standin) report(w io.Writer) {
-	rows := []reportRow{}
+	rows := []client.ReportRow{}
 	for _, p := range s.policies {
-		row := reportRow{
-			CustomerID: p.CustomerID, PolicyNumber: p.PolicyNumber, Due: schemas.Rands(p.due),
-			Collected: schemas.Rands(p.collected), Status: schemas.PaidPartial, Attempts: p.Attempt,
+		row := client.ReportRow{
+			CustomerID: p.CustomerID, PolicyNumber: p.PolicyNumber,
+			CollectionAmountDue: schemas.Rands(p.due), CollectionAmountCollected: schemas.Rands(p.collected),
+			CollectionStatus: schemas.PaidPartial, NumberOfAttempts: p.Attempt,
 		}
 		switch p.collected {
 		case p.due:
-			row.Status = schemas.PaidFull
+			row.CollectionStatus = schemas.PaidFull
 		case 0:
-			row.Status = schemas.Unpaid
+			row.CollectionStatus = schemas.Unpaid
 		}
 		rows = append(rows, row)
 	}
 	if len(rows) > 0 {
-		rows[0].Collected += schemas.Rands(s.wrongReport)
+		rows[0].CollectionAmountCollected += schemas.Rands(s.wrongReport)
 	}
 	var b bytes.Buffer
 	require.NoError(s.t, json.NewEncoder(&b).Encode(map[string]any{"period_month": "2025-11", "results": rows}))

@@ -1,12 +1,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,22 +30,16 @@ type event struct {
 	TransactionID string `json:"transaction_id"`
 	DebitID       string `json:"debit_id"`
 	Attempt       int    `json:"attempt"`
-	Amount        int64  `json:"amount_cents"`
+	Amount        cents  `json:"amount_cents"`
 	ActionDate    string `json:"action_date"`
 	Version       int64  `json:"version"`
-	Premium       int64  `json:"collection_amount_cents"`
-	Due           int64  `json:"due_cents"`
-	Collected     int64  `json:"collected_cents"`
-	InFlight      int64  `json:"in_flight_cents"`
+	Premium       cents  `json:"collection_amount_cents"`
+	Due           cents  `json:"due_cents"`
+	Collected     cents  `json:"collected_cents"`
+	InFlight      cents  `json:"in_flight_cents"`
 	Status        string `json:"collection_status"`
-	Change        struct {
-		Kind     string `json:"kind"`
-		DebitID  string `json:"debit_id"`
-		ResultID string `json:"result_id"`
-		Moved    int64  `json:"moved_cents"`
-		Amount   int64  `json:"amount_cents"`
-	} `json:"change"`
-	Stage string `json:"stage"`
+	Change        change `json:"change"`
+	Stage         string `json:"stage"`
 	statement
 	Date   string `json:"date"`
 	Cutoff int    `json:"cutoff"`
@@ -55,18 +49,27 @@ type event struct {
 	fresh     bool // too young to be judged
 }
 
+// change is the fact behind a version of a collection.
+type change struct {
+	Kind     string `json:"kind"`
+	DebitID  string `json:"debit_id"`
+	ResultID string `json:"result_id"`
+	Moved    cents  `json:"moved_cents"`
+	Amount   cents  `json:"amount_cents"`
+}
+
 // statement holds the fields of a settlement.
 type statement struct {
 	SettlementID    string `json:"settlement_id"`
 	Number          string `json:"settlement_number"`
 	Sequence        int    `json:"sequence"`
-	Total           int64  `json:"total_collections_cents"`
-	Adjustments     int64  `json:"adjustments_cents"`
-	DistributionFee int64  `json:"distribution_fee_cents"`
-	CollectionsFee  int64  `json:"collections_fee_cents"`
-	TotalFees       int64  `json:"total_fees_cents"`
-	VAT             int64  `json:"vat_cents"`
-	Net             int64  `json:"net_cents"`
+	Total           cents  `json:"total_collections_cents"`
+	Adjustments     cents  `json:"adjustments_cents"`
+	DistributionFee cents  `json:"distribution_fee_cents"`
+	CollectionsFee  cents  `json:"collections_fee_cents"`
+	TotalFees       cents  `json:"total_fees_cents"`
+	VAT             cents  `json:"vat_cents"`
+	Net             cents  `json:"net_cents"`
 	Coverage        []struct {
 		Period   string  `json:"period_month"`
 		From, To []int64 // by partition of kasi.collections.v1
@@ -79,7 +82,7 @@ type result struct {
 	DebitID   string `json:"debit_id"`
 	Status    string `json:"status"`
 	Effective string `json:"effective_date"`
-	Amount    *int64 `json:"amount_cents"`
+	Amount    *cents `json:"amount_cents"`
 	partition int32
 	fresh     bool
 }
@@ -98,7 +101,6 @@ type books struct {
 	policies    []*event
 	settlements []*event
 	results     map[string][]*result // by debit
-	resultIDs   map[string]map[string]bool
 	unreadable  []string
 
 	accepted   map[uint64]int64 // transactions, by hash of tenant, customer and id
@@ -118,11 +120,10 @@ type fedTransaction struct {
 // for first of all, because there a missing effect is the difference.
 func readBooks(ctx context.Context, o Options) (*books, error) {
 	b := &books{
-		o: o, ends: records.Ends{}, tallies: map[tallyKey]*tally{}, results: map[string][]*result{},
-		resultIDs: map[string]map[string]bool{},
-		accepted:  map[uint64]int64{}, deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{},
+		o: o, young: time.Now().Add(-o.Grace), ends: records.Ends{}, tallies: map[tallyKey]*tally{},
+		results: map[string][]*result{}, accepted: map[uint64]int64{}, deadPlaces: map[string]bool{},
+		deadFed: map[uint64]bool{},
 	}
-	b.young = o.Now().Add(-o.Grace)
 	for _, topics := range [][]string{
 		{schemas.TopicFeedTransactions},
 		{schemas.TopicSettlements},
@@ -142,10 +143,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		return nil, err
 	}
 	slices.SortStableFunc(b.collections, func(x, y *event) int {
-		if x.partition != y.partition {
-			return int(x.partition - y.partition)
-		}
-		return int(x.offset - y.offset)
+		return cmp.Or(cmp.Compare(x.partition, y.partition), cmp.Compare(x.offset, y.offset))
 	})
 	return b, nil
 }
@@ -155,9 +153,6 @@ func (b *books) take(r *kgo.Record) error {
 	b.records++
 	fresh := b.o.Grace > 0 && r.Timestamp.After(b.young)
 	switch r.Topic {
-	case schemas.TopicFeedTransactions:
-		b.takeFed(r, fresh)
-		return nil
 	case schemas.TopicDeadLetters:
 		b.takeDead(r)
 		return nil
@@ -166,14 +161,23 @@ func (b *books) take(r *kgo.Record) error {
 		return nil
 	}
 	e := &event{partition: r.Partition, offset: r.Offset, fresh: fresh}
-	if err := json.Unmarshal(r.Value, e); err != nil {
+	err := json.Unmarshal(r.Value, e)
+	if r.Topic == schemas.TopicFeedTransactions {
+		f := fedTransaction{place: place(r.Topic, r.Partition, r.Offset), fresh: fresh}
+		if err == nil {
+			f.hash = e.hash()
+		}
+		b.fed = append(b.fed, f)
+		return nil
+	}
+	if err != nil {
 		b.unreadable = append(b.unreadable, fmt.Sprintf("%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err))
 		return nil
 	}
 	b.tally(r.Topic, e)
 	switch r.Topic {
 	case schemas.TopicTransactions:
-		b.accepted[hash(e.Tenant, e.Customer, e.TransactionID)]++
+		b.accepted[e.hash()]++
 	case schemas.TopicDebits:
 		b.debits = append(b.debits, e)
 	case schemas.TopicCollections:
@@ -188,42 +192,22 @@ func (b *books) take(r *kgo.Record) error {
 	return nil
 }
 
-func (b *books) takeFed(r *kgo.Record, fresh bool) {
-	var e event
-	h := uint64(0)
-	if json.Unmarshal(r.Value, &e) == nil {
-		h = hash(e.Tenant, e.Customer, e.TransactionID)
-	}
-	b.fed = append(b.fed, fedTransaction{h, place(r.Topic, strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Offset,
-		10)), fresh})
-}
-
-// The headers of a dead letter, as Kafka Connect names them.
-const (
-	deadTopic     = "__connect.errors.topic"
-	deadPartition = "__connect.errors.partition"
-	deadOffset    = "__connect.errors.offset"
-)
-
 func (b *books) takeDead(r *kgo.Record) {
-	from := map[string]string{}
+	from := map[string]string{} // by the headers' names at Kafka Connect
 	for _, h := range r.Headers {
-		from[h.Key] = string(h.Value)
+		from[strings.TrimPrefix(h.Key, "__connect.errors.")] = string(h.Value)
 	}
-	b.deadPlaces[place(from[deadTopic], from[deadPartition], from[deadOffset])] = true
+	b.deadPlaces[place(from["topic"], from["partition"], from["offset"])] = true
 	var e event
-	if from[deadTopic] == schemas.TopicTimeline && json.Unmarshal(r.Value, &e) == nil && e.TransactionID != "" {
-		b.deadFed[hash(e.Tenant, e.Customer, e.TransactionID)] = true
+	if from["topic"] == schemas.TopicTimeline && json.Unmarshal(r.Value, &e) == nil && e.TransactionID != "" {
+		b.deadFed[e.hash()] = true
 	}
 }
 
 // takeResult keeps a result that the contract allows (CONTRACT 8); others are refused and change nothing.
 func (b *books) takeResult(r *kgo.Record, fresh bool) {
 	res := &result{partition: r.Partition, fresh: fresh}
-	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || !slices.Contains([]string{
-		"PAID", "UNPAID", "REJECTED",
-		"DISPUTED",
-	}, res.Status) {
+	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || answers[res.Status] == "" {
 		return
 	}
 	if _, err := time.Parse(time.DateOnly, res.Effective); err != nil {
@@ -231,21 +215,38 @@ func (b *books) takeResult(r *kgo.Record, fresh bool) {
 	}
 	res.DebitID = strings.ToLower(res.DebitID)
 	b.results[res.DebitID] = append(b.results[res.DebitID], res)
-	if b.resultIDs[res.DebitID] == nil {
-		b.resultIDs[res.DebitID] = map[string]bool{}
-	}
-	b.resultIDs[res.DebitID][res.ResultID] = true
 }
 
-func place(topic, partition, offset string) string { return topic + "/" + partition + "/" + offset }
+// place is where a record lies; its numbers may be text.
+func place(topic string, partition, offset any) string {
+	return fmt.Sprint(topic, "/", partition, "/", offset)
+}
+
+// hash stands for a transaction.
+func (e *event) hash() uint64 { return hash(e.Tenant, e.Customer, e.TransactionID) }
 
 // hash is of facts that hold no control characters.
 func hash(facts ...string) uint64 { return xxhash.Sum64String(strings.Join(facts, "\x00")) }
 
-func rands(cents int64) string {
-	sign := ""
-	if cents < 0 {
-		sign, cents = "-", -cents
+// last are the last events of each id.
+func last(events []*event, id func(*event) string) map[string]*event {
+	out := map[string]*event{}
+	for _, e := range events {
+		out[id(e)] = e
 	}
-	return fmt.Sprintf("R %s%d.%02d", sign, cents/100, cents%100)
+	return out
+}
+
+func debitID(e *event) string      { return e.DebitID }
+func collectionID(e *event) string { return e.Collection }
+
+// cents is money in integer cents.
+type cents int64
+
+func (c cents) String() string {
+	sign := ""
+	if c < 0 {
+		sign, c = "-", -c
+	}
+	return fmt.Sprintf("R %s%d.%02d", sign, int64(c/100), int64(c%100))
 }

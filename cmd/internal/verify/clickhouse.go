@@ -11,56 +11,152 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/records"
 )
 
-// clickhouse compares every table with its topic, then the lines of the statements with their totals.
-func (r *Report) clickhouse(ctx context.Context, b *books, o Options) error {
-	missing, err := waitForSink(ctx, b.ends, o)
-	if err != nil {
-		return err
+// table is a topic, the ClickHouse table that its events go to, and the columns whose cents are compared one by one.
+type table struct {
+	topic, name string
+	columns     []string
+	of          func(e *event) []cents
+}
+
+func amount(e *event) []cents { return []cents{e.Amount} }
+
+func none(*event) []cents { return nil }
+
+// tables are compared row by row, through a digest over event id, number and cents. The calendar has none of these and
+// is counted only.
+var tables = []table{
+	{schemas.TopicTransactions, "transactions_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDeposits, "deposits_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDecisions, "decisions_log", []string{"amount_cents"}, amount},
+	{schemas.TopicDebits, "debits_log", []string{"amount_cents"}, amount},
+	{
+		schemas.TopicPolicies, "policies_log",
+		[]string{"premium_cents"},
+		func(e *event) []cents { return []cents{e.Premium} },
+	},
+	{
+		schemas.TopicCollections, "collections_log",
+		[]string{"moved_cents", "due_cents", "collected_cents", "in_flight_cents"},
+		func(e *event) []cents { return []cents{e.Change.Moved, e.Due, e.Collected, e.InFlight} },
+	},
+	{
+		schemas.TopicSettlements, "settlements_log",
+		[]string{
+			"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents", "collections_fee_cents",
+			"total_fees_cents", "vat_cents",
+		},
+		func(e *event) []cents {
+			return []cents{e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT}
+		},
+	},
+	{schemas.TopicOutcomes, "outcomes_log", nil, none},
+	{schemas.TopicCalendar, "calendar_log", nil, none},
+}
+
+// tallyKey is one run of numbers: outcomes are numbered per stage, everything else per topic and partition.
+type tallyKey struct {
+	topic     string
+	partition int32
+	stage     string
+}
+
+// tally is what one run of numbers holds.
+type tally struct {
+	rows, maxSeq int64
+	sum          cents // of the first of the table's columns
+	digest       uint64
+	gaps         []string
+}
+
+// String names the run within its topic.
+func (k tallyKey) String() string {
+	if k.stage == "" {
+		return fmt.Sprintf("partition %d", k.partition)
 	}
-	if o.Fed != nil {
-		if err := r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter",
-			func(c *Check) error { return b.acknowledged(ctx, c, o) }); err != nil {
-			return err
+	return fmt.Sprintf("partition %d (%s)", k.partition, k.stage)
+}
+
+func (b *books) tally(topic string, e *event) {
+	i := slices.IndexFunc(tables, func(t table) bool { return t.topic == topic })
+	key := tallyKey{topic: topic, partition: e.partition}
+	if topic == schemas.TopicOutcomes {
+		key.stage = e.Stage
+	}
+	t := b.tallies[key]
+	if t == nil {
+		t = &tally{}
+		b.tallies[key] = t
+	}
+	t.rows++
+	if topic == schemas.TopicCalendar {
+		return
+	}
+	if e.Seq != t.maxSeq+1 && len(t.gaps) < maxExamples {
+		t.gaps = append(t.gaps, fmt.Sprintf("%s partition %d offset %d: number %d follows %d", topic, e.partition, e.offset,
+			e.Seq, t.maxSeq))
+	}
+	t.maxSeq = max(t.maxSeq, e.Seq)
+	text := e.EventID + ":" + strconv.FormatInt(e.Seq, 10)
+	for n, c := range tables[i].of(e) {
+		if n == 0 {
+			t.sum += c
+		}
+		text += ":" + strconv.FormatInt(int64(c), 10)
+	}
+	t.digest += xxhash.Sum64String(text)
+}
+
+// sequences checks the numbers on Kafka itself: a gap is a lost event, a repetition a second one.
+func (b *books) sequences(c *Check) {
+	for _, text := range b.unreadable {
+		c.differ("%s", text)
+	}
+	for _, t := range b.tallies {
+		c.Counted += t.rows
+		for _, g := range t.gaps {
+			c.differ("%s", g)
 		}
 	}
+}
+
+// clickhouse compares every table with its topic, then the lines of the statements with their totals.
+func (r *Report) clickhouse(ctx context.Context, b *books, o Options) {
+	missing, err := waitForSink(ctx, b.ends, o)
+	r.err = err
+	if o.Fed != nil {
+		r.run("acknowledged", "each transaction that its feed had acknowledged has one row, or is a dead letter",
+			func(c *Check) error { return b.acknowledged(ctx, c, o) })
+	}
 	for _, t := range tables {
-		if err := r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic,
+		r.run("clickhouse "+strings.TrimSuffix(t.name, "_log"), "rows, cents and numbers are those of "+t.topic,
 			func(c *Check) error {
 				for _, m := range missing[t.topic] {
 					c.differ("%s", m)
 				}
 				return b.compare(ctx, c, o.ClickHouse, t)
-			}); err != nil {
-			return err
-		}
+			})
 	}
-	return r.run("clickhouse lines", "the lines of each statement add up to it",
+	r.run("clickhouse lines", "the lines of each statement add up to it",
 		func(c *Check) error { return b.lines(ctx, c, o.ClickHouse) })
 }
 
 // waitForSink waits until the sink has reached the ends, and says where it has not.
 func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string][]string, error) {
-	deadline := time.NewTimer(o.Wait)
-	defer deadline.Stop()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
+	for deadline := time.Now().Add(o.Wait); ; {
 		rows, err := o.ClickHouse.query(ctx,
 			"SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition")
 		if err != nil {
 			return nil, err
 		}
 		at := records.Ends{}
-		for _, row := range rows {
-			n, err := numbers(row[1:])
-			if err != nil {
-				return nil, err
-			}
-			at[records.Place{Topic: row[0], Partition: int32(n[0])}] = n[1]
+		for _, r := range rows {
+			at[records.Place{Topic: r.name, Partition: int32(r.n[0])}] = r.n[1]
 		}
 		missing := map[string][]string{}
 		for p, end := range ends {
@@ -71,56 +167,43 @@ func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string]
 						at[p], end, o.Wait))
 			}
 		}
-		if len(missing) == 0 {
-			return nil, nil
+		if len(missing) == 0 || time.Now().After(deadline) {
+			return missing, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-deadline.C:
-			return missing, nil
-		case <-again.C:
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-func numbers(cells []string) ([]int64, error) {
-	out := make([]int64, len(cells))
-	for i, cell := range cells {
-		n, err := strconv.ParseInt(cell, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("clickhouse answered %q where a number was expected", cell)
-		}
-		out[i] = n
-	}
-	return out, nil
 }
 
 // compareSQL looks at the rows as they are stored, without FINAL: a duplicate is a difference even where readers would
 // not see it. ends bounds it to what was read.
 func (t table) compareSQL(ends []string) string {
-	stage, unique, sum, digest := "''", "uniqExact(seq), min(seq), max(seq)", "0",
-		"concat(toString(event_id), ':', toString(seq)"
-	switch t.topic {
-	case schemas.TopicOutcomes:
-		stage = "toString(stage)"
-	case schemas.TopicCalendar:
-		unique, digest = "count(), 1, count()", "concat(''"
+	run, sum, digest := "''", "0", "concat(toString(event_id), ':', toString(seq)"
+	if t.topic == schemas.TopicOutcomes {
+		run = "toString(stage)"
 	}
-	if len(t.cents) > 0 {
-		sum = "sum(" + t.cents[0] + ")"
+	if len(t.columns) > 0 {
+		sum = "sum(" + t.columns[0] + ")"
 	}
-	for _, cents := range t.cents {
-		digest += ", ':', toString(" + cents + ")"
+	for _, column := range t.columns {
+		digest += ", ':', toString(" + column + ")"
 	}
+	facts := fmt.Sprintf("uniqExact(seq), min(seq), max(seq), %s, reinterpretAsInt64(sumWithOverflow(xxHash64(%s))))", sum,
+		digest)
 	if t.topic == schemas.TopicCalendar {
-		digest = "0"
-	} else {
-		digest = "sumWithOverflow(xxHash64(" + digest + ")))"
+		facts = "count(), 1, count(), 0, 0"
 	}
-	return fmt.Sprintf("SELECT src_partition, %s AS run, count(), %s, %s, %s FROM %s WHERE src_partition >= %d OR "+
-		"src_offset < [%s][src_partition + 1] GROUP BY src_partition, run",
-		stage, unique, sum, digest, t.name, len(ends), strings.Join(ends, ", "))
+	return fmt.Sprintf("SELECT %s AS run, src_partition, count(), %s FROM %s GROUP BY src_partition, run", run, facts,
+		t.read("", ends))
+}
+
+// read is the table as far as the topic was read.
+func (t table) read(final string, ends []string) string {
+	return fmt.Sprintf("%s%s WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name, final,
+		len(ends), strings.Join(ends, ", "))
 }
 
 // compare holds one table against its topic.
@@ -131,7 +214,7 @@ func (b *books) compare(ctx context.Context, c *Check, ch ClickHouse, t table) e
 		if !ok {
 			break
 		}
-		ends = append(ends, "toInt64("+strconv.FormatInt(end, 10)+")")
+		ends = append(ends, fmt.Sprintf("toInt64(%d)", end))
 	}
 	rows, err := ch.query(ctx, t.compareSQL(ends))
 	if err != nil {
@@ -139,36 +222,30 @@ func (b *books) compare(ctx context.Context, c *Check, ch ClickHouse, t table) e
 	}
 	seen := map[tallyKey]bool{}
 	var stored int64
-	for _, row := range rows {
-		n, err := numbers(append([]string{row[0]}, row[2:7]...))
-		if err != nil {
-			return err
-		}
-		digest, err := strconv.ParseUint(row[7], 10, 64)
-		if err != nil {
-			return fmt.Errorf("clickhouse answered %q where a digest was expected", row[7])
-		}
-		key := tallyKey{topic: t.topic, partition: int32(n[0]), stage: row[1]}
+	for _, r := range rows {
+		key := tallyKey{topic: t.topic, partition: int32(r.n[0]), stage: r.name}
 		seen[key] = true
-		stored += n[1]
-		b.compareRun(c, key, tally{rows: n[1], maxSeq: n[4], sum: n[5], digest: digest}, n[2], n[3])
+		stored += r.n[1]
+		b.compareRun(c, key, tally{rows: r.n[1], maxSeq: r.n[4], sum: cents(r.n[5]), digest: uint64(r.n[6])}, r.n[2], r.n[3])
 	}
 	for key, k := range b.tallies {
-		if key.topic == t.topic {
-			c.Counted += k.rows
-			if !seen[key] {
-				c.differ("partition %d%s: %d records on Kafka, no row in ClickHouse", key.partition, ofStage(key), k.rows)
-			}
+		if key.topic != t.topic {
+			continue
 		}
+		c.Counted += k.rows
+		c.must(seen[key], "%s: %d records on Kafka, no row in ClickHouse", key, k.rows)
 	}
-	return b.compareFinal(ctx, c, ch, t, ends, stored)
-}
-
-func ofStage(key tallyKey) string {
-	if key.stage == "" {
-		return ""
+	if t.topic == schemas.TopicCalendar {
+		return nil // a tick may be written twice, and counts once
 	}
-	return " (" + key.stage + ")"
+	// The views, which resolve duplicates, show every row: two events under one sorting key would hide each other.
+	if rows, err = ch.query(ctx, "SELECT '', count() FROM "+t.read(" FINAL", ends)); err != nil {
+		return err
+	}
+	if n := rows[0].n[0]; n != stored {
+		c.differ("readers see %d rows, %d are stored", n, stored)
+	}
+	return nil
 }
 
 // compareRun compares one run of numbers: the same rows and cents as on Kafka, each number once, none missing.
@@ -177,48 +254,17 @@ func (b *books) compareRun(c *Check, key tallyKey, have tally, unique, least int
 	if want == nil {
 		want = &tally{}
 	}
-	at := fmt.Sprintf("partition %d%s", key.partition, ofStage(key))
-	if have.rows != want.rows {
-		c.differ("%s: %d rows in ClickHouse, %d records on Kafka", at, have.rows, want.rows)
-	}
-	if have.rows != unique || unique != have.maxSeq-least+1 {
-		c.differ("%s: %d rows with %d different numbers from %d to %d", at, have.rows, unique, least, have.maxSeq)
-	}
+	c.must(have.rows == want.rows, "%s: %d rows in ClickHouse, %d records on Kafka", key, have.rows, want.rows)
+	c.must(have.rows == unique && unique == have.maxSeq-least+1, "%s: %d rows with %d different numbers from %d to %d",
+		key, have.rows, unique, least, have.maxSeq)
 	if key.topic == schemas.TopicCalendar {
 		return
 	}
-	if have.maxSeq != want.maxSeq {
-		c.differ("%s: numbers go up to %d in ClickHouse, to %d on Kafka", at, have.maxSeq, want.maxSeq)
-	}
-	if have.sum != want.sum {
-		c.differ("%s: %s in ClickHouse, %s on Kafka: difference %s", at, rands(have.sum), rands(want.sum),
-			rands(have.sum-want.sum))
-	}
-	if have.digest != want.digest {
-		c.differ("%s: the rows are not the records: ids, numbers or cents differ", at)
-	}
-}
-
-// compareFinal checks that the views, which resolve duplicates, show every row: two events under one sorting key would
-// hide each other.
-func (b *books) compareFinal(ctx context.Context, c *Check, ch ClickHouse, t table, ends []string, stored int64) error {
-	if t.topic == schemas.TopicCalendar {
-		return nil // a tick may be written twice, and counts once
-	}
-	rows, err := ch.query(ctx,
-		fmt.Sprintf("SELECT count() FROM %s FINAL WHERE src_partition >= %d OR src_offset < [%s][src_partition + 1]", t.name,
-			len(ends), strings.Join(ends, ", ")))
-	if err != nil {
-		return err
-	}
-	n, err := numbers(rows[0])
-	if err != nil {
-		return err
-	}
-	if n[0] != stored {
-		c.differ("readers see %d rows, %d are stored", n[0], stored)
-	}
-	return nil
+	c.must(have.maxSeq == want.maxSeq, "%s: numbers go up to %d in ClickHouse, to %d on Kafka", key, have.maxSeq,
+		want.maxSeq)
+	c.must(have.sum == want.sum, "%s: %s in ClickHouse, %s on Kafka: difference %s", key, have.sum, want.sum,
+		have.sum-want.sum)
+	c.must(have.digest == want.digest, "%s: the rows are not the records: ids, numbers or cents differ", key)
 }
 
 // lines compares the lines that an insurer downloads with the statement they belong to.
@@ -227,23 +273,17 @@ func (b *books) lines(ctx context.Context, c *Check, ch ClickHouse) error {
 	if err != nil {
 		return err
 	}
-	sums := map[string]int64{}
-	for _, row := range rows {
-		n, err := numbers(row[1:])
-		if err != nil {
-			return err
-		}
-		sums[row[0]] = n[0]
+	sums := map[string]cents{}
+	for _, r := range rows {
+		sums[r.name] = cents(r.n[0])
 	}
 	for _, s := range b.settlements {
 		if s.Version != 1 {
 			continue
 		}
 		c.Counted++
-		if sums[s.SettlementID] != s.Total {
-			c.differ("%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant, rands(sums[s.SettlementID]),
-				rands(s.Total))
-		}
+		c.must(sums[s.SettlementID] == s.Total, "%s of %s: its lines add up to %s, it says %s", s.Number, s.Tenant,
+			sums[s.SettlementID], s.Total)
 	}
 	return nil
 }
@@ -251,21 +291,23 @@ func (b *books) lines(ctx context.Context, c *Check, ch ClickHouse) error {
 // ClickHouse is a ClickHouse met over HTTP, as an analyst's tool meets it.
 type ClickHouse struct {
 	URL, Database, User, Password string
-	Client                        *http.Client
 }
 
-// query returns the rows of a SELECT as text cells.
-func (ch ClickHouse) query(ctx context.Context, sql string) (rows [][]string, err error) {
-	err = ch.each(ctx, sql, func(cells []string) error {
-		rows = append(rows, cells)
-		return nil
-	})
+// row is a row of an answer: its first column, and the others, which are integers.
+type row struct {
+	name string
+	n    []int64
+}
+
+// query returns the rows of a SELECT.
+func (ch ClickHouse) query(ctx context.Context, sql string) (rows []row, err error) {
+	err = ch.each(ctx, sql, func(r row) { rows = append(rows, r) })
 	return rows, err
 }
 
 // each gives the rows of a SELECT one by one. The server holds the answer back until it is whole: an error in its
 // middle would come as a line of it.
-func (ch ClickHouse) each(ctx context.Context, sql string, row func(cells []string) error) error {
+func (ch ClickHouse) each(ctx context.Context, sql string, take func(row)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, ch.URL, strings.NewReader(sql))
 	if err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
@@ -277,11 +319,7 @@ func (ch ClickHouse) each(ctx context.Context, sql string, row func(cells []stri
 	req.URL.RawQuery = q.Encode()
 	req.Header.Set("X-ClickHouse-User", ch.User)
 	req.Header.Set("X-ClickHouse-Key", ch.Password)
-	client := ch.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
 	}
@@ -292,9 +330,14 @@ func (ch ClickHouse) each(ctx context.Context, sql string, row func(cells []stri
 	}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		if err := row(strings.Split(lines.Text(), "\t")); err != nil {
-			return err
+		cells := strings.Split(lines.Text(), "\t")
+		r := row{cells[0], make([]int64, len(cells)-1)}
+		for i, cell := range cells[1:] {
+			if r.n[i], err = strconv.ParseInt(cell, 10, 64); err != nil {
+				return fmt.Errorf("clickhouse answered %q where a number was expected", cell)
+			}
 		}
+		take(r)
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("clickhouse: %w", err)

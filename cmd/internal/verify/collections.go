@@ -1,7 +1,5 @@
 package verify
 
-import "slices"
-
 // The facts behind versions of a collection.
 const (
 	created      = "CREATED"
@@ -26,14 +24,9 @@ func (b *books) transactionsOnce(c *Check) {
 func (b *books) transactionsKept(c *Check) {
 	for _, f := range b.fed {
 		c.Counted++
-		if b.accepted[f.hash] > 0 || b.deadPlaces[f.place] || b.deadFed[f.hash] {
-			continue
+		if b.accepted[f.hash] == 0 && !b.deadPlaces[f.place] && !b.deadFed[f.hash] {
+			c.missing(f.fresh, "%s is neither accepted nor a dead letter", f.place)
 		}
-		if f.fresh {
-			c.InTransit++
-			continue
-		}
-		c.differ("%s is neither accepted nor a dead letter", f.place)
 	}
 }
 
@@ -45,30 +38,20 @@ func (b *books) debitsOnce(c *Check) {
 	ids, attempts := map[string]bool{}, map[attempt]bool{}
 	for _, d := range b.debits {
 		c.Counted++
-		if ids[d.DebitID] {
-			c.differ("debit %s was instructed twice", d.DebitID)
-		}
-		if a := (attempt{d.Collection, d.Attempt}); attempts[a] {
-			c.differ("collection %s has two debits of attempt %d", d.Collection, d.Attempt)
-		} else {
-			attempts[a] = true
-		}
-		ids[d.DebitID] = true
+		c.must(!ids[d.DebitID], "debit %s was instructed twice", d.DebitID)
+		c.must(!attempts[attempt{d.Collection, d.Attempt}], "collection %s has two debits of attempt %d", d.Collection,
+			d.Attempt)
+		ids[d.DebitID], attempts[attempt{d.Collection, d.Attempt}] = true, true
 	}
 	for a := range attempts {
-		if a.n > 1 && !attempts[attempt{a.collection, a.n - 1}] {
-			c.differ("collection %s has attempt %d but not the one before", a.collection, a.n)
-		}
+		c.must(a.n <= 1 || attempts[attempt{a.collection, a.n - 1}], "collection %s has attempt %d but not the one before",
+			a.collection, a.n)
 	}
 }
 
 // debitsBooked compares what the bank was told with what the collections say it was told.
 func (b *books) debitsBooked(c *Check) {
-	told := map[string]*event{}
-	for _, d := range b.debits {
-		told[d.DebitID] = d
-	}
-	booked := map[string]bool{}
+	told, booked := last(b.debits, debitID), map[string]bool{}
 	for _, e := range b.collections {
 		if e.Change.Kind != instructed {
 			continue
@@ -78,23 +61,17 @@ func (b *books) debitsBooked(c *Check) {
 		switch {
 		case booked[e.Change.DebitID]:
 			c.differ("collection %s version %d instructs debit %s a second time", e.Collection, e.Version, e.Change.DebitID)
-		case d == nil && e.fresh:
-			c.InTransit++
 		case d == nil:
-			c.differ("collection %s instructs debit %s, which the bank was never sent", e.Collection, e.Change.DebitID)
+			c.missing(e.fresh, "collection %s instructs debit %s, which the bank was never sent", e.Collection, e.Change.DebitID)
 		case d.Amount != e.Change.Amount || d.Collection != e.Collection:
-			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, rands(d.Amount),
-				d.Collection, rands(e.Change.Amount), e.Collection)
+			c.differ("debit %s is of %s for collection %s; the collection's history has %s for %s", d.DebitID, d.Amount,
+				d.Collection, e.Change.Amount, e.Collection)
 		}
 		booked[e.Change.DebitID] = true
 	}
 	for _, d := range b.debits {
-		switch {
-		case booked[d.DebitID]:
-		case d.fresh:
-			c.InTransit++
-		default:
-			c.differ("debit %s of %s was sent to the bank and is in no collection's history", d.DebitID, rands(d.Amount))
+		if !booked[d.DebitID] {
+			c.missing(d.fresh, "debit %s of %s was sent to the bank and is in no collection's history", d.DebitID, d.Amount)
 		}
 	}
 }
@@ -105,7 +82,7 @@ func (b *books) versionsDense(c *Check) {
 		events []*event
 		id     func(*event) string
 	}{
-		{"collection", b.collections, func(e *event) string { return e.Collection }},
+		{"collection", b.collections, collectionID},
 		{"policy", b.policies, func(e *event) string { return e.PolicyID }},
 		{"statement", b.settlements, func(e *event) string { return e.SettlementID }},
 	} {
@@ -113,13 +90,10 @@ func (b *books) versionsDense(c *Check) {
 		for _, e := range of.events {
 			c.Counted++
 			id := of.id(e)
-			if e.Version != last[id]+1 {
-				c.differ("%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version, last[id], e.partition,
-					e.offset)
-			}
-			if p, ok := at[id]; ok && p != e.partition {
-				c.differ("%s %s is on partitions %d and %d", of.what, id, p, e.partition)
-			}
+			c.must(e.Version == last[id]+1, "%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version,
+				last[id], e.partition, e.offset)
+			p, ok := at[id]
+			c.must(!ok || p == e.partition, "%s %s is on partitions %d and %d", of.what, id, p, e.partition)
 			last[id], at[id] = max(last[id], e.Version), e.partition
 		}
 	}
@@ -127,77 +101,63 @@ func (b *books) versionsDense(c *Check) {
 
 // oneInFlight goes through each collection's history in the order of its events.
 func (b *books) oneInFlight(c *Check) {
-	open := map[string]*event{}
+	open := map[string]change{} // by collection
 	for _, e := range b.collections {
-		k := e.Change.Kind
-		if k == instructed {
-			c.Counted++
-			if o := open[e.Collection]; o != nil {
-				c.differ("collection %s: debit %s was instructed while %s was with the bank", e.Collection, e.Change.DebitID,
-					o.Change.DebitID)
-			}
-			open[e.Collection] = e
-		}
 		o := open[e.Collection]
-		if o != nil && slices.Contains([]string{paid, unpaid, rejected, disputed}, k) &&
-			o.Change.DebitID == e.Change.DebitID {
-			delete(open, e.Collection)
-			o = nil
+		switch e.Change.Kind {
+		case instructed:
+			c.Counted++
+			c.must(o.DebitID == "", "collection %s: debit %s was instructed while %s was with the bank", e.Collection,
+				e.Change.DebitID, o.DebitID)
+			open[e.Collection] = e.Change
+		case paid, unpaid, rejected, disputed:
+			if o.DebitID == e.Change.DebitID {
+				delete(open, e.Collection)
+			}
 		}
-		want := int64(0)
-		if o != nil {
-			want = o.Change.Amount
-		}
-		if e.InFlight != want {
-			c.differ("collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version, rands(e.InFlight),
-				rands(want))
-		}
+		want := open[e.Collection].Amount
+		c.must(e.InFlight == want, "collection %s version %d: %s in flight; its history says %s", e.Collection, e.Version,
+			e.InFlight, want)
 	}
 }
 
 func (b *books) withinDue(c *Check) {
-	due := map[string]int64{}
+	due := map[string]cents{}
 	for _, e := range b.collections {
 		c.Counted++
-		if e.Collected < 0 || e.InFlight < 0 || e.Collected+e.InFlight > e.Due {
-			c.differ("collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version,
-				rands(e.Collected), rands(e.InFlight), rands(e.Due))
-		}
-		if was, ok := due[e.Collection]; ok && was != e.Due {
-			c.differ("collection %s version %d: due changed from %s to %s", e.Collection, e.Version, rands(was), rands(e.Due))
-		}
+		c.must(e.Collected >= 0 && e.InFlight >= 0 && e.Collected+e.InFlight <= e.Due,
+			"collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version, e.Collected, e.InFlight,
+			e.Due)
+		was, ok := due[e.Collection]
+		c.must(!ok || was == e.Due, "collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was,
+			e.Due)
 		due[e.Collection] = e.Due
-		if (e.Status == "PAID_FULL") != (e.Collected >= e.Due) && e.Status != "CANCELLED" {
-			c.differ("collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status,
-				rands(e.Collected), rands(e.Due))
-		}
+		c.must((e.Status == "PAID_FULL") == (e.Collected >= e.Due) || e.Status == "CANCELLED",
+			"collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status, e.Collected, e.Due)
 	}
 }
 
 // movedIsCollected also checks that each fact moved what such a fact moves.
 func (b *books) movedIsCollected(c *Check) {
-	sum, net := map[string]int64{}, map[string]int64{} // by collection, by debit
+	sum, net := map[string]cents{}, map[string]cents{} // by collection, by debit
 	for _, e := range b.collections {
 		c.Counted++
 		ch := &e.Change
-		want := int64(0)
+		want := cents(0)
 		switch ch.Kind {
 		case paid:
 			want = ch.Amount
 		case lateUnpaid, disputed:
 			want = -net[ch.DebitID]
 		}
-		if ch.Moved != want || ch.Kind == lateUnpaid && want == 0 {
-			c.differ("collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind,
-				ch.DebitID, rands(ch.Moved), rands(want))
-		}
+		c.must(ch.Moved == want && (ch.Kind != lateUnpaid || want != 0),
+			"collection %s version %d: %s of debit %s moved %s; expected %s", e.Collection, e.Version, ch.Kind, ch.DebitID,
+			ch.Moved, want)
 		if ch.DebitID != "" {
 			net[ch.DebitID] += ch.Moved
 		}
 		sum[e.Collection] += ch.Moved
-		if sum[e.Collection] != e.Collected {
-			c.differ("collection %s version %d: movements sum to %s, collected is %s", e.Collection, e.Version,
-				rands(sum[e.Collection]), rands(e.Collected))
-		}
+		c.must(sum[e.Collection] == e.Collected, "collection %s version %d: movements sum to %s, collected is %s",
+			e.Collection, e.Version, sum[e.Collection], e.Collected)
 	}
 }

@@ -3,6 +3,9 @@ package verify
 import (
 	"slices"
 	"time"
+
+	"github.com/rickar/cal/v2"
+	"github.com/rickar/cal/v2/za"
 )
 
 // standing is how a debit stands with the bank.
@@ -15,6 +18,15 @@ const (
 	isRejected standing = "rejected"
 	isDisputed standing = "disputed"
 )
+
+// answers are the statuses of results, and what the first one makes of a debit.
+var answers = map[string]standing{"PAID": isPaid, "UNPAID": isUnpaid, "REJECTED": isRejected, "DISPUTED": isDisputed}
+
+// facts are the kinds of change that say how a debit stands.
+var facts = map[string]standing{
+	instructed: isPending, paid: isPaid, unpaid: isUnpaid, lateUnpaid: isUnpaid, rejected: isRejected,
+	disputed: isDisputed, paidDisputed: isDisputed,
+}
 
 // The rules of CONTRACT 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four
 // banking days late on every rail, and a debit may be disputed for 40 days, 60 from 13 April 2026.
@@ -38,33 +50,24 @@ func (bk book) answer(d *event, r *result, forgotten bool) []book {
 	if r.Amount != nil && *r.Amount != d.Amount {
 		return []book{bk}
 	}
+	days := disputeDays
+	if r.Effective >= disputeNewFrom {
+		days = disputeDaysNew
+	}
+	changed := bk
 	switch {
 	case bk.at == isPending:
-		return []book{{map[string]standing{
-			"PAID": isPaid, "UNPAID": isUnpaid, "REJECTED": isRejected,
-			"DISPUTED": isDisputed,
-		}[r.Status], r.Effective}}
-	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn && bankingDays(bk.paidOn, r.Effective,
-		lateBankingDays) <= lateBankingDays:
-		return orStays(book{at: isUnpaid}, bk, forgotten)
-	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, window(r.Effective)):
-		return orStays(book{at: isDisputed}, bk, forgotten)
+		return []book{{answers[r.Status], r.Effective}}
+	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn &&
+		bankingDays(bk.paidOn, r.Effective, lateBankingDays) <= lateBankingDays:
+		changed = book{at: isUnpaid}
+	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, days):
+		changed = book{at: isDisputed}
 	}
-	return []book{bk}
-}
-
-func orStays(changed, bk book, maybe bool) []book {
-	if maybe {
+	if forgotten && changed != bk {
 		return []book{changed, bk}
 	}
 	return []book{changed}
-}
-
-func window(effective string) int {
-	if effective >= disputeNewFrom {
-		return disputeDaysNew
-	}
-	return disputeDays
 }
 
 func addDays(date string, n int) string {
@@ -126,19 +129,9 @@ func standings(d *event, rs []*result, today string) []standing {
 func (b *books) stands() map[string]standing {
 	at := map[string]standing{}
 	for _, e := range b.collections {
-		switch e.Change.Kind {
-		case instructed:
-			if at[e.Change.DebitID] == "" {
-				at[e.Change.DebitID] = isPending
-			}
-		case paid:
-			at[e.Change.DebitID] = isPaid
-		case unpaid, lateUnpaid:
-			at[e.Change.DebitID] = isUnpaid
-		case rejected:
-			at[e.Change.DebitID] = isRejected
-		case disputed, paidDisputed:
-			at[e.Change.DebitID] = isDisputed
+		id, now := e.Change.DebitID, facts[e.Change.Kind]
+		if now != "" && (now != isPending || at[id] == "") {
+			at[id] = now
 		}
 	}
 	return at
@@ -156,10 +149,9 @@ func (b *books) resultsApplied(c *Check) {
 			if len(want) > 1 {
 				c.InTransit++
 			}
-		case have == "" && d.fresh:
-			c.InTransit++
 		default:
-			c.differ("debit %s of %s is %q; what the bank said makes it %v", d.DebitID, rands(d.Amount), have, want)
+			c.missing(have == "" && d.fresh, "debit %s of %s is %q; what the bank said makes it %v", d.DebitID, d.Amount, have,
+				want)
 		}
 	}
 	used := map[string]bool{}
@@ -168,26 +160,20 @@ func (b *books) resultsApplied(c *Check) {
 		if id == "" {
 			continue
 		}
-		if !b.resultIDs[e.Change.DebitID][id] {
-			c.differ("collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection,
-				e.Version, id, e.Change.DebitID)
-		}
-		if key := e.Change.DebitID + "/" + id; used[key] {
-			c.differ("collection %s version %d applies result %s a second time", e.Collection, e.Version, id)
-		} else {
-			used[key] = true
-		}
+		sent := slices.ContainsFunc(b.results[e.Change.DebitID], func(r *result) bool { return r.ResultID == id })
+		c.must(sent, "collection %s version %d rests on result %s, which the bank never sent for debit %s", e.Collection,
+			e.Version, id, e.Change.DebitID)
+		key := e.Change.DebitID + "/" + id
+		c.must(!used[key], "collection %s version %d applies result %s a second time", e.Collection, e.Version, id)
+		used[key] = true
 	}
 }
 
 // clearing balances what the bank was told against what the bank said of it, and against the collections' own figures.
 func (b *books) clearing(c *Check) {
 	at := b.stands()
-	latest := map[string]*event{}
-	for _, e := range b.collections {
-		latest[e.Collection] = e
-	}
-	var told, succeeded, failed, taken, pending, collected, transit int64
+	sums := map[standing]cents{} // by what the bank made of the debits
+	var told, pending, collected, transit cents
 	for _, d := range b.debits {
 		c.Counted++
 		told += d.Amount
@@ -200,25 +186,46 @@ func (b *books) clearing(c *Check) {
 			c.InTransit++
 			continue
 		}
-		switch now {
-		case isPaid:
-			succeeded += d.Amount
-		case isUnpaid, isRejected:
-			failed += d.Amount
-		case isDisputed:
-			taken += d.Amount
-		}
+		sums[now] += d.Amount
 	}
-	for _, e := range latest {
+	for _, e := range last(b.collections, collectionID) {
 		pending += e.InFlight
 		collected += e.Collected
 	}
-	if rest := told - succeeded - failed - taken - pending - transit; rest != 0 {
-		c.differ("instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", rands(told), rands(succeeded),
-			rands(failed), rands(taken), rands(pending), rands(rest))
+	succeeded, failed, taken := sums[isPaid], sums[isUnpaid]+sums[isRejected], sums[isDisputed]
+	rest := told - succeeded - failed - taken - pending - transit
+	c.must(rest == 0, "instructed %s - succeeded %s - failed %s - disputed %s - pending %s = %s", told, succeeded, failed,
+		taken, pending, rest)
+	c.must(collected == succeeded, "collections hold %s, the bank paid %s: difference %s", collected, succeeded,
+		collected-succeeded)
+}
+
+// proclaimed are the holidays that no rule gives.
+var proclaimed = []string{"2021-11-01", "2023-12-15", "2024-05-29"}
+
+// bankingDays counts the banking days after a, up to and including b (both YYYY-MM-DD), and stops counting beyond most.
+func bankingDays(a, b string, most int) int {
+	from, err1 := time.Parse(time.DateOnly, a)
+	to, err2 := time.Parse(time.DateOnly, b)
+	if err1 != nil || err2 != nil {
+		return most + 1
 	}
-	if collected != succeeded {
-		c.differ("collections hold %s, the bank paid %s: difference %s", rands(collected), rands(succeeded),
-			rands(collected-succeeded))
+	n := 0
+	for d := from.AddDate(0, 0, 1); !d.After(to) && n <= most; d = d.AddDate(0, 0, 1) {
+		if banking(d) {
+			n++
+		}
 	}
+	return n
+}
+
+func banking(d time.Time) bool {
+	day := d.Format(time.DateOnly)
+	if d.Weekday() == time.Saturday || d.Weekday() == time.Sunday || slices.Contains(proclaimed, day) {
+		return false
+	}
+	return !slices.ContainsFunc(za.Holidays, func(h *cal.Holiday) bool {
+		actual, observed := h.Calc(d.Year())
+		return day == actual.Format(time.DateOnly) || day == observed.Format(time.DateOnly)
+	})
 }

@@ -59,7 +59,7 @@ func TestStandings(t *testing.T) {
 		require.ElementsMatch(t, strings.Fields(want), have, line)
 	}
 	d := &event{ActionDate: "2025-11-05", Amount: 100}
-	other := int64(99)
+	other := cents(99)
 	require.Equal(t, []standing{isPending},
 		standings(d, []*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}, ""), "another amount is refused")
 	late := []*result{{Status: "PAID", Effective: "2025-11-05"}, {Status: "DISPUTED", Effective: "2025-12-15"}}

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 )
 
 // Fees are a tenant's rates in percent.
@@ -23,31 +24,22 @@ func vatPercent(day string) *big.Rat {
 }
 
 // percent is rate percent of an amount, rounded to the cent, half away from zero.
-func percent(cents int64, rate *big.Rat) int64 {
-	x := new(big.Rat).Mul(new(big.Rat).SetInt64(cents), rate)
-	num, den := new(big.Int).Mul(x.Num(), big.NewInt(2)), new(big.Int).Mul(x.Denom(), big.NewInt(200))
-	// round(n/d) half away from zero is (2|n| + d) / 2d, with n's sign.
-	negative := num.Sign() < 0
-	num.Abs(num).Add(num, new(big.Int).Div(den, big.NewInt(2)))
-	out := num.Div(num, den).Int64()
-	if negative {
-		return -out
-	}
-	return out
+func percent(amount cents, rate *big.Rat) cents {
+	x := new(big.Rat).Mul(big.NewRat(int64(amount), 100), rate)
+	n, _ := strconv.ParseInt(x.FloatString(0), 10, 64) // which rounds so
+	return cents(n)
 }
 
-// counts tells whether a statement's coverage counts an event, and whether as one of its own period.
-func (e *event) counts(m *event) (counted, own bool) {
-	if m.Tenant != e.Tenant {
-		return false, false
-	}
+// counts tells whether a statement's coverage counts an event.
+func (e *event) counts(m *event) bool {
+	p := int(m.partition)
 	for _, cov := range e.Coverage {
-		p := int(m.partition)
-		if cov.Period == m.Period && p < len(cov.From) && p < len(cov.To) && m.Seq >= cov.From[p] && m.Seq < cov.To[p] {
-			return true, m.Period == e.Period
+		if m.Tenant == e.Tenant && cov.Period == m.Period && p < min(len(cov.From), len(cov.To)) &&
+			m.Seq >= cov.From[p] && m.Seq < cov.To[p] {
+			return true
 		}
 	}
-	return false, false
+	return false
 }
 
 // movements are the versions of collections that moved money, by tenant.
@@ -68,20 +60,17 @@ func (b *books) statements(c *Check) {
 	for _, s := range b.settlements {
 		c.Counted++
 		if was := first[s.SettlementID]; was != nil {
-			if figures(was) != figures(s) {
-				c.differ("%s of %s: the figures of version %d are not those of version %d", s.Number, s.Tenant, s.Version,
-					was.Version)
-			}
+			c.must(figures(was) == figures(s), "%s of %s: the figures of version %d are not those of version %d", s.Number,
+				s.Tenant, s.Version, was.Version)
 			continue
 		}
 		first[s.SettlementID] = s
-		var total, adjustments int64
+		var total, adjustments cents
 		for _, m := range moved[s.Tenant] {
-			counted, own := s.counts(m)
-			if counted {
-				total += m.Change.Moved
+			if !s.counts(m) {
+				continue
 			}
-			if counted && !own {
+			if total += m.Change.Moved; m.Period != s.Period {
 				adjustments += m.Change.Moved
 			}
 		}
@@ -94,16 +83,14 @@ func (b *books) statements(c *Check) {
 		want.TotalFees = want.DistributionFee + want.CollectionsFee
 		want.VAT = percent(want.TotalFees, vatPercent(s.Period+"-31"))
 		want.Net = total - want.TotalFees - want.VAT
-		if have, should := figures(s), figures(&event{statement: want}); have != should {
-			c.differ("%s of %s says %s; its movements give %s", s.Number, s.Tenant, have, should)
-		}
+		have, should := figures(s), figures(&event{statement: want})
+		c.must(have == should, "%s of %s says %s; its movements give %s", s.Number, s.Tenant, have, should)
 	}
 }
 
 func figures(e *event) string {
-	return fmt.Sprintf("total %s (adjustments %s), fees %s + %s = %s, VAT %s, net %s", rands(e.Total),
-		rands(e.Adjustments), rands(e.DistributionFee),
-		rands(e.CollectionsFee), rands(e.TotalFees), rands(e.VAT), rands(e.Net))
+	return fmt.Sprintf("total %s (adjustments %s), fees %s + %s = %s, VAT %s, net %s", e.Total, e.Adjustments,
+		e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT, e.Net)
 }
 
 // settledOnce checks that coverages join without overlap or gap: each begins, on each partition, where the one before
@@ -113,8 +100,7 @@ func (b *books) settledOnce(c *Check) {
 		tenant, period string
 		partition      int
 	}
-	type numbered struct{ tenant, period string }
-	upTo, count := map[covered]int64{}, map[numbered]int{}
+	upTo, count := map[covered]int64{}, map[covered]int{}
 	var statements []*event
 	for _, s := range b.settlements {
 		if s.Version != 1 {
@@ -122,37 +108,29 @@ func (b *books) settledOnce(c *Check) {
 		}
 		statements = append(statements, s)
 		c.Counted++
-		n := numbered{s.Tenant, s.Period}
+		n := covered{tenant: s.Tenant, period: s.Period}
 		count[n]++
-		if s.Sequence != count[n] {
-			c.differ("%s of %s is the period's statement %d; expected %d", s.Number, s.Tenant, s.Sequence, count[n])
-		}
+		c.must(s.Sequence == count[n], "%s of %s is the period's statement %d; expected %d", s.Number, s.Tenant, s.Sequence,
+			count[n])
 		for _, cov := range s.Coverage {
 			for p := range min(len(cov.From), len(cov.To)) {
 				k := covered{s.Tenant, cov.Period, p}
-				if cov.From[p] != upTo[k] {
-					c.differ("%s of %s counts %s on partition %d from number %d; the one before ended at %d", s.Number, s.Tenant,
-						cov.Period, p, cov.From[p], upTo[k])
-				}
+				c.must(cov.From[p] == upTo[k], "%s of %s counts %s on partition %d from number %d; the one before ended at %d",
+					s.Number, s.Tenant, cov.Period, p, cov.From[p], upTo[k])
 				upTo[k] = max(upTo[k], cov.To[p])
 			}
 		}
 	}
-	for tenant, moves := range b.movements() {
+	for _, moves := range b.movements() {
 		for _, m := range moves {
 			in := 0
 			for _, s := range statements {
-				if s.Tenant != tenant {
-					continue
-				}
-				if counted, _ := s.counts(m); counted {
+				if s.counts(m) {
 					in++
 				}
 			}
-			if in > 1 {
-				c.differ("the movement of %s on collection %s version %d is in %d statements", rands(m.Change.Moved), m.Collection,
-					m.Version, in)
-			}
+			c.must(in <= 1, "the movement of %s on collection %s version %d is in %d statements", m.Change.Moved, m.Collection,
+				m.Version, in)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/stretchr/testify/require"
@@ -77,7 +76,6 @@ func TestVerifier(t *testing.T) {
 
 // ledgerOf makes the bank's ledger out of the debits and the last result of each.
 func ledgerOf(t *testing.T, o Options) []LedgerLine {
-	o.Now = time.Now
 	b, err := readBooks(t.Context(), o)
 	require.NoError(t, err)
 	var text strings.Builder
@@ -96,7 +94,6 @@ func ledgerOf(t *testing.T, o Options) []LedgerLine {
 
 // fedOf makes what the feeds know out of what lies on their topic.
 func fedOf(t *testing.T, o Options) map[TransactionKey]bool {
-	o.Now = time.Now
 	text := "tenant_id,customer_id,transaction_id\n"
 	ends, err := o.Kafka.Ends(t.Context(), schemas.TopicFeedTransactions)
 	require.NoError(t, err)
@@ -281,7 +278,7 @@ func headers(r *kgo.Record) (all string) {
 
 func resultOf(t *testing.T, r *kgo.Record) result {
 	t.Helper()
-	b := books{results: map[string][]*result{}, resultIDs: map[string]map[string]bool{}}
+	b := books{results: map[string][]*result{}}
 	b.takeResult(r, false)
 	for _, rs := range b.results {
 		return *rs[0]

@@ -128,7 +128,7 @@ func month(ctx context.Context, o Options, said io.Writer, ps *processes, k *kil
 	error,
 ) {
 	return demo.Month(ctx, demo.Options{
-		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed, From: firstDay,
+		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed,
 		Rough: demo.Rough{Records: o.Records, LateAnswers: true, Delivered: k.acknowledged.add, Phase: k.phase},
 		Product: demo.Product{
 			BaseURL: "http://" + ps.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts,

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // The bank must read all of a day's debits and nothing that was never committed, whichever partitions they lie on and
@@ -43,12 +44,13 @@ func TestTailReadsEverythingCommittedAndNothingElse(t *testing.T) {
 	}
 
 	send(kgo.TryCommit, "0")
-	fromStart, err := newTail(t.Context(), c.ListenAddrs(), schemas.TopicDebits, false)
+	src := records.Source{Brokers: c.ListenAddrs()}
+	fromStart, err := newTail(t.Context(), src, schemas.TopicDebits, false)
 	require.NoError(t, err)
-	t.Cleanup(fromStart.close)
-	fromEnd, err := newTail(t.Context(), c.ListenAddrs(), schemas.TopicDebits, true)
+	t.Cleanup(fromStart.cl.Close)
+	fromEnd, err := newTail(t.Context(), src, schemas.TopicDebits, true)
 	require.NoError(t, err)
-	t.Cleanup(fromEnd.close)
+	t.Cleanup(fromEnd.cl.Close)
 	require.Equal(t, []string{"0"}, ids(fromStart))
 	require.Empty(t, ids(fromEnd))
 
@@ -70,6 +72,6 @@ func TestTailSaysThatATopicIsMissing(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	_, err = newTail(t.Context(), c.ListenAddrs(), schemas.TopicDebits, true)
+	_, err = newTail(t.Context(), records.Source{Brokers: c.ListenAddrs()}, schemas.TopicDebits, true)
 	require.ErrorContains(t, err, schemas.TopicDebits)
 }
