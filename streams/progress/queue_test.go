@@ -33,6 +33,8 @@ func TestQueue(t *testing.T) {
 	}
 	require.NoError(t, tx.EndTransaction(r.Context(), kgo.TryCommit))
 	q, intake := progress.New(tx), streams.GroupsOf("intake")[0]
+	require.Eventually(t, func() bool { _, err := q.Waiting(r.Context(), intake); return err == nil },
+		60*time.Second, progress.RetryPause, "a broker that was just made has no coordinator of groups yet")
 	results := func() progress.Waiting {
 		rows, err := q.Waiting(r.Context(), intake)
 		require.NoError(t, err)
