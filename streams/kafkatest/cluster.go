@@ -302,7 +302,7 @@ func outOfSync(topics kadm.TopicDetails) []string {
 	return out
 }
 
-// Keep leaves the brokers' logs behind when the process ends; the data is removed all the same.
+// Keep leaves the brokers' logs and data behind when the process ends.
 func (c *Cluster) Keep() { _ = os.WriteFile(filepath.Join(c.dir, keepFile), nil, 0o600) }
 
 // Stop kills all nodes and removes the directory, unless Keep was called.

@@ -210,7 +210,7 @@ func (k *Kafka) empty() error {
 }
 
 // leave is called at a test's end. A Kafka that is not ours is left as empty as it was found: the next test binary
-// refuses what it did not make. After a failure the log of one that is ours is kept.
+// refuses what it did not make. After a failure logs and data of one that is ours are kept.
 func (k *Kafka) leave(t testing.TB) {
 	if k.Kind == Addresses {
 		if err := k.empty(); err != nil {
@@ -219,7 +219,7 @@ func (k *Kafka) leave(t testing.TB) {
 	}
 	if t.Failed() && k.Cluster != nil {
 		k.Cluster.Keep()
-		t.Logf("Kafka's log is kept in %s", k.Cluster.dir)
+		t.Logf("Kafka's logs and data are kept in %s", k.Cluster.dir)
 	}
 }
 

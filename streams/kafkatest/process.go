@@ -14,14 +14,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// keepFile in a cluster's directory says that its logs are to be kept.
+// keepFile in a cluster's directory says that its logs and data are to be kept: they show what became of a transaction.
 const keepFile = "keep"
 
 // watch runs a program and ends it when standard input closes, which the death of the test process does, however it
 // dies. Then it clears the directory $1. The program is given by the remaining arguments.
 const watch = `dir=$1; shift; exec 3<&0; "$@" </dev/null 3<&- & program=$!
 ( cat <&3 >/dev/null; kill -9 $program; wait
-  if [ -e "$dir/keep" ]; then rm -rf "$dir"/data-?; else rm -rf "$dir"; fi ) 2>/dev/null &
+  [ -e "$dir/keep" ] || rm -rf "$dir" ) 2>/dev/null &
 exec 3<&-; wait $program`
 
 // process is a program that dies with us.
