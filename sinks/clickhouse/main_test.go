@@ -133,7 +133,11 @@ func (w *world) transaction(end kgo.TransactionEndTry, per int, topics ...string
 				place := topicPartition{topic, p}
 				seq[place]++
 				rows[topic]++
-				rs = append(rs, &kgo.Record{Topic: topic, Partition: p, Value: encode(w.t, sample(topic, p, seq[place]))})
+				n := seq[place]
+				if end == kgo.TryAbort {
+					n += 1_000_000 // else a merge would hide an aborted row behind the committed one of the same seq
+				}
+				rs = append(rs, &kgo.Record{Topic: topic, Partition: p, Value: encode(w.t, sample(topic, p, n))})
 			}
 		}
 	}
