@@ -175,42 +175,52 @@ const electionPatience = 15 * time.Second
 // leader elected a moment ago refuses to say where its log ends (OFFSET_NOT_AVAILABLE), which the library takes for an
 // answer.
 func (g *Tracker) Ends(ctx context.Context, committed bool, topics ...string) (map[Place]int64, error) {
+	if committed {
+		return list(ctx, "end", g.Admin.ListCommittedOffsets, topics)
+	}
+	return list(ctx, "end", g.Admin.ListEndOffsets, topics)
+}
+
+// Starts are the offsets of the first record that each partition may still hold. It asks as Ends does.
+func (g *Tracker) Starts(ctx context.Context, topics ...string) (map[Place]int64, error) {
+	return list(ctx, "start", g.Admin.ListStartOffsets, topics)
+}
+
+type lister func(context.Context, ...string) (kadm.ListedOffsets, error)
+
+func list(ctx context.Context, what string, ask lister, topics []string) (map[Place]int64, error) {
 	var refused error // what the broker said last
-	ends, err := backoff.Retry(ctx, func() (map[Place]int64, error) {
-		ends, err := g.endsOnce(ctx, committed, topics)
+	found, err := backoff.Retry(ctx, func() (map[Place]int64, error) {
+		found, err := listOnce(ctx, what, ask, topics)
 		// A topic that is unknown is retriable for Kafka, and an error for us.
 		if broker := (*kerr.Error)(nil); errors.As(err, &broker) && broker.Retriable &&
 			!errors.Is(err, kerr.UnknownTopicOrPartition) {
 			refused = err
 			return nil, err
 		}
-		return ends, backoff.Permanent(err)
+		return found, backoff.Permanent(err)
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(RetryPause)), backoff.WithMaxElapsedTime(electionPatience))
 	if err != nil && refused != nil && ctx.Err() != nil { // in mid-question, too
 		return nil, fmt.Errorf("%w: %w", refused, ctx.Err())
 	}
-	return ends, err
+	return found, err
 }
 
-func (g *Tracker) endsOnce(ctx context.Context, committed bool, topics []string) (map[Place]int64, error) {
-	list := g.Admin.ListEndOffsets
-	if committed {
-		list = g.Admin.ListCommittedOffsets
-	}
-	listed, err := list(ctx, topics...)
+func listOnce(ctx context.Context, what string, ask lister, topics []string) (map[Place]int64, error) {
+	listed, err := ask(ctx, topics...)
 	if err != nil {
-		return nil, fmt.Errorf("listing the ends of %v: %w", topics, err)
+		return nil, fmt.Errorf("listing the %ss of %v: %w", what, topics, err)
 	}
-	ends := map[Place]int64{}
+	found := map[Place]int64{}
 	for topic, parts := range listed {
 		for p, o := range parts {
 			if o.Err != nil {
-				return nil, fmt.Errorf("listing the end of %s partition %d: %w", topic, p, o.Err)
+				return nil, fmt.Errorf("listing the %s of %s partition %d: %w", what, topic, p, o.Err)
 			}
-			ends[Place{topic, p}] = o.Offset
+			found[Place{topic, p}] = o.Offset
 		}
 	}
-	return ends, nil
+	return found, nil
 }
 
 // Topics asks a broker what it knows of topics. The client's own functions answer from a cache that is seconds old, too

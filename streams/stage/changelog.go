@@ -45,7 +45,7 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 	}
 	defer cl.Close()
 	looks := progress.New(cl)
-	all, err := bounds(ctx, looks.Admin, row.State)
+	all, err := bounds(ctx, looks, row.State)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	// LeaveTimeout bounds how long a session that ends waits until it is out of its group. 0 means 20 s: longer than a
 	// join that is under way takes while the group misses a dead member.
 	LeaveTimeout time.Duration
+	// AgreeTimeout bounds how long an assignment waits until state, group and topic agree on how far the stage has come. 0
+	// means 30 s: longer than a broker that comes back knows an old end of a partition.
+	AgreeTimeout time.Duration
 	// SnapshotAfter is the least number of changelog bytes between two snapshots of a partition, before compression. 0
 	// means 16 MiB.
 	SnapshotAfter int64
@@ -86,6 +89,7 @@ func (c Config) withDefaults() Config {
 	c.MaxRecords = cmp.Or(c.MaxRecords, DefaultMaxRecords)
 	c.StopTimeout = cmp.Or(c.StopTimeout, 15*time.Second)
 	c.LeaveTimeout = cmp.Or(c.LeaveTimeout, sessionTimeout+5*time.Second)
+	c.AgreeTimeout = cmp.Or(c.AgreeTimeout, 30*time.Second)
 	c.SnapshotAfter = cmp.Or(c.SnapshotAfter, 16<<20)
 	c.Log = c.Logger()
 	if c.Observer == nil {

@@ -1,17 +1,21 @@
 package stage
 
 import (
-	"cmp"
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // slot is what this instance holds for an input partition that is assigned to it.
@@ -20,6 +24,8 @@ type slot struct {
 	memory Memory // nil for a stage without state
 	// group is the group's committed offset as far as we know, negative where there is none.
 	group int64
+	// topic is the id of the input topic; it goes among the facts.
+	topic string
 	// written counts the changelog bytes since the last snapshot (changelog.go).
 	written int64
 }
@@ -69,58 +75,128 @@ type offsets = map[string]map[int32]kgo.Offset
 // Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from
 // a known place.
 func (r *session) assign(ctx context.Context, offsets offsets) (offsets, error) {
-	all, err := bounds(ctx, kadm.NewClient(r.sess.Client()), slices.Collect(maps.Keys(offsets))...)
+	ids, err := r.topicIDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	slots, kept := map[progress.Place]*slot{}, map[int32]*slot{}
+	slots, next := map[progress.Place]*slot{}, map[progress.Place]int64{}
 	for topic, parts := range offsets {
 		for p, committed := range parts {
-			s := &slot{group: committed.EpochOffset().Offset}
-			s.task, s.memory = r.open()
+			s := &slot{group: committed.EpochOffset().Offset, topic: ids[topic].text()}
 			slots[progress.Place{Topic: topic, Partition: p}] = s
-			if s.memory != nil {
-				kept[p] = s
-			}
 		}
 	}
-	if err := restore(ctx, r.cfg, &r.row, kept); err != nil {
+	if err := r.restoreAll(ctx, slots, next); err != nil {
 		return nil, err
 	}
-	for at, s := range slots {
-		next, err := r.position(at, s, all[at])
-		if err != nil {
-			return nil, err
-		}
-		offsets[at.Topic][at.Partition] = kgo.NewOffset().At(next)
+	if err := r.tellGroup(ctx, ids, slots, next); err != nil {
+		return nil, err
+	}
+	for at, offset := range next {
+		offsets[at.Topic][at.Partition] = kgo.NewOffset().At(offset)
 	}
 	r.parts.put(slots)
 	return offsets, nil
 }
 
+// agreePause is the pause before a state that does not agree with its group or its topic is restored again.
+const agreePause = 250 * time.Millisecond
+
+// restoreAll restores the slots and finds out where each goes on.
+//
+// State, group and topic can disagree for a moment: a broker that comes back as the leader that it was knows an old
+// high watermark, so the restore ends too early, or the topic seems to. Taken at its word, the stage would take records
+// in a second time, and debit a second time. So what disagrees is restored again, up to bounds that are asked for anew,
+// until it agrees. What stays is for an operator.
+func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64) error {
+	looks := progress.New(r.sess.Client())
+	open := maps.Clone(slots)
+	for began := time.Now(); ; {
+		kept := map[int32]*slot{}
+		for at, s := range open {
+			if s.task, s.memory = r.open(); s.memory != nil {
+				kept[at.Partition] = s
+			}
+		}
+		if err := restore(ctx, r.cfg, &r.row, kept); err != nil {
+			return err
+		}
+		topics := r.row.Inputs
+		if r.row.State != "" {
+			topics = append(slices.Clone(topics), r.row.State)
+		}
+		all, err := bounds(ctx, looks, topics...)
+		if err != nil {
+			return err
+		}
+		var odd []error
+		for at, s := range open {
+			offset, err := r.position(at, s, all[at], all[progress.Place{Topic: r.row.State, Partition: at.Partition}])
+			if err != nil {
+				odd = append(odd, err)
+				continue
+			}
+			next[at] = offset
+			delete(open, at)
+		}
+		err = errors.Join(odd...)
+		if err == nil || IsFatal(err) {
+			return err
+		}
+		if time.Since(began) > r.cfg.AgreeTimeout {
+			return Fatal(err)
+		}
+		r.log.Warn("state, group and topic do not agree; restoring again", "partitions", len(open), "err", err)
+		if err := retry.Pause(ctx, agreePause); err != nil {
+			return err
+		}
+	}
+}
+
 // position is where to read on. The state's own note wins over the group's committed offset: both travel in one
-// transaction, but only the first is in the same log as the state (the embedded broker can lose one of the two when it
-// is killed, and an operator can reset the other).
-func (r *session) position(at progress.Place, s *slot, b bound) (int64, error) {
+// transaction, but only the first is in the same log as the state. A group that an operator moved back, or whose
+// offsets have expired, changes nothing.
+//
+// A group that is ahead of the state is another matter: then the state has been read too short, or its changelog has
+// lost what the group stands for. On the embedded broker, which can lose one marker of a transaction when it is killed,
+// the state counts all the same, unless all of it is gone.
+//
+// What may pass by itself is a plain error; what cannot is fatal.
+func (r *session) position(at progress.Place, s *slot, input, changelog bound) (int64, error) {
 	committed := s.group
 	if s.memory == nil {
 		if committed < 0 {
-			return b.start, nil
+			return input.start, nil
 		}
 		return committed, nil
 	}
-	next := s.memory.Now().Next
+	facts := s.memory.Now()
+	next := facts.Next
+	anew := fmt.Sprintf("restore the topic, or delete %s and the group %s with it to start from nothing", r.row.State,
+		r.row.Group)
+	// Where only the very first transaction was torn, its records lie in the log, and none is committed.
+	lost := next == 0 && (changelog.start > 0 || changelog.end == 0)
 	switch {
-	case next > b.end:
-		return 0, Fatal(fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything "+
-			"up to %d: the topic has lost records or was created anew; restore the topic, or delete %s and the group %s with "+
-			"it to start from nothing", at.Topic, at.Partition, b.end, r.row.Name, next, r.row.State, r.row.Group))
-	case next < b.start && (next > 0 || committed > 0):
+	case facts.Topic != "" && s.topic != "" && facts.Topic != s.topic:
+		return 0, Fatal(fmt.Errorf("%s partition %d was created anew (its topic's id is %s) since stage %s took it in (%s) up "+
+			"to offset %d: its records are not those that the state knows; %s", at.Topic, at.Partition, s.topic, r.row.Name,
+			facts.Topic, next, anew))
+	case next > input.end:
+		return 0, fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to %d: "+
+			"the topic has lost records or was created anew; %s", at.Topic, at.Partition, input.end, r.row.Name, next, anew)
+	case committed > next && (!r.cfg.FreshTxnID || lost):
+		return 0, fmt.Errorf("group %s has taken %s partition %d in up to offset %d, but the state on %s partition %d knows "+
+			"only what lies before %d: going on there would take records in a second time; where the changelog was cut or "+
+			"created anew, restore it; where someone moved the group forward, move it back: kafka-consumer-groups.sh "+
+			"--bootstrap-server %s --group %s --topic %s:%d --reset-offsets --to-offset %d --execute", r.row.Group, at.Topic,
+			at.Partition, committed, r.row.State, at.Partition, next, r.cfg.Brokers[0], r.row.Group, at.Topic, at.Partition,
+			next)
+	case next < input.start && (next > 0 || committed > 0):
 		return 0, Fatal(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: "+
-			"the records between are gone; restore the topic, and switch its retention off", at.Topic, at.Partition, b.start,
-			r.row.Name, next))
-	case next < b.start:
-		next = b.start
+			"the records between are gone; restore the topic, and switch its retention off", at.Topic, at.Partition,
+			input.start, r.row.Name, next))
+	case next < input.start:
+		next = input.start
 	}
 	if committed >= 0 && committed != next {
 		r.log.Warn("the group's committed offset differs from the state's; the state's counts", "topic", at.Topic,
@@ -129,23 +205,94 @@ func (r *session) position(at progress.Place, s *slot, b bound) (int64, error) {
 	return next, nil
 }
 
+// tellGroup commits for the group what the states know and it does not: its offsets have expired, or were reset. Who
+// waits for the group (a settlement, the calendar, a probe) would otherwise wait until each partition has a new record.
+// The commit carries member and generation, so a stage that has lost its partitions meanwhile is refused.
+func (r *session) tellGroup(ctx context.Context, ids map[string]topicID, slots map[progress.Place]*slot,
+	next map[progress.Place]int64,
+) error {
+	cl := r.sess.Client()
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = r.row.Group
+	req.MemberID, req.Generation = cl.GroupMetadata()
+	for _, topic := range r.row.Inputs {
+		rt := kmsg.NewOffsetCommitRequestTopic()
+		rt.Topic, rt.TopicID = topic, ids[topic]
+		for at, s := range slots {
+			if at.Topic != topic || s.memory == nil || s.group == next[at] || s.memory.Now().Next == 0 {
+				continue
+			}
+			part := kmsg.NewOffsetCommitRequestTopicPartition()
+			part.Partition, part.Offset = at.Partition, next[at]
+			rt.Partitions = append(rt.Partitions, part)
+			s.group = next[at]
+		}
+		if len(rt.Partitions) > 0 {
+			req.Topics = append(req.Topics, rt)
+		}
+	}
+	if len(req.Topics) == 0 {
+		return nil
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return fmt.Errorf("telling group %s what the state knows: %w", r.row.Group, err)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("telling group %s what the state knows of partition %d: %w", r.row.Group, p.Partition, err)
+			}
+		}
+	}
+	r.log.Info("the group knows what the state knows", "partitions", len(req.Topics[0].Partitions))
+	return nil
+}
+
+// topicID tells a topic from another one of the same name. It is empty where the broker knows no ids.
+type topicID [16]byte
+
+// text is the id as Kafka's tools write it.
+func (id topicID) text() string {
+	if id == (topicID{}) {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+// topicIDs are the ids of the input topics.
+func (r *session) topicIDs(ctx context.Context) (map[string]topicID, error) {
+	topics, err := progress.Topics(ctx, r.sess.Client(), r.row.Inputs...)
+	if err != nil {
+		return nil, fmt.Errorf("ids of the topics: %w", err)
+	}
+	ids := map[string]topicID{}
+	for name, t := range topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return nil, fmt.Errorf("id of topic %s: %w", name, err)
+		}
+		ids[name] = t.TopicID
+	}
+	return ids, nil
+}
+
 // bound is where a partition begins and ends, records of open transactions included.
 type bound struct{ start, end int64 }
 
-func bounds(ctx context.Context, adm *kadm.Client, topics ...string) (map[progress.Place]bound, error) {
-	starts, err := adm.ListStartOffsets(ctx, topics...)
-	if err := cmp.Or(err, starts.Error()); err != nil {
-		return nil, fmt.Errorf("start offsets of %v: %w", topics, err)
+func bounds(ctx context.Context, looks *progress.Tracker, topics ...string) (map[progress.Place]bound, error) {
+	starts, err := looks.Starts(ctx, topics...)
+	if err != nil {
+		return nil, err
 	}
-	ends, err := adm.ListEndOffsets(ctx, topics...)
-	if err := cmp.Or(err, ends.Error()); err != nil {
-		return nil, fmt.Errorf("end offsets of %v: %w", topics, err)
+	ends, err := looks.Ends(ctx, false, topics...)
+	if err != nil {
+		return nil, err
 	}
 	out := map[progress.Place]bound{}
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
-			out[progress.Place{Topic: end.Topic, Partition: end.Partition}] = bound{start.Offset, end.Offset}
+	for at, end := range ends {
+		if start, ok := starts[at]; ok {
+			out[at] = bound{start, end}
 		}
-	})
+	}
 	return out, nil
 }

@@ -143,6 +143,7 @@ func (j *job) run(send func([]*kgo.Record)) error {
 	m := j.slot.memory
 	if m != nil {
 		j.batch.Facts = m.Now()
+		j.batch.Facts.Topic = cmp.Or(j.slot.topic, j.batch.Facts.Topic)
 	}
 	if b, ok := j.slot.task.(Beginner); ok {
 		b.Begin()

@@ -21,6 +21,8 @@ type Facts struct {
 	// Next is the input offset up to which the state has taken everything in. It travels in the same transaction as the
 	// state, so it is the authority on where to go on reading; the group's committed offset only agrees with it.
 	Next int64 `json:"next"`
+	// Topic is the id of the input topic: one made anew under the same name holds other records at the same offsets.
+	Topic string `json:"topic,omitempty"`
 	// Tick is the last tick.
 	Tick schemas.Tick `json:"tick"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
