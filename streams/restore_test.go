@@ -176,7 +176,7 @@ func TestRestoresAgainUntilItAgrees(t *testing.T) {
 		lies.Add(1)
 		resp := asked.ResponseKind().(*kmsg.ListOffsetsResponse)
 		topic, part := kmsg.NewListOffsetsResponseTopic(), kmsg.NewListOffsetsResponseTopicPartition()
-		topic.Topic, part.Offset, part.Timestamp = schemas.TopicStateCollect, 25, -1
+		topic.Topic, part.Offset, part.Timestamp = schemas.TopicStateCollect, 0, -1
 		topic.Partitions = append(topic.Partitions, part)
 		resp.Topics = append(resp.Topics, topic)
 		return resp, nil, true

@@ -60,7 +60,9 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 		SilenceErrors: true,
 	}
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return config.Fill(cmd.Flags(), os.LookupEnv) }
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		return errors.Join(config.CheckEnv(os.Environ(), flagNames(cmd.Root())...), config.Fill(cmd.Flags(), os.LookupEnv))
+	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	return group(cmd, upCmd(), demoCmd(), calendarCmd(), feedCmd(), runCmd(), apiCmd(), dlqCmd(), verifyCmd(),
 		clickhouseCmd(), configCmd(), versionCmd())

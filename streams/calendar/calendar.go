@@ -193,6 +193,10 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 	if err != nil {
 		return c.last, c.mode, fmt.Errorf("calendar: %w", err)
 	}
+	starts, err := c.progress.Starts(ctx, schemas.TopicCalendar)
+	if err != nil {
+		return c.last, c.mode, fmt.Errorf("calendar: %w", err)
+	}
 	at := progress.Place{Topic: schemas.TopicCalendar}
 	next, err := c.progress.Scan(ctx, at, c.read, ends[at], 1<<20, func(r *kgo.Record) error {
 		if r.Attrs.IsControl() {
@@ -211,5 +215,9 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 		return c.last, c.mode, fmt.Errorf("calendar: %w", err)
 	}
 	c.read = next
+	if !c.last.Known && starts[at] > 0 {
+		return c.last, c.mode, fmt.Errorf("calendar: the ticks on %s are gone, its log begins at offset %d: restore the topic, "+
+			"and switch its retention off; a new calendar would leave out days", schemas.TopicCalendar, starts[at])
+	}
 	return c.last, c.mode, nil
 }

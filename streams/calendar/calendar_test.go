@@ -8,10 +8,12 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
@@ -275,4 +277,18 @@ func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 	today, err := show(r)
 	require.NoError(t, err)
 	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick)
+}
+
+// A calendar whose ticks are gone is not taken for one that has not begun: a new one would leave out days.
+func TestACalendarThatIsGoneIsRefused(t *testing.T) {
+	r := rig.New(t)
+	c := started(r, "2025-11-01", "10:00")
+	ends, err := c.progress.Ends(r.Context(), true, schemas.TopicCalendar)
+	require.NoError(t, err)
+	cut := kadm.Offsets{}
+	cut.AddOffset(schemas.TopicCalendar, 0, ends[progress.Place{Topic: schemas.TopicCalendar}], -1)
+	_, err = c.progress.Admin.DeleteRecords(r.Context(), cut)
+	require.NoError(t, err)
+	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), rig.Date(t, "2025-11-05"), true, func() {}),
+		"restore the topic")
 }

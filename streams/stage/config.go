@@ -63,7 +63,16 @@ type Observer interface {
 	// Ended tells that the stage starts again from what is committed or joins its group again, and why. It serves again
 	// when its ready function is called.
 	Ended(stage string, cause error)
+	// Troubled tells of what somebody must look at while the rest goes on. kind is one of a few words (Trouble...), where
+	// names the place, text says what it is and what to do. An empty text says that it is over.
+	Troubled(stage, kind, where, text string)
 }
+
+// Kinds of trouble.
+const (
+	TroubleRetention = "retention"       // a topic forgets what is still needed
+	TroubleRemoved   = "records_removed" // records were removed before they were read
+)
 
 // NoObserver hears nothing. An observer that hears only some calls embeds it.
 func NoObserver() Observer { return deaf{} }
@@ -76,6 +85,7 @@ func (deaf) Took(string, time.Time)         {}
 func (deaf) Refused(string, string)         {}
 func (deaf) Restored(string, time.Duration) {}
 func (deaf) Ended(string, error)            {}
+func (deaf) Troubled(_, _, _, _ string)     {}
 
 // Defaults of Config.
 const (
@@ -105,6 +115,17 @@ func (c Config) Logger() *slog.Logger {
 	}
 	return c.Log
 }
+
+// Trouble tells log and observer of trouble.
+func (c Config) Trouble(stage, kind, where, text string) {
+	c.Logger().Warn("trouble: "+text, "stage", stage, "kind", kind, "where", where)
+	if c.Observer != nil {
+		c.Observer.Troubled(stage, kind, where, text)
+	}
+}
+
+// PartitionsSeenAfter is how long new partitions of a topic that somebody reads may go unnoticed.
+const PartitionsSeenAfter = 5 * time.Second
 
 // Client returns the options that every Kafka client of ours starts with.
 func (c Config) Client(opts ...kgo.Opt) []kgo.Opt {

@@ -165,10 +165,11 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 func (r *session) position(at progress.Place, s *slot, input, changelog bound) (int64, error) {
 	committed := s.group
 	if s.memory == nil {
-		if committed < 0 {
-			return input.start, nil
+		if 0 <= committed && committed < input.start {
+			r.removed(at, committed, input.start)
 		}
-		return committed, nil
+		s.group = max(committed, input.start)
+		return s.group, nil
 	}
 	facts := s.memory.Now()
 	next := facts.Next
@@ -192,9 +193,7 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 			at.Partition, committed, r.row.State, at.Partition, next, r.cfg.Brokers[0], r.row.Group, at.Topic, at.Partition,
 			next)
 	case next < input.start && (next > 0 || committed > 0):
-		return 0, Fatal(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: "+
-			"the records between are gone; restore the topic, and switch its retention off", at.Topic, at.Partition,
-			input.start, r.row.Name, next))
+		return 0, r.gone(at, next, input.start)
 	case next < input.start:
 		next = input.start
 	}
@@ -203,6 +202,46 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 			"partition", at.Partition, "committed", committed, "state", next)
 	}
 	return next, nil
+}
+
+// gone ends a stage whose state needs records that its topic no longer holds.
+func (r *session) gone(at progress.Place, next, start int64) error {
+	return Fatal(fmt.Errorf("%s partition %d begins at offset %d, but the state of stage %s needs to go on from %d: the "+
+		"records between are gone; restore the topic, and switch its retention off", at.Topic, at.Partition, start,
+		r.row.Name, next))
+}
+
+// removed tells that an outside topic has lost records that intake had not read. Nobody can bring them back but their
+// sender, so the rest goes on.
+func (r *session) removed(at progress.Place, from, to int64) {
+	r.cfg.Trouble(r.row.Name, TroubleRemoved, fmt.Sprintf("%s-%d", at.Topic, at.Partition), fmt.Sprintf("%s partition %d: "+
+		"offsets %d to %d were removed before they were read; have their sender send them again, and switch the retention "+
+		"of the topic off", at.Topic, at.Partition, from, to-1))
+}
+
+// missed looks whether records were removed between what is taken in and what a poll has brought: the client goes on
+// from the start of the log without a word.
+func (r *session) missed(fetches kgo.Fetches) (err error) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		at := progress.Place{Topic: p.Topic, Partition: p.Partition}
+		s := r.parts.find(at)
+		if s == nil || len(p.Records) == 0 {
+			return
+		}
+		next := s.group
+		if s.memory != nil {
+			next = s.memory.Now().Next
+		}
+		first := p.Records[0].Offset
+		switch {
+		case p.LogStartOffset <= next || first <= next:
+		case s.memory != nil:
+			err = r.gone(at, next, p.LogStartOffset)
+		default:
+			r.removed(at, next, min(first, p.LogStartOffset))
+		}
+	})
+	return err
 }
 
 // tellGroup commits for the group what the states know and it does not: its offsets have expired, or were reset. Who

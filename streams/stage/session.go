@@ -153,7 +153,7 @@ func (r *session) options(client context.Context) []kgo.Opt {
 	return r.cfg.Client(
 		kgo.ClientID(id), kgo.ConsumerGroup(r.row.Group), kgo.SessionTimeout(sessionTimeout),
 		kgo.ConsumeTopics(r.row.Inputs...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MetadataMaxAge(PartitionsSeenAfter),
 		// Cooperative: partitions that stay here keep their state; only those that move are restored.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets offsets) (offsets, error) {

@@ -42,7 +42,7 @@ func (r *session) step(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := r.pollError(fetches); err != nil {
+	if err := errors.Join(r.pollError(fetches), r.missed(fetches)); err != nil {
 		return err
 	}
 	jobs, owned := r.jobs(fetches)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -60,7 +61,7 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 				cfg.Logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured",
 					cfg.Partitions)
 			}
-			return n, nil
+			return n, checkRetention(ctx, cl, cfg)
 		}
 		if err := createTopics(ctx, cl, cfg, missing, n); err != nil {
 			return 0, err
@@ -70,6 +71,53 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 			return 0, fmt.Errorf("topics: %d still not visible after their creation: %w", len(missing), err)
 		}
 	}
+}
+
+// kept are the topics that must not forget by themselves: what outsiders write, since Kasi may be away longer than a
+// retention lasts, and the logs of record, of which all else can be made again.
+var kept = append([]string{schemas.TopicTimeline, schemas.TopicPolicyCommands, schemas.TopicSettlementCommands,
+	schemas.TopicCalendar}, outside...)
+
+// checkRetention refuses a changelog that forgets by age or size, since a state would be lost in silence, and warns of
+// a topic of kept that does.
+func checkRetention(ctx context.Context, cl *kgo.Client, cfg stage.Config) error {
+	names := slices.Clone(kept)
+	for _, t := range schemas.Topics {
+		if t.Compacted {
+			names = append(names, t.Name)
+		}
+	}
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, names...)
+	if err != nil {
+		cfg.Logger().Warn("topics: their configuration cannot be read, so nobody knows whether they forget", "err", err)
+		return nil
+	}
+	var wrong []error
+	for _, c := range configs {
+		values := map[string]string{}
+		for _, kv := range c.Configs {
+			values[kv.Key] = kv.MaybeValue()
+		}
+		forgets := strings.Contains(values["cleanup.policy"], "delete") &&
+			(values["retention.ms"] != "-1" || values["retention.bytes"] != "-1")
+		command := fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s "+
+			"--add-config ", cfg.Brokers[0], c.Name)
+		switch {
+		case c.Err != nil:
+			cfg.Logger().Warn("topics: the configuration of one cannot be read, so nobody knows whether it forgets", "topic",
+				c.Name, "err", c.Err)
+		case forgets && !slices.Contains(kept, c.Name):
+			wrong = append(wrong, fmt.Errorf("topic %s is a changelog and forgets states (cleanup.policy=%s, retention.ms=%s, "+
+				"retention.bytes=%s): %scleanup.policy=compact", c.Name, values["cleanup.policy"], values["retention.ms"],
+				values["retention.bytes"], command))
+		case forgets:
+			cfg.Trouble("topics", stage.TroubleRetention, c.Name, fmt.Sprintf("topic %s forgets records, read or not "+
+				"(retention.ms=%s, retention.bytes=%s; by the producers' own timestamps where message.timestamp.type is "+
+				"CreateTime): %sretention.ms=-1,retention.bytes=-1", c.Name, values["retention.ms"],
+				values["retention.bytes"], command))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // Open makes a client for writing to topics that exist (Ensure): it chooses partitions itself. It also returns the

@@ -148,3 +148,31 @@ func TestHowTopicsAreKept(t *testing.T) {
 		}
 	}
 }
+
+type told struct {
+	stage.Observer
+	texts map[string]string
+}
+
+func (o told) Troubled(_, kind, where, text string) { o.texts[kind+" "+where] = text }
+
+// A topic of an outsider that forgets is told with the command that mends it; a changelog that forgets is refused.
+func TestTopicsThatForget(t *testing.T) {
+	cfg, adm := bareBroker(t, map[string]int32{schemas.TopicFeedIncomes: 3})
+	heard := told{stage.NoObserver(), map[string]string{}}
+	cfg.Observer = heard
+	_, err := Ensure(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, heard.texts, 1)
+	require.Contains(t, heard.texts["retention "+schemas.TopicFeedIncomes], "retention.ms=604800000")
+	require.Contains(t, heard.texts["retention "+schemas.TopicFeedIncomes],
+		"--entity-name kasi.feed.incomes.v1 --add-config retention.ms=-1,retention.bytes=-1")
+
+	forgets := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact,delete")},
+		{Op: kadm.SetConfig, Name: "retention.ms", Value: kadm.StringPtr("86400000")}}
+	_, err = adm.AlterTopicConfigs(t.Context(), forgets, schemas.TopicStateCollect)
+	require.NoError(t, err)
+	_, err = Ensure(t.Context(), cfg)
+	require.ErrorContains(t, err, "topic kasi.state.collect.v1 is a changelog and forgets states")
+	require.ErrorContains(t, err, "--entity-name kasi.state.collect.v1 --add-config cleanup.policy=compact")
+}

@@ -22,18 +22,23 @@ import (
 type Metrics struct {
 	registry                                   *prometheus.Registry
 	records, transactions, dead, inserts, rows *prometheus.CounterVec
-	restore                                    *prometheus.GaugeVec
+	restore, troubles                          *prometheus.GaugeVec
 	seconds                                    *prometheus.HistogramVec
 
 	mu    sync.Mutex
 	ready map[string]bool   // by role
 	role  map[string]string // by stage
+	// degraded are the texts of troubles that are not over, by stage, kind and place.
+	degraded map[[3]string]string
 }
 
 // New makes the metrics of a process that runs these roles, each with the stages that it runs. A role is unready until
 // Ready.
 func New(stages map[string][]string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), ready: map[string]bool{}, role: map[string]string{}}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(), ready: map[string]bool{}, role: map[string]string{},
+		degraded: map[[3]string]string{},
+	}
 	auto := promauto.With(m.registry)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -49,6 +54,9 @@ func New(stages map[string][]string) *Metrics {
 	m.restore = auto.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "kasi_restore_seconds", Help: "How long the stage's latest restore of state took.",
 	}, []string{"stage"})
+	m.troubles = auto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "kasi_troubles", Help: "1 for what somebody must look at while the rest goes on; /readyz says it in words.",
+	}, []string{"stage", "kind", "where"})
 	m.seconds = auto.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "kasi_record_seconds",
 		Help: "From a record's own timestamp to the commit that took it over; of a sink, to its rows in ClickHouse.",
@@ -100,6 +108,19 @@ func (m *Metrics) Ended(stage string, _ error) {
 	}
 }
 
+// Troubled implements stage.Observer.
+func (m *Metrics) Troubled(stage, kind, where, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if text == "" {
+		m.troubles.DeleteLabelValues(stage, kind, where)
+		delete(m.degraded, [3]string{stage, kind, where})
+		return
+	}
+	m.troubles.WithLabelValues(stage, kind, where).Set(1)
+	m.degraded[[3]string{stage, kind, where}] = text
+}
+
 // Inserted implements chsink.Observer.
 func (m *Metrics) Inserted(table string, rows int, oldest time.Time) {
 	m.inserts.WithLabelValues(table, "done").Inc()
@@ -117,7 +138,8 @@ func (m *Metrics) Ready(role string) {
 	m.ready[role] = true
 }
 
-// Handler serves /metrics, /livez and /readyz. /readyz is 503 and names the roles that do not serve yet.
+// Handler serves /metrics, /livez and /readyz. /readyz is 503 and names the roles that do not serve yet. It also
+// tells what somebody must look at, which by itself leaves it 200.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry,
@@ -129,9 +151,12 @@ func (m *Metrics) Handler() http.Handler {
 		waiting := slices.DeleteFunc(slices.Sorted(maps.Keys(m.ready)), func(role string) bool { return m.ready[role] })
 		if len(waiting) > 0 {
 			http.Error(w, "not ready: "+strings.Join(waiting, ", "), http.StatusServiceUnavailable)
-			return
+		} else {
+			_, _ = fmt.Fprintln(w, "ok")
 		}
-		_, _ = fmt.Fprintln(w, "ok")
+		for _, text := range slices.Sorted(maps.Values(m.degraded)) {
+			_, _ = fmt.Fprintln(w, "degraded: "+text)
+		}
 	})
 	return mux
 }

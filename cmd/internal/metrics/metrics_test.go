@@ -78,6 +78,23 @@ func TestReadiness(t *testing.T) {
 	require.Equal(t, "not ready: intake\n", body, "a role of another process does not count here")
 }
 
+// What somebody must look at is told, and takes nobody's readiness.
+func TestTroubles(t *testing.T) {
+	m := New(map[string][]string{"intake": {"intake"}})
+	m.Ready("intake")
+	m.Troubled("intake", stage.TroubleRemoved, "kasi.feed.incomes.v1-0", "offsets 3 to 6 were removed")
+	code, body := get(t, m, "/readyz")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "ok\ndegraded: offsets 3 to 6 were removed\n", body)
+	_, body = get(t, m, "/metrics")
+	require.Contains(t, body, `kasi_troubles{kind="records_removed",stage="intake",where="kasi.feed.incomes.v1-0"} 1`)
+	m.Troubled("intake", stage.TroubleRemoved, "kasi.feed.incomes.v1-0", "")
+	_, body = get(t, m, "/readyz")
+	require.Equal(t, "ok\n", body)
+	_, body = get(t, m, "/metrics")
+	require.NotContains(t, body, "kasi_troubles{")
+}
+
 type waiting []progress.Waiting
 
 func (w waiting) Waiting(_ context.Context, group progress.Group) ([]progress.Waiting, error) {

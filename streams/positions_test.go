@@ -1,0 +1,161 @@
+package streams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/stage"
+)
+
+// troubled remembers what is told of trouble.
+type troubled struct {
+	stage.Observer
+	mu   sync.Mutex
+	told map[string]string // text by kind and place
+}
+
+func newTroubled() *troubled {
+	return &troubled{Observer: stage.NoObserver(), told: map[string]string{}}
+}
+
+// Troubled implements stage.Observer.
+func (o *troubled) Troubled(_, kind, where, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.told[kind+" "+where] = text
+}
+
+func (o *troubled) of(kind, where string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.told[kind+" "+where]
+}
+
+// removeBefore removes the records of partition 0 before an offset, as a retention does.
+func (h *harness) removeBefore(topic string, offset int64) {
+	h.t.Helper()
+	before := kadm.Offsets{}
+	before.Add(kadm.Offset{Topic: topic, Partition: 0, At: offset})
+	done, err := h.admin().DeleteRecords(h.ctx(), before)
+	require.NoError(h.t, err)
+	require.NoError(h.t, done.Error())
+}
+
+// TestIntakeSaysWhatWasRemoved has a retention take records of a feed that intake has not read: they are named, and the
+// rest is taken in.
+func TestIntakeSaysWhatWasRemoved(t *testing.T) {
+	t.Parallel()
+	heard := newTroubled()
+	h := newHarness(t, 1, func(c *stage.Config) { c.Observer = heard })
+	feed := func(n int) {
+		for range n {
+			h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
+		}
+	}
+	end := h.startIntake()
+	feed(3)
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	end()
+	require.Empty(t, heard.told)
+	feed(5)
+	h.removeBefore(schemas.TopicFeedTransactions, 7)
+	h.startIntake()
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	require.Contains(t, heard.of(stage.TroubleRemoved, schemas.TopicFeedTransactions+"-0"), "offsets 3 to 6 were removed")
+	require.Len(t, h.read(schemas.TopicTimeline)[0], 3+1)
+}
+
+// TestNewPartitionsAreReadWithinSeconds raises the partitions of a feed under a running intake.
+func TestNewPartitionsAreReadWithinSeconds(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 2)
+	h.startIntake()
+	h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	made, err := h.admin().UpdatePartitions(h.ctx(), 4, schemas.TopicFeedTransactions)
+	require.NoError(t, err)
+	require.NoError(t, made.Error())
+	for p := range int32(4) {
+		rec := outside(schemas.TopicFeedTransactions, goodTransaction)
+		rec.Partition = p
+		require.Eventually(t, func() bool {
+			cl, err := kgo.NewClient(h.cfg.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+			require.NoError(t, err)
+			defer cl.Close()
+			return cl.ProduceSync(h.ctx(), rec).FirstErr() == nil
+		}, patience, progress.RetryPause)
+	}
+	cl := h.client()
+	looks := progress.New(cl)
+	ends, err := looks.Ends(h.ctx(), false, schemas.TopicFeedTransactions)
+	require.NoError(t, err)
+	require.Len(t, ends, 4)
+	began := time.Now()
+	require.NoError(t, looks.Wait(h.ctx(), patience, ends,
+		progress.Group{ID: schemas.GroupIntake, Topics: []string{schemas.TopicFeedTransactions}}))
+	require.Less(t, time.Since(began), 30*time.Second)
+}
+
+// TestStageNoticesWhatIsRemovedWhileItRuns: the client goes on from the start of a log that was cut under it without a
+// word. A stage with state stops, one without says what is gone.
+func TestStageNoticesWhatIsRemovedWhileItRuns(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"collect", "intake"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			heard := newTroubled()
+			h := newHarness(t, 1, func(c *stage.Config) { c.Observer, c.MaxRecords = heard, 10 })
+			st := row(name)
+			topic := st.Inputs[0]
+			began, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			open := func() (stage.Task, stage.Memory) {
+				var m stage.Memory
+				if st.State != "" {
+					_, m = newCountTask()
+				}
+				return taskFunc(func(*stage.Batch, *kgo.Record) error {
+					once.Do(func() { close(began); <-goOn })
+					return nil
+				}), m
+			}
+			done := make(chan error, 1)
+			ctx, cancel := context.WithCancel(h.ctx())
+			defer cancel()
+			cfg := h.cfg
+			// One small batch a fetch, so that what is removed has not been fetched before.
+			cfg.KgoOpts = append(slices.Clone(cfg.KgoOpts), kgo.FetchMaxBytes(1), kgo.FetchMaxPartitionBytes(1))
+			go func() { done <- stage.Run(ctx, cfg, st, open, nil) }()
+			for i := range 60 {
+				h.produce(&kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "%d", i)})
+			}
+			<-began
+			h.removeBefore(topic, 50)
+			close(goOn)
+			if st.State != "" {
+				require.ErrorContains(t, <-done, "the records between are gone")
+				return
+			}
+			h.caughtUp(st.Group, topic)
+			require.Regexp(t, "offsets [0-9]+ to 49 were removed", heard.of(stage.TroubleRemoved, topic+"-0"))
+			cancel()
+			require.NoError(t, <-done)
+		})
+	}
+}
+
+// taskFunc is a task without state.
+type taskFunc func(*stage.Batch, *kgo.Record) error
+
+// Take implements stage.Task.
+func (f taskFunc) Take(b *stage.Batch, rec *kgo.Record) error { return f(b, rec) }
