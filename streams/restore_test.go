@@ -155,8 +155,8 @@ func TestRefusesAStateBehindItsGroup(t *testing.T) {
 	}
 }
 
-// TestRestoresAgainUntilItAgrees has a leader tell an old end of the changelog, as one does that came back before it was
-// missed: the restore goes on until the state knows what the group knows.
+// TestRestoresAgainUntilItAgrees has a leader tell an old end of the changelog, as one does that came back before it
+// was missed: the restore goes on until the state knows what the group knows.
 func TestRestoresAgainUntilItAgrees(t *testing.T) {
 	t.Parallel()
 	h := newFakeHarness(t, 1, func(c *stage.Config) { c.MaxRecords, c.AgreeTimeout = 10, patience })

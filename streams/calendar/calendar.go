@@ -216,8 +216,8 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 	}
 	c.read = next
 	if !c.last.Known && starts[at] > 0 {
-		return c.last, c.mode, fmt.Errorf("calendar: the ticks on %s are gone, its log begins at offset %d: restore the topic, "+
-			"and switch its retention off; a new calendar would leave out days", schemas.TopicCalendar, starts[at])
+		return c.last, c.mode, fmt.Errorf("calendar: the ticks on %s are gone, its log begins at offset %d: restore the "+
+			"topic, and switch its retention off; a new calendar would leave out days", schemas.TopicCalendar, starts[at])
 	}
 	return c.last, c.mode, nil
 }

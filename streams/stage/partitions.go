@@ -179,12 +179,12 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 	lost := next == 0 && (changelog.start > 0 || changelog.end == 0)
 	switch {
 	case facts.Topic != "" && s.topic != "" && facts.Topic != s.topic:
-		return 0, Fatal(fmt.Errorf("%s partition %d was created anew (its topic's id is %s) since stage %s took it in (%s) up "+
-			"to offset %d: its records are not those that the state knows; %s", at.Topic, at.Partition, s.topic, r.row.Name,
+		return 0, Fatal(fmt.Errorf("%s partition %d was created anew (its topic's id is %s) since stage %s took it in (%s) "+
+			"up to offset %d: its records are not those that the state knows; %s", at.Topic, at.Partition, s.topic, r.row.Name,
 			facts.Topic, next, anew))
 	case next > input.end:
-		return 0, fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to %d: "+
-			"the topic has lost records or was created anew; %s", at.Topic, at.Partition, input.end, r.row.Name, next, anew)
+		return 0, fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to "+
+			"%d: the topic has lost records or was created anew; %s", at.Topic, at.Partition, input.end, r.row.Name, next, anew)
 	case committed > next && (!r.cfg.FreshTxnID || lost):
 		return 0, fmt.Errorf("group %s has taken %s partition %d in up to offset %d, but the state on %s partition %d knows "+
 			"only what lies before %d: going on there would take records in a second time; where the changelog was cut or "+
@@ -214,9 +214,9 @@ func (r *session) gone(at progress.Place, next, start int64) error {
 // removed tells that an outside topic has lost records that intake had not read. Nobody can bring them back but their
 // sender, so the rest goes on.
 func (r *session) removed(at progress.Place, from, to int64) {
-	r.cfg.Trouble(r.row.Name, TroubleRemoved, fmt.Sprintf("%s-%d", at.Topic, at.Partition), fmt.Sprintf("%s partition %d: "+
-		"offsets %d to %d were removed before they were read; have their sender send them again, and switch the retention "+
-		"of the topic off", at.Topic, at.Partition, from, to-1))
+	r.cfg.Trouble(r.row.Name, TroubleRemoved, fmt.Sprintf("%s-%d", at.Topic, at.Partition), fmt.Sprintf("%s partition "+
+		"%d: offsets %d to %d were removed before they were read; have their sender send them again, and switch the "+
+		"retention of the topic off", at.Topic, at.Partition, from, to-1))
 }
 
 // missed looks whether records were removed between what is taken in and what a poll has brought: the client goes on

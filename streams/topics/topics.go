@@ -75,8 +75,9 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 
 // kept are the topics that must not forget by themselves: what outsiders write, since Kasi may be away longer than a
 // retention lasts, and the logs of record, of which all else can be made again.
-var kept = append([]string{schemas.TopicTimeline, schemas.TopicPolicyCommands, schemas.TopicSettlementCommands,
-	schemas.TopicCalendar}, outside...)
+var kept = append([]string{
+	schemas.TopicTimeline, schemas.TopicPolicyCommands, schemas.TopicSettlementCommands, schemas.TopicCalendar,
+}, outside...)
 
 // checkRetention refuses a changelog that forgets by age or size, since a state would be lost in silence, and warns of
 // a topic of kept that does.

@@ -168,8 +168,10 @@ func TestTopicsThatForget(t *testing.T) {
 	require.Contains(t, heard.texts["retention "+schemas.TopicFeedIncomes],
 		"--entity-name kasi.feed.incomes.v1 --add-config retention.ms=-1,retention.bytes=-1")
 
-	forgets := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact,delete")},
-		{Op: kadm.SetConfig, Name: "retention.ms", Value: kadm.StringPtr("86400000")}}
+	forgets := []kadm.AlterConfig{
+		{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact,delete")},
+		{Op: kadm.SetConfig, Name: "retention.ms", Value: kadm.StringPtr("86400000")},
+	}
 	_, err = adm.AlterTopicConfigs(t.Context(), forgets, schemas.TopicStateCollect)
 	require.NoError(t, err)
 	_, err = Ensure(t.Context(), cfg)

@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Kubernetes tells every pod of every service: a service "kasi" as KASI_SERVICE_HOST, KASI_PORT_8080_TCP_ADDR and so on.
+// Kubernetes tells every pod of every service: a service "kasi" as KASI_SERVICE_HOST, KASI_PORT_8080_TCP_ADDR and so
+// on.
 var ofKubernetes = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$`)
 
-// CheckEnv refuses variables KASI_... that nothing reads, all at once, each with the nearest name that is read: one that
-// is misspelt would be ignored in silence. environ is os.Environ; flags are those of single commands. Variables of tests
-// (KASI_TEST_...) and those that Kubernetes makes of services are left alone.
+// CheckEnv refuses variables KASI_... that nothing reads, all at once, each with the nearest name that is read: one
+// that is misspelt would be ignored in silence. environ is os.Environ; flags are those of single commands. Variables of
+// tests (KASI_TEST_...) and those that Kubernetes makes of services are left alone.
 func CheckEnv(environ []string, flags ...string) error {
 	names := []string{"KASI_CONFIG", "KASI_LIBCHDB", "KASI_CLICKHOUSE_CHILD"}
 	know := func(key string) {
