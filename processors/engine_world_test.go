@@ -200,6 +200,10 @@ func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.O
 		require.ErrorContains(w.t, err, "booked_at lies more than")
 		return
 	}
+	if w.Now.Date.IsValid() && booked.DaysSince(w.Now.Date) > p.AheadDays {
+		require.ErrorContains(w.t, err, schemas.RejectTooFarAhead)
+		return
+	}
 	require.NoError(w.t, err)
 	if w.taken[tx.TransactionID] {
 		require.Equal(w.t, book.Outputs{}, *out, "a transaction counts once")

@@ -30,6 +30,7 @@ const (
 	RejectContradictsFinal = "CONTRADICTS_FINAL"
 	RejectDisputeTooLate   = "DISPUTE_TOO_LATE"
 	RejectTooOld           = "TOO_OLD"
+	RejectTooFarAhead      = "TOO_FAR_AHEAD"
 	RejectCutMismatch      = "CUT_MISMATCH"
 )
 
@@ -42,18 +43,19 @@ func RejectClasses() []RejectClass {
 		{RejectBadJSON, "The value is not one JSON object in UTF-8, or names a field twice."},
 		{RejectMissingField, "A required field is absent, null or empty."},
 		{RejectBadField, "A field has the wrong JSON type."},
-		{RejectBadID, "An id holds a control character, or has more than 128 bytes."},
+		{RejectBadID, "An id holds a control or format character, has a blank at either end, or more than 128 bytes."},
 		{RejectTooLong, "A text has more bytes than its field allows."},
 		{RejectTooLarge, "The whole record is larger than a record may be."},
 		{RejectBadAmount, "An amount is not an integer of cents, not above zero, or above the maximum."},
-		{RejectBadTime, "An instant is not RFC 3339 with an offset."},
-		{RejectBadDate, "A date is not YYYY-MM-DD, or not a day of the calendar."},
+		{RejectBadTime, "An instant, or the record's own timestamp, is not RFC 3339 with an offset or out of its years."},
+		{RejectBadDate, "A date is not YYYY-MM-DD, not a day of the calendar, or out of its years."},
 		{RejectBadEnum, "A value is not one of those its field allows."},
 		{RejectUnknownDebit, "A result names no debit of ours."},
 		{RejectAmountMismatch, "A result's amount is not the debit's."},
 		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit."},
 		{RejectDisputeTooLate, "A dispute came after the dispute window had closed."},
 		{RejectTooOld, "A transaction was booked before the days for which duplicates are recognised."},
+		{RejectTooFarAhead, "A transaction or income lies further ahead of the business date than a feed runs."},
 		{RejectCutMismatch, "A settlement's cut does not match the partitions of earlier statements."},
 	}
 }

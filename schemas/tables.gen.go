@@ -2,6 +2,9 @@
 
 package schemas
 
+// FirstYear and LastYear are the years that columns of days and instants hold.
+const FirstYear, LastYear = 1970, 2148
+
 // SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
 var SunkTopics = map[string]string{
 	TopicCalendar:     "calendar_log",

@@ -39,7 +39,7 @@ const MaxBalances = 8
 // Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days
 // that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
 // seen is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is
-// accepted and counts from its own day.
+// accepted and counts from its own day, up to AheadDays (TOO_FAR_AHEAD).
 func (b *Book) Transaction(tx *schemas.Transaction) error {
 	if err := b.claim(tx.TenantID, tx.CustomerID); err != nil {
 		return err
@@ -49,6 +49,9 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 	if b.today != 0 && w.day() < b.today-schemas.Day(days) {
 		return schemas.Refuse(schemas.RejectTooOld,
 			fmt.Sprintf("booked_at lies more than %d days before the business date %s", days, b.moment.Date))
+	}
+	if err := b.notTooFarAhead("booked_at", w.day()); err != nil {
+		return err
 	}
 	hash := xxhash.Sum64String(tx.TransactionID)
 	if b.Seen.has(hash) {
@@ -77,6 +80,15 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 	}
 	b.Waiting = slices.Insert(b.Waiting, i, w)
 	b.Wake = min(b.Wake, w.day())
+	return nil
+}
+
+// notTooFarAhead refuses a day that no feed can know of: a wrong year, mostly, whose money would never come.
+func (b *Book) notTooFarAhead(field string, d schemas.Day) error {
+	if days := b.Params.AheadDays; b.today != 0 && d > b.today+schemas.Day(days) {
+		return schemas.Refuse(schemas.RejectTooFarAhead,
+			fmt.Sprintf("%s lies more than %d days after the business date %s", field, days, b.moment.Date))
+	}
 	return nil
 }
 
@@ -318,6 +330,9 @@ func (b *Book) Income(in *schemas.Income) error {
 	if b.today != 0 && now.Day < oldest {
 		return schemas.Refuse(schemas.RejectTooOld,
 			fmt.Sprintf("pay_date lies more than %d days before the business date %s", b.Params.SeenDays, b.moment.Date))
+	}
+	if err := b.notTooFarAhead("pay_date", now.Day); err != nil {
+		return err
 	}
 
 	i := slices.IndexFunc(b.Incomes, func(x Income) bool { return x.ID == now.ID })

@@ -2,16 +2,16 @@ package feeds
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"time"
 
-	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // The bounds of texts, in bytes.
 const (
-	maxID   = 128
+	maxID   = schemas.MaxName
 	maxText = 4096
 	maxCode = 35
 )
@@ -67,14 +67,11 @@ func (r *record) text(i int, name string, limit int, n need) (s string) {
 	return ""
 }
 
-// id takes a name without control characters: they separate the parts of Kafka keys.
+// id takes a name (schemas.Name).
 func (r *record) id(i int, name string, limit int, n need) string {
-	s := r.text(i, name, limit, n)
-	for i := range len(s) {
-		if s[i] < 0x20 {
-			r.fail(schemas.RejectBadID, name+" holds a control character")
-			return ""
-		}
+	s, err := schemas.Name(r.text(i, name, limit, n))
+	if err != nil {
+		r.fail(schemas.RejectBadID, name+" "+err.Error())
 	}
 	return s
 }
@@ -135,8 +132,11 @@ func (r *record) instant(i int, name string) time.Time {
 		return time.Time{}
 	}
 	t, err := schemas.ParseInstant(s)
-	if err != nil || !inYears(t.Year()) {
+	switch {
+	case err != nil:
 		r.fail(schemas.RejectBadTime, name+" is not an RFC 3339 time with an offset, such as 2025-11-05T10:00:00+02:00")
+	case !inYears(t.Year()):
+		r.fail(schemas.RejectBadTime, name+years)
 	}
 	return t.UTC()
 }
@@ -147,14 +147,20 @@ func (r *record) date(i int, name string) string {
 	if r.failed() {
 		return ""
 	}
-	if t, err := schemas.ParseDate(s); err != nil || !inYears(t.Year()) {
+	switch t, err := schemas.ParseDate(s); {
+	case err != nil:
 		r.fail(schemas.RejectBadDate, name+" is not a date; expected YYYY-MM-DD such as 2025-11-05")
+	case !inYears(t.Year()):
+		r.fail(schemas.RejectBadDate, name+years)
 	}
 	return s
 }
 
-// inYears keeps dates within the years whose holidays are known.
-func inYears(year int) bool { return year >= rules.FirstYear && year <= rules.LastYear }
+// inYears keeps a year within what columns hold, less one at both ends: a date that follows from a field, such as the
+// next payday, has a column too, and the first day of 1970 stands for no day.
+func inYears(year int) bool { return year > schemas.FirstYear && year < schemas.LastYear }
+
+var years = fmt.Sprintf(" lies outside the years %d to %d", schemas.FirstYear+1, schemas.LastYear-1)
 
 // choice takes one of the allowed values. It returns the allowed value itself, so that no text is copied.
 func choice[T ~string](r *record, i int, name string, n need, allowed ...T) T {

@@ -10,6 +10,7 @@ import (
 
 	segmentio "github.com/segmentio/encoding/json"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/kasi-collections/kasi/processors/feeds"
 	"github.com/kasi-collections/kasi/schemas"
@@ -66,7 +67,7 @@ func standard(t *testing.T, text []byte) (fields map[string]any) {
 }
 
 // plain evens out what the decoder may change: an absent optional text is empty, instants are in UTC, debit ids in
-// lower case.
+// lower case, other ids in NFC.
 func plain(name string, v any) any {
 	s, isText := v.(string)
 	switch {
@@ -76,6 +77,8 @@ func plain(name string, v any) any {
 		return ""
 	case isText && name == "debit_id":
 		return strings.ToLower(s)
+	case isText && (strings.HasSuffix(name, "_id") || name == "reason_code"):
+		return norm.NFC.String(s)
 	case isText && name == "booked_at":
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {

@@ -158,6 +158,7 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "first_attempt_day", v.FirstAttemptDay, 1, 31)
 	p.between(line, "seen_days", v.SeenDays, 31, 1000)
 	p.between(line, "backfill_days", v.BackfillDays, 0, 3660)
+	p.between(line, "ahead_days", v.AheadDays, 31, 3660)
 	p.between(line, "arrears_periods", v.ArrearsPeriods, 0, 12)
 	p.between(line, "deposit_days", v.DepositDays, 1, 366)
 	p.between(line, "money_days", v.MoneyDays, 1, 60)

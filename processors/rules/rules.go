@@ -46,6 +46,7 @@ type Params struct {
 	// in the first SeenDays after the customer's first transaction a booking may be BackfillDays old.
 	SeenDays        int      `yaml:"seen_days"`
 	BackfillDays    int      `yaml:"backfill_days"`
+	AheadDays       int      `yaml:"ahead_days"`        // for which a feed may run ahead of the business date
 	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected
 	CutoffTimes     []string `yaml:"cutoff_times"`      // HH:MM in Johannesburg, ascending
 	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all

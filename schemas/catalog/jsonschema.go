@@ -7,16 +7,64 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What the bounds of a feed's texts look like; package feeds checks the same.
-const (
-	noControls  = `^[^\x00-\x1f]*$`
-	years       = `^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}`
-	instantText = years + `T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
-	periodText  = `^[0-9]{4}-(0[1-9]|1[0-2])$`
-	maxCents    = "1000000000000"
+var (
+	dateText    = "^" + years(firstYear+1, lastYear-1) + "-[0-9]{2}-[0-9]{2}"
+	instantText = dateText + `T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	nameText    = name()
 )
+
+const (
+	periodText = `^[0-9]{4}-(0[1-9]|1[0-2])$`
+	maxCents   = "1000000000000"
+)
+
+// years is a pattern of the years from first to last, decade by decade.
+func years(first, last int) string {
+	var decades []string
+	for d := first / 10; d <= last/10; d++ {
+		decades = append(decades, fmt.Sprintf("%d[%d-%d]", d, max(first-10*d, 0), min(last-10*d, 9)))
+	}
+	return "(" + strings.Join(decades, "|") + ")"
+}
+
+// name is a pattern of schemas.Name: no invisible character, no blank at either end. It leaves out characters beyond
+// the first 65,536, which not every language's patterns know.
+func name() string {
+	hidden := class(func(c rune) bool { return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) })
+	inside, edge := "[^"+hidden+"]", "[^"+hidden+class(unicode.IsSpace)+"]"
+	return "^(" + edge + "(" + inside + "*" + edge + ")?)?$"
+}
+
+// class is what a pattern's brackets hold to mean these characters.
+func class(is func(rune) bool) (ranges string) {
+	for c := rune(0); c < 0x10000; c++ {
+		if !is(c) {
+			continue
+		}
+		first := c
+		for is(c + 1) {
+			c++
+		}
+		ranges += escaped(first)
+		if c > first {
+			ranges += "-" + escaped(c)
+		}
+	}
+	return ranges
+}
+
+// escaped is a character as all languages' patterns know it; the quotes around the pattern escape what lies beyond
+// ASCII.
+func escaped(c rune) string {
+	if c < 0x80 {
+		return fmt.Sprintf(`\x%02x`, c)
+	}
+	return string(c)
+}
 
 // jsonSchemas writes the schema of each public topic.
 func jsonSchemas(c *catalog) map[string]string {
@@ -24,7 +72,8 @@ func jsonSchemas(c *catalog) map[string]string {
 	for _, e := range c.where(func(e *structure) bool { return e.title != "" }) {
 		name, about := c.topics[e.topic]+".schema.json", e.doc
 		if e.feed() {
-			about += " Unknown fields are ignored; null is the same as absent. Texts are bounded in bytes of UTF-8:"
+			about += " Unknown fields are ignored; null is the same as absent. Ids are compared in Unicode's form NFC." +
+				" Texts are bounded in bytes of UTF-8:"
 			for _, bound := range [][2]string{{"id", " ids 128,"}, {"code", " codes 35,"}, {"text", " others 4096,"}} {
 				if slices.ContainsFunc(e.fields, func(f *field) bool { return f.is(bound[0]) }) {
 					about += bound[1]
@@ -115,9 +164,9 @@ func (f *field) bounds(feed bool) (demands string) {
 		{text, "maxLength", "4096"},
 		{f.is("pattern"), "pattern", strconv.Quote(f.tag["pattern"])},
 		{f.goType == "Period", "pattern", strconv.Quote(periodText)},
-		{feed && date, "pattern", strconv.Quote(years + "$")},
+		{feed && date, "pattern", strconv.Quote(dateText + "$")},
 		{feed && instant, "pattern", strconv.Quote(instantText)},
-		{name, "pattern", strconv.Quote(noControls)},
+		{name, "pattern", strconv.Quote(nameText)},
 	} {
 		if d.holds {
 			demands += fmt.Sprintf(",%q:%s", d.key, d.value)

@@ -11,6 +11,10 @@ type kind struct {
 	schema       string // JSON Schema's type
 }
 
+// The years that columns of days and instants hold: ClickHouse's Date wraps silently beyond. From here they reach the
+// sink, the feeds' decoders and the JSON Schemas.
+const firstYear, lastYear = 1970, 2148
+
 // kinds has a kind for each Go type that events hold; a text of a named type is a string, whatever its name.
 func kinds() map[string]*kind {
 	integer := kind{

@@ -19,8 +19,11 @@ func tables(c *catalog, viewsFile string) string {
 	var t text
 	t.f(`package schemas
 
+// FirstYear and LastYear are the years that columns of days and instants hold.
+const FirstYear, LastYear = %d, %d
+
 // SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
-var SunkTopics = map[string]string{`)
+var SunkTopics = map[string]string{`, firstYear, lastYear)
 	stored := c.where((*structure).stored)
 	for _, e := range stored {
 		t.f("%s: %q,", e.topic, e.table)

@@ -102,8 +102,8 @@ func ids[E any](name string, get func(e *E) string) column[E] {
 func instants[E any](name string, get func(e *E) time.Time) column[E] {
 	return of(name, func(r *row[E]) (time.Time, error) {
 		t := get(&r.event)
-		if y := t.Year(); y < 1970 || y > 2261 {
-			return t, fmt.Errorf("the instant is in year %d; expected 1970 to 2261", y)
+		if y := t.Year(); y < schemas.FirstYear || y > schemas.LastYear {
+			return t, fmt.Errorf("the instant is in year %d; expected %d to %d", y, schemas.FirstYear, schemas.LastYear)
 		}
 		return t, nil
 	})
@@ -148,14 +148,15 @@ func days[E any](name string, get func(e *E) string, nullable bool) column[E] {
 	}}
 }
 
-// parseDate reads YYYY-MM-DD. A ClickHouse Date holds 1970 to 2149 and would wrap silently beyond.
+// parseDate reads YYYY-MM-DD. A ClickHouse Date would wrap silently beyond its years.
 func parseDate(s string) (time.Time, error) {
 	t, err := schemas.ParseDate(s)
 	if err != nil {
 		return t, fmt.Errorf("%q is not a date; expected YYYY-MM-DD", s)
 	}
-	if y := t.Year(); y < 1970 || y > 2148 {
-		return t, fmt.Errorf("%q is outside what the database holds; expected years 1970 to 2148", s)
+	if y := t.Year(); y < schemas.FirstYear || y > schemas.LastYear {
+		return t, fmt.Errorf("%q is outside what the database holds; expected years %d to %d", s, schemas.FirstYear,
+			schemas.LastYear)
 	}
 	return t, nil
 }

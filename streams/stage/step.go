@@ -171,7 +171,10 @@ func (j *job) run(send func([]*kgo.Record)) error {
 
 // take has the task work on a record. A *schemas.Reject makes it a dead letter, every other error is a bug.
 func (j *job) take(rec *kgo.Record) error {
-	err := j.slot.task.Take(&j.batch, rec)
+	err := checkTimestamp(rec)
+	if err == nil {
+		err = j.slot.task.Take(&j.batch, rec)
+	}
 	if err == nil {
 		return nil
 	}
@@ -181,6 +184,16 @@ func (j *job) take(rec *kgo.Record) error {
 	}
 	return Fatal(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", j.batch.Row.Name, rec.Topic, rec.Partition,
 		rec.Offset, err))
+}
+
+// checkTimestamp refuses a record whose own timestamp no column holds: what the record causes carries it. Kafka lets
+// producers give any number, and the broker's bound reaches an hour ahead only where nobody has lifted it.
+func checkTimestamp(rec *kgo.Record) error {
+	if y := rec.Timestamp.UTC().Year(); y < schemas.FirstYear || y > schemas.LastYear {
+		return schemas.Refuse(schemas.RejectBadTime, fmt.Sprintf("the record's own timestamp lies outside the years %d to %d",
+			schemas.FirstYear, schemas.LastYear))
+	}
+	return nil
 }
 
 // send hands over what the batch has gained since the last time.
