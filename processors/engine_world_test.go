@@ -47,12 +47,17 @@ type world struct {
 // debitModel is what the oracle knows of a debit: the answers that were accepted.
 type debitModel struct {
 	schemas.DebitInstruction
-	said map[schemas.ResultStatus]bool
-	ids  map[string]bool
+	said   map[schemas.ResultStatus]bool
+	ids    map[string]bool
+	failed bool // an event says that it came back
+	heard  civil.Date
 }
 
 // hear takes an answer in, unless its id has been heard before.
-func (d *debitModel) hear(res *schemas.Result) {
+func (d *debitModel) hear(res *schemas.Result, today civil.Date) {
+	if d.inFlight() {
+		d.heard = today
+	}
 	if !d.ids[res.ResultID] {
 		d.ids[res.ResultID], d.said[res.Status] = true, true
 	}
@@ -130,29 +135,47 @@ func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
 		require.True(w.t, errors.As(err, &reject), "%v", err)
 		w.silent(&out, "a refused record emits nothing")
 		if isResult {
-			w.judgeRefused(res)
+			require.False(w.t, w.acceptable(res), "%v", err)
 		}
 		return out, reject
 	}
 	w.Customer = next
+	reject, out.Refused = out.Refused, nil
 	if in, ok := rec.(*schemas.Income); ok {
 		w.incomes[in.IncomeID] = true
 	}
 	if isResult {
-		w.debits[res.DebitID].hear(res)
+		require.True(w.t, w.acceptable(res) || w.debits[res.DebitID].ids[res.ResultID])
+		w.debits[res.DebitID].hear(res, w.Now.Date)
 	}
 	if isResult || !out.Empty() {
 		w.judge(&out)
 	}
-	return out, nil
+	return out, reject
 }
 
-// judgeRefused is what an answer may be refused for.
-func (w *world) judgeRefused(res *schemas.Result) {
-	if d := w.debits[res.DebitID]; d != nil && d.inFlight() {
-		require.NotNil(w.t, res.AmountCents, "the first answer to a debit counts")
-		require.NotEqual(w.t, d.AmountCents, *res.AmountCents, "the first answer to a debit counts")
+// acceptable is whether an answer must be taken in, whatever came before (CONTRACT 4.3, 4.9). An id that was taken in
+// before, and a debit that was answered long ago, are another matter.
+func (w *world) acceptable(res *schemas.Result) bool {
+	d := w.debits[res.DebitID]
+	if d == nil || d.ids[res.ResultID] || !d.inFlight() && w.Now.Date.DaysSince(d.heard) > 7 &&
+		w.daysSince(d.ActionDate, w.Now.Date.String()) > w.Rules.Params(w.Now.Date).DebitDays {
+		return false
 	}
+	on, err := civil.ParseDate(res.EffectiveDate)
+	require.NoError(w.t, err)
+	window := w.Rules.DisputeDays(d.Rail, on)
+	return (res.AmountCents == nil || *res.AmountCents == d.AmountCents) &&
+		res.EffectiveDate >= d.ActionDate && res.EffectiveDate <= w.Now.Date.String() &&
+		(res.Status != schemas.ResultDisputed || w.daysSince(d.ActionDate, res.EffectiveDate) <= window)
+}
+
+func (w *world) daysSince(from, to string) int {
+	a, err := civil.ParseDate(from)
+	require.NoError(w.t, err)
+	b, err := civil.ParseDate(to)
+	require.NoError(w.t, err)
+	return b.DaysSince(a)
 }
 
 // engineStep makes the step on a copy of the customer. Where it is refused, the copy is thrown away, as in the stage.
@@ -337,7 +360,7 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 		require.True(w.t, w.taken[id] || w.incomes[id], "a debit counts on money that was told of")
 		require.NotContains(w.t, ev.TransactionIDs[:i], id)
 	}
-	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}}
+	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false, civil.Date{}}
 	w.order = append(w.order, ev.DebitID)
 	w.instructed += ev.AmountCents
 }
@@ -357,7 +380,10 @@ func (w *world) judgeCollection(ev schemas.CollectionEvent) {
 	k.latest = ev
 	switch ev.Change.Kind {
 	case schemas.ChangeUnpaid, schemas.ChangeRejected, schemas.ChangeLateUnpaid, schemas.ChangeDisputed:
-		w.failed += ev.Change.AmountCents
+		if d := w.debits[ev.Change.DebitID]; !d.failed { // a worse answer is another event of the same failure
+			d.failed = true
+			w.failed += ev.Change.AmountCents
+		}
 	}
 	require.Equal(w.t, k.moved, ev.CollectedCents)
 	require.GreaterOrEqual(w.t, ev.CollectedCents, schemas.Cents(0))

@@ -306,12 +306,13 @@ type CollectionEvent struct {
 // ChangeKind names the fact that made a version of a collection.
 type ChangeKind string
 
-// The facts in a collection's life. Only the last four move money.
+// The facts in a collection's life. Where the bank answers a debit several times, each worse answer is a fact of its
+// own. An answer that says no takes back what had been paid.
 const (
 	ChangeCreated      ChangeKind = "CREATED"
 	ChangeInstructed   ChangeKind = "DEBIT_INSTRUCTED"
 	ChangeUnpaid       ChangeKind = "DEBIT_UNPAID"
-	ChangeRejected     ChangeKind = "DEBIT_REJECTED"
+	ChangeRejected     ChangeKind = "DEBIT_REJECTED" // - the amount, or 0 where it had not been paid
 	ChangeCancelled    ChangeKind = "CANCELLED"
 	ChangeReactivated  ChangeKind = "REACTIVATED"
 	ChangePaid         ChangeKind = "DEBIT_PAID"     // + the debit's amount

@@ -29,6 +29,7 @@ const (
 	RejectAmountMismatch   = "AMOUNT_MISMATCH"
 	RejectContradictsFinal = "CONTRADICTS_FINAL"
 	RejectDisputeTooLate   = "DISPUTE_TOO_LATE"
+	RejectDuplicateID      = "DUPLICATE_ID"
 	RejectTooOld           = "TOO_OLD"
 	RejectTooFarAhead      = "TOO_FAR_AHEAD"
 	RejectCutMismatch      = "CUT_MISMATCH"
@@ -48,12 +49,13 @@ func RejectClasses() []RejectClass {
 		{RejectTooLarge, "The whole record is larger than a record may be."},
 		{RejectBadAmount, "An amount is not an integer of cents, not above zero, or above the maximum."},
 		{RejectBadTime, "An instant, or the record's own timestamp, is not RFC 3339 with an offset or out of its years."},
-		{RejectBadDate, "A date is not YYYY-MM-DD, not a day of the calendar, or out of its years."},
+		{RejectBadDate, "A date is not YYYY-MM-DD, not a day of the calendar, out of its years, or none that the record can have."},
 		{RejectBadEnum, "A value is not one of those its field allows."},
 		{RejectUnknownDebit, "A result names no debit of ours."},
 		{RejectAmountMismatch, "A result's amount is not the debit's."},
 		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit."},
 		{RejectDisputeTooLate, "A dispute came after the dispute window had closed."},
+		{RejectDuplicateID, "An id came again with another content."},
 		{RejectTooOld, "A transaction was booked before the days for which duplicates are recognised."},
 		{RejectTooFarAhead, "A transaction or income lies further ahead of the business date than a feed runs."},
 		{RejectCutMismatch, "A settlement's cut does not match the partitions of earlier statements."},

@@ -133,7 +133,7 @@ func (t *collectTask) applyTo(b *stage.Batch, rec *kgo.Record, tenant, customer 
 }
 
 // apply lets a record happen to a copy of the customer and emits what it caused. A refused record leaves nothing but
-// its dead letter.
+// its dead letter, unless the engine says so in its outputs.
 func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded processors.Record) error {
 	if err := checkPlace(b, rec, key); err != nil {
 		return err
@@ -148,7 +148,10 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 		t.ForgetIfNew(key, known)
 		return err
 	}
-	return t.emit(b, key, rec.Timestamp)
+	if err := t.emit(b, key, rec.Timestamp); err != nil || t.out.Refused == nil {
+		return err
+	}
+	return t.out.Refused
 }
 
 // tick passes business time to every customer that waits for it, in the order of their keys.

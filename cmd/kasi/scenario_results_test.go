@@ -45,7 +45,7 @@ func TestScenarioReasonCodes(t *testing.T) {
 	for _, c := range cases {
 		r := map[string]any{
 			"result_id": "r-" + c.policy, "debit_id": debits[c.policy].DebitID, "status": c.status,
-			"effective_date": "2025-11-06",
+			"effective_date": "2025-11-05",
 		}
 		if c.code != "" {
 			r["reason_code"] = c.code
@@ -90,7 +90,7 @@ func TestScenarioReasonCodes(t *testing.T) {
 func TestScenarioResultsInEveryOrder(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")
-	names := []string{"TWICE", "CONTRA", "LATE", "NEVER", "BACK", "BACKFIRST", "AMOUNT"}
+	names := []string{"TWICE", "CONTRA", "LATE", "NEVER", "BACK", "BACKFIRST", "AMOUNT", "SAMEDAY", "SAMEFIRST"}
 	rows := []string{}
 	for _, n := range names {
 		rows = append(rows, "C"+n+",E,"+n+",F,150.00")
@@ -116,7 +116,7 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	}
 	dead := func(class, value string) {
 		t.Helper()
-		p.advance("2025-11-06")
+		p.advance("2025-11-07")
 		letters := p.deadLetters()
 		require.Len(t, letters, seen+1, class)
 		got := letters[seen]
@@ -130,6 +130,7 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 			require.NotEmpty(t, got.headers[h], h)
 		}
 	}
+	p.advance("2025-11-07")
 	result("1", "TWICE", "PAID", "2025-11-05", "")
 	result("1", "TWICE", "PAID", "2025-11-05", "")
 	result("2", "TWICE", "PAID", "2025-11-05", "", `,"amount_cents":15000,"more":{"unknown":1}`)
@@ -138,9 +139,18 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	result("5", "BACK", "UNPAID", "2025-11-07", "02")
 	result("6", "BACKFIRST", "UNPAID", "2025-11-07", "02")
 	result("7", "BACKFIRST", "PAID", "2025-11-05", "")
-	p.advance("2025-11-06")
+	result("5a", "SAMEDAY", "PAID", "2025-11-05", "")
+	result("5b", "SAMEDAY", "UNPAID", "2025-11-05", "02")
+	result("5c", "SAMEFIRST", "REJECTED", "2025-11-05", "02")
+	result("5d", "SAMEFIRST", "PAID", "2025-11-05", "")
+	result("7a", "CONTRA", "PAID", "2025-11-06", "")
+	p.advance("2025-11-07")
 	require.Empty(t, p.deadLetters())
-	dead("CONTRADICTS_FINAL", result("8", "CONTRA", "PAID", "2025-11-06", ""))
+	dead("CONTRADICTS_FINAL", result("8", "CONTRA", "PAID", "2025-11-07", ""))
+	dead("BAD_DATE", result("8a", "AMOUNT", "PAID", "2025-11-04", ""))
+	dead("BAD_DATE", result("8b", "AMOUNT", "PAID", "1900-01-01", ""))
+	dead("BAD_DATE", result("8c", "AMOUNT", "PAID", "2025-11-08", ""))
+	dead("DUPLICATE_ID", result("1", "TWICE", "UNPAID", "2025-11-05", "02"))
 	dead("AMOUNT_MISMATCH", result("9", "AMOUNT", "PAID", "2025-11-05", "", `, "amount_cents" : 14999`))
 	result("10", "AMOUNT", "PAID", "2025-11-05", "", `,"amount_cents":15000`)
 	unknown := `{"result_id":"u","debit_id":"` + strings.Repeat("0", 32) +
@@ -150,7 +160,7 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	foreign := `{"result_id":"u","debit_id":"SOMEBODY-ELSES-17","status":"PAID","effective_date":"2025-11-05"}`
 	p.raw("kasi.rail.results.v1", "", foreign)
 	dead("UNKNOWN_DEBIT", foreign)
-	dead("CONTRADICTS_FINAL", result("11", "TWICE", "REJECTED", "2025-11-05", ""))
+	dead("CONTRADICTS_FINAL", result("11", "TWICE", "PAID", "2025-11-06", ""))
 	p.advance("2025-11-18")
 	result("12", "LATE", "UNPAID", "2025-11-06", "02") // two weeks after the debit
 	bank := p.bank(func(x debit) (string, string) {
@@ -164,6 +174,7 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 		"150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-21,2,"
 	for policy, ends := range map[string]string{
 		"TWICE": one, "AMOUNT": one, "CONTRA": two, "LATE": two, "BACK": two, "BACKFIRST": two,
+		"SAMEDAY": two, "SAMEFIRST": two,
 		"NEVER": "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,",
 	} {
 		require.Equal(t, ends, p.ends("2025-11", policy), policy)

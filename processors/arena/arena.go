@@ -60,7 +60,7 @@ type Outside interface {
 	Next(until time.Time) (processors.Record, time.Time)
 	// Answer appends what the bank will say of a debit.
 	Answer(d *schemas.DebitInstruction, to []Answer) []Answer
-	// Saw is told what a step emitted. A refused record emits nothing; reject says why.
+	// Saw is told what a step emitted. reject says why a record was refused; most such emit nothing.
 	Saw(out *book.Outputs, reject *schemas.Reject)
 }
 
@@ -122,6 +122,9 @@ func (a *Arena) happen(rec processors.Record, o Outside) error {
 	var reject *schemas.Reject
 	if err := a.Step(rec); err != nil && !errors.As(err, &reject) {
 		return err
+	}
+	if reject == nil {
+		reject = a.Out.Refused
 	}
 	if reject != nil || !a.Out.Empty() {
 		o.Saw(&a.Out, reject)

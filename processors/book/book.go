@@ -33,6 +33,8 @@ type Outputs struct {
 	Policies     []schemas.PolicyEvent
 	Collections  []schemas.CollectionEvent
 	Outcomes     []schemas.OutcomeEvent
+	// Refused, where not nil, makes the record a dead letter, though it has left something behind.
+	Refused *schemas.Reject
 }
 
 // Reset empties the outputs and keeps their memory.
@@ -46,7 +48,7 @@ func (o *Outputs) Reset() {
 // Empty tells that nothing was emitted.
 func (o *Outputs) Empty() bool {
 	return len(o.Transactions)+len(o.Deposits)+len(o.Decisions)+len(o.Debits)+len(o.Policies)+len(o.Collections)+
-		len(o.Outcomes) == 0
+		len(o.Outcomes) == 0 && o.Refused == nil
 }
 
 // collectionChanged counts a new version of a collection and emits it with the fact that made it.

@@ -59,15 +59,21 @@ type Debit struct {
 	Action schemas.Day   `json:"a"`
 	Rail   schemas.Rail  `json:"r"`
 	State  DebitState    `json:"s,omitempty"`
-	// PaidOn and BackOn are the bank's dates of PAID and of the answer that says no; both are set where both came.
+	// PaidOn is the latest date of a PAID, BackOn that of the answer that says no and stands; both are set where both
+	// came.
 	PaidOn schemas.Day `json:"p,omitempty"`
 	BackOn schemas.Day `json:"b,omitempty"`
 	Code   string      `json:"e,omitempty"` // scheme and code of the answer that says no
 	// RowBefore is the policy's unpaids in a row before PAID ended the row; an unpaid that comes late takes it up again.
 	RowBefore int `json:"u,omitempty"`
-	// Uses are the deposits that the debit counted on: number and cents.
+	// Counted: an UNPAID of it stands in the row, also where a worse answer stands for the debit.
+	Counted bool `json:"n,omitempty"`
+	// Heard is the business date of the first answer, where that came so late that the debit would soon be forgotten.
+	Heard schemas.Day `json:"h,omitempty"`
+	// Uses are the deposits that the debit counts on: number and cents, which are 0 once they were given back. None is
+	// left once the debit has shown that the money is gone.
 	Uses [][2]int64 `json:"d,omitempty"`
-	// Results are the hashes of the result ids applied.
+	// Results are the answers taken in: hashes of their ids and contents.
 	Results []uint64 `json:"x,omitempty"`
 }
 

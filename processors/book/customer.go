@@ -13,7 +13,8 @@
 //	            day, l last attempt's day, a attempts, e failure, o cancelled, u stopped by an unknown code, z closed,
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, r rail, s state, p paid on, b back on, e scheme and code of the answer that
-//	            says no, u unpaids in a row before PAID, d deposits used (number, cents), x hashes of result ids
+//	            says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits used (number,
+//	            cents), x hashes of answers
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
 //	            x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, i income id,

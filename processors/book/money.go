@@ -267,14 +267,15 @@ func (c *Customer) bounce(d *Debit) {
 	d.Uses = nil
 }
 
-// giveBack frees the deposits of a debit that failed for another reason: the money is still there.
+// giveBack frees the deposits of a debit that failed for another reason: the money is still there. The debit keeps
+// their numbers, for an insufficient-funds failure that is told of later.
 func (c *Customer) giveBack(d *Debit) {
-	for _, u := range d.Uses {
+	for i, u := range d.Uses {
 		if dep := c.deposit(u[0]); dep != nil && dep.Day() >= c.Bounced {
 			dep.Remaining = min(dep.Cents, dep.Remaining+schemas.Cents(u[1]))
 		}
+		d.Uses[i][1] = 0
 	}
-	d.Uses = nil
 }
 
 // silentDays is after how many days without money a stream is forgotten, or later, where older history may still be

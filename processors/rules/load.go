@@ -126,7 +126,6 @@ func build(p *problems, f *dataFile) *Rules {
 		rule, line := e.value.Value, e.node.Line
 		oneOf(p, line, "rail", rule.Name, rails...)
 		p.between(line, "unpaids_end_mandate", rule.UnpaidsEndMandate, 0, 100)
-		p.between(line, "late_unpaid_banking_days", rule.LateUnpaidDays, 0, 100)
 		p.between(line, "tracking_days", rule.TrackingDays, 0, 100)
 		p.between(line, "attempts_per_cycle", rule.AttemptsPerCycle, 0, 100)
 	}
@@ -159,6 +158,7 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "seen_days", v.SeenDays, 31, 1000)
 	p.between(line, "backfill_days", v.BackfillDays, 0, 3660)
 	p.between(line, "ahead_days", v.AheadDays, 31, 3660)
+	p.between(line, "debit_days", v.DebitDays, 0, 1000)
 	p.between(line, "arrears_periods", v.ArrearsPeriods, 0, 12)
 	p.between(line, "deposit_days", v.DepositDays, 1, 366)
 	p.between(line, "money_days", v.MoneyDays, 1, 60)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -17,6 +18,11 @@ const (
 	RemedyStop    Remedy = "STOP"             // never debit again
 )
 
+// Severity orders remedies, from 0 for the one that asks for money only to 3 for the one that stops for good.
+func (r Remedy) Severity() int {
+	return slices.Index([]Remedy{RemedyFunds, RemedyAccount, RemedyMandate, RemedyStop}, r)
+}
+
 // The schemes of reason codes.
 const schemeZA, schemeISO = "ZA", "ISO"
 
@@ -32,6 +38,7 @@ type Reason struct {
 type reasonTable struct {
 	codes   map[string]Reason // scheme + "/" + code
 	without map[schemas.ResultStatus]Reason
+	names   map[string]Remedy
 }
 
 // Reason looks a code up. scheme is ZA, ISO or empty (then guessed by shape: digits are ZA); a ZA code may lack its
@@ -50,6 +57,14 @@ func (r *Rules) Reason(status schemas.ResultStatus, scheme, code string) Reason 
 		return reason
 	}
 	return Reason{Name: "UNKNOWN_" + code, Remedy: RemedyStop, Description: "The bank's code is not in the table."}
+}
+
+// RemedyOf is the remedy of the reason of that name: RemedyStop where the table does not have it.
+func (r *Rules) RemedyOf(name string) Remedy {
+	if remedy, ok := r.reasons.names[name]; ok {
+		return remedy
+	}
+	return RemedyStop
 }
 
 func guessScheme(code string) string {
@@ -81,10 +96,13 @@ type statusReason struct {
 }
 
 func buildReasons(p *problems, f *dataFile) reasonTable {
-	table := reasonTable{codes: map[string]Reason{}, without: map[schemas.ResultStatus]Reason{}}
+	table := reasonTable{
+		codes: map[string]Reason{}, without: map[schemas.ResultStatus]Reason{}, names: map[string]Remedy{},
+	}
 	for _, e := range f.Reasons {
 		reason, line := e.value, e.node.Line
 		p.reason(line, &reason.Reason)
+		table.names[reason.Name] = reason.Remedy
 		for _, code := range reason.ZA {
 			if guessScheme(code) != schemeZA {
 				p.addf(line, "za: %q is not a number; expected a code such as 02", code)
@@ -106,6 +124,7 @@ func buildReasons(p *problems, f *dataFile) reasonTable {
 		oneOf(p, line, "status", reason.Status, schemas.ResultUnpaid, schemas.ResultRejected, schemas.ResultDisputed)
 		p.reason(line, &reason.Reason)
 		table.without[reason.Status] = reason.Reason
+		table.names[reason.Name] = reason.Remedy
 	}
 	return table
 }

@@ -28,12 +28,11 @@ type Rules struct {
 // RailRule says what is legal on a rail (CONTRACT 4.8).
 type RailRule struct {
 	Name              schemas.Rail `yaml:"rail"`
-	RePresent         bool         `yaml:"re_present"`               // a further debit of a collection after a failed one
-	PartialAllowed    bool         `yaml:"partial_allowed"`          // a debit of a part, by a variable mandate
-	UnpaidsEndMandate int          `yaml:"unpaids_end_mandate"`      // so many in a row end it; 0: never
-	LateUnpaidDays    int          `yaml:"late_unpaid_banking_days"` // for which an unpaid may come after PAID
-	TrackingDays      int          `yaml:"tracking_days"`            // for which the bank waits for credit; 0: no tracking
-	AttemptsPerCycle  int          `yaml:"attempts_per_cycle"`       // most debits of one collection; 0: unlimited
+	RePresent         bool         `yaml:"re_present"`          // a further debit of a collection after a failed one
+	PartialAllowed    bool         `yaml:"partial_allowed"`     // a debit of a part, by a variable mandate
+	UnpaidsEndMandate int          `yaml:"unpaids_end_mandate"` // so many in a row end it; 0: never
+	TrackingDays      int          `yaml:"tracking_days"`       // for which the bank waits for credit; 0: no tracking
+	AttemptsPerCycle  int          `yaml:"attempts_per_cycle"`  // most debits of one collection; 0: unlimited
 }
 
 // Params are the collecting parameters in force on a day. Words are in upper case.
@@ -47,6 +46,7 @@ type Params struct {
 	SeenDays        int      `yaml:"seen_days"`
 	BackfillDays    int      `yaml:"backfill_days"`
 	AheadDays       int      `yaml:"ahead_days"`        // for which a feed may run ahead of the business date
+	DebitDays       int      `yaml:"debit_days"`        // after the action date for which a debit is known at least
 	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected
 	CutoffTimes     []string `yaml:"cutoff_times"`      // HH:MM in Johannesburg, ascending
 	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all

@@ -14,12 +14,12 @@ func TestRailRules(t *testing.T) {
 	r := rules.Default()
 	day := date(t, "2025-11-05")
 	require.Equal(t, rules.RailRule{
-		Name: schemas.RailEFT, UnpaidsEndMandate: 2, LateUnpaidDays: 4,
+		Name: schemas.RailEFT, UnpaidsEndMandate: 2,
 		AttemptsPerCycle: 1,
 	}, r.Rail(schemas.RailEFT, day))
 	for _, rail := range []schemas.Rail{schemas.RailDebiCheck, schemas.RailRM} {
 		require.Equal(t, rules.RailRule{
-			Name: rail, RePresent: true, PartialAllowed: true, LateUnpaidDays: 4, TrackingDays: 10,
+			Name: rail, RePresent: true, PartialAllowed: true, TrackingDays: 10,
 		}, r.Rail(rail, day))
 	}
 	require.Equal(t, rules.RailRule{Name: "CARD", UnpaidsEndMandate: 1, AttemptsPerCycle: 1}, r.Rail("CARD", day),

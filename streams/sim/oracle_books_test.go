@@ -231,7 +231,7 @@ func share(cents schemas.Cents, of int64) schemas.Cents {
 func (o *oracle) judgeClearing() error {
 	left := map[string]schemas.Cents{}
 	for id, t := range o.tenants {
-		left[id] = t.instructed - t.failed - t.disputed
+		left[id] = t.instructed - t.failed
 	}
 	for _, k := range o.collections {
 		left[k.latest.TenantID] -= k.latest.CollectedCents + k.latest.InFlightCents

@@ -13,6 +13,7 @@ type debit struct {
 	schemas.DebitInstruction
 	said map[schemas.ResultStatus]bool
 	ids  map[string]bool
+	back bool // an event says that it came back
 }
 
 func (d *debit) pending() bool { return len(d.said) == 0 }
@@ -28,9 +29,9 @@ type collection struct {
 	debits  []*debit
 }
 
-// clearing is a tenant's clearing account, in cents. Instructed comes from the debits, the rest from the collections'
-// events.
-type clearing struct{ instructed, failed, disputed schemas.Cents }
+// clearing is a tenant's clearing account, in cents. Instructed comes from the debits, failed or disputed from the
+// collections' events.
+type clearing struct{ instructed, failed schemas.Cents }
 
 func (o *oracle) tenant(id string) *clearing {
 	if o.tenants[id] == nil {
@@ -39,8 +40,8 @@ func (o *oracle) tenant(id string) *clearing {
 	return o.tenants[id]
 }
 
-// judgeResult: an answer counts once. Refused may be only what is of no debit of ours, of another amount, or against
-// what the bank said before.
+// judgeResult: an answer counts once. Refused may be only what is of no debit of ours, of another amount, or dated on
+// no day that an answer can have. A dispute after its window is not sent here, nor is an answer to a forgotten debit.
 func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 	var res schemas.Result
 	if err := json.Unmarshal(rec.Value, &res); err != nil {
@@ -52,9 +53,14 @@ func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 		return s.errorf("an answer to debit %s, which nobody instructed, was accepted", res.DebitID)
 	case d == nil:
 		return nil
-	case d.ids[res.ResultID]:
+	case d.ids[res.ResultID]: // again, or refused where it says something else
 		if s.outputs > 0 {
 			return s.errorf("result %s came again and caused %d outputs", res.ResultID, s.outputs)
+		}
+		return nil
+	case res.EffectiveDate < d.ActionDate || res.EffectiveDate > o.ticks[s.at].Date:
+		if !s.refused {
+			return s.errorf("result %s is dated %s and was accepted", res.ResultID, res.EffectiveDate)
 		}
 		return nil
 	case res.AmountCents != nil && *res.AmountCents != d.AmountCents:
@@ -62,9 +68,9 @@ func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 			return s.errorf("result %s of another amount was accepted", res.ResultID)
 		}
 		return nil
-	case s.refused && d.pending():
+	case s.refused && !s.noted && d.pending():
 		return s.errorf("result %s is the first of its debit and was refused", res.ResultID)
-	case s.refused:
+	case s.refused && !s.noted:
 		return nil
 	}
 	d.ids[res.ResultID], d.said[res.Status] = true, true
@@ -187,7 +193,7 @@ func (o *oracle) judgeDebit(s *step, ev schemas.DebitInstruction) error {
 			return s.errorf("debit %s while %s of the same collection has no answer", ev.DebitID, d.DebitID)
 		}
 	}
-	d := &debit{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}}
+	d := &debit{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false}
 	o.debits[ev.DebitID] = d
 	k.debits = append(k.debits, d)
 	o.tenant(ev.TenantID).instructed += ev.AmountCents
@@ -207,12 +213,12 @@ func (o *oracle) judgeCollection(s *step, ev schemas.CollectionEvent) error {
 	if ev.DueCents != k.created.DueCents {
 		return s.errorf("collection %s was made for %d cents and is due %d", ev.CollectionID, k.created.DueCents, ev.DueCents)
 	}
-	account := o.tenant(ev.TenantID)
 	switch ev.Change.Kind {
-	case schemas.ChangeUnpaid, schemas.ChangeRejected, schemas.ChangeLateUnpaid:
-		account.failed += ev.Change.AmountCents
-	case schemas.ChangeDisputed:
-		account.disputed += ev.Change.AmountCents
+	case schemas.ChangeUnpaid, schemas.ChangeRejected, schemas.ChangeLateUnpaid, schemas.ChangeDisputed:
+		if d := o.debits[ev.Change.DebitID]; !d.back { // a worse answer is another event of the same debit
+			d.back = true
+			o.tenant(ev.TenantID).failed += ev.Change.AmountCents
+		}
 	}
 	k.moved += ev.Change.MovedCents
 	k.latest = ev

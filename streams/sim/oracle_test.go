@@ -55,6 +55,7 @@ type step struct {
 	causes  []*kgo.Record
 	ms      int64
 	refused bool // by collect
+	noted   bool // refused, and taken in all the same: a PAID that contradicts
 
 	transactions []schemas.TransactionEvent
 	debits       []schemas.DebitInstruction
@@ -122,6 +123,7 @@ func (o *oracle) step(p int32) (*step, error) {
 	o.at[at] += len(s.causes)
 	for _, d := range o.dead[s.ms] {
 		s.refused = s.refused || headerOf(d, "__connect.errors.connector.name") == "collect"
+		s.noted = s.noted || headerOf(d, "__connect.errors.class.name") == schemas.RejectContradictsFinal
 	}
 	for _, err := range []error{
 		caused(o, s, schemas.TopicTransactions, &s.transactions,
@@ -207,7 +209,7 @@ func (o *oracle) judgeStep(s *step) error {
 	if len(s.causes) > 1 && kind != schemas.KindTick {
 		return s.errorf("%d records of the timeline have one timestamp", len(s.causes))
 	}
-	if s.refused && s.outputs > 0 {
+	if s.refused && !s.noted && s.outputs > 0 {
 		return s.errorf("it was refused and caused %d outputs", s.outputs)
 	}
 	var err error

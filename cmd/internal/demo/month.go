@@ -79,6 +79,7 @@ type month struct {
 	bank     *people.Bank
 	probe    *probe
 	answers  *people.LateAnswers
+	returned []schemas.Result // of the morning
 	// delivered counts the transactions that Kafka has acknowledged.
 	delivered int
 	result    Result
@@ -208,9 +209,7 @@ func (m *month) morning(ctx context.Context, d civil.Date) error {
 	if topic, key, value := brokenRecord(customer, m.Tenant, d); topic != "" && schemas.PeriodOf(d) == m.period {
 		m.push.Raw(ctx, topic, key, value)
 	}
-	if err := m.push.Results(ctx, given.Results...); err != nil {
-		return err
-	}
+	m.returned = given.Results // they leave the bank in the evening: the calendar has not reached the day yet
 	return m.deliver(ctx, today)
 }
 
@@ -229,7 +228,7 @@ func (m *month) evening(ctx context.Context, d civil.Date) error {
 	} else if n := len(given.Results); n > 0 && d.Day%5 == 0 {
 		given.Results = append(given.Results, given.Results[n-1]) // a bank that sends an answer twice
 	}
-	if err := m.push.Results(ctx, given.Results...); err != nil {
+	if err := m.push.Results(ctx, append(m.returned, given.Results...)...); err != nil {
 		return err
 	}
 	tonight := m.people.Evening(d, given.Transactions)

@@ -83,8 +83,8 @@ type result struct {
 	Status    string `json:"status"`
 	Effective string `json:"effective_date"`
 	Amount    *cents `json:"amount_cents"`
-	partition int32
-	fresh     bool
+	place     string
+	maybe     bool // too young to be judged, or a dead letter
 }
 
 // books is everything read from Kafka.
@@ -93,7 +93,6 @@ type books struct {
 	young   time.Time // records since then are in transit
 	ends    records.Ends
 	records int64
-	today   string // the calendar's last day
 
 	tallies     map[tallyKey]*tally
 	debits      []*event
@@ -142,6 +141,11 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	if err := o.Kafka.Read(ctx, b.ends, b.take); err != nil {
 		return nil, err
 	}
+	for _, rs := range b.results {
+		for _, r := range rs {
+			r.maybe = r.maybe || b.deadPlaces[r.place]
+		}
+	}
 	slices.SortStableFunc(b.collections, func(x, y *event) int {
 		return cmp.Or(cmp.Compare(x.partition, y.partition), cmp.Compare(x.offset, y.offset))
 	})
@@ -186,8 +190,6 @@ func (b *books) take(r *kgo.Record) error {
 		b.policies = append(b.policies, e)
 	case schemas.TopicSettlements:
 		b.settlements = append(b.settlements, e)
-	case schemas.TopicCalendar:
-		b.today = max(b.today, e.Date)
 	}
 	return nil
 }
@@ -206,7 +208,7 @@ func (b *books) takeDead(r *kgo.Record) {
 
 // takeResult keeps a result that the contract allows (CONTRACT 8); others are refused and change nothing.
 func (b *books) takeResult(r *kgo.Record, fresh bool) {
-	res := &result{partition: r.Partition, fresh: fresh}
+	res := &result{place: place(r.Topic, r.Partition, r.Offset), maybe: fresh}
 	if json.Unmarshal(r.Value, res) != nil || res.ResultID == "" || answers[res.Status] == "" {
 		return
 	}

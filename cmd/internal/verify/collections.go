@@ -147,7 +147,7 @@ func (b *books) movedIsCollected(c *Check) {
 		switch ch.Kind {
 		case paid:
 			want = ch.Amount
-		case lateUnpaid, disputed:
+		case lateUnpaid, unpaid, rejected, disputed:
 			want = -net[ch.DebitID]
 		}
 		c.must(ch.Moved == want && (ch.Kind != lateUnpaid || want != 0),

@@ -3,9 +3,6 @@ package verify
 import (
 	"slices"
 	"time"
-
-	"github.com/rickar/cal/v2"
-	"github.com/rickar/cal/v2/za"
 )
 
 // standing is how a debit stands with the bank.
@@ -28,46 +25,21 @@ var facts = map[string]standing{
 	disputed: isDisputed, paidDisputed: isDisputed,
 }
 
-// The rules of CONTRACT 4.8 and 4.9 that decide what an answer after the first one does: an unpaid may come up to four
-// banking days late on every rail, and a debit may be disputed for 40 days, 60 from 13 April 2026.
+// A debit may be disputed for 40 days after its action date, 60 from 13 April 2026 (CONTRACT 4.9).
 const (
-	lateBankingDays = 4
-	disputeDays     = 40
-	disputeDaysNew  = 60
-	disputeNewFrom  = "2026-04-13"
+	disputeDays    = 40
+	disputeDaysNew = 60
+	disputeNewFrom = "2026-04-13"
 )
 
-// book is a debit while its answers are gone through.
-type book struct {
-	at     standing
-	paidOn string
-}
-
-// answer is what one result makes of a debit (CONTRACT 4.3, 4.9): the first final answer counts; a payment may come
-// back, late or disputed, within its days; everything else changes nothing. forgotten says that the calendar is past
-// the days in which a dispute counts, so it may have come too late to count.
-func (bk book) answer(d *event, r *result, forgotten bool) []book {
-	if r.Amount != nil && *r.Amount != d.Amount {
-		return []book{bk}
-	}
+// counts tells whether an answer is one that the debit can have (CONTRACT 4.3, 4.9). Another is refused.
+func (r *result) counts(d *event) bool {
 	days := disputeDays
 	if r.Effective >= disputeNewFrom {
 		days = disputeDaysNew
 	}
-	changed := bk
-	switch {
-	case bk.at == isPending:
-		return []book{{answers[r.Status], r.Effective}}
-	case bk.at == isPaid && r.Status == "UNPAID" && r.Effective > bk.paidOn &&
-		bankingDays(bk.paidOn, r.Effective, lateBankingDays) <= lateBankingDays:
-		changed = book{at: isUnpaid}
-	case bk.at == isPaid && r.Status == "DISPUTED" && r.Effective <= addDays(d.ActionDate, days):
-		changed = book{at: isDisputed}
-	}
-	if forgotten && changed != bk {
-		return []book{changed, bk}
-	}
-	return []book{changed}
+	return (r.Amount == nil || *r.Amount == d.Amount) && r.Effective >= d.ActionDate &&
+		(r.Status != "DISPUTED" || r.Effective <= addDays(d.ActionDate, days))
 }
 
 func addDays(date string, n int) string {
@@ -78,51 +50,31 @@ func addDays(date string, n int) string {
 	return t.AddDate(0, 0, n).Format(time.DateOnly)
 }
 
-// standings is how a debit may stand after its results. Results on one partition count in their order; how partitions
-// of the outside topic mix, nobody outside can know, so each mixture is allowed. Results too young to be judged may
-// have been taken in or not.
-func standings(d *event, rs []*result, today string) []standing {
-	lanes := map[int32][]*result{}
-	var order []int32
-	for _, r := range rs {
-		if lanes[r.partition] == nil {
-			order = append(order, r.partition)
-		}
-		lanes[r.partition] = append(lanes[r.partition], r)
-	}
-	forgotten := today > addDays(d.ActionDate, disputeDays)
-	var out []standing
-	seen := map[string]bool{}
-	var walk func(bk book, at []int)
-	walk = func(bk book, at []int) {
-		key := string(bk.at) + bk.paidOn
-		rest := true // nothing but young results is left
-		for i, p := range order {
-			key += "/" + string(rune('0'+at[i]))
-			for _, r := range lanes[p][at[i]:] {
-				rest = rest && r.fresh
-			}
-		}
-		if seen[key] {
-			return
-		}
-		seen[key] = true
-		if rest && !slices.Contains(out, bk.at) {
-			out = append(out, bk.at)
-		}
-		for i, p := range order {
-			if at[i] == len(lanes[p]) {
+// weight orders standings: of several answers to one debit, in whatever order they came, the heaviest counts (CONTRACT
+// 4.3). Of UNPAID and REJECTED the one counts that means the worse, which is not looked into here.
+var weight = map[standing]int{isPending: 0, isPaid: 1, isUnpaid: 2, isRejected: 2, isDisputed: 3}
+
+// standings is how a debit may stand after its results. Those that are young or dead letters may count or not.
+func standings(d *event, rs []*result) []standing {
+	at := []standing{isPending}
+	for _, maybe := range []bool{false, true} {
+		for _, r := range rs {
+			if !r.counts(d) || r.maybe != maybe {
 				continue
 			}
-			next := slices.Clone(at)
-			next[i]++
-			for _, after := range bk.answer(d, lanes[p][at[i]], forgotten) {
-				walk(after, next)
+			said := answers[r.Status]
+			after := slices.Clone(at)
+			if !maybe {
+				after = slices.DeleteFunc(after, func(s standing) bool { return weight[s] < weight[said] })
 			}
+			if slices.ContainsFunc(at, func(s standing) bool { return weight[s] <= weight[said] }) &&
+				!slices.Contains(after, said) {
+				after = append(after, said)
+			}
+			at = after
 		}
 	}
-	walk(book{at: isPending}, make([]int, len(order)))
-	return out
+	return at
 }
 
 // stands is how the collections' history says that each debit stands.
@@ -142,7 +94,7 @@ func (b *books) resultsApplied(c *Check) {
 	at := b.stands()
 	for _, d := range b.debits {
 		c.Counted++
-		want := standings(d, b.results[d.DebitID], b.today)
+		want := standings(d, b.results[d.DebitID])
 		have := at[d.DebitID]
 		switch {
 		case slices.Contains(want, have):
@@ -177,7 +129,7 @@ func (b *books) clearing(c *Check) {
 	for _, d := range b.debits {
 		c.Counted++
 		told += d.Amount
-		want := standings(d, b.results[d.DebitID], b.today)
+		want := standings(d, b.results[d.DebitID])
 		now := want[0]
 		if have := at[d.DebitID]; slices.Contains(want, have) {
 			now = have
@@ -198,34 +150,4 @@ func (b *books) clearing(c *Check) {
 		taken, pending, rest)
 	c.must(collected == succeeded, "collections hold %s, the bank paid %s: difference %s", collected, succeeded,
 		collected-succeeded)
-}
-
-// proclaimed are the holidays that no rule gives.
-var proclaimed = []string{"2021-11-01", "2023-12-15", "2024-05-29"}
-
-// bankingDays counts the banking days after a, up to and including b (both YYYY-MM-DD), and stops counting beyond most.
-func bankingDays(a, b string, most int) int {
-	from, err1 := time.Parse(time.DateOnly, a)
-	to, err2 := time.Parse(time.DateOnly, b)
-	if err1 != nil || err2 != nil {
-		return most + 1
-	}
-	n := 0
-	for d := from.AddDate(0, 0, 1); !d.After(to) && n <= most; d = d.AddDate(0, 0, 1) {
-		if banking(d) {
-			n++
-		}
-	}
-	return n
-}
-
-func banking(d time.Time) bool {
-	day := d.Format(time.DateOnly)
-	if d.Weekday() == time.Saturday || d.Weekday() == time.Sunday || slices.Contains(proclaimed, day) {
-		return false
-	}
-	return !slices.ContainsFunc(za.Holidays, func(h *cal.Holiday) bool {
-		actual, observed := h.Calc(d.Year())
-		return day == actual.Format(time.DateOnly) || day == observed.Format(time.DateOnly)
-	})
 }
