@@ -49,7 +49,7 @@ func RejectClasses() []RejectClass {
 		{RejectTooLarge, "The whole record is larger than a record may be."},
 		{RejectBadAmount, "An amount is not an integer of cents, not above zero, or above the maximum."},
 		{RejectBadTime, "An instant, or the record's own timestamp, is not RFC 3339 with an offset or out of its years."},
-		{RejectBadDate, "A date is not YYYY-MM-DD, not a day of the calendar, out of its years, or none that the record can have."},
+		{RejectBadDate, "A date is not YYYY-MM-DD, no day of the calendar, out of its years, or none the record can have."},
 		{RejectBadEnum, "A value is not one of those its field allows."},
 		{RejectUnknownDebit, "A result names no debit of ours."},
 		{RejectAmountMismatch, "A result's amount is not the debit's."},
