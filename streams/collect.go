@@ -25,7 +25,10 @@ type collectTask struct {
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
 	out    book.Outputs
-	tx     schemas.Transaction // the latest one: the engine takes a pointer, and a variable for each would be garbage
+	// due are the customers of the tick that is worked on in slices. Those behind the latest slice are the same whenever
+	// it is asked, since no other record comes between. So a slice that was dropped leaves a list that is still right.
+	due []string
+	tx  schemas.Transaction // the latest one: the engine takes a pointer, and a variable for each would be garbage
 
 	lastTick schemas.Tick // the tick that last was read as
 	last     schemas.Moment
@@ -160,7 +163,29 @@ func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
 	if err != nil || !news {
 		return err
 	}
-	var keys []string // of those that do not sleep: a sort of all would take longer than their decisions
+	keys := t.due
+	if b.Facts.Slice == nil || keys == nil {
+		keys = t.dueAt(m)
+	}
+	tick := processors.Record(b.Facts.Tick)
+	err = b.Each(keys, func(key string) error {
+		t.out.Reset()
+		if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
+			return stage.Fatal(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", m.Date, m.Cutoff, rec.Partition,
+				rec.Offset, err))
+		}
+		return t.emit(b, key, rec.Timestamp)
+	})
+	if t.due = nil; b.Unfinished {
+		t.due = keys
+	}
+	return err
+}
+
+// dueAt are the customers that do not sleep at a tick, in the order of their keys. A sort of all would take longer than
+// their decisions.
+func (t *collectTask) dueAt(m schemas.Moment) []string {
+	keys := []string{}
 	due := func(key string) {
 		if c, _ := t.View(key); !c.Asleep(m) {
 			keys = append(keys, key)
@@ -175,18 +200,7 @@ func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
 		}
 	}
 	slices.Sort(keys)
-	tick := processors.Record(b.Facts.Tick)
-	for _, key := range keys {
-		t.out.Reset()
-		if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
-			return stage.Fatal(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", m.Date, m.Cutoff, rec.Partition,
-				rec.Offset, err))
-		}
-		if err := t.emit(b, key, rec.Timestamp); err != nil {
-			return err
-		}
-	}
-	return nil
+	return keys
 }
 
 // emit writes what one engine call caused, each topic in the engine's order.

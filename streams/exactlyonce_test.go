@@ -131,7 +131,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 				h := newFakeHarness(t, partitions)
 				w := &wire{}
 				cfg := h.wired(w)
-				cfg.MaxRecords = 40
+				cfg.MaxRecords, cfg.SliceBytes = 40, 4_000
 				input := countInput(600, partitions)
 				stopStage, fired := stop(nil), func() int { return 1 }
 				if first {
@@ -188,7 +188,7 @@ func TestIntakeExactlyOnceUnderFaults(t *testing.T) {
 			h := newFakeHarness(t, partitions)
 			w := &wire{}
 			cfg := h.wired(w)
-			cfg.MaxRecords = 20
+			cfg.MaxRecords, cfg.SliceBytes = 20, 500
 			fired := tc.inject(h, w)
 			stopStage := h.start(func(ctx context.Context, ready func()) error {
 				return stage.Run(ctx, cfg, st, feedTasks, ready)

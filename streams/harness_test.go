@@ -49,7 +49,10 @@ func newFakeHarness(t testing.TB, partitions int32, change ...func(*stage.Config
 func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ...func(*stage.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, cluster: kafka.Fake}
-	h.cfg = stage.Config{Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, Log: testLog(t)}
+	h.cfg = stage.Config{
+		Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, SliceKeys: 5,
+		Log: testLog(t),
+	}
 	h.cfg.AgreeTimeout = time.Second
 	h.cfg.KgoOpts = []kgo.Opt{
 		kgo.MetadataMinAge(50 * time.Millisecond),
@@ -130,8 +133,14 @@ func (h *harness) start(run func(ctx context.Context, ready func()) error) stop 
 // startCount runs the counting stage.
 func (h *harness) startCount(cfg stage.Config) stop {
 	h.t.Helper()
+	return h.startTask(cfg, newCountTask)
+}
+
+// startTask runs a task in place of collect's.
+func (h *harness) startTask(cfg stage.Config, open stage.Open) stop {
+	h.t.Helper()
 	return h.start(func(ctx context.Context, ready func()) error {
-		return stage.Run(ctx, cfg, row("collect"), newCountTask, ready)
+		return stage.Run(ctx, cfg, row("collect"), open, ready)
 	})
 }
 
@@ -211,7 +220,8 @@ func row(name string) stage.Row {
 	return Topology[i].Row
 }
 
-// countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so.
+// countTask is a processor simple enough to be its own oracle: it counts the records of each key and says so. A record
+// may count for all keys; the harness has them worked on in slices.
 type countTask struct {
 	*stage.Store[counted]
 }
@@ -229,21 +239,30 @@ func (c countTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	if strings.HasPrefix(string(rec.Value), "bad") {
 		return schemas.Refuse("TEST", "bad on purpose")
 	}
-	s := c.Edit(string(rec.Key))
-	s.N++
-	ev := schemas.TransactionEvent{}
-	ev.TransactionID, ev.AmountCents = string(rec.Value), schemas.Cents(s.N)
-	return b.Event(schemas.TopicTransactions, string(rec.Key), &ev, rec.Timestamp)
+	count := func(key string) error {
+		s := c.Edit(key)
+		s.N++
+		ev := schemas.TransactionEvent{}
+		ev.TransactionID, ev.AmountCents = string(rec.Value), schemas.Cents(s.N)
+		return b.Event(schemas.TopicTransactions, key, &ev, rec.Timestamp)
+	}
+	if strings.HasPrefix(string(rec.Value), "all") {
+		return b.Each(c.All(), count)
+	}
+	return count(string(rec.Key))
 }
 
-// countInput makes n records for the counting stage.
+// countInput makes n records for the counting stage. Some count for every key of their partition.
 func countInput(n int, partitions int32) []*kgo.Record {
 	out := make([]*kgo.Record, 0, n)
 	for i := range n {
 		key := fmt.Sprintf("t\x1fcustomer-%d", i%37)
 		value := fmt.Sprintf("tx-%06d", i)
-		if i%50 == 49 {
+		switch {
+		case i%50 == 49:
 			value = fmt.Sprintf("bad-%06d", i)
+		case i%70 == 69:
+			value = fmt.Sprintf("all-%06d", i)
 		}
 		out = append(out, &kgo.Record{
 			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(schemas.RoutingHash(key), partitions),

@@ -59,13 +59,9 @@ func (t *settleTask) tick(b *stage.Batch, rec *kgo.Record) error {
 	if err != nil || !news {
 		return err
 	}
-	for _, key := range t.All() {
-		paid := settlement.Tick(t.Edit(key), m)
-		if err := stage.Events(b, schemas.TopicSettlements, key, paid, rec.Timestamp); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.Each(t.All(), func(key string) error {
+		return stage.Events(b, schemas.TopicSettlements, key, settlement.Tick(t.Edit(key), m), rec.Timestamp)
+	})
 }
 
 // settle makes the statement a command asks for, or finds the one that stands.

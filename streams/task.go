@@ -53,7 +53,7 @@ func checkPlace(b *stage.Batch, rec *kgo.Record, key string) error {
 }
 
 // takeTick reads a tick and makes it the partition's last one. It is no news where it is not after the last one: a tick
-// may be written twice.
+// may be written twice. One that is worked on in slices is news until it is done.
 func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, err error) {
 	tick, err := readOwn(rec.Value, "tick", func(t schemas.Tick) error {
 		if d, err := civil.ParseDate(t.Date); err != nil || d.String() != t.Date || t.Cutoff < 0 {
@@ -61,7 +61,7 @@ func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, e
 		}
 		return nil
 	})
-	if err != nil || !tick.After(b.Facts.Tick) {
+	if err != nil || b.Facts.Slice == nil && !tick.After(b.Facts.Tick) {
 		return now, false, err
 	}
 	b.Facts.Tick = tick

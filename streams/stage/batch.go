@@ -38,9 +38,15 @@ type Memory interface {
 // Batch is what one task makes of the records of one poll: output records in the order in which they were caused. It is
 // deterministic: the same records give the same bytes, timestamps included, wherever the batches were cut.
 type Batch struct {
-	Row       *Row
-	Count     int32 // partitions of our partitioned topics
-	Facts     *Facts
+	Row   *Row
+	Count int32 // partitions of our partitioned topics
+	Facts *Facts
+	// Unfinished says that the record is to be taken again in the next transaction (Each).
+	Unfinished bool
+
+	bound     sliceBound
+	weighed   int   // records of out whose bytes are counted
+	bytes     int   // of their values
 	partition int32 // of the input
 	out       []*kgo.Record
 	slab      []kgo.Record // records not used yet

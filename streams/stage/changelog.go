@@ -157,7 +157,7 @@ var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(sc
 
 // changelog appends the states that changed, each once, and the facts; or, for a snapshot, all of them.
 func (j *job) changelog() error {
-	at := j.records[len(j.records)-1].Timestamp
+	at := j.records[max(j.done-1, 0)].Timestamp
 	put := func(key string, value []byte) {
 		rec := j.batch.Emit(j.batch.Row.State, key, value, at)
 		rec.Headers = stateHeaders

@@ -27,6 +27,9 @@ type Config struct {
 	Replication int16
 	// MaxRecords bounds the records one transaction takes in. 0 means 10,000.
 	MaxRecords int
+	// SliceKeys and SliceBytes bound what one partition puts into one transaction: the keys of one record that concerns
+	// many, and the bytes of all outputs before compression, which one key's may pass. 0 means 2,000 and 8 MiB.
+	SliceKeys, SliceBytes int
 	// Log receives ids and counts, never personal data. Nil means no log.
 	Log *slog.Logger
 	// KgoOpts are appended to the options of every Kafka client (TLS, SASL, hooks).
@@ -100,6 +103,8 @@ func (c Config) withDefaults() Config {
 	c.StopTimeout = cmp.Or(c.StopTimeout, 15*time.Second)
 	c.LeaveTimeout = cmp.Or(c.LeaveTimeout, sessionTimeout+5*time.Second)
 	c.AgreeTimeout = cmp.Or(c.AgreeTimeout, 30*time.Second)
+	c.SliceKeys = cmp.Or(c.SliceKeys, 2_000)
+	c.SliceBytes = cmp.Or(c.SliceBytes, 8<<20)
 	c.SnapshotAfter = cmp.Or(c.SnapshotAfter, 16<<20)
 	c.Log = c.Logger()
 	if c.Observer == nil {

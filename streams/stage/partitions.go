@@ -26,6 +26,11 @@ type slot struct {
 	group int64
 	// topic is the id of the input topic; it goes among the facts.
 	topic string
+	// mark is what the group's commit says beside its offset (slice.go).
+	mark string
+	// rest are the records that were polled and are not done, as of the last commit: the first is worked on in slices, or
+	// the last transaction was full before it.
+	rest []*kgo.Record
 	// written counts the changelog bytes since the last snapshot (changelog.go).
 	written int64
 }
@@ -41,6 +46,13 @@ func (p *partitions) find(at progress.Place) *slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.slots[at]
+}
+
+// all are the slots as they are now.
+func (p *partitions) all() map[progress.Place]*slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.slots)
 }
 
 func (p *partitions) put(slots map[progress.Place]*slot) {
@@ -173,6 +185,7 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 	}
 	facts := s.memory.Now()
 	next := facts.Next
+	s.mark = facts.Slice.mark()
 	anew := fmt.Sprintf("restore the topic, or delete %s and the group %s with it to start from nothing", r.row.State,
 		r.row.Group)
 	// Where only the very first transaction was torn, its records lie in the log, and none is committed.
@@ -229,7 +242,10 @@ func (r *session) missed(fetches kgo.Fetches) (err error) {
 			return
 		}
 		next := s.group
-		if s.memory != nil {
+		switch {
+		case len(s.rest) > 0:
+			next = s.rest[len(s.rest)-1].Offset + 1
+		case s.memory != nil:
 			next = s.memory.Now().Next
 		}
 		first := p.Records[0].Offset
@@ -262,7 +278,7 @@ func (r *session) tellGroup(ctx context.Context, ids map[string]topicID, slots m
 				continue
 			}
 			part := kmsg.NewOffsetCommitRequestTopicPartition()
-			part.Partition, part.Offset = at.Partition, next[at]
+			part.Partition, part.Offset, part.Metadata = at.Partition, next[at], &s.mark
 			rt.Partitions = append(rt.Partitions, part)
 			s.group = next[at]
 		}

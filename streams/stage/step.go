@@ -27,7 +27,8 @@ const produceEvery = 512
 type job struct {
 	at      progress.Place
 	slot    *slot
-	records []*kgo.Record
+	records []*kgo.Record // what the slot had left, and what was polled
+	done    int           // records that need not be taken again
 	batch   Batch
 	sent    int // records of the batch that were handed to the client
 
@@ -38,7 +39,7 @@ type job struct {
 
 // step is one poll and one transaction.
 func (r *session) step(ctx context.Context) error {
-	fetches := r.sess.PollRecords(ctx, r.cfg.MaxRecords)
+	fetches := r.poll(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -53,6 +54,23 @@ func (r *session) step(ctx context.Context) error {
 		return fmt.Errorf("begin of a transaction: %w", err)
 	}
 	return r.commit(ctx, jobs, owned, r.work(jobs))
+}
+
+// poll fetches the records of one transaction. Where a partition has records left, it takes what others have and does
+// not wait: together no more than MaxRecords are in memory. Partitions without a rest wait only where that much is
+// left.
+func (r *session) poll(ctx context.Context) kgo.Fetches {
+	left := 0
+	for _, s := range r.parts.all() {
+		left += len(s.rest)
+	}
+	switch {
+	case left == 0:
+		return r.sess.PollRecords(ctx, r.cfg.MaxRecords)
+	case left < r.cfg.MaxRecords:
+		return r.sess.PollRecords(nil, r.cfg.MaxRecords-left) //nolint:staticcheck // kgo: nil does not wait
+	}
+	return nil
 }
 
 // pollError is the first error of a poll that a new session must cure. Kgo has already tried again what it could.
@@ -75,25 +93,33 @@ func (r *session) pollError(fetches kgo.Fetches) error {
 	return first
 }
 
-// jobs sorts the records by input partition. owned is false when a partition was taken away since the poll: then the
-// transaction aborts.
+// jobs puts the records of each partition behind what its slot has left. owned is false when a partition was taken away
+// since the poll: then the transaction aborts.
 func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
-	owned = true
+	slots, polled := r.parts.all(), map[progress.Place][]*kgo.Record{}
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if len(p.Records) == 0 {
-			return
+		if len(p.Records) > 0 {
+			at := progress.Place{Topic: p.Topic, Partition: p.Partition}
+			polled[at] = append(polled[at], p.Records...)
 		}
-		at := progress.Place{Topic: p.Topic, Partition: p.Partition}
-		s := r.parts.find(at)
-		if s == nil {
-			owned = false
-			return
+	})
+	owned = true
+	for at := range polled {
+		owned = owned && slots[at] != nil
+	}
+	for at, s := range slots {
+		records := slices.Concat(s.rest, polled[at])
+		if len(records) == 0 {
+			continue
 		}
 		jobs = append(jobs, &job{
-			at: at, slot: s, records: p.Records, snapshot: r.snapshotDue(s),
-			batch: Batch{Row: &r.row, partition: p.Partition, Count: r.count, Facts: &Facts{}},
+			at: at, slot: s, records: records, snapshot: r.snapshotDue(s),
+			batch: Batch{
+				Row: &r.row, partition: at.Partition, Count: r.count, Facts: &Facts{},
+				bound: sliceBound{r.cfg.SliceKeys, r.cfg.SliceBytes},
+			},
 		})
-	})
+	}
 	slices.SortFunc(jobs, func(a, b *job) int { return a.at.Compare(b.at) })
 	return jobs, owned
 }
@@ -153,12 +179,19 @@ func (j *job) run(send func([]*kgo.Record)) error {
 			j.send(send)
 		}
 		if m != nil && rec.Offset < j.batch.Facts.Next {
+			j.done = i + 1
 			continue // the state has it already
+		}
+		if j.batch.full() {
+			break
 		}
 		if err := j.take(rec); err != nil {
 			return err
 		}
-		j.batch.Facts.Next = rec.Offset + 1
+		if j.batch.Unfinished {
+			break
+		}
+		j.done, j.batch.Facts.Next, j.batch.Facts.Slice = i+1, rec.Offset+1, nil
 	}
 	if m != nil {
 		if err := j.changelog(); err != nil {
@@ -207,7 +240,7 @@ func (j *job) send(send func([]*kgo.Record)) {
 func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked error) error {
 	in, out := 0, 0
 	for _, j := range jobs {
-		in, out = in+len(j.records), out+len(j.batch.out)
+		in, out = in+j.done, out+len(j.batch.out)
 		owned = owned && r.parts.find(j.at) == j.slot
 	}
 	try := kgo.TryCommit
@@ -215,7 +248,7 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 		try = kgo.TryAbort
 	}
 	// Not the stage's context: cancelling End leaves the transaction in an unknown state.
-	committed, err := r.sess.End(context.Background(), try)
+	committed, err := r.sess.End(kgo.PreTxnCommitFnContext(context.Background(), commitNext(jobs)), try)
 	switch {
 	case err != nil:
 		r.aborted(jobs, err)
@@ -228,7 +261,7 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 		return r.confirmAbort(ctx, jobs)
 	}
 	for _, j := range jobs {
-		j.slot.group = j.records[len(j.records)-1].Offset + 1
+		j.slot.group, j.slot.mark, j.slot.rest = j.next().Offset, j.batch.Facts.Slice.mark(), slices.Clone(j.rest())
 		if j.slot.memory != nil {
 			j.slot.memory.Merge()
 			r.trimChangelog(ctx, j)
@@ -243,7 +276,7 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 
 // observe tells of the records of a committed transaction.
 func (r *session) observe(j *job) {
-	for _, rec := range j.records {
+	for _, rec := range j.records[:j.done] {
 		r.cfg.Observer.Took(r.row.Name, rec.Timestamp)
 	}
 	for _, rec := range j.batch.out {
@@ -270,9 +303,9 @@ func (r *session) confirmAbort(ctx context.Context, jobs []*job) error {
 		case o.Err != nil:
 			return fmt.Errorf("offset of group %s on %s partition %d after an abort: %w", r.row.Group, j.at.Topic,
 				j.at.Partition, o.Err)
-		case ok && o.At != j.slot.group && o.At >= 0:
+		case ok && o.At >= 0 && (o.At != j.slot.group || markOf(o.Metadata) != j.slot.mark):
 			return fmt.Errorf("%s partition %d: the transaction was reported as aborted, but the group has gone on from "+
-				"offset %d to %d", j.at.Topic, j.at.Partition, j.slot.group, o.At)
+				"offset %d %s to %d %s", j.at.Topic, j.at.Partition, j.slot.group, j.slot.mark, o.At, markOf(o.Metadata))
 		}
 	}
 	return nil

@@ -25,6 +25,8 @@ type Facts struct {
 	Topic string `json:"topic,omitempty"`
 	// Tick is the last tick.
 	Tick schemas.Tick `json:"tick"`
+	// Slice is how far the record at Next has been worked on, where one transaction was not enough.
+	Slice *Slice `json:"slice,omitempty"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
 	Seq map[string]int64 `json:"seq,omitempty"`
 }
