@@ -195,6 +195,15 @@ var (
 // saysNo tells whether an answer that says no stands.
 func (d *Debit) saysNo() bool { return d.State > DebitPaid }
 
+// WantsMoney tells whether the debit failed for want of money.
+func (d *Debit) WantsMoney(r *rules.Rules) bool {
+	if d.State != DebitUnpaid && d.State != DebitRejected {
+		return false
+	}
+	reason := d.reason(r)
+	return reason.Known && reason.Remedy == rules.RemedyFunds
+}
+
 // reason is what the answer that says no means.
 func (d *Debit) reason(r *rules.Rules) rules.Reason {
 	scheme, code, _ := strings.Cut(d.Code, ":")

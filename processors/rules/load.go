@@ -160,6 +160,13 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "ahead_days", v.AheadDays, 31, 3660)
 	p.between(line, "debit_days", v.DebitDays, 0, 1000)
 	p.between(line, "arrears_periods", v.ArrearsPeriods, 0, 12)
+	p.between(line, "failure_days", v.FailureDays, 1, 31)
+	if len(v.FailurePauses) == 0 {
+		p.addf(line, "failure_pauses is empty; expected at least one number of days, such as 0")
+	}
+	for _, days := range v.FailurePauses {
+		p.between(line, "failure_pauses", days, 0, 31)
+	}
 	p.between(line, "deposit_days", v.DepositDays, 1, 366)
 	p.between(line, "money_days", v.MoneyDays, 1, 60)
 	p.between(line, "known_income_days", v.KnownIncomeDays, 1, 366)

@@ -52,6 +52,10 @@ type Params struct {
 	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all
 	KnownIncomeDays int      `yaml:"known_income_days"` // without a deposit for so long, no income is known
 	StreamHistory   int      `yaml:"stream_history"`    // deposits that a stream keeps
+	// FailureDays is on how many days of a month debits of a customer may fail for want of money (CONTRACT 4.6).
+	FailureDays int `yaml:"failure_days"`
+	// FailurePauses are the days without a debit after so many failed days in a row; the last holds for all further.
+	FailurePauses []int `yaml:"failure_pauses"`
 	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum
 	// counts without a balance that shows that it is still there.
 	MoneyDays int `yaml:"money_days"`

@@ -24,6 +24,8 @@ const (
 	WhyAwaitFunds        = "AWAIT_FUNDS"
 	WhyAwaitIncome       = "AWAIT_INCOME"
 	WhyAwaitFirstAttempt = "AWAIT_FIRST_ATTEMPT_DAY"
+	WhyFailuresInARow    = "FAILURES_IN_A_ROW"
+	WhyFailureBudget     = "FAILURE_BUDGET_SPENT"
 
 	WhyPolicyCancelled = "POLICY_CANCELLED"
 	WhyPolicyLapsed    = "POLICY_LAPSED"
@@ -67,6 +69,10 @@ var meanings = map[string]book.Meaning{
 		"came before is used up or, days later, taken to be spent."),
 	WhyAwaitFirstAttempt: row(wait, WhyFirstAttempt,
 		"No income of the customer is known, and the planned day of the first attempt has not come."),
+	WhyFailuresInARow: row(wait, WhyMoneySeen,
+		"Debits of the customer have failed for want of money, the last ones in a row: the next follows after a pause."),
+	WhyFailureBudget: row(wait, WhyMoneySeen, "Debits of the customer have failed for want of money on as many days of "+
+		"this month as may be; the last of them is kept for money that covers all that is outstanding."),
 	WhyPolicyCancelled: row(stop, "", "The policy is cancelled: it is not debited again."),
 	WhyPolicyLapsed:    row(stop, "", "The policy has lapsed: it is not debited unless it is made active again."),
 	WhyPolicyOnHold: row(stop, "",

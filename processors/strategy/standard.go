@@ -1,6 +1,8 @@
 package strategy
 
 import (
+	"math/bits"
+
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/income"
 	"github.com/kasi-collections/kasi/schemas"
@@ -17,6 +19,7 @@ type cutoff struct {
 	known       bool               // some income of the customer is known
 	expected    income.Expectation // the next payment expected; day 0 where none is
 	lastDeposit schemas.Day
+	failing     failing
 	debited     bool // this cut-off has made a debit
 
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
@@ -28,6 +31,7 @@ func (Standard) Decide(v *View) (rulings []Ruling, wake schemas.Day) {
 	c := cutoff{View: v}
 	var room [16]held
 	c.lookForIncome()
+	c.lookForFailures()
 	c.openWallet(room[:0])
 	for i := range v.Collections {
 		if k := &v.Collections[i]; k.Open() {
@@ -91,11 +95,11 @@ func (c *cutoff) choose(k *book.Collection, pol *book.Policy, f funds) Ruling {
 		most = min(most, pol.Max)
 	}
 	if r := c.fromMoney(f, most, outstanding, parts); r.Reason != "" {
-		return r
+		return c.spare(r, f, outstanding)
 	}
 	if !arrears {
 		if r := c.blind(k, most); r.Reason != "" {
-			return r
+			return c.spare(r, f, outstanding)
 		}
 	}
 	return c.waiting(k, f)
@@ -126,6 +130,66 @@ func (c *cutoff) blind(k *book.Collection, most schemas.Cents) Ruling {
 		return Ruling{Reason: WhyFirstAttempt, Amount: most, Blind: true}
 	}
 	return Ruling{}
+}
+
+// failing sums up the days on which debits of the customer failed for want of money. A day counts once, however many
+// policies were debited on it: one empty account makes them all fail.
+type failing struct {
+	month int         // such days of this month
+	row   int         // such days up to the last one, within a month, none paid between or since
+	last  schemas.Day // the latest such day
+}
+
+// lookForFailures finds the failing days. It looks at the last 64 days; the row goes back from its last day, so that it
+// does not change by the passing of time.
+func (c *cutoff) lookForFailures() {
+	var failed uint64 // bit n: debits of n days ago failed
+	paid := schemas.Day(63)
+	for i := range c.Collections {
+		for j := range c.Collections[i].Debits {
+			d := &c.Collections[i].Debits[j]
+			ago := c.Today - d.Action
+			switch {
+			case ago < 0 || ago > 63:
+			case d.State == book.DebitPaid:
+				paid = min(paid, ago)
+			case d.WantsMoney(c.Rules):
+				failed |= 1 << ago
+			}
+		}
+	}
+	last := bits.TrailingZeros64(failed)
+	if last == 64 {
+		return
+	}
+	c.failing.last = c.Today - schemas.Day(last)
+	days := func(ago schemas.Day) int { return bits.OnesCount64(failed & (1<<ago - 1)) } // fewer than so many days ago
+	c.failing.month = days(c.Today - schemas.DayOf(c.Period.First()) + 1)
+	c.failing.row = days(min(paid, schemas.Day(last+31)))
+}
+
+// paused is the first day after the pause that the failures in a row ask for.
+func (c *cutoff) paused() schemas.Day {
+	if c.failing.row == 0 {
+		return 0
+	}
+	pauses := c.Params.FailurePauses
+	return c.failing.last + schemas.Day(pauses[min(c.failing.row, len(pauses))-1])
+}
+
+// spare lets a debit wait where the customer's debits have failed too often (CONTRACT 4.6). The last attempt of the
+// period is made all the same, and regular income is not left to be spent during a pause.
+func (c *cutoff) spare(r Ruling, f funds, outstanding schemas.Cents) Ruling {
+	left := c.Params.FailureDays - c.failing.month
+	switch {
+	case r.Reason == WhyMonthEnd:
+		return r
+	case left <= 0 || left == 1 && r.Amount < outstanding:
+		return Ruling{Reason: WhyFailureBudget, Next: c.PeriodEnds + 1}
+	case c.Today < c.paused() && !f.regular:
+		return Ruling{Reason: WhyFailuresInARow, Next: c.paused()}
+	}
+	return r
 }
 
 // waiting says what a collection waits for, nearest first.
@@ -211,6 +275,7 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 	}
 	sooner(c.PeriodEnds + 1)
 	sooner(c.LastBanking)
+	sooner(c.paused())
 	if !c.BankingDay {
 		sooner(c.NextBanking)
 	}

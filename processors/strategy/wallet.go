@@ -39,6 +39,7 @@ type funds struct {
 	usable    schemas.Cents // what may be debited at this cut-off
 	total     schemas.Cents // all money that came in and was not used
 	announced bool          // what is usable was announced, never seen
+	regular   bool          // some of what is usable is a salary, grant, wage or income by the month
 	clearing  schemas.Day   // first banking day on which more becomes usable
 	seen      bool          // some of that more has been seen, not only announced
 }
@@ -149,6 +150,7 @@ func (c *cutoff) funds() funds {
 		if h.worth == worthReady {
 			usable = h.left
 			f.announced = f.announced && dep.From == book.FromAnnounce
+			f.regular = f.regular || !c.irregular(dep.Stream)
 		} else {
 			f.seen = f.seen || dep.From != book.FromAnnounce
 			if n := c.nextBanking(dep.Day()); f.clearing == 0 || n < f.clearing {
