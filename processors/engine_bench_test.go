@@ -89,20 +89,35 @@ func BenchmarkClone(b *testing.B) {
 	}
 }
 
-func BenchmarkMarshal(b *testing.B) {
+// BenchmarkRows writes a whole customer, as a snapshot does, and BenchmarkChanged looks for what a copy has changed.
+func BenchmarkRows(b *testing.B) {
 	_, c, _ := veteran(b)
 	b.ReportAllocs()
 	var to []byte
 	for b.Loop() {
-		to, _ = book.Append(to[:0], c)
+		to = to[:0]
+		book.Changed(nil, c, func(name string) { to, _ = book.AppendRow(to, c, name) })
+	}
+	b.ReportMetric(float64(len(to)), "bytes")
+}
+
+func BenchmarkChanged(b *testing.B) {
+	_, c, _ := veteran(b)
+	n := c.Clone()
+	b.ReportAllocs()
+	for b.Loop() {
+		book.Changed(c, n, func(name string) { b.Fatal(name) })
 	}
 }
 
-func BenchmarkUnmarshal(b *testing.B) {
+func BenchmarkLoadRows(b *testing.B) {
 	_, c, _ := veteran(b)
-	bytes, _ := book.Append(nil, c)
+	rows := rowsOf(b, c)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, _ = book.Unmarshal(bytes)
+		restored := &book.Customer{}
+		for name, value := range rows {
+			_ = book.LoadRow(restored, name, []byte(value))
+		}
 	}
 }

@@ -28,7 +28,7 @@ func (s watched) Decide(v *strategy.View) ([]strategy.Ruling, schemas.Day) {
 	}
 	rows := func() *book.Customer {
 		return &book.Customer{
-			Policies: v.Policies, Collections: v.Collections, Deposits: v.Deposits, Balances: v.Balances,
+			Core: book.Core{Balances: v.Balances}, Policies: v.Policies, Collections: v.Collections, Deposits: v.Deposits,
 			Streams: v.Streams, Incomes: v.Incomes,
 		}
 	}

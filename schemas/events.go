@@ -178,7 +178,7 @@ type DebitInstruction struct {
 	Rail Rail `json:"rail"`
 	// The mandate, where the policy names one.
 	MandateReference string `json:"mandate_reference,omitempty"`
-	// The deposits that the debit counts on, oldest first. Absent where no money was seen.
+	// The deposits that the debit counts on, oldest first, 100 at most. Absent where no money was seen.
 	TransactionIDs []string `json:"transaction_ids,omitempty"`
 }
 

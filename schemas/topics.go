@@ -20,7 +20,7 @@ const (
 	TopicCalendar           = "kasi.calendar.v1"            // one partition: every tick, in order
 	TopicDeadLetters        = "kasi.deadletters.v1"
 	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
-	TopicStateCollect       = "kasi.state.collect.v1" // changelog: one state a customer
+	TopicStateCollect       = "kasi.state.collect.v1" // changelog: a customer in rows
 	TopicStateSettle        = "kasi.state.settle.v1"  // changelog: one state a tenant
 )
 

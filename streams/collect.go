@@ -39,24 +39,28 @@ func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.
 		engine: n.Engine, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{},
 	}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
-	t.Store = stage.NewStore(stage.Codec[book.Customer]{
-		Clone: (*book.Customer).Clone, Append: book.Append, Unmarshal: book.Unmarshal,
-	})
+	t.Store = NewCustomers()
 	t.Merged = t.index
 	return t, t.Store
+}
+
+// NewCustomers makes the empty state of a partition of collect.
+func NewCustomers() *stage.Store[book.Customer] {
+	return stage.NewStore(stage.Codec[book.Customer]{
+		Clone: (*book.Customer).Clone, Changed: book.Changed, Append: book.AppendRow, Load: book.LoadRow,
+	})
 }
 
 // index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
 // the batch ends.
 func (t *collectTask) index(key string, before, after *book.Customer) {
-	if before != nil {
-		for id := range before.Debits() {
+	after.DebitsSince(before, func(id string, now bool) {
+		if now {
+			t.debits[id] = key
+		} else {
 			delete(t.debits, id)
 		}
-	}
-	for id := range after.Debits() {
-		t.debits[id] = key
-	}
+	})
 	if after.NeedsTick() {
 		t.awake[key] = struct{}{}
 	} else {

@@ -251,6 +251,9 @@ func TestCollectRefuses(t *testing.T) {
 	m.of(schemas.KindTick, "C", `{"date":"2025-13-01"}`)
 	m.of(schemas.KindTransaction, "C", `[]`)
 	m.of(schemas.KindPolicy, "C", `{`)
+	m.of(schemas.KindExecute, "C\x1ep", schemas.ExecuteCommand{
+		TenantID: "acme", CustomerID: "C\x1ep", PolicyNumber: "P", PeriodMonth: "2025-11",
+	})
 	m.of(schemas.KindPolicy, "C", schemas.PolicyCommand{TenantID: "acme", PolicyNumber: "P", Action: schemas.PolicyPatch})
 	m.of(schemas.KindExecute, "C", schemas.ExecuteCommand{
 		TenantID: "acme", CustomerID: "C", PolicyNumber: "P",
@@ -261,10 +264,10 @@ func TestCollectRefuses(t *testing.T) {
 	out := takeAll(t, row("collect"), tk, mem, 1, m.records...)
 	require.Equal(t, []string{
 		letters.ClassUnknownKind, letters.ClassBadCommand, schemas.RejectBadJSON, letters.ClassBadCommand,
-		letters.ClassBadCommand, letters.ClassBadCommand,
+		letters.ClassBadCommand, letters.ClassBadCommand, letters.ClassBadCommand,
 		schemas.RejectUnknownDebit,
 	}, classes(out))
-	require.Len(t, out, 7, "nothing else may leave")
+	require.Len(t, out, 8, "nothing else may leave")
 	require.Zero(t, mem.Keys(), "a refused record leaves no state")
 }
 
@@ -317,7 +320,9 @@ func TestCollectDebitIndex(t *testing.T) {
 	require.Empty(t, takeAll(t, st, tk, mem, 1, again.records...), "after the commit, as a duplicate")
 
 	restored, rmem := collectTasks()
-	require.NoError(t, mem.Write(true, func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	require.NoError(t, mem.Snapshot(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	require.NoError(t, rmem.Whole())
+	rmem.Loaded()
 	require.Empty(t, takeAll(t, st, restored, rmem, 1, again.records...), "after a restore, as a duplicate")
 
 	dropped, dmem := collectTasks()

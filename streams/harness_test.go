@@ -334,6 +334,6 @@ func snapshotOf(t testing.TB, m stage.Memory) map[string]string {
 	t.Helper()
 	out := map[string]string{"number of keys": strconv.Itoa(m.Keys())}
 	m.Now().Topic = "" // no part of a state that no Kafka has heard of
-	require.NoError(t, m.Write(true, func(key string, value []byte) { out[key] = string(value) }))
+	require.NoError(t, m.Snapshot(func(key string, value []byte) { out[key] = string(value) }))
 	return out
 }

@@ -221,7 +221,8 @@ func TestPolicyOwner(t *testing.T) {
 	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
 
 	restored, rmem := ownerTasks()
-	require.NoError(t, mem.Write(true, func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	require.NoError(t, mem.Snapshot(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
+	rmem.Loaded()
 	again := takeAll(t, st, restored, rmem, 1, command(t, 1, claim("C2", 5)), command(t, 1, claim("C1", 6)))
 	requireOutcome(t, again[0], 5, schemas.OutcomeConflict, 3)
 	requireOwnIDs(t, st, restored, rmem, command(t, 1, claim("C2", 5)))

@@ -1,9 +1,13 @@
 package streams
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -78,6 +82,78 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	require.NoError(t, cl.EndTransaction(h.ctx(), kgo.TryCommit))
 	require.NoError(t, <-done)
 	require.Equal(t, `{"n":7}`, snapshotOf(t, into)["a"])
+}
+
+// TestRefusesAStateInPart takes rows away from a changelog, at its begin or in the middle: the stage stops and names
+// the way out, and takes nothing in a second time.
+func TestRefusesAStateInPart(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	h.produce(countInput(200, 1)...)
+	stopStage := h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	records := h.read(schemas.TopicStateCollect)[0]
+	t.Run("a row lost in the middle", func(t *testing.T) {
+		t.Parallel()
+		other := newHarness(t, 1)
+		other.produce(countInput(200, 1)...)
+		for _, r := range records {
+			if string(r.Key) != string(records[0].Key) {
+				r.Value = bytes.Replace(r.Value, []byte(`"topic":`), []byte(`"other":`), 1)
+				other.produce(&kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value})
+			}
+		}
+		err := other.runUntilEnd(newCountTask)
+		require.ErrorContains(t, err, "does not hold the whole state of stage collect")
+		require.ErrorContains(t, err, "delete it and the group")
+		require.Empty(t, other.read(schemas.TopicTransactions)[0])
+	})
+	t.Run("the first row cut off", func(t *testing.T) {
+		t.Parallel()
+		latest := map[string]int64{}
+		for _, r := range records {
+			latest[string(r.Key)] = r.Offset
+		}
+		before := kadm.Offsets{}
+		before.Add(kadm.Offset{Topic: schemas.TopicStateCollect, At: 1 + slices.Min(slices.Collect(maps.Values(latest)))})
+		_, err := h.admin().DeleteRecords(h.ctx(), before)
+		require.NoError(t, err)
+		written := len(h.read(schemas.TopicTransactions)[0])
+		require.ErrorContains(t, h.runUntilEnd(newCountTask), "does not hold the whole state of stage collect")
+		require.Len(t, h.read(schemas.TopicTransactions)[0], written)
+	})
+}
+
+// TestStateOfTheLayoutBefore restores a changelog as the last build before rows left it, goes on, and restores again.
+func TestStateOfTheLayoutBefore(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	key := schemas.CustomerKey("acme", "C")
+	h.produce(
+		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(key), Value: []byte(`{"v":2,"t":"acme","c":"C",` +
+			`"p":[{"n":"POL-C","v":1,"c":15000,"s":"active","r":"DEBICHECK","a":1}],"k":[{"n":"POL-C","p":"2025-11","v":1,` +
+			`"d":15000,"g":20397,"i":0,"w":{}}],"x":"AQAAAAAAAACqTwAA","y":20393}`)},
+		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(key + "2"), Value: []byte(`{"v":2,"t":"acme","c":"C2"}`)},
+		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(stage.FactsKey), Value: []byte(
+			`{"next":0,"tick":{"date":"2025-11-01","cutoff":0},"seq":{"` + schemas.TopicCollections + `":1}}`)})
+	m := newMonth(t, 1)
+	m.tick("2025-11-05", 1)
+	m.result(debitOf("C", 1), "r1", schemas.ResultPaid, "2025-11-05")
+	h.produce(m.records...)
+	stopStage := h.start(runCollect(h.cfg))
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	require.Len(t, h.read(schemas.TopicDebits)[0], 1)
+	var last schemas.CollectionEvent
+	events := h.read(schemas.TopicCollections)[0]
+	require.NoError(t, json.Unmarshal(events[len(events)-1].Value, &last))
+	require.Equal(t, schemas.PaidFull, last.Status)
+	require.Equal(t, int64(3), last.Seq)
+	_, into := collectTasks()
+	require.NoError(t, stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}))
+	require.Equal(t, 2, into.Keys(), "also the customer that nothing has happened to since")
+	require.Equal(t, int64(1), into.Now().Seq[schemas.TopicDebits])
 }
 
 // TestStateCountsMoreThanGroup moves the group's committed offset back, or removes it as a broker does after a week of

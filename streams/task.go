@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -43,8 +44,11 @@ func readOwn[T any](value []byte, what string, check func(T) error) (T, error) {
 
 func badCommand(message string) error { return schemas.Refuse(letters.ClassBadCommand, message) }
 
-// checkPlace refuses a record that is not on the partition of its key.
+// checkPlace refuses a record that is not on the partition of its key, and a key that could not be a state's.
 func checkPlace(b *stage.Batch, rec *kgo.Record, key string) error {
+	if strings.Contains(key, stage.RowMark) {
+		return badCommand("an id holds a control character")
+	}
 	if schemas.PartitionOf(schemas.RoutingHash(key), b.Count) != rec.Partition {
 		return schemas.Refuse(letters.ClassWrongPartition,
 			"the record's key belongs to another partition; was the topic's partition count changed?")

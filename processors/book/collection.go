@@ -121,7 +121,24 @@ type Collections []Collection
 
 // Find is the collection of that policy and period, or nil.
 func (l Collections) Find(number string, p schemas.Period) *Collection {
-	return find(l, func(k *Collection) bool { return k.Number == number && k.Period == p })
+	i, _ := search(l, func(k *Collection) int { return cmp.Compare(k.Period, p) })
+	for i < len(l) && l[i].Period == p { // once for each planned day
+		want := Collection{Number: number, Period: p, Plan: l[i].Plan}
+		at, found := search(l[i:], func(k *Collection) int { return inOrder(k, &want) })
+		if found {
+			return &l[i+at]
+		}
+		next, _ := search(l[i:], func(k *Collection) int {
+			return cmp.Or(cmp.Compare(k.Period, p), cmp.Compare(k.Plan, want.Plan+1))
+		})
+		i += next
+	}
+	return nil
+}
+
+// inOrder is the order of deciding.
+func inOrder(a, b *Collection) int {
+	return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Plan, b.Plan), cmp.Compare(a.Number, b.Number))
 }
 
 // Running tells whether the policy has been executed for the period and not been cancelled since. Without that, no
@@ -143,10 +160,10 @@ func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
 		ObjectID: schemas.CollectionID(schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), cmd.PeriodMonth),
 	}
 	now := schemas.PeriodOf(b.moment.BusinessDate())
-	b.Prune(now) // so that when pruning ran last makes no difference to the answer
 	pol := b.Policies.Find(cmd.PolicyNumber)
+	is := b.Collections.Find(cmd.PolicyNumber, cmd.PeriodMonth)
 	switch {
-	case b.Collections.Find(cmd.PolicyNumber, cmd.PeriodMonth) != nil:
+	case is != nil && !b.over(is, now): // one that is over may have been pruned by now or not
 		answer.Code = schemas.OutcomeUnchanged
 	case pol == nil:
 		answer.Code, answer.Message = schemas.OutcomeNotFound, "there is no policy of this number"
@@ -168,9 +185,7 @@ func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
 
 // insert puts a collection in its place.
 func (c *Customer) insert(k Collection) *Collection {
-	i, _ := slices.BinarySearchFunc(c.Collections, k, func(a, b Collection) int {
-		return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Plan, b.Plan), cmp.Compare(a.Number, b.Number))
-	})
+	i, _ := search(c.Collections, func(o *Collection) int { return inOrder(o, &k) })
 	c.Collections = slices.Insert(c.Collections, i, k)
 	return &c.Collections[i]
 }
@@ -204,11 +219,16 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 	return sum
 }
 
+// over tells that no decision or answer can need a collection any more.
+func (b *Book) over(k *Collection, now schemas.Period) bool {
+	known := func(d *Debit) bool { return !d.forgotten(b.today, b.rules) }
+	return !k.Open() && k.Period < now && find(k.Debits, known) == nil
+}
+
 // Prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
 func (b *Book) Prune(now schemas.Period) {
-	b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool {
-		return !k.Open() && k.Period < now &&
-			!slices.ContainsFunc(k.Debits, func(d Debit) bool { return !d.forgotten(b.today, b.rules) })
-	})
+	if find(b.Collections, func(k *Collection) bool { return b.over(k, now) }) != nil {
+		b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool { return b.over(&k, now) })
+	}
 	b.forgetMoney()
 }

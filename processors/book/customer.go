@@ -2,10 +2,9 @@
 // incomes of the feed, transactions that wait for their day. It takes records in, carries out what a strategy has
 // ruled, and emits the events of each change. It never decides when or how much to debit; that is package strategy's.
 //
-// A state is JSON with short keys, for there are millions:
+// A state is rows (rows.go) of JSON with short keys, for there are millions; blocks of transaction ids are bytes:
 //
-//	customer    v layout, t tenant, c customer id, p policies, k collections, s streams, d deposits, n number of the
-//	            latest deposit, w waiting transactions, i incomes, b balances, x ids seen, y first transaction's day,
+//	core        v layout, t tenant, c customer id, n number of the latest deposit, b balances, y first transaction's day,
 //	            f latest action date that bounced, z wake day
 //	policy      n number, v version, x customer reference, q product, c premium, s status, r rail, m mandate, l mandate's
 //	            maximum, f fixed mandate, d collection day, h hold, a created at (ms), u unpaids in a row
@@ -27,37 +26,41 @@
 package book
 
 import (
-	"encoding/binary"
 	"fmt"
-	"iter"
 	"slices"
-
-	"github.com/segmentio/encoding/json" // the standard library's bytes in half its time (TestFastJSON in package streams)
+	"strings"
 
 	"github.com/kasi-collections/kasi/processors/income"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline
-// is judged by. Its size is bounded: transaction ids are kept for Params.SeenDays from the booking or, if that is
-// later, from the first transaction, deposits for DepositDays, a stream's last StreamHistory deposits, collections
-// until their debits can no longer be disputed. Debits without a result are kept until it comes, however long that
-// takes.
+// is judged by. It is kept in rows (rows.go), none of which grows with history, and what it remembers is bounded:
+// transaction ids are kept for Params.SeenDays from the booking or, if that is later, from the first transaction,
+// deposits for DepositDays and MaxDeposits of them, a stream's last StreamHistory deposits, collections until their
+// debits can no longer be disputed. Debits without a result are kept until it comes, however long that takes.
 //
 // The zero value is a new customer. Only a Book changes one; a strategy reads the rows.
 type Customer struct {
-	Version     int            `json:"v,omitempty"` // layout of this state
-	Tenant      string         `json:"t,omitempty"`
-	ID          string         `json:"c,omitempty"`
-	Policies    Policies       `json:"p,omitempty"` // by policy number
-	Collections Collections    `json:"k,omitempty"` // by period, planned day, policy number: the order of deciding
-	Streams     income.Streams `json:"s,omitempty"` // in the order of their first deposits
-	Deposits    []Deposit      `json:"d,omitempty"` // by instant, then number
-	DepositNo   int            `json:"n,omitempty"` // number of the latest deposit
-	Waiting     []Waiting      `json:"w,omitempty"` // transactions booked after the business date, by instant
-	Incomes     []Income       `json:"i,omitempty"` // in the order of their arrival
-	Balances    []Balance      `json:"b,omitempty"` // latest known balance of each account, in the order of arrival
-	Seen        seenIDs        `json:"x,omitempty"`
+	Core
+	Policies    Policies       // by policy number
+	Collections Collections    // by period, planned day, policy number: the order of deciding
+	Streams     income.Streams // in the order of their first deposits
+	Deposits    []Deposit      // by instant, then number
+	Waiting     WaitingDays    // transactions booked after the business date, by day
+	Incomes     []Income       // by income id
+	Seen        seenIDs        // transaction ids, in the order of their arrival
+
+	places *debitPlaces // of many debits; found again where it is missing
+}
+
+// Core is the part of a customer that is small whatever happens, and one row.
+type Core struct {
+	Version   int       `json:"v,omitempty"` // layout of this state
+	Tenant    string    `json:"t,omitempty"`
+	ID        string    `json:"c,omitempty"`
+	DepositNo int       `json:"n,omitempty"` // number of the latest deposit
+	Balances  []Balance `json:"b,omitempty"` // latest known balance of each account, in the order of arrival
 	// First is the business date on which the customer's first transaction was taken in; 0 while none was, or only before
 	// the first tick. Every id ever seen is in Seen until First + Params.SeenDays.
 	First schemas.Day `json:"y,omitempty"`
@@ -99,7 +102,7 @@ func (c *Customer) Asleep(m schemas.Moment) bool {
 
 // arrives tells whether something waits for this day or an earlier one.
 func (c *Customer) arrives(today schemas.Day) bool {
-	return len(c.Waiting) > 0 && c.Waiting[0].day() <= today ||
+	return len(c.Waiting) > 0 && c.Waiting[0].Day <= today ||
 		find(c.Incomes, func(in *Income) bool { return in.Waits() && in.Day <= today }) != nil
 }
 
@@ -113,45 +116,75 @@ func find[T any](rows []T, is func(*T) bool) *T {
 	return nil
 }
 
-// Debits yields the ids of all debits kept, for the partition's index from debit to customer.
-func (c *Customer) Debits() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range c.Collections {
-			for j := range c.Collections[i].Debits {
-				if !yield(c.Collections[i].Debits[j].ID) {
-					return
-				}
-			}
+// DebitsSince tells of the ids of debits that the customer has, or has no more, unlike before: for the partition's
+// index from debit to customer. before is nil for a new customer.
+func (c *Customer) DebitsSince(before *Customer, has func(id string, now bool)) {
+	if before == nil {
+		before = &Customer{}
+	}
+	each := func(k *Collection, now bool) {
+		for i := range k.Debits {
+			has(k.Debits[i].ID, now)
 		}
+	}
+	diff(before.Collections, c.Collections, inOrder, func(was, now *Collection) {
+		switch {
+		case was == nil:
+			each(now, true)
+		case now == nil:
+			each(was, false)
+		case len(now.Debits) > len(was.Debits): // a debit goes with its collection only
+			each(now, true)
+		}
+	})
+}
+
+// Clone is a copy: nothing done to one reaches the other. It shares the blocks of ids and of waiting transactions, in
+// which nothing is ever changed. A state of an earlier layout becomes one of this.
+func (c *Customer) Clone() *Customer {
+	n := *c
+	if n.Version == layout2 {
+		n.Version = stateVersion
+	}
+	n.Policies = slices.Clone(c.Policies)
+	n.Collections = slices.Clone(c.Collections)
+	cloneDebits(n.Collections)
+	n.Streams = cloneStreams(c.Streams)
+	n.Deposits = slices.Clone(c.Deposits)
+	n.Waiting = c.Waiting.clone()
+	n.Incomes = slices.Clone(c.Incomes)
+	n.Balances = slices.Clone(c.Balances)
+	n.Seen = c.Seen.clone()
+	return &n
+}
+
+// cloneDebits gives collections debits of their own, all in one piece of memory: a payer may have tens of thousands.
+func cloneDebits(l []Collection) {
+	n := 0
+	for i := range l {
+		n += len(l[i].Debits)
+	}
+	debits := make([]Debit, 0, n)
+	for i := range l {
+		if l[i].Debits == nil {
+			continue
+		}
+		from := len(debits)
+		debits = append(debits, l[i].Debits...)
+		l[i].Debits = slices.Clip(debits[from:])
+	}
+	for i := range debits {
+		debits[i].Uses = slices.Clone(debits[i].Uses)
+		debits[i].Results = slices.Clone(debits[i].Results)
 	}
 }
 
-// Clone is a deep copy: nothing done to one reaches the other.
-func (c *Customer) Clone() *Customer {
-	n := *c
-	n.Policies = slices.Clone(c.Policies)
-	n.Collections = slices.Clone(c.Collections)
-	for i := range n.Collections {
-		k := &n.Collections[i]
-		k.Debits = slices.Clone(k.Debits)
-		for j := range k.Debits {
-			k.Debits[j].Uses = slices.Clone(k.Debits[j].Uses)
-			k.Debits[j].Results = slices.Clone(k.Debits[j].Results)
-		}
+func cloneStreams(l income.Streams) income.Streams {
+	l = slices.Clone(l)
+	for i := range l {
+		l[i].History = slices.Clone(l[i].History)
 	}
-	n.Streams = slices.Clone(c.Streams)
-	for i := range n.Streams {
-		n.Streams[i].History = slices.Clone(n.Streams[i].History)
-	}
-	n.Deposits = slices.Clone(c.Deposits)
-	n.Waiting = slices.Clone(c.Waiting)
-	for i := range n.Waiting {
-		n.Waiting[i].Balance = cloneCents(n.Waiting[i].Balance)
-	}
-	n.Incomes = slices.Clone(c.Incomes)
-	n.Balances = slices.Clone(c.Balances)
-	n.Seen = slices.Clone(c.Seen)
-	return &n
+	return l
 }
 
 func cloneCents(p *schemas.Cents) *schemas.Cents {
@@ -161,69 +194,66 @@ func cloneCents(p *schemas.Cents) *schemas.Cents {
 	return new(*p)
 }
 
-// stateVersion is written into every state, so that a later layout can tell the old one. Layout 2 has the transaction
-// ids of deposits.
-const stateVersion = 2
-
-// Append appends the state of a customer as JSON. The same state always gives the same bytes, those that encoding/json
-// would write (TestFastJSON in package streams).
-func Append(b []byte, c *Customer) ([]byte, error) {
-	return json.Append(b, c, json.EscapeHTML|json.SortMapKeys)
+// income is the income of that id, or nil.
+func (c *Customer) income(id string) *Income {
+	if i, found := search(c.Incomes, func(in *Income) int { return strings.Compare(in.ID, id) }); found {
+		return &c.Incomes[i]
+	}
+	return nil
 }
 
-// Unmarshal reads what Append wrote. It refuses the states of other layouts.
-func Unmarshal(b []byte) (*Customer, error) {
-	c := &Customer{}
-	if err := json.Unmarshal(b, c); err != nil {
-		return nil, fmt.Errorf("processors: read the state of a customer: %w", err)
-	}
-	if c.Version != stateVersion && c.ID != "" {
-		return nil, fmt.Errorf("processors: the state of a customer has layout %d; this program reads %d: run the "+
-			"program that wrote it, or replay the timeline", c.Version, stateVersion)
-	}
-	return c.Clone(), nil // the decoder's slices have room for ten elements each, ten times what most customers need
+// fewCollections is up to how many collections a debit is looked for in each.
+const fewCollections = 32
+
+// debitPlaces says which collection a debit is of. That never changes, so copies of a customer share it, and what was
+// noted in a batch that was dropped does no harm.
+type debitPlaces struct {
+	of   map[string]debitPlace
+	most int // entries, beyond which it is made anew without those that are gone
 }
 
-// seenIDs holds the transaction ids of the last days, each as 8 bytes of hash and 4 of the day it is kept by
-// (Book.remember): at 12 bytes an id the list stays small in memory, and JSON writes it as base64.
-type seenIDs []byte
+type debitPlace struct {
+	number string
+	period schemas.Period
+}
 
-const seenSize = 12
-
-func (s seenIDs) has(hash uint64) bool {
-	for i := len(s) - seenSize; i >= 0; i -= seenSize { // a duplicate mostly follows soon
-		if binary.LittleEndian.Uint64(s[i:]) == hash {
-			return true
+// debit is the customer's debit of that id with its collection, or nil.
+func (c *Customer) debit(id string) (*Collection, *Debit) {
+	if len(c.Collections) <= fewCollections {
+		for i := range c.Collections {
+			if d := c.Collections[i].debit(id); d != nil {
+				return &c.Collections[i], d
+			}
 		}
+		return nil, nil
 	}
-	return false
-}
-
-func (s seenIDs) add(hash uint64, d schemas.Day) seenIDs {
-	s = binary.LittleEndian.AppendUint64(s, hash)
-	return binary.LittleEndian.AppendUint32(s, uint32(d))
-}
-
-// since keeps the ids of a day and later, in place.
-func (s seenIDs) since(first schemas.Day) seenIDs {
-	i := 0
-	for i < len(s) && s.day(i) >= first {
-		i += seenSize
-	}
-	kept := s[:i] // mostly all
-	for ; i < len(s); i += seenSize {
-		if s.day(i) >= first {
-			kept = append(kept, s[i:i+seenSize]...)
+	if c.places == nil || len(c.places.of) > c.places.most {
+		c.places = &debitPlaces{of: map[string]debitPlace{}}
+		for i := range c.Collections {
+			for j := range c.Collections[i].Debits {
+				c.note(&c.Collections[i], &c.Collections[i].Debits[j])
+			}
 		}
+		c.places.most = 2*len(c.places.of) + 1000
 	}
-	return kept
+	at, known := c.places.of[id]
+	k := c.Collections.Find(at.number, at.period)
+	if !known || k == nil {
+		return nil, nil
+	}
+	if d := k.debit(id); d != nil {
+		return k, d
+	}
+	return nil, nil
 }
 
-// keepUntil makes ids of before a day stay as long as those of that day.
-func (s seenIDs) keepUntil(d schemas.Day) {
-	for i := 0; i < len(s); i += seenSize {
-		binary.LittleEndian.PutUint32(s[i+8:], uint32(max(s.day(i), d)))
+// note lets debit find a new debit.
+func (c *Customer) note(k *Collection, d *Debit) {
+	if c.places != nil {
+		c.places.of[d.ID] = debitPlace{k.Number, k.Period}
 	}
 }
 
-func (s seenIDs) day(at int) schemas.Day { return schemas.Day(binary.LittleEndian.Uint32(s[at+8:])) }
+func (k *Collection) debit(id string) *Debit {
+	return find(k.Debits, func(d *Debit) bool { return d.ID == id })
+}

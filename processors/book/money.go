@@ -12,19 +12,6 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Waiting is what is still needed of a transaction whose day has not come. Its event has been emitted already.
-type Waiting struct {
-	TxID    string             `json:"i,omitempty"` // empty where it is no income
-	At      int64              `json:"t"`           // Unix seconds
-	Cents   schemas.Cents      `json:"c,omitempty"`
-	Kind    schemas.IncomeKind `json:"n,omitempty"`
-	Stream  uint32             `json:"s,omitempty"`
-	Account string             `json:"a,omitempty"`
-	Balance *schemas.Cents     `json:"b,omitempty"`
-}
-
-func (w *Waiting) day() schemas.Day { return schemas.DayOfUnix(w.At) }
-
 // Balance is the latest known balance of an account, less what was debited by Kasi since.
 type Balance struct {
 	Account string        `json:"a,omitempty"`
@@ -54,7 +41,7 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 		return err
 	}
 	hash := xxhash.Sum64String(tx.TransactionID)
-	if b.Seen.has(hash) {
+	if _, known := b.Seen.find(hash); known {
 		return nil
 	}
 
@@ -74,11 +61,7 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 		b.arrive(&w)
 		return nil
 	}
-	i := len(b.Waiting)
-	for i > 0 && b.Waiting[i-1].At > w.At { // after all of the same instant: they keep the order of their arrival
-		i--
-	}
-	b.Waiting = slices.Insert(b.Waiting, i, w)
+	b.Waiting.add(w)
 	b.Wake = min(b.Wake, w.day())
 	return nil
 }
@@ -105,9 +88,9 @@ func (b *Book) acceptedDays() int {
 func (b *Book) remember(hash uint64, booked schemas.Day) {
 	if b.First == 0 && b.today != 0 {
 		b.First = b.today
-		b.Seen.keepUntil(b.today) // what came before the first tick
 	}
-	b.Seen = b.Seen.since(b.today-schemas.Day(b.Params.SeenDays)).add(hash, max(booked, b.First))
+	b.Seen.forget(b.today-schemas.Day(b.Params.SeenDays), b.First)
+	b.Seen.add(hash, 0, booked)
 }
 
 // arrive lets a transaction count: its balance is known from now on, its money is a deposit.
@@ -171,10 +154,9 @@ func (c *Customer) learnBalance(now Balance) {
 
 // Arrive lets what was waiting for this day arrive: transactions booked ahead, and incomes that were paid by now.
 func (b *Book) Arrive() {
-	for len(b.Waiting) > 0 && b.Waiting[0].day() <= b.today {
-		w := b.Waiting[0]
-		b.Waiting = slices.Delete(b.Waiting, 0, 1)
-		b.arrive(&w)
+	due := b.Waiting.take(b.today)
+	for i := range due {
+		b.arrive(&due[i])
 	}
 	for i := range b.Incomes {
 		if in := &b.Incomes[i]; in.Waits() && in.Day <= b.today {
@@ -234,7 +216,38 @@ func (b *Book) keepDeposit(d Deposit) int {
 		i--
 	}
 	b.Deposits = slices.Insert(b.Deposits, i, d)
+	if len(b.Deposits) > MaxDeposits {
+		b.forgetDeposits(len(b.Deposits) - MaxDeposits*3/4)
+	}
 	return d.No
+}
+
+// MaxDeposits bounds the deposits of a customer: each is looked at for each open collection. Beyond it, a quarter is
+// forgotten, first those that are used up, then those that came first. What a debit with the bank counts on stays, so
+// that it can be given back.
+const MaxDeposits = 256
+
+func (b *Book) forgetDeposits(n int) {
+	counted := map[int64]struct{}{}
+	for i := range b.Collections {
+		for j := range b.Collections[i].Debits {
+			if d := &b.Collections[i].Debits[j]; d.State == DebitInFlight {
+				for _, u := range d.Uses {
+					counted[u[0]] = struct{}{}
+				}
+			}
+		}
+	}
+	for _, usedUp := range []bool{true, false} {
+		b.Deposits = slices.DeleteFunc(b.Deposits, func(d Deposit) bool {
+			_, keep := counted[int64(d.No)]
+			if keep = keep || n == 0 || usedUp && d.Remaining > 0; keep {
+				return false
+			}
+			n--
+			return true
+		})
+	}
 }
 
 // sameMoney is a deposit of the same amount, SameMoneyDays off at most, that the given source told of and no other.
@@ -286,7 +299,11 @@ const silentDays = 400
 // that it makes no difference when a cut-off looked at the customer last.
 func (b *Book) forgetMoney() {
 	first := b.today - schemas.Day(b.Params.DepositDays) - schemas.Day(b.Params.SameMoneyDays)
-	b.Deposits = slices.DeleteFunc(b.Deposits, func(d Deposit) bool { return d.Day() < first })
+	n := 0
+	for n < len(b.Deposits) && b.Deposits[n].Day() < first { // they stand by instant
+		n++
+	}
+	b.Deposits = slices.Delete(b.Deposits, 0, n)
 	b.Streams.Forget(b.today - schemas.Day(max(silentDays, b.Params.BackfillDays)))
 }
 
@@ -336,24 +353,25 @@ func (b *Book) Income(in *schemas.Income) error {
 		return err
 	}
 
-	i := slices.IndexFunc(b.Incomes, func(x Income) bool { return x.ID == now.ID })
-	if i >= 0 {
-		was := b.Incomes[i]
+	is := b.income(now.ID)
+	if is != nil {
+		was := *is
 		was.Done = false
 		if was == now || was.State == schemas.IncomePaid && now.State == schemas.Announced {
 			return nil
 		}
 		b.forgetMoney()
-		b.Incomes[i] = b.replaceIncome(b.Incomes[i], now)
+		*is = b.replaceIncome(*is, now)
 	} else {
 		b.own(in.TenantID, in.CustomerID)
 		b.Incomes = slices.DeleteFunc(b.Incomes, func(x Income) bool { return x.Day < oldest })
-		b.Incomes = append(b.Incomes, now)
-		i = len(b.Incomes) - 1
+		i, _ := search(b.Incomes, func(x *Income) int { return byID(x, &now) })
+		b.Incomes = slices.Insert(b.Incomes, i, now)
+		is = &b.Incomes[i]
 	}
 	b.lookAgain()
-	if b.Incomes[i].Waits() && now.Day <= b.today {
-		b.countPaid(&b.Incomes[i])
+	if is.Waits() && now.Day <= b.today {
+		b.countPaid(is)
 	}
 	return nil
 }
@@ -409,7 +427,7 @@ func (b *Book) countPaid(in *Income) {
 // CountAnnounced counts what was announced and is due as a deposit, where no bank feed could show the money. An
 // announcement without an amount is taken to be good for what is outstanding.
 func (b *Book) CountAnnounced(outstanding schemas.Cents) {
-	if len(b.Seen) > 0 || outstanding == 0 {
+	if !b.Seen.empty() || outstanding == 0 {
 		return
 	}
 	for i := range b.Incomes {

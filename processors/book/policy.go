@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -33,7 +34,10 @@ type Policies []Policy
 
 // Find is the policy of that number, or nil.
 func (l Policies) Find(number string) *Policy {
-	return find(l, func(p *Policy) bool { return p.Number == number })
+	if i, found := search(l, func(p *Policy) int { return strings.Compare(p.Number, number) }); found {
+		return &l[i]
+	}
+	return nil
 }
 
 // Policy carries out a policy command and answers it with an outcome: OK, UNCHANGED, CONFLICT or NOT_FOUND. A refusal
@@ -58,7 +62,7 @@ func (b *Book) Policy(cmd *schemas.PolicyCommand) error {
 	b.lookAgain()
 	if was == nil {
 		now.CreatedMs = b.moment.At.UnixMilli()
-		i, _ := slices.BinarySearchFunc(b.Policies, now, func(p, q Policy) int { return cmp.Compare(p.Number, q.Number) })
+		i, _ := search(b.Policies, func(p *Policy) int { return byNumber(p, &now) })
 		b.Policies = slices.Insert(b.Policies, i, now)
 		b.policyChanged(&b.Policies[i], cmd.RequestID)
 	} else {
@@ -155,6 +159,9 @@ func (b *Book) policyChanged(p *Policy, requestID string) {
 // are cancelled with it at once, and come back with a lapsed policy that is made active again while their period runs.
 // A debit with the bank is let run.
 func (b *Book) collectionsFollow(p *Policy, before schemas.PolicyStatus) {
+	if p.Status == before {
+		return
+	}
 	period := schemas.PeriodOf(b.moment.BusinessDate())
 	for i := range b.Collections {
 		k := &b.Collections[i]

@@ -72,19 +72,6 @@ func answerID(res *schemas.Result) uint64 {
 	return xxhash.Sum64String(res.ResultID)>>32<<32 | xxhash.Sum64String(said)>>32
 }
 
-// debit is the customer's debit of that id with its collection, or nil.
-func (c *Customer) debit(id string) (*Collection, *Debit) {
-	for i := range c.Collections {
-		k := &c.Collections[i]
-		for j := range k.Debits {
-			if k.Debits[j].ID == id {
-				return k, &k.Debits[j]
-			}
-		}
-	}
-	return nil, nil
-}
-
 // refusal is why an answer is not taken in. It depends on the answer alone, not on the answers before.
 func (b *Book) refusal(d *Debit, res *schemas.Result, on schemas.Day) *schemas.Reject {
 	window := schemas.Day(b.rules.DisputeDays(d.Rail, on.Date()))

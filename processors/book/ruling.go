@@ -56,7 +56,7 @@ func (b *Book) CarryOut(rulings []Ruling, wake schemas.Day, meaning func(reason 
 		}
 	}
 	if b.Wake = wake; len(b.Waiting) > 0 {
-		b.Wake = min(wake, b.Waiting[0].day())
+		b.Wake = min(wake, b.Waiting[0].Day)
 	}
 	return nil
 }
@@ -72,27 +72,21 @@ func (b *Book) check(rulings []Ruling) error {
 	if len(rulings) != open {
 		return fmt.Errorf("book: %d rulings for %d open collections; a strategy rules each once", len(rulings), open)
 	}
+	used := map[int]schemas.Cents{} // of a deposit, by all rulings together
 	for i := range rulings {
 		for _, u := range rulings[i].Uses {
-			if d := b.deposit(int64(u.Deposit)); d == nil || u.Cents <= 0 || usedOf(u.Deposit, rulings) > d.Remaining {
+			used[u.Deposit] += u.Cents
+		}
+	}
+	for i := range rulings {
+		for _, u := range rulings[i].Uses {
+			if d := b.deposit(int64(u.Deposit)); d == nil || u.Cents <= 0 || used[u.Deposit] > d.Remaining {
 				return fmt.Errorf("book: a ruling %s uses %d cents of deposit %d, which does not have them",
 					rulings[i].Reason, u.Cents, u.Deposit)
 			}
 		}
 	}
 	return nil
-}
-
-// usedOf is what all rulings together use of a deposit.
-func usedOf(no int, rulings []Ruling) (sum schemas.Cents) {
-	for i := range rulings {
-		for _, u := range rulings[i].Uses {
-			if u.Deposit == no {
-				sum += u.Cents
-			}
-		}
-	}
-	return sum
 }
 
 func (b *Book) carryOut(k *Collection, r *Ruling, meaning func(reason string) Meaning) {
@@ -134,6 +128,9 @@ func (b *Book) decision(k *Collection, pol *Policy, r *Ruling, m Meaning) schema
 	return ev
 }
 
+// maxTransactionIDs bounds the ids of transactions that a debit names: an instruction must fit a record.
+const maxTransactionIDs = 100
+
 // instruct sends a debit to the bank.
 func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 	k.Attempts++
@@ -145,10 +142,13 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 	d := Debit{ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: b.today, Rail: pol.Rail}
 	var ids []string
 	for _, u := range r.Uses {
-		ids = append(ids, b.use(u))
+		if id := b.use(u); len(ids) < maxTransactionIDs {
+			ids = append(ids, id)
+		}
 		d.Uses = append(d.Uses, [2]int64{int64(u.Deposit), int64(u.Cents)})
 	}
 	k.Debits = append(k.Debits, d)
+	b.note(k, &d)
 	b.out.Debits = append(b.out.Debits, schemas.DebitInstruction{
 		Meta:    b.moment.Meta("instruction", d.ID),
 		DebitID: d.ID, TenantID: b.Tenant, CustomerID: b.ID, PolicyNumber: k.Number, CollectionID: id,

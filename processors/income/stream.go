@@ -30,6 +30,12 @@ type Stream struct {
 	Next schemas.Day `json:"x,omitempty"` // first payday after the latest deposit, where there is a pattern
 }
 
+// Equal tells whether two streams are the same in all they hold.
+func (s Stream) Equal(o Stream) bool {
+	return s.Key == o.Key && s.Kind == o.Kind && s.Pattern == o.Pattern && s.Next == o.Next &&
+		slices.Equal(s.History, o.History)
+}
+
 // Streams are a customer's streams, in the order of their first deposits.
 type Streams []Stream
 

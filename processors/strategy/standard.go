@@ -21,6 +21,8 @@ type cutoff struct {
 	lastDeposit schemas.Day
 	failing     failing
 	debited     bool // this cut-off has made a debit
+	sums        funds
+	summed      bool // sums are those of the wallet as it is now
 
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
 	lastNext [2]schemas.Day
@@ -44,7 +46,10 @@ func (Standard) Decide(v *View) (rulings []Ruling, wake schemas.Day) {
 // rule rules on one collection.
 func (c *cutoff) rule(k *book.Collection) Ruling {
 	pol := c.Policies.Find(k.Number)
-	f := c.funds()
+	if !c.summed { // of a payer's ten thousand collections few change the wallet
+		c.sums, c.summed = c.funds(), true
+	}
+	f := c.sums
 	r := c.choose(k, pol, f)
 	if r.Amount > 0 && !c.BankingDay {
 		r = Ruling{Reason: WhyNotBankingDay, Next: c.NextBanking}
@@ -54,6 +59,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	if r.Amount > 0 {
 		c.debited = true
 		r.Uses = c.take(r.Amount, r.Blind)
+		c.summed = false
 	}
 	return r
 }

@@ -27,7 +27,11 @@ type Open func() (Task, Memory)
 // Memory is the state of a task, as the stage loop sees it; *Store[S] implements it, and says what each call does.
 type Memory interface {
 	Load(key string, value []byte) error
-	Write(all bool, put func(key string, value []byte)) error
+	Whole() error
+	Loaded()
+	Write(whole []string, most int64, put func(key string, value []byte)) (done int, err error)
+	Snapshot(put func(key string, value []byte)) error
+	All() []string
 	Merge()
 	Drop()
 	Now() *Facts

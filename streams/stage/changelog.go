@@ -59,8 +59,13 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 				"as the input", row.State, p))
 		}
 		g.Go(func() error {
-			r := restoring{looks: looks, place: at, bound: b, log: cfg.Log, last: map[string][]byte{}}
-			return r.into(ctx, s)
+			r := restoring{looks: looks, place: at, bound: b, log: cfg.Log, memory: s.memory}
+			if err := r.read(ctx); err != nil {
+				return err
+			}
+			s.memory.Loaded()
+			s.written = max(0, r.bytes-s.memory.Bytes())
+			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -78,84 +83,89 @@ func restore(ctx context.Context, cfg Config, row *Row, slots map[int32]*slot) e
 
 // restoring is the restore of one partition.
 type restoring struct {
-	looks *progress.Tracker
-	place progress.Place
-	bound
-	log     *slog.Logger
-	last    map[string][]byte
-	records int
-	bytes   int64
+	looks  *progress.Tracker
+	place  progress.Place
+	bound  // what is still to be read
+	log    *slog.Logger
+	memory Memory
+	bytes  int64
 }
 
-// into reads to the end and then decodes the last value of each key only: a changelog that was never compacted holds
-// many. A stretch that brings nothing is held back by a transaction that is not decided yet.
-func (r *restoring) into(ctx context.Context, s *slot) error {
-	said := time.Now()
-	for at := r.start; at < r.end; {
-		next, err := r.looks.Scan(ctx, r.place, at, min(r.end, at+restoreStretch), restoreBytes, r.keep)
+// read puts the rows up to the end in place as they come: of a key the last one counts, and a compacted log is in order
+// too. A stretch that brings nothing is held back by a transaction that is not decided yet.
+func (r *restoring) read(ctx context.Context) error {
+	said, from := time.Now(), r.start
+	for r.start < r.end {
+		next, err := r.looks.Scan(ctx, r.place, r.start, min(r.end, r.start+restoreStretch), restoreBytes, r.load)
 		if err != nil {
 			return err
 		}
-		if next <= at {
+		if next <= r.start {
 			if err := retry.Pause(ctx, restorePause); err != nil {
 				return err
 			}
 		}
-		at = max(next, at)
+		r.start = max(next, r.start)
 		if time.Since(said) >= restoreEvery {
 			said = time.Now()
-			r.log.Info("restoring state", "topic", r.place.Topic, "partition", r.place.Partition, "at", at, "end", r.end,
-				"percent", 100*(at-r.start)/(r.end-r.start), "keys", len(r.last))
+			r.log.Info("restoring state", "topic", r.place.Topic, "partition", r.place.Partition, "at", r.start, "end", r.end,
+				"percent", 100*(r.start-from)/(r.end-from), "keys", r.memory.Keys())
 		}
 	}
-	for key, value := range r.last {
-		if value == nil {
-			continue
-		}
-		if err := s.memory.Load(key, value); err != nil {
-			return fmt.Errorf("restore of %s partition %d: %w", r.place.Topic, r.place.Partition, err)
-		}
-	}
-	s.written = max(0, r.bytes-s.memory.Bytes())
-	r.log.Debug("partition restored", "topic", r.place.Topic, "partition", r.place.Partition, "records", r.records, "keys",
-		s.memory.Keys(), "bytes", s.memory.Bytes())
+	r.log.Debug("partition restored", "topic", r.place.Topic, "partition", r.place.Partition, "keys", r.memory.Keys(),
+		"bytes", r.memory.Bytes())
 	return nil
 }
 
-// keep remembers the last value of a key, in its own memory: a record's bytes belong to a whole fetched batch.
-func (r *restoring) keep(rec *kgo.Record) error {
+func (r *restoring) load(rec *kgo.Record) error {
 	if rec.Attrs.IsControl() {
 		return nil
 	}
-	r.records++
 	r.bytes += int64(len(rec.Value))
-	if rec.Value == nil {
-		r.last[string(rec.Key)] = nil
-		return nil
+	if err := r.memory.Load(string(rec.Key), rec.Value); err != nil {
+		return fmt.Errorf("restore of %s partition %d: %w", r.place.Topic, r.place.Partition, err)
 	}
-	r.last[string(rec.Key)] = append(r.last[string(rec.Key)][:0], rec.Value...)
 	return nil
 }
 
 // A changelog whose topic the broker does not compact (the embedded broker's compaction is not crash-safe) would grow
-// without end, and every start would read all of it. So once it holds several times the state, a transaction writes the
-// whole state instead of what changed, and when that is committed the partition is cut before it. What is cut off is
-// never needed again: each key that was there is in the snapshot too, since no state is ever deleted. A crash between
-// commit and cut leaves a longer log, nothing else.
+// without end, and every start would read all of it. So once it holds several times the state, the transactions that
+// follow write whole states too, so many bytes each, until every state that there was has had its turn. Then the
+// partition is cut before the first of these transactions. What is cut off is never needed again: a row that was there
+// has been written again in the round, or changed since, or is gone, and each of these lies behind the cut. A crash in
+// mid-round begins it anew; one between the last commit and the cut leaves a longer log, nothing else.
 //
-// snapshotRatio is how many times the size of the state may be written before the next one: a quarter of the writes at
-// most are snapshots.
+// snapshotRatio is how many times the size of the state may be written before the next round, the states of the round
+// included: a quarter of the writes are snapshots.
 const snapshotRatio = 4
 
-// snapshotDue tells whether the next transaction should hold the whole state of the partition.
-func (r *session) snapshotDue(s *slot) bool {
-	return r.snapshots && s.memory != nil && s.written > max(r.cfg.SnapshotAfter, snapshotRatio*s.memory.Bytes())
+// snapshotShare is the part of Config.SnapshotAfter that a transaction adds of whole states, at least: 1 MiB where that
+// is 16. One state more than that may be added, whatever its size, and as much as the transaction writes anyway.
+const snapshotShare = 16
+
+// round is a snapshot that is being written.
+type round struct {
+	rest  []string // keys of the states to come
+	begin int64    // the first offset that stays; negative before the first commit
+}
+
+// snapshot is the round that the next transaction goes on with, or nil.
+func (r *session) snapshot(s *slot) *round {
+	switch {
+	case !r.snapshots || s.memory == nil:
+		return nil
+	case s.round != nil:
+		return s.round
+	case s.written > max(r.cfg.SnapshotAfter, snapshotRatio*s.memory.Bytes()):
+		return &round{rest: s.memory.All(), begin: -1}
+	}
+	return nil
 }
 
 // stateHeaders are a changelog record's: they choose its codec (compress.go).
 var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindState)}}
 
-// changelog appends the states that changed, each once, and the facts; or, for a snapshot, all of them.
+// changelog appends the rows that changed, each once, the next states of a snapshot, and the facts.
 func (j *job) changelog() error {
 	at := j.records[max(j.done-1, 0)].Timestamp
 	put := func(key string, value []byte) {
@@ -166,19 +176,33 @@ func (j *job) changelog() error {
 		}
 		j.bytes += int64(len(value))
 	}
-	return j.slot.memory.Write(j.snapshot, put)
+	var whole []string
+	if j.round != nil {
+		whole = j.round.rest
+	}
+	wrote, err := j.slot.memory.Write(whole, j.share, put)
+	j.wrote = wrote
+	return err
 }
 
-// trimChangelog counts what a committed transaction added to the changelog, and cuts the partition before a snapshot. A
-// cut that fails is tried again after the next snapshot.
+// trimChangelog counts what a committed transaction added to the changelog, and cuts the partition at the end of a
+// snapshot. A cut that fails is tried again after the next one.
 func (r *session) trimChangelog(ctx context.Context, j *job) {
-	if !j.snapshot {
-		j.slot.written += j.bytes
+	s := j.slot
+	if j.round != nil && j.round.begin < 0 {
+		j.round.begin, s.written = j.first.Offset, 0
+	}
+	s.written += j.bytes
+	if s.round = j.round; s.round == nil {
 		return
 	}
-	j.slot.written = 0
+	if s.round.rest = s.round.rest[j.wrote:]; len(s.round.rest) > 0 {
+		return
+	}
+	begin := s.round.begin
+	s.round = nil
 	cut := kadm.Offsets{}
-	cut.Add(kadm.Offset{Topic: r.row.State, Partition: j.at.Partition, At: j.first.Offset, LeaderEpoch: -1})
+	cut.Add(kadm.Offset{Topic: r.row.State, Partition: j.at.Partition, At: begin, LeaderEpoch: -1})
 	done, err := kadm.NewClient(r.sess.Client()).DeleteRecords(ctx, cut)
 	if err == nil {
 		err = done.Error()
@@ -188,8 +212,8 @@ func (r *session) trimChangelog(ctx context.Context, j *job) {
 			j.at.Partition, "err", err)
 		return
 	}
-	r.log.Debug("changelog cut before a snapshot", "topic", r.row.State, "partition", j.at.Partition, "offset",
-		j.first.Offset, "bytes", j.bytes)
+	r.log.Debug("changelog cut before a snapshot", "topic", r.row.State, "partition", j.at.Partition, "offset", begin,
+		"bytes", s.written)
 }
 
 // needsSnapshots tells whether the stage must keep its changelog short itself: the broker does not compact it.

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -30,5 +31,9 @@ func Restore(ctx context.Context, cfg Config, row Row, into map[int32]Memory) er
 	for p, m := range into {
 		slots[p] = &slot{memory: m}
 	}
-	return restore(ctx, cfg.withDefaults(), &row, slots)
+	err := restore(ctx, cfg.withDefaults(), &row, slots)
+	for _, m := range into {
+		err = errors.Join(err, m.Whole())
+	}
+	return err
 }

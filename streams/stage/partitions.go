@@ -31,8 +31,9 @@ type slot struct {
 	// rest are the records that were polled and are not done, as of the last commit: the first is worked on in slices, or
 	// the last transaction was full before it.
 	rest []*kgo.Record
-	// written counts the changelog bytes since the last snapshot (changelog.go).
+	// written counts the changelog bytes since the last snapshot began, and round is the one under way (changelog.go).
 	written int64
+	round   *round
 }
 
 // partitions holds the slots. Kafka's callbacks put them in and take them out, while the stage loop works with those it
@@ -190,6 +191,7 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 		r.row.Group)
 	// Where only the very first transaction was torn, its records lie in the log, and none is committed.
 	lost := next == 0 && (changelog.start > 0 || changelog.end == 0)
+	whole := s.memory.Whole()
 	switch {
 	case facts.Topic != "" && s.topic != "" && facts.Topic != s.topic:
 		return 0, Fatal(fmt.Errorf("%s partition %d was created anew (its topic's id is %s) since stage %s took it in (%s) "+
@@ -198,6 +200,10 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 	case next > input.end:
 		return 0, fmt.Errorf("%s partition %d ends at offset %d, but the state of stage %s has taken in everything up to "+
 			"%d: the topic has lost records or was created anew; %s", at.Topic, at.Partition, input.end, r.row.Name, next, anew)
+	case whole != nil:
+		return 0, fmt.Errorf("changelog %s partition %d does not hold the whole state of stage %s: %w; it was cut or made "+
+			"anew, or has lost records, and premiums would be debited again: restore it, or delete it and the group %s to "+
+			"rebuild from the timeline", r.row.State, at.Partition, r.row.Name, whole, r.row.Group)
 	case committed > next && (!r.cfg.FreshTxnID || lost):
 		return 0, fmt.Errorf("group %s has taken %s partition %d in up to offset %d, but the state on %s partition %d knows "+
 			"only what lies before %d: going on there would take records in a second time; where the changelog was cut or "+

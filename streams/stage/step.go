@@ -32,9 +32,11 @@ type job struct {
 	batch   Batch
 	sent    int // records of the batch that were handed to the client
 
-	snapshot bool        // the changelog gets the whole state
-	first    *kgo.Record // of the changelog
-	bytes    int64       // of the changelog
+	round *round      // the snapshot that the changelog gets a part of
+	share int64       // of the snapshot, in bytes
+	wrote int         // of the snapshot, in states
+	first *kgo.Record // of the changelog
+	bytes int64       // of the changelog
 }
 
 // step is one poll and one transaction.
@@ -113,7 +115,8 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			continue
 		}
 		jobs = append(jobs, &job{
-			at: at, slot: s, records: records, snapshot: r.snapshotDue(s),
+			at: at, slot: s, records: records, round: r.snapshot(s),
+			share: r.cfg.SnapshotAfter / snapshotShare,
 			batch: Batch{
 				Row: &r.row, partition: at.Partition, Count: r.count, Facts: &Facts{},
 				bound: sliceBound{r.cfg.SliceKeys, r.cfg.SliceBytes},

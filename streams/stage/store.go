@@ -1,10 +1,14 @@
 package stage
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"maps"
+	"math"
+	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/segmentio/encoding/json"
@@ -12,9 +16,16 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// factsKey is the changelog key of a partition's facts. State keys begin with a tenant, which may not hold a control
+// FactsKey is the changelog key of a partition's facts. State keys begin with a tenant, which may not hold a control
 // character.
-const factsKey = "\x00facts"
+const FactsKey = "\x00facts"
+
+// RowMark stands between the key of a state and the name of a row in a changelog key. Neither may hold it. The row
+// without a name has the state's key.
+const RowMark = "\x1e"
+
+// Layout of the changelog. From 3 on a state lies in rows and the facts say which; before, it was one record.
+const Layout = 3
 
 // Facts is what a partition remembers beside its states. It rolls back with them.
 type Facts struct {
@@ -29,6 +40,30 @@ type Facts struct {
 	Slice *Slice `json:"slice,omitempty"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
 	Seq map[string]int64 `json:"seq,omitempty"`
+	// Layout is the changelog's; 0 stands for all before 3.
+	Layout int `json:"layout,omitempty"`
+	// Mass is what the rows of all states add up to. A restore that finds others has not read what was written.
+	Mass Mass `json:"mass"`
+}
+
+// Mass adds rows up, in whatever order they come: their number, the bytes of their values, and a hash over their keys
+// and values.
+type Mass struct {
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+	Sum   uint64 `json:"sum"`
+}
+
+// add adds a row whose value has so many bytes, or takes it away again with sign -1.
+func (m *Mass) add(sign int64, bytes int, hash uint64) {
+	m.Rows += sign
+	m.Bytes += sign * int64(bytes)
+	m.Sum += uint64(sign) * hash
+}
+
+// hashOf is a row's part of the sum.
+func hashOf(key string, value []byte) uint64 {
+	return (xxhash.Sum64String(key) ^ bits.RotateLeft64(xxhash.Sum64(value), 31)) * 0x9E3779B185EBCA87
 }
 
 func (f Facts) clone() Facts {
@@ -42,63 +77,77 @@ func (f Facts) clone() Facts {
 // Store is the state of one partition: what is committed, and over it what the open batch has changed.
 //
 // Guarantee: nothing of a batch is visible in the committed state before Merge, and Drop forgets all of it, facts
-// included. It is used by one goroutine at a time.
+// included. A batch writes the rows in which the state it leaves differs from the committed one, found by comparing the
+// two. It is used by one goroutine at a time.
 type Store[S any] struct {
 	codec Codec[S]
 	// Merged hears of each state that a merge or a restore puts in place; before is nil for a new key. It may be nil.
 	Merged func(key string, before *S, after *S)
 
-	committed map[string]held[S]
-	overlay   map[string]*held[S]
+	committed map[string]*S
+	overlay   map[string]*S
 	facts     Facts // committed
 	work      Facts // of the open batch
-	size      int64 // bytes of all committed states as JSON
-	values    arena // of the states that are written
+	values    arena // of the rows that are written
+	scratch   []byte
+
+	// odd holds the rows whose values in the changelog are not what this program would write for the same state: those of
+	// another layout. The sum counts them as they lie there: their bytes and hash.
+	odd    map[string]oddRow
+	mended map[string]struct{} // odd rows that the open batch has written anew
+	loaded Mass                // of a restore
 }
 
-// Codec is how a stage copies, writes and reads its states. Append appends a state; the same state must always give the
-// same bytes.
+type oddRow struct {
+	bytes int
+	hash  uint64
+}
+
+// Codec is how a stage copies its states and keeps them in rows. A row has a name, which holds no control character;
+// every state has the row "". The same row must always give the same bytes, and what Load has read, Append writes.
 type Codec[S any] struct {
-	Clone     func(*S) *S
-	Append    func([]byte, *S) ([]byte, error)
-	Unmarshal func([]byte) (*S, error)
+	Clone func(*S) *S
+	// Changed calls row with the name of each row in which two states may differ, and of all rows where before is nil.
+	Changed func(before, after *S, row func(name string))
+	// Append appends the value of a row. It appends nothing where the state has no such row.
+	Append func(to []byte, s *S, name string) ([]byte, error)
+	// Load puts a row in its place. Without a value the row is gone.
+	Load func(s *S, name string, value []byte) error
 }
 
-// JSONCodec is the codec of a plain struct.
+// JSONCodec is the codec of a small struct that is one row.
 func JSONCodec[T any](clone func(*T) *T) Codec[T] {
 	return Codec[T]{
-		Clone: clone,
-		Append: func(to []byte, s *T) ([]byte, error) {
-			b, err := json.Marshal(s)
-			return append(to, b...), err
+		Clone:   clone,
+		Changed: func(_, _ *T, row func(string)) { row("") },
+		Append: func(to []byte, s *T, _ string) ([]byte, error) {
+			return json.Append(to, s, json.EscapeHTML|json.SortMapKeys)
 		},
-		Unmarshal: func(b []byte) (*T, error) {
-			s := new(T)
-			return s, json.Unmarshal(b, s)
+		Load: func(s *T, name string, value []byte) error {
+			if name != "" || value == nil {
+				return fmt.Errorf("a state of one row has no row %q without it", name)
+			}
+			*s = *new(T)
+			return json.Unmarshal(value, s)
 		},
 	}
-}
-
-// held is a state and the hash and length of the JSON it was last written as: a state that a batch touched but did not
-// change is not written again.
-type held[S any] struct {
-	state *S
-	sum   uint64
-	size  int
 }
 
 // NewStore makes an empty store.
 func NewStore[S any](c Codec[S]) *Store[S] {
-	return &Store[S]{codec: c, committed: map[string]held[S]{}, overlay: map[string]*held[S]{}, work: Facts{}.clone()}
+	return &Store[S]{
+		codec: c, committed: map[string]*S{}, overlay: map[string]*S{}, work: Facts{}.clone(), odd: map[string]oddRow{},
+		mended: map[string]struct{}{},
+	}
 }
 
 // View is the state as the open batch sees it. The caller must not change it.
 func (s *Store[S]) View(key string) (*S, bool) {
-	if h, ok := s.overlay[key]; ok {
-		return h.state, true
+	if state, ok := s.overlay[key]; ok {
+		return state, true
 	}
-	h, ok := s.committed[key]
-	return h.state, ok
+	state, ok := s.committed[key]
+	return state, ok
 }
 
 // Edit is the state to change: a copy of the committed one, made once a batch, or a fresh one.
@@ -109,18 +158,17 @@ func (s *Store[S]) Edit(key string) *S {
 
 // EditKnown is Edit, and tells whether the key was known before.
 func (s *Store[S]) EditKnown(key string) (state *S, known bool) {
-	if h, ok := s.overlay[key]; ok {
-		return h.state, true
+	if state, ok := s.overlay[key]; ok {
+		return state, true
 	}
-	h := &held[S]{}
-	old, known := s.committed[key]
+	state, known = s.committed[key]
 	if known {
-		*h = held[S]{state: s.codec.Clone(old.state), sum: old.sum, size: old.size}
+		state = s.codec.Clone(state)
 	} else {
-		h.state = new(S)
+		state = new(S)
 	}
-	s.overlay[key] = h
-	return h.state, known
+	s.overlay[key] = state
+	return state, known
 }
 
 // ForgetIfNew forgets a key that this batch made, when the record that made it was refused. known is what EditKnown
@@ -131,33 +179,116 @@ func (s *Store[S]) ForgetIfNew(key string, known bool) {
 	}
 }
 
-// Write calls put for each state the batch has changed, in the order of the keys, and then for the facts. With all, it
-// is called for every state as the batch leaves it: a snapshot.
-func (s *Store[S]) Write(all bool, put func(key string, value []byte)) error {
-	keys := slices.Sorted(maps.Keys(s.overlay))
-	if all {
-		keys = s.All()
-	}
-	for _, key := range keys {
-		h, edited := s.overlay[key]
-		if !edited {
-			h = new(s.committed[key])
-		}
-		value, err := s.codec.Append(s.values.room(), h.state)
-		if err != nil {
-			return Fatal(fmt.Errorf("state does not marshal: %w", err))
-		}
-		if sum := xxhash.Sum64(value); all || sum != h.sum || h.size != len(value) {
-			h.sum, h.size = sum, len(value)
-			put(key, s.values.keep(value))
+// Write calls put for each row that the batch has changed, in the order of their keys, with a nil value for one that is
+// gone. Then come all rows of the first states of whole, until these are so many bytes and as many as the rows before
+// them, and last the facts. It returns how many states of whole it has written.
+func (s *Store[S]) Write(whole []string, most int64, put func(key string, value []byte)) (done int, err error) {
+	w := writing[S]{Store: s, put: put, mass: s.facts.Mass}
+	clear(s.mended)
+	edited := slices.Sorted(maps.Keys(s.overlay))
+	for _, key := range edited {
+		if err := w.state(key, s.committed[key], false); err != nil {
+			return 0, err
 		}
 	}
+	for most = max(most, w.bytes) + w.bytes; done < len(whole) && w.bytes < most; done++ {
+		key, before := whole[done], s.committed[whole[done]]
+		if written, ok := s.overlay[key]; ok {
+			before = written // the changed rows of it are counted
+		}
+		s.Edit(key) // brings a state of another layout to this one
+		if err := w.state(key, before, true); err != nil {
+			return 0, err
+		}
+	}
+	s.work.Layout, s.work.Mass = Layout, w.mass
 	value, err := json.Marshal(s.work)
 	if err != nil {
-		return Fatal(fmt.Errorf("facts do not marshal: %w", err))
+		return 0, Fatal(fmt.Errorf("facts do not marshal: %w", err))
 	}
-	put(factsKey, value)
+	put(FactsKey, value)
+	return done, nil
+}
+
+// writing is one call of Write.
+type writing[S any] struct {
+	*Store[S]
+	put   func(key string, value []byte)
+	mass  Mass
+	bytes int64 // put so far
+	names []string
+}
+
+// state puts the rows of a state that differ from before, or all of them.
+func (w *writing[S]) state(key string, before *S, all bool) error {
+	after := w.overlay[key]
+	w.names = w.names[:0]
+	note := func(name string) { w.names = append(w.names, name) }
+	if before != nil {
+		w.codec.Changed(before, after, note)
+	}
+	if before == nil || all {
+		w.codec.Changed(nil, after, note)
+	}
+	slices.Sort(w.names)
+	w.names = slices.Compact(w.names)
+	for _, name := range w.names {
+		if err := w.row(key, name, before, after, all); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (w *writing[S]) row(key, name string, before, after *S, always bool) (err error) {
+	w.scratch = w.scratch[:0]
+	if before != nil {
+		if w.scratch, err = w.codec.Append(w.scratch, before, name); err != nil {
+			return Fatal(fmt.Errorf("a state's row does not marshal: %w", err))
+		}
+	}
+	now, err := w.codec.Append(w.values.room(), after, name)
+	if err != nil {
+		return Fatal(fmt.Errorf("a state's row does not marshal: %w", err))
+	}
+	same := bytes.Equal(w.scratch, now)
+	if same && !always {
+		return nil
+	}
+	if name != "" {
+		key += RowMark + name
+	}
+	if len(w.scratch) > 0 {
+		was := w.lies(key, w.scratch)
+		w.mass.add(-1, was.bytes, was.hash)
+	}
+	if len(now) == 0 {
+		w.put(key, nil)
+		return nil
+	}
+	w.mass.add(1, len(now), hashOf(key, now))
+	w.bytes += int64(len(now))
+	w.put(key, w.values.keep(now))
+	return nil
+}
+
+// lies is a row as it lies in the changelog, where the batch is to write it anew; value is what this program would
+// write of it.
+func (s *Store[S]) lies(key string, value []byte) oddRow {
+	if len(s.odd) > 0 {
+		row, ok := s.odd[key]
+		if _, mended := s.mended[key]; ok && !mended {
+			s.mended[key] = struct{}{}
+			return row
+		}
+	}
+	return oddRow{len(value), hashOf(key, value)}
+}
+
+// Snapshot calls put for all rows of all states as the open batch leaves them, and for the facts.
+func (s *Store[S]) Snapshot(put func(key string, value []byte)) error {
+	_, err := s.Write(s.All(), math.MaxInt64/2, put)
+	return err
 }
 
 // All are the keys of every state as the open batch sees it, in order.
@@ -177,50 +308,113 @@ func (s *Store[S]) Touched() iter.Seq[string] { return maps.Keys(s.overlay) }
 
 // Merge makes the batch the committed state. Only a transaction that is known to be committed may call it.
 func (s *Store[S]) Merge() {
-	for key, h := range s.overlay {
-		old := s.committed[key]
-		s.committed[key] = *h
-		s.size += int64(h.size - old.size)
+	for key, state := range s.overlay {
+		before := s.committed[key]
+		s.committed[key] = state
 		if s.Merged != nil {
-			s.Merged(key, old.state, h.state)
+			s.Merged(key, before, state)
 		}
 	}
+	s.forgetMended()
 	clear(s.overlay)
 	s.facts = s.work.clone()
+}
+
+func (s *Store[S]) forgetMended() {
+	for key := range s.mended {
+		delete(s.odd, key)
+	}
+	clear(s.mended)
 }
 
 // Drop forgets the batch.
 func (s *Store[S]) Drop() {
 	clear(s.overlay)
 	s.work = s.facts.clone()
+	clear(s.mended)
 }
 
-// Load puts one record of the changelog in place; the caller passes each key once, with its last value.
+// Load puts one record of the changelog in place. Of a key the last one counts; without a value the row is gone.
 func (s *Store[S]) Load(key string, value []byte) error {
-	if key == factsKey {
+	if key == FactsKey {
+		s.facts = Facts{}
 		if err := json.Unmarshal(value, &s.facts); err != nil {
 			return Fatal(fmt.Errorf("the changelog's facts are unreadable: %w", err))
 		}
-		s.work = s.facts.clone()
+		if s.facts.Layout > Layout {
+			return Fatal(fmt.Errorf("the changelog has layout %d; this program reads up to %d: run the program that wrote it",
+				s.facts.Layout, Layout))
+		}
 		return nil
 	}
-	state, err := s.codec.Unmarshal(value)
-	if err != nil {
-		return Fatal(fmt.Errorf("a state in the changelog is unreadable; was it written by a newer version? %w", err))
+	stateKey, name, _ := strings.Cut(key, RowMark)
+	state, known := s.committed[stateKey]
+	if !known {
+		if value == nil {
+			return nil
+		}
+		state = new(S)
+		s.committed[stateKey] = state
 	}
-	s.committed[key] = held[S]{state: state, sum: xxhash.Sum64(value), size: len(value)}
-	s.size += int64(len(value))
-	if s.Merged != nil {
-		s.Merged(key, nil, state)
+	if err := s.loadRow(state, key, name, value, known); err != nil {
+		return Fatal(fmt.Errorf("a row in the changelog is unreadable; was it written by a newer version? %w", err))
 	}
 	return nil
+}
+
+// loadRow loads a row and counts it in the place of the one before.
+func (s *Store[S]) loadRow(state *S, key, name string, value []byte, known bool) (err error) {
+	if known {
+		if s.scratch, err = s.codec.Append(s.scratch[:0], state, name); err != nil {
+			return err
+		}
+		if len(s.scratch) > 0 {
+			was := s.lies(key, s.scratch)
+			s.loaded.add(-1, was.bytes, was.hash)
+		}
+	}
+	s.forgetMended()
+	if err := s.codec.Load(state, name, value); err != nil || value == nil {
+		return err
+	}
+	hash := hashOf(key, value)
+	s.loaded.add(1, len(value), hash)
+	if s.scratch, err = s.codec.Append(s.scratch[:0], state, name); err != nil {
+		return err
+	}
+	if !bytes.Equal(s.scratch, value) {
+		s.odd[key] = oddRow{len(value), hash}
+	}
+	return nil
+}
+
+// Whole tells whether a restore has loaded the rows that the facts tell of. A changelog before layout 3 does not say.
+func (s *Store[S]) Whole() error {
+	if told := s.facts.Mass; s.facts.Layout == Layout && told != s.loaded {
+		return fmt.Errorf("the facts tell of %d rows of %d bytes (sum %016x), and there are %d of %d bytes (sum %016x)",
+			told.Rows, told.Bytes, told.Sum, s.loaded.Rows, s.loaded.Bytes, s.loaded.Sum)
+	}
+	return nil
+}
+
+// Loaded ends a restore: what was loaded is the committed state.
+func (s *Store[S]) Loaded() {
+	if s.facts.Layout < Layout {
+		s.facts.Mass = s.loaded
+	}
+	s.work = s.facts.clone()
+	if s.Merged != nil {
+		for key, state := range s.committed {
+			s.Merged(key, nil, state)
+		}
+	}
 }
 
 // Now are the facts as the open batch changes them.
 func (s *Store[S]) Now() *Facts { return &s.work }
 
-// Bytes is the size of all committed states as JSON.
-func (s *Store[S]) Bytes() int64 { return s.size }
+// Bytes is the size of all committed states in the changelog.
+func (s *Store[S]) Bytes() int64 { return s.facts.Mass.Bytes }
 
 // Keys is the number of committed states.
 func (s *Store[S]) Keys() int { return len(s.committed) }

@@ -47,7 +47,14 @@ func TestStoreAgainstModel(t *testing.T) {
 			s.Now().Next++
 			written := map[string][]byte{}
 			put := func(key string, value []byte) { written[key] = slices.Clone(value) }
-			require.NoError(t, s.Write(rapid.Bool().Draw(t, "snapshot"), put))
+			whole := s.All()
+			whole = whole[:rapid.IntRange(0, len(whole)).Draw(t, "whole")]
+			done, err := s.Write(whole, rapid.Int64Range(0, 50).Draw(t, "bytes"), put)
+			require.NoError(t, err)
+			require.LessOrEqual(t, done, len(whole))
+			for _, key := range whole[:done] {
+				require.Contains(t, written, key)
+			}
 			if rapid.Bool().Draw(t, "committed") {
 				s.Merge()
 				maps.Copy(log, written)
@@ -62,6 +69,8 @@ func TestStoreAgainstModel(t *testing.T) {
 			for key, value := range log {
 				require.NoError(t, restored.Load(key, value))
 			}
+			require.NoError(t, restored.Whole())
+			restored.Loaded()
 			for key, n := range committed {
 				have, _ := s.View(key)
 				again, ok := restored.View(key)
@@ -84,19 +93,21 @@ func TestStoreWritesOnlyChanges(t *testing.T) {
 	s.Edit("b").N = 2
 	var keys []string
 	put := func(key string, _ []byte) { keys = append(keys, key) }
-	require.NoError(t, s.Write(false, put))
-	require.Equal(t, []string{"a", "b", factsKey}, keys)
+	_, err := s.Write(nil, 0, put)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", FactsKey}, keys)
 	s.Merge()
 	keys = nil
 	s.Edit("a")
 	s.Edit("b").N = 3
-	require.NoError(t, s.Write(false, put))
-	require.Equal(t, []string{"b", factsKey}, keys)
+	_, err = s.Write(nil, 0, put)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", FactsKey}, keys)
 }
 
 // TestStoreRefusesUnreadableState stops rather than going on without a state.
 func TestStoreRefusesUnreadableState(t *testing.T) {
 	t.Parallel()
 	require.True(t, IsFatal(newCounts().Load("a", []byte("{"))))
-	require.True(t, IsFatal(newCounts().Load(factsKey, []byte("{"))))
+	require.True(t, IsFatal(newCounts().Load(FactsKey, []byte("{"))))
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/retry"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // historyPerState is how many transactions each restored customer has had.
@@ -69,7 +71,8 @@ func benchRestore(ctx context.Context, k *kafka, o *options, t *table) error {
 	return nil
 }
 
-// states writes one state a customer, as the engine makes it, and returns the bytes of all.
+// states writes the rows of each customer, as the engine makes them, and at the end the facts that tell of all. It
+// returns the bytes of the rows.
 func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 	e, random := processors.NewEngine(rules.Default()), newRandom()
 	m := schemas.Moment{
@@ -77,6 +80,7 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 		At: monthBegins.Add(20 * 24 * time.Hour).UTC(),
 	}
 	var failed error
+	facts := make([]stage.Facts, w.partitions)
 	err = k.feed(ctx, func(yield func(*kgo.Record) bool) {
 		for i := range w.customers {
 			var out book.Outputs
@@ -98,25 +102,48 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 				tx := w.transaction(random, n+i, i, monthBegins.Add(time.Duration(n)*20*time.Hour))
 				failed = errors.Join(failed, e.Apply(c, &tx, m, &out))
 			}
-			value, err := book.Append(nil, c)
+			rows, mass, err := w.rows(i, c, m.At)
 			if failed = errors.Join(failed, err); failed != nil {
 				return
 			}
-			bytes += len(value)
-			r := w.record("", i, nil, m.At)
-			r.Topic, r.Value, r.Headers = schemas.TopicStateCollect, value, nil
-			if !yield(r) {
-				return
-			}
-			if again := *r; i%5 == 0 && !yield(&again) {
-				return
+			bytes += int(mass.Bytes)
+			total := &facts[rows[0].Partition]
+			total.Mass.Rows += mass.Rows
+			total.Mass.Bytes += mass.Bytes
+			total.Mass.Sum += mass.Sum
+			for _, r := range rows {
+				if again := *r; !yield(r) || i%5 == 0 && !yield(&again) {
+					return
+				}
 			}
 			if i%100_000 == 99_999 {
 				say("   %d", i+1)
 			}
 		}
+		for p, f := range facts {
+			f.Layout = stage.Layout
+			r := w.record("", 0, f, m.At)
+			r.Topic, r.Partition, r.Key, r.Headers = schemas.TopicStateCollect, int32(p), []byte(stage.FactsKey), nil
+			if !yield(r) {
+				return
+			}
+		}
 	})
 	return bytes, errors.Join(failed, err)
+}
+
+// rows are the changelog's records of one customer.
+func (w world) rows(i int, c *book.Customer, at time.Time) (rows []*kgo.Record, mass stage.Mass, err error) {
+	s := streams.NewCustomers()
+	*s.Edit(schemas.CustomerKey(c.Tenant, c.ID)) = *c
+	_, err = s.Write(nil, 0, func(key string, value []byte) {
+		if key != stage.FactsKey {
+			r := w.record("", i, nil, at)
+			r.Topic, r.Key, r.Value, r.Headers = schemas.TopicStateCollect, []byte(key), value, nil
+			rows = append(rows, r)
+		}
+	})
+	return rows, s.Now().Mass, err
 }
 
 // says waits until the child's output matches.
