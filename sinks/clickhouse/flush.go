@@ -19,9 +19,13 @@ func (s *sink) flushOnce(ctx context.Context) error {
 	work := s.startChunks()
 	err := s.flush(ctx, work)
 	s.restUntil = time.Now().Add(min(time.Since(s.lastFlush), s.tuning.maxRest))
-	if errors.As(err, new(*BadRecordError)) || errors.As(err, new(*stopError)) || errors.Is(err, errFenced) ||
-		ctx.Err() != nil {
+	if errors.As(err, new(*stopError)) || errors.Is(err, errFenced) || ctx.Err() != nil {
 		return err
+	}
+	if bad := (*BadRecordError)(nil); errors.As(err, &bad) {
+		if err := s.setAside(ctx, work, bad); err != nil {
+			return err
+		}
 	}
 	if err == nil {
 		s.pause = 0

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -291,8 +292,9 @@ func TestSinkSaysWhatRetentionTook(t *testing.T) {
 		"kasi.debits.v1 partition 0: Kafka's retention removed offsets 12 to 20 before they were in ClickHouse")
 }
 
-// A record that is not what the table expects stops the sink, and the error says where it lies.
-func TestSinkStopsAtABadRecord(t *testing.T) {
+// A record that is not what the table expects is set aside, however often it must be tried, and the rest is stored.
+// Where nobody takes it, it stops the sink, and the error says where it lies.
+func TestSinkSetsABadRecordAside(t *testing.T) {
 	for name, c := range map[string]struct{ value, want string }{
 		"not JSON":   {`{`, "unexpected end of JSON"},
 		"wrong type": {`{"amount_cents":1.5}`, "amount_cents"},
@@ -309,14 +311,36 @@ func TestSinkStopsAtABadRecord(t *testing.T) {
 			plain, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer plain.Close()
-			bad := &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}
-			require.NoError(t, plain.ProduceSync(context.Background(), bad).FirstErr())
+			add := func() {
+				bad := &kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Value: []byte(c.value)}
+				require.NoError(t, plain.ProduceSync(context.Background(), bad).FirstErr())
+			}
+			add()
 			err = w.start(w.config(), quick()).result()
 			var refused *BadRecordError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, int64(6), refused.Offset)
 			require.ErrorContains(t, err, "sinks: kasi.debits.v1 partition 1 offset 6")
 			require.ErrorContains(t, err, c.want)
+
+			add()
+			w.write(3)
+			add()
+			cfg, aside, refusals := w.config(), []int64(nil), 0
+			cfg.SetAside = func(_ context.Context, r *kgo.Record, why string) error {
+				if refusals++; refusals%2 == 1 {
+					return errors.New("the broker of the dead letters is away")
+				}
+				require.Contains(t, why, "no record of kasi.debits.v1")
+				aside = append(aside, r.Offset)
+				return nil
+			}
+			sink := w.start(cfg, quick())
+			w.caughtUp()
+			sink.end()
+			w.exact()
+			require.Len(t, aside, 3)
+			require.Equal(t, []int64{6, 7}, aside[:2])
 		})
 	}
 }

@@ -15,9 +15,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// BadRecordError stops the sink: a record of our own that cannot become a row is a programmer's error, and skipping it
-// would make the tables silently wrong. The way out is a release that writes or reads the record rightly; the offset
-// stays where it is until then.
+// BadRecordError says that a record cannot become a row: somebody else's on a topic of ours, or a mistake of ours. It is
+// set aside where Config.SetAside takes it (aside.go), and stops the sink otherwise.
 type BadRecordError struct {
 	Topic     string
 	Partition int32
@@ -25,6 +24,7 @@ type BadRecordError struct {
 	// Column is the table's column that refused the value; empty where the record is not the JSON expected.
 	Column string
 	Err    error
+	record *kgo.Record // nil where the column refused a value and does not say whose
 }
 
 func (e *BadRecordError) Error() string {
@@ -40,7 +40,7 @@ func (e *BadRecordError) Error() string {
 func (e *BadRecordError) Unwrap() error { return e.Err }
 
 func badRecord(r *kgo.Record, column string, err error) *BadRecordError {
-	return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Column: column, Err: err}
+	return &BadRecordError{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Column: column, Err: err, record: r}
 }
 
 // table turns the records of one topic into rows of one table.
@@ -107,10 +107,11 @@ func (t *tableOf[E]) fill(b driver.Batch, records []*kgo.Record) error {
 		}
 		for i, c := range t.columns {
 			if err := c.fill(b.Column(i), rows); err != nil {
-				bad := badRecord(records[0], c.name, err)
 				if cell := (*cellError)(nil); errors.As(err, &cell) {
-					bad.Offset = records[cell.row].Offset
+					return badRecord(records[cell.row], c.name, err)
 				}
+				bad := badRecord(records[0], c.name, err)
+				bad.record = nil
 				return bad
 			}
 		}

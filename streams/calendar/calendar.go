@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -60,6 +61,7 @@ var (
 // the next one.
 type Clock struct {
 	cl         *kgo.Client
+	log        *slog.Logger
 	progress   *progress.Tracker
 	times      func(civil.Date) []string // cut-off times of a day, HH:MM
 	partitions int32
@@ -80,7 +82,7 @@ func New(cfg stage.Config, rules *rules.Rules) (*Clock, error) {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
 	times := func(d civil.Date) []string { return rules.Params(d).CutoffTimes }
-	return &Clock{cl: cl, progress: progress.New(cl), times: times, partitions: n, next: nextTick}, nil
+	return &Clock{cl: cl, log: cfg.Logger(), progress: progress.New(cl), times: times, partitions: n, next: nextTick}, nil
 }
 
 // Close releases the client.
@@ -184,6 +186,16 @@ func (c *Clock) WaitSink(ctx context.Context, stall time.Duration) error {
 	return c.progress.CatchUp(ctx, stall, streams.GroupsOf("sink")...)
 }
 
+// tickOf reads a record of the calendar. What another has written there says nothing about the calendar.
+func tickOf(r *kgo.Record) (t schemas.Tick, mode string, ok bool) {
+	mode = progress.Header(r, headerMode)
+	if err := json.Unmarshal(r.Value, &t); err != nil || mode != modeReal && mode != modeManual {
+		return t, mode, false
+	}
+	d, err := civil.ParseDate(t.Date)
+	return t, mode, err == nil && d.String() == t.Date && t.Cutoff >= 0
+}
+
 // refresh reads what has been added to the calendar topic and returns the latest tick and its mode. The latest tick
 // counts, wherever it stands: a slow writer may add an old one behind it.
 func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
@@ -202,12 +214,14 @@ func (c *Clock) refresh(ctx context.Context) (Today, string, error) {
 		if r.Attrs.IsControl() {
 			return nil
 		}
-		var t schemas.Tick
-		if err := json.Unmarshal(r.Value, &t); err != nil {
-			return fmt.Errorf("record at offset %d is not a tick: %w", r.Offset, err)
+		t, mode, ok := tickOf(r)
+		if !ok {
+			c.log.Warn("calendar: a record that is no tick of a ticker of ours is passed over", "topic", r.Topic, "offset",
+				r.Offset)
+			return nil
 		}
 		if !c.last.Known || t.After(c.last.Tick) {
-			c.last, c.mode = Today{Tick: t, Known: true}, progress.Header(r, headerMode)
+			c.last, c.mode = Today{Tick: t, Known: true}, mode
 		}
 		return nil
 	})

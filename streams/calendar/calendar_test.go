@@ -279,6 +279,21 @@ func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 	require.Equal(t, schemas.Tick{Date: "2025-11-29", Cutoff: 1}, today.Tick)
 }
 
+// What another writes on the calendar's topic does not move the calendar, nor stop it.
+func TestStrayRecordsOnTheCalendar(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-01", "10:00")
+	for _, value := range []string{"no JSON", "", "{}", `{"date":"2031-01-01","cutoff":0}`, `{"date":"2031-02-30"}`} {
+		r.Produce(schemas.TopicCalendar, 0, value, "", kgo.TryCommit)
+	}
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-03"), AdvanceOpts{})
+	require.NoError(t, err)
+	today, err := show(r)
+	require.NoError(t, err)
+	require.Equal(t, "2025-11-03", today.Tick.Date)
+}
+
 // A calendar whose ticks are gone is not taken for one that has not begun: a new one would leave out days.
 func TestACalendarThatIsGoneIsRefused(t *testing.T) {
 	r := rig.New(t)

@@ -23,7 +23,9 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/commands"
+	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/topics"
 )
 
 // Role is all that is known of one role of the product. Its stages, consumer groups and topics follow from its name
@@ -121,14 +123,37 @@ func runSettle(ctx context.Context, j job) error {
 }
 
 func runSink(ctx context.Context, j job) error {
+	cl, _, err := topics.Open(j.kafka)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
 	sink := chsink.Config{
 		Brokers: j.Brokers, ClickHouse: j.ClickHouse, Log: j.log,
 		KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + j.cfg.Instance)},
+		SetAside: func(ctx context.Context, r *kgo.Record, why string) error {
+			return j.setAside(ctx, cl, "sink", r, why)
+		},
 	}
 	if j.Metrics != nil {
 		sink.Observer = j.Metrics
 	}
 	return chsink.Run(ctx, sink, j.ready)
+}
+
+// setAside makes a dead letter of a record that a role cannot take in, and says so.
+func (j job) setAside(ctx context.Context, cl *kgo.Client, role string, r *kgo.Record, why string) error {
+	refused := &schemas.Reject{Class: letters.ClassStray, Message: why}
+	dead := letters.Of(r, role, schemas.TopicDeadLetters, refused)
+	if err := cl.ProduceSync(ctx, dead).FirstErr(); err != nil {
+		return err
+	}
+	j.log.Error("a record was set aside as a dead letter", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset,
+		"class", refused.Class, "why", why)
+	if j.Metrics != nil {
+		j.Metrics.Refused(role, refused.Class)
+	}
+	return nil
 }
 
 func runAPI(ctx context.Context, j job) error {
