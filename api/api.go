@@ -75,6 +75,8 @@ type Config struct {
 	Log                                *slog.Logger
 	// Ready tells /readyz whether calls can be served. Nil means always.
 	Ready func(ctx context.Context) error
+	// Degraded says in words what somebody must look at while the rest goes on, for /readyz. Nil means that nobody knows.
+	Degraded func() []string
 	// Wait bounds how long a write waits until it can be read back; for imports and executions it counts from the last
 	// progress. Default: 30 s for imports, 10 s for all else.
 	Wait time.Duration
@@ -144,7 +146,13 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	writeJSON(w, http.StatusOK, Probe{Status: "ready"})
+	probe := Probe{Status: "ready"}
+	if s.Degraded != nil {
+		if texts := s.Degraded(); len(texts) > 0 {
+			probe.Degraded = &texts
+		}
+	}
+	writeJSON(w, http.StatusOK, probe)
 }
 
 func document(contentType string, body []byte) http.HandlerFunc {

@@ -253,6 +253,9 @@ type PolicyStatus = schemas.PolicyStatus
 // Probe A probe's answer.
 type Probe struct {
 	Status string `json:"status"`
+
+	// Degraded What somebody must look at while the rest goes on; absent where there is nothing.
+	Degraded *[]string `json:"degraded,omitempty"`
 }
 
 // Rail How a debit reaches the bank; read in any case.

@@ -75,6 +75,37 @@ func TestIntakeSaysWhatWasRemoved(t *testing.T) {
 	require.Len(t, h.read(schemas.TopicTimeline)[0], 3+1)
 }
 
+// TestPartitionIsSetAside has one partition's changelog cut: that partition stops, is named, and writes nothing again.
+// The other goes on, and the first comes back when it is mended.
+func TestPartitionIsSetAside(t *testing.T) {
+	t.Parallel()
+	heard := newTroubled()
+	h := newHarness(t, 2, func(c *stage.Config) { c.Observer = heard })
+	h.produce(countInput(50, 2)...)
+	end := h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	end()
+	before := h.read(schemas.TopicTransactions)
+	ends, err := h.admin().ListEndOffsets(h.ctx(), schemas.TopicStateCollect)
+	require.NoError(t, err)
+	cut, _ := ends.Lookup(schemas.TopicStateCollect, 0)
+	h.removeBefore(schemas.TopicStateCollect, cut.Offset)
+	h.produce(countInput(100, 2)[50:]...)
+	end = h.startCount(h.cfg)
+	trouble := func() string { return heard.of(stage.TroublePartition, schemas.TopicTimeline+"-0") }
+	require.Contains(t, trouble(), "kasi.customer.timeline.v1 partition 0 is set aside and the others go on")
+	require.Contains(t, trouble(), "would take records in a second time")
+	input := h.read(schemas.TopicTimeline)
+	require.Eventually(t, func() bool {
+		return h.committed(schemas.GroupCollect, schemas.TopicTimeline, 1) == input[1][len(input[1])-1].Offset+1
+	}, patience, progress.RetryPause)
+	end()
+	after := h.read(schemas.TopicTransactions)
+	require.Equal(t, lines(before[0]), lines(after[0]))
+	require.Greater(t, len(after[1]), len(before[1]))
+	require.Empty(t, trouble(), "another instance may have it now")
+}
+
 // TestNewPartitionsAreReadWithinSeconds raises the partitions of a feed under a running intake.
 func TestNewPartitionsAreReadWithinSeconds(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,9 @@ type Place struct {
 	Partition int32
 }
 
+// String is the place as topic-partition.
+func (p Place) String() string { return fmt.Sprintf("%s-%d", p.Topic, p.Partition) }
+
 // Compare orders places by topic and partition.
 func (p Place) Compare(q Place) int {
 	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))

@@ -75,6 +75,7 @@ type Observer interface {
 const (
 	TroubleRetention = "retention"       // a topic forgets what is still needed
 	TroubleRemoved   = "records_removed" // records were removed before they were read
+	TroublePartition = "partition_aside" // a partition cannot go on
 )
 
 // NoObserver hears nothing. An observer that hears only some calls embeds it.
@@ -121,9 +122,11 @@ func (c Config) Logger() *slog.Logger {
 	return c.Log
 }
 
-// Trouble tells log and observer of trouble.
+// Trouble tells log and observer of trouble, or with an empty text that it is over.
 func (c Config) Trouble(stage, kind, where, text string) {
-	c.Logger().Warn("trouble: "+text, "stage", stage, "kind", kind, "where", where)
+	if text != "" {
+		c.Logger().Error("trouble: "+text, "stage", stage, "kind", kind, "where", where)
+	}
 	if c.Observer != nil {
 		c.Observer.Troubled(stage, kind, where, text)
 	}

@@ -41,6 +41,7 @@ type slot struct {
 type partitions struct {
 	mu    sync.Mutex
 	slots map[progress.Place]*slot
+	aside map[progress.Place]bool // ours, and not worked on
 }
 
 func (p *partitions) find(at progress.Place) *slot {
@@ -62,14 +63,40 @@ func (p *partitions) put(slots map[progress.Place]*slot) {
 	maps.Copy(p.slots, slots)
 }
 
-func (p *partitions) drop(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+// drop takes partitions out. It returns those of them that had been set aside.
+func (p *partitions) drop(gone map[string][]int32) (aside []progress.Place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for topic, parts := range gone {
 		for _, part := range parts {
-			delete(p.slots, progress.Place{Topic: topic, Partition: part})
+			at := progress.Place{Topic: topic, Partition: part}
+			delete(p.slots, at)
+			if p.aside[at] {
+				delete(p.aside, at)
+				aside = append(aside, at)
+			}
 		}
 	}
+	return aside
+}
+
+// dropped is called when partitions are taken from this instance.
+func (r *session) dropped(_ context.Context, cl *kgo.Client, gone map[string][]int32) {
+	for _, at := range r.parts.drop(gone) {
+		cl.ResumeFetchPartitions(map[string][]int32{at.Topic: {at.Partition}})
+		r.cfg.Trouble(r.row.Name, TroublePartition, at.String(), "")
+	}
+}
+
+// setAside leaves a partition unread that cannot go on, while the others do. It has no slot, so nothing of it could be
+// committed either.
+func (r *session) setAside(at progress.Place, why error) {
+	r.sess.Client().PauseFetchPartitions(map[string][]int32{at.Topic: {at.Partition}})
+	r.parts.mu.Lock()
+	r.parts.aside[at] = true
+	r.parts.mu.Unlock()
+	r.cfg.Trouble(r.row.Name, TroublePartition, at.String(), fmt.Sprintf("%s partition %d is set aside and the others go "+
+		"on; start stage %s again once it is mended: %v", at.Topic, at.Partition, r.row.Name, why))
 }
 
 func (p *partitions) len() int {
@@ -123,7 +150,7 @@ const agreePause = 250 * time.Millisecond
 // until it agrees. What stays is for an operator.
 func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64) error {
 	looks := progress.New(r.sess.Client())
-	open := maps.Clone(slots)
+	open, hopeless := maps.Clone(slots), map[progress.Place]error{}
 	for began := time.Now(); ; {
 		kept := map[int32]*slot{}
 		for at, s := range open {
@@ -145,25 +172,41 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 		var odd []error
 		for at, s := range open {
 			offset, err := r.position(at, s, all[at], all[progress.Place{Topic: r.row.State, Partition: at.Partition}])
-			if err != nil {
+			switch {
+			case err == nil:
+				next[at] = offset
+				delete(open, at)
+			case IsFatal(err) || time.Since(began) > r.cfg.AgreeTimeout:
+				hopeless[at] = err
+				delete(open, at)
+			default:
 				odd = append(odd, err)
-				continue
 			}
-			next[at] = offset
-			delete(open, at)
 		}
 		err = errors.Join(odd...)
-		if err == nil || IsFatal(err) {
-			return err
-		}
-		if time.Since(began) > r.cfg.AgreeTimeout {
-			return Fatal(err)
+		if err == nil {
+			return r.serveOthers(slots, next, hopeless)
 		}
 		r.log.Warn("state, group and topic do not agree; restoring again", "partitions", len(open), "err", err)
 		if err := retry.Pause(ctx, agreePause); err != nil {
 			return err
 		}
 	}
+}
+
+// serveOthers sets partitions aside that cannot go on. Where there is no other, the stage ends.
+func (r *session) serveOthers(slots map[progress.Place]*slot, next map[progress.Place]int64,
+	hopeless map[progress.Place]error,
+) error {
+	if len(hopeless) > 0 && len(next) == 0 && r.parts.len() == 0 {
+		return Fatal(errors.Join(slices.Collect(maps.Values(hopeless))...))
+	}
+	for at, why := range hopeless {
+		r.setAside(at, why)
+		next[at] = max(slots[at].group, 0) // nobody reads there
+		delete(slots, at)
+	}
+	return nil
 }
 
 // position is where to read on. The state's own note wins over the group's committed offset: both travel in one
@@ -205,12 +248,16 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 			"anew, or has lost records, and premiums would be debited again: restore it, or delete it and the group %s to "+
 			"rebuild from the timeline", r.row.State, at.Partition, r.row.Name, whole, r.row.Group)
 	case committed > next && (!r.cfg.FreshTxnID || lost):
-		return 0, fmt.Errorf("group %s has taken %s partition %d in up to offset %d, but the state on %s partition %d knows "+
+		err := fmt.Errorf("group %s has taken %s partition %d in up to offset %d, but the state on %s partition %d knows "+
 			"only what lies before %d: going on there would take records in a second time; where the changelog was cut or "+
 			"created anew, restore it; where someone moved the group forward, move it back: kafka-consumer-groups.sh "+
 			"--bootstrap-server %s --group %s --topic %s:%d --reset-offsets --to-offset %d --execute", r.row.Group, at.Topic,
 			at.Partition, committed, r.row.State, at.Partition, next, r.cfg.Brokers[0], r.row.Group, at.Topic, at.Partition,
 			next)
+		if r.cfg.FreshTxnID {
+			err = Fatal(err) // one broker, which knows its own ends
+		}
+		return 0, err
 	case next < input.start && (next > 0 || committed > 0):
 		return 0, r.gone(at, next, input.start)
 	case next < input.start:
@@ -233,7 +280,7 @@ func (r *session) gone(at progress.Place, next, start int64) error {
 // removed tells that an outside topic has lost records that intake had not read. Nobody can bring them back but their
 // sender, so the rest goes on.
 func (r *session) removed(at progress.Place, from, to int64) {
-	r.cfg.Trouble(r.row.Name, TroubleRemoved, fmt.Sprintf("%s-%d", at.Topic, at.Partition), fmt.Sprintf("%s partition "+
+	r.cfg.Trouble(r.row.Name, TroubleRemoved, at.String(), fmt.Sprintf("%s partition "+
 		"%d: offsets %d to %d were removed before they were read; have their sender send them again, and switch the "+
 		"retention of the topic off", at.Topic, at.Partition, from, to-1))
 }

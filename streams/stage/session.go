@@ -36,7 +36,7 @@ func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) erro
 	log := cfg.Log.With("stage", row.Name)
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
 		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
-		s.parts.slots = map[progress.Place]*slot{}
+		s.parts.slots, s.parts.aside = map[progress.Place]*slot{}, map[progress.Place]bool{}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the stop was asked for
@@ -172,7 +172,7 @@ func (r *session) options(client context.Context) []kgo.Opt {
 				r.serving() // more instances than partitions: this one stands by
 			}
 		}),
-		kgo.OnPartitionsRevoked(r.parts.drop), kgo.OnPartitionsLost(r.parts.drop),
+		kgo.OnPartitionsRevoked(r.dropped), kgo.OnPartitionsLost(r.dropped),
 		kgo.TransactionalID(txn), kgo.TransactionTimeout(transactionTimeout),
 		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.WithCompressor(Compressor()), kgo.WithContext(client),

@@ -35,7 +35,7 @@ type Env struct {
 	Brokers       []string
 	EmbeddedKafka bool
 	ClickHouse    *clickhouse.Options
-	// Metrics counts what the roles do; nil where nobody asked for it.
+	// Metrics counts what the roles do, and knows their troubles; nil for tools.
 	Metrics *metrics.Metrics
 }
 
@@ -46,9 +46,6 @@ func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Log
 		return errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all roles on " +
 			"embedded engines")
 	}
-	if err := env.Prepare(ctx, cfg, log, role); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	serveMetrics, err := env.metrics(ctx, cfg, role)
 	if err != nil {
@@ -58,21 +55,17 @@ func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Log
 	g.Go(func() error { return serveMetrics(ctx) })
 	g.Go(func() error {
 		defer stop()
+		if err := env.Prepare(ctx, cfg, log, role); err != nil {
+			return err
+		}
 		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
 	})
 	return g.Wait()
 }
 
-// metrics takes the configured address and gives the Env its metrics. The function returned serves them until its
-// context ends, or returns at once where no address is configured. Call it before the roles are run.
+// metrics gives the Env its metrics, and takes the configured address. The function returned serves them there until
+// its context ends, or returns at once where no address is configured. Call it before the roles are run.
 func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (func(context.Context) error, error) {
-	if cfg.Metrics == "" {
-		return func(context.Context) error { return nil }, nil
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Metrics)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
-	}
 	stages := map[string][]string{}
 	var groups []progress.Group
 	for _, r := range named(roles) {
@@ -80,6 +73,14 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 		groups = append(groups, streams.GroupsOf(r.Name)...)
 	}
 	m := metrics.New(stages)
+	if cfg.Metrics == "" {
+		e.Metrics = m
+		return func(context.Context) error { return nil }, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w; choose another address with --metrics", err)
+	}
 	kafka := e.Streams(cfg, "metrics", slog.New(slog.DiscardHandler))
 	queue, err := kgo.NewClient(kafka.Client(kgo.ClientID("kasi-queue"))...)
 	if err != nil {

@@ -178,9 +178,13 @@ func runAPI(ctx context.Context, j job) error {
 	for _, k := range keys {
 		apiKeys = append(apiKeys, api.Key(k))
 	}
+	degraded := func() []string { return nil }
+	if j.Metrics != nil {
+		degraded = j.Metrics.Degraded
+	}
 	handler, err := api.New(api.Config{
 		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate, UpdatesPerMinute: j.cfg.UpdateRate,
-		Log: j.log, Ready: db.Ping,
+		Log: j.log, Ready: db.Ping, Degraded: degraded,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	kembed "github.com/kasi-collections/kasi/streams/embedded"
+	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -86,7 +87,8 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	return g.Wait()
 }
 
-// start serves the metrics, where they are asked for, prepares topics and tables, and returns when every role serves.
+// start serves the metrics, where they are asked for, prepares topics and tables, and returns when every role serves or
+// stands aside.
 func (s *Stack) start(ctx, run context.Context) error {
 	serveMetrics, err := s.env.metrics(ctx, s.cfg, RoleNames()...)
 	if err != nil {
@@ -96,19 +98,17 @@ func (s *Stack) start(ctx, run context.Context) error {
 	if err := s.env.Prepare(ctx, s.cfg, s.log, RoleNames()...); err != nil {
 		return err
 	}
-	ready := make(chan struct{}, len(Roles))
-	for _, name := range RoleNames() {
-		up := sync.OnceFunc(func() { ready <- struct{}{} }) // a stage says ready again after each rebalance
-		s.roles.Go(func() error {
-			if err := s.env.Run(run, name, s.cfg, s.log.With("role", name), up); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
-		})
+	if _, err := Rules(s.cfg); err != nil {
+		return err
+	}
+	settled := make(chan struct{}, len(Roles))
+	for _, role := range Roles {
+		once := sync.OnceFunc(func() { settled <- struct{}{} }) // a stage says ready again after each rebalance
+		s.roles.Go(func() error { return s.keep(run, role, once) })
 	}
 	for range Roles {
 		select {
-		case <-ready:
+		case <-settled:
 		case <-run.Done():
 			return nil
 		case <-ctx.Done():
@@ -117,6 +117,40 @@ func (s *Stack) start(ctx, run context.Context) error {
 	}
 	return nil
 }
+
+// keep runs a role until the stack ends. A role that cannot go on stands aside while the others serve: it says why, and
+// is tried again after growing pauses, since what is wrong may be mended meanwhile. Ticker and API fail the stack where
+// they have never served: what is wrong then (a taken address, a calendar of the other kind) is the configuration.
+// settled is called when the role serves or stands aside.
+func (s *Stack) keep(run context.Context, role Role, settled func()) error {
+	log, served := s.log.With("role", role.Name), false
+	for pauses := retry.Growing(asideFirst, asideMost); ; {
+		err := s.env.Run(run, role.Name, s.cfg, log, func() {
+			served = true
+			pauses.Reset()
+			settled()
+		})
+		if err == nil || run.Err() != nil {
+			return err
+		}
+		if !served && (role.Name == "ticker" || role.Name == "api") {
+			return fmt.Errorf("%s: %w", role.Name, err)
+		}
+		pause := pauses.NextBackOff()
+		log.Error("the role cannot go on and stands aside; the others serve", "again in", pause, "err", err)
+		s.env.Metrics.StandsAside(role.Name, err)
+		settled()
+		if retry.Pause(run, pause) != nil {
+			return nil
+		}
+	}
+}
+
+// A role that stands aside is tried again after asideFirst, and then ever more seldom, at least every asideMost.
+const (
+	asideFirst = 2 * time.Second
+	asideMost  = 2 * time.Minute
+)
 
 // watchEngines ends the stack when the embedded ClickHouse cannot be kept alive; a crash that its supervisor mends is
 // none of its business.
@@ -139,7 +173,7 @@ func (s *Stack) Stop() error {
 	return s.err
 }
 
-// Done is closed when everything has ended, by Stop or because a role failed.
+// Done is closed when everything has ended, by Stop or because an engine could not be kept alive.
 func (s *Stack) Done() <-chan struct{} { return s.stopped }
 
 // Config is the configuration with the secrets filled in.

@@ -5,16 +5,24 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"cloud.google.com/go/civil"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/schemas"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
+	"github.com/kasi-collections/kasi/streams/calendar"
+	kembed "github.com/kasi-collections/kasi/streams/embedded"
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +59,52 @@ func TestRoleThatCannotStartFailsTheStack(t *testing.T) {
 	_, err = app.Up(t.Context(), settings(t, func(c *config.Config) { c.HTTP = taken.Addr().String() }), quiet())
 	require.ErrorContains(t, err, "api: ")
 	require.ErrorContains(t, err, "choose another address with --http")
+}
+
+// A role that cannot go on stands aside with its reason. The others serve.
+func TestRoleStandsAside(t *testing.T) {
+	cfg := settings(t, func(c *config.Config) { c.Metrics = freeAddr(t) })
+	s, err := app.Up(t.Context(), cfg, quiet())
+	require.NoError(t, err)
+	cal, err := s.Calendar()
+	require.NoError(t, err)
+	_, err = cal.Advance(t.Context(), civil.Date{Year: 2025, Month: 11, Day: 2}, calendar.AdvanceOpts{})
+	require.NoError(t, err)
+	cal.Close()
+	require.NoError(t, s.Stop())
+
+	kafka, err := kembed.StartKafka(t.Context(), filepath.Join(cfg.DataDir, "kafka"), cfg.Kafka, quiet())
+	require.NoError(t, err)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(kafka.Addr()))
+	require.NoError(t, err)
+	adm := kadm.NewClient(cl)
+	ends, err := adm.ListEndOffsets(t.Context(), schemas.TopicStateSettle)
+	require.NoError(t, err)
+	_, err = adm.DeleteRecords(t.Context(), ends.Offsets())
+	require.NoError(t, err)
+	cl.Close()
+	require.NoError(t, kafka.Close())
+
+	s, err = app.Up(t.Context(), cfg, quiet())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Stop()) }()
+	get := func(url string) (int, string) {
+		resp, err := http.Get(url)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(b)
+	}
+	code, body := get("http://" + cfg.Metrics + "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.True(t, strings.HasPrefix(body, "not ready: settle\ndegraded: settle stands aside and is tried again: "), body)
+	require.Contains(t, body, "kasi.state.settle.v1")
+	code, body = get("http://" + cfg.HTTP + "/readyz")
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, `"degraded":["settle stands aside`)
+	_, body = get("http://" + cfg.Metrics + "/metrics")
+	require.Contains(t, body, `kasi_troubles{kind="role_aside",stage="settle",where="settle"} 1`)
 }
 
 func TestStackStopsWhenItsStartIsCancelled(t *testing.T) {

@@ -118,7 +118,7 @@ func (m *Metrics) Troubled(stage, kind, where, text string) {
 		return
 	}
 	m.troubles.WithLabelValues(stage, kind, where).Set(1)
-	m.degraded[[3]string{stage, kind, where}] = text
+	m.degraded[[3]string{stage, kind, where}] = strings.ReplaceAll(text, "\n", "; ")
 }
 
 // Inserted implements chsink.Observer.
@@ -133,9 +133,28 @@ func (m *Metrics) InsertFailed(table string) { m.inserts.WithLabelValues(table, 
 
 // Ready notes that a role serves.
 func (m *Metrics) Ready(role string) {
+	m.Troubled(role, troubleRole, role, "")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ready[role] = true
+}
+
+// troubleRole is the kind of trouble of a role that stands aside.
+const troubleRole = "role_aside"
+
+// StandsAside notes that a role cannot go on, and why.
+func (m *Metrics) StandsAside(role string, why error) {
+	m.Troubled(role, troubleRole, role, fmt.Sprintf("%s stands aside and is tried again: %v", role, why))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ready[role] = false
+}
+
+// Degraded are the troubles that are not over, in words.
+func (m *Metrics) Degraded() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Values(m.degraded))
 }
 
 // Handler serves /metrics, /livez and /readyz. /readyz is 503 and names the roles that do not serve yet. It also
@@ -146,6 +165,7 @@ func (m *Metrics) Handler() http.Handler {
 		promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		degraded := m.Degraded()
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		waiting := slices.DeleteFunc(slices.Sorted(maps.Keys(m.ready)), func(role string) bool { return m.ready[role] })
@@ -154,7 +174,7 @@ func (m *Metrics) Handler() http.Handler {
 		} else {
 			_, _ = fmt.Fprintln(w, "ok")
 		}
-		for _, text := range slices.Sorted(maps.Values(m.degraded)) {
+		for _, text := range degraded {
 			_, _ = fmt.Fprintln(w, "degraded: "+text)
 		}
 	})
