@@ -8,17 +8,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// setAside takes a record that cannot become a row out of its chunk, once Config.SetAside has it. Nothing of the chunk
-// has been sent: the rows are made before the insert begins. Whoever repeats the range comes to the same rows, since a
-// record that cannot be read never can.
+// setAside takes somebody else's record, which cannot become a row, out of its chunk, once Config.SetAside has it.
+// Nothing of the chunk has been sent: the rows are made before the insert begins. Whoever repeats the range comes to
+// the same rows, since a record that cannot be read never can. It has no seq among ours, so none is missing.
 //
-// Somebody else's record carries no seq, so nothing is missing without it. Where it was an event of ours, its seq is
-// missing in its table: no statement is made over that hole.
+// A stage writes in transactions. A record of a transaction is ours, and a hole in the ledger is worse than a stop.
 func (s *sink) setAside(ctx context.Context, work []*chunk, bad *BadRecordError) error {
 	i := slices.IndexFunc(work, func(c *chunk) bool {
 		return c.topic == bad.Topic && c.partition == bad.Partition && slices.Contains(c.records, bad.record)
 	})
-	if i < 0 || s.cfg.SetAside == nil {
+	if i < 0 || s.cfg.SetAside == nil || bad.record.Attrs.IsTransactional() {
 		return bad
 	}
 	where := fmt.Sprintf("no record of %s", bad.Topic)

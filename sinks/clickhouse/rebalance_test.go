@@ -341,6 +341,16 @@ func TestSinkSetsABadRecordAside(t *testing.T) {
 			w.exact()
 			require.Len(t, aside, 3)
 			require.Equal(t, []int64{6, 7}, aside[:2])
+
+			ours, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.TransactionalID("a stage"),
+				kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			require.NoError(t, err)
+			defer ours.Close()
+			require.NoError(t, ours.BeginTransaction())
+			bad := &kgo.Record{Topic: schemas.TopicDebits, Value: []byte(c.value)}
+			require.NoError(t, ours.ProduceSync(context.Background(), bad).FirstErr())
+			require.NoError(t, ours.EndTransaction(context.Background(), kgo.TryCommit))
+			require.ErrorAs(t, w.start(cfg, quick()).result(), &refused, "a mistake of ours is never passed over")
 		})
 	}
 }

@@ -45,8 +45,8 @@ type Config struct {
 	Log *slog.Logger
 	// Observer hears of every insert. Nil means nobody listens.
 	Observer Observer
-	// SetAside takes a record that cannot become a row, and why, without personal data. It is asked again after an error,
-	// and may be asked again after a crash. Nil means that such a record stops the sink.
+	// SetAside takes a record of somebody else that cannot become a row, and why, without personal data. It is asked again
+	// after an error, and may be asked again after a crash. Nil means that such a record stops the sink.
 	SetAside func(ctx context.Context, r *kgo.Record, why string) error
 }
 
@@ -111,10 +111,10 @@ func defaults() tuning {
 
 // Run brings schemas.SunkTopics into ClickHouse, each record exactly once. It returns nil when ctx ends.
 //
-// It returns an error where no repetition helps: a record can be neither stored nor set aside, Kafka has lost data, or the ClickHouse
-// belongs to another Kafka. An unreachable Kafka or ClickHouse is waited for. Any number of sinks may run; they share
-// the partitions. ready is called when the sink has its partitions and knows where each goes on, possibly more than
-// once.
+// It returns an error where no repetition helps: a record can be neither stored nor set aside, Kafka has lost data, or
+// the ClickHouse belongs to another Kafka. An unreachable Kafka or ClickHouse is waited for. Any number of sinks may
+// run; they share the partitions. ready is called when the sink has its partitions and knows where each goes on,
+// possibly more than once.
 func Run(ctx context.Context, cfg Config, ready func()) error {
 	return run(ctx, cfg, defaults(), ready)
 }

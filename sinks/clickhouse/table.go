@@ -15,8 +15,9 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// BadRecordError says that a record cannot become a row: somebody else's on a topic of ours, or a mistake of ours. It is
-// set aside where Config.SetAside takes it (aside.go), and stops the sink otherwise.
+// BadRecordError says that a record cannot become a row. Somebody else's on a topic of ours is set aside (aside.go). A
+// mistake of ours stops the sink: skipping it would make the tables silently wrong. The way out is a release that
+// writes or reads the record rightly; the offset stays where it is until then.
 type BadRecordError struct {
 	Topic     string
 	Partition int32
