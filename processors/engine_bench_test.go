@@ -121,3 +121,104 @@ func BenchmarkLoadRows(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPayer is a month of a payer of 10,000 policies, and beside it the same month of 10,000 customers with one
+// policy each: import, execution, the tick of the first attempts, an answer of the bank to each debit, and a quiet tick.
+func BenchmarkPayer(b *testing.B) {
+	const policies = 10_000
+	for _, bc := range []struct{ name, customer string }{{"one payer", "C"}, {"10000 customers", "C%05d"}} {
+		b.Run(bc.name, func(b *testing.B) {
+			for b.Loop() {
+				benchPayerMonth(b, policies, bc.customer)
+			}
+		})
+	}
+}
+
+func benchPayerMonth(b *testing.B, policies int, name string) {
+	e, out := processors.NewEngine(rules.Default()), book.Outputs{}
+	m := schemas.Moment{Date: civil.Date{Year: 2025, Month: 11, Day: 1}, At: time.Date(2025, 11, 1, 4, 0, 0, 0, time.UTC)}
+	customers := map[string]*book.Customer{}
+	apply := func(customer string, rec processors.Record) {
+		if customers[customer] == nil {
+			customers[customer] = &book.Customer{}
+		}
+		require.NoError(b, e.Apply(customers[customer], rec, m, &out))
+	}
+	tick := func(day, cutoff int) {
+		m.Date.Day, m.Cutoff = day, cutoff
+		for customer := range customers {
+			apply(customer, schemas.Tick{})
+		}
+	}
+	began := time.Now()
+	took := func(what string) {
+		b.ReportMetric(time.Since(began).Seconds(), what+"-s")
+		began = time.Now()
+	}
+	number := func(i int) (customer, policy string) {
+		i = i * 7919 % policies // in no order
+		if customer = name; name != "C" {
+			customer = fmt.Sprintf(name, i)
+		}
+		return customer, fmt.Sprintf("POL%05d", i)
+	}
+	for i := range policies {
+		customer, policy := number(i)
+		apply(customer, &schemas.PolicyCommand{
+			Action: schemas.PolicyImport, TenantID: "T", CustomerID: customer, PolicyNumber: policy,
+			Terms: &schemas.PolicyTerms{PremiumCents: 15000},
+		})
+	}
+	took("import")
+	for i := range policies {
+		customer, policy := number(i)
+		apply(customer, &schemas.ExecuteCommand{
+			TenantID: "T", CustomerID: customer, PolicyNumber: policy, PeriodMonth: "2025-11",
+		})
+	}
+	took("execute")
+	tick(5, 1)
+	debits := out.Debits
+	require.Len(b, debits, policies)
+	took("attempts")
+	for i := range policies {
+		d := &debits[i*7919%policies]
+		res := &schemas.Result{
+			ResultID: d.DebitID, DebitID: d.DebitID, Status: schemas.ResultPaid, EffectiveDate: "2025-11-05",
+		}
+		if i%3 == 0 {
+			res.Status, res.ReasonCode = schemas.ResultUnpaid, "02"
+		}
+		apply(d.CustomerID, res)
+	}
+	took("answers")
+	tick(6, 1)
+	took("tick")
+}
+
+// BenchmarkManyTransactions is the month of a customer with 200,000 transactions, a quarter of them income.
+func BenchmarkManyTransactions(b *testing.B) {
+	for _, n := range []int{1_000, 200_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				e, out, c := processors.NewEngine(rules.Default()), book.Outputs{}, &book.Customer{}
+				m := schemas.Moment{Date: civil.Date{Year: 2025, Month: 11, Day: 30}}
+				began := time.Now()
+				for i := range n {
+					tx := &schemas.Transaction{
+						TransactionID: fmt.Sprint("t", i), TenantID: "T", CustomerID: "C", AmountCents: 15000,
+						Direction: schemas.Debit, Description: "CARD",
+						BookedAt: m.Date.AddDays(i*29/n - 29).In(schemas.Johannesburg).Add(time.Duration(i%86400) * time.Second),
+					}
+					if i%4 == 0 {
+						tx.Direction, tx.Description = schemas.Credit, "TIPS"
+					}
+					out.Reset()
+					require.NoError(b, e.Apply(c, tx, m, &out))
+				}
+				b.ReportMetric(float64(time.Since(began).Nanoseconds())/float64(n), "ns/transaction")
+			}
+		})
+	}
+}

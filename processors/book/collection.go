@@ -2,6 +2,7 @@ package book
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/kasi-collections/kasi/processors/rules"
@@ -134,6 +135,24 @@ func (l Collections) Find(number string, p schemas.Period) *Collection {
 		i += next
 	}
 	return nil
+}
+
+// Of yields the collections of a policy, by period.
+func (l Collections) Of(number string) iter.Seq[*Collection] {
+	return func(yield func(*Collection) bool) {
+		for i := 0; i < len(l); {
+			if k := l[i:].Find(number, l[i].Period); k != nil && !yield(k) {
+				return
+			}
+			next, _ := search(l[i:], func(k *Collection) int {
+				if k.Period > l[i].Period {
+					return 1
+				}
+				return -1
+			})
+			i += next
+		}
+	}
 }
 
 // inOrder is the order of deciding.

@@ -163,9 +163,8 @@ func (b *Book) collectionsFollow(p *Policy, before schemas.PolicyStatus) {
 		return
 	}
 	period := schemas.PeriodOf(b.moment.BusinessDate())
-	for i := range b.Collections {
-		k := &b.Collections[i]
-		if k.Number != p.Number || k.Collected >= k.Due {
+	for k := range b.Collections.Of(p.Number) {
+		if k.Collected >= k.Due {
 			continue
 		}
 		running := k.Period >= period

@@ -220,12 +220,9 @@ func (d *Debit) severity(r *rules.Rules) int {
 // ended, or the policy's own.
 func (b *Book) row(k *Collection, d *Debit) *int {
 	var next *Debit
-	for i := range b.Collections {
-		if b.Collections[i].Number != k.Number {
-			continue
-		}
-		for j := range b.Collections[i].Debits {
-			x := &b.Collections[i].Debits[j]
+	for of := range b.Collections.Of(k.Number) {
+		for j := range of.Debits {
+			x := &of.Debits[j]
 			if x.State == DebitPaid && x.Action > d.Action && (next == nil || x.Action < next.Action) {
 				next = x
 			}
