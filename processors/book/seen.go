@@ -3,6 +3,7 @@ package book
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -11,7 +12,8 @@ import (
 // seenIDs holds the transaction ids of the last days, in the order of their arrival, in blocks of so many. A block is
 // never changed; a longer one takes its place. So copies of a customer share them, and a new id writes one small row.
 //
-// An entry is 16 bytes: the id's hash, a hash of the content (0: not known), and the day of the booking.
+// An entry is 14 bytes: the id's hash, a hash of the content (0: not known), and the day of the booking, which is taken
+// for one of 1970 to 2149.
 type seenIDs struct {
 	first  int      // number of the oldest block; 0 where there is none
 	blocks []string // all but the latest are full
@@ -19,10 +21,10 @@ type seenIDs struct {
 }
 
 const (
-	seenSize  = 16
-	seenBlock = 32 // ids
+	seenSize  = 14
+	seenBlock = 16 // ids
 	// seenUnsorted is how many full blocks are looked through one by one. More are sorted into runs.
-	seenUnsorted = 32
+	seenUnsorted = 64
 )
 
 // seenRun is the ids of some full blocks, sorted by hash. It is found again from the blocks, and is in no row.
@@ -75,7 +77,7 @@ func (s *seenIDs) add(hash uint64, content uint32, booked schemas.Day) {
 	b = append(b, s.blocks[last]...)
 	b = binary.LittleEndian.AppendUint64(b, hash)
 	b = binary.LittleEndian.AppendUint32(b, content)
-	b = binary.LittleEndian.AppendUint32(b, uint32(booked))
+	b = binary.LittleEndian.AppendUint16(b, uint16(min(max(booked, 0), math.MaxUint16)))
 	s.blocks[last] = string(b)
 }
 
@@ -99,7 +101,7 @@ func (s *seenIDs) forget(before, known schemas.Day) {
 func (s *seenIDs) allBefore(block int, day schemas.Day) bool {
 	b := s.blocks[block]
 	for at := 0; at < len(b); at += seenSize {
-		if schemas.Day(int32(binary.LittleEndian.Uint32([]byte(b[at+12:at+16])))) >= day {
+		if schemas.Day(b[at+12])+schemas.Day(b[at+13])<<8 >= day {
 			return false
 		}
 	}
