@@ -122,8 +122,8 @@ func BenchmarkLoadRows(b *testing.B) {
 	}
 }
 
-// BenchmarkPayer is a month of a payer of 10,000 policies, and beside it the same month of 10,000 customers with one
-// policy each: import, execution, the tick of the first attempts, an answer of the bank to each debit, and a quiet tick.
+// BenchmarkPayer is a month of a payer of 10,000 policies, and beside it that of 10,000 customers with one policy each:
+// import, execution, the tick of the first attempts, an answer of the bank to each debit, and a quiet tick.
 func BenchmarkPayer(b *testing.B) {
 	const policies = 10_000
 	for _, bc := range []struct{ name, customer string }{{"one payer", "C"}, {"10000 customers", "C%05d"}} {
