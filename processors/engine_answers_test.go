@@ -126,7 +126,13 @@ func (w *world) hearAll(t *rapid.T, engine *processors.Engine, answers []*schema
 		require.Equal(t, moved[schemas.CollectionID(schemas.PolicyID("T", "P"), k.Period)], k.Collected)
 		k.Version = 0
 		for j := range k.Debits {
-			k.Debits[j].Results = nil
+			d := &k.Debits[j]
+			d.Results = nil
+			if d.Item != nil && d.Item.State == schemas.ItemOpen {
+				d.Item.Version = 0
+			} else {
+				d.Item = nil
+			}
 		}
 	}
 	c.Wake = 0

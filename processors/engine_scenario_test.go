@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ import (
 //	                                       of the latest debit, or the n-th; on the business date
 //	report POL 2025-11 PAID_FULL 150.00 2 2025-11-05 2025-11-26 -    status, collected, attempts, first, last, failure
 //	hold POL MANDATE_ENDED                 or - for none
+//	item AMOUNT_MISMATCH OPEN [debit=1]    the open item of the latest debit, or the n-th; or - for none
+//	close [debit=1]                        a person closes that item
 //	deposits SALARY MONTHLY MATURE 2025-12-25    of the latest deposit: kind, frequency, status, next date; - for none
 //
 // A policy, patch or execute expects "=> OK" where nothing is said.
@@ -113,7 +116,7 @@ func opts(words []string) map[string]string {
 
 func (s *scenario) do(w []string, want string) {
 	switch w[0] {
-	case "policy", "patch", "execute", "credit", "debit", "income", "result":
+	case "policy", "patch", "execute", "credit", "debit", "income", "result", "close":
 		s.record(s.read(w), want)
 	case "open":
 		s.step(schemas.Tick{Date: w[1]})
@@ -128,6 +131,14 @@ func (s *scenario) do(w []string, want string) {
 		require.Equal(s, strings.Join(w[3:], " "), got)
 	case "hold":
 		require.Equal(s, w[2], dash(s.policies[w[1]].HoldReason))
+	case "item":
+		item, ok := s.items[s.debitOf(opts(w))]
+		got := strings.TrimSpace(fmt.Sprintf("%s %s", item.Kind, item.State))
+		if !ok {
+			got = "-"
+		}
+		require.Equal(s, strings.Join(slices.DeleteFunc(w[1:], func(x string) bool { return strings.Contains(x, "=") }), " "),
+			got)
 	case "deposits":
 		require.NotEmpty(s, s.out.Deposits)
 		d := s.out.Deposits[len(s.out.Deposits)-1]
@@ -206,6 +217,8 @@ func (s *scenario) read(w []string) processors.Record {
 		return in
 	case "result":
 		return s.result(id, w, o)
+	case "close":
+		return &schemas.CloseItemCommand{RequestID: id, TenantID: "T", CustomerID: "C", DebitID: s.debitOf(o), Note: "seen"}
 	}
 	clock := "08:00"
 	if o["at"] != "" {
@@ -254,12 +267,18 @@ func (s *scenario) result(id string, w []string, o map[string]string) *schemas.R
 	if o["on"] != "" {
 		res.EffectiveDate = o["on"]
 	}
+	res.DebitID = s.debitOf(o)
+	return res
+}
+
+// debitOf is the latest debit, or the one that an option names by its number or id.
+func (s *scenario) debitOf(o map[string]string) string {
 	n := len(s.order)
 	_, _ = fmt.Sscan(o["debit"], &n)
-	if res.DebitID = o["debit"]; n > 0 && n <= len(s.order) {
-		res.DebitID = s.order[n-1]
+	if n > 0 && n <= len(s.order) {
+		return s.order[n-1]
 	}
-	return res
+	return o["debit"]
 }
 
 // record brings a record and compares what came of it.
@@ -271,8 +290,7 @@ func (s *scenario) record(rec processors.Record, want string) {
 		got = reject.Class
 	case len(out.Outcomes) > 0 && out.Outcomes[0].Code != schemas.OutcomeOK:
 		got = out.Outcomes[0].Code
-	case len(out.Outcomes)+len(out.Collections)+len(out.Transactions)+len(out.Deposits)+len(out.Policies) == 0 &&
-		want == "nothing":
+	case out.Empty() && want == "nothing":
 		got = "nothing"
 	}
 	require.Equal(s, want, got)

@@ -41,11 +41,12 @@ type world struct {
 	collections map[string]*collectionModel
 	policies    map[string]schemas.PolicyEvent // by number
 	decided     map[string]schemas.DecisionEvent
-	taken       map[string]bool // transaction ids taken in
-	incomes     map[string]bool // income ids taken in
-	failed      schemas.Cents   // of debits that came back, as the collections' events say
-	instructed  schemas.Cents   // of all debits
-	firstTaken  civil.Date      // business date of the first of them after the first tick
+	items       map[string]schemas.OpenItemEvent // by debit
+	taken       map[string]bool                  // transaction ids taken in
+	incomes     map[string]bool                  // income ids taken in
+	failed      schemas.Cents                    // of debits that came back, as the collections' events say
+	instructed  schemas.Cents                    // of all debits
+	firstTaken  civil.Date                       // business date of the first of them after the first tick
 }
 
 // debitModel is what the oracle knows of a debit: the answers that were accepted.
@@ -85,6 +86,7 @@ func newWorld(t require.TestingT, r *rules.Rules) *world {
 		t: bare{t}, twin: arena.New(processors.NewEngine(r, processors.NeverSleep()), r),
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
+		items: map[string]schemas.OpenItemEvent{},
 		taken: map[string]bool{}, incomes: map[string]bool{},
 	}
 	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{strategy.Standard{}, w})), r)
@@ -170,7 +172,7 @@ func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
 	if in, ok := rec.(*schemas.Income); ok {
 		w.incomes[in.IncomeID] = true
 	}
-	if isResult {
+	if isResult && (reject == nil || reject.Class == schemas.RejectContradictsFinal) {
 		require.True(w.t, w.acceptable(res) || w.debits[res.DebitID].ids[res.ResultID])
 		w.debits[res.DebitID].hear(res, w.Now.Date)
 	}
@@ -311,6 +313,14 @@ func (w *world) judge(out *book.Outputs) {
 	for _, ev := range out.Deposits {
 		w.fact(ev.Meta)
 	}
+	for _, ev := range out.OpenItems {
+		w.fact(ev.Meta)
+		w.items[ev.DebitID] = ev
+	}
+	for id, item := range w.items {
+		open := item.State == schemas.ItemOpen
+		require.False(w.t, open && item.Kind != schemas.OpenPaid && !w.debits[id].inFlight(), "an answer closes the item")
+	}
 	for _, ev := range out.Outcomes {
 		w.fact(ev.Meta)
 	}
@@ -326,6 +336,7 @@ func add(o, n *book.Outputs) {
 	o.Debits = append(o.Debits, n.Debits...)
 	o.Policies = append(o.Policies, n.Policies...)
 	o.Collections = append(o.Collections, n.Collections...)
+	o.OpenItems = append(o.OpenItems, n.OpenItems...)
 	o.Outcomes = append(o.Outcomes, n.Outcomes...)
 }
 

@@ -47,6 +47,9 @@ func (o *outgoing) all(t require.TestingT, out *book.Outputs) {
 	for i := range out.Policies {
 		o.check(t, schemas.TopicPolicies, &out.Policies[i].Meta, &out.Policies[i])
 	}
+	for i := range out.OpenItems {
+		o.check(t, schemas.TopicOpenItems, &out.OpenItems[i].Meta, &out.OpenItems[i])
+	}
 	for i := range out.Collections {
 		o.check(t, schemas.TopicCollections, &out.Collections[i].Meta, &out.Collections[i])
 	}
@@ -57,7 +60,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	o := &outgoing{schemas: map[string]*jsonschema.Schema{}, seen: map[string]int{}}
 	topics := []string{
 		schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections,
-		schemas.TopicSettlements,
+		schemas.TopicSettlements, schemas.TopicOpenItems,
 	}
 	for _, topic := range topics {
 		o.schemas[topic] = schematest.Of(t, topic)
@@ -138,6 +141,13 @@ func someDay(t *rapid.T, e *processors.Engine, c *book.Customer, m schemas.Momen
 		code := ""
 		if status != schemas.ResultPaid {
 			code = rapid.SampledFrom([]string{"", "02", "AM04", "04", "XX"}).Draw(t, "code")
+		}
+		if rapid.IntRange(0, 5).Draw(t, "another amount") == 0 {
+			one := schemas.Cents(1)
+			require.NoError(t, e.Apply(c, &schemas.Result{
+				ResultID: fmt.Sprintf("W-%d", *answered), DebitID: out.Debits[*answered].DebitID, Status: schemas.ResultPaid,
+				EffectiveDate: m.Date.String(), AmountCents: &one,
+			}, m, out))
 		}
 		require.NoError(t, e.Apply(c, &schemas.Result{
 			ResultID: fmt.Sprintf("R-%d", *answered), DebitID: out.Debits[*answered].DebitID, Status: status,

@@ -195,6 +195,40 @@ func (e *CollectionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *OpenItemEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"item_id":`...), string(e.ItemID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
+	b = AppendText(append(b, `,"state":`...), string(e.State))
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	if e.SaidCents != 0 {
+		b = strconv.AppendInt(append(b, `,"said_cents":`...), int64(e.SaidCents), 10)
+	}
+	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
+	b = AppendText(append(b, `,"since":`...), string(e.Since))
+	if e.ResultID != "" {
+		b = AppendText(append(b, `,"result_id":`...), string(e.ResultID))
+	}
+	if e.Note != "" {
+		b = AppendText(append(b, `,"note":`...), string(e.Note))
+	}
+	if e.RequestID != "" {
+		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
 func (e *SettlementEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)

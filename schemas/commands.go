@@ -17,6 +17,7 @@ const (
 	KindResult      Kind = "result"      // Result
 	KindPolicy      Kind = "policy"      // PolicyCommand
 	KindExecute     Kind = "execute"     // ExecuteCommand
+	KindCloseItem   Kind = "close-item"  // CloseItemCommand
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own
@@ -61,6 +62,16 @@ type ExecuteCommand struct {
 	CustomerID   string `json:"customer_id"`
 	PolicyNumber string `json:"policy_number"`
 	PeriodMonth  Period `json:"period_month"`
+}
+
+// CloseItemCommand is a person's word that an open item needs no more looking at. It goes straight to the customer's
+// timeline.
+type CloseItemCommand struct {
+	RequestID  string `json:"request_id"`
+	TenantID   string `json:"tenant_id"`
+	CustomerID string `json:"customer_id"`
+	DebitID    string `json:"debit_id"`
+	Note       string `json:"note,omitempty"`
 }
 
 // Tick is the passing of business time. It is written to every partition of the timeline and of the settlement

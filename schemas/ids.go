@@ -43,6 +43,9 @@ func SettlementID(tenant string, p Period, seq int) string {
 	return FactID("settlement", tenant, string(p), strconv.Itoa(seq))
 }
 
+// OpenItemID is made of the debit that the item is about.
+func OpenItemID(debitID string) string { return FactID("open-item", debitID) }
+
 // CustomerKey is the Kafka key of a customer's records: tenant and customer id, separated by a byte neither may hold.
 func CustomerKey(tenant, customer string) string { return tenant + "\x1f" + customer }
 

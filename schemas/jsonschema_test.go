@@ -26,6 +26,7 @@ var published = map[string]reflect.Type{
 	schemas.TopicPolicies:         reflect.TypeFor[schemas.PolicyEvent](),
 	schemas.TopicCollections:      reflect.TypeFor[schemas.CollectionEvent](),
 	schemas.TopicSettlements:      reflect.TypeFor[schemas.SettlementEvent](),
+	schemas.TopicOpenItems:        reflect.TypeFor[schemas.OpenItemEvent](),
 }
 
 type object map[string]any

@@ -11,6 +11,7 @@ const (
 	TopicPolicies         = "kasi.policies.v1"
 	TopicCollections      = "kasi.collections.v1"
 	TopicSettlements      = "kasi.settlements.v1"
+	TopicOpenItems        = "kasi.openitems.v1"
 
 	TopicPolicyCommands     = "kasi.policy.commands.v1"     // key (tenant, policy number): who owns a number
 	TopicTimeline           = "kasi.customer.timeline.v1"   // key (tenant, customer): all that can change a customer
@@ -46,6 +47,7 @@ var Topics = []Topic{
 	{Name: TopicPolicies, Partitioned: true, Public: true},
 	{Name: TopicCollections, Partitioned: true, Public: true},
 	{Name: TopicSettlements, Partitioned: true, Public: true},
+	{Name: TopicOpenItems, Partitioned: true, Public: true},
 	{Name: TopicPolicyCommands, Partitioned: true},
 	{Name: TopicTimeline, Partitioned: true},
 	{Name: TopicTransactions, Partitioned: true},

@@ -91,6 +91,9 @@ func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	case schemas.KindExecute:
 		cmd, err := readOwn(rec.Value, "command", checkExecute)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
+	case schemas.KindCloseItem:
+		cmd, err := readOwn(rec.Value, "command", checkCloseItem)
+		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
 	}
 	return schemas.Refuse(letters.ClassUnknownKind, "header kasi.kind is missing or names nothing the timeline holds")
 }
@@ -115,6 +118,13 @@ func (t *collectTask) result(b *stage.Batch, rec *kgo.Record) error {
 func checkCustomer(id string) error {
 	if id == "" {
 		return badCommand("customer_id is required")
+	}
+	return nil
+}
+
+func checkCloseItem(cmd schemas.CloseItemCommand) error {
+	if cmd.TenantID == "" || cmd.DebitID == "" {
+		return badCommand("tenant_id and debit_id are required")
 	}
 	return nil
 }
@@ -220,6 +230,7 @@ func (t *collectTask) emit(b *stage.Batch, key string, at time.Time) error {
 		stage.Events(b, schemas.TopicDebits, key, o.Debits, at),
 		stage.Events(b, schemas.TopicPolicies, key, o.Policies, at),
 		stage.Events(b, schemas.TopicCollections, key, o.Collections, at),
+		stage.Events(b, schemas.TopicOpenItems, key, o.OpenItems, at),
 		stage.Events(b, schemas.TopicOutcomes, key, o.Outcomes, at),
 	} {
 		if err != nil {

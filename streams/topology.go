@@ -59,6 +59,7 @@ var Topology = []Stage{
 			{Topic: schemas.TopicDebits, Key: "customer", Dense: true},
 			{Topic: schemas.TopicPolicies, Key: "customer", Dense: true},
 			{Topic: schemas.TopicCollections, Key: "customer", Dense: true},
+			{Topic: schemas.TopicOpenItems, Key: "customer", Dense: true},
 			{Topic: schemas.TopicOutcomes, Key: "customer", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},

@@ -135,7 +135,8 @@ func (p *product) account() map[string]string {
 	}
 	for _, topic := range []string{
 		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions,
-		schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicSettlements,
+		schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicOpenItems,
+		schemas.TopicSettlements,
 	} {
 		byPartition := map[int32]string{}
 		for _, r := range p.read(topic) {

@@ -32,6 +32,7 @@ type Outputs struct {
 	Debits       []schemas.DebitInstruction
 	Policies     []schemas.PolicyEvent
 	Collections  []schemas.CollectionEvent
+	OpenItems    []schemas.OpenItemEvent
 	Outcomes     []schemas.OutcomeEvent
 	// Refused, where not nil, makes the record a dead letter, though it has left something behind.
 	Refused *schemas.Reject
@@ -41,14 +42,14 @@ type Outputs struct {
 func (o *Outputs) Reset() {
 	*o = Outputs{
 		Transactions: o.Transactions[:0], Deposits: o.Deposits[:0], Decisions: o.Decisions[:0], Debits: o.Debits[:0],
-		Policies: o.Policies[:0], Collections: o.Collections[:0], Outcomes: o.Outcomes[:0],
+		Policies: o.Policies[:0], Collections: o.Collections[:0], OpenItems: o.OpenItems[:0], Outcomes: o.Outcomes[:0],
 	}
 }
 
 // Empty tells that nothing was emitted.
 func (o *Outputs) Empty() bool {
 	return len(o.Transactions)+len(o.Deposits)+len(o.Decisions)+len(o.Debits)+len(o.Policies)+len(o.Collections)+
-		len(o.Outcomes) == 0 && o.Refused == nil
+		len(o.OpenItems)+len(o.Outcomes) == 0 && o.Refused == nil
 }
 
 // collectionChanged counts a new version of a collection and emits it with the fact that made it.

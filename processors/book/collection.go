@@ -74,6 +74,8 @@ type Debit struct {
 	// Uses are the deposits that the debit counts on: number and cents, which are 0 once they were given back. None is
 	// left once the debit has shown that the money is gone.
 	Uses [][2]int64 `json:"d,omitempty"`
+	// Item is what people must see about the debit, where there is or was something. What it points to never changes.
+	Item *Item `json:"o,omitempty"`
 	// Results are the answers taken in: hashes of their ids and contents.
 	Results []uint64 `json:"x,omitempty"`
 }

@@ -13,7 +13,8 @@
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, r rail, s state, p paid on, b back on, e scheme and code of the answer that
 //	            says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits used (number,
-//	            cents), x hashes of answers
+//	            cents), x hashes of answers, o open item
+//	item        v version, k kind, s state, d since, c the bank's amount
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
 //	            x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, i income id,
@@ -176,6 +177,9 @@ func cloneDebits(l []Collection) {
 	for i := range debits {
 		debits[i].Uses = slices.Clone(debits[i].Uses)
 		debits[i].Results = slices.Clone(debits[i].Results)
+		if item := debits[i].Item; item != nil {
+			debits[i].Item = new(*item)
+		}
 	}
 }
 

@@ -212,7 +212,8 @@ func TestTheLegendIsComplete(t *testing.T) {
 	legend, _, _ := strings.Cut(string(source), "package book")
 	legend = regexp.MustCompile(`\n//\t +`).ReplaceAllString(legend, " ")
 	for name, row := range map[string]any{
-		"core": Core{}, "policy": Policy{}, "collection": Collection{}, "debit": Debit{}, "stream": income.Stream{},
+		"core": Core{}, "policy": Policy{}, "collection": Collection{}, "debit": Debit{}, "item": Item{},
+		"stream":  income.Stream{},
 		"deposit": Deposit{}, "waiting": Waiting{}, "income": Income{}, "balance": Balance{},
 	} {
 		line := regexp.MustCompile(`//\t` + name + ` .*`).FindString(legend)

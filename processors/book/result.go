@@ -24,7 +24,8 @@ const maxAnswers = 16
 // Refused are: a debit that is not the customer's or is past disputing (UNKNOWN_DEBIT), a result id that comes again
 // with other content (DUPLICATE_ID), a date before the action date or after the business date (BAD_DATE), another
 // amount (AMOUNT_MISMATCH), and a dispute after its window (DISPUTE_TOO_LATE). A PAID that contradicts what the bank
-// said before is noted, so that the set is the same in every order, and a dead letter too (Outputs.Refused).
+// said before is noted, so that the set is the same in every order, and a dead letter too (Outputs.Refused). Where an
+// answer settles nothing, people must see it: it opens an item (CONTRACT 4.13).
 func (b *Book) Result(res *schemas.Result) error {
 	k, d := b.debit(res.DebitID)
 	if d == nil || d.forgotten(b.today, b.rules) {
@@ -43,6 +44,11 @@ func (b *Book) Result(res *schemas.Result) error {
 	}
 	on := schemas.DayOf(date)
 	if reject := b.refusal(d, res, on); reject != nil {
+		if reject.Class == schemas.RejectAmountMismatch && d.State == DebitInFlight {
+			b.openItem(k, d, schemas.OpenAmount, *res.AmountCents, res.ResultID)
+			b.out.Refused = reject
+			return nil
+		}
 		return reject
 	}
 
@@ -58,6 +64,7 @@ func (b *Book) Result(res *schemas.Result) error {
 	} else {
 		b.saysNo(k, d, on, res)
 	}
+	b.reviewItem(k, d, res)
 	return nil
 }
 

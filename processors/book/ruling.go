@@ -58,6 +58,13 @@ func (b *Book) CarryOut(rulings []Ruling, wake schemas.Day, meaning func(reason 
 	if b.Wake = wake; len(b.Waiting) > 0 {
 		b.Wake = min(wake, b.Waiting[0].Day)
 	}
+	for i := range b.Collections {
+		for j := range b.Collections[i].Debits {
+			if d := &b.Collections[i].Debits[j]; d.State == DebitInFlight && d.Item == nil {
+				b.Wake = min(b.Wake, b.overdue(d))
+			}
+		}
+	}
 	return nil
 }
 

@@ -48,6 +48,10 @@ LEFT JOIN
     GROUP BY tenant_id, change_debit_id
 ) AS r ON r.tenant_id = d.tenant_id AND r.change_debit_id = d.debit_id;
 
+-- view open_items: What people must see about debits, as it is now; state OPEN until it is closed
+SELECT * FROM open_items_log FINAL
+ORDER BY tenant_id, item_id, version DESC LIMIT 1 BY tenant_id, item_id, policy_number;
+
 -- view settlements: Settlement statements as they are now
 SELECT * FROM settlements_log FINAL
 ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, period_month, sequence;

@@ -227,6 +227,13 @@ func sample(topic string, partition int32, seq int64) any {
 				{Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}},
 			},
 		}
+	case schemas.TopicOpenItems:
+		return schemas.OpenItemEvent{
+			Meta: m, ItemID: schemas.OpenItemID(name("DEB")), TenantID: "acme", CustomerID: name("CUST"),
+			PolicyNumber: name("POL"), CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", DebitID: name("DEB"),
+			Version: 2, Kind: schemas.OpenAmount, State: schemas.ItemClosed, AmountCents: 15_000, SaidCents: 10_000,
+			ActionDate: "2025-11-05", Since: "2025-11-06", ResultID: name("RES"), Note: "the bank was asked", RequestID: "req",
+		}
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",

@@ -42,7 +42,7 @@ func TestMigrateMakesTheDatabaseOnceHoweverOftenAndAtOnce(t *testing.T) {
 		SELECT countIf(engine LIKE '%MergeTree' AND name != 'goose_db_version'), countIf(engine = 'View')
 		FROM system.tables WHERE database = currentDatabase()`).Scan(&tables, &views))
 	require.EqualValues(t, len(schemas.SunkTopics)+1, tables)
-	require.EqualValues(t, 10, views)
+	require.EqualValues(t, len(schemas.Views()), views)
 }
 
 // A database of an earlier version gets what the catalogue has and it has not, at the same places.
@@ -141,7 +141,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	var got strings.Builder
 	for _, from := range []string{
 		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
-		"settlement_lines", "calendar", "outcomes_log FINAL",
+		"settlement_lines", "open_items", "calendar", "outcomes_log FINAL",
 	} {
 		got.WriteString("== " + from + "\n" + w.vertical("SELECT * FROM "+from))
 	}

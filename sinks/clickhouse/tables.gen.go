@@ -19,6 +19,7 @@ func tables() map[string]table {
 		schemas.TopicDebits:       debitInstruction(),
 		schemas.TopicPolicies:     policyEvent(),
 		schemas.TopicCollections:  collectionEvent(),
+		schemas.TopicOpenItems:    openItemEvent(),
 		schemas.TopicSettlements:  settlementEvent(),
 		schemas.TopicOutcomes:     outcomeEvent(),
 	}
@@ -363,6 +364,62 @@ func collectionEventFields() []field[schemas.CollectionEvent] {
 		named("number_of_attempts", func(c *scan, e *E) { e.Attempts = int(c.integer()) }),
 		named("last_failure_reason", func(c *scan, e *E) { e.LastFailureReason = c.text() }),
 		named("change", func(c *scan, e *E) { object(c, changes, &e.Change) }),
+	}
+}
+
+func openItemEvent() table {
+	type E = schemas.OpenItemEvent
+	return newTable(schemas.TopicOpenItems, openItemEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		ids("item_id", func(e *E) string { return e.ItemID }),
+		value("version", func(e *E) int64 { return e.Version }),
+		value("customer_id", func(e *E) string { return e.CustomerID }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		ids("collection_id", func(e *E) string { return e.CollectionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("debit_id", func(e *E) string { return e.DebitID }),
+		value("kind", func(e *E) string { return string(e.Kind) }),
+		value("state", func(e *E) string { return string(e.State) }),
+		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		value("said_cents", func(e *E) int64 { return int64(e.SaidCents) }),
+		dates("action_date", func(e *E) string { return e.ActionDate }),
+		dates("since", func(e *E) string { return e.Since }),
+		value("result_id", func(e *E) string { return e.ResultID }),
+		value("note", func(e *E) string { return e.Note }),
+		value("request_id", func(e *E) string { return e.RequestID }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func openItemEventFields() []field[schemas.OpenItemEvent] {
+	type E = schemas.OpenItemEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("item_id", func(c *scan, e *E) { e.ItemID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
+		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
+		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
+		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
+		named("kind", func(c *scan, e *E) { e.Kind = schemas.OpenItemKind(c.text()) }),
+		named("state", func(c *scan, e *E) { e.State = schemas.OpenItemState(c.text()) }),
+		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
+		named("said_cents", func(c *scan, e *E) { e.SaidCents = schemas.Cents(c.integer()) }),
+		named("action_date", func(c *scan, e *E) { e.ActionDate = c.text() }),
+		named("since", func(c *scan, e *E) { e.Since = c.text() }),
+		named("result_id", func(c *scan, e *E) { e.ResultID = c.text() }),
+		named("note", func(c *scan, e *E) { e.Note = c.text() }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
 	}
 }
 

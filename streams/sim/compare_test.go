@@ -31,7 +31,7 @@ func (r *run) compare() {
 	r.check(err)
 	for _, topic := range []string{
 		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies,
-		schemas.TopicCollections, schemas.TopicSettlements,
+		schemas.TopicCollections, schemas.TopicOpenItems, schemas.TopicSettlements,
 	} {
 		r.same(again, topic, func(*kgo.Record) bool { return true }, false)
 	}

@@ -14,6 +14,7 @@ type debit struct {
 	said map[schemas.ResultStatus]bool
 	ids  map[string]bool
 	back bool // an event says that it came back
+	open bool // an item is or was open for another amount
 }
 
 func (d *debit) pending() bool { return len(d.said) == 0 }
@@ -67,13 +68,26 @@ func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 		if !s.refused {
 			return s.errorf("result %s of another amount was accepted", res.ResultID)
 		}
-		return nil
+		return o.judgeItem(s, d, schemas.OpenAmount)
 	case s.refused && !s.noted && d.pending():
 		return s.errorf("result %s is the first of its debit and was refused", res.ResultID)
 	case s.refused && !s.noted:
 		return nil
 	}
 	d.ids[res.ResultID], d.said[res.Status] = true, true
+	return nil
+}
+
+// judgeItem: an answer that settles nothing while the debit is with the bank opens an item that people can see.
+func (o *oracle) judgeItem(s *step, d *debit, kind schemas.OpenItemKind) error {
+	for _, ev := range s.items {
+		if ev.DebitID == d.DebitID && ev.Kind == kind && ev.State == schemas.ItemOpen {
+			d.open = true
+		}
+	}
+	if d.pending() && !d.open {
+		return s.errorf("debit %s has an answer that settles nothing and no open item", d.DebitID)
+	}
 	return nil
 }
 
@@ -193,7 +207,7 @@ func (o *oracle) judgeDebit(s *step, ev schemas.DebitInstruction) error {
 			return s.errorf("debit %s while %s of the same collection has no answer", ev.DebitID, d.DebitID)
 		}
 	}
-	d := &debit{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false}
+	d := &debit{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false, false}
 	o.debits[ev.DebitID] = d
 	k.debits = append(k.debits, d)
 	o.tenant(ev.TenantID).instructed += ev.AmountCents

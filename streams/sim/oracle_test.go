@@ -55,12 +55,13 @@ type step struct {
 	causes  []*kgo.Record
 	ms      int64
 	refused bool // by collect
-	noted   bool // refused, and taken in all the same: a PAID that contradicts
+	noted   bool // refused, and left something behind: a PAID that contradicts, another amount
 
 	transactions []schemas.TransactionEvent
 	debits       []schemas.DebitInstruction
 	policies     []schemas.PolicyEvent
 	collections  []schemas.CollectionEvent
+	items        []schemas.OpenItemEvent
 	outcomes     []schemas.OutcomeEvent
 	outputs      int
 }
@@ -123,7 +124,10 @@ func (o *oracle) step(p int32) (*step, error) {
 	o.at[at] += len(s.causes)
 	for _, d := range o.dead[s.ms] {
 		s.refused = s.refused || headerOf(d, "__connect.errors.connector.name") == "collect"
-		s.noted = s.noted || headerOf(d, "__connect.errors.class.name") == schemas.RejectContradictsFinal
+		switch headerOf(d, "__connect.errors.class.name") {
+		case schemas.RejectContradictsFinal, schemas.RejectAmountMismatch:
+			s.noted = true
+		}
 	}
 	for _, err := range []error{
 		caused(o, s, schemas.TopicTransactions, &s.transactions,
@@ -136,6 +140,7 @@ func (o *oracle) step(p int32) (*step, error) {
 		caused(o, s, schemas.TopicPolicies, &s.policies, func(e *schemas.PolicyEvent) *schemas.Meta { return &e.Meta }),
 		caused(o, s, schemas.TopicCollections, &s.collections,
 			func(e *schemas.CollectionEvent) *schemas.Meta { return &e.Meta }),
+		caused(o, s, schemas.TopicOpenItems, &s.items, func(e *schemas.OpenItemEvent) *schemas.Meta { return &e.Meta }),
 		caused(o, s, topicCollectOutcomes, &s.outcomes, func(e *schemas.OutcomeEvent) *schemas.Meta { return &e.Meta }),
 	} {
 		if err != nil {

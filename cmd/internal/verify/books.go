@@ -128,7 +128,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		{schemas.TopicSettlements},
 		{
 			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
-			schemas.TopicOutcomes, schemas.TopicCalendar,
+			schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicCalendar,
 		},
 		{schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters},
 	} {

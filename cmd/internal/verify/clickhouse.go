@@ -55,6 +55,7 @@ var tables = []table{
 			return []cents{e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT}
 		},
 	},
+	{schemas.TopicOpenItems, "open_items_log", []string{"amount_cents"}, amount},
 	{schemas.TopicOutcomes, "outcomes_log", nil, none},
 	{schemas.TopicCalendar, "calendar_log", nil, none},
 }
