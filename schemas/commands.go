@@ -6,6 +6,14 @@ import "time"
 // beside each kind.
 const HeaderKind = "kasi.kind"
 
+// HeaderCalendar is the header of a tick that says who moves the calendar: CalendarReal (the clock) or CalendarManual
+// (`kasi calendar advance`).
+const (
+	HeaderCalendar = "kasi.calendar"
+	CalendarReal   = "real"
+	CalendarManual = "manual"
+)
+
 // Kind is the value of HeaderKind.
 type Kind string
 

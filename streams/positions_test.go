@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -190,3 +191,31 @@ type taskFunc func(*stage.Batch, *kgo.Record) error
 
 // Take implements stage.Task.
 func (f taskFunc) Take(b *stage.Batch, rec *kgo.Record) error { return f(b, rec) }
+
+// TestLateTickSendsOnItsOwnDay: a tick of the real calendar that was missed on a Wednesday and is written on the
+// Saturday makes debits for the Monday, the first day on which the bank acts. A tick of a manual calendar is always on its day.
+func TestLateTickSendsOnItsOwnDay(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]string{schemas.CalendarReal: "2025-11-10", schemas.CalendarManual: "2025-11-05"} {
+		m := newMonth(t, 1)
+		m.tick("2025-11-05", 0)
+		m.policy("C", 15000)
+		m.execute("C")
+		m.tick("2025-11-05", 1)
+		late := m.records[len(m.records)-1]
+		late.Timestamp = time.Date(2025, 11, 7, 22, 0, 0, 0, time.UTC) // Saturday in Johannesburg
+		late.Headers = append(late.Headers, kgo.RecordHeader{Key: schemas.HeaderCalendar, Value: []byte(mode)})
+		tk, mem := collectTasks()
+		var debits []schemas.DebitInstruction
+		for _, r := range takeAll(t, row("collect"), tk, mem, 1, m.records...) {
+			if r.Topic == schemas.TopicDebits {
+				var d schemas.DebitInstruction
+				require.NoError(t, json.Unmarshal(r.Value, &d))
+				debits = append(debits, d)
+			}
+		}
+		require.Len(t, debits, 1, mode)
+		require.Equal(t, want, debits[0].ActionDate, mode)
+		require.Equal(t, "2025-11-05", debits[0].BusinessDate, mode)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -70,6 +71,9 @@ func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, e
 	}
 	b.Facts.Tick = tick
 	now, err = momentOf(tick, rec.Timestamp)
+	if progress.Header(rec, schemas.HeaderCalendar) == schemas.CalendarReal {
+		now.Sent = schemas.DateIn(rec.Timestamp)
+	}
 	return now, err == nil, err
 }
 

@@ -138,15 +138,29 @@ func (b *Book) decision(k *Collection, pol *Policy, r *Ruling, m Meaning) schema
 // maxTransactionIDs bounds the ids of transactions that a debit names: an instruction must fit a record.
 const maxTransactionIDs = 100
 
+// actionDay is the day on which the bank acts on what is sent now. Where the calendar catches up on days that it
+// missed, the business date is past, and the bank acts on the first banking day that is left.
+func (b *Book) actionDay() schemas.Day {
+	if on := b.moment.SentOn(); on.After(b.moment.Date) {
+		return schemas.DayOf(b.rules.Calendar.OnOrAfter(on))
+	}
+	return b.today
+}
+
 // instruct sends a debit to the bank.
 func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 	k.Attempts++
-	k.Last = b.today
+	day := b.actionDay()
+	k.Last = day
 	if k.First == 0 {
-		k.First = b.today
+		k.First = day
 	}
 	id := schemas.CollectionID(schemas.PolicyID(b.Tenant, k.Number), k.Period)
-	d := Debit{ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: b.today, Rail: pol.Rail}
+	d := Debit{ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: day, Rail: pol.Rail}
+	tracking := r.TrackingDay
+	if tracking != 0 {
+		tracking = max(tracking, day)
+	}
 	var ids []string
 	for _, u := range r.Uses {
 		if id := b.use(u); len(ids) < maxTransactionIDs {
@@ -160,7 +174,7 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		Meta:    b.moment.Meta("instruction", d.ID),
 		DebitID: d.ID, TenantID: b.Tenant, CustomerID: b.ID, PolicyNumber: k.Number, CollectionID: id,
 		PeriodMonth: k.Period, Attempt: k.Attempts, AmountCents: d.Cents, Currency: "ZAR", ActionDate: d.Action.Text(),
-		TrackingUntil: r.TrackingDay.Text(), Rail: d.Rail, MandateReference: pol.Mandate, TransactionIDs: ids,
+		TrackingUntil: tracking.Text(), Rail: d.Rail, MandateReference: pol.Mandate, TransactionIDs: ids,
 	})
 	b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeInstructed, DebitID: d.ID, AmountCents: d.Cents})
 	return d.ID

@@ -58,7 +58,9 @@ func newProduct(t *testing.T, start civil.Date) *product {
 	}
 	g.Go(func() error { return Run(ctx, sinkConfig(kafka.Brokers, opts), func() {}) })
 	begun := make(chan struct{})
-	g.Go(func() error { return calendar.RunTicker(ctx, p.cfg, dated, start, true, func() { close(begun) }) })
+	g.Go(func() error {
+		return calendar.RunTicker(ctx, p.cfg, dated, calendar.Ticker{Manual: true, Start: start}, func() { close(begun) })
+	})
 	<-begun
 	p.cal, err = calendar.New(p.cfg, dated)
 	require.NoError(t, err)

@@ -21,14 +21,6 @@ import (
 	"github.com/kasi-collections/kasi/streams/topics"
 )
 
-// headerMode is the header of a calendar record that says who moves the calendar: modeReal (the clock) or modeManual
-// (Advance).
-const (
-	headerMode = "kasi.calendar"
-	modeReal   = "real"
-	modeManual = "manual"
-)
-
 // Today is how far the calendar has come. Known is false while it has not been started.
 type Today struct {
 	Tick  schemas.Tick
@@ -110,7 +102,7 @@ func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Toda
 		return today, fmt.Errorf("%v is not a date", to)
 	case !today.Known:
 		return today, ErrNotStarted
-	case mode == modeReal:
+	case mode == schemas.CalendarReal:
 		return today, ErrReal
 	case to.String() < today.Tick.Date:
 		return today, fmt.Errorf("%w: it stands at %s, asked for %s", ErrBackwards, today.Tick.Date, to)
@@ -164,7 +156,7 @@ func (c *Clock) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) err
 	if err := c.progress.CatchUp(ctx, o.Stall, streams.GroupsOf("intake")...); err != nil {
 		return err
 	}
-	written, err := c.write(ctx, modeManual, day)
+	written, err := c.write(ctx, schemas.CalendarManual, day)
 	if err != nil {
 		return err
 	}
@@ -188,8 +180,8 @@ func (c *Clock) WaitSink(ctx context.Context, stall time.Duration) error {
 
 // tickOf reads a record of the calendar. What another has written there says nothing about the calendar.
 func tickOf(r *kgo.Record) (t schemas.Tick, mode string, ok bool) {
-	mode = progress.Header(r, headerMode)
-	if err := json.Unmarshal(r.Value, &t); err != nil || mode != modeReal && mode != modeManual {
+	mode = progress.Header(r, schemas.HeaderCalendar)
+	if err := json.Unmarshal(r.Value, &t); err != nil || mode != schemas.CalendarReal && mode != schemas.CalendarManual {
 		return t, mode, false
 	}
 	d, err := civil.ParseDate(t.Date)

@@ -271,7 +271,7 @@ func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 		{Date: "2025-11-29"},
 		{Date: "2025-11-28", Cutoff: 1},
 	} {
-		_, err := c.write(r.Context(), modeManual, []schemas.Tick{tick})
+		_, err := c.write(r.Context(), schemas.CalendarManual, []schemas.Tick{tick})
 		require.NoError(t, err)
 	}
 	today, err := show(r)
@@ -304,6 +304,7 @@ func TestACalendarThatIsGoneIsRefused(t *testing.T) {
 	cut.AddOffset(schemas.TopicCalendar, 0, ends[progress.Place{Topic: schemas.TopicCalendar}], -1)
 	_, err = c.progress.Admin.DeleteRecords(r.Context(), cut)
 	require.NoError(t, err)
-	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), rig.Date(t, "2025-11-05"), true, func() {}),
+	again := Ticker{Manual: true, Start: rig.Date(t, "2025-11-05")}
+	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), again, func() {}),
 		"restore the topic")
 }

@@ -28,31 +28,39 @@ type wallClock struct {
 	sleep func(context.Context, time.Duration) error
 }
 
-// RunTicker starts the calendar and, unless manual, lets it follow the clock: the day opens at 00:00 in Johannesburg
-// and its cut-offs pass at the times the rules give. Days missed while it was not running are caught up, each with all
-// its cut-offs. manual writes the first tick of an empty calendar and returns. start is the first day of an empty
-// calendar; the zero date means today. Several tickers may run at once: what they write twice is ignored. ready is
-// called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
-func RunTicker(ctx context.Context, cfg stage.Config, r *rules.Rules, start civil.Date, manual bool,
-	ready func(),
-) error {
-	return runTicker(ctx, cfg, r, start, manual, ready, wallClock{now: time.Now, sleep: retry.Pause})
+// Ticker says how a calendar is moved.
+type Ticker struct {
+	// Manual writes the first tick of an empty calendar and leaves the rest to Advance. Otherwise the calendar follows the
+	// clock.
+	Manual bool
+	// Start is the first day of an empty calendar; the zero date means today.
+	Start civil.Date
+	// CatchUpTo is an operator's word that the clock is right, up to that day: a calendar that follows the clock catches
+	// up on more than a week only then.
+	CatchUpTo civil.Date
 }
 
-func runTicker(ctx context.Context, cfg stage.Config, r *rules.Rules, start civil.Date, manual bool, ready func(),
-	clock wallClock,
-) error {
+// RunTicker starts the calendar and, unless it is manual, lets it follow the clock: the day opens at 00:00 in
+// Johannesburg and its cut-offs pass at the times the rules give. Days missed while it was not running are caught up,
+// each with all its cut-offs; more than a week of them only on an operator's word, since a clock that is wrong for a
+// moment would move the calendar for good. Several tickers may run at once: what they write twice is ignored. ready is
+// called once when the calendar stands: from then on Advance finds it. It returns nil when ctx ends.
+func RunTicker(ctx context.Context, cfg stage.Config, r *rules.Rules, t Ticker, ready func()) error {
+	return runTicker(ctx, cfg, r, t, ready, wallClock{now: time.Now, sleep: retry.Pause})
+}
+
+func runTicker(ctx context.Context, cfg stage.Config, r *rules.Rules, t Ticker, ready func(), clock wallClock) error {
 	c, err := New(cfg, r)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if start == (civil.Date{}) {
-		start = schemas.DateIn(clock.now())
+	if t.Start == (civil.Date{}) {
+		t.Start = schemas.DateIn(clock.now())
 	}
-	if !manual {
-		err = c.follow(ctx, cfg, start, sync.OnceFunc(ready), clock)
-	} else if err = c.startManual(ctx, start); err == nil {
+	if !t.Manual {
+		err = c.follow(ctx, cfg, t, sync.OnceFunc(ready), clock)
+	} else if err = c.startManual(ctx, t.Start); err == nil {
 		ready()
 	}
 	if ctx.Err() != nil {
@@ -67,28 +75,40 @@ func (c *Clock) startManual(ctx context.Context, start civil.Date) error {
 	switch {
 	case err != nil:
 		return err
-	case today.Known && mode == modeReal:
+	case today.Known && mode == schemas.CalendarReal:
 		return errors.New("this calendar has been following the clock: start with --calendar real, or use another data " +
 			"directory or cluster for a manual one")
 	case today.Known:
 		return nil
 	}
-	_, err = c.write(ctx, modeManual, []schemas.Tick{{Date: start.String()}})
+	_, err = c.write(ctx, schemas.CalendarManual, []schemas.Tick{{Date: start.String()}})
 	return err
 }
 
-// follow writes each tick when its time has come. A broker that is away is waited for.
-func (c *Clock) follow(ctx context.Context, cfg stage.Config, start civil.Date, ready func(), clock wallClock) error {
-	for {
-		wait, err := c.followOnce(ctx, start, clock.now())
-		if errors.Is(err, errManual) {
+// troubleJump is the kind of trouble of a clock that is too far ahead of the calendar.
+const troubleJump = "calendar_jump"
+
+// follow writes each tick when its time has come. A broker that is away is waited for, and so is a clock that is right
+// or an operator's word that it is.
+func (c *Clock) follow(ctx context.Context, cfg stage.Config, t Ticker, ready func(), clock wallClock) error {
+	for jumping := false; ; {
+		wait, err := c.followOnce(ctx, t, clock.now())
+		jump := (*jumpError)(nil)
+		switch {
+		case errors.Is(err, errManual):
 			return err
-		}
-		if err != nil && ctx.Err() == nil {
+		case errors.As(err, &jump):
+			jumping, wait = true, maxNap
+			cfg.Trouble("ticker", troubleJump, schemas.TopicCalendar, err.Error())
+			ready()
+		case err != nil && ctx.Err() == nil:
 			cfg.Logger().Error("ticker: cannot move the calendar, trying again", "error", err)
 			wait = time.Second
-		}
-		if err == nil {
+		case err == nil:
+			if jumping {
+				jumping = false
+				cfg.Trouble("ticker", troubleJump, schemas.TopicCalendar, "")
+			}
 			ready()
 		}
 		if err := clock.sleep(ctx, wait); err != nil {
@@ -97,20 +117,40 @@ func (c *Clock) follow(ctx context.Context, cfg stage.Config, start civil.Date, 
 	}
 }
 
+// mostDays is how many days the calendar catches up without an operator's word.
+const mostDays = 7
+
+// jumpError says that the clock is too far ahead of the calendar.
+type jumpError struct{ stands, clock civil.Date }
+
+func (e *jumpError) Error() string {
+	return fmt.Sprintf("the calendar stands at %s and the clock at %s, more than %d days ahead: it is not moved; mend "+
+		"the clock, or where it is right start the ticker again with --catch-up-to %s", e.stands, e.clock, mostDays, e.clock)
+}
+
 var errManual = errors.New("this calendar is moved by hand: start with --calendar manual, or use another data " +
 	"directory or cluster for a real one")
 
 // followOnce writes every tick that is due and returns how long to sleep until the next look.
-func (c *Clock) followOnce(ctx context.Context, start civil.Date, now time.Time) (time.Duration, error) {
+func (c *Clock) followOnce(ctx context.Context, t Ticker, now time.Time) (time.Duration, error) {
 	today, mode, err := c.refresh(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if today.Known && mode != modeReal {
+	if today.Known && mode != schemas.CalendarReal {
 		return 0, errManual
 	}
+	if today.Known {
+		stands, err := civil.ParseDate(today.Tick.Date)
+		if err != nil {
+			return 0, fmt.Errorf("tick with date %q: %w", today.Tick.Date, err)
+		}
+		if at := schemas.DateIn(now); at.DaysSince(stands) > mostDays && at.After(t.CatchUpTo) {
+			return 0, &jumpError{stands, at}
+		}
+	}
 	for {
-		next, due := schemas.Tick{Date: start.String()}, start.In(schemas.Johannesburg)
+		next, due := schemas.Tick{Date: t.Start.String()}, t.Start.In(schemas.Johannesburg)
 		if today.Known {
 			if next, due, err = c.next(today.Tick, c.cutoffs); err != nil {
 				return 0, err
@@ -119,7 +159,7 @@ func (c *Clock) followOnce(ctx context.Context, start civil.Date, now time.Time)
 		if due.After(now) {
 			return min(due.Sub(now), maxNap), nil
 		}
-		if _, err := c.write(ctx, modeReal, []schemas.Tick{next}); err != nil {
+		if _, err := c.write(ctx, schemas.CalendarReal, []schemas.Tick{next}); err != nil {
 			return 0, err
 		}
 		today = Today{Tick: next, Known: true}
@@ -168,7 +208,8 @@ func nextTick(t schemas.Tick, cutoffs func(civil.Date) ([]time.Duration, error))
 }
 
 // write appends the ticks to every partition of the timeline and of the settlement commands, and when the brokers have
-// acknowledged all of those, to the calendar topic. It returns, for each partition, the offset behind the last tick.
+// acknowledged all of those, to the calendar topic. Their timestamp tells collect on which day a late tick is sent. It
+// returns, for each partition, the offset behind the last tick.
 func (c *Clock) write(ctx context.Context, mode string, ticks []schemas.Tick) (map[progress.Place]int64, error) {
 	now := time.Now()
 	var stages, calendar []*kgo.Record
@@ -182,7 +223,7 @@ func (c *Clock) write(ctx context.Context, mode string, ticks []schemas.Tick) (m
 				Topic: topic, Partition: p, Key: []byte("tick"), Value: value, Timestamp: now,
 				Headers: []kgo.RecordHeader{
 					{Key: schemas.HeaderKind, Value: []byte(schemas.KindTick)},
-					{Key: headerMode, Value: []byte(mode)},
+					{Key: schemas.HeaderCalendar, Value: []byte(mode)},
 				},
 			}
 		}

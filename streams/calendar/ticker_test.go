@@ -46,7 +46,7 @@ func followTo(r *rig.Rig, start civil.Date, from, to string) *fakeClock {
 	defer c.Close()
 	c.times = func(civil.Date) []string { return []string{"10:00", "15:30"} }
 	f := &fakeClock{at: sast(r, from), end: sast(r, to)}
-	require.ErrorIs(r, c.follow(r.Context(), r.Cfg, start, func() {}, f.clock()), context.Canceled)
+	require.ErrorIs(r, c.follow(r.Context(), r.Cfg, Ticker{Start: start}, func() {}, f.clock()), context.Canceled)
 	return f
 }
 
@@ -75,6 +75,36 @@ func TestTheRealTickerCatchesUpEveryMissedDay(t *testing.T) {
 	require.NoError(t, r.CheckTicks(want))
 }
 
+// A clock that runs a year ahead for a moment leaves no trace. A rest of more than a week is caught up on an operator's
+// word, up to the day that he names.
+func TestTheRealTickerDoesNotJump(t *testing.T) {
+	r := rig.New(t)
+	friday := rig.Date(t, "2025-11-28")
+	run := func(to civil.Date, from, until string) {
+		c, err := New(r.Cfg, nil)
+		require.NoError(t, err)
+		defer c.Close()
+		c.times = func(civil.Date) []string { return []string{"10:00", "15:30"} }
+		f := &fakeClock{at: sast(t, from), end: sast(t, until)}
+		ready := 0
+		ticker := Ticker{Start: friday, CatchUpTo: to}
+		require.ErrorIs(t, c.follow(r.Context(), r.Cfg, ticker, func() { ready++ }, f.clock()), context.Canceled)
+		require.Positive(t, ready)
+	}
+	run(civil.Date{}, "2025-11-28 16:00:00", "2025-11-28 16:00:05")
+	want := rig.Span(friday, friday, 2)
+	require.NoError(t, r.CheckTicks(want))
+	run(civil.Date{}, "2026-11-28 16:00:00", "2026-11-28 16:00:15")
+	run(rig.Date(t, "2026-11-27"), "2026-11-28 16:00:00", "2026-11-28 16:00:15")
+	run(civil.Date{}, "2025-12-06 00:00:00", "2025-12-06 00:00:15")
+	require.NoError(t, r.CheckTicks(want), "nothing is written before the word")
+
+	run(civil.Date{}, "2025-12-05 16:00:00", "2025-12-05 16:00:15")
+	require.NoError(t, r.CheckTicks(rig.Span(friday, rig.Date(t, "2025-12-05"), 2)), "a week is caught up")
+	run(rig.Date(t, "2025-12-20"), "2025-12-20 16:00:00", "2025-12-20 16:00:15")
+	require.NoError(t, r.CheckTicks(rig.Span(friday, rig.Date(t, "2025-12-20"), 2)))
+}
+
 func TestARealTickerStartsOnItsFirstDayOnly(t *testing.T) {
 	r := rig.New(t)
 	followTo(r, rig.Date(t, "2025-11-28"), "2025-11-27 23:00:00", "2025-11-27 23:59:59")
@@ -101,19 +131,21 @@ func TestNobodyMixesTheTwoCalendars(t *testing.T) {
 	followTo(r, rig.Date(t, "2025-11-28"), "2025-11-28 16:00:00", "2025-11-28 16:00:05")
 	err := advance(r, "2025-11-29")
 	require.ErrorIs(t, err, ErrReal)
-	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), civil.Date{}, true, func() {}),
+	require.ErrorContains(t, RunTicker(r.Context(), r.Cfg, rules.Default(), Ticker{Manual: true}, func() {}),
 		"--calendar real")
 
 	r = rig.NewFake(t) // at the same time as the first one
-	require.NoError(t, RunTicker(r.Context(), r.Cfg, rules.Default(), rig.Date(t, "2025-11-28"), true, func() {}))
-	require.ErrorIs(t, RunTicker(r.Context(), r.Cfg, rules.Default(), civil.Date{}, false, func() {}), errManual)
+	manual := Ticker{Manual: true, Start: rig.Date(t, "2025-11-28")}
+	require.NoError(t, RunTicker(r.Context(), r.Cfg, rules.Default(), manual, func() {}))
+	require.ErrorIs(t, RunTicker(r.Context(), r.Cfg, rules.Default(), Ticker{}, func() {}), errManual)
 }
 
 func TestTheManualTickerWritesTheFirstDayOnce(t *testing.T) {
 	r := rig.New(t)
 	for _, day := range []string{"2025-11-28", "2025-12-24"} {
 		ready := 0
-		require.NoError(t, RunTicker(r.Context(), r.Cfg, rules.Default(), rig.Date(t, day), true, func() {
+		manual := Ticker{Manual: true, Start: rig.Date(t, day)}
+		require.NoError(t, RunTicker(r.Context(), r.Cfg, rules.Default(), manual, func() {
 			ready++
 			require.NotEmpty(t, r.Ticks(schemas.TopicCalendar, 0), "ready before there was a calendar to advance")
 		}))
@@ -128,7 +160,7 @@ func TestRunTickerEndsWithItsContext(t *testing.T) {
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() {
-		ended <- RunTicker(ctx, r.Cfg, rules.Default(), civil.Date{}, false, func() { close(ready) })
+		ended <- RunTicker(ctx, r.Cfg, rules.Default(), Ticker{}, func() { close(ready) })
 	}()
 	<-ready
 	require.NotEmpty(t, r.Ticks(schemas.TopicCalendar, 0), "ready before there was a calendar")

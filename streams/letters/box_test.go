@@ -68,7 +68,9 @@ func newRig(t *testing.T) *rig {
 	g.Go(func() error {
 		return streams.Run(ctx, r.cfg, "settle", streams.Needs{Rules: rules, Ledger: noLedger{}}, nil)
 	})
-	g.Go(func() error { return calendar.RunTicker(ctx, r.cfg, rules, date("2025-11-01"), true, func() {}) })
+	g.Go(func() error {
+		return calendar.RunTicker(ctx, r.cfg, rules, calendar.Ticker{Manual: true, Start: date("2025-11-01")}, func() {})
+	})
 	r.cl, err = kgo.NewClient(kgo.SeedBrokers(r.cfg.Brokers...))
 	require.NoError(t, err)
 	t.Cleanup(r.cl.Close)

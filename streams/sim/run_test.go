@@ -120,7 +120,7 @@ func (r *run) live() {
 		r.script.first()
 	}
 	r.later()
-	r.check(calendar.RunTicker(r.ctx, r.rig.cfg, dated, r.start, true, func() {}))
+	r.check(calendar.RunTicker(r.ctx, r.rig.cfg, dated, calendar.Ticker{Manual: true, Start: r.start}, func() {}))
 	if !early {
 		r.script.first()
 	}

@@ -94,15 +94,19 @@ func (e Env) Run(ctx context.Context, role string, cfg config.Config, log *slog.
 	return rows[0].run(ctx, job{e, cfg, e.Streams(cfg, role, log), rules, log, serves})
 }
 
-func runTicker(ctx context.Context, j job) error {
-	start := schemas.DateIn(time.Now())
+func runTicker(ctx context.Context, j job) (err error) {
+	t := calendar.Ticker{Manual: j.cfg.Calendar == "manual"}
 	if j.cfg.Date != "" {
-		var err error
-		if start, err = civil.ParseDate(j.cfg.Date); err != nil {
+		if t.Start, err = civil.ParseDate(j.cfg.Date); err != nil {
 			return err
 		}
 	}
-	return calendar.RunTicker(ctx, j.kafka, j.rules, start, j.cfg.Calendar == "manual", j.ready)
+	if j.cfg.CatchUpTo != "" {
+		if t.CatchUpTo, err = civil.ParseDate(j.cfg.CatchUpTo); err != nil {
+			return err
+		}
+	}
+	return calendar.RunTicker(ctx, j.kafka, j.rules, t, j.ready)
 }
 
 func runIntake(ctx context.Context, j job) error {

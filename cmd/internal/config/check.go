@@ -40,6 +40,12 @@ func (c Config) Check() []error {
 		refuse(err != nil, "date", c.Date, "is not a date such as 2025-11-01")
 		refuse(c.Calendar == "real", "date", c.Date, "needs --calendar manual: the real calendar follows the clock")
 	}
+	if c.CatchUpTo != "" {
+		_, err := civil.ParseDate(c.CatchUpTo)
+		refuse(err != nil, "catch-up-to", c.CatchUpTo, "is not a date such as 2025-11-01")
+		refuse(c.Calendar == "manual", "catch-up-to", c.CatchUpTo,
+			"needs --calendar real: a manual calendar is advanced with kasi calendar advance")
+	}
 	refuse(c.DataDir == "", "data-dir", "", "is empty")
 	if _, err := c.Keys(); err != nil {
 		errs = append(errs, err)

@@ -19,7 +19,7 @@ import (
 // field is.
 type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
-	Calendar, Date, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics                   string
+	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate                                                 int
 }
@@ -45,6 +45,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.Calendar, "calendar", "real",
 		"real (follows the clock) or manual (stands until kasi calendar advance)")
 	t.StringVar(&c.Date, "date", "", "first business date of a manual calendar, YYYY-MM-DD; today if empty")
+	t.StringVar(&c.CatchUpTo, "catch-up-to", "",
+		"day up to which a real calendar may catch up on more than a week, YYYY-MM-DD; it stands still else")
 	t.StringVar(&c.APIKeys, "api-keys", "", "tenants and their keys: demo=key1,other=key2")
 	t.StringVar(&c.Password, "clickhouse-password", "", "password of the ClickHouse user kasi")
 	t.StringVar(&c.AnalystPassword, "analyst-password", "", "password of the read-only ClickHouse user analyst")
