@@ -193,7 +193,8 @@ type taskFunc func(*stage.Batch, *kgo.Record) error
 func (f taskFunc) Take(b *stage.Batch, rec *kgo.Record) error { return f(b, rec) }
 
 // TestLateTickSendsOnItsOwnDay: a tick of the real calendar that was missed on a Wednesday and is written on the
-// Saturday makes debits for the Monday, the first day on which the bank acts. A tick of a manual calendar is always on its day.
+// Saturday makes debits for the Monday, the first day on which the bank acts. A tick of a manual calendar is always on
+// its day.
 func TestLateTickSendsOnItsOwnDay(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[string]string{schemas.CalendarReal: "2025-11-10", schemas.CalendarManual: "2025-11-05"} {
