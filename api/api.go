@@ -70,6 +70,9 @@ type Config struct {
 	Keys     []Key
 	DB       driver.Conn
 	Commands Commands
+	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound. The
+	// error is a *schemas.Hole where some are missing.
+	Whole func(ctx context.Context, until []int64) error
 	// QueriesPerMinute bounds the GETs of one key, UpdatesPerMinute all other calls; 0 means no limit.
 	QueriesPerMinute, UpdatesPerMinute int
 	Log                                *slog.Logger
@@ -99,8 +102,8 @@ type server struct {
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
 func New(cfg Config) (http.Handler, error) {
 	tenants, err := hashKeys(cfg.Keys)
-	if cfg.DB == nil || cfg.Commands == nil || cfg.Log == nil {
-		err = errors.Join(err, errors.New("api: DB, Commands and Log must be set"))
+	if cfg.DB == nil || cfg.Commands == nil || cfg.Whole == nil || cfg.Log == nil {
+		err = errors.Join(err, errors.New("api: DB, Commands, Whole and Log must be set"))
 	}
 	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.MaxImportRows) < 0 || cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))

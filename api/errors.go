@@ -94,6 +94,9 @@ func asAPIError(err error) *apiError {
 		return tooLarge(large.Limit)
 	case errors.As(err, &db) && db.Busy:
 		status, message = http.StatusServiceUnavailable, "ClickHouse has too much to do; try again"
+	case errors.As(err, &db) && db.Lacking:
+		status, message = http.StatusServiceUnavailable,
+			"ClickHouse lacks a table, which the sink makes and fills again; try again"
 	case errors.As(err, &db) && !db.Refused:
 		status, message = http.StatusServiceUnavailable, "ClickHouse cannot be reached; try again"
 	}

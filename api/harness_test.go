@@ -26,6 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/schemas"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
 )
 
@@ -58,6 +60,9 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 	cfg := api.Config{
 		Keys: []api.Key{{Tenant: "acme", Key: acmeKey}, {Tenant: "other", Key: otherKey}},
 		DB:   db, Commands: e.pipe, Log: slog.New(slog.NewJSONHandler(e.log, nil)), Wait: 5 * time.Second,
+		Whole: func(ctx context.Context, until []int64) error {
+			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
+		},
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

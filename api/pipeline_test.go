@@ -29,7 +29,7 @@ type pipeline struct {
 	collections map[string]schemas.CollectionEvent // by id
 	statements  map[string][]schemas.SettlementEvent
 	ends        [partitions]int64 // of kasi.collections.v1
-	seq         int64
+	seq         [partitions]int64
 	commands    int
 
 	fail   error  // what every command returns
@@ -38,6 +38,8 @@ type pipeline struct {
 	every  func() // called for each batch of policies
 	forget bool   // policies are not kept, for imports too large for that
 	cutErr error
+
+	settling func() // called before a settlement command is taken
 }
 
 func newPipeline(t *testing.T, db driver.Conn) *pipeline {
@@ -204,13 +206,13 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 		c.Version = p.collections[c.CollectionID].Version + 1
 		p.collections[c.CollectionID] = c
 		part := schemas.PartitionOf(schemas.RoutingHash(schemas.CustomerKey(c.TenantID, c.CustomerID)), partitions)
-		p.seq++
+		p.seq[part]++
 		rows = append(rows, []any{
 			c.TenantID, string(c.PeriodMonth), c.CollectionID, c.Version, c.CustomerID, c.ExternalCustomerRef, c.PolicyID,
 			c.PolicyNumber, c.ProductCode,
 			c.ExecutionID, int64(c.DueCents), int64(c.CollectedCents), string(c.Status), date(c.FirstAttemptDate),
 			date(c.LastAttemptDate), uint32(c.Attempts),
-			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq, uint32(part),
+			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq[part], uint32(part),
 			p.ends[part],
 		})
 		p.ends[part]++
@@ -226,7 +228,7 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 	}
 	var marks [][]any
 	for part, end := range p.ends {
-		marks = append(marks, []any{schemas.TopicCollections, uint32(part), end, p.seq + 1})
+		marks = append(marks, []any{schemas.TopicCollections, uint32(part), end, p.seq[part] + 1})
 	}
 	p.insert("sink_marks", "topic, partition, next_offset, next_seq", marks)
 }
@@ -269,6 +271,9 @@ func (p *pipeline) Owed(context.Context) ([]int64, error) {
 func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.settling != nil {
+		p.settling()
+	}
 	if p.fail != nil || p.deaf {
 		return p.fail
 	}

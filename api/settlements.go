@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -24,8 +25,9 @@ func settlementBody(st read.Settlement) Settlement {
 	}
 }
 
-// CreateSettlement is POST /settlements. It computes over what has provably arrived: it asks what the pipeline owes by
-// now, waits until all of that is in ClickHouse, and only then asks for the statement of what is there.
+// CreateSettlement is POST /settlements. It computes over what is provably there: it asks what the pipeline owes by now,
+// waits until all of that has arrived in ClickHouse, counts that none of it has been lost since, and only then asks for
+// the statement. The settle stage counts once more when it sums; what is lost in between makes it wait.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		in := readInput(w, r, "period_month")
@@ -35,6 +37,9 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 		}
 		arrived, err := s.arrived(ctx)
 		if err != nil {
+			return err
+		}
+		if err := s.whole(ctx, arrived); err != nil {
 			return err
 		}
 		if executed, err := info.db.HasCollections(ctx, period); err != nil {
@@ -50,6 +55,9 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 		const hint = "Call again: it returns the same statement"
 		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
 		if err != nil {
+			if lost := s.whole(ctx, arrived); errors.As(lost, new(*schemas.Hole)) {
+				return lost
+			}
 			return s.late(err, hint)
 		}
 		if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
@@ -114,6 +122,25 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 	return arrived, err
 }
 
+// whole refuses to go on over a hole: what the sink once stored and ClickHouse has lost. The sink finds it by itself and
+// fills it from Kafka, so that the same call works a little later.
+func (s *server) whole(ctx context.Context, until []int64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Wait)
+	defer cancel()
+	err := s.Whole(ctx, until)
+	var hole *schemas.Hole
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &hole):
+		return newError(http.StatusServiceUnavailable,
+			"ClickHouse has lost events: %s. The sink fills them in from Kafka (or: kasi sink refill); try again then", hole).
+			at(hole.Place(), fmt.Sprintf("numbers up to %d", until[hole.Partition]-1),
+				fmt.Sprintf("none from %d to %d", hole.From, hole.To)).because(err)
+	}
+	return unavailable(err, "ClickHouse cannot be asked whether everything is there; try again")
+}
+
 // GetSettlement is GET /settlements/{id}.
 func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 	respondWith(s, w, r, "settlement", id, (*read.DB).Settlement, settlementBody)
@@ -134,12 +161,20 @@ func (s *server) ListSettlements(w http.ResponseWriter, r *http.Request, params 
 const exportHeader = "settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number," +
 	"product_code,amount\n"
 
-// ExportSettlement is GET /settlements/{id}/export. The lines must add up to the statement to the cent, or nothing is
-// sent; should the lines change between the check and the last one, the connection is broken off.
+// ExportSettlement is GET /settlements/{id}/export. Everything that the statement counts must be there, and the lines
+// must add up to it to the cent, or nothing is sent; should the lines change between the check and the last one, the
+// connection is broken off.
 func (s *server) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
 		if err != nil {
+			return err
+		}
+		covered, err := info.db.SettlementCovers(ctx, st.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.whole(ctx, covered); err != nil {
 			return err
 		}
 		total := st.TotalCollectionsCents

@@ -127,6 +127,62 @@ func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
 		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "lags 5 records")
 }
 
+// TestNothingIsSettledOverAHole: what ClickHouse has lost is named, no command is sent, and once it is back the whole sum
+// is -001.
+func TestNothingIsSettledOverAHole(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.paidPolicy("POL002", "200.00", 20000)
+	e.pipe.pay("POL001", "2025-11", -100, "2025-11-11")
+	lose := func(where string) (restore func()) {
+		require.NoError(t, e.db.Exec(t.Context(), "CREATE TABLE kept AS collections_log"))
+		require.NoError(t, e.db.Exec(t.Context(), "INSERT INTO kept SELECT * FROM collections_log WHERE "+where))
+		require.NoError(t, e.db.Exec(t.Context(), "DELETE FROM collections_log WHERE "+where))
+		return func() {
+			require.NoError(t, e.db.Exec(t.Context(), "INSERT INTO collections_log SELECT * FROM kept"))
+			require.NoError(t, e.db.Exec(t.Context(), "DROP TABLE kept SYNC"))
+		}
+	}
+	lost := func(a *answer) {
+		t.Helper()
+		got := a.is(http.StatusServiceUnavailable).err()
+		require.Equal(t, "UNAVAILABLE", got.Code)
+		require.Regexp(t, `partition [01] of kasi.collections.v1 lacks numbers \d+ to \d+ in ClickHouse`, got.Message)
+		require.Regexp(t, `^partition [01] of kasi.collections.v1$`, got.Details.Field)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+	restore := lose("moved_cents = 15000")
+	lost(e.post("/v1/settlements", `{"period_month":"2025-11"}`))
+	require.Empty(t, e.pipe.statements)
+	restore()
+	st := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated))
+	require.Equal(t, "SETTLE-2025-11-001", st.SettlementNumber)
+	require.EqualValues(t, 34900, st.TotalCollections)
+
+	restore = lose("policy_number = 'POL002' AND moved_cents = 0") // the lines would still add up
+	lost(e.get("/v1/settlements/" + st.ID + "/export"))
+	restore()
+	e.get("/v1/settlements/" + st.ID + "/export").is(http.StatusOK)
+
+	restore = lose("1")
+	lost(e.post("/v1/settlements", `{"period_month":"2025-11"}`)) // and not "nothing was executed"
+	restore()
+	e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusOK)
+
+	// What is lost after the command was sent is named when the wait for the statement ends.
+	e = newEnv(t, func(c *api.Config) { c.Wait = 2 * time.Second })
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.pipe.settling = func() { lose("moved_cents = 15000") }
+	e.pipe.deaf = true
+	lost(e.post("/v1/settlements", `{"period_month":"2025-11"}`))
+
+	require.NoError(t, e.db.Exec(t.Context(), "DROP TABLE collections_log SYNC"))
+	require.Contains(t, e.post("/v1/settlements",
+		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "ClickHouse cannot be asked")
+	require.Contains(t, e.get("/v1/collections?period_month=2025-11").is(http.StatusServiceUnavailable).err().Message,
+		"lacks a table")
+}
+
 // TestExportThatDoesNotAddUpIsNotSent: the lines must be the statement, to the cent.
 func TestExportThatDoesNotAddUpIsNotSent(t *testing.T) {
 	e := newEnv(t)

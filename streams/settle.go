@@ -18,7 +18,8 @@ import (
 )
 
 // Ledger answers what a settlement must know of the movements in ClickHouse. Both calls wait by themselves until the
-// rows up to the numbers asked for have arrived, and must give the same answer whenever they are asked again.
+// rows up to the numbers asked for have arrived, and must give the same answer whenever they are asked again. They
+// answer only over what is there: where a row has been lost since, they say so by an error, a *schemas.Hole.
 type Ledger interface {
 	// Sum adds up the movements that the coverage counts.
 	Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (schemas.LedgerSums, error)
@@ -113,12 +114,13 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	return b.Event(schemas.TopicOutcomes, key, &out, rec.Timestamp)
 }
 
-// ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up.
+// ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up, or
+// had lost rows that the sink is bringing back.
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool,
 	err error,
 ) {
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
-		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil {
+		if sums, err = t.ledger.Sum(t.ctx, cmd.TenantID, cmd.PeriodMonth, cov); err == nil && sums.Movements == 0 {
 			anything, err = t.ledger.HasCollections(t.ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
 		}
 		if err == nil {

@@ -10,7 +10,8 @@ var Queries = map[string]string{
 	"collected_among": sqlCollectedAmong, "collections_of_execution": sqlCollectionsOfExecution,
 	"collections_exist": sqlCollectionsExist, "settlement_list": sqlSettlementList, "settlement_by_id": sqlSettlementByID,
 	"settlement_lines": sqlSettlementLines, "settlement_lines_sum": sqlSettlementLinesSum,
-	"outcome_counts":   sqlOutcomeCounts,
-	"outcome_refusals": sqlOutcomeRefusals, "outcome_first": sqlOutcomeFirst, "sink_marks": sqlSinkMarks,
+	"settlement_covers": sqlSettlementCovers,
+	"outcome_counts":    sqlOutcomeCounts,
+	"outcome_refusals":  sqlOutcomeRefusals, "outcome_first": sqlOutcomeFirst, "sink_marks": sqlSinkMarks,
 	"calendar": sqlCalendar,
 }

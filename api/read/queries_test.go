@@ -125,6 +125,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000"},
 		},
 		"settlement_lines_sum": {[]any{tenant, named("id", st)}, []string{"15000"}},
+		"settlement_covers":    {[]any{tenant, named("id", st)}, []string{"[7]"}},
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
 		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
 		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1"}},

@@ -40,10 +40,11 @@ type DB struct {
 func New(conn driver.Conn, tenant, request string) *DB { return &DB{conn, tenant, request} }
 
 // Error is an error of ClickHouse or of the way to it. Busy says that ClickHouse has too much to do, which passes by
-// itself. Refused says that it will never answer this query. With neither, it cannot be reached.
+// itself. Lacking says that it lacks a table, a column or the whole database, which the sink makes again. Refused says
+// that it will never answer this query. With none of them, it cannot be reached.
 type Error struct {
-	err           error
-	Busy, Refused bool
+	err                    error
+	Busy, Lacking, Refused bool
 }
 
 func (e *Error) Error() string { return "clickhouse: " + e.err.Error() }
@@ -57,9 +58,11 @@ func asError(err error) error {
 	if errors.As(err, &refusal) {
 		// Timeout, too slow, quota, too many queries, memory limit, too many parts.
 		busy := slices.Contains([]int32{159, 160, 201, 202, 241, 252}, refusal.Code)
-		return &Error{err, busy, !busy}
+		// Unknown identifier, no such column, unknown table, unknown database.
+		lacking := slices.Contains([]int32{47, 16, 60, 81}, refusal.Code)
+		return &Error{err, busy, lacking, !busy && !lacking}
 	}
-	return &Error{err, errors.Is(err, context.DeadlineExceeded), false}
+	return &Error{err: err, Busy: errors.Is(err, context.DeadlineExceeded)}
 }
 
 // params are the values of a query's parameters by name, but for the tenant and the request.

@@ -55,6 +55,17 @@ func (d *DB) Settlement(ctx context.Context, id string) (Settlement, bool, error
 	return one[Settlement](ctx, d, sqlSettlementByID, params{"id": id})
 }
 
+const sqlSettlementCovers = `SELECT arrayReduce('maxForEach', coverage_to)
+FROM settlements_log
+WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+LIMIT 1`
+
+// SettlementCovers is, for each partition of kasi.collections.v1, the first seq that a statement does not count any more.
+func (d *DB) SettlementCovers(ctx context.Context, id string) ([]int64, error) {
+	row, _, err := one[struct{ Until []int64 }](ctx, d, sqlSettlementCovers, params{"id": id})
+	return row.Until, err
+}
+
 // SettlementLine is one line of a statement's export.
 type SettlementLine struct {
 	Number, Type                                               string

@@ -17,4 +17,4 @@ COMMENT 'How far the sink has got: what read-your-writes and settlements wait fo
 -- +goose StatementEnd
 
 -- +goose Down
-DROP TABLE sink_marks;
+DROP TABLE IF EXISTS sink_marks;

@@ -128,6 +128,7 @@ func (p *partition) resume(mark, start, end int64) error {
 		return fmt.Errorf("sinks: the planned range of %s partition %d goes up to offset %d, but Kafka's ends at %d: "+
 			"Kafka has lost data; start with an empty ClickHouse database", p.topic, p.partition, p.plan, end)
 	}
+	p.marked = mark
 	p.freshFrom = max(p.next, p.plan+1, mark)
 	switch {
 	case p.next == none:
@@ -155,6 +156,7 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 	error,
 ) {
 	defer s.ready()
+	defer s.raise()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic, nums := range offsets {
@@ -171,10 +173,18 @@ func (s *sink) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset
 func (s *sink) awaitClickHouse(ctx context.Context) (map[topicPartition]mark, error) {
 	var settings clickhouse.Settings
 	marks, err := backoff.Retry(ctx, func() (marks map[topicPartition]mark, err error) {
-		if settings, err = settingsFor(ctx, s.conn, s.cfg.ClickHouse.Protocol); err != nil {
-			return nil, err
+		if settings, err = settingsFor(ctx, s.conn, s.cfg.ClickHouse.Protocol); err == nil {
+			marks, err = readMarks(ctx, s.conn, "")
 		}
-		return readMarks(ctx, s.conn, "")
+		if lacking(err) {
+			mending := s.mendSchema(ctx)
+			if errors.As(mending, new(*stopError)) {
+				s.stop(mending)
+				return nil, backoff.Permanent(mending)
+			}
+			err = errors.Join(err, mending)
+		}
+		return marks, err
 	}, backoff.WithBackOff(doubling(s.tuning.retryMin, s.tuning.retryMax)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, _ time.Duration) { s.cfg.Log.Warn("sink: waiting for ClickHouse", "err", err) }))
 	if err != nil {

@@ -44,11 +44,15 @@ type chunk struct {
 	maybeStored bool
 	// reinserts counts the further tokens under which lost rows went in again.
 	reinserts int
+	// marked is ClickHouse's mark as this sink knew it when it began the chunk.
+	marked int64
+	// again, where not empty, makes the token one that no insert has had.
+	again string
 }
 
-// token names the chunk to ClickHouse. It depends on nothing but the range.
+// token names the chunk to ClickHouse. It depends on nothing but the range, but for a chunk that is brought back.
 func (c *chunk) token() string {
-	return fmt.Sprintf("%s-%d-%d-%d", c.topic, c.partition, c.first, c.last)
+	return fmt.Sprintf("%s-%d-%d-%d", c.topic, c.partition, c.first, c.last) + c.again
 }
 
 const planFormat = "plan %d-%d"
@@ -64,18 +68,45 @@ func parsePlan(metadata string, first int64) (last int64, ok bool) {
 	return c.last, c.last >= first && metadata == c.plan()
 }
 
-// nextSeq is the seq that follows the chunk's last record. It is 0 where the topic has no dense count by partition
+// nextSeqs is the seq that follows the chunk's last record, by series. It is 0 where the topic itself has no dense count
 // (ticks have none, outcomes one for each stage), and where there is no record.
-func (c *chunk) nextSeq() (int64, error) {
-	if len(c.records) == 0 || c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes {
-		return 0, nil
+func (c *chunk) nextSeqs() (map[series]int64, error) {
+	next := map[series]int64{{topic: c.topic}: 0}
+	if len(c.records) == 0 || c.topic == schemas.TopicCalendar {
+		return next, nil
 	}
-	last := c.records[len(c.records)-1]
-	var counted struct{ Seq int64 }
-	if err := json.Unmarshal(last.Value, &counted); err != nil {
-		return 0, &BadRecordError{Topic: c.topic, Partition: c.partition, Offset: last.Offset, Err: err}
+	records := c.records[len(c.records)-1:]
+	if c.topic == schemas.TopicOutcomes {
+		records = c.records
 	}
-	return counted.Seq + 1, nil
+	for _, r := range records {
+		n, err := numberOf(r)
+		if err != nil {
+			return nil, err
+		}
+		next[n.series] = n.Seq + 1
+	}
+	return next, nil
+}
+
+// number is where a record of ours stands in its series.
+type number struct {
+	series
+	Seq int64
+}
+
+func numberOf(r *kgo.Record) (number, error) {
+	var counted struct {
+		Seq   int64
+		Stage string
+	}
+	if err := json.Unmarshal(r.Value, &counted); err != nil {
+		return number{}, badRecord(r, "", err)
+	}
+	if r.Topic != schemas.TopicOutcomes {
+		counted.Stage = ""
+	}
+	return number{series{r.Topic, counted.Stage}, counted.Seq}, nil
 }
 
 // none stands where an offset is not known or not set.
@@ -101,6 +132,8 @@ type partition struct {
 	// freshFrom is the first offset that cannot be in ClickHouse yet, as far as commit, plan and mark tell. Offsets below
 	// it are looked up before they are inserted.
 	freshFrom int64
+	// marked is ClickHouse's mark of the partition as this sink found it, or set it since.
+	marked int64
 	// buffer holds what was fetched and belongs to no chunk yet, transaction markers included, in offset order.
 	buffer []*kgo.Record
 	// work is the chunk under way. There is at most one, so that rows arrive in order.
@@ -127,7 +160,7 @@ func (p *partition) start() {
 	}
 	c := &chunk{
 		topicPartition: p.topicPartition, member: p.member, first: p.next, last: last,
-		epochBefore: p.epoch, epochAfter: p.epoch, maybeStored: p.next < p.freshFrom,
+		epochBefore: p.epoch, epochAfter: p.epoch, maybeStored: p.next < p.freshFrom, marked: p.marked,
 	}
 	for _, r := range p.buffer[:n] {
 		c.epochAfter = r.LeaderEpoch
@@ -143,5 +176,5 @@ func (p *partition) start() {
 
 // finish forgets a committed chunk.
 func (p *partition) finish() {
-	p.next, p.epoch, p.work = p.work.last+1, p.work.epochAfter, nil
+	p.next, p.epoch, p.marked, p.work = p.work.last+1, p.work.epochAfter, p.work.last+1, nil
 }

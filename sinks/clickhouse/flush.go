@@ -19,7 +19,7 @@ func (s *sink) flushOnce(ctx context.Context) error {
 	work := s.startChunks()
 	err := s.flush(ctx, work)
 	s.restUntil = time.Now().Add(min(time.Since(s.lastFlush), s.tuning.maxRest))
-	if errors.As(err, new(*stopError)) || errors.Is(err, errFenced) || ctx.Err() != nil {
+	if errors.As(err, new(*stopError)) || beginsAnew(err) || ctx.Err() != nil {
 		return err
 	}
 	if bad := (*BadRecordError)(nil); errors.As(err, &bad) {
@@ -31,6 +31,9 @@ func (s *sink) flushOnce(ctx context.Context) error {
 		s.pause = 0
 		s.pauses.Reset()
 	} else {
+		if lacking(err) {
+			s.raise()
+		}
 		s.lastFlush, s.pause = time.Now(), s.pauses.NextBackOff()
 		s.cfg.Log.Warn("sink: flush failed; what is not in ClickHouse is tried again under the same token", "pause", s.pause,
 			"chunks", len(work), "err", firstOf(err))

@@ -3,10 +3,12 @@ package clickhouse
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -21,15 +23,44 @@ FROM sink_marks
 WHERE {topic:String} IN ('', topic)
 GROUP BY topic, partition`, queryMarks)
 	require.Equal(t, `
-WITH indexOf({periods:Array(String)}, period_month) AS i
-SELECT sum(moved_cents), sumIf(moved_cents, period_month != {period:String}), toInt64(count())
-FROM collections_log FINAL
-WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)} AND moved_cents != 0
-    AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
-    AND seq < {to:Array(Array(Int64))}[i][src_partition + 1]`, queryLedger)
+WITH indexOf({periods:Array(String)}, period_month) AS i,
+    tenant_id = {tenant:String} AND i > 0 AND moved_cents != 0
+        AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
+        AND seq < {to:Array(Array(Int64))}[i][src_partition + 1] AS covered
+SELECT src_partition, toInt64(count()), toInt64(groupBitmap(toUInt64(seq))),
+    sumIf(moved_cents, covered), sumIf(moved_cents, covered AND period_month != {period:String}), toInt64(countIf(covered)),
+    countIf(tenant_id = {tenant:String} AND period_month = {period:String}) > 0
+FROM collections_log%s
+WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
+GROUP BY src_partition
+SETTINGS short_circuit_function_evaluation = 'force_enable'`, queryLedger)
 	require.Equal(t, `
-SELECT count() FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String}
-    AND seq < {cut:Array(Int64)}[src_partition + 1] LIMIT 1)`, queryHasCollections)
+SELECT src_partition, toInt64(count()), toInt64(groupBitmap(toUInt64(seq)))
+FROM %s
+WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
+GROUP BY src_partition`, queryCount)
+	require.Equal(t, `
+SELECT src_partition, before + 1, seq - 1, offset_before + 1, src_offset
+FROM
+(
+    SELECT src_partition, seq, src_offset, lagInFrame(seq, 1, toInt64(0)) OVER w AS before,
+        lagInFrame(src_offset, 1, toInt64(-1)) OVER w AS offset_before
+    FROM
+    (
+        SELECT src_partition, seq, src_offset FROM %s
+        WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
+        UNION ALL
+        SELECT toUInt32(number), {until:Array(Int64)}[number + 1], {ends:Array(Int64)}[number + 1]
+        FROM numbers(length({until:Array(Int64)})) WHERE {until:Array(Int64)}[number + 1] > 0
+    )
+    WINDOW w AS (PARTITION BY src_partition ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+)
+WHERE seq > before + 1
+ORDER BY src_partition, seq
+LIMIT {most:UInt32}`, queryHoles)
+	require.Equal(t, `
+SELECT maxIf(src_offset, seq < {from:Int64}) + (countIf(seq < {from:Int64}) > 0), minIf(src_offset, seq > {to:Int64})
+FROM %s WHERE src_partition = {partition:UInt32}`, queryAround)
 	require.Equal(t, `SELECT groupArray(name) FROM system.settings WHERE name IN {names:Array(String)}`, querySettings)
 	require.Equal(t, `
 SELECT groupUniqArray(src_offset) FROM %s
@@ -47,6 +78,7 @@ func TestLedgerSums(t *testing.T) {
 	defer cancel()
 	books(t, conn)
 	books(t, conn)
+	before(t, conn)
 	require.NoError(t, conn.Exec(ctx,
 		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 0, "+
 			"now64(3)), ('kasi.collections.v1', 1, 92, 23, now64(3)), ('kasi.collections.v1', 1, 7, 2, now64(3))"))
@@ -83,6 +115,65 @@ func TestLedgerSums(t *testing.T) {
 	}
 	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
 	require.ErrorContains(t, err, "coverage of 2025-11")
+}
+
+// before stores what came before the books: numbers below 10 of partition 0 and below 20 of partition 1.
+func before(t *testing.T, conn driver.Conn) {
+	t.Helper()
+	for partition, below := range []int{10, 20} {
+		require.NoError(t, conn.Exec(context.Background(), fmt.Sprintf("INSERT INTO collections_log (tenant_id, period_month, "+
+			"collection_id, version, event_id, seq, src_partition, src_offset) SELECT 'another', '2025-09', generateUUIDv4(), 1, "+
+			"generateUUIDv4(), number + 1, %d, number - 100 FROM numbers(%d)", partition, below-1)))
+	}
+}
+
+// A sum is made over everything up to its bounds, each event once, or not at all.
+func TestNoSumOverAHole(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	books(t, conn)
+	before(t, conn)
+	require.NoError(t, conn.Exec(ctx,
+		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 90, 20, now64(3)), ('kasi.collections.v1', 1, 93, 23, "+
+			"now64(3))"))
+	l := Ledger{conn}
+	lost := func(where string, partition int32, from, to int64) {
+		t.Helper()
+		require.NoError(t, conn.Exec(ctx, "CREATE TABLE kept AS collections_log"))
+		require.NoError(t, conn.Exec(ctx, "INSERT INTO kept SELECT * FROM collections_log WHERE "+where))
+		require.NoError(t, conn.Exec(ctx, "DELETE FROM collections_log WHERE "+where))
+		want := &schemas.Hole{Topic: schemas.TopicCollections, Partition: partition, From: from, To: to}
+		_, err := l.Sum(ctx, "acme", "2025-11", novemberStatement().Coverage)
+		var hole *schemas.Hole
+		require.ErrorAs(t, err, &hole)
+		require.Equal(t, want, hole)
+		_, err = l.HasCollections(ctx, "acme", "2025-11", []int64{20, 23})
+		require.ErrorAs(t, err, &hole)
+		require.Equal(t, want, hole)
+		require.ErrorAs(t, Whole(ctx, conn, schemas.TopicCollections, []int64{20, 23}), &hole)
+		require.Equal(t, want, hole)
+		require.NoError(t, conn.Exec(ctx, "INSERT INTO collections_log SELECT * FROM kept"))
+		require.NoError(t, conn.Exec(ctx, "DROP TABLE kept SYNC"))
+		require.NoError(t, Whole(ctx, conn, schemas.TopicCollections, []int64{20, 23}))
+		sums, err := l.Sum(ctx, "acme", "2025-11", novemberStatement().Coverage)
+		require.NoError(t, err)
+		require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
+	}
+	lost("src_partition = 0 AND seq IN (14, 17, 18)", 0, 14, 14) // the first of two
+	lost("src_partition = 0 AND seq = 18", 0, 18, 18)            // the last
+	lost("src_partition = 1", 1, 1, 22)                          // all
+	lost("tenant_id = 'another' AND src_partition = 1", 1, 1, 19)
+	// What lies behind the bounds is not asked for.
+	require.NoError(t, conn.Exec(ctx, "DELETE FROM collections_log WHERE src_partition = 0 AND seq = 19"))
+	sums, err := l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
+	require.NoError(t, err)
+	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, sums)
+	// Two events of one number.
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO collections_log (tenant_id, period_month, collection_id, version, event_id, "+
+		"seq, src_partition, src_offset) SELECT 'acme', '2025-10', generateUUIDv4(), 1, generateUUIDv4(), 11, 0, 7"))
+	_, err = l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
+	require.ErrorContains(t, err, "have one number")
 }
 
 // The token of the chunk, not its rows, decides what is a repetition: a release that renders a column differently
@@ -140,6 +231,7 @@ func TestLedgerWaitsForTheMarks(t *testing.T) {
 	require.NoError(t, conn.Exec(ctx,
 		"INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 5, 12, now64(3)), ('kasi.collections.v1', 1, 99, 20, "+
 			"now64(3))"))
+	before(t, conn)
 	books(t, conn)
 	require.Empty(t, got, "one partition is still behind")
 	require.NoError(t, conn.Exec(ctx, "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 1, 90, 21, now64(3))"))

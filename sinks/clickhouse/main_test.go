@@ -276,6 +276,7 @@ func sinkConfig(brokers []string, opts *clickhouse.Options, more ...kgo.Opt) Con
 
 func quick() tuning {
 	t := defaults()
+	t.watch = 0
 	t.linger, t.interval, t.retryMin, t.retryMax = time.Millisecond, 2*time.Millisecond, 5*time.Millisecond,
 		50*time.Millisecond
 	return t

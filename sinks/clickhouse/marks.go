@@ -44,7 +44,19 @@ func readMarks(ctx context.Context, conn driver.Conn, topic string) (map[topicPa
 //
 // The table keeps the greatest of each. So a chunk of transaction markers alone, which knows no seq, takes nothing
 // back. A mark set twice, or late by a sink that lost the partition, does no harm: it was true when it was set.
+//
+// Before it, ClickHouse's own marks are compared with what this sink knows of them. A new mark joins the one before it:
+// where that has gone, the rows below it have gone too, and the new mark would promise them.
 func (s *sink) mark(ctx context.Context, cs []*chunk) error {
+	marks, err := readMarks(s.bounded(ctx), s.conn, "")
+	if err != nil {
+		return err
+	}
+	for _, c := range cs {
+		if err := setBack(c.topicPartition, c.marked, marks); err != nil {
+			return err
+		}
+	}
 	b, err := s.conn.PrepareBatch(s.withSettings(s.bounded(ctx), ""),
 		"INSERT INTO sink_marks (topic, partition, next_offset, next_seq, at)")
 	if err != nil {
@@ -52,12 +64,14 @@ func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	}
 	now := time.Now()
 	for _, c := range cs {
-		seq, err := c.nextSeq()
-		if err == nil {
-			err = b.Append(c.topic, uint32(c.partition), c.last+1, seq, now)
-		}
+		seqs, err := c.nextSeqs()
 		if err != nil {
 			return fmt.Errorf("marks: %w", err)
+		}
+		for of, seq := range seqs {
+			if err := b.Append(of.name(), uint32(c.partition), c.last+1, seq, now); err != nil {
+				return fmt.Errorf("marks: %w", err)
+			}
 		}
 	}
 	if err := b.Send(); err != nil {
@@ -65,6 +79,25 @@ func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	}
 	for _, c := range cs {
 		c.step = stepMarked
+	}
+	return nil
+}
+
+// setBackError ends a session: ClickHouse's mark of a partition is behind what this sink had found or set. ClickHouse was
+// emptied, or an older copy of it was brought back. The next session reads again from ClickHouse's mark.
+type setBackError struct {
+	topicPartition
+	had, has int64
+}
+
+func (e *setBackError) Error() string {
+	return fmt.Sprintf("sinks: ClickHouse had %s partition %d up to offset %d and has it up to %d now: it was emptied, or an "+
+		"older copy was brought back; what is missing is read again", e.topic, e.partition, e.had, e.has)
+}
+
+func setBack(tp topicPartition, had int64, marks map[topicPartition]mark) error {
+	if has := marks[tp].offset; has < had {
+		return &setBackError{tp, had, has}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,11 @@ type Observer interface {
 	// InsertFailed tells that an insert failed or has an unknown outcome. The same rows are tried again under the same
 	// token.
 	InsertFailed(table string)
+	// Missing tells how many events ClickHouse lacks of those that it once held: 0 where it is whole. series is the topic,
+	// and for kasi.outcomes.v1 the stage behind a slash.
+	Missing(series string, partition int32, events int64)
+	// Refilled tells that lost rows were brought back from Kafka.
+	Refilled(table string, rows int)
 }
 
 func (c Config) validate() error {
@@ -94,6 +100,10 @@ type tuning struct {
 	// session is how long Kafka waits for a silent sink before others get its partitions. The library's 45 s are more than
 	// the views may be late.
 	session time.Duration
+	// watch is the least time between two looks at what is stored already; 0, in tests, means no looks. rest is how many
+	// times as long as the look was the pause is at least.
+	watch time.Duration
+	rest  time.Duration
 	// workers is how many inserts run at once.
 	workers int
 	// hook, in tests, is called when chunks are started and after each step of a flush; an error from it stops the sink
@@ -106,6 +116,7 @@ func defaults() tuning {
 		maxRows: 200_000, linger: 5 * time.Millisecond, interval: 50 * time.Millisecond, maxRest: 200 * time.Millisecond,
 		insertTimeout: 20 * time.Second, callTimeout: 10 * time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second, session: 15 * time.Second, workers: 4,
+		watch: 5 * time.Second, rest: 10,
 	}
 }
 
@@ -129,19 +140,28 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 	}
 	defer conn.Close()
 	for {
-		s := &sink{
-			cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready,
-			pauses: doubling(t.retryMin, t.retryMax),
-		}
-		err := s.session(ctx)
+		err := newSink(cfg, t, conn, ready).session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !errors.Is(err, errFenced) {
+		if !beginsAnew(err) {
 			return err
 		}
 		cfg.Log.Warn("sink: joining the group anew", "err", err)
 	}
+}
+
+func newSink(cfg Config, t tuning, conn driver.Conn, ready func()) *sink {
+	return &sink{
+		cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready,
+		pauses: doubling(t.retryMin, t.retryMax), alarm: make(chan struct{}, 1), gone: make(map[schemas.Hole]bool),
+		ticks: ticks{seen: make(map[schemas.Tick]bool)},
+	}
+}
+
+// beginsAnew tells whether a session has ended so that the next one starts from what Kafka and ClickHouse say.
+func beginsAnew(err error) bool {
+	return errors.Is(err, errFenced) || errors.As(err, new(*setBackError))
 }
 
 // errFenced ends a session whose membership of the group is over: others may own its partitions, and nothing it
@@ -153,27 +173,14 @@ func (s *sink) session(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s.stop = stop
-	opts := append(slices.Clone(s.cfg.KgoOpts),
-		kgo.SeedBrokers(s.cfg.Brokers...),
+	opts := append(s.readOptions(),
 		kgo.ConsumerGroup(schemas.GroupSink),
 		kgo.SessionTimeout(s.tuning.session),
 		kgo.ConsumeTopics(slices.Sorted(maps.Keys(schemas.SunkTopics))...),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
-		kgo.KeepControlRecords(),
 		kgo.DisableAutoCommit(),
-		// kfake started again after a kill does not wake the fetches that wait for a commit. Without this limit the first
-		// rows would be 5 s late.
-		kgo.FetchMaxWait(500*time.Millisecond),
-		// The limit of a whole fetch stays far above the sum of its partitions' limits. Where the former limit ends a
-		// partition early, kfake forgets to say which of its transactions were aborted, and aborted records would come
-		// through (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks (DESIGN.md, Cost).
-		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
 		// Between a poll and AllowRebalance no partition is taken from us, so that a flush works on partitions we own.
 		kgo.BlockRebalanceOnPoll(),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		// Where Kafka has lost what we had not read yet, stop: going on from elsewhere would skip in silence.
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.OnPartitionsAssigned(s.assigned), kgo.OnOffsetsFetched(s.fetched), kgo.AdjustFetchOffsetsFn(s.adjust),
 		kgo.OnPartitionsRevoked(s.dropped), kgo.OnPartitionsLost(s.dropped),
 	)
@@ -181,10 +188,32 @@ func (s *sink) session(ctx context.Context) (err error) {
 		return fmt.Errorf("sinks: Kafka client: %w", err)
 	}
 	defer s.client.CloseAllowingRebalance()
-	if err := s.loop(ctx); err != nil {
-		return err
+	if s.tuning.watch > 0 {
+		watching := make(chan struct{})
+		go func() { defer close(watching); s.watch(ctx) }()
+		defer func() { stop(nil); <-watching }()
 	}
-	return context.Cause(ctx)
+	err = s.loop(ctx)
+	return cmp.Or(context.Cause(ctx), err) // what has ended the context explains the loop's error, not the other way round
+}
+
+// readOptions are those of every client that reads records.
+func (s *sink) readOptions() []kgo.Opt {
+	return append(slices.Clone(s.cfg.KgoOpts),
+		kgo.SeedBrokers(s.cfg.Brokers...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Transaction markers take offsets too: without them marks and commits would stop short of the end of a partition.
+		kgo.KeepControlRecords(),
+		// kfake started again after a kill does not wake the fetches that wait for a commit. Without this limit the first
+		// rows would be 5 s late.
+		kgo.FetchMaxWait(500*time.Millisecond),
+		// The limit of a whole fetch stays far above the sum of its partitions' limits. Where the former limit ends a
+		// partition early, kfake forgets to say which of its transactions were aborted, and aborted records would come
+		// through (TestAbortedRecordsStayOut). In a backlog larger fetches make larger blocks (DESIGN.md, Cost).
+		kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(512<<20), kgo.BrokerMaxReadBytes(1<<30),
+		// Where Kafka has lost what we had not read yet, stop: going on from elsewhere would skip in silence.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	)
 }
 
 type sink struct {
@@ -194,8 +223,12 @@ type sink struct {
 	conn   driver.Conn
 	tables map[string]table
 	ready  func()
-	// stop ends the loop from a callback of the group.
+	// stop ends the loop from a callback of the group, or from the watch.
 	stop context.CancelCauseFunc
+	// alarm wakes the watch, which alone uses what follows: the holes that Kafka cannot fill any more, and the calendar.
+	alarm chan struct{}
+	gone  map[schemas.Hole]bool
+	ticks ticks
 
 	// mu guards parts and settings: the group's callbacks run beside the loop. What is inside a partition belongs to the
 	// loop alone, and no partition is dropped between a poll and AllowRebalance.

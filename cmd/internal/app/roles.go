@@ -189,6 +189,9 @@ func runAPI(ctx context.Context, j job) error {
 	handler, err := api.New(api.Config{
 		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate, UpdatesPerMinute: j.cfg.UpdateRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded,
+		Whole: func(ctx context.Context, until []int64) error {
+			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
+		},
 	})
 	if err != nil {
 		return err

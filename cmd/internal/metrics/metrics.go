@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ import (
 type Metrics struct {
 	registry                                   *prometheus.Registry
 	records, transactions, dead, inserts, rows *prometheus.CounterVec
-	restore, troubles                          *prometheus.GaugeVec
+	refilled                                   *prometheus.CounterVec
+	restore, troubles, missing                 *prometheus.GaugeVec
 	seconds                                    *prometheus.HistogramVec
 
 	mu    sync.Mutex
@@ -51,6 +53,12 @@ func New(stages map[string][]string) *Metrics {
 	m.inserts = counter("kasi_sink_inserts_total",
 		"Inserts into ClickHouse by outcome; a failed one is tried again under the same token.", "table", "outcome")
 	m.rows = counter("kasi_sink_rows_total", "Rows inserted into ClickHouse.", "table")
+	m.refilled = counter("kasi_sink_refilled_rows_total",
+		"Rows that ClickHouse had lost and that were brought back from Kafka.", "table")
+	m.missing = auto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "kasi_sink_missing_events",
+		Help: "Events below the sink's mark that ClickHouse lacks; settlements wait while it is not 0.",
+	}, []string{"series", "partition"})
 	m.restore = auto.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "kasi_restore_seconds", Help: "How long the stage's latest restore of state took.",
 	}, []string{"stage"})
@@ -130,6 +138,16 @@ func (m *Metrics) Inserted(table string, rows int, oldest time.Time) {
 
 // InsertFailed implements chsink.Observer.
 func (m *Metrics) InsertFailed(table string) { m.inserts.WithLabelValues(table, "failed").Inc() }
+
+// Missing implements chsink.Observer.
+func (m *Metrics) Missing(series string, partition int32, events int64) {
+	m.missing.WithLabelValues(series, strconv.Itoa(int(partition))).Set(float64(events))
+}
+
+// Refilled implements chsink.Observer.
+func (m *Metrics) Refilled(table string, rows int) {
+	m.refilled.WithLabelValues(table).Add(float64(rows))
+}
 
 // Ready notes that a role serves.
 func (m *Metrics) Ready(role string) {

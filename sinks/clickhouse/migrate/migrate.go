@@ -6,6 +6,7 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -20,6 +21,19 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 )
+
+// RefusedError says that this version cannot use the database, and the way out. To try again does not help.
+type RefusedError struct{ text string }
+
+func (e *RefusedError) Error() string { return e.text }
+
+// marksTable is made by the first numbered file, and nothing adds columns to it.
+const marksTable = "sink_marks"
+
+var marksColumns = map[string]string{
+	"topic": "LowCardinality(String)", "partition": "UInt32", "next_offset": "SimpleAggregateFunction(max, Int64)",
+	"next_seq": "SimpleAggregateFunction(max, Int64)", "at": "SimpleAggregateFunction(max, DateTime64(3, 'UTC'))",
+}
 
 // Up makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date. Doing
 // it again changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS or OR REPLACE, and a
@@ -44,7 +58,7 @@ func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 		if err == nil {
 			return nil
 		}
-		if try == 4 || ctx.Err() != nil {
+		if try == 4 || ctx.Err() != nil || errors.As(err, new(*RefusedError)) {
 			return fmt.Errorf("sinks: migrate ClickHouse database %s: %w", opts.Auth.Database, err)
 		}
 		select {
@@ -92,7 +106,66 @@ func numbered(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) (
 		return 0, err
 	}
 	results, err := p.Up(ctx)
-	return len(results), err
+	if err != nil {
+		return 0, err
+	}
+	// A table of a numbered file that was dropped is made again by that file.
+	var there uint64
+	if err := db.QueryRowContext(ctx, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = '"+
+		marksTable+"'").Scan(&there); err != nil || there > 0 {
+		return len(results), err
+	}
+	for _, up := range []bool{false, true} {
+		if _, err := p.ApplyVersion(ctx, 1, up); err != nil {
+			return 0, err
+		}
+	}
+	return len(results) + 1, nil
+}
+
+// summed are the columns that sums and their proofs rest on. Every version has had them: where one is missing beside
+// rows, somebody dropped it.
+var summed = []string{"seq", "src_partition", "src_offset", "moved_cents"}
+
+func lostColumn(place string) error {
+	table, _, _ := strings.Cut(place, ".")
+	return &RefusedError{fmt.Sprintf("column %s was dropped and its values are lost: drop table %s, and the sink makes it again "+
+		"and fills it from Kafka", place, table)}
+}
+
+// Lacks names the tables and views of the catalogue that the database has not. A table that lacks a column is a
+// *RefusedError: the column's values cannot be made again. It does not look at types and texts, which a newer version
+// beside this one may have changed.
+func Lacks(ctx context.Context, conn driver.Conn) (lacks []string, err error) {
+	tables := make(map[string]bool)
+	var places []string
+	if err := conn.QueryRow(ctx, "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = "+
+		"currentDatabase()").Scan(&places); err != nil {
+		return nil, fmt.Errorf("read system.columns: %w", err)
+	}
+	there := make(map[string]bool, len(places))
+	for _, p := range places {
+		table, _, _ := strings.Cut(p, ".")
+		there[p], tables[table] = true, true
+	}
+	names := []string{marksTable}
+	for column := range marksColumns {
+		if !there[marksTable+"."+column] {
+			tables[marksTable] = false // Up says what is wrong with it
+		}
+	}
+	for _, v := range schemas.Views() {
+		names = append(names, v.Name)
+	}
+	for _, t := range schemas.Tables() {
+		names = append(names, t.Name)
+		for _, c := range t.Columns {
+			if place := t.Name + "." + c.Name; tables[t.Name] && !there[place] {
+				err = lostColumn(place)
+			}
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return tables[name] }), err
 }
 
 // complete compares the catalogue with what the database has, and counts what it had to change.
@@ -103,6 +176,11 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 		FROM system.columns WHERE database = currentDatabase()`).Scan(&columnTypes, &comments); err != nil {
 		return 0, fmt.Errorf("read system.columns: %w", err)
 	}
+	var rows map[string]uint64
+	if err := conn.QueryRow(ctx, `SELECT mapFromArrays(groupArray(name), groupArray(ifNull(total_rows, 0)))
+		FROM system.tables WHERE database = currentDatabase()`).Scan(&rows); err != nil {
+		return 0, fmt.Errorf("read system.tables: %w", err)
+	}
 	var statements []string
 	for _, t := range schemas.Tables() {
 		for i, c := range t.Columns {
@@ -111,15 +189,24 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 				at = " AFTER " + t.Columns[i-1].Name
 			}
 			switch there, known := columnTypes[place]; {
+			case !known && slices.Contains(summed, c.Name) && rows[t.Name] > 0:
+				return 0, lostColumn(place)
 			case !known:
 				statements = append(statements, alter+" ADD COLUMN IF NOT EXISTS "+c.Definition()+at)
 			case there != c.Type:
-				return 0, fmt.Errorf("table %s has column %s of type %s, and this version needs %s; change it with a numbered "+
-					"file in schemas/clickhouse (ALTER TABLE ... MODIFY COLUMN), or drop the table and let the sink fill it "+
-					"again from its topic", t.Name, c.Name, there, c.Type)
+				return 0, &RefusedError{fmt.Sprintf("table %s has column %s of type %s, and this version needs %s; change it with "+
+					"a numbered file in schemas/clickhouse (ALTER TABLE ... MODIFY COLUMN), or drop the table and let the sink fill "+
+					"it again from its topic", t.Name, c.Name, there, c.Type)}
 			case comments[place] != c.Comment:
 				statements = append(statements, alter+" COMMENT COLUMN "+c.Name+" "+schemas.Quote(c.Comment))
 			}
+		}
+	}
+	for column, needs := range marksColumns {
+		if there := columnTypes[marksTable+"."+column]; there != needs {
+			return 0, &RefusedError{fmt.Sprintf("this database is of an earlier build: column %s of table %s is %q, and this "+
+				"version needs %s; start with an empty database (--clickhouse-database), which the sink fills from Kafka", column,
+				marksTable, there, needs)}
 		}
 	}
 	var marks []string

@@ -211,3 +211,9 @@ func (b *blockList) Inserted(table string, rows int, _ time.Time) {
 
 // InsertFailed implements chsink.Observer.
 func (b *blockList) InsertFailed(string) {}
+
+// Missing implements chsink.Observer.
+func (b *blockList) Missing(string, int32, int64) {}
+
+// Refilled implements chsink.Observer.
+func (b *blockList) Refilled(string, int) {}

@@ -1,0 +1,29 @@
+package schemas
+
+import "fmt"
+
+// Hole is a run of events that ClickHouse ought to hold and does not: those of one partition of a topic whose seq lies
+// between From and To, both included. It is an error, because over a hole no sum may be told.
+type Hole struct {
+	Topic     string
+	Partition int32
+	// Stage counts the events where several stages write one topic (kasi.outcomes.v1); else empty.
+	Stage    string
+	From, To int64
+}
+
+func (h *Hole) Error() string {
+	return fmt.Sprintf("%s lacks numbers %d to %d in ClickHouse", h.Place(), h.From, h.To)
+}
+
+// Place names the partition.
+func (h *Hole) Place() string {
+	place := fmt.Sprintf("partition %d of %s", h.Partition, h.Topic)
+	if h.Stage != "" {
+		place += " (" + h.Stage + ")"
+	}
+	return place
+}
+
+// Missing is how many events the hole swallows.
+func (h *Hole) Missing() int64 { return h.To - h.From + 1 }
