@@ -70,8 +70,8 @@ type Config struct {
 	Keys     []Key
 	DB       driver.Conn
 	Commands Commands
-	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound. The
-	// error is a *schemas.Hole where some are missing.
+	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound.
+	// The error is a *schemas.Hole where some are missing.
 	Whole func(ctx context.Context, until []int64) error
 	// QueriesPerMinute bounds the GETs of one key, UpdatesPerMinute all other calls; 0 means no limit.
 	QueriesPerMinute, UpdatesPerMinute int

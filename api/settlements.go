@@ -25,9 +25,9 @@ func settlementBody(st read.Settlement) Settlement {
 	}
 }
 
-// CreateSettlement is POST /settlements. It computes over what is provably there: it asks what the pipeline owes by now,
-// waits until all of that has arrived in ClickHouse, counts that none of it has been lost since, and only then asks for
-// the statement. The settle stage counts once more when it sums; what is lost in between makes it wait.
+// CreateSettlement is POST /settlements. It computes over what is provably there: it asks what the pipeline owes by
+// now, waits until all of that has arrived in ClickHouse, counts that none of it has been lost since, and only then
+// asks for the statement. The settle stage counts once more when it sums; what is lost in between makes it wait.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		in := readInput(w, r, "period_month")
@@ -122,8 +122,8 @@ func (s *server) arrived(ctx context.Context) ([]int64, error) {
 	return arrived, err
 }
 
-// whole refuses to go on over a hole: what the sink once stored and ClickHouse has lost. The sink finds it by itself and
-// fills it from Kafka, so that the same call works a little later.
+// whole refuses to go on over a hole: what the sink once stored and ClickHouse has lost. The sink finds it by itself
+// and fills it from Kafka, so that the same call works a little later.
 func (s *server) whole(ctx context.Context, until []int64) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()

@@ -127,8 +127,8 @@ func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
 		`{"period_month":"2025-11"}`).is(http.StatusServiceUnavailable).err().Message, "lags 5 records")
 }
 
-// TestNothingIsSettledOverAHole: what ClickHouse has lost is named, no command is sent, and once it is back the whole sum
-// is -001.
+// TestNothingIsSettledOverAHole: what ClickHouse has lost is named, no command is sent, and once it is back the whole
+// sum is -001.
 func TestNothingIsSettledOverAHole(t *testing.T) {
 	e := newEnv(t)
 	e.paidPolicy("POL001", "150.00", 15000)

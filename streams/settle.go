@@ -114,8 +114,8 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	return b.Event(schemas.TopicOutcomes, key, &out, rec.Timestamp)
 }
 
-// ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up, or
-// had lost rows that the sink is bringing back.
+// ask waits for the ledger as long as it takes: the answer to a command must not depend on whether ClickHouse was up,
+// or had lost rows that the sink is bringing back.
 func (t *settleTask) ask(cmd schemas.SettleCommand, cov []schemas.Coverage) (sums schemas.LedgerSums, anything bool,
 	err error,
 ) {

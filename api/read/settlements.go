@@ -60,7 +60,8 @@ FROM settlements_log
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
 LIMIT 1`
 
-// SettlementCovers is, for each partition of kasi.collections.v1, the first seq that a statement does not count any more.
+// SettlementCovers is, for each partition of kasi.collections.v1, the first seq that a statement does not count any
+// more.
 func (d *DB) SettlementCovers(ctx context.Context, id string) ([]int64, error) {
 	row, _, err := one[struct{ Until []int64 }](ctx, d, sqlSettlementCovers, params{"id": id})
 	return row.Until, err

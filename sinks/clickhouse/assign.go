@@ -32,6 +32,9 @@ func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32
 	for topic, partitions := range lost {
 		for _, n := range partitions {
 			delete(s.parts, topicPartition{topic, n})
+			if s.cfg.Observer != nil {
+				s.cfg.Observer.Missing(topic, n, 0) // another sink tells
+			}
 		}
 	}
 }

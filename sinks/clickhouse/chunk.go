@@ -68,8 +68,8 @@ func parsePlan(metadata string, first int64) (last int64, ok bool) {
 	return c.last, c.last >= first && metadata == c.plan()
 }
 
-// nextSeqs is the seq that follows the chunk's last record, by series. It is 0 where the topic itself has no dense count
-// (ticks have none, outcomes one for each stage), and where there is no record.
+// nextSeqs is the seq that follows the chunk's last record, by series. It is 0 where the topic itself has no dense
+// count (ticks have none, outcomes one for each stage), and where there is no record.
 func (c *chunk) nextSeqs() (map[series]int64, error) {
 	next := map[series]int64{{topic: c.topic}: 0}
 	if len(c.records) == 0 || c.topic == schemas.TopicCalendar {

@@ -98,8 +98,8 @@ func (s *sink) marked() map[topicPartition]int64 {
 	return out
 }
 
-// mendSchema makes again what was dropped: the database, tables, views. A database that this version cannot use stops the
-// sink.
+// mendSchema makes again what was dropped: the database, tables, views. A database that this version cannot use stops
+// the sink.
 func (s *sink) mendSchema(ctx context.Context) error {
 	lacks, err := migrate.Lacks(ctx, s.conn)
 	if len(lacks) == 0 && !lacking(err) {
@@ -162,7 +162,7 @@ func (s *sink) healSeries(ctx context.Context, of series, marks map[topicPartiti
 			}
 			f, err := s.fill(ctx, h, told)
 			if err != nil {
-				return all, fmt.Errorf("fill %s: %w", &h.Hole, err)
+				return all, fmt.Errorf("fill %s, numbers %d to %d: %w", h.Place(), h.From, h.To, err)
 			}
 			short = true // look again: there may be more holes, and the rows must be there now
 			all = append(all, f)
@@ -215,6 +215,9 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 	}
 	err := s.readAgain(ctx, tp, h.first, h.end, func(r *kgo.Record) error {
 		n, err := numberOf(r)
+		if err != nil && !r.Attrs.IsTransactional() {
+			return nil // somebody else's, which was set aside
+		}
 		if err != nil || n.stage != h.Stage || n.Seq < h.From || n.Seq > h.To {
 			return err
 		}
@@ -242,8 +245,8 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 			"them: bring the rows back from a copy of the table (INSERT INTO ... SELECT)", "topic", gone.Topic, "partition",
 			gone.Partition, "stage", gone.Stage, "from", gone.From, "to", gone.To)
 	}
-	s.cfg.Log.Info("sink: filled", "topic", h.Topic, "partition", h.Partition, "stage", h.Stage, "from", h.From, "to", h.To,
-		"rows", f.Rows)
+	s.cfg.Log.Info("sink: filled", "topic", h.Topic, "partition", h.Partition, "stage", h.Stage, "from", h.From, "to",
+		h.To, "rows", f.Rows)
 	return f, nil
 }
 
@@ -279,8 +282,10 @@ func (s *sink) healCalendar(ctx context.Context, mark int64) error {
 	tp := topicPartition{topic: schemas.TopicCalendar}
 	err := s.readAgain(ctx, tp, s.ticks.next, mark, func(r *kgo.Record) error {
 		var tick schemas.Tick
-		if err := json.Unmarshal(r.Value, &tick); err != nil {
+		if err := json.Unmarshal(r.Value, &tick); err != nil && r.Attrs.IsTransactional() {
 			return badRecord(r, "", err)
+		} else if err != nil {
+			return nil
 		}
 		if !s.ticks.seen[tick] {
 			s.ticks.seen[tick] = true
@@ -300,7 +305,8 @@ func (s *sink) healCalendar(ctx context.Context, mark int64) error {
 		return nil
 	}
 	rows, err := s.bringBack(ctx, tp, s.ticks.records)
-	s.cfg.Log.Warn("sink: ClickHouse had lost ticks of the calendar; they are read again from Kafka", "rows", rows, "err", err)
+	s.cfg.Log.Warn("sink: ClickHouse had lost ticks of the calendar; they are read again from Kafka", "rows", rows,
+		"err", err)
 	return err
 }
 
@@ -326,7 +332,7 @@ func (s *sink) readAgain(ctx context.Context, tp topicPartition, first, end int6
 	log, ok1 := starts.Lookup(tp.topic, tp.partition)
 	stable, ok2 := ends.Lookup(tp.topic, tp.partition)
 	if err := errors.Join(log.Err, stable.Err); err != nil || !ok1 || !ok2 {
-		return fmt.Errorf("Kafka does not say where %s partition %d begins and ends: %w", tp.topic, tp.partition, err)
+		return fmt.Errorf("no answer of Kafka where %s partition %d begins and ends: %w", tp.topic, tp.partition, err)
 	}
 	next, end := max(first, log.Offset), min(end, stable.Offset)
 	if next >= end {
@@ -336,7 +342,7 @@ func (s *sink) readAgain(ctx context.Context, tp topicPartition, first, end int6
 		tp.topic: {tp.partition: kgo.NewOffset().At(next)},
 	}))...)
 	if err != nil {
-		return fmt.Errorf("Kafka client: %w", err)
+		return fmt.Errorf("client of Kafka: %w", err)
 	}
 	defer cl.Close()
 	for next < end {
@@ -355,8 +361,9 @@ func (s *sink) readAgain(ctx context.Context, tp topicPartition, first, end int6
 	return nil
 }
 
-// Range says what Refill brings back: the numbers From to To of a partition of a topic. An empty topic means all topics,
-// a negative partition all of them, and From or To 0 no bound on that side. With bounds a partition must be named.
+// Range says what Refill brings back: the numbers From to To of a partition of a topic. An empty topic means all
+// topics, a negative partition all of them, and From or To 0 no bound on that side. With bounds a partition must be
+// named.
 type Range struct {
 	Topic     string
 	Partition int32
@@ -370,7 +377,8 @@ func (r Range) check() error {
 			strings.Join(slices.Sorted(maps.Keys(schemas.SunkTopics)), ", "))
 	case r.Topic == "" && r.Partition >= 0:
 		return errors.New("a partition needs a topic")
-	case (r.From != 0 || r.To != 0) && (r.Partition < 0 || r.Topic == schemas.TopicCalendar || r.Topic == schemas.TopicOutcomes):
+	case (r.From != 0 || r.To != 0) &&
+		(r.Partition < 0 || r.Topic == schemas.TopicCalendar || r.Topic == schemas.TopicOutcomes):
 		return fmt.Errorf("numbers need a topic, other than %s and %s, and a partition", schemas.TopicCalendar,
 			schemas.TopicOutcomes)
 	case r.From < 0 || r.To < 0 || r.To != 0 && r.To < r.From:
@@ -379,8 +387,8 @@ func (r Range) check() error {
 	return nil
 }
 
-// Refill brings back from Kafka what ClickHouse has lost of the range, up to its marks. It may run beside sinks, and any
-// number of times. told hears of each step of each hole.
+// Refill brings back from Kafka what ClickHouse has lost of the range, up to its marks. It may run beside sinks, and
+// any number of times. told hears of each step of each hole.
 func Refill(ctx context.Context, cfg Config, only Range, told func(Filled)) ([]Filled, error) {
 	if err := errors.Join(cfg.validate(), only.check()); err != nil {
 		return nil, err
@@ -433,7 +441,7 @@ func (s *sink) refillNumbers(ctx context.Context, only Range, m mark, told func(
 	err := s.conn.QueryRow(ctx, fmt.Sprintf(queryAround, schemas.SunkTopics[h.Topic]), clickhouse.Named("from", h.From),
 		clickhouse.Named("to", h.To), clickhouse.Named("partition", uint32(h.Partition))).Scan(&h.first, &h.end)
 	if err != nil {
-		return nil, fmt.Errorf("offsets around %s: %w", &h.Hole, err)
+		return nil, fmt.Errorf("offsets around numbers %d to %d of %s: %w", h.From, h.To, h.Place(), err)
 	}
 	if h.end == 0 {
 		h.end = m.offset

@@ -158,7 +158,8 @@ func TestRefill(t *testing.T) {
 
 	w.loses("DELETE FROM collections_log WHERE src_partition = 1 AND seq BETWEEN 3 AND 8")
 	require.Equal(t, []Filled{{Hole: collections, Rows: 3}}, refill(Range{schemas.TopicCollections, 1, 3, 5}))
-	require.Equal(t, []Filled{{Hole: collections}}, refill(Range{schemas.TopicCollections, 1, 3, 5}), "again changes nothing")
+	require.Equal(t, []Filled{{Hole: collections}}, refill(Range{schemas.TopicCollections, 1, 3, 5}),
+		"again changes nothing")
 	require.Equal(t, int64(3), refill(Range{Topic: schemas.TopicCollections, Partition: -1})[0].Rows)
 	w.exact()
 
@@ -170,8 +171,12 @@ func TestRefill(t *testing.T) {
 		Gone: []schemas.Hole{{Topic: schemas.TopicDebits, From: 1, To: 4}},
 	}}, refill(all)[:1])
 	for _, wrong := range []Range{
-		{Topic: "x", Partition: -1}, {Partition: 1}, {Topic: schemas.TopicDebits, Partition: -1, From: 1},
-		{schemas.TopicDebits, 0, 5, 4}, {schemas.TopicCalendar, 0, 1, 2}, {schemas.TopicDebits, 0, 99, 0},
+		{Topic: "x", Partition: -1},
+		{Partition: 1},
+		{Topic: schemas.TopicDebits, Partition: -1, From: 1},
+		{schemas.TopicDebits, 0, 5, 4},
+		{schemas.TopicCalendar, 0, 1, 2},
+		{schemas.TopicDebits, 0, 99, 0},
 	} {
 		_, err := Refill(ctx, w.config(), wrong, func(Filled) {})
 		require.Error(t, err, wrong)

@@ -10,18 +10,18 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// queryLedger sums the movements that a statement covers and counts, in the same look at the table, all events below the
-// bounds: of every tenant, because a lost row has none. So what is summed is what was counted. Partition p's bounds are
-// element p+1 of the arrays. A partition that the coverage does not know has bounds 0 and 0 and counts nothing. The text
-// is compared whole in a test. %s is empty, or FINAL.
+// queryLedger sums the movements that a statement covers and counts, in the same look at the table, all events below
+// the bounds: of every tenant, because a lost row has none. So what is summed is what was counted. Partition p's bounds
+// are element p+1 of the arrays. A partition that the coverage does not know has bounds 0 and 0 and counts nothing. The
+// text is compared whole in a test. %s is empty, or FINAL.
 const queryLedger = `
 WITH indexOf({periods:Array(String)}, period_month) AS i,
     tenant_id = {tenant:String} AND i > 0 AND moved_cents != 0
         AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
         AND seq < {to:Array(Array(Int64))}[i][src_partition + 1] AS covered
 SELECT src_partition, toInt64(count()), toInt64(groupBitmap(toUInt64(seq))),
-    sumIf(moved_cents, covered), sumIf(moved_cents, covered AND period_month != {period:String}), toInt64(countIf(covered)),
-    countIf(tenant_id = {tenant:String} AND period_month = {period:String}) > 0
+    sumIf(moved_cents, covered), sumIf(moved_cents, covered AND period_month != {period:String}),
+    toInt64(countIf(covered)), countIf(tenant_id = {tenant:String} AND period_month = {period:String}) > 0
 FROM collections_log%s
 WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
 GROUP BY src_partition
@@ -65,8 +65,8 @@ type book struct {
 	any  bool // the tenant has a collection in the period
 }
 
-// look waits for the marks and reads everything below the bounds: the coverage's, or the cut. Rows that are stored twice
-// are resolved in a second look. Where two events still share a number, one of them is not Kasi's.
+// look waits for the marks and reads everything below the bounds: the coverage's, or the cut. Rows that are stored
+// twice are resolved in a second look. Where two events still share a number, one of them is not Kasi's.
 func (l Ledger) look(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage, cut []int64) (
 	book, error,
 ) {

@@ -28,8 +28,8 @@ WITH indexOf({periods:Array(String)}, period_month) AS i,
         AND seq >= {from:Array(Array(Int64))}[i][src_partition + 1]
         AND seq < {to:Array(Array(Int64))}[i][src_partition + 1] AS covered
 SELECT src_partition, toInt64(count()), toInt64(groupBitmap(toUInt64(seq))),
-    sumIf(moved_cents, covered), sumIf(moved_cents, covered AND period_month != {period:String}), toInt64(countIf(covered)),
-    countIf(tenant_id = {tenant:String} AND period_month = {period:String}) > 0
+    sumIf(moved_cents, covered), sumIf(moved_cents, covered AND period_month != {period:String}),
+    toInt64(countIf(covered)), countIf(tenant_id = {tenant:String} AND period_month = {period:String}) > 0
 FROM collections_log%s
 WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
 GROUP BY src_partition
@@ -121,9 +121,9 @@ func TestLedgerSums(t *testing.T) {
 func before(t *testing.T, conn driver.Conn) {
 	t.Helper()
 	for partition, below := range []int{10, 20} {
-		require.NoError(t, conn.Exec(context.Background(), fmt.Sprintf("INSERT INTO collections_log (tenant_id, period_month, "+
-			"collection_id, version, event_id, seq, src_partition, src_offset) SELECT 'another', '2025-09', generateUUIDv4(), 1, "+
-			"generateUUIDv4(), number + 1, %d, number - 100 FROM numbers(%d)", partition, below-1)))
+		require.NoError(t, conn.Exec(context.Background(), fmt.Sprintf("INSERT INTO collections_log (tenant_id, "+
+			"period_month, collection_id, version, event_id, seq, src_partition, src_offset) SELECT 'another', '2025-09', "+
+			"generateUUIDv4(), 1, generateUUIDv4(), number + 1, %d, number - 100 FROM numbers(%d)", partition, below-1)))
 	}
 }
 
@@ -170,8 +170,9 @@ func TestNoSumOverAHole(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: 30_000, Movements: 2}, sums)
 	// Two events of one number.
-	require.NoError(t, conn.Exec(ctx, "INSERT INTO collections_log (tenant_id, period_month, collection_id, version, event_id, "+
-		"seq, src_partition, src_offset) SELECT 'acme', '2025-10', generateUUIDv4(), 1, generateUUIDv4(), 11, 0, 7"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO collections_log (tenant_id, period_month, collection_id, version, "+
+		"event_id, seq, src_partition, src_offset) SELECT 'acme', '2025-10', generateUUIDv4(), 1, "+
+		"generateUUIDv4(), 11, 0, 7"))
 	_, err = l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
 	require.ErrorContains(t, err, "have one number")
 }

@@ -83,16 +83,16 @@ func (s *sink) mark(ctx context.Context, cs []*chunk) error {
 	return nil
 }
 
-// setBackError ends a session: ClickHouse's mark of a partition is behind what this sink had found or set. ClickHouse was
-// emptied, or an older copy of it was brought back. The next session reads again from ClickHouse's mark.
+// setBackError ends a session: ClickHouse's mark of a partition is behind what this sink had found or set. ClickHouse
+// was emptied, or an older copy of it was brought back. The next session reads again from ClickHouse's mark.
 type setBackError struct {
 	topicPartition
 	had, has int64
 }
 
 func (e *setBackError) Error() string {
-	return fmt.Sprintf("sinks: ClickHouse had %s partition %d up to offset %d and has it up to %d now: it was emptied, or an "+
-		"older copy was brought back; what is missing is read again", e.topic, e.partition, e.had, e.has)
+	return fmt.Sprintf("sinks: ClickHouse had %s partition %d up to offset %d and has it up to %d now: it was emptied, "+
+		"or an older copy was brought back; what is missing is read again", e.topic, e.partition, e.had, e.has)
 }
 
 func setBack(tp topicPartition, had int64, marks map[topicPartition]mark) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Marks say what was written. This file asks what is there: seq counts a partition's events 1, 2, 3... without a gap, so
-// a partition is whole up to a bound where it has as many different numbers below it as the bound says.
+// Marks say what was written. This file asks what is there: seq counts a partition's events 1, 2, 3... without a gap,
+// so a partition is whole up to a bound where it has as many different numbers below it as the bound says.
 const (
 	// queryCount counts the rows and the different numbers of each partition below its bound. groupBitmap is exact, and a
 	// bitmap of dense numbers takes a bit each.
@@ -24,8 +24,8 @@ FROM %s
 WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
 GROUP BY src_partition`
 
-	// queryHoles lists runs of missing numbers, the lowest first, and the offsets between which their records lie: from the
-	// one after the row before them to before the row after them. A row that stands for the bound ends each partition.
+	// queryHoles lists runs of missing numbers, the lowest first, and the offsets between which their records lie: from
+	// the one after the row before them to before the row after them. A row that stands for the bound ends each partition.
 	queryHoles = `
 SELECT src_partition, before + 1, seq - 1, offset_before + 1, src_offset
 FROM
@@ -55,7 +55,8 @@ func denseSeries(marks map[topicPartition]mark) []series {
 	found := make(map[series]bool)
 	for tp := range marks {
 		topic, stage, _ := strings.Cut(tp.topic, "/")
-		if topic != schemas.TopicCalendar && schemas.SunkTopics[topic] != "" && (topic == schemas.TopicOutcomes) == (stage != "") {
+		byStage := topic == schemas.TopicOutcomes
+		if topic != schemas.TopicCalendar && schemas.SunkTopics[topic] != "" && byStage == (stage != "") {
 			found[series{topic, stage}] = true
 		}
 	}

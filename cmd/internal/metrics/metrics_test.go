@@ -43,6 +43,8 @@ func TestMetricsOfStagesAndSink(t *testing.T) {
 	m.Took("collect", time.Now().Add(time.Hour)) // a producer whose clock runs ahead
 	m.Inserted("debits_log", 40, time.Now().Add(-2*time.Second))
 	m.InsertFailed("debits_log")
+	m.Missing("kasi.debits.v1", 3, 17)
+	m.Refilled("debits_log", 5)
 	code, body := get(t, m, "/metrics")
 	require.Equal(t, http.StatusOK, code)
 	for _, line := range []string{
@@ -54,6 +56,8 @@ func TestMetricsOfStagesAndSink(t *testing.T) {
 		`kasi_record_seconds_bucket{stage="sink",le="1.024"} 0`, `kasi_record_seconds_bucket{stage="sink",le="4.096"} 1`,
 		`kasi_sink_rows_total{table="debits_log"} 40`, `kasi_sink_inserts_total{outcome="done",table="debits_log"} 1`,
 		`kasi_sink_inserts_total{outcome="failed",table="debits_log"} 1`,
+		`kasi_sink_missing_events{partition="3",series="kasi.debits.v1"} 17`,
+		`kasi_sink_refilled_rows_total{table="debits_log"} 5`,
 	} {
 		require.Contains(t, body, line+"\n")
 	}

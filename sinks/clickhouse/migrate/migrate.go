@@ -129,8 +129,8 @@ var summed = []string{"seq", "src_partition", "src_offset", "moved_cents"}
 
 func lostColumn(place string) error {
 	table, _, _ := strings.Cut(place, ".")
-	return &RefusedError{fmt.Sprintf("column %s was dropped and its values are lost: drop table %s, and the sink makes it again "+
-		"and fills it from Kafka", place, table)}
+	return &RefusedError{fmt.Sprintf("column %s was dropped and its values are lost: drop table %s, and the sink makes "+
+		"it again and fills it from Kafka", place, table)}
 }
 
 // Lacks names the tables and views of the catalogue that the database has not. A table that lacks a column is a
