@@ -46,8 +46,9 @@ func NewEngine(r *rules.Rules, options ...Option) *Engine {
 }
 
 // Record is a record of the timeline, decoded: a *schemas.Transaction, *schemas.Income, *schemas.Result,
-// *schemas.PolicyCommand, *schemas.ExecuteCommand, *schemas.CloseItemCommand or schemas.Tick. The engine keeps nothing
-// of it, so the caller may use its memory again once it has done with the outputs.
+// *schemas.PolicyCommand, *schemas.ExecuteCommand, *schemas.ExecutionCommand, *schemas.CloseItemCommand or
+// schemas.Tick. The engine keeps nothing of it, so the caller may use its memory again once it has done with the
+// outputs.
 type Record any
 
 // Apply lets one record happen to its customer at a moment of business time. What it causes is added to out. Of a tick
@@ -71,6 +72,8 @@ func (e *Engine) Apply(c *book.Customer, rec Record, m schemas.Moment, out *book
 		return b.Execute(r)
 	case *schemas.CloseItemCommand:
 		return b.CloseItem(r)
+	case *schemas.ExecutionCommand:
+		return b.Execution(r)
 	case schemas.Tick:
 		return e.tick(&b, m)
 	}

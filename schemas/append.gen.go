@@ -279,6 +279,30 @@ func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	return append(b, '}'), err
 }
 
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *ExecutionEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"execution_id":`...), string(e.ExecutionID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	b = strconv.AppendInt(append(b, `,"part":`...), int64(e.Part), 10)
+	b = strconv.AppendInt(append(b, `,"parts":`...), int64(e.Parts), 10)
+	b = strconv.AppendInt(append(b, `,"piece":`...), int64(e.Piece), 10)
+	b = strconv.AppendInt(append(b, `,"policies_queued":`...), int64(e.PoliciesQueued), 10)
+	if e.Named {
+		b = strconv.AppendBool(append(b, `,"named":`...), e.Named)
+	}
+	b = strconv.AppendInt(append(b, `,"collections_created":`...), int64(e.CollectionsCreated), 10)
+	b = strconv.AppendInt(append(b, `,"unchanged":`...), int64(e.Unchanged), 10)
+	b = strconv.AppendInt(append(b, `,"refused":`...), int64(e.Refused), 10)
+	b = strconv.AppendBool(append(b, `,"done":`...), e.Done)
+	return append(b, '}'), err
+}
+
 func (e *Alternative) appendJSON(b []byte) []byte {
 	b = AppendText(append(b, `{"action":`...), string(e.Action))
 	b = AppendText(append(b, `,"reason":`...), string(e.Reason))

@@ -26,6 +26,7 @@ const (
 	KindPolicy      Kind = "policy"      // PolicyCommand
 	KindExecute     Kind = "execute"     // ExecuteCommand
 	KindCloseItem   Kind = "close-item"  // CloseItemCommand
+	KindExecution   Kind = "execution"   // ExecutionCommand
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own
@@ -80,6 +81,53 @@ type CloseItemCommand struct {
 	CustomerID string `json:"customer_id"`
 	DebitID    string `json:"debit_id"`
 	Note       string `json:"note,omitempty"`
+}
+
+// ExecutionCommand makes the collections of one period for all active policies of a tenant, where they are missing. One
+// goes to every partition of the timeline. Collect works on some of the customers there and then writes the command to
+// the partition again, with how far it has come: the work that is left is an ordinary record behind the others, so a
+// large tenant's execution does not delay what others ask for. How customers are cut stands in the command (Size), so
+// that a replay cuts them in the same way.
+//
+// An execution of named policies has one such command, for its name and its number of policies alone (Named).
+type ExecutionCommand struct {
+	ExecutionID string `json:"execution_id"`
+	RequestID   string `json:"request_id"`
+	TenantID    string `json:"tenant_id"`
+	PeriodMonth Period `json:"period_month"`
+	// Parts is how many partitions have the command; PoliciesQueued how many policies had no collection at the call.
+	Parts          int   `json:"parts"`
+	PoliciesQueued int64 `json:"policies_queued"`
+	// Named says that the policies have commands of their own.
+	Named bool `json:"named,omitempty"`
+	// Size is how many policies are worked on in one piece; one customer's are never cut.
+	Size int `json:"size"`
+
+	// What follows is empty in the caller's command. Number counts what collect has written to this partition of the
+	// timeline: a command whose number has been taken in is ignored, so that the copied ones of a replay count and those
+	// that it writes anew do not.
+	Number int64 `json:"number,omitempty"`
+	// Piece counts the pieces done on this partition; After is the last customer's key.
+	Piece int64  `json:"piece,omitempty"`
+	After string `json:"after,omitempty"`
+	ExecutionCounts
+}
+
+// ExecutionCounts is what became of the policies of an execution on one partition so far.
+type ExecutionCounts struct {
+	// Collections made.
+	CollectionsCreated int64 `json:"collections_created" cat:"min=0"`
+	// Active policies that had their collection already.
+	Unchanged int64 `json:"unchanged" cat:"min=0"`
+	// Active policies whose collection was refused, because the period had passed by then.
+	Refused int64 `json:"refused" cat:"min=0"`
+}
+
+// Add counts more.
+func (c *ExecutionCounts) Add(more ExecutionCounts) {
+	c.CollectionsCreated += more.CollectionsCreated
+	c.Unchanged += more.Unchanged
+	c.Refused += more.Refused
 }
 
 // Tick is the passing of business time. It is written to every partition of the timeline and of the settlement

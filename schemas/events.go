@@ -506,3 +506,34 @@ const (
 	OutcomeConflict  = "CONFLICT"
 	OutcomeNotFound  = "NOT_FOUND"
 )
+
+// ExecutionEvent is how far an execution has come on one partition of the customers. The highest piece is how it stands
+// there.
+//
+//catalog:event TopicExecutions
+//catalog:table executions_log tenant_id, execution_id, part, piece
+type ExecutionEvent struct {
+	Meta
+	// Made by the call that asked for it.
+	ExecutionID string `json:"execution_id" cat:"after=tenant_id"`
+	// The insurer.
+	TenantID string `json:"tenant_id" cat:"low"`
+	// The period whose collections are made, YYYY-MM.
+	PeriodMonth Period `json:"period_month"`
+	// The API request that asked for it.
+	RequestID string `json:"request_id"`
+	// Partition of the customers.
+	Part int `json:"part" cat:"min=0"`
+	// How many partitions the execution works on.
+	Parts int `json:"parts" cat:"min=1"`
+	// Counts the pieces of work done on this partition: 1, 2, 3...
+	Piece int64 `json:"piece" cat:"min=1"`
+	// Active policies without a collection of the period at the call, on all partitions.
+	PoliciesQueued int64 `json:"policies_queued" cat:"min=0"`
+	// The call named its policies; what became of each is in the outcomes of its request.
+	Named bool `json:"named,omitempty"`
+	// So far on this partition.
+	ExecutionCounts
+	// True once the partition has nothing left to do.
+	Done bool `json:"done"`
+}

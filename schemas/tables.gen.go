@@ -17,6 +17,7 @@ var SunkTopics = map[string]string{
 	TopicOpenItems:    "open_items_log",
 	TopicSettlements:  "settlements_log",
 	TopicOutcomes:     "outcomes_log",
+	TopicExecutions:   "executions_log",
 }
 
 // Tables are the tables of the events.
@@ -297,6 +298,31 @@ func Tables() []Table {
 				{Name: "stage", Type: "LowCardinality(String)", Comment: "Stage that answered: owners, collect or settle."},
 				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
 				{Name: "business_date", Type: "Nullable(Date)", Comment: "The calendar's day when it happened."},
+				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
+				{Name: "seq", Type: "Int64", Comment: "Counts the records of this partition of the topic: 1, 2, 3... without a gap."},
+				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
+				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
+			},
+		},
+		{
+			Name: "executions_log", Key: "tenant_id, execution_id, part, piece",
+			Comment: "How far an execution has come on one partition of the customers. The highest piece is how it stands there. (kasi.executions.v1)",
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
+				{Name: "execution_id", Type: "String", Comment: "Made by the call that asked for it."},
+				{Name: "period_month", Type: "LowCardinality(String)", Comment: "The period whose collections are made, YYYY-MM."},
+				{Name: "request_id", Type: "String", Comment: "The API request that asked for it."},
+				{Name: "part", Type: "UInt32", Comment: "Partition of the customers."},
+				{Name: "parts", Type: "UInt32", Comment: "How many partitions the execution works on."},
+				{Name: "piece", Type: "Int64", Comment: "Counts the pieces of work done on this partition: 1, 2, 3..."},
+				{Name: "policies_queued", Type: "Int64", Comment: "Active policies without a collection of the period at the call, on all partitions."},
+				{Name: "named", Type: "Bool", Comment: "The call named its policies; what became of each is in the outcomes of its request."},
+				{Name: "collections_created", Type: "Int64", Comment: "Collections made."},
+				{Name: "unchanged", Type: "Int64", Comment: "Active policies that had their collection already."},
+				{Name: "refused", Type: "Int64", Comment: "Active policies whose collection was refused, because the period had passed by then."},
+				{Name: "done", Type: "Bool", Comment: "True once the partition has nothing left to do."},
+				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
+				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
 				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
 				{Name: "seq", Type: "Int64", Comment: "Counts the records of this partition of the topic: 1, 2, 3... without a gap."},
 				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
@@ -644,6 +670,32 @@ FROM calendar_log AS t`,
 			Columns: []Column{
 				{Name: "business_date", Type: "Date", Comment: "The calendar's day."},
 				{Name: "cutoff", Type: "UInt32", Comment: "The cut-offs passed on it."},
+			},
+		},
+		{
+			Name: "executions", Comment: "Executions as they are now: how far each is on all partitions together",
+			Select: `SELECT e.tenant_id AS tenant_id, e.execution_id AS execution_id, any(e.period_month) AS period_month,
+    any(e.request_id) AS request_id, if(countIf(e.done) >= any(e.parts), 'completed', 'processing') AS status,
+    any(e.policies_queued) AS policies_queued, sum(e.collections_created) AS collections_created,
+    sum(e.unchanged) AS unchanged, sum(e.refused) AS refused, any(e.named) AS named, min(e.at) AS created_at
+FROM
+(
+    SELECT * FROM executions_log FINAL
+    ORDER BY tenant_id, execution_id, part, piece DESC LIMIT 1 BY tenant_id, execution_id, part
+) AS e
+GROUP BY e.tenant_id, e.execution_id`,
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
+				{Name: "execution_id", Type: "String", Comment: "Made by the call that asked for it."},
+				{Name: "period_month", Type: "String", Comment: "The period whose collections are made, YYYY-MM."},
+				{Name: "request_id", Type: "String", Comment: "The API request that asked for it."},
+				{Name: "status", Type: "String", Comment: "processing, or completed once nothing is left to do on any partition."},
+				{Name: "policies_queued", Type: "Int64", Comment: "Active policies without a collection of the period at the call."},
+				{Name: "collections_created", Type: "Int64", Comment: "Collections made so far."},
+				{Name: "unchanged", Type: "Int64", Comment: "Active policies that had their collection already."},
+				{Name: "refused", Type: "Int64", Comment: "Active policies whose collection was refused, because the period had passed by then."},
+				{Name: "named", Type: "Bool", Comment: "The call named its policies; what became of each is in the outcomes of its request."},
+				{Name: "created_at", Type: "DateTime64(3, 'UTC')", Comment: "When it was asked for, UTC."},
 			},
 		},
 	}

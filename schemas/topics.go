@@ -17,6 +17,7 @@ const (
 	TopicTimeline           = "kasi.customer.timeline.v1"   // key (tenant, customer): all that can change a customer
 	TopicTransactions       = "kasi.transactions.v1"        // each accepted bank transaction once
 	TopicOutcomes           = "kasi.outcomes.v1"            // the answer to each API command
+	TopicExecutions         = "kasi.executions.v1"          // how far each execution is
 	TopicSettlementCommands = "kasi.settlement.commands.v1" // key tenant
 	TopicCalendar           = "kasi.calendar.v1"            // one partition: every tick, in order
 	TopicDeadLetters        = "kasi.deadletters.v1"
@@ -52,6 +53,7 @@ var Topics = []Topic{
 	{Name: TopicTimeline, Partitioned: true},
 	{Name: TopicTransactions, Partitioned: true},
 	{Name: TopicOutcomes, Partitioned: true},
+	{Name: TopicExecutions, Partitioned: true},
 	{Name: TopicSettlementCommands, Partitioned: true},
 	{Name: TopicCalendar},
 	{Name: TopicDeadLetters},

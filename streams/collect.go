@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidwall/btree"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors"
@@ -24,6 +25,7 @@ type collectTask struct {
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
+	known  btree.Set[string]   // committed customers in the order of their keys: a tenant's are beside each other
 	out    book.Outputs
 	// due are the customers of the tick that is worked on in slices. Those behind the latest slice are the same whenever
 	// it is asked, since no other record comes between. So a slice that was dropped leaves a list that is still right.
@@ -61,6 +63,9 @@ func (t *collectTask) index(key string, before, after *book.Customer) {
 			delete(t.debits, id)
 		}
 	})
+	if before == nil {
+		t.known.Insert(key)
+	}
 	if after.NeedsTick() {
 		t.awake[key] = struct{}{}
 	} else {
@@ -88,6 +93,8 @@ func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	case schemas.KindPolicy:
 		cmd, err := readOwn(rec.Value, "command", checkPolicy)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
+	case schemas.KindExecution:
+		return t.execution(b, rec)
 	case schemas.KindExecute:
 		cmd, err := readOwn(rec.Value, "command", checkExecute)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))

@@ -297,6 +297,9 @@ func (h *harness) requireExactly(st stage.Row, open stage.Open) {
 	input := h.read(st.Inputs[0])
 	expected := want(h.t, st, open, input, int32(len(input)))
 	for _, o := range st.Outputs {
+		if slices.Contains(st.Inputs, o.Topic) {
+			continue // what a stage leaves to itself is among the input already
+		}
 		var wantAll, haveAll []string
 		for p, records := range h.read(o.Topic) {
 			have, exp := lines(records), expected[progress.Place{Topic: o.Topic, Partition: int32(p)}]

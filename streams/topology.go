@@ -61,6 +61,8 @@ var Topology = []Stage{
 			{Topic: schemas.TopicCollections, Key: "customer", Dense: true},
 			{Topic: schemas.TopicOpenItems, Key: "customer", Dense: true},
 			{Topic: schemas.TopicOutcomes, Key: "customer", Dense: true},
+			{Topic: schemas.TopicExecutions, Key: "execution", Dense: true},
+			{Topic: schemas.TopicTimeline, Key: "execution: what is left of its work"},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
 		State: schemas.TopicStateCollect, StateKey: "customer",

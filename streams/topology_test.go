@@ -42,7 +42,8 @@ func TestTopologyIsWhole(t *testing.T) {
 		}
 		for _, o := range s.Outputs {
 			require.Contains(t, topics, o.Topic)
-			require.NotContains(t, s.Inputs, o.Topic, "a stage must not feed itself")
+			// Collect leaves the rest of a long record to itself. No other stage may feed itself.
+			require.True(t, s.Name == "collect" || !slices.Contains(s.Inputs, o.Topic), s.Name)
 			if o.Dense {
 				require.True(t, topics[o.Topic].Partitioned, o.Topic)
 				dense[o.Topic] = append(dense[o.Topic], s.Name)

@@ -34,6 +34,8 @@ type Outputs struct {
 	Collections  []schemas.CollectionEvent
 	OpenItems    []schemas.OpenItemEvent
 	Outcomes     []schemas.OutcomeEvent
+	// Execution counts what an execution made of the customer's policies.
+	Execution schemas.ExecutionCounts
 	// Refused, where not nil, makes the record a dead letter, though it has left something behind.
 	Refused *schemas.Reject
 }

@@ -193,12 +193,7 @@ func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
 	case cmd.PeriodMonth < now:
 		answer.Code, answer.Message = schemas.OutcomeConflict, "the period has passed"
 	default:
-		k := b.insert(Collection{
-			Number: pol.Number, Period: cmd.PeriodMonth, Execution: cmd.ExecutionID, Due: pol.Premium,
-			Plan: b.plan(cmd.PeriodMonth, pol),
-		})
-		b.lookAgain()
-		b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeCreated})
+		b.collect(pol, cmd.PeriodMonth, cmd.ExecutionID)
 	}
 	b.outcome(answer)
 	return nil

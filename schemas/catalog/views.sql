@@ -85,3 +85,24 @@ GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.pe
 -- cutoff UInt32: The cut-offs passed on it.
 SELECT max(t.business_date) AS business_date, argMax(t.cutoff, (t.business_date, t.cutoff)) AS cutoff
 FROM calendar_log AS t;
+
+-- view executions: Executions as they are now: how far each is on all partitions together
+-- period_month String: The period whose collections are made, YYYY-MM.
+-- request_id String: The API request that asked for it.
+-- status String: processing, or completed once nothing is left to do on any partition.
+-- policies_queued Int64: Active policies without a collection of the period at the call.
+-- collections_created Int64: Collections made so far.
+-- unchanged Int64: Active policies that had their collection already.
+-- refused Int64: Active policies whose collection was refused, because the period had passed by then.
+-- named Bool: The call named its policies; what became of each is in the outcomes of its request.
+-- created_at DateTime64(3, 'UTC'): When it was asked for, UTC.
+SELECT e.tenant_id AS tenant_id, e.execution_id AS execution_id, any(e.period_month) AS period_month,
+    any(e.request_id) AS request_id, if(countIf(e.done) >= any(e.parts), 'completed', 'processing') AS status,
+    any(e.policies_queued) AS policies_queued, sum(e.collections_created) AS collections_created,
+    sum(e.unchanged) AS unchanged, sum(e.refused) AS refused, any(e.named) AS named, min(e.at) AS created_at
+FROM
+(
+    SELECT * FROM executions_log FINAL
+    ORDER BY tenant_id, execution_id, part, piece DESC LIMIT 1 BY tenant_id, execution_id, part
+) AS e
+GROUP BY e.tenant_id, e.execution_id;

@@ -239,6 +239,12 @@ func sample(topic string, partition int32, seq int64) any {
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
 			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Stage: "collect",
 		}
+	case schemas.TopicExecutions:
+		return schemas.ExecutionEvent{
+			Meta: m, ExecutionID: name("EXE"), TenantID: "acme", PeriodMonth: "2025-11", RequestID: name("req"),
+			Part: int(partition), Parts: 8, Piece: 2, PoliciesQueued: 1_000 + seq, Named: true,
+			ExecutionCounts: schemas.ExecutionCounts{CollectionsCreated: seq, Unchanged: seq + 1, Refused: seq + 2}, Done: true,
+		}
 	case schemas.TopicCalendar:
 		day := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(seq))
 		return schemas.Tick{Date: day.Format(time.DateOnly), Cutoff: 1}

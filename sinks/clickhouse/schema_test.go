@@ -141,7 +141,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	var got strings.Builder
 	for _, from := range []string{
 		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
-		"settlement_lines", "open_items", "calendar", "outcomes_log FINAL",
+		"settlement_lines", "open_items", "calendar", "outcomes_log FINAL", "executions_log FINAL", "executions",
 	} {
 		got.WriteString("== " + from + "\n" + w.vertical("SELECT * FROM "+from))
 	}

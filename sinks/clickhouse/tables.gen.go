@@ -22,6 +22,7 @@ func tables() map[string]table {
 		schemas.TopicOpenItems:    openItemEvent(),
 		schemas.TopicSettlements:  settlementEvent(),
 		schemas.TopicOutcomes:     outcomeEvent(),
+		schemas.TopicExecutions:   executionEvent(),
 	}
 }
 
@@ -523,6 +524,54 @@ func outcomeEventFields() []field[schemas.OutcomeEvent] {
 		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
 		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
 		named("stage", func(c *scan, e *E) { e.Stage = c.text() }),
+	}
+}
+
+func executionEvent() table {
+	type E = schemas.ExecutionEvent
+	return newTable(schemas.TopicExecutions, executionEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("execution_id", func(e *E) string { return e.ExecutionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("request_id", func(e *E) string { return e.RequestID }),
+		counts[uint32]("part", func(e *E) int64 { return int64(e.Part) }),
+		counts[uint32]("parts", func(e *E) int64 { return int64(e.Parts) }),
+		value("piece", func(e *E) int64 { return e.Piece }),
+		value("policies_queued", func(e *E) int64 { return e.PoliciesQueued }),
+		value("named", func(e *E) bool { return e.Named }),
+		value("collections_created", func(e *E) int64 { return e.CollectionsCreated }),
+		value("unchanged", func(e *E) int64 { return e.Unchanged }),
+		value("refused", func(e *E) int64 { return e.Refused }),
+		value("done", func(e *E) bool { return e.Done }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func executionEventFields() []field[schemas.ExecutionEvent] {
+	type E = schemas.ExecutionEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("execution_id", func(c *scan, e *E) { e.ExecutionID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
+		named("part", func(c *scan, e *E) { e.Part = int(c.integer()) }),
+		named("parts", func(c *scan, e *E) { e.Parts = int(c.integer()) }),
+		named("piece", func(c *scan, e *E) { e.Piece = c.integer() }),
+		named("policies_queued", func(c *scan, e *E) { e.PoliciesQueued = c.integer() }),
+		named("named", func(c *scan, e *E) { e.Named = c.boolean() }),
+		named("collections_created", func(c *scan, e *E) { e.CollectionsCreated = c.integer() }),
+		named("unchanged", func(c *scan, e *E) { e.Unchanged = c.integer() }),
+		named("refused", func(c *scan, e *E) { e.Refused = c.integer() }),
+		named("done", func(c *scan, e *E) { e.Done = c.boolean() }),
 	}
 }
 

@@ -57,6 +57,32 @@ func (c *Commands) Execute(ctx context.Context, cmds []schemas.ExecuteCommand) e
 	})
 }
 
+// executionPiece is how many policies collect works on in one piece of an execution.
+const executionPiece = 1_000
+
+// Execution writes an execution to every partition of the timeline: to one only where its policies are named, for those
+// have commands of their own. It fills Parts and Size. Once it has returned, the execution is carried out, whatever
+// becomes of the caller.
+func (c *Commands) Execution(ctx context.Context, cmd schemas.ExecutionCommand) error {
+	cmd.Parts, cmd.Size = int(c.partitions), executionPiece
+	if cmd.Named {
+		cmd.Parts = 1
+	}
+	value, err := json.Marshal(&cmd)
+	if err != nil {
+		return fmt.Errorf("execution command: %w", err)
+	}
+	now := time.Now() // one instant for all partitions: the execution was made then
+	records := make([]*kgo.Record, cmd.Parts)
+	for p := range records {
+		records[p] = &kgo.Record{
+			Topic: schemas.TopicTimeline, Partition: int32(p), Key: []byte(cmd.ExecutionID), Value: value, Timestamp: now,
+			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindExecution)}},
+		}
+	}
+	return c.produce(ctx, records)
+}
+
 // Settle writes one settlement command. Its Cut must hold a seq for each partition.
 func (c *Commands) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
 	if len(cmd.Cut) != int(c.partitions) {
@@ -81,6 +107,10 @@ func write[T any](ctx context.Context, c *Commands, topic string, kind schemas.K
 			Headers: []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(kind)}},
 		}
 	}
+	return c.produce(ctx, records)
+}
+
+func (c *Commands) produce(ctx context.Context, records []*kgo.Record) error {
 	failed, cause := 0, error(nil)
 	for _, r := range c.cl.ProduceSync(ctx, records...) {
 		if r.Err != nil {

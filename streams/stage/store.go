@@ -38,6 +38,10 @@ type Facts struct {
 	Tick schemas.Tick `json:"tick"`
 	// Slice is how far the record at Next has been worked on, where one transaction was not enough.
 	Slice *Slice `json:"slice,omitempty"`
+	// Left counts the records that the stage has written to its own input, for the work that was left of one; Taken is the
+	// number of the latest of them that it has taken in. One that comes again is known by its number.
+	Left  int64 `json:"left,omitempty"`
+	Taken int64 `json:"taken,omitempty"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
 	Seq map[string]int64 `json:"seq,omitempty"`
 	// Layout is the changelog's; 0 stands for all before 3.
