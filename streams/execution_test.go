@@ -117,7 +117,8 @@ func TestExecutionInPieces(t *testing.T) {
 // quiet waits until the stage has passed the timeline and has left nothing to itself.
 func (h *harness) quiet() {
 	h.t.Helper()
-	for before := -1; ; {
+	for before, looks := -1, 0; ; looks++ {
+		require.Less(h.t, looks, 60, "the stage leaves work to itself without end")
 		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 		now := len(flat(h.read(schemas.TopicTimeline)))
 		if now == before {
