@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,7 +64,8 @@ func TestSnapshotsKeepTheChangelogShort(t *testing.T) {
 // the restore sees what it commits.
 func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, 1)
+	said := new(lockedText)
+	h := newHarness(t, 1, func(c *stage.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
 	cl, err := kgo.NewClient(h.cfg.Client(kgo.TransactionalID("other"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	require.NoError(t, err)
 	defer cl.Close()
@@ -79,6 +82,11 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 		require.Fail(t, "the restore did not wait")
 	case <-time.After(100 * time.Millisecond):
 	}
+	id, _, err := cl.ProducerID(h.ctx())
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return strings.Contains(said.String(), fmt.Sprintf("the transaction of producer %d ", id))
+	}, patience, progress.RetryPause, "the restore waits in silence")
 	require.NoError(t, cl.EndTransaction(h.ctx(), kgo.TryCommit))
 	require.NoError(t, <-done)
 	require.Equal(t, `{"n":7}`, snapshotOf(t, into)["a"])
@@ -154,6 +162,24 @@ func TestStateOfTheLayoutBefore(t *testing.T) {
 	require.NoError(t, stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}))
 	require.Equal(t, 2, into.Keys(), "also the customer that nothing has happened to since")
 	require.Equal(t, int64(1), into.Now().Seq[schemas.TopicDebits])
+}
+
+// lockedText is written and read at once.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // TestStateCountsMoreThanGroup moves the group's committed offset back, or removes it as a broker does after a week of

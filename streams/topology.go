@@ -151,6 +151,23 @@ func GroupsOf(role string) []progress.Group {
 	return groups
 }
 
+// TopicsOf are the topics that roles read, changelogs included, in order.
+func TopicsOf(roles ...string) []string {
+	var topics []string
+	for _, role := range roles {
+		for _, g := range GroupsOf(role) {
+			topics = append(topics, g.Topics...)
+		}
+		for _, s := range stagesOf(role) {
+			if s.State != "" {
+				topics = append(topics, s.State)
+			}
+		}
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
 // Inputs are the topics that stages read.
 func Inputs() []string {
 	var topics []string

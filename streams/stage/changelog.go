@@ -94,20 +94,23 @@ type restoring struct {
 // read puts the rows up to the end in place as they come: of a key the last one counts, and a compacted log is in order
 // too. A stretch that brings nothing is held back by a transaction that is not decided yet.
 func (r *restoring) read(ctx context.Context) error {
-	said, from := time.Now(), r.start
+	said, moved, from := time.Now(), time.Now(), r.start
 	for r.start < r.end {
 		next, err := r.looks.Scan(ctx, r.place, r.start, min(r.end, r.start+restoreStretch), restoreBytes, r.load)
 		if err != nil {
 			return err
 		}
-		if next <= r.start {
-			if err := retry.Pause(ctx, restorePause); err != nil {
-				return err
-			}
+		if next > r.start {
+			moved = time.Now()
+		} else if err := retry.Pause(ctx, restorePause); err != nil {
+			return err
 		}
 		r.start = max(next, r.start)
 		if time.Since(said) >= restoreEvery {
 			said = time.Now()
+			if time.Since(moved) >= restoreEvery {
+				r.sayWhatHolds(ctx)
+			}
 			r.log.Info("restoring state", "topic", r.place.Topic, "partition", r.place.Partition, "at", r.start, "end", r.end,
 				"percent", 100*(r.start-from)/(r.end-from), "keys", r.memory.Keys())
 		}
@@ -115,6 +118,21 @@ func (r *restoring) read(ctx context.Context) error {
 	r.log.Debug("partition restored", "topic", r.place.Topic, "partition", r.place.Partition, "keys", r.memory.Keys(),
 		"bytes", r.memory.Bytes())
 	return nil
+}
+
+// sayWhatHolds names the transaction that a restore waits for.
+func (r *restoring) sayWhatHolds(ctx context.Context) {
+	all, err := r.looks.Undecided(ctx, r.place.Topic)
+	if err != nil {
+		r.log.Warn("the restore waits for a transaction; nobody says whose", "topic", r.place.Topic, "partition",
+			r.place.Partition, "err", err)
+	}
+	for _, u := range all {
+		if u.Place == r.place {
+			r.log.Warn("the restore waits for a transaction: "+u.String(), "topic", u.Topic, "partition", u.Partition,
+				"offset", u.Offset, "producer", u.Producer, "epoch", u.Epoch)
+		}
+	}
 }
 
 func (r *restoring) load(rec *kgo.Record) error {

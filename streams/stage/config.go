@@ -76,6 +76,7 @@ const (
 	TroubleRetention = "retention"       // a topic forgets what is still needed
 	TroubleRemoved   = "records_removed" // records were removed before they were read
 	TroublePartition = "partition_aside" // a partition cannot go on
+	TroubleUndecided = "undecided"       // a transaction is never decided
 )
 
 // NoObserver hears nothing. An observer that hears only some calls embeds it.

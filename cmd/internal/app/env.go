@@ -58,6 +58,7 @@ func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Log
 		if err := env.Prepare(ctx, cfg, log, role); err != nil {
 			return err
 		}
+		g.Go(func() error { return env.watchTransactions(ctx, cfg, log, role) })
 		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
 	})
 	return g.Wait()
@@ -134,6 +135,36 @@ func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(30*time.Second),
 		backoff.WithNotify(func(err error, _ time.Duration) { log.Warn("clickhouse: waiting for it", "err", err) }))
 	return err
+}
+
+// Transactions that hold readers back are looked for every undecidedEvery. The stages' own are given up by the broker
+// after 20 s, and it looks every 10 s.
+const (
+	undecidedEvery    = 10 * time.Second
+	undecidedPatience = 40 * time.Second
+)
+
+// watchTransactions tells of transactions on the roles' topics that are never decided, until ctx ends.
+func (e Env) watchTransactions(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
+	topics := streams.TopicsOf(roles...)
+	if len(topics) == 0 {
+		return nil
+	}
+	kafka := e.Streams(cfg, "transactions", log)
+	cl, err := kgo.NewClient(kafka.Client(kgo.ClientID("kasi-transactions"))...)
+	if err != nil {
+		return fmt.Errorf("watch of transactions: %w", err)
+	}
+	defer cl.Close()
+	progress.New(cl).WatchUndecided(ctx, undecidedEvery, undecidedPatience, topics,
+		func(u progress.Undecided, over bool) {
+			text := u.String()
+			if over {
+				text = ""
+			}
+			kafka.Trouble("transactions", stage.TroubleUndecided, u.Place.String(), text)
+		})
+	return nil
 }
 
 // Streams is the Kafka configuration of one role.

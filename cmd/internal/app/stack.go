@@ -101,6 +101,7 @@ func (s *Stack) start(ctx, run context.Context) error {
 	if _, err := Rules(s.cfg); err != nil {
 		return err
 	}
+	s.roles.Go(func() error { return s.env.watchTransactions(run, s.cfg, s.log, RoleNames()...) })
 	settled := make(chan struct{}, len(Roles))
 	for _, role := range Roles {
 		once := sync.OnceFunc(func() { settled <- struct{}{} }) // a stage says ready again after each rebalance
