@@ -34,6 +34,12 @@ func (e *TransactionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.Category != "" {
 		b = AppendText(append(b, `,"category":`...), string(e.Category))
 	}
+	if e.State != "" {
+		b = AppendText(append(b, `,"state":`...), string(e.State))
+	}
+	if e.ReplacesTransactionID != "" {
+		b = AppendText(append(b, `,"replaces_transaction_id":`...), string(e.ReplacesTransactionID))
+	}
 	if e.BookedDate != "" {
 		b = AppendText(append(b, `,"booked_date":`...), string(e.BookedDate))
 	}

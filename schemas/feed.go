@@ -2,12 +2,12 @@ package schemas
 
 import "time"
 
-// Transaction is one transaction on a customer's bank account. The duplicate key is (tenant_id, customer_id,
+// Transaction is one transaction on a customer's bank account. The duplicate key is (tenant_id, customer_id, account_id,
 // transaction_id).
 //
 //catalog:feed TopicFeedTransactions Bank transaction
 type Transaction struct {
-	// The feed's id of the transaction, unique for the customer.
+	// The feed's id of the transaction, unique for the customer's account.
 	TransactionID string `json:"transaction_id" cat:"id after=customer_id"`
 	// The insurer.
 	TenantID string `json:"tenant_id" cat:"low id"`
@@ -31,7 +31,20 @@ type Transaction struct {
 	Counterparty string `json:"counterparty,omitempty" cat:"text"`
 	// The feed's category.
 	Category string `json:"category,omitempty" cat:"low text"`
+	// How sure the booking is: BOOKED, which is also what absence means, or PENDING, which never counts.
+	State BookingState `json:"state,omitempty"`
+	// The transaction of the account in whose place this one stands.
+	ReplacesTransactionID string `json:"replaces_transaction_id,omitempty" cat:"id"`
 }
+
+// BookingState is how sure a booking is.
+type BookingState string
+
+// The states of a booking.
+const (
+	Booked  BookingState = "BOOKED"
+	Pending BookingState = "PENDING"
+)
 
 // Direction of a transaction, seen from the customer's account.
 type Direction string
@@ -72,6 +85,7 @@ type IncomeKind string
 const (
 	Salary      IncomeKind = "SALARY"
 	Grant       IncomeKind = "GRANT"
+	Pension     IncomeKind = "PENSION"
 	Wage        IncomeKind = "WAGE"
 	Gig         IncomeKind = "GIG"
 	OtherIncome IncomeKind = "OTHER"

@@ -30,30 +30,36 @@ func indexTransaction(key []byte) int {
 		return 10
 	case "category":
 		return 11
+	case "state":
+		return 12
+	case "replaces_transaction_id":
+		return 13
 	}
 	return -1
 }
 
 func decodeTransaction(b []byte) (v schemas.Transaction, err error) {
-	var fields [12]value
+	var fields [14]value
 	s := scanner{text: b}
 	if err := s.object(fields[:], indexTransaction); err != nil {
 		return v, err
 	}
 	r := record{fields: fields[:], err: &err}
 	v = schemas.Transaction{
-		TransactionID:     r.id(0, "transaction_id", maxID, required),
-		TenantID:          r.id(1, "tenant_id", maxID, required),
-		CustomerID:        r.id(2, "customer_id", maxID, required),
-		BookedAt:          r.instant(3, "booked_at"),
-		AmountCents:       r.needCents(4, "amount_cents"),
-		Direction:         choice(&r, 5, "direction", required, schemas.Credit, schemas.Debit),
-		AccountID:         r.id(6, "account_id", maxID, optional),
-		BalanceAfterCents: r.maybeCents(7, "balance_after_cents", true),
-		Currency:          choice(&r, 8, "currency", optional, "ZAR"),
-		Description:       r.text(9, "description", maxText, optional),
-		Counterparty:      r.text(10, "counterparty", maxText, optional),
-		Category:          r.text(11, "category", maxText, optional),
+		TransactionID:         r.id(0, "transaction_id", maxID, required),
+		TenantID:              r.id(1, "tenant_id", maxID, required),
+		CustomerID:            r.id(2, "customer_id", maxID, required),
+		BookedAt:              r.instant(3, "booked_at"),
+		AmountCents:           r.needCents(4, "amount_cents"),
+		Direction:             choice(&r, 5, "direction", required, schemas.Credit, schemas.Debit),
+		AccountID:             r.id(6, "account_id", maxID, optional),
+		BalanceAfterCents:     r.maybeCents(7, "balance_after_cents", true),
+		Currency:              choice(&r, 8, "currency", optional, "ZAR"),
+		Description:           r.text(9, "description", maxText, optional),
+		Counterparty:          r.text(10, "counterparty", maxText, optional),
+		Category:              r.text(11, "category", maxText, optional),
+		State:                 choice(&r, 12, "state", optional, schemas.Booked, schemas.Pending),
+		ReplacesTransactionID: r.id(13, "replaces_transaction_id", maxID, optional),
 	}
 	if err != nil {
 		return schemas.Transaction{}, err
@@ -94,7 +100,7 @@ func decodeIncome(b []byte) (v schemas.Income, err error) {
 		IncomeID:    r.id(0, "income_id", maxID, required),
 		TenantID:    r.id(1, "tenant_id", maxID, required),
 		CustomerID:  r.id(2, "customer_id", maxID, required),
-		Kind:        choice(&r, 3, "kind", required, schemas.Salary, schemas.Grant, schemas.Wage, schemas.Gig, schemas.OtherIncome),
+		Kind:        choice(&r, 3, "kind", required, schemas.Salary, schemas.Grant, schemas.Pension, schemas.Wage, schemas.Gig, schemas.OtherIncome),
 		PayDate:     r.date(4, "pay_date"),
 		State:       choice(&r, 5, "state", required, schemas.Announced, schemas.IncomePaid, schemas.IncomeCancelled),
 		AmountCents: r.maybeCents(6, "amount_cents", false),

@@ -30,7 +30,8 @@ func allFeeds() []feed {
 			"booked_at":    `"2025-11-25T06:30:00+02:00"`,
 			"amount_cents": `850000`, "direction": `"CREDIT"`, "account_id": `"62001"`, "balance_after_cents": `-1250`,
 			"currency":    `"ZAR"`,
-			"description": `"SALARY NOV"`, "counterparty": `"Mamba Mining"`, "category": `"salary"`,
+			"description": `"SALARY NOV"`, "counterparty": `"Mamba Mining"`, "category": `"salary"`, "state": `"BOOKED"`,
+			"replaces_transaction_id": `"T-0"`,
 		}, func(b []byte) (any, error) { return feeds.Transaction(b) }},
 		{schemas.TopicFeedIncomes, map[string]string{
 			"income_id": `"I-1"`, "tenant_id": `"acme"`, "customer_id": `"CUST001"`, "kind": `"GRANT"`,
@@ -69,7 +70,8 @@ func TestGoodRecords(t *testing.T) {
 		TransactionID: "T-1", TenantID: "acme", CustomerID: "CUST001", BookedAt: time.Date(2025, 11, 25, 4, 30, 0, 0,
 			time.UTC),
 		AmountCents: 850000, Direction: schemas.Credit, AccountID: "62001", BalanceAfterCents: &balance, Currency: "ZAR",
-		Description: "SALARY NOV", Counterparty: "Mamba Mining", Category: "salary",
+		Description: "SALARY NOV", Counterparty: "Mamba Mining", Category: "salary", State: schemas.Booked,
+		ReplacesTransactionID: "T-0",
 	}, tx)
 	in, err := feeds.Income(all[1].record(nil))
 	require.NoError(t, err)
@@ -249,10 +251,16 @@ func fieldCases() []fieldCase {
 		{tx, "description", `["x"]`, "BAD_FIELD", false},
 		{tx, "counterparty", `false`, "BAD_FIELD", false},
 		{tx, "category", `7`, "BAD_FIELD", false},
+		{tx, "state", `"PENDING"`, "", false},
+		{tx, "state", `"BOOKED"`, "", false},
+		{tx, "state", `"pending"`, "BAD_VALUE", false},
+		{tx, "state", `"REVERSED"`, "BAD_VALUE", false},
+		{tx, "replaces_transaction_id", `"T-0 "`, "BAD_ID", false},
 		{tx, "something_else", `{"deep":[1,{"x":[]},null,true,"\u00e9"],"e":{}}`, "", false},
 		{tx, "Amount_Cents", `-5`, "", false},
 		{in, "kind", `"SALARY"`, "", false},
-		{in, "kind", `"PENSION"`, "BAD_VALUE", false},
+		{in, "kind", `"PENSION"`, "", false},
+		{in, "kind", `"BONUS"`, "BAD_VALUE", false},
 		{in, "state", `"PAID"`, "", false},
 		{in, "state", `"DONE"`, "BAD_VALUE", false},
 		{in, "pay_date", `"2024-02-29"`, "", false},

@@ -43,24 +43,59 @@ func (w *words) set(s string) {
 	}
 }
 
-// wholeWord is the length up to which a word must stand alone: SAL is no part of SALES, while WAGES is one of WAGESNOV.
-const wholeWord = 4
-
-// has tells whether a word, or several with one space between, begins at one of the text's words.
+// has tells whether a word, or several with one space between, stands in the text as whole words: CORRECTION is not in
+// CORRECTIONAL SERVICES.
 func (w *words) has(word string) bool {
-	end := w.n - len(word)
-	for i := 1; i <= end; i++ {
-		if w.text[i] != word[0] || w.text[i-1] != ' ' || string(w.text[i:i+len(word)]) != word {
-			continue
-		}
-		if len(word) > wholeWord || i+len(word) == w.n || w.text[i+len(word)] == ' ' {
+	for i := 1; i+len(word) < w.n; i++ {
+		if w.text[i] == word[0] && w.text[i-1] == ' ' && string(w.text[i:i+len(word)]) == word && w.endsAt(i+len(word), word) {
 			return true
 		}
 	}
 	return false
 }
 
+// monthless is the length up to which no month's name may follow a word: SALMAR is a company.
+const monthless = 4
+
+// endsAt tells whether a word ends where its letters do. A number may follow it, as in SALARY202511, and a longer word
+// may be followed by a month, as in WAGESNOV.
+func (w *words) endsAt(i int, word string) bool {
+	end := i
+	for w.text[end] != ' ' {
+		end++
+	}
+	for end > i && '0' <= w.text[end-1] && w.text[end-1] <= '9' {
+		end--
+	}
+	return end == i || len(word) > monthless && isMonth(string(w.text[i:end]))
+}
+
 func (w *words) hasAny(list []string) bool { return slices.ContainsFunc(list, w.has) }
+
+// kind is the kind of income that the text names.
+func (w *words) kind(p *rules.Params) (schemas.IncomeKind, bool) {
+	for i := range p.KindWords {
+		if k := &p.KindWords[i]; w.hasAny(k.Words) {
+			return k.Kind, true
+		}
+	}
+	return "", false
+}
+
+// againstIncome tells whether the text speaks against income. A word of a kind outweighs that where the text names both,
+// unless it is within the words against it: SALARY ADVANCE is a loan.
+func (w *words) againstIncome(p *rules.Params) bool {
+	_, named := w.kind(p)
+	return slices.ContainsFunc(p.NotIncome, func(word string) bool {
+		if !w.has(word) {
+			return false
+		}
+		var itself words
+		itself.set(word)
+		_, within := itself.kind(p)
+		return within || !named
+	})
+}
 
 // name appends what stays the same from one payment to the next: words without digits and without names of months.
 func (w *words) name(to []byte) []byte {
@@ -104,7 +139,7 @@ func Classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind
 	description.set(tx.Description)
 	category.set(tx.Category)
 	counterparty.set(tx.Counterparty)
-	if description.hasAny(p.NotIncome) || category.hasAny(p.NotIncome) {
+	if description.againstIncome(p) || category.againstIncome(p) {
 		return "", 0, false
 	}
 	kind = schemas.OtherIncome
@@ -124,6 +159,17 @@ func Classify(tx *schemas.Transaction, p *rules.Params) (kind schemas.IncomeKind
 		}
 	}
 	return kind, uint32(xxhash.Sum64(name)), true
+}
+
+// Reverses tells whether a debit takes a credit back, by the words of its description or category.
+func Reverses(tx *schemas.Transaction, p *rules.Params) bool {
+	if tx.Direction != schemas.Debit {
+		return false
+	}
+	var description, category words
+	description.set(tx.Description)
+	category.set(tx.Category)
+	return description.hasAny(p.Reversal) || category.hasAny(p.Reversal)
 }
 
 // FeedStream is the stream of what an income feed reports: its kind and source.

@@ -144,6 +144,12 @@ func TestClassify(t *testing.T) {
 	for text, want := range map[string]schemas.IncomeKind{
 		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,
 		"sales of eggs": schemas.OtherIncome,
+		"CORRECTIONAL SERVICES SALARY": schemas.Salary, "LOANSOME TRADERS SALARY": schemas.Salary,
+		"CASHBUILD WAGES": schemas.Wage, "REFUNDO PTY SALARY": schemas.Salary, "SALMAR PTY": schemas.OtherIncome,
+		"GRANTHAM STORES": schemas.OtherIncome, "BOLTONS": schemas.OtherIncome, "SALARY CORRECTION": schemas.Salary,
+		"INTERESTING BOOKS CC": schemas.OtherIncome, "ADVANCED AUTO": schemas.OtherIncome, "WAGESNOV": schemas.Wage,
+		"SALARY202511": schemas.Salary, "SALARYSCHEME": schemas.OtherIncome, "SAL25": schemas.Salary,
+		"GEPF PENSION": schemas.Pension, "SASSA PENSION": schemas.Grant, "OLD AGE PENSION": schemas.Grant,
 		"SASSA 12345":   schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage,
 		"": schemas.OtherIncome,
 	} {
@@ -151,8 +157,14 @@ func TestClassify(t *testing.T) {
 		require.True(t, income, text)
 		require.Equal(t, want, kind, text)
 	}
-	_, _, income := stream(schemas.Transaction{Description: "DEBIT ORDER UNPAID 123"})
-	require.False(t, income)
+	for _, text := range []string{
+		"DEBIT ORDER UNPAID 123", "CORRECTION", "PERSONAL LOAN 77", "SALARY ADVANCE", "ACME WAGE ADVANCE NOV", "OWN ACCOUNT",
+	} {
+		_, _, income := stream(schemas.Transaction{Description: text})
+		require.False(t, income, text)
+	}
+	_, _, income := stream(schemas.Transaction{Description: "REFUND", Counterparty: "UBER"})
+	require.False(t, income, "a counterparty outweighs nothing")
 	_, november, _ := stream(schemas.Transaction{Description: "Acme Salary Nov 2025 ref 881"})
 	_, december, _ := stream(schemas.Transaction{Description: "ACME SALARY DEC 2025 REF 912"})
 	require.Equal(t, november, december, "months and numbers do not make another stream")

@@ -175,6 +175,8 @@ func (s *Stream) payday(cal *rules.Calendar, month int) schemas.Day {
 	switch s.Kind {
 	case schemas.Salary, schemas.Wage:
 		return schemas.DayOf(cal.Payday(p, s.A))
+	case schemas.Pension:
+		return schemas.DayOf(cal.OnOrBefore(dayInMonth(month, s.A).Date()))
 	case schemas.Grant: // the published day that the latest deposit fell on, if it fell on one
 		last := s.Last().Date()
 		then := cal.GrantDays(schemas.PeriodOf(last))

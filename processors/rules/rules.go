@@ -62,9 +62,13 @@ type Params struct {
 	MoneyDays int `yaml:"money_days"`
 	// SameMoneyDays is how far the bank feed's credit may lie from the income feed's pay date and still be the same money.
 	SameMoneyDays int `yaml:"same_money_days"`
-	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits and the
-	// bank's interest.
-	NotIncome []string    `yaml:"not_income"`
+	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits, loans,
+	// transfers between own accounts and the bank's interest.
+	NotIncome []string `yaml:"not_income"`
+	// Reversal are words in a debit's description or category that mark a credit going back: one of the same amount on the
+	// same account, ReversalDays before at most.
+	Reversal     []string `yaml:"reversal"`
+	ReversalDays int      `yaml:"reversal_days"`
 	KindWords []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
 }
 

@@ -140,6 +140,7 @@ func incoming() map[string]map[string]string {
 			"transaction_id": `"t"`, "tenant_id": `"acme"`, "customer_id": `"C1"`, "booked_at": `"2025-11-04T08:00:00+02:00"`,
 			"amount_cents": `850000`, "direction": `"CREDIT"`, "account_id": `"A"`, "balance_after_cents": `850000`,
 			"currency": `"ZAR"`, "description": `"SALARY"`, "counterparty": `"Acme"`, "category": `"income"`,
+			"state": `"BOOKED"`, "replaces_transaction_id": `"t0"`,
 		},
 		schemas.TopicFeedIncomes: {
 			"income_id": `"i"`, "tenant_id": `"acme"`, "customer_id": `"C1"`, "kind": `"SALARY"`, "pay_date": `"2025-11-04"`,

@@ -60,6 +60,8 @@ func transactionEvent() table {
 		value("description", func(e *E) string { return e.Description }),
 		value("counterparty", func(e *E) string { return e.Counterparty }),
 		value("category", func(e *E) string { return e.Category }),
+		value("state", func(e *E) string { return string(e.State) }),
+		value("replaces_transaction_id", func(e *E) string { return e.ReplacesTransactionID }),
 		maybeDates("booked_date", func(e *E) string { return e.BookedDate }),
 		ids("event_id", func(e *E) string { return e.EventID }),
 		dates("business_date", func(e *E) string { return e.BusinessDate }),
@@ -89,6 +91,8 @@ func transactionEventFields() []field[schemas.TransactionEvent] {
 		named("description", func(c *scan, e *E) { e.Description = c.text() }),
 		named("counterparty", func(c *scan, e *E) { e.Counterparty = c.text() }),
 		named("category", func(c *scan, e *E) { e.Category = c.text() }),
+		named("state", func(c *scan, e *E) { e.State = schemas.BookingState(c.text()) }),
+		named("replaces_transaction_id", func(c *scan, e *E) { e.ReplacesTransactionID = c.text() }),
 		named("booked_date", func(c *scan, e *E) { e.BookedDate = c.text() }),
 	}
 }
