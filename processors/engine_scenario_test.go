@@ -27,7 +27,8 @@ import (
 //	execute POL 2025-11
 //	open 2025-11-01                        the day opens, no cut-off
 //	tick 2025-11-05                        time passes to that day's cut-off; the same day again: one more cut-off
-//	credit 2025-11-05 80.00 "piece job" [id=t1] [balance=90.00] [account=A] [at=10:00] [category=c]; debit likewise
+//	credit 2025-11-05 80.00 "piece job" [id=t1] [balance=90.00] [account=A] [at=10:00] [category=c]
+//	                                       [state=PENDING] [replaces=t0]; debit likewise
 //	income i1 SALARY 2025-11-25 PAID 8500.00    amount optional
 //	result paid [02] [scheme=ISO] [on=2025-11-05] [id=r1] [amount=80.00] [debit=1]
 //	                                       of the latest debit, or the n-th; on the business date
@@ -229,6 +230,7 @@ func (s *scenario) read(w []string) processors.Record {
 	tx := &schemas.Transaction{
 		TransactionID: id, TenantID: "T", CustomerID: "C", BookedAt: at, AmountCents: s.cents(w[2]), Direction: schemas.Debit,
 		AccountID: o["account"], BalanceAfterCents: s.centsOpt(o, "balance"), Description: w[3], Category: o["category"],
+		State: schemas.BookingState(o["state"]), ReplacesTransactionID: o["replaces"],
 	}
 	if w[0] == "credit" {
 		tx.Direction = schemas.Credit

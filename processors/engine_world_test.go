@@ -261,6 +261,10 @@ func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.O
 		return
 	}
 	require.NoError(w.t, err)
+	if tx.State == schemas.Pending {
+		require.Equal(w.t, book.Outputs{}, *out, "a pending booking brings nothing")
+		return
+	}
 	if w.taken[tx.TransactionID] {
 		require.Equal(w.t, book.Outputs{}, *out, "a transaction counts once")
 		return

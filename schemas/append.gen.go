@@ -309,6 +309,76 @@ func (e *ExecutionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	return append(b, '}'), err
 }
 
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *Transaction) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"transaction_id":`...), string(e.TransactionID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = appendInstant(append(b, `,"booked_at":`...), e.BookedAt, &err)
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	b = AppendText(append(b, `,"direction":`...), string(e.Direction))
+	if e.AccountID != "" {
+		b = AppendText(append(b, `,"account_id":`...), string(e.AccountID))
+	}
+	if e.BalanceAfterCents != nil {
+		b = strconv.AppendInt(append(b, `,"balance_after_cents":`...), int64(*e.BalanceAfterCents), 10)
+	}
+	if e.Currency != "" {
+		b = AppendText(append(b, `,"currency":`...), string(e.Currency))
+	}
+	if e.Description != "" {
+		b = AppendText(append(b, `,"description":`...), string(e.Description))
+	}
+	if e.Counterparty != "" {
+		b = AppendText(append(b, `,"counterparty":`...), string(e.Counterparty))
+	}
+	if e.Category != "" {
+		b = AppendText(append(b, `,"category":`...), string(e.Category))
+	}
+	if e.State != "" {
+		b = AppendText(append(b, `,"state":`...), string(e.State))
+	}
+	if e.ReplacesTransactionID != "" {
+		b = AppendText(append(b, `,"replaces_transaction_id":`...), string(e.ReplacesTransactionID))
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *Income) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"income_id":`...), string(e.IncomeID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
+	b = AppendText(append(b, `,"pay_date":`...), string(e.PayDate))
+	b = AppendText(append(b, `,"state":`...), string(e.State))
+	if e.AmountCents != nil {
+		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(*e.AmountCents), 10)
+	}
+	if e.Source != "" {
+		b = AppendText(append(b, `,"source":`...), string(e.Source))
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *Result) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"result_id":`...), string(e.ResultID))
+	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	b = AppendText(append(b, `,"status":`...), string(e.Status))
+	b = AppendText(append(b, `,"effective_date":`...), string(e.EffectiveDate))
+	if e.ReasonCode != "" {
+		b = AppendText(append(b, `,"reason_code":`...), string(e.ReasonCode))
+	}
+	if e.ReasonScheme != "" {
+		b = AppendText(append(b, `,"reason_scheme":`...), string(e.ReasonScheme))
+	}
+	if e.AmountCents != nil {
+		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(*e.AmountCents), 10)
+	}
+	return append(b, '}'), err
+}
+
 func (e *Alternative) appendJSON(b []byte) []byte {
 	b = AppendText(append(b, `{"action":`...), string(e.Action))
 	b = AppendText(append(b, `,"reason":`...), string(e.Reason))

@@ -15,6 +15,7 @@ func (r *Reject) Error() string { return r.Class + ": " + r.Message }
 // explains each.
 const (
 	RejectBadJSON      = "BAD_JSON"
+	RejectBadCSV       = "BAD_CSV"
 	RejectMissingField = "MISSING_FIELD"
 	RejectBadField     = "BAD_FIELD"
 	RejectBadID        = "BAD_ID"
@@ -25,6 +26,7 @@ const (
 	RejectBadDate      = "BAD_DATE"
 	RejectBadEnum      = "BAD_VALUE"
 
+	RejectUnknownTenant    = "UNKNOWN_TENANT"
 	RejectUnknownDebit     = "UNKNOWN_DEBIT"
 	RejectAmountMismatch   = "AMOUNT_MISMATCH"
 	RejectContradictsFinal = "CONTRADICTS_FINAL"
@@ -42,6 +44,7 @@ type RejectClass struct{ Class, Meaning string }
 func RejectClasses() []RejectClass {
 	return []RejectClass{
 		{RejectBadJSON, "The value is not one JSON object in UTF-8, or names a field twice."},
+		{RejectBadCSV, "A line, or the header before it, is not CSV in UTF-8, or the two have different numbers of cells."},
 		{RejectMissingField, "A required field is absent, null or empty."},
 		{RejectBadField, "A field has the wrong JSON type."},
 		{RejectBadID, "An id holds a control or format character, has a blank at either end, or more than 128 bytes."},
@@ -51,6 +54,7 @@ func RejectClasses() []RejectClass {
 		{RejectBadTime, "An instant, or the record's own timestamp, is not RFC 3339 with an offset or out of its years."},
 		{RejectBadDate, "A date is not YYYY-MM-DD, no day of the calendar, out of its years, or none the record can have."},
 		{RejectBadEnum, "A value is not one of those its field allows."},
+		{RejectUnknownTenant, "The tenant is not one of ours; `kasi tenants create` makes it one."},
 		{RejectUnknownDebit, "A result names no debit of ours."},
 		{RejectAmountMismatch, "A result's amount is not the debit's."},
 		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit."},

@@ -168,7 +168,8 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 	}
 	customer, known := t.EditKnown(key)
 	t.out.Reset()
-	if err := t.engine.Apply(customer, decoded, m, &t.out); err != nil {
+	err = t.engine.Apply(customer, decoded, m, &t.out)
+	if err != nil || customer.ID == "" { // a pending booking makes nobody a customer
 		t.ForgetIfNew(key, known)
 		return err
 	}

@@ -167,7 +167,7 @@ func feedInput(t *testing.T, n, partitions int) (input []*kgo.Record, expected m
 		input = append(input, in)
 		stored := *in
 		stored.Offset = int64(i / partitions)
-		made, err := stage.Dry(row("intake"), feedTask{}, nil, 0, int32(partitions), &stored)
+		made, err := stage.Dry(row("intake"), &feedTask{tenants: anyone{}}, nil, 0, int32(partitions), &stored)
 		require.NoError(t, err)
 		for _, out := range made {
 			expected[out.Topic] = append(expected[out.Topic], lines([]*kgo.Record{out})...)

@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,51 +14,94 @@ import (
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
-func openFeeds(context.Context, stage.Config, Needs) (stage.Task, stage.Memory) {
-	return feedTask{}, nil
+func openFeeds(ctx context.Context, _ stage.Config, n Needs) (stage.Task, stage.Memory) {
+	return &feedTask{ctx: ctx, tenants: n.tenants}, nil
 }
 
 // feedTask is the feed half of intake: without state, it validates what comes from outside and passes it on to the
-// customer's timeline under our own key and partitioner, the value byte for byte.
-type feedTask struct{}
+// customer's timeline as an event of ours, under our own key and partitioner. The outsider's record stays on its topic;
+// headers say where.
+type feedTask struct {
+	ctx     context.Context // ends the waiting for the tenants
+	reader  feeds.Reader
+	tenants tenantList
+	looked  bool // in this batch
+}
 
-// Take implements stage.Task.
-func (feedTask) Take(b *stage.Batch, rec *kgo.Record) error {
-	kind, key, hash, err := route(rec)
+// tenantList is what feedTask knows of the tenants: *tenants.Registry.
+type tenantList interface {
+	Has(tenant string) bool
+	Refresh(ctx context.Context) error
+}
+
+// Begin implements stage.Beginner.
+func (t *feedTask) Begin() { t.looked = false }
+
+// Take implements stage.Task. One record may hold many entries, of which each is accepted or refused by itself.
+func (t *feedTask) Take(b *stage.Batch, rec *kgo.Record) error {
+	if letters.TooLarge(rec) {
+		return schemas.Refuse(schemas.RejectTooLarge,
+			fmt.Sprintf("the record has more than %d bytes", letters.LargestValue))
+	}
+	return t.reader.Read(rec.Topic, rec.Value, func(e *feeds.Entry) error {
+		err := e.Err
+		if err == nil {
+			err = t.pass(b, rec, e)
+		}
+		if why := (*schemas.Reject)(nil); e.No > 0 && errors.As(err, &why) {
+			b.RejectEntry(rec, e.No, e.Text(), why)
+			return nil
+		}
+		return err
+	})
+}
+
+// pass writes an entry's event where it belongs on the timeline.
+func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
+	var kind schemas.Kind
+	var tenant, key string
+	var hash uint32
+	switch ev := e.Event.(type) {
+	case *schemas.Transaction:
+		kind, tenant, key = schemas.KindTransaction, ev.TenantID, schemas.CustomerKey(ev.TenantID, ev.CustomerID)
+		hash = schemas.RoutingHash(key)
+	case *schemas.Income:
+		kind, tenant, key = schemas.KindIncome, ev.TenantID, schemas.CustomerKey(ev.TenantID, ev.CustomerID)
+		hash = schemas.RoutingHash(key)
+	case *schemas.Result:
+		kind, key = schemas.KindResult, ev.DebitID
+		var err error
+		if hash, err = schemas.DebitRoute(key); err != nil {
+			return schemas.Refuse(schemas.RejectUnknownDebit, err.Error())
+		}
+	}
+	if known, err := t.known(tenant); err != nil {
+		return err
+	} else if !known {
+		return schemas.Refuse(schemas.RejectUnknownTenant, "tenant_id names no tenant; `kasi tenants create` makes one")
+	}
+	value, err := b.Own(e.Event)
 	if err != nil {
 		return err
 	}
-	b.Route(schemas.TopicTimeline, kind, hash, key, rec.Value, rec.Timestamp, letters.OriginHeader(rec))
+	b.Route(schemas.TopicTimeline, kind, hash, key, value, rec.Timestamp, letters.OriginHeader(rec, e.No))
 	return nil
 }
 
-// route validates an outside record and says where on the timeline it belongs.
-func route(rec *kgo.Record) (kind schemas.Kind, key string, hash uint32, err error) {
-	if letters.TooLarge(rec) {
-		return "", "", 0, schemas.Refuse(schemas.RejectTooLarge,
-			fmt.Sprintf("the record has more than %d bytes", letters.LargestValue))
+// known tells whether a tenant is one of ours. Before it says no it reads the tenants up to their end, once a batch: the
+// records of a batch were there before it began, so a tenant made before its first record is found.
+func (t *feedTask) known(tenant string) (bool, error) {
+	if tenant == "" || t.tenants.Has(tenant) {
+		return true, nil
 	}
-	switch rec.Topic {
-	case schemas.TopicFeedTransactions:
-		tx, err := feeds.Transaction(rec.Value)
-		key := schemas.CustomerKey(tx.TenantID, tx.CustomerID)
-		return schemas.KindTransaction, key, schemas.RoutingHash(key), err
-	case schemas.TopicFeedIncomes:
-		in, err := feeds.Income(rec.Value)
-		key := schemas.CustomerKey(in.TenantID, in.CustomerID)
-		return schemas.KindIncome, key, schemas.RoutingHash(key), err
-	case schemas.TopicRailResults:
-		res, err := feeds.Result(rec.Value)
-		if err != nil {
-			return "", "", 0, err
-		}
-		hash, err := schemas.DebitRoute(res.DebitID)
-		if err != nil {
-			return "", "", 0, schemas.Refuse(schemas.RejectUnknownDebit, err.Error())
-		}
-		return schemas.KindResult, res.DebitID, hash, nil
+	if t.looked {
+		return false, nil
 	}
-	return "", "", 0, stage.Fatal(fmt.Errorf("intake read topic %s, which it has no decoder for", rec.Topic))
+	if err := t.tenants.Refresh(t.ctx); err != nil {
+		return false, err
+	}
+	t.looked = true
+	return t.tenants.Has(tenant), nil
 }
 
 // owner is the state of one policy number. The first customer to claim a number keeps it for good, also after a

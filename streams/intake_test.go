@@ -14,6 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/tenants"
 )
 
 // outside is a record as an integrator writes it: any key, any partition, headers of its own.
@@ -27,6 +28,9 @@ func outside(topic, value string) *kgo.Record {
 const (
 	goodTransaction = `{ "transaction_id":"t1","tenant_id":"acme","customer_id":"C1",` +
 		`"booked_at":"2025-11-01T09:00:00+02:00","amount_cents":100,"direction":"CREDIT", "extra":1}`
+	// canonical is the same as an event of ours.
+	canonical = `{"transaction_id":"t1","tenant_id":"acme","customer_id":"C1",` +
+		`"booked_at":"2025-11-01T07:00:00Z","amount_cents":100,"direction":"CREDIT"}`
 	goodIncome = `{"income_id":"i1","tenant_id":"acme","customer_id":"C1",` +
 		`"kind":"SALARY","pay_date":"2025-11-25","state":"ANNOUNCED"}`
 )
@@ -34,7 +38,7 @@ const (
 // feed runs records through the feed half without Kafka.
 func feed(t *testing.T, records ...*kgo.Record) []*kgo.Record {
 	t.Helper()
-	out, err := stage.Dry(row("intake"), feedTask{}, nil, 0, 16, records...)
+	out, err := stage.Dry(row("intake"), &feedTask{tenants: anyone{}}, nil, 0, 16, records...)
 	require.NoError(t, err)
 	return out
 }
@@ -43,7 +47,7 @@ func (h *harness) startIntake() stop {
 	return h.start(func(ctx context.Context, ready func()) error { return Run(ctx, h.cfg, "intake", Needs{}, ready) })
 }
 
-// TestIntakeRoutes passes each kind of record on byte for byte, under our key, partition and kind, with its own
+// TestIntakeRoutes passes each kind of record on as an event of ours, under our key, partition and kind, with its own
 // timestamp.
 func TestIntakeRoutes(t *testing.T) {
 	t.Parallel()
@@ -53,19 +57,23 @@ func TestIntakeRoutes(t *testing.T) {
 	customer := schemas.CustomerKey("acme", "C1")
 	require.Equal(t, schemas.RoutingHash(customer), hash, "a result must meet its customer's partition")
 	for _, tc := range []struct {
-		topic, value, key string
-		kind              schemas.Kind
+		topic, value, ours, key string
+		kind                    schemas.Kind
 	}{
-		{schemas.TopicFeedTransactions, goodTransaction, customer, schemas.KindTransaction},
-		{schemas.TopicFeedIncomes, goodIncome, customer, schemas.KindIncome},
-		{schemas.TopicRailResults, `{"result_id":"r1","debit_id":"` + debit +
-			`","status":"PAID","effective_date":"2025-11-05"}`, debit, schemas.KindResult},
+		{schemas.TopicFeedTransactions, goodTransaction, canonical, customer, schemas.KindTransaction},
+		{schemas.TopicFeedIncomes, " " + goodIncome, goodIncome, customer, schemas.KindIncome},
+		{
+			schemas.TopicRailResults,
+			`{"effective_date":"2025-11-05","debit_id":"` + strings.ToUpper(debit) + `", "result_id":"r1","status":"PAID"}`,
+			`{"result_id":"r1","debit_id":"` + debit + `","status":"PAID","effective_date":"2025-11-05"}`, debit,
+			schemas.KindResult,
+		},
 	} {
 		in := outside(tc.topic, tc.value)
 		out := feed(t, in)
 		require.Len(t, out, 1)
 		require.Equal(t, &kgo.Record{
-			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.value),
+			Topic: schemas.TopicTimeline, Partition: schemas.PartitionOf(hash, 16), Key: []byte(tc.key), Value: []byte(tc.ours),
 			Timestamp: in.Timestamp,
 			Headers: []kgo.RecordHeader{
 				{Key: schemas.HeaderKind, Value: []byte(tc.kind)},
@@ -110,6 +118,81 @@ func TestIntakeRefuses(t *testing.T) {
 			require.Equal(t, tc.class, progress.Header(dead, letters.HeaderErrorClass))
 		}
 	}
+}
+
+// TestIntakeTakesEntriesApart: of a file of transactions each line goes its own way, and says where it lay.
+func TestIntakeTakesEntriesApart(t *testing.T) {
+	t.Parallel()
+	const header = "transaction_id,tenant_id,customer_id,booked_at,amount_cents,direction\n"
+	line := func(id, amount string) string { return id + ",acme,C1,2025-11-01T09:00:00+02:00," + amount + ",CREDIT" }
+	in := outside(schemas.TopicFeedTransactions, header+line("t1", "100")+"\n"+line("t2", "x")+"\n"+line("t3", "7"))
+	in.Partition, in.Offset = 3, 77
+	out := feed(t, in)
+	require.Len(t, out, 3)
+	require.Equal(t, canonical, string(out[0].Value))
+	require.Equal(t, "kasi.feed.transactions.v1 3 77 1", progress.Header(out[0], "kasi.origin"))
+	require.Equal(t, schemas.TopicDeadLetters, out[1].Topic)
+	require.Equal(t, header+line("t2", "x"), string(out[1].Value))
+	require.Equal(t, "2", progress.Header(out[1], letters.HeaderErrorEntry))
+	require.Equal(t, "77", progress.Header(out[1], letters.HeaderErrorOffset))
+	require.Equal(t, schemas.RejectBadAmount, progress.Header(out[1], letters.HeaderErrorClass))
+	require.Equal(t, "kasi.feed.transactions.v1 3 77 3", progress.Header(out[2], "kasi.origin"))
+
+	out[2].Partition, out[2].Offset = 1, 5
+	dead := letters.Of(out[2], "collect", schemas.TopicDeadLetters, schemas.Refuse("X", "y"))
+	require.Equal(t, "3", progress.Header(dead, letters.HeaderErrorEntry), "a later stage names the entry too")
+	dead.Topic, dead.Partition = schemas.TopicFeedTransactions, 3 // replayed: an event of ours is a record of the feed
+	require.Equal(t, out[2].Value, feed(t, dead)[0].Value)
+}
+
+// TestUnknownTenant: a tenant that is made before its first record is known, on a running intake too; a record of one
+// that is not is a dead letter.
+func TestUnknownTenant(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	stopIntake := h.startIntake()
+	of := func(tenant string) *kgo.Record {
+		return outside(schemas.TopicFeedTransactions, strings.Replace(goodTransaction, "acme", tenant, 1))
+	}
+	income := outside(schemas.TopicFeedIncomes, strings.Replace(goodIncome, "acme", "nobody", 1))
+	h.produce(of("acme"), of("nobody"), of("nobody"), income)
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes)
+	added, err := tenants.Add(h.ctx(), h.cfg, "beta", "acme")
+	require.NoError(t, err)
+	require.Equal(t, []string{"beta"}, added, "acme was made with the topics")
+	h.produce(of("beta"), of("nobody"))
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	stopIntake()
+	taken := flat(h.read(schemas.TopicTimeline))
+	require.Len(t, taken, 2)
+	require.Equal(t, schemas.CustomerKey("beta", "C1"), string(taken[1].Key))
+	dead := flat(h.read(schemas.TopicDeadLetters))
+	require.Len(t, dead, 4)
+	for _, d := range dead {
+		require.Equal(t, schemas.RejectUnknownTenant, progress.Header(d, letters.HeaderErrorClass))
+	}
+	all, err := tenants.List(h.ctx(), h.cfg)
+	require.NoError(t, err)
+	require.Equal(t, []string{"acme", "beta"}, []string{all[0].ID, all[1].ID})
+	_, err = tenants.Add(h.ctx(), h.cfg, "gamma", "a\tb")
+	require.ErrorContains(t, err, "is not an id")
+}
+
+// TestTimelineOfTheLastBuild: a timeline that holds outsiders' bytes gives what one of ours gives.
+func TestTimelineOfTheLastBuild(t *testing.T) {
+	t.Parallel()
+	events := func(value string) (values []string) {
+		m := newMonth(t, 1)
+		m.tick("2025-11-05", 0)
+		m.of(schemas.KindTransaction, "C1", value)
+		tk, mem := collectTasks()
+		for _, r := range takeAll(t, row("collect"), tk, mem, 1, m.records...) {
+			values = append(values, r.Topic+" "+string(r.Value))
+		}
+		return values
+	}
+	require.Equal(t, events(canonical), events(goodTransaction))
+	require.Len(t, events(canonical), 1)
 }
 
 // TestDeadLetterAgain replaces the reasons of an earlier rejection, so that a replayed record names its own place.
@@ -188,7 +271,14 @@ func claim(customer string, row int) schemas.PolicyCommand {
 	}
 }
 
-func feedTasks() (stage.Task, stage.Memory) { return feedTask{}, nil }
+func feedTasks() (stage.Task, stage.Memory) { return &feedTask{tenants: anyone{}}, nil }
+
+// anyone knows every tenant.
+type anyone struct{}
+
+func (anyone) Has(string) bool { return true }
+
+func (anyone) Refresh(context.Context) error { return nil }
 
 func ownerTasks() (stage.Task, stage.Memory) {
 	return openOwners(context.Background(), stage.Config{}, Needs{})

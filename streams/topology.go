@@ -16,6 +16,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/tenants"
 )
 
 // Topology is everything that runs between topics: read a row as "stage, what it reads, what decides, what it writes,
@@ -29,7 +30,7 @@ var Topology = []Stage{
 	{Row: stage.Row{
 		Name: "intake", Role: "intake", Group: schemas.GroupIntake,
 		Inputs:    []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults},
-		Processor: "feeds: validate, pass on byte for byte",
+		Processor: "feeds: validate, make an event of ours of each entry",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer; debit_id of a result", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
@@ -94,6 +95,8 @@ type Needs struct {
 	Engine *processors.Engine // collect
 	Rules  *rules.Rules       // settle
 	Ledger Ledger             // settle
+
+	tenants tenantList // intake; Run follows them
 }
 
 // Run runs the stages of a role until ctx ends. ready, where not nil, is called each time all of them serve. It returns
@@ -106,6 +109,7 @@ func Run(ctx context.Context, cfg stage.Config, role string, n Needs, ready func
 	var mu sync.Mutex
 	serving := map[string]bool{}
 	g, ctx := errgroup.WithContext(ctx)
+	n.tenants = tenants.Follow(ctx, cfg)
 	for _, s := range rows {
 		g.Go(func() error {
 			open := func() (stage.Task, stage.Memory) { return s.open(ctx, cfg, n) }

@@ -97,7 +97,7 @@ func letterRows(w io.Writer, asJSON bool) (row func(*letters.Letter) error, done
 	fields := func(l *letters.Letter) []any {
 		return []any{
 			l.ID, l.Time.Format(time.RFC3339), l.Class,
-			fmt.Sprintf("%s/%d/%d", l.Origin.Topic, l.Origin.Partition, l.Origin.Offset), l.Message,
+			l.Origin, l.Message,
 		}
 	}
 	switch {

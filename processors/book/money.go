@@ -40,6 +40,9 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 	if err := b.notTooFarAhead("booked_at", w.day()); err != nil {
 		return err
 	}
+	if tx.State == schemas.Pending { // nobody knows yet whether it comes to be
+		return nil
+	}
 	hash := xxhash.Sum64String(tx.TransactionID)
 	if _, known := b.Seen.find(hash); known {
 		return nil

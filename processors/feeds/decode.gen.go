@@ -38,13 +38,19 @@ func indexTransaction(key []byte) int {
 	return -1
 }
 
+const fieldsOfTransaction = 14
+
 func decodeTransaction(b []byte) (v schemas.Transaction, err error) {
-	var fields [14]value
+	var fields [fieldsOfTransaction]value
 	s := scanner{text: b}
 	if err := s.object(fields[:], indexTransaction); err != nil {
 		return v, err
 	}
-	r := record{fields: fields[:], err: &err}
+	return takeTransaction(fields[:])
+}
+
+func takeTransaction(fields []value) (v schemas.Transaction, err error) {
+	r := record{fields: fields, err: &err}
 	v = schemas.Transaction{
 		TransactionID:         r.id(0, "transaction_id", maxID, required),
 		TenantID:              r.id(1, "tenant_id", maxID, required),
@@ -89,13 +95,19 @@ func indexIncome(key []byte) int {
 	return -1
 }
 
+const fieldsOfIncome = 8
+
 func decodeIncome(b []byte) (v schemas.Income, err error) {
-	var fields [8]value
+	var fields [fieldsOfIncome]value
 	s := scanner{text: b}
 	if err := s.object(fields[:], indexIncome); err != nil {
 		return v, err
 	}
-	r := record{fields: fields[:], err: &err}
+	return takeIncome(fields[:])
+}
+
+func takeIncome(fields []value) (v schemas.Income, err error) {
+	r := record{fields: fields, err: &err}
 	v = schemas.Income{
 		IncomeID:    r.id(0, "income_id", maxID, required),
 		TenantID:    r.id(1, "tenant_id", maxID, required),
@@ -132,13 +144,19 @@ func indexResult(key []byte) int {
 	return -1
 }
 
+const fieldsOfResult = 7
+
 func decodeResult(b []byte) (v schemas.Result, err error) {
-	var fields [7]value
+	var fields [fieldsOfResult]value
 	s := scanner{text: b}
 	if err := s.object(fields[:], indexResult); err != nil {
 		return v, err
 	}
-	r := record{fields: fields[:], err: &err}
+	return takeResult(fields[:])
+}
+
+func takeResult(fields []value) (v schemas.Result, err error) {
+	r := record{fields: fields, err: &err}
 	v = schemas.Result{
 		ResultID:      r.id(0, "result_id", maxID, required),
 		DebitID:       r.id(1, "debit_id", maxID, required),

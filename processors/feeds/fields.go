@@ -45,7 +45,7 @@ func (r *record) text(i int, name string, limit int, n need) (s string) {
 	v := r.fields[i]
 	switch {
 	case r.failed() || v.kind == absent || v.kind == isNull:
-	case v.kind != isString:
+	case v.kind != isString && v.kind != isCell:
 		r.fail(schemas.RejectBadField, name+" is not a string")
 	default:
 		raw, err := v.unescaped()
@@ -87,7 +87,7 @@ func (r *record) cents(i int, name string, signed bool) (c schemas.Cents, there 
 	if signed {
 		digits = bytes.TrimPrefix(digits, []byte("-"))
 	}
-	integer := v.kind == isNumber && len(digits) <= 15
+	integer := (v.kind == isNumber || v.kind == isCell) && len(digits) > 0 && len(digits) <= 15
 	for _, d := range digits {
 		integer = integer && d >= '0' && d <= '9'
 		c = c*10 + schemas.Cents(d-'0')
@@ -164,7 +164,7 @@ var years = fmt.Sprintf(" lies outside the years %d to %d", schemas.FirstYear+1,
 
 // choice takes one of the allowed values. It returns the allowed value itself, so that no text is copied.
 func choice[T ~string](r *record, i int, name string, n need, allowed ...T) T {
-	if v := r.fields[i]; v.kind == isString && !v.escaped {
+	if v := r.fields[i]; (v.kind == isString || v.kind == isCell) && !v.escaped {
 		for _, a := range allowed {
 			if string(v.raw) == string(a) {
 				return a

@@ -35,6 +35,7 @@ const (
 	isString
 	isNumber
 	isOther // true, false, object, array
+	isCell  // of a table: its field decides whether it is text or a number
 )
 
 func badJSON(message string) error { return schemas.Refuse(schemas.RejectBadJSON, message) }

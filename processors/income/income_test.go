@@ -143,14 +143,14 @@ func TestClassify(t *testing.T) {
 	}
 	for text, want := range map[string]schemas.IncomeKind{
 		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,
-		"sales of eggs": schemas.OtherIncome,
+		"sales of eggs":                schemas.OtherIncome,
 		"CORRECTIONAL SERVICES SALARY": schemas.Salary, "LOANSOME TRADERS SALARY": schemas.Salary,
 		"CASHBUILD WAGES": schemas.Wage, "REFUNDO PTY SALARY": schemas.Salary, "SALMAR PTY": schemas.OtherIncome,
 		"GRANTHAM STORES": schemas.OtherIncome, "BOLTONS": schemas.OtherIncome, "SALARY CORRECTION": schemas.Salary,
 		"INTERESTING BOOKS CC": schemas.OtherIncome, "ADVANCED AUTO": schemas.OtherIncome, "WAGESNOV": schemas.Wage,
 		"SALARY202511": schemas.Salary, "SALARYSCHEME": schemas.OtherIncome, "SAL25": schemas.Salary,
 		"GEPF PENSION": schemas.Pension, "SASSA PENSION": schemas.Grant, "OLD AGE PENSION": schemas.Grant,
-		"SASSA 12345":   schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage,
+		"SASSA 12345": schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage,
 		"": schemas.OtherIncome,
 	} {
 		kind, _, income := stream(schemas.Transaction{Description: text})

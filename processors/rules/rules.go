@@ -67,9 +67,9 @@ type Params struct {
 	NotIncome []string `yaml:"not_income"`
 	// Reversal are words in a debit's description or category that mark a credit going back: one of the same amount on the
 	// same account, ReversalDays before at most.
-	Reversal     []string `yaml:"reversal"`
-	ReversalDays int      `yaml:"reversal_days"`
-	KindWords []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
+	Reversal     []string    `yaml:"reversal"`
+	ReversalDays int         `yaml:"reversal_days"`
+	KindWords    []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
 }
 
 // KindWords are the words whose occurrence in a deposit's description, category or counterparty marks its kind.

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// appenders writes AppendJSON of every event that Kasi writes, and appendJSON of what such events hold.
+// appenders writes AppendJSON of every event, and appendJSON of what events hold. One of a feed goes on the timeline as
+// we write it, whatever it came as.
 func appenders(c *catalog) string {
 	var t text
 	t.f("package schemas\n\nimport \"strconv\"\n")
-	for _, e := range c.where(func(e *structure) bool { return e.kind == "event" }) {
+	for _, e := range c.where(func(e *structure) bool { return e.kind != "row" }) {
 		t.f("// AppendJSON appends the event as encoding/json writes it, to the byte.")
 		t.f("func (e *%s) AppendJSON(b []byte) (_ []byte, err error) {", e.name)
 		appendFields(&t, e)
@@ -135,13 +136,19 @@ func feeds(c *catalog) string {
 			t.f("case %q:\nreturn %d", f.json, i)
 		}
 		t.f("}\nreturn -1\n}\n")
-		t.f(`func decode%s(b []byte) (v schemas.%[1]s, err error) {
-var fields [%d]value
+		t.f(`const fieldsOf%s = %[2]d
+
+func decode%[1]s(b []byte) (v schemas.%[1]s, err error) {
+var fields [fieldsOf%[1]s]value
 s := scanner{text: b}
 if err := s.object(fields[:], index%[1]s); err != nil {
 return v, err
 }
-r := record{fields: fields[:], err: &err}
+return take%[1]s(fields[:])
+}
+
+func take%[1]s(fields []value) (v schemas.%[1]s, err error) {
+r := record{fields: fields, err: &err}
 v = schemas.%[1]s{`, e.name, len(e.fields))
 		for i, f := range e.fields {
 			t.f("%s: %s,", f.name, e.taker(i, f))

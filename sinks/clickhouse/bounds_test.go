@@ -44,7 +44,7 @@ func newProduct(t *testing.T, start civil.Date) *product {
 	t.Helper()
 	kafka, opts, dated := kafkatest.Fake(t), chtest.New(t), rules.Default()
 	p := &product{T: t, conn: open(t, opts), cfg: stage.Config{
-		Brokers: kafka.Brokers, Partitions: 2, FreshTxnID: true,
+		Brokers: kafka.Brokers, Partitions: 2, FreshTxnID: true, Tenants: []string{"acme"},
 		KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
 	}}
 	_, err := topics.Ensure(t.Context(), p.cfg)

@@ -44,6 +44,17 @@ type Origin struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	// Entry is the number of the entry, from 1, where the record holds several.
+	Entry int `json:"entry,omitempty"`
+}
+
+// String is the origin in one word: topic/partition/offset, and /entry where the record holds several.
+func (o Origin) String() string {
+	s := fmt.Sprintf("%s/%d/%d", o.Topic, o.Partition, o.Offset)
+	if o.Entry > 0 {
+		s += fmt.Sprintf("/%d", o.Entry)
+	}
+	return s
 }
 
 // Letter is one dead letter.
@@ -90,8 +101,9 @@ func read(rec *kgo.Record) *Letter {
 	partition, offset := natural(h[HeaderErrorPartition], 32), natural(h[HeaderErrorOffset], 64)
 	l := &Letter{
 		ID: ID{rec.Partition, rec.Offset}, Time: rec.Timestamp.UTC(), Bytes: len(rec.Value), record: rec,
-		Origin: Origin{h[HeaderErrorTopic], int32(partition), offset}, Stage: h[HeaderErrorConnector],
-		Class: h[HeaderErrorClass], Message: h[HeaderErrorMessage],
+		Origin: Origin{h[HeaderErrorTopic], int32(partition), offset, int(max(natural(h[HeaderErrorEntry], 32), 0))},
+		Stage:  h[HeaderErrorConnector],
+		Class:  h[HeaderErrorClass], Message: h[HeaderErrorMessage],
 		ReplayedID: h[HeaderReplayedID], ReplayedBy: h[HeaderReplayedBy], ReplayedAt: h[HeaderReplayedAt],
 	}
 	if size, omitted := h[HeaderOmitted]; omitted {

@@ -51,7 +51,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	r := &rig{T: t, cfg: stage.Config{
-		Brokers: c.ListenAddrs(), Partitions: 2, FreshTxnID: true,
+		Brokers: c.ListenAddrs(), Partitions: 2, FreshTxnID: true, Tenants: []string{"demo"},
 		KgoOpts: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)},
 	}}
 	r.box = letters.Box{Source: records.Source{Brokers: r.cfg.Brokers, Opts: r.cfg.KgoOpts}, Inputs: streams.Inputs()}

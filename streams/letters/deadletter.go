@@ -19,6 +19,9 @@ const (
 	HeaderErrorConnector = "__connect.errors.connector.name" // our stage
 	HeaderErrorClass     = "__connect.errors.class.name"     // a Reject class
 	HeaderErrorMessage   = "__connect.errors.exception.message"
+	// HeaderErrorEntry is the number of the entry, from 1, where a record holds several; the dead letter holds that entry
+	// alone.
+	HeaderErrorEntry = "__connect.errors.entry"
 	// HeaderOmitted is set where the value was too large to travel as a dead letter; it is still at the topic, partition
 	// and offset named.
 	HeaderOmitted = "kasi.value.omitted.bytes"
@@ -59,17 +62,31 @@ func originOf(rec *kgo.Record) Origin {
 		if h.Key != headerOrigin || rec.Topic != schemas.TopicTimeline {
 			continue
 		}
-		if _, err := fmt.Sscanf(string(h.Value), "%s %d %d", &o.Topic, &o.Partition, &o.Offset); err == nil {
+		if n, _ := fmt.Sscan(string(h.Value), &o.Topic, &o.Partition, &o.Offset, &o.Entry); n >= 3 {
 			return o
 		}
 	}
-	return Origin{rec.Topic, rec.Partition, rec.Offset}
+	return Origin{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}
 }
 
-// OriginHeader is the header by which a record that intake passes on names the outsider's record.
-func OriginHeader(rec *kgo.Record) kgo.RecordHeader {
+// OriginHeader is the header by which a record that intake passes on names the outsider's record, and its entry where
+// that holds several; else 0.
+func OriginHeader(rec *kgo.Record, entry int) kgo.RecordHeader {
 	o := originOf(rec)
-	return kgo.RecordHeader{Key: headerOrigin, Value: fmt.Appendf(nil, "%s %d %d", o.Topic, o.Partition, o.Offset)}
+	value := fmt.Appendf(nil, "%s %d %d", o.Topic, o.Partition, o.Offset)
+	if entry > 0 {
+		value = fmt.Appendf(value, " %d", entry)
+	}
+	return kgo.RecordHeader{Key: headerOrigin, Value: value}
+}
+
+// OfEntry is the dead letter of one entry of a record: the record's, with the entry's own text and its number.
+func OfEntry(rec *kgo.Record, entry int, text []byte, stage, topic string, why *schemas.Reject) *kgo.Record {
+	one := *rec
+	one.Value = text
+	dead := Of(&one, stage, topic, why)
+	dead.Headers = append(dead.Headers, header(HeaderErrorEntry, entry))
+	return dead
 }
 
 // Of is the dead letter of a record that a stage refused: key, value, headers and timestamp untouched, the reason in
@@ -86,6 +103,9 @@ func Of(rec *kgo.Record, stage, topic string, why *schemas.Reject) *kgo.Record {
 		header(HeaderErrorTopic, from.Topic), header(HeaderErrorPartition, from.Partition),
 		header(HeaderErrorOffset, from.Offset), header(HeaderErrorConnector, stage), header(HeaderErrorClass, why.Class),
 		header(HeaderErrorMessage, why.Message),
+	}
+	if from.Entry > 0 {
+		reasons = append(reasons, header(HeaderErrorEntry, from.Entry))
 	}
 	if TooLarge(rec) {
 		dead.Key, dead.Value = nil, nil

@@ -3,14 +3,16 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs and byte for
-// byte, or among the dead letters once.
+// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs, and says the same
+// there; or it is among the dead letters once, byte for byte.
 func (o *oracle) judgeIntake() error {
 	for p := range o.partitions {
 		at := place{schemas.TopicOutcomes, p}
@@ -81,11 +83,27 @@ func (o *oracle) judgeTaken(rec *kgo.Record) error {
 	if len(copies) == 0 || rec.Topic == schemas.TopicPolicyCommands { // intake adds the owner to a patch
 		return nil
 	}
-	if string(copies[0].Value) != string(rec.Value) {
+	if !sameEvent(copies[0].Value, rec.Value) {
 		return fmt.Errorf("%s partition %d offset %d: its copy on the timeline holds something else", rec.Topic,
 			rec.Partition, rec.Offset)
 	}
 	return nil
+}
+
+// sameEvent tells whether two records say the same, in whatever zone their instants are.
+func sameEvent(a, b []byte) bool {
+	fields := func(text []byte) (m map[string]any) {
+		if json.Unmarshal(text, &m) != nil {
+			return nil
+		}
+		if s, ok := m["booked_at"].(string); ok {
+			at, _ := time.Parse(time.RFC3339Nano, s)
+			m["booked_at"] = at.UTC()
+		}
+		return m
+	}
+	x, y := fields(a), fields(b)
+	return x != nil && reflect.DeepEqual(x, y)
 }
 
 // statements is what the oracle knows of settlements.

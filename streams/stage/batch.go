@@ -127,6 +127,22 @@ func (b *Batch) Route(topic string, kind schemas.Kind, hash uint32, key string, 
 	})
 }
 
+// Own writes an event of ours into the batch's memory, as a value to pass on.
+func (b *Batch) Own(ev interface {
+	AppendJSON(to []byte) ([]byte, error)
+}) ([]byte, error) {
+	value, err := ev.AppendJSON(b.values.room())
+	if err != nil {
+		return nil, Fatal(fmt.Errorf("an event does not marshal: %w", err))
+	}
+	return b.values.keep(value), nil
+}
+
+// RejectEntry appends one entry of a record as a dead letter.
+func (b *Batch) RejectEntry(rec *kgo.Record, entry int, text []byte, why *schemas.Reject) {
+	b.out = append(b.out, letters.OfEntry(rec, entry, text, b.Row.Name, b.Row.DeadLetters, why))
+}
+
 // reject appends the record as a dead letter.
 func (b *Batch) reject(rec *kgo.Record, why *schemas.Reject) {
 	b.out = append(b.out, letters.Of(rec, b.Row.Name, b.Row.DeadLetters, why))

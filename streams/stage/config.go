@@ -25,6 +25,8 @@ type Config struct {
 	// Replication is the replication factor of topics we create ourselves. 0 means 1, which is for evaluation. From 3 on
 	// their min.insync.replicas is 2: what Kafka acknowledged is on two brokers.
 	Replication int16
+	// Tenants are made with the topics where they are missing (topics.Ensure).
+	Tenants []string
 	// MaxRecords bounds the records one transaction takes in. 0 means 10,000.
 	MaxRecords int
 	// SliceKeys and SliceBytes bound what one partition puts into one transaction: the keys of one record that concerns

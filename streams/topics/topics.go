@@ -20,6 +20,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/tenants"
 )
 
 // outside are written by integrators with any client, so they may have any number of partitions.
@@ -31,7 +32,7 @@ const brokerPatience = 30 * time.Second
 // deliveryTimeout bounds how long a write waits for its broker.
 const deliveryTimeout = 30 * time.Second
 
-// Ensure creates the topics that are missing and returns the partition count of the timeline, which every
+// Ensure creates the topics and tenants that are missing and returns the partition count of the timeline, which every
 // partitioned topic of ours shares. Topics that exist are left as they are: their count wins over cfg.Partitions, since
 // a customer's partition follows from it. Ours in different counts are an error. Several processes may call it at once.
 // A broker that does not answer is waited for, 30 seconds at most.
@@ -44,6 +45,10 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 	began := time.Now()
 	for pauses := retry.Growing(time.Millisecond, 250*time.Millisecond); ; {
 		counts, err := topicCounts(ctx, cl)
+		missing := missingTopics(counts)
+		if err == nil && len(missing) == 0 && len(cfg.Tenants) > 0 {
+			_, err = tenants.Add(ctx, cfg, cfg.Tenants...)
+		}
 		if err != nil {
 			// A broker that is being started beside us refuses connections for some seconds.
 			if !progress.Retriable(err) || time.Since(began) > brokerPatience || retry.Pause(ctx, pauses.NextBackOff()) != nil {
@@ -55,7 +60,6 @@ func Ensure(ctx context.Context, cfg stage.Config) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		missing := missingTopics(counts)
 		if len(missing) == 0 {
 			if cfg.Partitions > 0 && n != cfg.Partitions {
 				cfg.Logger().Warn("topics exist with another partition count; theirs is used", "partitions", n, "configured",

@@ -179,6 +179,10 @@ func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) stage.Con
 	if e.Metrics != nil {
 		s.Observer = e.Metrics
 	}
+	keys, _ := cfg.Keys() // Check has told of mistakes
+	for _, k := range keys {
+		s.Tenants = append(s.Tenants, k.Tenant)
+	}
 	return s
 }
 

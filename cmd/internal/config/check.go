@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Key is a tenant and the API key that stands for it.
@@ -82,6 +84,10 @@ func (c Config) Keys() ([]Key, error) {
 		tenant, key, ok := strings.Cut(pair, "=")
 		if !ok || tenant == "" || key == "" {
 			return nil, fmt.Errorf("api-keys: pair %d is not tenant=key; expected KASI_API_KEYS=\"demo=key1,other=key2\"", i+1)
+		}
+		if id, err := schemas.Name(tenant); err != nil || id != tenant {
+			return nil, fmt.Errorf("api-keys: the tenant of pair %d is not an id: it holds a control or format character, has "+
+				"a blank at either end, or is not in Unicode's form NFC", i+1)
 		}
 		if slices.ContainsFunc(keys, func(k Key) bool { return k.Key == key }) {
 			return nil, fmt.Errorf("api-keys: pair %d repeats the key of an earlier pair; a key stands for one tenant", i+1)

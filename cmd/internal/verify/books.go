@@ -3,8 +3,11 @@ package verify
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/records"
@@ -28,6 +32,8 @@ type event struct {
 	Collection    string `json:"collection_id"`
 	Period        string `json:"period_month"`
 	TransactionID string `json:"transaction_id"`
+	Account       string `json:"account_id"`
+	State         string `json:"state"`
 	DebitID       string `json:"debit_id"`
 	Attempt       int    `json:"attempt"`
 	Amount        cents  `json:"amount_cents"`
@@ -110,6 +116,7 @@ type books struct {
 
 type fedTransaction struct {
 	hash  uint64
+	key   uint64
 	place string
 	fresh bool
 }
@@ -167,11 +174,7 @@ func (b *books) take(r *kgo.Record) error {
 	e := &event{partition: r.Partition, offset: r.Offset, fresh: fresh}
 	err := json.Unmarshal(r.Value, e)
 	if r.Topic == schemas.TopicFeedTransactions {
-		f := fedTransaction{place: place(r.Topic, r.Partition, r.Offset), fresh: fresh}
-		if err == nil {
-			f.hash = e.hash()
-		}
-		b.fed = append(b.fed, f)
+		b.takeFed(r, e, err == nil, fresh)
 		return nil
 	}
 	if err != nil {
@@ -194,15 +197,58 @@ func (b *books) take(r *kgo.Record) error {
 	return nil
 }
 
+// takeFed keeps what a feed's record brings: one transaction as JSON, or a file of them as CSV (CONTRACT 8).
+func (b *books) takeFed(r *kgo.Record, e *event, isJSON, fresh bool) {
+	at := place(r.Topic, r.Partition, r.Offset)
+	text := strings.TrimPrefix(string(r.Value), "\ufeff")
+	header, _, _ := strings.Cut(text, "\n")
+	switch {
+	case isJSON && e.State != "PENDING": // which never counts
+		b.fed = append(b.fed, fedTransaction{e.hash(), e.key(), at, fresh})
+		return
+	case isJSON:
+		return
+	case strings.HasPrefix(text, "{") || !strings.Contains(header, "transaction_id"):
+		b.fed = append(b.fed, fedTransaction{place: at, fresh: fresh})
+		return
+	}
+	rows := csv.NewReader(strings.NewReader(text))
+	rows.FieldsPerRecord = -1
+	names, _ := rows.Read()
+	cell := func(row []string, name string) string {
+		if i := slices.Index(names, name); i >= 0 && i < len(row) {
+			return row[i]
+		}
+		return ""
+	}
+	for n := 1; ; n++ {
+		row, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		one := event{
+			Tenant: cell(row, "tenant_id"), Customer: cell(row, "customer_id"), TransactionID: cell(row, "transaction_id"),
+			Account: cell(row, "account_id"),
+		}
+		if cell(row, "state") != "PENDING" {
+			b.fed = append(b.fed, fedTransaction{one.hash(), one.key(), fmt.Sprintf("%s/%d", at, n), fresh})
+		}
+	}
+}
+
 func (b *books) takeDead(r *kgo.Record) {
 	from := map[string]string{} // by the headers' names at Kafka Connect
 	for _, h := range r.Headers {
 		from[strings.TrimPrefix(h.Key, "__connect.errors.")] = string(h.Value)
 	}
-	b.deadPlaces[place(from["topic"], from["partition"], from["offset"])] = true
+	at := place(from["topic"], from["partition"], from["offset"])
+	if from["entry"] != "" {
+		at += "/" + from["entry"]
+	}
+	b.deadPlaces[at] = true
 	var e event
 	if from["topic"] == schemas.TopicTimeline && json.Unmarshal(r.Value, &e) == nil && e.TransactionID != "" {
-		b.deadFed[e.hash()] = true
+		b.deadFed[e.hash()], b.deadFed[e.key()] = true, true
 	}
 }
 
@@ -225,7 +271,13 @@ func place(topic string, partition, offset any) string {
 }
 
 // hash stands for a transaction.
-func (e *event) hash() uint64 { return hash(e.Tenant, e.Customer, e.TransactionID) }
+func (e *event) hash() uint64 {
+	return hash(norm.NFC.String(e.Tenant), norm.NFC.String(e.Customer), norm.NFC.String(e.TransactionID),
+		norm.NFC.String(e.Account))
+}
+
+// key is hash without the account, which feeds' own lists do not name.
+func (e *event) key() uint64 { return hash(e.Tenant, e.Customer, e.TransactionID) }
 
 // hash is of facts that hold no control characters.
 func hash(facts ...string) uint64 { return xxhash.Sum64String(strings.Join(facts, "\x00")) }

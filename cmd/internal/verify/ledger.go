@@ -127,7 +127,7 @@ func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
 	refused := b.deadFed
 	for _, f := range b.fed {
 		if b.deadPlaces[f.place] {
-			refused[f.hash] = true
+			refused[f.key] = true
 		}
 	}
 	found := make(map[TransactionKey]int64, len(o.Fed))
