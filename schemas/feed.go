@@ -2,8 +2,8 @@ package schemas
 
 import "time"
 
-// Transaction is one transaction on a customer's bank account. The duplicate key is (tenant_id, customer_id, account_id,
-// transaction_id).
+// Transaction is one transaction on a customer's bank account. The duplicate key is (tenant_id, customer_id,
+// account_id, transaction_id).
 //
 //catalog:feed TopicFeedTransactions Bank transaction
 type Transaction struct {

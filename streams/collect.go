@@ -171,6 +171,8 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 	err = t.engine.Apply(customer, decoded, m, &t.out)
 	if err != nil || customer.ID == "" { // a pending booking makes nobody a customer
 		t.ForgetIfNew(key, known)
+	}
+	if err != nil {
 		return err
 	}
 	if err := t.emit(b, key, rec.Timestamp); err != nil || t.out.Refused == nil {

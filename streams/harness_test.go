@@ -50,8 +50,9 @@ func harnessOn(t testing.TB, kafka *kafkatest.Kafka, partitions int32, change ..
 	t.Helper()
 	h := &harness{t: t, cluster: kafka.Fake}
 	h.cfg = stage.Config{
-		Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, SliceKeys: 5, Tenants: []string{"acme"},
-		Log: testLog(t),
+		Brokers: kafka.Brokers, Partitions: partitions, Replication: kafka.Replication, SliceKeys: 5,
+		Tenants: []string{"acme"},
+		Log:     testLog(t),
 	}
 	h.cfg.AgreeTimeout = time.Second
 	h.cfg.KgoOpts = []kgo.Opt{

@@ -88,8 +88,8 @@ func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
 	return nil
 }
 
-// known tells whether a tenant is one of ours. Before it says no it reads the tenants up to their end, once a batch: the
-// records of a batch were there before it began, so a tenant made before its first record is found.
+// known tells whether a tenant is one of ours. Before it says no it reads the tenants up to their end, once a batch:
+// the records of a batch were there before it began, so a tenant made before its first record is found.
 func (t *feedTask) known(tenant string) (bool, error) {
 	if tenant == "" || t.tenants.Has(tenant) {
 		return true, nil

@@ -1,7 +1,7 @@
 // Package feeds reads what comes from outside: bank transactions, incomes and the bank's answers to debits. A Reader
 // takes a record's value, in whatever format, and gives its entries: each an event, or the *schemas.Reject that says
-// which field is wrong and what was expected. Nothing of a refused entry is used. An accepted one is an event of ours from
-// then on: intake writes it as our own JSON, which the functions named after the events read again.
+// which field is wrong and what was expected. Nothing of a refused entry is used. An accepted one is an event of ours
+// from then on: intake writes it as our own JSON, which the functions named after the events read again.
 //
 // The fields and their bounds are those of the Go types in package schemas, from which decode.gen.go is written. Read
 // by hand are JSON itself (json.go), because the libraries forgive what money may not, and the kinds of fields

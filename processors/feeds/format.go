@@ -55,8 +55,8 @@ type Reader struct {
 	entry       Entry
 }
 
-// Read calls each for the entries of a record's value, in their order, until it returns an error. An error of Read's own
-// is a *schemas.Reject of the whole record.
+// Read calls each for the entries of a record's value, in their order, until it returns an error. An error of Read's
+// own is a *schemas.Reject of the whole record.
 func (r *Reader) Read(topic string, value []byte, each func(*Entry) error) error {
 	for _, f := range formats[topic] {
 		if f.holds(value) {

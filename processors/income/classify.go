@@ -47,7 +47,8 @@ func (w *words) set(s string) {
 // CORRECTIONAL SERVICES.
 func (w *words) has(word string) bool {
 	for i := 1; i+len(word) < w.n; i++ {
-		if w.text[i] == word[0] && w.text[i-1] == ' ' && string(w.text[i:i+len(word)]) == word && w.endsAt(i+len(word), word) {
+		end := i + len(word)
+		if w.text[i] == word[0] && w.text[i-1] == ' ' && string(w.text[i:end]) == word && w.endsAt(end, word) {
 			return true
 		}
 	}
@@ -82,8 +83,8 @@ func (w *words) kind(p *rules.Params) (schemas.IncomeKind, bool) {
 	return "", false
 }
 
-// againstIncome tells whether the text speaks against income. A word of a kind outweighs that where the text names both,
-// unless it is within the words against it: SALARY ADVANCE is a loan.
+// againstIncome tells whether the text speaks against income. A word of a kind outweighs that where the text names
+// both, unless it is within the words against it: SALARY ADVANCE is a loan.
 func (w *words) againstIncome(p *rules.Params) bool {
 	_, named := w.kind(p)
 	return slices.ContainsFunc(p.NotIncome, func(word string) bool {

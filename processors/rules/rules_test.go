@@ -82,7 +82,8 @@ func TestCollectingParameters(t *testing.T) {
 		kinds = append(kinds, k.Kind)
 		require.NotEmpty(t, k.Words)
 	}
-	require.Equal(t, []schemas.IncomeKind{schemas.Grant, schemas.Pension, schemas.Salary, schemas.Wage, schemas.Gig}, kinds)
+	require.Equal(t,
+		[]schemas.IncomeKind{schemas.Grant, schemas.Pension, schemas.Salary, schemas.Wage, schemas.Gig}, kinds)
 }
 
 // An override changes what it names, from its date on, and leaves the rest.

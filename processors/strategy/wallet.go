@@ -104,9 +104,9 @@ func (c *cutoff) spentFrom(dep *book.Deposit) schemas.Day {
 	return schemas.DayOf(c.Rules.Calendar.Add(c.nextBanking(dep.Day()).Date(), c.Params.MoneyDays-1)) + 1
 }
 
-// irregular tells whether a stream brings odd money: no salary, grant, pension or wage by its kind, nor income by the month by
-// its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in CONTRACT 6.3) are still odd
-// money.
+// irregular tells whether a stream brings odd money: no salary, grant, pension or wage by its kind, nor income by the
+// month by its history. Small sums that happen to come a week apart (5, 12, 18, 25 November in CONTRACT 6.3) are still
+// odd money.
 func (c *cutoff) irregular(key uint32) bool {
 	s := c.Streams.Find(key)
 	if s == nil {

@@ -175,8 +175,8 @@ func sample(topic string, partition int32, seq int64) any {
 			TransactionID: name("TX"), TenantID: "acme", CustomerID: name("CUST"),
 			BookedAt: sampleTime.Add(-time.Hour), AmountCents: 850_000, Direction: schemas.Credit, AccountID: "ACC",
 			BalanceAfterCents: &balance,
-			Currency:          "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME", State: schemas.Booked,
-			ReplacesTransactionID: name("OLD"),
+			Currency:          "ZAR", Description: "SALARY NOV", Counterparty: "Employer", Category: "INCOME",
+			State: schemas.Booked, ReplacesTransactionID: name("OLD"),
 		}, BookedDate: "2025-11-05"}
 	case schemas.TopicDeposits:
 		return schemas.DepositEvent{

@@ -11,8 +11,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs, and says the same
-// there; or it is among the dead letters once, byte for byte.
+// judgeIntake: every record of the outside is on the timeline once, on the partition where it belongs, and says the
+// same there; or it is among the dead letters once, byte for byte.
 func (o *oracle) judgeIntake() error {
 	for p := range o.partitions {
 		at := place{schemas.TopicOutcomes, p}

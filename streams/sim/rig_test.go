@@ -65,7 +65,8 @@ func newRig(partitions int32) (*rig, error) {
 
 func (r *rig) config(dial func(context.Context, string, string) (net.Conn, error), opts ...kgo.Opt) stage.Config {
 	return stage.Config{
-		Brokers: []string{"127.0.0.1:9092"}, Tenants: []string{"acme", "beta"}, Partitions: r.partitions, SliceKeys: 3, Log: simLog(),
+		Brokers: []string{"127.0.0.1:9092"}, Partitions: r.partitions, SliceKeys: 3, Log: simLog(),
+		Tenants: []string{"acme", "beta"},
 		KgoOpts: append([]kgo.Opt{
 			kgo.Dialer(dial),
 			kgo.MetadataMinAge(50 * time.Millisecond),

@@ -130,7 +130,8 @@ func (b *Batch) Route(topic string, kind schemas.Kind, hash uint32, key string, 
 // Own writes an event of ours into the batch's memory, as a value to pass on.
 func (b *Batch) Own(ev interface {
 	AppendJSON(to []byte) ([]byte, error)
-}) ([]byte, error) {
+},
+) ([]byte, error) {
 	value, err := ev.AppendJSON(b.values.room())
 	if err != nil {
 		return nil, Fatal(fmt.Errorf("an event does not marshal: %w", err))

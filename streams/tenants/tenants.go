@@ -27,8 +27,8 @@ type Tenant struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Add makes the tenants that are not there yet, and returns their ids. The topic must exist (topics.Ensure). A name that
-// is no id is refused before anything is written.
+// Add makes the tenants that are not there yet, and returns their ids. The topic must exist (topics.Ensure). A name
+// that is no id is refused before anything is written.
 func Add(ctx context.Context, cfg stage.Config, names ...string) (added []string, err error) {
 	for _, name := range names {
 		if id, err := schemas.Name(name); err != nil || id != name || name == "" {
