@@ -65,7 +65,8 @@ func TestTransactionsAsCSV(t *testing.T) {
 		{"one line", join(csvHeader, csvLine("t1", "100")), []string{"1 " + ours("t1", 100)}},
 		{
 			"a file with bad lines",
-			join(csvHeader, csvLine("t1", "100"), csvLine("t2 ", "100"), csvLine("t3", "1.50"), "t4,acme", csvLine("t5", "7"), ""),
+			join(csvHeader, csvLine("t1", "100"), csvLine("t2 ", "100"), csvLine("t3", "1.50"), "t4,acme", csvLine("t5", "7"),
+				""),
 			[]string{
 				"1 " + ours("t1", 100), bad(2, "BAD_ID", csvLine("t2 ", "100")), bad(3, "BAD_AMOUNT", csvLine("t3", "1.50")),
 				bad(4, "BAD_CSV", "t4,acme"), "5 " + ours("t5", 7),
