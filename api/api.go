@@ -54,6 +54,7 @@ type Commands interface {
 	Policies(ctx context.Context, cmds []schemas.PolicyCommand) error
 	Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error
 	Settle(ctx context.Context, cmd schemas.SettleCommand) error
+	CloseItem(ctx context.Context, cmd schemas.CloseItemCommand) error
 	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has
 	// been told so far.
 	Owed(ctx context.Context) ([]int64, error)

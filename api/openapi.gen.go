@@ -124,6 +124,62 @@ type ImportResult struct {
 	Errors []RowError `json:"errors"`
 }
 
+// OpenItem Something about a debit that nothing settles by itself.
+type OpenItem struct {
+	ID   string               `json:"id"`
+	Kind schemas.OpenItemKind `json:"kind"`
+
+	// State OPEN, ANSWERED (by the bank) or CLOSED (by a person)
+	State schemas.OpenItemState `json:"state"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth  Period `json:"period_month"`
+	CustomerID   string `json:"customer_id"`
+	PolicyNumber string `json:"policy_number"`
+	CollectionID string `json:"collection_id"`
+	DebitID      string `json:"debit_id"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+
+	// AmountSaid The other amount that the bank named; null where it named none
+	AmountSaid *schemas.Rands `json:"amount_said"`
+
+	// ActionDate Of the debit, YYYY-MM-DD
+	ActionDate string `json:"action_date"`
+
+	// Since Business date since which it is open, YYYY-MM-DD
+	Since string `json:"since"`
+
+	// ResultID The bank's answer behind the latest change
+	ResultID *string `json:"result_id"`
+
+	// Note What whoever closed it had to say
+	Note *string `json:"note"`
+
+	// Version Counts the changes: 1, 2, 3...
+	Version   int64     `json:"version"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// OpenItemClose Why an open item is closed.
+type OpenItemClose struct {
+	// Note What whoever closes it has to say
+	Note *string `json:"note,omitempty"`
+}
+
+// OpenItemList One page of open items.
+type OpenItemList struct {
+	Data []OpenItem `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Period A calendar month, YYYY-MM.
 //
 // Example: 2025-11
@@ -480,6 +536,21 @@ type ListCollectionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListOpenItemsParams defines parameters for ListOpenItems.
+type ListOpenItemsParams struct {
+	// State OPEN, ANSWERED or CLOSED, in any case
+	State        *string `form:"state,omitempty" json:"state,omitempty"`
+	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
 	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
@@ -525,6 +596,9 @@ type ListSettlementsParams struct {
 // ExecuteCollectionsJSONRequestBody defines body for ExecuteCollections for application/json ContentType.
 type ExecuteCollectionsJSONRequestBody = ExecuteInput
 
+// CloseOpenItemJSONRequestBody defines body for CloseOpenItem for application/json ContentType.
+type CloseOpenItemJSONRequestBody = OpenItemClose
+
 // CreatePolicyJSONRequestBody defines body for CreatePolicy for application/json ContentType.
 type CreatePolicyJSONRequestBody = PolicyInput
 
@@ -548,6 +622,15 @@ type ServerInterface interface {
 	// GetCollection One collection as it is now.
 	// (GET /collections/{id})
 	GetCollection(w http.ResponseWriter, r *http.Request, id ID)
+	// ListOpenItems What people must see about debits, by id.
+	// (GET /open-items)
+	ListOpenItems(w http.ResponseWriter, r *http.Request, params ListOpenItemsParams)
+	// GetOpenItem One open item.
+	// (GET /open-items/{id})
+	GetOpenItem(w http.ResponseWriter, r *http.Request, id ID)
+	// CloseOpenItem Close an open item.
+	// (POST /open-items/{id}/close)
+	CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID)
 	// ListPolicies Policies as they are now, by policy number.
 	// (GET /policies)
 	ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams)
@@ -599,6 +682,24 @@ func (_ Unimplemented) ExecuteCollections(w http.ResponseWriter, r *http.Request
 // GetCollection One collection as it is now.
 // (GET /collections/{id})
 func (_ Unimplemented) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListOpenItems What people must see about debits, by id.
+// (GET /open-items)
+func (_ Unimplemented) ListOpenItems(w http.ResponseWriter, r *http.Request, params ListOpenItemsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetOpenItem One open item.
+// (GET /open-items/{id})
+func (_ Unimplemented) GetOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CloseOpenItem Close an open item.
+// (POST /open-items/{id}/close)
+func (_ Unimplemented) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -800,6 +901,156 @@ func (siw *ServerInterfaceWrapper) GetCollection(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetCollection(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOpenItems operation middleware
+func (siw *ServerInterfaceWrapper) ListOpenItems(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpenItemsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "period_month" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "period_month", r.URL.Query(), &params.PeriodMonth, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "period_month"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "period_month", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "policy_number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "policy_number", r.URL.Query(), &params.PolicyNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "policy_number"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "policy_number", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", r.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "customer_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "customer_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOpenItems(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOpenItem operation middleware
+func (siw *ServerInterfaceWrapper) GetOpenItem(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOpenItem(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CloseOpenItem operation middleware
+func (siw *ServerInterfaceWrapper) CloseOpenItem(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CloseOpenItem(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1309,6 +1560,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/settlements/{id}/export", wrapper.ExportSettlement)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/open-items", wrapper.ListOpenItems)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/open-items/{id}", wrapper.GetOpenItem)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/open-items/{id}/close", wrapper.CloseOpenItem)
 	})
 
 	return r

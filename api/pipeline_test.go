@@ -36,6 +36,7 @@ type pipeline struct {
 	deaf   bool   // commands are taken and never answered
 	stuck  bool   // the sink's marks stand still
 	every  func() // called for each batch of policies
+	closed bool   // the open item is
 	forget bool   // policies are not kept, for imports too large for that
 	cutErr error
 
@@ -66,6 +67,33 @@ func (p *pipeline) insert(table, columns string, rows [][]any) {
 		require.NoError(p.t, b.Append(r...))
 	}
 	require.NoError(p.t, b.Send())
+}
+
+// item writes a version of the open item of a debit.
+func (p *pipeline) item(debit string, state schemas.OpenItemState, version int64, note string) {
+	p.insert("open_items_log", "tenant_id, item_id, version, customer_id, policy_number, collection_id, period_month, "+
+		"debit_id, kind, state, amount_cents, said_cents, action_date, since, result_id, note, at", [][]any{{
+		"acme", schemas.OpenItemID(debit), version, "C-POL001", "POL001", schemas.FactID("collection"), "2025-11", debit,
+		"AMOUNT_MISMATCH", string(state), int64(15000), int64(10000), "2025-11-05", "2025-11-06", "R1", note,
+		time.Date(2025, 11, 6, 7, 0, int(version), 0, time.UTC),
+	}})
+}
+
+func (p *pipeline) CloseItem(_ context.Context, cmd schemas.CloseItemCommand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commands++
+	if p.fail != nil || p.deaf {
+		return p.fail
+	}
+	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: 1, Code: schemas.OutcomeUnchanged}
+	if cmd.CustomerID == "C-POL001" && !p.closed {
+		p.closed = true
+		out.Code = schemas.OutcomeOK
+		p.item(cmd.DebitID, schemas.ItemClosed, 2, cmd.Note)
+	}
+	p.outcomes([]schemas.OutcomeEvent{out})
+	return nil
 }
 
 func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {

@@ -128,6 +128,62 @@ type ImportResult struct {
 	Errors []RowError `json:"errors"`
 }
 
+// OpenItem Something about a debit that nothing settles by itself.
+type OpenItem struct {
+	ID   string               `json:"id"`
+	Kind schemas.OpenItemKind `json:"kind"`
+
+	// State OPEN, ANSWERED (by the bank) or CLOSED (by a person)
+	State schemas.OpenItemState `json:"state"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth  Period `json:"period_month"`
+	CustomerID   string `json:"customer_id"`
+	PolicyNumber string `json:"policy_number"`
+	CollectionID string `json:"collection_id"`
+	DebitID      string `json:"debit_id"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+
+	// AmountSaid The other amount that the bank named; null where it named none
+	AmountSaid *schemas.Rands `json:"amount_said"`
+
+	// ActionDate Of the debit, YYYY-MM-DD
+	ActionDate string `json:"action_date"`
+
+	// Since Business date since which it is open, YYYY-MM-DD
+	Since string `json:"since"`
+
+	// ResultID The bank's answer behind the latest change
+	ResultID *string `json:"result_id"`
+
+	// Note What whoever closed it had to say
+	Note *string `json:"note"`
+
+	// Version Counts the changes: 1, 2, 3...
+	Version   int64     `json:"version"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// OpenItemClose Why an open item is closed.
+type OpenItemClose struct {
+	// Note What whoever closes it has to say
+	Note *string `json:"note,omitempty"`
+}
+
+// OpenItemList One page of open items.
+type OpenItemList struct {
+	Data []OpenItem `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Period A calendar month, YYYY-MM.
 //
 // Example: 2025-11
@@ -476,6 +532,21 @@ type ListCollectionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListOpenItemsParams defines parameters for ListOpenItems.
+type ListOpenItemsParams struct {
+	// State OPEN, ANSWERED or CLOSED, in any case
+	State        *string `form:"state,omitempty" json:"state,omitempty"`
+	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
 	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
@@ -520,6 +591,9 @@ type ListSettlementsParams struct {
 
 // ExecuteCollectionsJSONRequestBody defines body for ExecuteCollections for application/json ContentType.
 type ExecuteCollectionsJSONRequestBody = ExecuteInput
+
+// CloseOpenItemJSONRequestBody defines body for CloseOpenItem for application/json ContentType.
+type CloseOpenItemJSONRequestBody = OpenItemClose
 
 // CreatePolicyJSONRequestBody defines body for CreatePolicy for application/json ContentType.
 type CreatePolicyJSONRequestBody = PolicyInput
@@ -638,6 +712,39 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 	GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOpenItems What people must see about debits, by id.
+	//
+	// An answer of the bank that settles nothing (another amount, PAID after it had said no), and a debit that it has not answered for
+	// two weeks, are open items. They move no money. The bank's next answer closes them by itself; otherwise a person does.
+	//
+	// Corresponds with GET /open-items (the `ListOpenItems` operationId).
+	ListOpenItems(ctx context.Context, params *ListOpenItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenItem One open item.
+	//
+	// Corresponds with GET /open-items/{id} (the `GetOpenItem` operationId).
+	GetOpenItem(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseOpenItemWithBody Close an open item.
+	//
+	// Says that nobody needs to look any more. The debit stays as it is: one with the bank waits for its answer. An item that is closed
+	// already is answered as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
+	CloseOpenItemWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CloseOpenItem Close an open item.
+	//
+	// Says that nobody needs to look any more. The debit stays as it is: one with the bank waits for its answer. An item that is closed
+	// already is answered as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
+	CloseOpenItem(ctx context.Context, id ID, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPolicies Policies as they are now, by policy number.
 	//
@@ -821,6 +928,79 @@ func (c *Client) ExecuteCollections(ctx context.Context, body ExecuteCollections
 // Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 func (c *Client) GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCollectionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOpenItems What people must see about debits, by id.
+//
+// An answer of the bank that settles nothing (another amount, PAID after it had said no), and a debit that it has not answered for
+// two weeks, are open items. They move no money. The bank's next answer closes them by itself; otherwise a person does.
+//
+// Corresponds with GET /open-items (the `ListOpenItems` operationId).
+func (c *Client) ListOpenItems(ctx context.Context, params *ListOpenItemsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpenItemsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenItem One open item.
+//
+// Corresponds with GET /open-items/{id} (the `GetOpenItem` operationId).
+func (c *Client) GetOpenItem(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenItemRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseOpenItemWithBody Close an open item.
+//
+// Says that nobody needs to look any more. The debit stays as it is: one with the bank waits for its answer. An item that is closed
+// already is answered as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
+func (c *Client) CloseOpenItemWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpenItemRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CloseOpenItem Close an open item.
+//
+// Says that nobody needs to look any more. The debit stays as it is: one with the bank waits for its answer. An item that is closed
+// already is answered as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
+func (c *Client) CloseOpenItem(ctx context.Context, id ID, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpenItemRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1264,6 +1444,201 @@ func NewGetCollectionRequest(server string, id ID) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListOpenItemsRequest constructs an http.Request for the ListOpenItems method
+func NewListOpenItemsRequest(server string, params *ListOpenItemsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/open-items")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PeriodMonth != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "period_month", *params.PeriodMonth, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PolicyNumber != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "policy_number", *params.PolicyNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpenItemRequest constructs an http.Request for the GetOpenItem method
+func NewGetOpenItemRequest(server string, id ID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/open-items/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCloseOpenItemRequest calls the generic CloseOpenItem builder with application/json body
+func NewCloseOpenItemRequest(server string, id ID, body CloseOpenItemJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCloseOpenItemRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCloseOpenItemRequestWithBody constructs an http.Request for the CloseOpenItem method, with any body, and a specified content type
+func NewCloseOpenItemRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/open-items/%s/close", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }

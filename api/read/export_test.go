@@ -13,5 +13,5 @@ var Queries = map[string]string{
 	"settlement_covers": sqlSettlementCovers,
 	"outcome_counts":    sqlOutcomeCounts,
 	"outcome_refusals":  sqlOutcomeRefusals, "outcome_first": sqlOutcomeFirst, "sink_marks": sqlSinkMarks,
-	"calendar": sqlCalendar,
+	"calendar": sqlCalendar, "item_list": sqlItemList, "item_by_id": sqlItemByID,
 }

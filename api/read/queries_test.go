@@ -129,8 +129,18 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
 		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
 		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1"}},
-		"sink_marks":           {[]any{named("topic", "t")}, []string{"0 9 7"}},
-		"calendar":             {nil, []string{"2025-11-05"}},
+		"item_list": {
+			page(named("after", ""), named("policy_number", "P1"), named("customer_id", ""), named("period", "2025-11")),
+			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
+				"2025-11-07 07:00:00"},
+		},
+		"item_by_id": {
+			[]any{tenant, named("id", a)},
+			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
+				"2025-11-07 07:00:00"},
+		},
+		"sink_marks": {[]any{named("topic", "t")}, []string{"0 9 7"}},
+		"calendar":   {nil, []string{"2025-11-05"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, e.rows(read.Queries[name], name == "policy_list", c.args...))
@@ -195,6 +205,14 @@ func (e *env) knownRows(a, b, cA, st string) {
 				'OK', '', 'p1', 'A'),
 			('acme', 'r1', 2, 'UNCHANGED', '', '` + b + `', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other',
 				'r1', 4, 'CONFLICT', 'taken', '', 'S')`,
+		`INSERT INTO open_items_log (tenant_id, item_id, kind, state, period_month, customer_id, policy_number,
+				collection_id, debit_id, amount_cents, said_cents, action_date, since, result_id, note, version, at) VALUES
+			('acme', 'A', 'AMOUNT_MISMATCH', 'OPEN', '2025-11', 'C1', 'P1', 'C', 'D1', 15000, 10000, '2025-11-05',
+				'2025-11-06', 'R1', '', 1, '2025-11-06 07:00:00'),
+			('acme', 'A', 'AMOUNT_MISMATCH', 'CLOSED', '2025-11', 'C1', 'P1', 'C', 'D1', 15000, 10000, '2025-11-05',
+				'2025-11-06', 'R1', 'seen', 2, '2025-11-07 07:00:00'),
+			('other', 'A', 'NO_ANSWER', 'OPEN', '2025-11', 'C9', 'P1', 'C', 'D9', 1, 0, '2025-11-05', '2025-11-19', '', '',
+				3, '2025-11-19 07:00:00')`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1,
 				3, 2)`,
 	} {

@@ -65,7 +65,8 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	return group(cmd, upCmd(), demoCmd(), calendarCmd(), feedCmd(), tenantsCmd(), runCmd(), apiCmd(), dlqCmd(),
-		sinkCmd(), verifyCmd(), clickhouseCmd(), configCmd(), versionCmd())
+		sinkCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
+		configCmd(), versionCmd())
 }
 
 func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {

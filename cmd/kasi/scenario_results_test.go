@@ -182,3 +182,46 @@ func TestScenarioResultsInEveryOrder(t *testing.T) {
 	require.Len(t, p.dates("NEVER"), 1, "an unknown result is never retried")
 	require.Len(t, p.deadLetters(), seen)
 }
+
+// CONTRACT 4.13: the bank pays 100.00 of 150.00. Nothing is guessed, and nothing hides: list, command and table show it
+// until the bank's right answer or a person closes it.
+func TestScenarioOpenItems(t *testing.T) {
+	t.Parallel()
+	p := start(t, "2025-11-01")
+	p.policies("", "C1,E,PART,F,150.00", "C2,E,CLOSED,F,150.00")
+	p.execute("2025-11", 2)
+	p.advance("2025-11-05")
+	part := func(d debit) {
+		p.send("kasi.rail.results.v1", "", map[string]any{
+			"result_id": "part" + d.DebitID, "debit_id": d.DebitID, "status": "PAID", "effective_date": "2025-11-05",
+			"amount_cents": 10000,
+		})
+	}
+	byPolicy := map[string]debit{}
+	for _, d := range p.debits() {
+		byPolicy[d.PolicyNumber] = d
+		part(d)
+	}
+	p.advance("2025-11-06")
+	require.Len(t, p.deadLetters(), 2, "it stays a refused answer")
+	require.Equal(t, "150.00,0.00,150.00,UNPAID,2025-11-05,2025-11-05,1,", p.ends("2025-11", "PART"))
+	require.Equal(t, "2",
+		p.sql("SELECT count() FROM open_items WHERE state = 'OPEN' AND said_cents = 10000 AND amount = 150"))
+	openItems := func(args ...string) string {
+		args = append([]string{"open-items"}, append(args, "--api", "http://"+p.http, "--api-key", testKey)...)
+		out, err := p.command(t.Context(), args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	listed := openItems("list")
+	require.Contains(t, listed, "OPEN\tAMOUNT_MISMATCH\t2025-11-05\tPART\t")
+	require.Contains(t, listed, "\t150.00\t100.00\n")
+	p.answer(byPolicy["PART"], "PAID", "")
+	id := p.sql("SELECT item_id FROM open_items WHERE policy_number = 'CLOSED'")
+	require.Equal(t, id+" CLOSED\n", openItems("close", id, "--note", "the bank was asked"))
+	p.advance("2025-11-07")
+	require.Empty(t, openItems("list"))
+	require.Contains(t, openItems("list", "--all", "--json"), `"state":"ANSWERED"`)
+	require.Equal(t, "150.00,150.00,0.00,PAID_FULL,2025-11-05,2025-11-05,1,", p.ends("2025-11", "PART"))
+	require.Equal(t, "the bank was asked", p.sql("SELECT note FROM open_items WHERE state = 'CLOSED'"))
+}

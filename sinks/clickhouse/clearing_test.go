@@ -35,6 +35,14 @@ func TestClearing(t *testing.T) {
 		e.Change.AmountCents, e.InFlightCents, e.FirstAttemptDate, e.LastAttemptDate = cents, held, action, action
 		return e
 	}
+	item := func(debit string, version int64, state schemas.OpenItemState) schemas.OpenItemEvent {
+		return schemas.OpenItemEvent{
+			Meta:   schemas.Meta{EventID: schemas.FactID(debit, string(state)), BusinessDate: "2025-11-12", At: sampleTime},
+			ItemID: schemas.OpenItemID(debit), TenantID: "acme", CollectionID: schemas.FactID("col", debit),
+			PeriodMonth: "2025-11", DebitID: debit, Version: version, Kind: schemas.OpenNoAnswer, State: state,
+			AmountCents: 1, ActionDate: "2025-11-07", Since: "2025-11-12",
+		}
+	}
 	a, b, old := month{"POL-A", "2025-11", 10_000}, month{"POL-B", "2025-11", 20_000}, month{"POL-C", "2025-05", 7_000}
 	for range 2 {
 		store(t, conn, schemas.TopicDebits, 0, 0, debit(1, "2025-11", "2025-11-03", 10_000),
@@ -45,13 +53,15 @@ func TestClearing(t *testing.T) {
 			fact(a, 3, schemas.ChangeDisputed, "d1", 10_000, 0, "2025-11-03"), // the same debit: answered once
 			fact(b, 1, schemas.ChangeInstructed, "d2", 20_000, 20_000, "2025-11-07"),
 			fact(old, 1, schemas.ChangeInstructed, "d3", 7_000, 7_000, "2025-05-05")) // longer ago than the balance looks
+		store(t, conn, schemas.TopicOpenItems, 0, 0, item("d2", 1, schemas.ItemOpen), item("d1", 1, schemas.ItemOpen),
+			item("d1", 2, schemas.ItemAnswered))
 		store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-12"},
 			schemas.Tick{Date: "2025-11-12", Cutoff: 1})
 	}
 	got, err := ReadClearing(ctx, conn)
 	require.NoError(t, err)
 	require.Equal(t, []Clearing{
-		{Tenant: "acme", Instructed: 30_000, Answered: 10_000, Pending: 20_000, Open: 1, OldestDays: 5},
+		{Tenant: "acme", Instructed: 30_000, Answered: 10_000, Pending: 20_000, Open: 1, OldestDays: 5, Items: 1},
 	}, got)
 	require.Zero(t, got[0].Balance())
 

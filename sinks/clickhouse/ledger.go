@@ -166,22 +166,27 @@ WITH
 SELECT tenant_id,
     sum(instructed_cents) AS instructed, sum(answered_cents) AS answered, sum(pending_cents) AS pending,
     toInt64(sum(in_flight)) AS open,
-    if(open = 0, 0, dateDiff('day', minIf(action, in_flight > 0), today)) AS oldest_days
+    if(open = 0, 0, dateDiff('day', minIf(action, in_flight > 0), today)) AS oldest_days,
+    toInt64(sum(items)) AS open_items
 FROM
 (
     SELECT tenant_id, amount_cents AS instructed_cents, 0 AS answered_cents, 0 AS pending_cents, 0 AS in_flight,
-        action_date AS action
+        action_date AS action, 0 AS items
     FROM debits_log FINAL
     WHERE period_month >= since
     UNION ALL
-    SELECT tenant_id, 0, any(change_amount_cents), 0, 0, toDate(0)
+    SELECT tenant_id, 0, any(change_amount_cents), 0, 0, toDate(0), 0
     FROM collections_log FINAL
     WHERE period_month >= since AND change_kind IN ('DEBIT_PAID', 'DEBIT_UNPAID', 'DEBIT_REJECTED', 'DEBIT_DISPUTED')
     GROUP BY tenant_id, change_debit_id
     UNION ALL
-    SELECT tenant_id, 0, 0, in_flight_cents, in_flight_cents > 0, assumeNotNull(last_attempt_date)
+    SELECT tenant_id, 0, 0, in_flight_cents, in_flight_cents > 0, assumeNotNull(last_attempt_date), 0
     FROM collections
     WHERE period_month >= since
+    UNION ALL
+    SELECT tenant_id, 0, 0, 0, 0, toDate(0), 1
+    FROM open_items
+    WHERE state = 'OPEN'
 )
 GROUP BY tenant_id ORDER BY tenant_id`
 
@@ -193,6 +198,8 @@ type Clearing struct {
 	Instructed, Answered, Pending schemas.Cents
 	// Open counts debits in flight; OldestDays is the calendar's days since the action date of the oldest of them.
 	Open, OldestDays int64
+	// Items counts the open items, of all periods.
+	Items int64
 }
 
 // Balance is the clearing balance: instructed - succeeded - failed - disputed - pending. It is zero but for the moment
@@ -210,7 +217,7 @@ func ReadClearing(ctx context.Context, conn driver.Conn) ([]Clearing, error) {
 	for rows.Next() {
 		var c Clearing
 		err := rows.Scan(&c.Tenant, (*int64)(&c.Instructed), (*int64)(&c.Answered), (*int64)(&c.Pending), &c.Open,
-			&c.OldestDays)
+			&c.OldestDays, &c.Items)
 		if err != nil {
 			return nil, fmt.Errorf("clearing balance: %w", err)
 		}

@@ -83,6 +83,12 @@ func (c *Commands) Execution(ctx context.Context, cmd schemas.ExecutionCommand) 
 	return c.produce(ctx, records)
 }
 
+// CloseItem writes the command that closes an open item to the customer's timeline.
+func (c *Commands) CloseItem(ctx context.Context, cmd schemas.CloseItemCommand) error {
+	return write(ctx, c, schemas.TopicTimeline, schemas.KindCloseItem, []schemas.CloseItemCommand{cmd},
+		func(cmd *schemas.CloseItemCommand) string { return schemas.CustomerKey(cmd.TenantID, cmd.CustomerID) })
+}
+
 // Settle writes one settlement command. Its Cut must hold a seq for each partition.
 func (c *Commands) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
 	if len(cmd.Cut) != int(c.partitions) {

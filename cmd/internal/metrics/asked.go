@@ -100,6 +100,8 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, er
 			"kasi_oldest_open_debit_seconds",
 			"Since the action date of the oldest open debit, in whole days of the calendar; 0 where none is open.",
 		},
+		{"kasi_open_items", "Answers of the bank that settle nothing, and debits without an answer for long, that nobody " +
+			"has closed: see kasi open-items."},
 	}, []string{"tenant"}, func(ctx context.Context, tell tellFunc) error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -111,7 +113,8 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, er
 			return err
 		}
 		for _, r := range rows {
-			tell([]string{r.Tenant}, float64(r.Balance()), float64(r.Open), float64(r.OldestDays)*24*time.Hour.Seconds())
+			tell([]string{r.Tenant}, float64(r.Balance()), float64(r.Open), float64(r.OldestDays)*24*time.Hour.Seconds(),
+				float64(r.Items))
 		}
 		return nil
 	})

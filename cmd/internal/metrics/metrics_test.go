@@ -131,8 +131,9 @@ func TestClearing(t *testing.T) {
 	m, asked, answer := New(nil), 0, error(nil)
 	m.WatchClearing(func(context.Context) ([]chsink.Clearing, error) {
 		asked++
-		return []chsink.Clearing{{Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2}},
-			answer
+		return []chsink.Clearing{{
+			Tenant: "demo", Instructed: 500, Answered: 300, Pending: 150, Open: 1, OldestDays: 2, Items: 3,
+		}}, answer
 	})
 	answer = errors.New("away")
 	_, body := get(t, m, "/metrics")
@@ -141,6 +142,7 @@ func TestClearing(t *testing.T) {
 	for range 3 {
 		_, body = get(t, m, "/metrics")
 		require.Contains(t, body, `kasi_clearing_balance_cents{tenant="demo"} 50`+"\n")
+		require.Contains(t, body, `kasi_open_items{tenant="demo"} 3`+"\n")
 		require.Contains(t, body, `kasi_open_debits{tenant="demo"} 1`+"\n")
 		require.Contains(t, body, `kasi_oldest_open_debit_seconds{tenant="demo"} 172800`+"\n")
 	}
