@@ -80,7 +80,7 @@ func (t *collectTask) Begin() { clear(t.fresh) }
 func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindTick:
-		return t.tick(b, rec)
+		return stage.ForAll(func() error { return t.tick(b, rec) })
 	case schemas.KindTransaction:
 		tx, err := feeds.Transaction(rec.Value)
 		t.tx = tx
@@ -94,7 +94,7 @@ func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 		cmd, err := readOwn(rec.Value, "command", checkPolicy)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
 	case schemas.KindExecution:
-		return t.execution(b, rec)
+		return stage.ForAll(func() error { return t.execution(b, rec) })
 	case schemas.KindExecute:
 		cmd, err := readOwn(rec.Value, "command", checkExecute)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
@@ -193,12 +193,13 @@ func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
 	}
 	tick := processors.Record(b.Facts.Tick)
 	err = b.Each(keys, func(key string) error {
-		t.out.Reset()
-		if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
-			return stage.Fatal(fmt.Errorf("tick %s/%d, timeline partition %d offset %d: %w", m.Date, m.Cutoff, rec.Partition,
-				rec.Offset, err))
-		}
-		return t.emit(b, key, rec.Timestamp)
+		return b.Guard(rec, key, func() error {
+			t.out.Reset()
+			if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
+				return fmt.Errorf("tick %s/%d: %w", m.Date, m.Cutoff, err)
+			}
+			return t.emit(b, key, rec.Timestamp)
+		})
 	})
 	if t.due = nil; b.Unfinished {
 		t.due = keys

@@ -77,11 +77,12 @@ func (t *collectTask) executePiece(b *stage.Batch, rec *kgo.Record, cmd *schemas
 		}
 		customer := t.Edit(keys[0])
 		t.out.Reset()
-		if err := t.engine.Apply(customer, cmd, m, &t.out); err != nil {
-			return false, stage.Fatal(fmt.Errorf("execution %s, timeline partition %d offset %d: %w", cmd.ExecutionID,
-				rec.Partition, rec.Offset, err))
-		}
-		if err := t.emit(b, keys[0], rec.Timestamp); err != nil {
+		if err := b.Guard(rec, keys[0], func() error {
+			if err := t.engine.Apply(customer, cmd, m, &t.out); err != nil {
+				return fmt.Errorf("execution %s: %w", cmd.ExecutionID, err)
+			}
+			return t.emit(b, keys[0], rec.Timestamp)
+		}); err != nil {
 			return false, err
 		}
 		cmd.Add(t.out.Execution)

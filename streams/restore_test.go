@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -425,36 +426,124 @@ type brokenTask struct {
 
 func (b brokenTask) Take(out *stage.Batch, rec *kgo.Record) error {
 	if strings.HasSuffix(string(rec.Value), "42") {
-		return b.fails()
+		if err := b.fails(); err != nil {
+			return err
+		}
 	}
 	return b.countTask.Take(out, rec)
 }
 
-// TestBugStopsTheStage checks that an error of the processor stops the stage and names the record, and that nothing of
-// the record is written.
-func TestBugStopsTheStage(t *testing.T) {
+// TestFatalErrorStopsTheStage checks that an error that no repetition cures stops the stage and names the record, and
+// that nothing of the record is written.
+func TestFatalErrorStopsTheStage(t *testing.T) {
 	t.Parallel()
+	h := newHarness(t, 1, func(c *stage.Config) { c.MaxRecords = 10 })
+	h.produce(countInput(60, 1)...)
+	err := h.runUntilEnd(func() (stage.Task, stage.Memory) {
+		inner, m := newCountTask()
+		return brokenTask{inner.(countTask), func() error { return stage.Fatal(errors.New("no such thing as 42")) }}, m
+	})
+	require.ErrorContains(t, err, "offset 42: no such thing as 42")
+	for _, r := range h.read(schemas.TopicTransactions)[0] {
+		require.NotContains(t, string(r.Value), "tx-000042")
+	}
+	h.startCount(h.cfg) // a mended program goes on where the broken one stopped
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	h.requireExactly(row("collect"), newCountTask)
+}
+
+// TestBugTakesItsRecordOnly checks that a mistake of the program costs the record at which it shows, that it is told,
+// and that everything else is as if the record had been refused. What fails once is tried again.
+func TestBugTakesItsRecordOnly(t *testing.T) {
+	t.Parallel()
+	refused := func() error {
+		return schemas.Refuse(letters.ClassBug,
+			"a mistake of the program: the log of collect says which; replay it with a mended version")
+	}
 	for name, fails := range map[string]func() error{
-		"error": func() error { return stage.Fatal(errors.New("no such thing as 42")) },
+		"error": func() error { return errors.New("no such thing as 42") },
 		"panic": func() error { panic("no such thing as 42") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHarness(t, 1, func(c *stage.Config) { c.MaxRecords = 10 })
-			h.produce(countInput(60, 1)...)
-			err := h.runUntilEnd(func() (stage.Task, stage.Memory) {
-				inner, m := newCountTask()
-				return brokenTask{inner.(countTask), fails}, m
+		for _, times := range []int32{1, 1 << 30} {
+			t.Run(fmt.Sprintf("%s %d", name, times), func(t *testing.T) {
+				t.Parallel()
+				heard := newTroubled()
+				h := newHarness(t, 2, func(c *stage.Config) { c.MaxRecords, c.Observer = 10, heard })
+				input := countInput(160, 2)
+				h.produce(input...)
+				var failed atomic.Int32
+				broken := func(fails func() error) stage.Open {
+					return func() (stage.Task, stage.Memory) {
+						inner, m := newCountTask()
+						return brokenTask{inner.(countTask), fails}, m
+					}
+				}
+				h.start(func(ctx context.Context, ready func()) error {
+					return stage.Run(ctx, h.cfg, row("collect"), broken(func() error {
+						if failed.Add(1) <= times {
+							return fails()
+						}
+						return nil
+					}), ready)
+				})
+				h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+				trouble := heard.of(stage.TroubleBug, fmt.Sprintf("%s-%d", schemas.TopicTimeline, input[42].Partition))
+				if times == 1 {
+					require.Empty(t, trouble)
+					h.requireExactly(row("collect"), newCountTask)
+					return
+				}
+				h.requireExactly(row("collect"), broken(refused))
+				require.Contains(t, trouble, "kasi dlq list --class ENGINE_ERROR")
 			})
-			require.ErrorContains(t, err, "no such thing as 42")
-			for _, r := range h.read(schemas.TopicTransactions)[0] {
-				require.NotContains(t, string(r.Value), "tx-000042")
-			}
-			h.startCount(h.cfg) // a mended program goes on where the broken one stopped
-			h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
-			h.requireExactly(row("collect"), newCountTask)
-		})
+		}
 	}
+}
+
+// TestBugTakesItsKeyOnly checks that a mistake at one key of a record that concerns many costs that key alone; where it
+// shows at too many, or outside of a key, the stage stops.
+func TestBugTakesItsKeyOnly(t *testing.T) {
+	t.Parallel()
+	keys := make([]string, 300)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%03d", i)
+	}
+	run := func(fails func(key string) bool, outside func()) (*harness, func() error) {
+		h := newHarness(t, 1)
+		h.produce(&kgo.Record{Topic: schemas.TopicTimeline, Key: []byte("all"), Value: []byte("all")})
+		open := func() (stage.Task, stage.Memory) {
+			inner, m := newCountTask()
+			return taskFunc(func(b *stage.Batch, rec *kgo.Record) error {
+				return stage.ForAll(func() error {
+					outside()
+					return b.Each(keys, func(key string) error {
+						return b.Guard(rec, key, func() error {
+							one := &kgo.Record{Key: []byte(key), Value: []byte("tx-" + key), Timestamp: rec.Timestamp}
+							if err := inner.Take(b, one); err != nil || !fails(key) {
+								return err
+							}
+							panic("no such customer")
+						})
+					})
+				})
+			}), m
+		}
+		return h, func() error { return h.runUntilEnd(open) }
+	}
+	h, runUntilEnd := run(func(key string) bool { return key == "007" || key == "008" }, func() {})
+	go func() { _ = runUntilEnd() }()
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	require.Len(t, h.read(schemas.TopicTransactions)[0], len(keys)-2)
+	dead := h.read(schemas.TopicDeadLetters)[0]
+	require.Len(t, dead, 2)
+	require.Equal(t, "007", string(dead[0].Key))
+	require.Equal(t, "all", string(dead[0].Value))
+	require.Equal(t, letters.ClassBug, progress.Header(dead[0], letters.HeaderErrorClass))
+
+	_, runUntilEnd = run(func(string) bool { return true }, func() {})
+	require.ErrorContains(t, runUntilEnd(), "the program failed on more than 100 records")
+	_, runUntilEnd = run(func(string) bool { return false }, func() { panic("no such tick") })
+	require.ErrorContains(t, runUntilEnd(), "no such tick")
 }
 
 // feedOrFail passes everything on and keeps no state. It fails on one record, once.

@@ -47,7 +47,7 @@ func openSettle(ctx context.Context, cfg stage.Config, n Needs) (stage.Task, sta
 func (t *settleTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindTick:
-		return t.tick(b, rec)
+		return stage.ForAll(func() error { return t.tick(b, rec) })
 	case schemas.KindSettle:
 		return t.settle(b, rec)
 	}
@@ -61,7 +61,9 @@ func (t *settleTask) tick(b *stage.Batch, rec *kgo.Record) error {
 		return err
 	}
 	return b.Each(t.All(), func(key string) error {
-		return stage.Events(b, schemas.TopicSettlements, key, settlement.Tick(t.Edit(key), m), rec.Timestamp)
+		return b.Guard(rec, key, func() error {
+			return stage.Events(b, schemas.TopicSettlements, key, settlement.Tick(t.Edit(key), m), rec.Timestamp)
+		})
 	})
 }
 

@@ -44,7 +44,8 @@ const (
 	ClassUnknownKind    = "UNKNOWN_KIND"
 	ClassBadCommand     = "BAD_COMMAND"
 	ClassWrongPartition = "WRONG_PARTITION"
-	ClassStray          = "STRAY" // no record that a stage of ours writes on a topic of ours
+	ClassBug            = "ENGINE_ERROR" // a mistake of the program
+	ClassStray          = "STRAY"        // no record that a stage of ours writes on a topic of ours
 )
 
 // LargestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit

@@ -14,7 +14,8 @@ import (
 // Task is what a stage does with one input partition. All its calls come from one goroutine at a time.
 type Task interface {
 	// Take handles one record of the open batch and puts what it causes into b. A *schemas.Reject makes the record a dead
-	// letter, in the transaction that consumes it; any other error, and one marked Fatal, stops the stage.
+	// letter, in the transaction that consumes it; one marked Fatal stops the stage; every other error, and a panic, is a
+	// bug (bug.go).
 	Take(b *Batch, rec *kgo.Record) error
 }
 
@@ -49,8 +50,9 @@ type Batch struct {
 	Unfinished bool
 
 	bound     sliceBound
-	weighed   int   // records of out whose bytes are counted
-	bytes     int   // of their values
+	weighed   int // records of out whose bytes are counted
+	bytes     int // of their values
+	faults    map[fault]int
 	partition int32 // of the input
 	out       []*kgo.Record
 	slab      []kgo.Record // records not used yet

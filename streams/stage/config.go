@@ -79,6 +79,7 @@ const (
 	TroubleRemoved   = "records_removed" // records were removed before they were read
 	TroublePartition = "partition_aside" // a partition cannot go on
 	TroubleUndecided = "undecided"       // a transaction is never decided
+	TroubleBug       = "engine_error"    // a mistake of the program has cost records
 )
 
 // NoObserver hears nothing. An observer that hears only some calls embeds it.

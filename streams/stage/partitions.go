@@ -31,6 +31,8 @@ type slot struct {
 	// rest are the records that were polled and are not done, as of the last commit: the first is worked on in slices, or
 	// the last transaction was full before it.
 	rest []*kgo.Record
+	// faults counts how often records failed on mistakes of the program (bug.go).
+	faults map[fault]int
 	// written counts the changelog bytes since the last snapshot began, and round is the one under way (changelog.go).
 	written int64
 	round   *round

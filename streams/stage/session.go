@@ -243,9 +243,9 @@ func samePartitions(row *Row, topics kadm.TopicDetails) error {
 
 // Fatal marks an error as one that trying again cannot cure. Nil stays nil.
 //
-// There are three classes of error: a bad record is a *schemas.Reject and goes to the dead letters; a fatal one is a
-// programmer's or an operator's and stops the stage; everything else is transient: the stage starts again from what is
-// committed.
+// There are four classes of error: a bad record is a *schemas.Reject and goes to the dead letters; a bug of a task
+// costs its record (bug.go); a fatal one is an operator's, or a bug that concerns many, and stops the stage; everything
+// else is transient: the stage starts again from what is committed.
 func Fatal(err error) error { return backoff.Permanent(err) }
 
 // IsFatal tells whether the stage must stop.

@@ -29,6 +29,7 @@ type job struct {
 	slot    *slot
 	records []*kgo.Record // what the slot had left, and what was polled
 	done    int           // records that need not be taken again
+	failed  *bugError     // what its records failed on
 	batch   Batch
 	sent    int // records of the batch that were handed to the client
 
@@ -119,7 +120,7 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			share: r.cfg.SnapshotAfter / snapshotShare,
 			batch: Batch{
 				Row: &r.row, partition: at.Partition, Count: r.count, Facts: &Facts{},
-				bound: sliceBound{r.cfg.SliceKeys, r.cfg.SliceBytes},
+				bound: sliceBound{r.cfg.SliceKeys, r.cfg.SliceBytes}, faults: s.faults,
 			},
 		})
 	}
@@ -156,7 +157,9 @@ func (r *session) work(jobs []*job) error {
 					err = Fatal(fmt.Errorf("%s partition %d: panic: %v\n%s", j.at.Topic, j.at.Partition, p, debug.Stack()))
 				}
 			}()
-			return j.run(send)
+			err = j.run(send)
+			_ = errors.As(err, &j.failed)
+			return err
 		})
 	}
 	failed := g.Wait()
@@ -205,11 +208,16 @@ func (j *job) run(send func([]*kgo.Record)) error {
 	return nil
 }
 
-// take has the task work on a record. A *schemas.Reject makes it a dead letter, every other error is a bug.
+// take has the task work on a record. A *schemas.Reject makes it a dead letter, a fatal error stops the stage, and
+// every other one is a bug (bug.go).
 func (j *job) take(rec *kgo.Record) error {
-	err := checkTimestamp(rec)
-	if err == nil {
-		err = j.slot.task.Take(&j.batch, rec)
+	at, err := fault{offset: rec.Offset}, checkTimestamp(rec)
+	switch {
+	case err != nil:
+	case j.batch.faults[at] >= failures:
+		err = refusal(j.batch.Row.Name)
+	default:
+		err = caught(at, func() error { return j.slot.task.Take(&j.batch, rec) })
 	}
 	if err == nil {
 		return nil
@@ -218,8 +226,8 @@ func (j *job) take(rec *kgo.Record) error {
 		j.batch.reject(rec, why)
 		return nil
 	}
-	return Fatal(fmt.Errorf("%s stopped at %s partition %d offset %d: %w", j.batch.Row.Name, rec.Topic, rec.Partition,
-		rec.Offset, err))
+	return fmt.Errorf("%s stopped at %s partition %d offset %d: %w", j.batch.Row.Name, rec.Topic, rec.Partition,
+		rec.Offset, err)
 }
 
 // checkTimestamp refuses a record whose own timestamp no column holds: what the record causes carries it. Kafka lets
@@ -258,8 +266,8 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 		return errors.Join(worked, fmt.Errorf("end of a transaction, outcome unknown: %w", err))
 	case !committed:
 		r.aborted(jobs, worked)
-		if worked != nil {
-			return worked
+		if err := r.note(jobs, worked); err != nil {
+			return err
 		}
 		return r.confirmAbort(ctx, jobs)
 	}
