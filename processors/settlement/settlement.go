@@ -3,6 +3,7 @@
 package settlement
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,15 +104,17 @@ func advance(ev *schemas.SettlementEvent, status schemas.SettlementStatus, m sch
 	}
 }
 
-// Tenant is the settlement state of one tenant; the settle stage keeps it as JSON. The zero value is a tenant without
-// statements.
+// Tenant is the settlement state of one tenant; the settle stage keeps it in rows (rows.go). The zero value is a tenant
+// without statements.
 type Tenant struct {
 	// Periods holds, for each period that has a statement, how far it is settled.
-	Periods map[schemas.Period]SettledPeriod `json:"periods,omitempty"`
-	// Pending holds the statements that are not paid yet, oldest first.
-	Pending []schemas.SettlementEvent `json:"pending,omitempty"`
+	Periods map[schemas.Period]SettledPeriod
+	// Pending holds the statements that are not paid yet, by period and sequence.
+	Pending []schemas.SettlementEvent
 	// References counts the payment references of each payment date that has not passed.
-	References map[string]int `json:"references,omitempty"`
+	References map[string]int
+
+	oneRow bool // it lies in the changelog as one record, as the build before wrote it
 }
 
 // SettledPeriod is how far one period is settled.
@@ -122,9 +125,11 @@ type SettledPeriod struct {
 	Covered []int64 `json:"cut"`
 }
 
-// Clone is a deep copy: the stage works on a copy until its transaction has committed.
+// Clone is a deep copy: the stage works on a copy until its transaction has committed. It lies in rows.
 func (t *Tenant) Clone() *Tenant {
-	c := &Tenant{Periods: maps.Clone(t.Periods), Pending: slices.Clone(t.Pending), References: maps.Clone(t.References)}
+	c := &Tenant{
+		Periods: maps.Clone(t.Periods), Pending: slices.Clone(t.Pending), References: maps.Clone(t.References),
+	}
 	for p, settled := range c.Periods {
 		settled.Covered = slices.Clone(settled.Covered)
 		c.Periods[p] = settled
@@ -179,7 +184,15 @@ func (t *Tenant) record(ev schemas.SettlementEvent) {
 		}
 		t.Periods[c.Period] = settled
 	}
-	t.Pending = append(t.Pending, ev)
+	i, _ := t.pending(&ev)
+	t.Pending = slices.Insert(t.Pending, i, ev)
+}
+
+// pending is where a statement stands among those that are not paid, or would stand.
+func (t *Tenant) pending(ev *schemas.SettlementEvent) (i int, found bool) {
+	return slices.BinarySearchFunc(t.Pending, ev, func(a schemas.SettlementEvent, b *schemas.SettlementEvent) int {
+		return cmp.Or(cmp.Compare(a.PeriodMonth, b.PeriodMonth), cmp.Compare(a.Sequence, b.Sequence))
+	})
 }
 
 // nextReference is EFT-YYYYMMDD-NNN, counted per tenant and payment date. Counters of dates before today are dropped:

@@ -2,6 +2,7 @@ package settlement_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -232,20 +233,61 @@ func TestTenantStateRoundTripsAndClones(t *testing.T) {
 	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), on(t, "2025-12-02"),
 		true)
 	require.NoError(t, err)
-	stored, err := json.Marshal(tenant)
-	require.NoError(t, err)
-	restored := &settlement.Tenant{}
-	require.NoError(t, json.Unmarshal(stored, restored))
-	require.Equal(t, tenant, restored)
+	rows := map[string]string{}
+	write(t, rows, nil, tenant)
+	require.Equal(t, tenant, restored(t, rows))
+	stored := maps.Clone(rows)
 
 	copied := tenant.Clone()
 	_, _, err = settlement.Settle(r, copied, settle("acme", "2025-12", 30, 40), sums(100, 0, 1), on(t, "2026-01-02"), true)
 	require.NoError(t, err)
 	settlement.Tick(copied, on(t, "2026-01-05"))
-	again, err := json.Marshal(tenant)
-	require.NoError(t, err)
-	require.Equal(t, string(stored), string(again), "the original is untouched")
+	again := map[string]string{}
+	write(t, again, nil, tenant)
+	require.Equal(t, stored, again, "the original is untouched")
 	require.Equal(t, &settlement.Tenant{}, (&settlement.Tenant{}).Clone())
+
+	write(t, rows, tenant, copied)
+	require.Equal(t, copied, restored(t, rows), "the rows that changed are all that the changelog lacks")
+	require.Len(t, rows, 3, "paid statements are gone")
+}
+
+// write writes the rows in which two states differ, as the stage does, and restored reads them in any order.
+func write(t *testing.T, rows map[string]string, before, after *settlement.Tenant) {
+	settlement.Changed(before, after, func(name string) {
+		value, err := settlement.AppendRow(nil, after, name)
+		require.NoError(t, err)
+		if delete(rows, name); len(value) > 0 {
+			rows[name] = string(value)
+		}
+	})
+}
+
+func restored(t *testing.T, rows map[string]string) *settlement.Tenant {
+	tenant := &settlement.Tenant{}
+	for name, value := range rows {
+		require.NoError(t, settlement.LoadRow(tenant, name, []byte(value)))
+	}
+	return tenant
+}
+
+// A tenant that the build before wrote as one record is taken over: its first edit writes all its rows.
+func TestTenantOfOneRow(t *testing.T) {
+	const old = `{"periods":{"2025-10":{"n":1,"cut":[5]},"2025-11":{"n":2,"cut":[9]}},"pending":[` +
+		`{"settlement_id":"b","period_month":"2025-11","sequence":2},` +
+		`{"settlement_id":"a","period_month":"2025-11","sequence":1}],"references":{"2025-12-03":2}}`
+	was := &settlement.Tenant{}
+	require.NoError(t, settlement.LoadRow(was, "", []byte(old)))
+	require.Equal(t, "a", was.Pending[0].SettlementID)
+	now, rows := was.Clone(), map[string]string{"": old}
+	write(t, rows, was, now)
+	require.Len(t, rows, 5)
+	require.Equal(t, now, restored(t, rows))
+	require.NoError(t, settlement.LoadRow(was, "", []byte(rows[""])))
+	require.Empty(t, was.Periods, "the rows that follow say all")
+	require.ErrorContains(t, settlement.LoadRow(was, "", []byte(`{"layout":4}`)), "layout 4")
+	require.ErrorContains(t, settlement.LoadRow(was, "?", []byte(`{}`)), `called "?"`)
+	require.ErrorContains(t, settlement.LoadRow(was, "s2025-11.x", []byte(`{}`)), "is called")
 }
 
 // Replaying the same commands gives the same events, byte for byte.
