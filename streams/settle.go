@@ -40,7 +40,8 @@ type settleTask struct {
 
 func openSettle(ctx context.Context, cfg stage.Config, n Needs) (stage.Task, stage.Memory) {
 	s := stage.NewStore(stage.Codec[settlement.Tenant]{
-		Clone: (*settlement.Tenant).Clone, Changed: settlement.Changed, Append: settlement.AppendRow, Load: settlement.LoadRow,
+		Clone: (*settlement.Tenant).Clone, Changed: settlement.Changed, Append: settlement.AppendRow,
+		Load: settlement.LoadRow,
 	})
 	return &settleTask{Store: s, ctx: ctx, rules: n.Rules, ledger: n.Ledger, log: cfg.Logger()}, s
 }

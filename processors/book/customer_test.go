@@ -301,9 +301,9 @@ func TestSeenIDs(t *testing.T) {
 		var s seenIDs
 		model := map[uint64]kept{}
 		today, next := schemas.Day(20000), uint64(0)
-		for range rapid.IntRange(1, 30).Draw(t, "batches") {
+		for range rapid.IntRange(1, 10).Draw(t, "batches") {
 			was, wasModel, wasToday, wasNext := s.clone(), maps.Clone(model), today, next
-			for range rapid.SampledFrom([]int{0, 1, 5, 40, 600, 3000}).Draw(t, "ids") {
+			for range rapid.SampledFrom([]int{0, 1, 5, 40, 1100}).Draw(t, "ids") {
 				s.forget(today-120, 0)
 				hash := next * 0x9E3779B97F4A7C15
 				content, known := s.find(hash)
