@@ -53,6 +53,8 @@ var openapiYAML []byte
 type Commands interface {
 	Policies(ctx context.Context, cmds []schemas.PolicyCommand) error
 	Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error
+	// Execution asks for all policies of a tenant, or names an execution of named ones.
+	Execution(ctx context.Context, cmd schemas.ExecutionCommand) error
 	Settle(ctx context.Context, cmd schemas.SettleCommand) error
 	CloseItem(ctx context.Context, cmd schemas.CloseItemCommand) error
 	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has

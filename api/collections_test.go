@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -26,9 +27,9 @@ func (e *env) threePolicies() (ids []string) {
 	return ids
 }
 
-func (e *env) execute(body string) api.Execution {
+func (e *env) execute(body string) api.ExecutionAccepted {
 	e.t.Helper()
-	return decoded[api.Execution](e.post("/v1/collections/execute", body).is(http.StatusAccepted))
+	return decoded[api.ExecutionAccepted](e.post("/v1/collections/execute", body).is(http.StatusAccepted))
 }
 
 func TestExecuteAllThenOnlyWhatIsMissing(t *testing.T) {
@@ -46,6 +47,73 @@ func TestExecuteAllThenOnlyWhatIsMissing(t *testing.T) {
 	require.NotEqual(t, first.ExecutionID, second.ExecutionID)
 	require.Zero(t, e.execute(`{"period_month":"2025-11"}`).PoliciesQueued)
 	require.Equal(t, 3, e.execute(`{"period_month":"2026-01"}`).PoliciesQueued, "a period to come")
+}
+
+func (e *env) execution(id string) api.Execution {
+	e.t.Helper()
+	return decoded[api.Execution](e.get("/v1/executions/" + id).is(http.StatusOK))
+}
+
+// TestExecutionTellsHowFarItIs: right after the 202 the execution is found, by its own tenant alone.
+func TestExecutionTellsHowFarItIs(t *testing.T) {
+	e := newEnv(t)
+	e.threePolicies()
+	first := e.execute(`{"period_month":"2025-11"}`)
+	want := api.Execution{
+		ExecutionID: first.ExecutionID, PeriodMonth: "2025-11", Status: "completed", PoliciesQueued: 2, PoliciesDone: 2,
+		CollectionsCreated: 2, CreatedAt: time.Date(2025, 11, 5, 7, 0, 0, 0, time.UTC),
+	}
+	require.Equal(t, want, e.execution(first.ExecutionID))
+	for _, path := range []string{first.ExecutionID, "019ac0c9-0000-7000-8000-000000000000", "x"} {
+		got := e.request(http.MethodGet, "/v1/executions/"+path, otherKey, "", nil).is(http.StatusNotFound).err()
+		require.Equal(t, "NOT_FOUND", got.Code)
+	}
+
+	e.policy("POL004")
+	again := e.execution(e.execute(`{"period_month":"2025-11"}`).ExecutionID)
+	require.Equal(t, []int{1, 1, 1, 2}, []int{
+		again.PoliciesQueued, again.PoliciesDone, again.CollectionsCreated, again.Unchanged,
+	})
+}
+
+func TestExecutionOfNamedPoliciesTellsHowFarItIs(t *testing.T) {
+	e := newEnv(t)
+	e.threePolicies()
+	for _, created := range []int{1, 0} {
+		x := e.execution(e.execute(`{"period_month":"2025-11","policy_ids":["POL001"]}`).ExecutionID)
+		require.Equal(t, []any{"completed", created, created, created}, []any{
+			x.Status, x.PoliciesQueued, x.PoliciesDone, x.CollectionsCreated,
+		})
+	}
+}
+
+func TestExecutionUnderWay(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
+	e.threePolicies()
+	e.pipe.half = true
+	x := e.execution(e.execute(`{"period_month":"2025-11"}`).ExecutionID)
+	require.Equal(t, []any{"processing", 2, 1, 1}, []any{x.Status, x.PoliciesQueued, x.PoliciesDone, x.CollectionsCreated})
+}
+
+// TestExecuteIsWrittenWhateverBecomesOfTheCaller: the caller hangs up while the commands are written.
+func TestExecuteIsWrittenWhateverBecomesOfTheCaller(t *testing.T) {
+	e := newEnv(t)
+	e.threePolicies()
+	ctx, hangUp := context.WithCancel(t.Context())
+	wrote := make(chan error, 1)
+	e.pipe.writing = func(ctx context.Context) {
+		hangUp()
+		time.Sleep(200 * time.Millisecond) // the server hears of it
+		wrote <- ctx.Err()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/v1/collections/execute",
+		strings.NewReader(`{"period_month":"2025-11"}`))
+	require.NoError(t, err)
+	req.Header.Set("X-API-Key", acmeKey)
+	req.Header.Set("Content-Type", "application/json")
+	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is none
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, <-wrote)
 }
 
 func TestExecuteNamedPolicies(t *testing.T) {

@@ -103,8 +103,35 @@ type ExecuteInput struct {
 	PolicyIds *[]string `json:"policy_ids,omitempty"`
 }
 
-// Execution An execution that was queued.
+// Execution How far an execution is.
 type Execution struct {
+	ExecutionID string `json:"execution_id"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth Period `json:"period_month"`
+	Status      string `json:"status"`
+
+	// PoliciesQueued Active policies without a collection of the period at the call, or those of the named
+	PoliciesQueued int `json:"policies_queued"`
+
+	// PoliciesDone How many of the queued ones are done
+	PoliciesDone int `json:"policies_done"`
+
+	// CollectionsCreated Collections made so far
+	CollectionsCreated int `json:"collections_created"`
+
+	// Unchanged Active policies that had their collection already
+	Unchanged int `json:"unchanged"`
+
+	// Refused Policies that could not be executed any more: the period had passed, or a named one was no longer active
+	Refused   int       `json:"refused"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// ExecutionAccepted An execution that was accepted.
+type ExecutionAccepted struct {
 	ExecutionID string `json:"execution_id"`
 	Status      string `json:"status"`
 
@@ -622,6 +649,9 @@ type ServerInterface interface {
 	// GetCollection One collection as it is now.
 	// (GET /collections/{id})
 	GetCollection(w http.ResponseWriter, r *http.Request, id ID)
+	// GetExecution How far an execution is.
+	// (GET /executions/{id})
+	GetExecution(w http.ResponseWriter, r *http.Request, id ID)
 	// ListOpenItems What people must see about debits, by id.
 	// (GET /open-items)
 	ListOpenItems(w http.ResponseWriter, r *http.Request, params ListOpenItemsParams)
@@ -682,6 +712,12 @@ func (_ Unimplemented) ExecuteCollections(w http.ResponseWriter, r *http.Request
 // GetCollection One collection as it is now.
 // (GET /collections/{id})
 func (_ Unimplemented) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetExecution How far an execution is.
+// (GET /executions/{id})
+func (_ Unimplemented) GetExecution(w http.ResponseWriter, r *http.Request, id ID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -901,6 +937,32 @@ func (siw *ServerInterfaceWrapper) GetCollection(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetCollection(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetExecution operation middleware
+func (siw *ServerInterfaceWrapper) GetExecution(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetExecution(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1539,6 +1601,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/collections/execute", wrapper.ExecuteCollections)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/executions/{id}", wrapper.GetExecution)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/collections", wrapper.ListCollections)

@@ -32,13 +32,15 @@ type pipeline struct {
 	seq         [partitions]int64
 	commands    int
 
-	fail   error  // what every command returns
-	deaf   bool   // commands are taken and never answered
-	stuck  bool   // the sink's marks stand still
-	every  func() // called for each batch of policies
-	closed bool   // the open item is
-	forget bool   // policies are not kept, for imports too large for that
-	cutErr error
+	fail    error                 // what every command returns
+	deaf    bool                  // commands are taken and never answered
+	stuck   bool                  // the sink's marks stand still
+	every   func()                // called for each batch of policies
+	writing func(context.Context) // called for each execution
+	half    bool                  // executions are never completed
+	closed  bool                  // the open item is
+	forget  bool                  // policies are not kept, for imports too large for that
+	cutErr  error
 
 	settling func() // called before a settlement command is taken
 }
@@ -216,6 +218,51 @@ func (p *pipeline) Execute(_ context.Context, cmds []schemas.ExecuteCommand) err
 	}
 	p.write(made...)
 	p.outcomes(outs)
+	return nil
+}
+
+// Execution makes every collection that is missing, in two pieces on one partition. With half, only the first is done.
+func (p *pipeline) Execution(ctx context.Context, cmd schemas.ExecutionCommand) error {
+	if p.writing != nil {
+		p.writing(ctx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil || p.deaf {
+		return p.fail
+	}
+	var made []schemas.CollectionEvent
+	var counts schemas.ExecutionCounts
+	for id, policy := range p.policies {
+		collection := schemas.CollectionID(id, cmd.PeriodMonth)
+		switch _, exists := p.collections[collection]; {
+		case cmd.Named || policy.TenantID != cmd.TenantID || policy.Status != schemas.PolicyActive:
+		case exists:
+			counts.Unchanged++
+		default:
+			counts.CollectionsCreated++
+			made = append(made, schemas.CollectionEvent{
+				CollectionID: collection, TenantID: cmd.TenantID, CustomerID: policy.CustomerID, PolicyID: id,
+				PolicyNumber: policy.PolicyNumber, ExternalCustomerRef: policy.ExternalCustomerRef,
+				ProductCode: policy.ProductCode, PeriodMonth: cmd.PeriodMonth, ExecutionID: cmd.ExecutionID,
+				DueCents: policy.PremiumCents, Status: schemas.Unpaid, Change: schemas.Change{Kind: schemas.ChangeCreated},
+			})
+		}
+	}
+	if p.half {
+		counts.CollectionsCreated, made = 1, made[:1]
+	}
+	p.write(made...)
+	columns := "tenant_id, execution_id, period_month, request_id, part, parts, piece, policies_queued, named, " +
+		"collections_created, unchanged, refused, done, at, event_id"
+	row := func(piece int64, c schemas.ExecutionCounts, done bool) []any {
+		return []any{
+			cmd.TenantID, cmd.ExecutionID, string(cmd.PeriodMonth), cmd.RequestID, uint32(0), uint32(1), piece,
+			cmd.PoliciesQueued, cmd.Named, c.CollectionsCreated, c.Unchanged, c.Refused, done,
+			time.Date(2025, 11, 5, 7, 0, 0, 0, time.UTC), uuid.New(),
+		}
+	}
+	p.insert("executions_log", columns, [][]any{row(1, schemas.ExecutionCounts{}, false), row(2, counts, !p.half)})
 	return nil
 }
 

@@ -107,8 +107,35 @@ type ExecuteInput struct {
 	PolicyIds *[]string `json:"policy_ids,omitempty"`
 }
 
-// Execution An execution that was queued.
+// Execution How far an execution is.
 type Execution struct {
+	ExecutionID string `json:"execution_id"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth Period `json:"period_month"`
+	Status      string `json:"status"`
+
+	// PoliciesQueued Active policies without a collection of the period at the call, or those of the named
+	PoliciesQueued int `json:"policies_queued"`
+
+	// PoliciesDone How many of the queued ones are done
+	PoliciesDone int `json:"policies_done"`
+
+	// CollectionsCreated Collections made so far
+	CollectionsCreated int `json:"collections_created"`
+
+	// Unchanged Active policies that had their collection already
+	Unchanged int `json:"unchanged"`
+
+	// Refused Policies that could not be executed any more: the period had passed, or a named one was no longer active
+	Refused   int       `json:"refused"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// ExecutionAccepted An execution that was accepted.
+type ExecutionAccepted struct {
 	ExecutionID string `json:"execution_id"`
 	Status      string `json:"status"`
 
@@ -713,6 +740,11 @@ type ClientInterface interface {
 	// Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 	GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetExecution How far an execution is.
+	//
+	// Corresponds with GET /executions/{id} (the `GetExecution` operationId).
+	GetExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListOpenItems What people must see about debits, by id.
 	//
 	// An answer of the bank that settles nothing (another amount, PAID after it had said no), and a debit that it has not answered for
@@ -928,6 +960,21 @@ func (c *Client) ExecuteCollections(ctx context.Context, body ExecuteCollections
 // Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 func (c *Client) GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCollectionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetExecution How far an execution is.
+//
+// Corresponds with GET /executions/{id} (the `GetExecution` operationId).
+func (c *Client) GetExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExecutionRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1431,6 +1478,40 @@ func NewGetCollectionRequest(server string, id ID) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/collections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetExecutionRequest constructs an http.Request for the GetExecution method
+func NewGetExecutionRequest(server string, id ID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/executions/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}

@@ -72,16 +72,6 @@ func (d *DB) EachCollection(ctx context.Context, p schemas.Period, use func(Coll
 	return each(ctx, d, sqlCollectionReport, params{"period": string(p)}, use)
 }
 
-const sqlCollectedBetween = `SELECT DISTINCT policy_id
-FROM collections_log
-WHERE tenant_id = {tenant:String} AND period_month = {period:String}
-    AND policy_id >= {first:UUID} AND policy_id <= {last:UUID}`
-
-// CollectedBetween is which policies with ids from first to last have a collection of the period.
-func (d *DB) CollectedBetween(ctx context.Context, p schemas.Period, first, last string) (map[string]bool, error) {
-	return d.ids(ctx, sqlCollectedBetween, params{"period": string(p), "first": first, "last": last})
-}
-
 const sqlCollectedAmong = `SELECT DISTINCT policy_id
 FROM collections_log
 WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}`

@@ -3,11 +3,11 @@ package read
 // Queries is every query under its name, for the golden test.
 var Queries = map[string]string{
 	"policy_list": sqlPolicyList, "policy_by_id": sqlPolicyByID, "policies_by_ids": sqlPoliciesByIDs,
-	"policies_after":      sqlPoliciesAfter,
+	"policies_without": sqlPoliciesWithout, "execution": sqlExecution,
 	"policies_of_request": sqlPoliciesOfRequest, "policies_unchanged": sqlPoliciesUnchanged,
 	"policy_of_request": sqlPolicyOfRequest, "collection_list": sqlCollectionList, "collection_by_id": sqlCollectionByID,
-	"collection_report": sqlCollectionReport, "collected_between": sqlCollectedBetween,
-	"collected_among": sqlCollectedAmong, "collections_of_execution": sqlCollectionsOfExecution,
+	"collection_report": sqlCollectionReport,
+	"collected_among":   sqlCollectedAmong, "collections_of_execution": sqlCollectionsOfExecution,
 	"collections_exist": sqlCollectionsExist, "settlement_list": sqlSettlementList, "settlement_by_id": sqlSettlementByID,
 	"settlement_lines": sqlSettlementLines, "settlement_lines_sum": sqlSettlementLinesSum,
 	"settlement_covers": sqlSettlementCovers,

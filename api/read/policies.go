@@ -84,18 +84,6 @@ func (d *DB) PoliciesByIDs(ctx context.Context, ids []string) ([]PolicyRef, erro
 	return all[PolicyRef](ctx, d, sqlPoliciesByIDs, params{"ids": ids})
 }
 
-const sqlPoliciesAfter = `SELECT policy_id, policy_number, customer_id, status
-FROM policies_log
-WHERE tenant_id = {tenant:String} AND policy_id > {after:UUID}
-ORDER BY policy_id, version DESC
-LIMIT 1 BY policy_id
-LIMIT {limit:UInt32}`
-
-// PoliciesAfter is the next page of all policies in the order of their ids, which is the table's.
-func (d *DB) PoliciesAfter(ctx context.Context, after string, limit int) ([]PolicyRef, error) {
-	return all[PolicyRef](ctx, d, sqlPoliciesAfter, params{"after": after, "limit": limit})
-}
-
 const sqlPoliciesOfRequest = `SELECT uniqExact(policy_id)
 FROM policies_log
 WHERE tenant_id = {tenant:String} AND request_id = {request:String}`

@@ -80,9 +80,10 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		},
 		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed",
 			b+" P2 C2 active")},
-		"policies_after": {
-			[]any{tenant, named("after", "00000000-0000-0000-0000-000000000000"), named("limit", 9)},
-			sorted(t, e, a+" P1 C1 lapsed", b+" P2 C2 active"),
+		"policies_without": {[]any{tenant, named("period", "2025-11")}, []string{"1"}},
+		"execution": {
+			[]any{tenant, named("execution", "x1")},
+			[]string{"x1 2025-11 r1 false 7 5 2 1 true 2025-11-05 07:00:00"},
 		},
 		"policy_of_request": {
 			[]any{tenant, named("id", a), request},
@@ -102,10 +103,6 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"collection_report": {
 			[]any{tenant, named("period", "2025-11")},
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
-		},
-		"collected_between": {
-			[]any{tenant, named("period", "2025-11"), named("first", a), named("last", a)},
-			[]string{a},
 		},
 		"collected_among":          {[]any{tenant, named("period", "2025-11"), named("ids", []string{cA, b})}, []string{a}},
 		"collections_of_execution": {[]any{tenant, named("period", "2025-11"), named("execution", "x1")}, []string{"1"}},
@@ -213,6 +210,12 @@ func (e *env) knownRows(a, b, cA, st string) {
 				'2025-11-06', 'R1', 'seen', 2, '2025-11-07 07:00:00'),
 			('other', 'A', 'NO_ANSWER', 'OPEN', '2025-11', 'C9', 'P1', 'C', 'D9', 1, 0, '2025-11-05', '2025-11-19', '', '',
 				3, '2025-11-19 07:00:00')`,
+		`INSERT INTO executions_log (tenant_id, execution_id, period_month, request_id, part, parts, piece, policies_queued,
+				collections_created, unchanged, refused, done, at, event_id) VALUES
+			('acme', 'x1', '2025-11', 'r1', 0, 2, 1, 7, 1, 0, 0, false, '2025-11-05 07:00:00', 'A'),
+			('acme', 'x1', '2025-11', 'r1', 0, 2, 2, 7, 3, 1, 0, true, '2025-11-05 07:00:00', 'B'),
+			('acme', 'x1', '2025-11', 'r1', 1, 2, 1, 7, 2, 1, 1, true, '2025-11-05 07:00:00', 'C'),
+			('other', 'x1', '2025-11', 'r1', 0, 2, 3, 9, 9, 9, 9, false, '2025-11-05 07:00:00', 'S')`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1,
 				3, 2)`,
 	} {

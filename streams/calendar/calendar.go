@@ -59,7 +59,8 @@ type Clock struct {
 	partitions int32
 	next       nextFunc // nextTick; a field so that a test can plant a ticker that skips a day
 
-	turn sync.Mutex // one Advance at a time
+	turn       sync.Mutex // one Advance at a time
+	executions executions // its own
 
 	mu   sync.Mutex // guards the rest
 	read int64      // next offset of kasi.calendar.v1 to read
@@ -74,7 +75,10 @@ func New(cfg stage.Config, rules *rules.Rules) (*Clock, error) {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
 	times := func(d civil.Date) []string { return rules.Params(d).CutoffTimes }
-	return &Clock{cl: cl, log: cfg.Logger(), progress: progress.New(cl), times: times, partitions: n, next: nextTick}, nil
+	return &Clock{
+		cl: cl, log: cfg.Logger(), progress: progress.New(cl), times: times, partitions: n, next: nextTick,
+		executions: executions{map[progress.Place]int64{}, map[underWay]schemas.ExecutionEvent{}},
+	}, nil
 }
 
 // Close releases the client.
@@ -88,9 +92,9 @@ func (c *Clock) Show(ctx context.Context) (Today, error) {
 
 // Advance goes day by day through every missing tick up to the last cut-off of the day to. Where that has passed
 // already it adds one more cut-off of the same day, so that what came in since is decided. Before each day it waits
-// until intake has taken over what lay on the outside topics and the policy commands, after each day until collect and
-// settle have passed it on every partition. On an error (often a *progress.Behind) some ticks may have been written;
-// calling it again goes on from there.
+// until intake has taken over what lay on the outside topics and the policy commands, and until no execution is under
+// way; after each day until collect and settle have passed it on every partition. On an error (often a
+// *progress.Behind) some ticks may have been written; calling it again goes on from there.
 func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Today, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
@@ -154,6 +158,9 @@ func (c *Clock) nextDay(tick schemas.Tick, to civil.Date, extra bool) ([]schemas
 // pass writes the ticks of one day and waits for the stages.
 func (c *Clock) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) error {
 	if err := c.progress.CatchUp(ctx, o.Stall, streams.GroupsOf("intake")...); err != nil {
+		return err
+	}
+	if err := c.executed(ctx, o.Stall); err != nil {
 		return err
 	}
 	written, err := c.write(ctx, schemas.CalendarManual, day)

@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -183,10 +184,10 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: time.Second})
 	var behind *progress.Behind
 	require.ErrorAs(t, err, &behind)
-	require.Equal(t, []any{"collect", schemas.TopicTimeline, int32(0), int64(0), int64(2), 3},
+	require.Equal(t, []any{"collect", schemas.TopicTimeline, int32(0), int64(0), int64(1), 3},
 		[]any{behind.Stage, behind.Topic, behind.Partition, behind.Offset, behind.End, behind.More})
 	require.ErrorContains(t, err,
-		"collect has not passed partition 0 of kasi.customer.timeline.v1 (offset 0 of 2) and 3 more: is `kasi run "+
+		"collect has not passed partition 0 of kasi.customer.timeline.v1 (offset 0 of 1) and 3 more: is `kasi run "+
 			"collect` running?")
 
 	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
@@ -200,6 +201,36 @@ func TestAdvanceSaysWhatItWaitsFor(t *testing.T) {
 	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-30"), AdvanceOpts{})
 	require.NoError(t, err)
 	require.NoError(t, r.CheckTicks(rig.Span(rig.Date(t, "2025-11-28"), rig.Date(t, "2025-11-30"), 1)))
+}
+
+// An execution that was asked for before the day is carried out before it, however long it takes: the month is the same
+// every time.
+func TestAdvanceWaitsForExecutions(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	c := started(r, "2025-11-28")
+	event := func(partition int32, done bool) {
+		value, err := json.Marshal(schemas.ExecutionEvent{ExecutionID: "x", TenantID: "acme", Done: done})
+		require.NoError(t, err)
+		r.Produce(schemas.TopicExecutions, partition, string(value), "collect", kgo.TryCommit)
+	}
+	event(0, false)
+	event(1, false)
+	r.Produce(schemas.TopicExecutions, 0, "no JSON", "", kgo.TryCommit)
+	event(1, true)
+	before := len(r.Ticks(schemas.TopicTimeline, 0))
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: 500 * time.Millisecond})
+	require.ErrorContains(t, err, "execution x of tenant acme is under way on partition 0")
+	require.Len(t, r.Ticks(schemas.TopicTimeline, 0), before, "no tick before the execution is done")
+
+	advanced := make(chan error, 1)
+	go func() {
+		_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{})
+		advanced <- err
+	}()
+	event(0, true)
+	require.NoError(t, <-advanced)
+	require.Len(t, r.Ticks(schemas.TopicTimeline, 0), before+1)
 }
 
 // Between the stages' ticks and the calendar's a call may die. The next one must repair it without leaving a tick out.

@@ -55,12 +55,12 @@ func (i *insurer) importPolicies(ctx context.Context, csv []byte) (client.Import
 
 // execute starts the collections of a period: of the policies with these numbers, of all active ones where none is
 // named.
-func (i *insurer) execute(ctx context.Context, p schemas.Period, numbers ...string) (client.Execution, error) {
+func (i *insurer) execute(ctx context.Context, p schemas.Period, numbers ...string) (client.ExecutionAccepted, error) {
 	in := client.ExecuteInput{PeriodMonth: p}
 	if len(numbers) > 0 {
 		in.PolicyIds = &numbers
 	}
-	return answer[client.Execution](i.ExecuteCollections(ctx, in))
+	return answer[client.ExecutionAccepted](i.ExecuteCollections(ctx, in))
 }
 
 func (i *insurer) report(ctx context.Context, p schemas.Period) ([]client.ReportRow, error) {

@@ -61,7 +61,7 @@ func TestTheInsurerWaitsOutTheRateLimit(t *testing.T) {
 	})
 	reply, err := newInsurer(url, "k", 0).execute(t.Context(), "2025-11")
 	require.NoError(t, err)
-	require.Equal(t, client.Execution{ExecutionID: "e1", Status: "processing", PoliciesQueued: 3}, reply)
+	require.Equal(t, client.ExecutionAccepted{ExecutionID: "e1", Status: "processing", PoliciesQueued: 3}, reply)
 	require.Equal(t, 2, calls)
 }
 

@@ -1,0 +1,60 @@
+package read
+
+import (
+	"context"
+	"time"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+const sqlPoliciesWithout = `SELECT count()
+FROM
+(
+    SELECT policy_id, status FROM policies_log
+    WHERE tenant_id = {tenant:String}
+    ORDER BY policy_id, version DESC
+    LIMIT 1 BY policy_id
+)
+WHERE status = 'active' AND policy_id NOT IN
+    (SELECT policy_id FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String})`
+
+// PoliciesWithout counts the active policies that have no collection of the period.
+func (d *DB) PoliciesWithout(ctx context.Context, p schemas.Period) (int64, error) {
+	n, err := count(ctx, d, sqlPoliciesWithout, params{"period": string(p)})
+	return int64(n), err
+}
+
+// Execution is how far an execution has come. Named says that the call named its policies. Completed says that nothing
+// is left to do.
+type Execution struct {
+	ID                                  string
+	Period                              schemas.Period
+	RequestID                           string
+	Named                               bool
+	Queued, Created, Unchanged, Refused int64
+	Completed                           bool
+	CreatedAt                           time.Time
+}
+
+const sqlExecution = `SELECT any(execution_id), any(period_month), any(request_id), any(named), any(policies_queued),
+    sum(collections_created), sum(unchanged), sum(refused), toBool(countIf(done) >= any(parts)), min(at)
+FROM
+(
+    SELECT * FROM executions_log
+    WHERE tenant_id = {tenant:String} AND execution_id = {execution:String}
+    ORDER BY part, piece DESC
+    LIMIT 1 BY part
+)
+HAVING count() > 0`
+
+// Execution is an execution by its id. Where its policies were named, the outcomes of its request say how far it is.
+func (d *DB) Execution(ctx context.Context, id string) (Execution, bool, error) {
+	x, ok, err := one[Execution](ctx, d, sqlExecution, params{"execution": id})
+	if err != nil || !ok || !x.Named {
+		return x, ok, err
+	}
+	c, err := New(d.conn, d.tenant, x.RequestID).OutcomeCounts(ctx)
+	x.Created, x.Unchanged, x.Refused = int64(c.OK), int64(c.Unchanged), int64(c.Answered-c.OK-c.Unchanged)
+	x.Completed = int64(c.Answered) >= x.Queued
+	return x, ok, err
+}

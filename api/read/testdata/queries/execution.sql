@@ -1,0 +1,10 @@
+SELECT any(execution_id), any(period_month), any(request_id), any(named), any(policies_queued),
+    sum(collections_created), sum(unchanged), sum(refused), toBool(countIf(done) >= any(parts)), min(at)
+FROM
+(
+    SELECT * FROM executions_log
+    WHERE tenant_id = {tenant:String} AND execution_id = {execution:String}
+    ORDER BY part, piece DESC
+    LIMIT 1 BY part
+)
+HAVING count() > 0
