@@ -31,8 +31,8 @@ HTTP, and checks that no transaction, debit, result or row is lost or there twic
 collection ever had two debits in flight or took more than is due, that every debit stands as the
 bank's answers say, that statements, fees and VAT are right, and that the clearing balance is zero.
 It shares no code with the pipeline and changes nothing, so it may be run at any time; what is
-younger than --grace is counted as in transit where it is still on its way. The exit code is 1 where
-there is any difference.
+younger than --grace is counted as in transit where it is still on its way. Records that retention has
+removed from outside topics are named in a note. The exit code is 1 where there is any difference.
 
 The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's
 secrets.yaml.`,
@@ -156,6 +156,9 @@ func printReport(w io.Writer, r *verify.Report, asJSON bool) error {
 		if n := c.Differences - int64(len(c.Examples)); n > 0 {
 			fmt.Fprintf(w, "%s: and %d more\n", c.Name, n)
 		}
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
 	}
 	verdict := "the books agree"
 	if !r.OK() {

@@ -47,6 +47,11 @@ func (s Source) Ends(ctx context.Context, topics ...string) (Ends, error) {
 	return s.list(ctx, (*kadm.Client).ListCommittedOffsets, topics)
 }
 
+// Starts asks where the topics begin now: what lay before has been removed. A topic that does not exist is an error.
+func (s Source) Starts(ctx context.Context, topics ...string) (Ends, error) {
+	return s.list(ctx, (*kadm.Client).ListStartOffsets, topics)
+}
+
 type offsetsFunc func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)
 
 func (s Source) list(ctx context.Context, ask offsetsFunc, topics []string) (Ends, error) {
@@ -79,7 +84,7 @@ func (s Source) Read(ctx context.Context, ends Ends, each func(*kgo.Record) erro
 	for p := range ends {
 		topics[p.Topic] = true
 	}
-	starts, err := s.list(ctx, (*kadm.Client).ListStartOffsets, slices.Sorted(maps.Keys(topics)))
+	starts, err := s.Starts(ctx, slices.Sorted(maps.Keys(topics))...)
 	if err != nil {
 		return err
 	}

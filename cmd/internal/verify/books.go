@@ -108,6 +108,9 @@ type books struct {
 	results     map[string][]*result // by debit
 	unreadable  []string
 
+	gone  map[string]bool // topics from which records were removed
+	notes []string        // which
+
 	accepted   map[uint64]int64 // transactions, by hash of tenant, customer and id
 	fed        []fedTransaction
 	deadPlaces map[string]bool // origins of dead letters
@@ -128,7 +131,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	b := &books{
 		o: o, young: time.Now().Add(-o.Grace), ends: records.Ends{}, tallies: map[tallyKey]*tally{},
 		results: map[string][]*result{}, accepted: map[uint64]int64{}, deadPlaces: map[string]bool{},
-		deadFed: map[uint64]bool{},
+		deadFed: map[uint64]bool{}, gone: map[string]bool{},
 	}
 	for _, topics := range [][]string{
 		{schemas.TopicFeedTransactions},
@@ -148,15 +151,36 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	if err := o.Kafka.Read(ctx, b.ends, b.take); err != nil {
 		return nil, err
 	}
+	if err := b.noteRemoved(ctx); err != nil {
+		return nil, err
+	}
 	for _, rs := range b.results {
 		for _, r := range rs {
-			r.maybe = r.maybe || b.deadPlaces[r.place]
+			r.maybe = r.maybe || b.deadPlaces[r.place] || b.gone[schemas.TopicDeadLetters]
 		}
 	}
 	slices.SortStableFunc(b.collections, func(x, y *event) int {
 		return cmp.Or(cmp.Compare(x.partition, y.partition), cmp.Compare(x.offset, y.offset))
 	})
 	return b, nil
+}
+
+// noteRemoved notes what retention, or an operator, has removed from topics that may be cut: those of outsiders, and the
+// dead letters. It looks after the reading, so that nothing is missed that was removed meanwhile.
+func (b *books) noteRemoved(ctx context.Context) error {
+	starts, err := b.o.Kafka.Starts(ctx, schemas.TopicFeedTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters)
+	if err != nil {
+		return err
+	}
+	for at, start := range starts {
+		if start > 0 {
+			b.gone[at.Topic] = true
+			b.notes = append(b.notes, fmt.Sprintf("%s partition %d: offsets 0 to %d were removed from Kafka; what rests on them "+
+				"is not checked", at.Topic, at.Partition, start-1))
+		}
+	}
+	slices.Sort(b.notes)
+	return nil
 }
 
 // take books one record.

@@ -44,7 +44,7 @@ func TestStandings(t *testing.T) {
 		}
 		for range 2 {
 			var have []string
-			for _, s := range standings(&event{ActionDate: action, Amount: 100}, rs) {
+			for _, s := range standings(&event{ActionDate: action, Amount: 100}, rs, false) {
 				have = append(have, string(s))
 			}
 			require.ElementsMatch(t, strings.Fields(want), have, line)
@@ -53,7 +53,9 @@ func TestStandings(t *testing.T) {
 	}
 	other := cents(99)
 	require.Equal(t, []standing{isPending}, standings(&event{ActionDate: "2025-11-05", Amount: 100},
-		[]*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}), "another amount is refused")
+		[]*result{{Status: "PAID", Effective: "2025-11-05", Amount: &other}}, false), "another amount is refused")
+	require.Equal(t, []standing{isUnpaid, isRejected, isDisputed}, standings(&event{ActionDate: "2025-11-05", Amount: 100},
+		[]*result{{Status: "UNPAID", Effective: "2025-11-05"}}, true), "the answer that is left counts, whatever is gone")
 }
 
 func TestPercent(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 // Kafka is what the verifier reads topics through.
 type Kafka interface {
 	Ends(ctx context.Context, topics ...string) (records.Ends, error)
+	Starts(ctx context.Context, topics ...string) (records.Ends, error)
 	Read(ctx context.Context, ends records.Ends, each func(*kgo.Record) error) error
 }
 
@@ -47,6 +48,8 @@ type Check struct {
 	// Counted is how many things were looked at, InTransit how many of them are too young to be judged.
 	Counted   int64 `json:"counted"`
 	InTransit int64 `json:"in_transit"`
+	// Unchecked is how many things rest on records that were removed from Kafka.
+	Unchecked int64 `json:"unchecked,omitempty"`
 	// Differences is how many things are not as they must be; Examples holds the first of them.
 	Differences int64         `json:"differences"`
 	Examples    []string      `json:"examples,omitempty"`
@@ -83,7 +86,9 @@ type Report struct {
 	Took     time.Duration `json:"took_ns"`
 	ReadTook time.Duration `json:"read_ns"`
 	Records  int64         `json:"records"`
-	err      error         // of the check that could not look
+	// Notes name what could not be looked at, which is no difference.
+	Notes []string `json:"notes,omitempty"`
+	err   error    // of the check that could not look
 }
 
 // OK tells that there is no difference.
@@ -120,7 +125,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{ReadTook: time.Since(began), Records: b.records}
+	r := &Report{ReadTook: time.Since(began), Records: b.records, Notes: b.notes}
 	for _, check := range []struct {
 		name, about string
 		do          func(*books, *Check)
