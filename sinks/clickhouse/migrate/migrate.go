@@ -228,10 +228,11 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 	return len(statements), nil
 }
 
-// createDatabase logs in without naming the database, since it may not exist yet.
+// createDatabase logs in to another database, since ours may not exist: not yet, or, where it is the user's default, not
+// any more.
 func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
 	o := *opts
-	o.Auth.Database = ""
+	o.Auth.Database = "system"
 	conn, err := clickhouse.Open(&o)
 	if err != nil {
 		return fmt.Errorf("sinks: open ClickHouse: %w", err)
