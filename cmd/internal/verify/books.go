@@ -165,8 +165,8 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	return b, nil
 }
 
-// noteRemoved notes what retention, or an operator, has removed from topics that may be cut: those of outsiders, and the
-// dead letters. It looks after the reading, so that nothing is missed that was removed meanwhile.
+// noteRemoved notes what retention, or an operator, has removed from topics that may be cut: those of outsiders, and
+// the dead letters. It looks after the reading, so that nothing is missed that was removed meanwhile.
 func (b *books) noteRemoved(ctx context.Context) error {
 	starts, err := b.o.Kafka.Starts(ctx, schemas.TopicFeedTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters)
 	if err != nil {
@@ -175,8 +175,8 @@ func (b *books) noteRemoved(ctx context.Context) error {
 	for at, start := range starts {
 		if start > 0 {
 			b.gone[at.Topic] = true
-			b.notes = append(b.notes, fmt.Sprintf("%s partition %d: offsets 0 to %d were removed from Kafka; what rests on them "+
-				"is not checked", at.Topic, at.Partition, start-1))
+			b.notes = append(b.notes, fmt.Sprintf("%s partition %d: offsets 0 to %d were removed from Kafka; what rests on "+
+				"them is not checked", at.Topic, at.Partition, start-1))
 		}
 	}
 	slices.Sort(b.notes)

@@ -228,8 +228,8 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 	return len(statements), nil
 }
 
-// createDatabase logs in to another database, since ours may not exist: not yet, or, where it is the user's default, not
-// any more.
+// createDatabase logs in to another database, since ours may not exist: not yet, or, where it is the user's default,
+// not any more.
 func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
 	o := *opts
 	o.Auth.Database = "system"
