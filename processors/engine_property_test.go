@@ -162,11 +162,36 @@ func (h *history) transaction(near civil.Date) {
 		Description: rapid.SampledFrom([]string{"SALARY", "piece job", "SASSA", "gift from friend", "REFUND"}).Draw(t,
 			"description"),
 	}
+	if n := len(h.given); n > 0 && h.pick("odd", 6) == 0 {
+		h.odd(tx, h.given[h.pick("of", n)])
+	}
 	if h.pick("with balance", 3) == 0 {
 		balance := schemas.Cents(rapid.SampledFrom([]int{-5000, 0, 5000, 20000, 900000}).Draw(t, "balance"))
 		tx.BalanceAfterCents = &balance
 	}
 	h.give(tx)
+}
+
+// odd makes the transaction one that is pending, or that has to do with an earlier one: it reverses that, stands in its
+// place, or has its id.
+func (h *history) odd(tx *schemas.Transaction, of processors.Record) {
+	if h.pick("what", 4) == 0 {
+		tx.State = schemas.Pending
+	}
+	was, ok := of.(*schemas.Transaction)
+	if !ok {
+		return
+	}
+	tx.AccountID = was.AccountID
+	switch h.pick("does", 3) {
+	case 0:
+		tx.Direction, tx.AmountCents, tx.Description = schemas.Debit, was.AmountCents, was.Description+" REVERSED"
+		tx.BookedAt = was.BookedAt.Add(time.Duration(h.pick("hours after", 300)-10) * time.Hour)
+	case 1:
+		tx.ReplacesTransactionID = was.TransactionID
+	case 2:
+		tx.TransactionID = was.TransactionID
+	}
 }
 
 // regular tells of some payments a fixed time apart: what the detector may find a pattern in.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ type world struct {
 	decided     map[string]schemas.DecisionEvent
 	items       map[string]schemas.OpenItemEvent // by debit
 	taken       map[string]bool                  // transaction ids taken in
+	content     map[string]schemas.Transaction   // by account and transaction id
+	replacedOn  map[string]civil.Date            // likewise: the day of the booking in its place
 	incomes     map[string]bool                  // income ids taken in
 	failed      schemas.Cents                    // of debits that came back, as the collections' events say
 	instructed  schemas.Cents                    // of all debits
@@ -87,7 +90,8 @@ func newWorld(t require.TestingT, r *rules.Rules) *world {
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
 		items: map[string]schemas.OpenItemEvent{},
-		taken: map[string]bool{}, incomes: map[string]bool{},
+		taken: map[string]bool{}, incomes: map[string]bool{}, content: map[string]schemas.Transaction{},
+		replacedOn: map[string]civil.Date{},
 	}
 	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{strategy.Standard{}, w})), r)
 	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -260,17 +264,37 @@ func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.O
 		require.ErrorContains(w.t, err, schemas.RejectTooFarAhead)
 		return
 	}
+	place := tx.AccountID + "/" + tx.TransactionID
+	if was, known := w.content[place]; known && err == nil && len(out.Transactions) > 0 || w.replacedOn[place].IsValid() {
+		kept := civil.DateOf(was.BookedAt.In(schemas.Johannesburg))
+		if by := w.replacedOn[place]; by.IsValid() {
+			kept = by
+		}
+		if w.Now.Date.DaysSince(kept) > p.SeenDays && w.Now.Date.DaysSince(w.firstTaken) > p.SeenDays {
+			delete(w.content, place) // forgotten: nobody can tell that it comes again
+			delete(w.replacedOn, place)
+		}
+	}
+	was, known := w.content[place]
+	other := known && !reflect.DeepEqual(was, *tx) || !known && tx.ReplacesTransactionID == tx.TransactionID
+	if other && tx.State != schemas.Pending {
+		require.Error(w.t, err, "one id, two contents")
+		return
+	}
 	require.NoError(w.t, err)
 	if tx.State == schemas.Pending {
 		require.Equal(w.t, book.Outputs{}, *out, "a pending booking brings nothing")
 		return
 	}
-	if w.taken[tx.TransactionID] {
+	if known || w.replacedOn[place].IsValid() && len(out.Transactions) == 0 {
 		require.Equal(w.t, book.Outputs{}, *out, "a transaction counts once")
 		return
 	}
 	require.Len(w.t, out.Transactions, 1)
-	w.taken[tx.TransactionID] = true
+	w.taken[tx.TransactionID], w.content[place] = true, *tx
+	if tx.ReplacesTransactionID != "" {
+		w.replacedOn[tx.AccountID+"/"+tx.ReplacesTransactionID] = booked
+	}
 	if w.Now.Date.IsValid() && !w.firstTaken.IsValid() {
 		w.firstTaken = w.Now.Date
 	}
@@ -404,6 +428,9 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	}
 	for i, id := range ev.TransactionIDs {
 		require.True(w.t, w.taken[id] || w.incomes[id], "a debit counts on money that was told of")
+		for _, account := range []string{"/", "A/", "B/"} {
+			require.False(w.t, w.replacedOn[account+id].IsValid(), "a debit counts on no booking that another one replaces")
+		}
 		require.NotContains(w.t, ev.TransactionIDs[:i], id)
 	}
 	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false, civil.Date{}}

@@ -20,7 +20,7 @@ func (m *Meta) Head() *Meta { return m }
 // TransactionEvent is an accepted bank transaction, each once, duplicates removed.
 //
 //catalog:event TopicTransactions
-//catalog:table transactions_log tenant_id, customer_id, transaction_id, account_id
+//catalog:table transactions_log tenant_id, customer_id, transaction_id, account_id, event_id
 type TransactionEvent struct {
 	Meta
 	Transaction

@@ -35,7 +35,7 @@ func Tables() []Table {
 			},
 		},
 		{
-			Name: "transactions_log", Key: "tenant_id, customer_id, transaction_id, account_id",
+			Name: "transactions_log", Key: "tenant_id, customer_id, transaction_id, account_id, event_id",
 			Comment: "An accepted bank transaction, each once, duplicates removed. (kasi.transactions.v1)",
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},

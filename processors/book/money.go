@@ -1,6 +1,8 @@
 package book
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,8 +25,8 @@ type Balance struct {
 // forgotten.
 const MaxBalances = 8
 
-// Transaction takes in one bank transaction. The same transaction id again has no effect. One booked before the days
-// that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
+// Transaction takes in one bank transaction. The same id of the account again has no effect, where it says the same, and
+// is refused where it does not (DUPLICATE_ID). One that is pending has no effect. One booked before the days that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
 // seen is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is
 // accepted and counts from its own day, up to AheadDays (TOO_FAR_AHEAD).
 func (b *Book) Transaction(tx *schemas.Transaction) error {
@@ -43,21 +45,32 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 	if tx.State == schemas.Pending { // nobody knows yet whether it comes to be
 		return nil
 	}
-	hash := xxhash.Sum64String(tx.TransactionID)
-	if _, known := b.Seen.find(hash); known {
+	content := contentOf(tx)
+	switch was, known := b.seen(tx.AccountID, tx.TransactionID); {
+	case known && was > contentReplaced && was != content:
+		return schemas.Refuse(schemas.RejectDuplicateID, "a transaction of this transaction_id and other content was taken "+
+			"in before")
+	case known:
 		return nil
+	case tx.ReplacesTransactionID == tx.TransactionID:
+		return schemas.Refuse(schemas.RejectBadEnum, "replaces_transaction_id names the transaction itself")
 	}
 
 	b.own(tx.TenantID, tx.CustomerID)
-	b.remember(hash, w.day())
+	b.remember(hashOf(tx.AccountID, tx.TransactionID), content, w.day())
+	if tx.ReplacesTransactionID != "" {
+		w.Used = b.replace(tx.AccountID, tx.ReplacesTransactionID, w.day())
+	}
 	b.out.Transactions = append(b.out.Transactions, schemas.TransactionEvent{
-		Meta:        b.moment.Meta("transaction", tx.TenantID, tx.CustomerID, tx.TransactionID),
+		Meta:        b.moment.Meta("transaction", tx.TenantID, tx.CustomerID, tx.AccountID, tx.TransactionID, w.day().Text()),
 		Transaction: *tx, BookedDate: w.day().Text(),
 	})
 	if kind, key, isIncome := income.Classify(tx, b.Params); isIncome {
 		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key
+	} else if income.Reverses(tx, b.Params) {
+		w.Back, w.Cents = true, tx.AmountCents
 	}
-	if w.TxID == "" && w.Balance == nil {
+	if w.TxID == "" && w.Balance == nil && !w.Back {
 		return nil
 	}
 	if w.day() <= b.today {
@@ -88,12 +101,53 @@ func (b *Book) acceptedDays() int {
 
 // remember keeps an id for as long as the same transaction would be accepted again: SeenDays from its booking or, if
 // that is later, from the customer's first transaction, after which no backfill is accepted.
-func (b *Book) remember(hash uint64, booked schemas.Day) {
+func (b *Book) remember(hash uint64, content uint32, booked schemas.Day) {
 	if b.First == 0 && b.today != 0 {
 		b.First = b.today
 	}
 	b.Seen.forget(b.today-schemas.Day(b.Params.SeenDays), b.First)
-	b.Seen.add(hash, 0, booked)
+	b.Seen.add(hash, content, booked)
+}
+
+// Contents that are no hash of one.
+const (
+	contentUnknown  = iota // of a state of the last build, whose ids were the customer's, without the account
+	contentReplaced        // another booking stands in its place: it has no effect whatever it says
+)
+
+// contentOf is a hash of what a transaction says, of all its fields but the ids of its customer.
+func contentOf(tx *schemas.Transaction) uint32 {
+	var room [512]byte
+	b := binary.LittleEndian.AppendUint64(room[:0], uint64(tx.BookedAt.UnixNano()))
+	b = binary.LittleEndian.AppendUint64(b, uint64(tx.AmountCents))
+	if tx.BalanceAfterCents != nil {
+		b = binary.LittleEndian.AppendUint64(append(b, 1), uint64(*tx.BalanceAfterCents))
+	}
+	for _, text := range [...]string{
+		string(tx.Direction), cmp.Or(tx.Currency, "ZAR"), tx.Description, tx.Counterparty, tx.Category,
+		tx.ReplacesTransactionID,
+	} {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return max(uint32(xxhash.Sum64(b)), contentReplaced+1)
+}
+
+// hashOf stands for a transaction id of an account. Neither holds the byte between them.
+func hashOf(account, id string) uint64 {
+	if account == "" {
+		return xxhash.Sum64String(id)
+	}
+	return xxhash.Sum64String(id + "\x1f" + account)
+}
+
+// seen is the content of a transaction that was taken in before, and whether it was.
+func (b *Book) seen(account, id string) (content uint32, known bool) {
+	content, known = b.Seen.find(hashOf(account, id))
+	if !known && account != "" {
+		content, known = b.Seen.find(hashOf("", id))
+		known = known && content == contentUnknown
+	}
+	return content, known
 }
 
 // arrive lets a transaction count: its balance is known from now on, its money is a deposit.
@@ -102,13 +156,28 @@ func (b *Book) arrive(w *Waiting) {
 		b.learnBalance(Balance{w.Account, w.At, *w.Balance})
 	}
 	b.lookAgain()
-	if w.TxID == "" {
-		return
-	}
 	b.forgetMoney()
+	switch {
+	case w.Back:
+		b.reverse(w)
+	case w.TxID != "":
+		d := b.deposit(int64(b.count(w)))
+		if d == nil { // past its days
+			return
+		}
+		d.Remaining = max(0, d.Remaining-w.Used)
+		if i := slices.IndexFunc(b.Deposits, func(r Deposit) bool { return r.From == 0 && b.reverses(&r, d, w.At) }); i >= 0 {
+			b.takeBack(d)
+			b.Deposits = slices.Delete(b.Deposits, i, i+1)
+		}
+	}
+}
+
+// count makes a deposit of a credit, or finds the one that it is, and returns its number.
+func (b *Book) count(w *Waiting) int {
 	if d := b.sameMoney(w.Cents, w.day(), FromIncome); d != nil { // the income feed told of this money before
 		d.From, d.Account, d.Transaction = FromIncome|FromBank, w.Account, w.TxID
-		return
+		return d.No
 	}
 	s := b.Streams.Record(b.rules.Calendar, w.Stream, w.Kind, w.day(), w.Cents, b.Params.StreamHistory)
 	var no int
@@ -120,6 +189,56 @@ func (b *Book) arrive(w *Waiting) {
 		})
 	}
 	b.deposited(s, w.TxID, no, w.day(), w.Cents)
+	return no
+}
+
+// reverse takes back the deposit that a debit reverses: the latest of its account and amount that came ReversalDays
+// before at most. A reversal whose credit has not been told of yet waits for it among the deposits, as one that is gone.
+func (b *Book) reverse(w *Waiting) {
+	r := Deposit{At: w.At, Cents: w.Cents, Account: w.Account, Gone: true}
+	for i := range slices.Backward(b.Deposits) {
+		if d := &b.Deposits[i]; d.From&FromBank != 0 && b.reverses(&r, d, d.At) {
+			b.takeBack(d)
+			return
+		}
+	}
+	b.keepDeposit(r)
+}
+
+// reverses tells whether a reversal is of a deposit that came at an instant. The pay date, at which money stands that the
+// income feed told of first, may lie some days off the credit.
+func (b *Book) reverses(r, d *Deposit, at int64) bool {
+	slack := schemas.Day(0)
+	if d.From&FromIncome != 0 {
+		slack = schemas.Day(b.Params.SameMoneyDays)
+	}
+	return !d.Gone && d.Cents == r.Cents && d.Account == r.Account && (at <= r.At || d.Day() <= r.Day()+slack && slack > 0) &&
+		r.Day()-schemas.DayOfUnix(at) <= schemas.Day(b.Params.ReversalDays)+slack
+}
+
+// takeBack makes a deposit one that never was: no debit counts on what is left of it, and its stream has not paid. It
+// stays, so that what the income feed says of the same money later makes no deposit either.
+func (b *Book) takeBack(d *Deposit) {
+	b.Streams.TakeBack(b.rules.Calendar, d.Stream, d.Day(), d.Cents)
+	d.Remaining, d.Transaction, d.Gone = 0, "", true
+}
+
+// replace takes a booking back in whose place another one stands. Told of later, it has no effect any more. It returns
+// how much of its deposit debits have used, which the other one must not bring again.
+func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cents) {
+	if _, known := b.seen(account, id); !known {
+		b.remember(hashOf(account, id), contentReplaced, booked)
+		return 0
+	}
+	b.Waiting.remove(account, id)
+	i := slices.IndexFunc(b.Deposits, func(d Deposit) bool { return d.Transaction == id && d.Account == account })
+	if i < 0 {
+		return 0
+	}
+	d := b.Deposits[i]
+	b.takeBack(&b.Deposits[i])
+	b.Deposits = slices.Delete(b.Deposits, i, i+1)
+	return d.Cents - d.Remaining
 }
 
 // deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's
@@ -189,6 +308,7 @@ type Deposit struct {
 	From        Source        `json:"f"`
 	Income      string        `json:"i,omitempty"` // income id, where the income feed told of it
 	Transaction string        `json:"x,omitempty"` // transaction id, where the bank feed showed it
+	Gone        bool          `json:"g,omitempty"` // it was reversed; without a source: a reversal that waits for its credit
 }
 
 // Day is the Johannesburg day on which the money came.
@@ -210,7 +330,9 @@ func (b *Book) keepDeposit(d Deposit) int {
 	if d.Day() < b.today-schemas.Day(b.Params.DepositDays) {
 		return d.No
 	}
-	d.Remaining = d.Cents
+	if !d.Gone {
+		d.Remaining = d.Cents
+	}
 	if d.Day() < b.Bounced {
 		d.Remaining, d.Transaction = 0, ""
 	}
@@ -287,7 +409,7 @@ func (c *Customer) bounce(d *Debit) {
 // their numbers, for an insufficient-funds failure that is told of later.
 func (c *Customer) giveBack(d *Debit) {
 	for i, u := range d.Uses {
-		if dep := c.deposit(u[0]); dep != nil && dep.Day() >= c.Bounced {
+		if dep := c.deposit(u[0]); dep != nil && !dep.Gone && dep.Day() >= c.Bounced {
 			dep.Remaining = min(dep.Cents, dep.Remaining+schemas.Cents(u[1]))
 		}
 		d.Uses[i][1] = 0

@@ -16,6 +16,8 @@ type Waiting struct {
 	Stream  uint32             `json:"s,omitempty"`
 	Account string             `json:"a,omitempty"`
 	Balance *schemas.Cents     `json:"b,omitempty"`
+	Back    bool               `json:"v,omitempty"` // it reverses a credit of the amount
+	Used    schemas.Cents      `json:"u,omitempty"` // by debits, of the booking in whose place it stands
 }
 
 func (w *Waiting) day() schemas.Day { return schemas.DayOfUnix(w.At) }
@@ -29,8 +31,8 @@ func (w *Waiting) equal(o *Waiting) bool {
 	return a == b
 }
 
-// WaitingBlock is some of what waits for one day, in the order of arrival. Its list only grows, up to waitingBlock, and
-// goes as a whole when the day comes: copies of a customer share what stands in it.
+// WaitingBlock is some of what waits for one day, in the order of arrival. Its list grows up to
+// waitingBlock and goes as a whole when the day comes; copies of a customer share what stands in it.
 type WaitingBlock struct {
 	Day  schemas.Day
 	No   int // of the day's blocks
@@ -90,6 +92,22 @@ func (l *WaitingDays) take(until schemas.Day) []Waiting {
 	*l = slices.Delete(*l, 0, n)
 	slices.SortStableFunc(due, func(a, b Waiting) int { return cmp.Compare(a.At, b.At) })
 	return due
+}
+
+// remove takes out the credit of that id, if it waits.
+func (l *WaitingDays) remove(account, id string) {
+	for i := range *l {
+		b := &(*l)[i]
+		at := slices.IndexFunc(b.List, func(w Waiting) bool { return w.TxID == id && w.Account == account })
+		if at < 0 {
+			continue
+		}
+		b.List = slices.Delete(slices.Clone(b.List), at, at+1) // copies of the customer share the list
+		if len(b.List) == 0 {
+			*l = slices.Delete(*l, i, i+1)
+		}
+		return
+	}
 }
 
 // clone shares the lists: what is appended to one goes into other memory.
