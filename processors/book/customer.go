@@ -17,8 +17,8 @@
 //	item        v version, k kind, s state, d since, c the bank's amount
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
 //	            x next payday
-//	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed, i income id,
-//	            x transaction id
+//	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed,
+//	            i income id, x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance, v reversal,
 //	            u used of what it replaces
 //	income      i id, n kind, d pay date, s state, c cents, k stream, f counted

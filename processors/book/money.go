@@ -25,10 +25,11 @@ type Balance struct {
 // forgotten.
 const MaxBalances = 8
 
-// Transaction takes in one bank transaction. The same id of the account again has no effect, where it says the same, and
-// is refused where it does not (DUPLICATE_ID). One that is pending has no effect. One booked before the days that ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever
-// seen is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is
-// accepted and counts from its own day, up to AheadDays (TOO_FAR_AHEAD).
+// Transaction takes in one bank transaction. The same id of the account again has no effect, where it says the same,
+// and is refused where it does not (DUPLICATE_ID). One that is pending has no effect. One booked before the days that
+// ids are remembered for is refused (TOO_OLD), since nobody could tell whether it is new; but while every id ever seen
+// is still remembered, history is taken in as far back as BackfillDays. One booked after the business date is accepted
+// and counts from its own day, up to AheadDays (TOO_FAR_AHEAD).
 func (b *Book) Transaction(tx *schemas.Transaction) error {
 	if err := b.claim(tx.TenantID, tx.CustomerID); err != nil {
 		return err
@@ -193,7 +194,8 @@ func (b *Book) count(w *Waiting) int {
 }
 
 // reverse takes back the deposit that a debit reverses: the latest of its account and amount that came ReversalDays
-// before at most. A reversal whose credit has not been told of yet waits for it among the deposits, as one that is gone.
+// before at most. A reversal whose credit has not been told of yet waits for it among the deposits, as one that is
+// gone.
 func (b *Book) reverse(w *Waiting) {
 	r := Deposit{At: w.At, Cents: w.Cents, Account: w.Account, Gone: true}
 	for i := range slices.Backward(b.Deposits) {
@@ -205,15 +207,14 @@ func (b *Book) reverse(w *Waiting) {
 	b.keepDeposit(r)
 }
 
-// reverses tells whether a reversal is of a deposit that came at an instant. The pay date, at which money stands that the
-// income feed told of first, may lie some days off the credit.
+// reverses tells whether a reversal is of a deposit that came at an instant.
 func (b *Book) reverses(r, d *Deposit, at int64) bool {
-	slack := schemas.Day(0)
-	if d.From&FromIncome != 0 {
-		slack = schemas.Day(b.Params.SameMoneyDays)
+	after, came := r.Day()-schemas.DayOfUnix(at), at <= r.At
+	if d.From&FromIncome != 0 { // it stands at its pay date, which may lie some days off the credit
+		off := schemas.Day(b.Params.SameMoneyDays)
+		after, came = after-off, after >= -off
 	}
-	return !d.Gone && d.Cents == r.Cents && d.Account == r.Account && (at <= r.At || d.Day() <= r.Day()+slack && slack > 0) &&
-		r.Day()-schemas.DayOfUnix(at) <= schemas.Day(b.Params.ReversalDays)+slack
+	return !d.Gone && d.Cents == r.Cents && d.Account == r.Account && came && after <= schemas.Day(b.Params.ReversalDays)
 }
 
 // takeBack makes a deposit one that never was: no debit counts on what is left of it, and its stream has not paid. It
@@ -308,7 +309,7 @@ type Deposit struct {
 	From        Source        `json:"f"`
 	Income      string        `json:"i,omitempty"` // income id, where the income feed told of it
 	Transaction string        `json:"x,omitempty"` // transaction id, where the bank feed showed it
-	Gone        bool          `json:"g,omitempty"` // it was reversed; without a source: a reversal that waits for its credit
+	Gone        bool          `json:"g,omitempty"` // reversed; without a source, a reversal that waits for its credit
 }
 
 // Day is the Johannesburg day on which the money came.
