@@ -180,6 +180,9 @@ func TestWhateverIsAcceptedIsStored(t *testing.T) {
 			if field != "" {
 				fields[field] = value
 			}
+			if field == "replaces_transaction_id" { // what is replaced here is another account's
+				fields["account_id"] = `"R"`
+			}
 			p.send(topic, fields, at)
 			sent[topic]++
 		}
