@@ -72,7 +72,7 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 	defer cl.Close()
 	require.NoError(t, cl.BeginTransaction())
 	require.NoError(t, cl.ProduceSync(h.ctx(), &kgo.Record{
-		Topic: schemas.TopicStateCollect, Key: []byte("a"),
+		Topic: schemas.TopicStateCollect, Key: []byte("a"), Headers: stateHeaders,
 		Value: []byte(`{"n":7}`),
 	}).FirstErr())
 	_, into := newCountTask()
@@ -110,7 +110,7 @@ func TestRefusesAStateInPart(t *testing.T) {
 		for _, r := range records {
 			if string(r.Key) != string(records[0].Key) {
 				r.Value = bytes.Replace(r.Value, []byte(`"topic":`), []byte(`"other":`), 1)
-				other.produce(&kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value})
+				other.produce(&kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers})
 			}
 		}
 		err := other.refused()
@@ -148,12 +148,12 @@ func TestStateOfTheLayoutBefore(t *testing.T) {
 	h := newHarness(t, 1)
 	key := schemas.CustomerKey("acme", "C")
 	h.produce(
-		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(key), Value: []byte(`{"v":2,"t":"acme","c":"C",` +
+		ofState([]byte(key), `{"v":2,"t":"acme","c":"C",` +
 			`"p":[{"n":"POL-C","v":1,"c":15000,"s":"active","r":"DEBICHECK","a":1}],"k":[{"n":"POL-C","p":"2025-11","v":1,` +
-			`"d":15000,"g":20397,"i":0,"w":{}}],"x":"AQAAAAAAAACqTwAA","y":20393}`)},
-		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(key + "2"), Value: []byte(`{"v":2,"t":"acme","c":"C2"}`)},
-		&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(stage.FactsKey), Value: []byte(
-			`{"next":0,"tick":{"date":"2025-11-01","cutoff":0},"seq":{"` + schemas.TopicCollections + `":1}}`)})
+			`"d":15000,"g":20397,"i":0,"w":{}}],"x":"AQAAAAAAAACqTwAA","y":20393}`),
+		ofState([]byte(key+"2"), `{"v":2,"t":"acme","c":"C2"}`),
+		ofState([]byte(stage.FactsKey),
+			`{"next":0,"tick":{"date":"2025-11-01","cutoff":0},"seq":{"`+schemas.TopicCollections+`":1}}`))
 	m := newMonth(t, 1)
 	m.tick("2025-11-05", 1)
 	m.result(debitOf("C", 1), "r1", schemas.ResultPaid, "2025-11-05")
@@ -171,6 +171,31 @@ func TestStateOfTheLayoutBefore(t *testing.T) {
 	require.NoError(t, stage.Restore(h.ctx(), h.cfg, row("collect"), map[int32]stage.Memory{0: into}))
 	require.Equal(t, 2, into.Keys(), "also the customer that nothing has happened to since")
 	require.Equal(t, int64(1), into.Now().Seq[schemas.TopicDebits])
+}
+
+// stateHeaders are those of a stage's record on a changelog.
+var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindState)}}
+
+func ofState(key []byte, value string) *kgo.Record {
+	return &kgo.Record{Topic: schemas.TopicStateCollect, Key: key, Value: []byte(value), Headers: stateHeaders}
+}
+
+// TestStrayRecordsOnTheChangelog writes on a changelog what no stage wrote: a restore passes it over.
+func TestStrayRecordsOnTheChangelog(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	h.produce(countInput(50, 1)...)
+	stopStage := h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	for _, value := range []string{"no JSON", "", `{"n":1}`} {
+		h.produce(&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte("t\x1fcustomer-1"), Value: []byte(value)})
+		h.produce(&kgo.Record{Topic: schemas.TopicStateCollect, Key: []byte(stage.FactsKey), Value: []byte(value)})
+	}
+	h.produce(countInput(100, 1)[50:]...)
+	h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	h.requireExactly(row("collect"), newCountTask)
 }
 
 // lockedText is written and read at once.

@@ -17,17 +17,22 @@ import (
 func (s *sink) flushOnce(ctx context.Context) error {
 	s.lastFlush, s.waitingSince = time.Now(), time.Time{}
 	work := s.startChunks()
-	err := s.flush(ctx, work)
+	err := s.stranger(ctx, work)
+	if err == nil {
+		err = s.flush(ctx, work)
+	}
 	s.restUntil = time.Now().Add(min(time.Since(s.lastFlush), s.tuning.maxRest))
 	if errors.As(err, new(*stopError)) || beginsAnew(err) || ctx.Err() != nil {
 		return err
 	}
+	aside := false
 	if bad := (*BadRecordError)(nil); errors.As(err, &bad) {
-		if err := s.setAside(ctx, work, bad); err != nil {
-			return err
+		var fatal error
+		if aside, fatal = s.setAside(ctx, work, bad); fatal != nil {
+			return fatal
 		}
 	}
-	if err == nil {
+	if err == nil || aside {
 		s.pause = 0
 		s.pauses.Reset()
 	} else {

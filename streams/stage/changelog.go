@@ -139,6 +139,11 @@ func (r *restoring) load(rec *kgo.Record) error {
 	if rec.Attrs.IsControl() {
 		return nil
 	}
+	if progress.Header(rec, schemas.HeaderKind) != string(schemas.KindState) {
+		r.log.Warn("a record that no stage of ours wrote is passed over", "topic", rec.Topic, "partition", rec.Partition,
+			"offset", rec.Offset)
+		return nil
+	}
 	r.bytes += int64(len(rec.Value))
 	if err := r.memory.Load(string(rec.Key), rec.Value); err != nil {
 		return fmt.Errorf("restore of %s partition %d: %w", r.place.Topic, r.place.Partition, err)
@@ -180,7 +185,7 @@ func (r *session) snapshot(s *slot) *round {
 	return nil
 }
 
-// stateHeaders are a changelog record's: they choose its codec (compress.go).
+// stateHeaders are a changelog record's: they choose its codec (compress.go), and tell it from a stray record.
 var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindState)}}
 
 // changelog appends the rows that changed, each once, the next states of a snapshot, and the facts.

@@ -123,7 +123,7 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 		for p, f := range facts {
 			f.Layout = stage.Layout
 			r := w.record("", 0, f, m.At)
-			r.Topic, r.Partition, r.Key, r.Headers = schemas.TopicStateCollect, int32(p), []byte(stage.FactsKey), nil
+			r.Topic, r.Partition, r.Key, r.Headers = schemas.TopicStateCollect, int32(p), []byte(stage.FactsKey), stateHeaders
 			if !yield(r) {
 				return
 			}
@@ -132,6 +132,9 @@ func (w world) states(ctx context.Context, k *kafka) (bytes int, err error) {
 	return bytes, errors.Join(failed, err)
 }
 
+// stateHeaders tell a stage's record on a changelog from a stray one.
+var stateHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindState)}}
+
 // rows are the changelog's records of one customer.
 func (w world) rows(i int, c *book.Customer, at time.Time) (rows []*kgo.Record, mass stage.Mass, err error) {
 	s := streams.NewCustomers()
@@ -139,7 +142,7 @@ func (w world) rows(i int, c *book.Customer, at time.Time) (rows []*kgo.Record, 
 	_, err = s.Write(nil, 0, func(key string, value []byte) {
 		if key != stage.FactsKey {
 			r := w.record("", i, nil, at)
-			r.Topic, r.Key, r.Value, r.Headers = schemas.TopicStateCollect, []byte(key), value, nil
+			r.Topic, r.Key, r.Value, r.Headers = schemas.TopicStateCollect, []byte(key), value, stateHeaders
 			rows = append(rows, r)
 		}
 	})
