@@ -148,8 +148,8 @@ func TestStateOfTheLayoutBefore(t *testing.T) {
 	h := newHarness(t, 1)
 	key := schemas.CustomerKey("acme", "C")
 	h.produce(
-		ofState([]byte(key), `{"v":2,"t":"acme","c":"C",` +
-			`"p":[{"n":"POL-C","v":1,"c":15000,"s":"active","r":"DEBICHECK","a":1}],"k":[{"n":"POL-C","p":"2025-11","v":1,` +
+		ofState([]byte(key), `{"v":2,"t":"acme","c":"C",`+
+			`"p":[{"n":"POL-C","v":1,"c":15000,"s":"active","r":"DEBICHECK","a":1}],"k":[{"n":"POL-C","p":"2025-11","v":1,`+
 			`"d":15000,"g":20397,"i":0,"w":{}}],"x":"AQAAAAAAAACqTwAA","y":20393}`),
 		ofState([]byte(key+"2"), `{"v":2,"t":"acme","c":"C2"}`),
 		ofState([]byte(stage.FactsKey),
