@@ -51,7 +51,8 @@ func TestDepositsAreBounded(t *testing.T) {
 func TestAnInstructionFitsARecord(t *testing.T) {
 	t.Parallel()
 	c := &Customer{
-		Core: Core{Version: stateVersion, Tenant: "T", ID: "C"}, Policies: Policies{{Number: "P", Status: schemas.PolicyActive}},
+		Core:        Core{Version: stateVersion, Tenant: "T", ID: "C"},
+		Policies:    Policies{{Number: "P", Status: schemas.PolicyActive}},
 		Collections: Collections{{Number: "P", Period: "2025-11", Due: 20_000}},
 	}
 	ruling := Ruling{Reason: "MONEY_SEEN", Amount: 20_000}

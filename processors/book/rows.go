@@ -1,6 +1,7 @@
 package book
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -187,10 +188,16 @@ func AppendRow(to []byte, c *Customer, name string) ([]byte, error) {
 		if err != nil {
 			return to, err
 		}
-		list := byNo(slices.DeleteFunc(slices.Clone(c.Deposits), func(d Deposit) bool { return d.No/depositBlock != block }))
+		var list []Deposit
+		for i := range c.Deposits {
+			if c.Deposits[i].No/depositBlock == block {
+				list = append(list, c.Deposits[i])
+			}
+		}
 		if len(list) == 0 {
 			return to, nil
 		}
+		slices.SortFunc(list, func(a, b Deposit) int { return cmp.Compare(a.No, b.No) })
 		return appendJSON(to, list)
 	case rowIncome:
 		return appendFound(to, c.income(name))
@@ -237,7 +244,7 @@ func LoadRow(c *Customer, name string, value []byte) error {
 	kind, name := name[0], name[1:]
 	switch kind {
 	case rowPolicy:
-		return loadInto((*[]Policy)(&c.Policies), value, func(p *Policy) int { return strings.Compare(p.Number, name) }, nil)
+		return loadInto((*[]Policy)(&c.Policies), value, func(p *Policy) int { return strings.Compare(p.Number, name) })
 	case rowCollection:
 		return c.loadCollection(name, value)
 	case rowStreams:
@@ -245,7 +252,7 @@ func LoadRow(c *Customer, name string, value []byte) error {
 	case rowDeposits:
 		return c.loadDeposits(name, value)
 	case rowIncome:
-		return loadInto(&c.Incomes, value, func(in *Income) int { return strings.Compare(in.ID, name) }, nil)
+		return loadInto(&c.Incomes, value, func(in *Income) int { return strings.Compare(in.ID, name) })
 	case rowSeen:
 		no, err := strconv.Atoi(name)
 		if err != nil || len(value)%seenSize != 0 {
@@ -259,10 +266,9 @@ func LoadRow(c *Customer, name string, value []byte) error {
 			return err
 		}
 		b := WaitingBlock{Day: day, No: no}
-		if err := unmarshal(value, &b.List); err != nil {
+		if b.List, err = unmarshalList[Waiting](value); err != nil {
 			return err
 		}
-		b.List = slices.Clone(b.List)
 		i, found := c.Waiting.place(day, no)
 		replace((*[]WaitingBlock)(&c.Waiting), i, found, &b, value == nil)
 		return nil
@@ -270,20 +276,45 @@ func LoadRow(c *Customer, name string, value []byte) error {
 	return fmt.Errorf("book: no row of a customer is called %q", string(kind)+name)
 }
 
-// loadInto puts one row in its place of a sorted list. place compares an element with the row; compact, where not nil,
-// gives the row no more memory than it needs: the decoder's slices have room for ten elements each, ten times what most
-// customers need.
-func loadInto[T any](l *[]T, value []byte, place func(*T) int, compact func(*T)) error {
-	var row T
-	if err := unmarshal(value, &row); err != nil {
-		return err
-	}
-	if compact != nil {
-		compact(&row)
-	}
+// loadInto puts one row in its place of a sorted list. place compares an element with the row.
+func loadInto[T any](l *[]T, value []byte, place func(*T) int) error {
 	i, found := search(*l, place)
-	replace(l, i, found, &row, value == nil)
-	return nil
+	if value == nil {
+		if found {
+			*l = slices.Delete(*l, i, i+1)
+		}
+		return nil
+	}
+	var row T
+	if found {
+		(*l)[i] = row
+	} else {
+		*l = slices.Insert(*l, i, row)
+	}
+	return unmarshal(value, &(*l)[i])
+}
+
+// object begins a JSON object. Rows count them to give a list the memory that it needs: the decoder's own lists have
+// room for ten elements, ten times what most customers need. A text with the sign in it makes a list too roomy, nothing
+// else.
+var object = []byte("{")
+
+// unmarshalList reads a list of objects.
+func unmarshalList[T any](value []byte) ([]T, error) {
+	if value == nil {
+		return nil, nil
+	}
+	l := make([]T, 0, bytes.Count(value, object))
+	err := unmarshal(value, &l)
+	return l, err
+}
+
+// compact is a list with no more memory than it needs.
+func compact[T any](l []T) []T {
+	if cap(l) > len(l) {
+		return slices.Clone(l)
+	}
+	return l
 }
 
 // search is where an element stands in a sorted list, or would stand. Elements are large: slices.BinarySearchFunc would
@@ -325,7 +356,10 @@ func unmarshal(value []byte, row any) error {
 }
 
 func (c *Customer) loadCore(value []byte) error {
-	var core Core
+	core := Core{}
+	if n := bytes.Count(value, object) - 1; n > 0 { // one for each balance
+		core.Balances = make([]Balance, 0, n)
+	}
 	if err := unmarshal(value, &core); err != nil {
 		return err
 	}
@@ -338,7 +372,6 @@ func (c *Customer) loadCore(value []byte) error {
 	case c.Version == layout2:
 		*c = Customer{} // the rows that follow say all
 	}
-	core.Balances = slices.Clone(core.Balances)
 	c.Core = core
 	return nil
 }
@@ -354,29 +387,35 @@ func (c *Customer) loadCollection(name string, value []byte) error {
 		return nil
 	}
 	var k Collection
+	if n := bytes.Count(value, object) - 2; n > 0 { // one for each debit
+		k.Debits = make([]Debit, 0, n)
+	}
 	if err := unmarshal(value, &k); err != nil {
 		return err
 	}
-	one := []Collection{k}
-	cloneDebits(one)
-	k = one[0]
+	for i := range k.Debits {
+		k.Debits[i].Uses, k.Debits[i].Results = compact(k.Debits[i].Uses), compact(k.Debits[i].Results)
+	}
 	i, found := search(c.Collections, func(o *Collection) int { return inOrder(o, &k) })
 	replace((*[]Collection)(&c.Collections), i, found, &k, false)
 	return nil
 }
 
 func (c *Customer) loadStreams(value []byte) error {
-	var l income.Streams
-	if err := unmarshal(value, &l); err != nil {
+	l, err := unmarshalList[income.Stream](value)
+	if err != nil {
 		return err
 	}
-	c.Streams = cloneStreams(l)
+	for i := range l {
+		l[i].History = compact(l[i].History)
+	}
+	c.Streams = l
 	return nil
 }
 
 func (c *Customer) loadDeposits(name string, value []byte) error {
-	var list []Deposit
-	if err := unmarshal(value, &list); err != nil {
+	list, err := unmarshalList[Deposit](value)
+	if err != nil {
 		return err
 	}
 	block, err := strconv.Atoi(name)
