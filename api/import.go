@@ -20,7 +20,10 @@ import (
 )
 
 const (
-	importBatch     = 1000 // commands sent at once
+	importBatch = 1000 // commands sent at once
+	// importStretch is how many rows are sent before the answers to as many before them are there. So at most twice as many
+	// rows of one import are on their way, and what others ask for waits behind those, not behind a million.
+	importStretch   = 10_000
 	maxListedErrors = 1000
 	// multipartOverhead is what the boundaries and part headers may add to the file.
 	multipartOverhead = 64 << 10
@@ -80,9 +83,13 @@ func (s *server) filePart(w http.ResponseWriter, r *http.Request) (*multipart.Pa
 type importing struct {
 	*server
 	*requestInfo
-	sent   int
-	result ImportResult
+	sent         int
+	last, before stretch // the rows sent last, and those whose answers are waited for next
+	result       ImportResult
 }
+
+// stretch is some rows of a file that follow each other, and how many of them were sent.
+type stretch struct{ from, to, sent int }
 
 func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipart.Reader) error {
 	var batch []schemas.PolicyCommand
@@ -104,7 +111,9 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 			if err := i.Commands.Policies(ctx, batch); err != nil {
 				return unavailable(err, "The rows could not be written to Kafka")
 			}
-			i.sent += len(batch)
+			if err := i.pace(ctx, batch); err != nil {
+				return err
+			}
 			batch = make([]schemas.PolicyCommand, 0, importBatch) // not reused: the callee may keep the old one
 		}
 	}
@@ -118,9 +127,39 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 	return nil
 }
 
+// pace counts a batch that was sent, and waits where too many rows are on their way.
+func (i *importing) pace(ctx context.Context, batch []schemas.PolicyCommand) error {
+	i.sent += len(batch)
+	i.last.sent += len(batch)
+	i.last.to = batch[len(batch)-1].Row
+	if i.last.sent < importStretch {
+		return nil
+	}
+	err := awaitCount(ctx, i.importWait, uint64(i.before.sent), func(ctx context.Context) (uint64, error) {
+		return i.db.AnsweredBetween(ctx, i.before.from, i.before.to)
+	})
+	i.before, i.last = i.last, stretch{from: i.last.to + 1}
+	return i.unanswered(ctx, err)
+}
+
+// unheard tells that an answer did not come in time or could not be read.
+func unheard(err error) bool { return errors.Is(err, errLate) || errors.As(err, new(*read.Error)) }
+
+// unanswered is the error of a wait for answers that do not come.
+func (i *importing) unanswered(ctx context.Context, err error) error {
+	if !unheard(err) {
+		return err
+	}
+	counts, _ := i.db.OutcomeCounts(ctx)
+	return newError(http.StatusServiceUnavailable,
+		"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
+			"will be carried out; sending the same file again later is safe and tells what became of each",
+		i.sent, counts.Answered, i.importWait).because(err)
+}
+
 // broken adds to an error how much had been taken over before it.
 func (i *importing) broken(err error) error {
-	if i.sent == 0 {
+	if i.sent == 0 || unheard(err) {
 		return err
 	}
 	e := asAPIError(err)
@@ -139,17 +178,14 @@ func (i *importing) finish(ctx context.Context) error {
 		// its way to ClickHouse. Whoever hears "imported" executes next, and would leave out what cannot be read yet.
 		err = awaitCount(ctx, i.importWait, counts.Unchanged, i.db.PoliciesUnchanged)
 	}
-	if errors.Is(err, errLate) || errors.As(err, new(*read.Error)) {
-		return newError(http.StatusServiceUnavailable,
-			"%d rows were accepted, but the answers to only %d of them can be read, and no more came in %s. All of them "+
-				"will be carried out; sending the same file again later is safe and tells what became of each",
-			i.sent, counts.Answered, i.importWait).because(err)
+	if err := i.unanswered(ctx, err); err != nil {
+		return err
 	}
 	done := counts.OK + counts.Unchanged
 	i.result.Imported = int(done)
 	i.result.Failed += int(counts.Answered - done)
-	if err != nil || counts.Answered == done {
-		return err
+	if counts.Answered == done {
+		return nil
 	}
 	refused, err := i.db.Refusals(ctx, maxListedErrors)
 	all := i.result.Errors

@@ -192,6 +192,21 @@ func TestImportWithoutAnAnswerSaysHowFarItGot(t *testing.T) {
 	require.Contains(t, e.upload(importHeader+"C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err().Message, "no broker")
 }
 
+// TestImportDoesNotRunAhead: no more rows are on their way than others may have to wait for.
+func TestImportDoesNotRunAhead(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
+	e.pipe.deaf = true
+	var file strings.Builder
+	file.WriteString(importHeader)
+	for i := range 50_000 {
+		fmt.Fprintf(&file, "C,E,P%d,F,1\n", i)
+	}
+	got := e.upload(file.String()).is(http.StatusServiceUnavailable).err()
+	require.Contains(t, got.Message, "20000 rows were accepted, but the answers to only 0")
+	require.NotContains(t, got.Message, "mended")
+	require.Equal(t, 20_000, e.pipe.commands)
+}
+
 // A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an
 // execution that follows must find them.
 func TestImportAgainWaitsForTheFirstOne(t *testing.T) {

@@ -3,7 +3,7 @@ package read
 // Queries is every query under its name, for the golden test.
 var Queries = map[string]string{
 	"policy_list": sqlPolicyList, "policy_by_id": sqlPolicyByID, "policies_by_ids": sqlPoliciesByIDs,
-	"policies_without": sqlPoliciesWithout, "execution": sqlExecution,
+	"outcomes_between": sqlOutcomesBetween, "policies_without": sqlPoliciesWithout, "execution": sqlExecution,
 	"policies_of_request": sqlPoliciesOfRequest, "policies_unchanged": sqlPoliciesUnchanged,
 	"policy_of_request": sqlPolicyOfRequest, "collection_list": sqlCollectionList, "collection_by_id": sqlCollectionByID,
 	"collection_report": sqlCollectionReport,

@@ -20,6 +20,15 @@ func (d *DB) OutcomeCounts(ctx context.Context) (OutcomeCounts, error) {
 	return c, err
 }
 
+const sqlOutcomesBetween = `SELECT uniqExact(row)
+FROM outcomes_log
+WHERE request_id = {request:String} AND tenant_id = {tenant:String} AND row BETWEEN {from:UInt32} AND {to:UInt32}`
+
+// AnsweredBetween counts the rows of a request that have been answered, of those from one to another.
+func (d *DB) AnsweredBetween(ctx context.Context, from, to int) (uint64, error) {
+	return count(ctx, d, sqlOutcomesBetween, params{"from": from, "to": to})
+}
+
 // Refusal is why the pipeline refused a row of a request.
 type Refusal struct {
 	Row           uint32

@@ -80,6 +80,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		},
 		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed",
 			b+" P2 C2 active")},
+		"outcomes_between": {[]any{tenant, request, named("from", 2), named("to", 9)}, []string{"2"}},
 		"policies_without": {[]any{tenant, named("period", "2025-11")}, []string{"1"}},
 		"execution": {
 			[]any{tenant, named("execution", "x1")},

@@ -12,6 +12,66 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// While one insurer imports and executes tens of thousands of policies, another one's calls are answered as always. The
+// execution is accepted at once, and a day that is advanced to waits for it.
+func TestScenarioManyPoliciesDelayNobody(t *testing.T) {
+	t.Parallel()
+	const many = 50_000
+	p := start(t, "2025-11-01")
+	var file strings.Builder
+	file.WriteString("customer_id,external_customer_ref,policy_number,product_code,collection_amount\n")
+	for i := range many {
+		fmt.Fprintf(&file, "C%05d,E,POL%05d,F,150.00\n", i, i)
+	}
+	type answer struct {
+		code int
+		body string
+	}
+	imported := make(chan answer, 1)
+	go func() {
+		code, body := p.importCSV(file.String())
+		imported <- answer{code, body}
+	}()
+	served := 0
+	serve := func() {
+		code, body := p.callAs(otherKey, "POST", "/v1/policies", "application/json", fmt.Sprintf(
+			`{"customer_id":"C1","external_customer_ref":"E","policy_number":"OTHER%d","product_code":"F",`+
+				`"collection_amount":99.00}`, served))
+		require.Equal(t, 201, code, body)
+		served++
+	}
+	var got answer
+	for got.code == 0 {
+		select {
+		case got = <-imported:
+		default:
+			serve()
+		}
+	}
+	require.Equal(t, answer{200, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`+"\n", many)}, got)
+	require.Greater(t, served, 1)
+
+	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-11"}`)
+	require.Equal(t, 202, code, body)
+	var accepted struct {
+		ID     string `json:"execution_id"`
+		Queued int    `json:"policies_queued"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &accepted))
+	require.Equal(t, many, accepted.Queued)
+	serve()
+	p.advance("2025-11-02")
+	code, body = p.call("GET", "/v1/executions/"+accepted.ID, "", "")
+	require.Equal(t, 200, code, body)
+	require.Contains(t, body, fmt.Sprintf(`"period_month":"2025-11","status":"completed","policies_queued":%d,`+
+		`"policies_done":%d,"collections_created":%d,"unchanged":0,"refused":0,`, many, many, many))
+	code, body = p.callAs(otherKey, "GET", "/v1/executions/"+accepted.ID, "", "")
+	require.Equal(t, 404, code, body)
+	require.Equal(t, fmt.Sprint(many), p.sql("SELECT uniqExact(collection_id) FROM collections_log"))
+	require.Equal(t, "1", p.sql("SELECT min(n) FROM (SELECT uniqExact(business_date) AS n FROM decisions "+
+		"WHERE tenant_id = 'demo' GROUP BY policy_number)"), "each was decided on the day")
+}
+
 // Two insurers with the same customer ids and policy numbers have nothing to do with each other; and what analysts and
 // integrators see is what CONTRACT 8 and 4.11 promise.
 func TestScenarioTwoTenants(t *testing.T) {
