@@ -349,8 +349,8 @@ func (b *Book) keepDeposit(d Deposit) int {
 }
 
 // MaxDeposits bounds the deposits of a customer: each is looked at for each open collection. Beyond it, a quarter is
-// forgotten, first those that are used up, then those that came first. What a debit with the bank counts on stays, so
-// that it can be given back.
+// forgotten, first those that are used up and no reversals that wait, then those that came first. What a debit with the
+// bank counts on stays, so that it can be given back.
 const MaxDeposits = 256
 
 func (b *Book) forgetDeposits(n int) {
@@ -367,7 +367,7 @@ func (b *Book) forgetDeposits(n int) {
 	for _, usedUp := range []bool{true, false} {
 		b.Deposits = slices.DeleteFunc(b.Deposits, func(d Deposit) bool {
 			_, keep := counted[int64(d.No)]
-			if keep = keep || n == 0 || usedUp && d.Remaining > 0; keep {
+			if keep = keep || n == 0 || usedUp && (d.Remaining > 0 || d.From == 0); keep {
 				return false
 			}
 			n--
