@@ -107,6 +107,7 @@ type books struct {
 	settlements []*event
 	results     map[string][]*result // by debit
 	unreadable  []string
+	plain       []*kgo.Record // on the events' topics, and in no transaction
 
 	gone  map[string]bool // topics from which records were removed
 	notes []string        // which
@@ -154,6 +155,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	if err := b.noteRemoved(ctx); err != nil {
 		return nil, err
 	}
+	b.takePlain()
 	for _, rs := range b.results {
 		for _, r := range rs {
 			r.maybe = r.maybe || b.deadPlaces[r.place] || b.gone[schemas.TopicDeadLetters]
@@ -195,15 +197,40 @@ func (b *books) take(r *kgo.Record) error {
 		b.takeResult(r, fresh)
 		return nil
 	}
-	e := &event{partition: r.Partition, offset: r.Offset, fresh: fresh}
-	err := json.Unmarshal(r.Value, e)
 	if r.Topic == schemas.TopicFeedTransactions {
+		e := &event{}
+		err := json.Unmarshal(r.Value, e)
 		b.takeFed(r, e, err == nil, fresh)
 		return nil
 	}
-	if err != nil {
-		b.unreadable = append(b.unreadable, fmt.Sprintf("%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err))
+	if !r.Attrs.IsTransactional() {
+		b.plain = append(b.plain, r)
 		return nil
+	}
+	b.takeEvent(r, fresh)
+	return nil
+}
+
+// takePlain books what lies on the events' topics in no transaction: ticks, and events that were copied record by
+// record. What the sink has set aside is somebody else's, and is noted only.
+func (b *books) takePlain() {
+	for _, r := range b.plain {
+		if b.deadPlaces[place(r.Topic, r.Partition, r.Offset)] {
+			b.notes = append(b.notes, fmt.Sprintf("%s partition %d offset %d is no record of ours and was set aside", r.Topic,
+				r.Partition, r.Offset))
+			continue
+		}
+		b.takeEvent(r, b.o.Grace > 0 && r.Timestamp.After(b.young))
+	}
+	b.plain = nil
+}
+
+// takeEvent books one event.
+func (b *books) takeEvent(r *kgo.Record, fresh bool) {
+	e := &event{partition: r.Partition, offset: r.Offset, fresh: fresh}
+	if err := json.Unmarshal(r.Value, e); err != nil {
+		b.unreadable = append(b.unreadable, fmt.Sprintf("%s partition %d offset %d: %v", r.Topic, r.Partition, r.Offset, err))
+		return
 	}
 	b.tally(r.Topic, e)
 	switch r.Topic {
@@ -218,7 +245,6 @@ func (b *books) take(r *kgo.Record) error {
 	case schemas.TopicSettlements:
 		b.settlements = append(b.settlements, e)
 	}
-	return nil
 }
 
 // takeFed keeps what a feed's record brings: one transaction as JSON, or a file of them as CSV (CONTRACT 8).

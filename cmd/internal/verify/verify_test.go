@@ -411,3 +411,23 @@ func tamperClickHouse(t *testing.T, o Options, addr, password string) {
 	require.Contains(t, strings.Join(r.check(t, "clickhouse lines").Examples, "\n"), "its lines add up to",
 		"a movement is gone from ClickHouse")
 }
+
+// What another wrote on an event's topic and the sink has set aside is a note. Where nobody set it aside, it is a
+// difference.
+func TestRecordsSetAsideAreNotes(t *testing.T) {
+	dead := &kgo.Record{Topic: schemas.TopicDeadLetters, Headers: []kgo.RecordHeader{
+		{Key: "__connect.errors.topic", Value: []byte(schemas.TopicDebits)},
+		{Key: "__connect.errors.partition", Value: []byte("1")},
+		{Key: "__connect.errors.offset", Value: []byte("7")},
+	}}
+	for _, letters := range [][]*kgo.Record{nil, {dead}} {
+		b := &books{deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{}}
+		require.NoError(t, b.take(&kgo.Record{Topic: schemas.TopicDebits, Partition: 1, Offset: 7, Value: []byte("no JSON")}))
+		for _, r := range letters {
+			require.NoError(t, b.take(r))
+		}
+		b.takePlain()
+		require.Len(t, b.notes, len(letters))
+		require.Len(t, b.unreadable, 1-len(letters))
+	}
+}
