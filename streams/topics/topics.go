@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,6 +98,7 @@ func checkRetention(ctx context.Context, cl *kgo.Client, cfg stage.Config) error
 		cfg.Logger().Warn("topics: their configuration cannot be read, so nobody knows whether they forget", "err", err)
 		return nil
 	}
+	warnOfForgottenGroups(ctx, cl, cfg)
 	var wrong []error
 	for _, c := range configs {
 		values := map[string]string{}
@@ -123,6 +125,28 @@ func checkRetention(ctx context.Context, cl *kgo.Client, cfg stage.Config) error
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// leastRest is the rest of a group that its brokers should outlast.
+const leastRest = 30 * 24 * time.Hour
+
+// warnOfForgottenGroups warns of brokers that soon forget how far a group had come that rests. A state knows it for its
+// stage; the feeds' half of intake has none and would take in again all that the outside topics hold.
+func warnOfForgottenGroups(ctx context.Context, cl *kgo.Client, cfg stage.Config) {
+	configs, err := kadm.NewClient(cl).DescribeBrokerConfigs(ctx)
+	if err != nil {
+		return // it takes a right that nothing else here needs
+	}
+	for _, broker := range configs {
+		for _, kv := range broker.Configs {
+			minutes, err := strconv.ParseInt(kv.MaybeValue(), 10, 64)
+			if kv.Key == "offsets.retention.minutes" && err == nil && minutes < int64(leastRest.Minutes()) {
+				cfg.Logger().Warn("topics: Kafka forgets the groups of a kasi that rests so long; intake then reads its topics "+
+					"again", "offsets.retention.minutes", minutes, "better", int64(leastRest.Minutes()))
+				return
+			}
+		}
+	}
 }
 
 // Open makes a client for writing to topics that exist (Ensure): it chooses partitions itself. It also returns the

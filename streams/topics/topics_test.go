@@ -2,6 +2,8 @@ package topics
 
 import (
 	"context"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -159,11 +161,12 @@ func (o told) Troubled(_, kind, where, text string) { o.texts[kind+" "+where] = 
 // A topic of an outsider that forgets is told with the command that mends it; a changelog that forgets is refused.
 func TestTopicsThatForget(t *testing.T) {
 	cfg, adm := bareBroker(t, map[string]int32{schemas.TopicFeedIncomes: 3})
-	heard := told{stage.NoObserver(), map[string]string{}}
-	cfg.Observer = heard
+	heard, log := told{stage.NoObserver(), map[string]string{}}, new(strings.Builder)
+	cfg.Observer, cfg.Log = heard, slog.New(slog.NewTextHandler(log, nil))
 	_, err := Ensure(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, heard.texts, 1)
+	require.Contains(t, log.String(), "offsets.retention.minutes=10080 better=43200")
 	require.Contains(t, heard.texts["retention "+schemas.TopicFeedIncomes], "retention.ms=604800000")
 	require.Contains(t, heard.texts["retention "+schemas.TopicFeedIncomes],
 		"--entity-name kasi.feed.incomes.v1 --add-config retention.ms=-1,retention.bytes=-1")

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/spf13/pflag"
@@ -88,23 +89,59 @@ func TestRoleStandsAside(t *testing.T) {
 	s, err = app.Up(t.Context(), cfg, quiet())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Stop()) }()
-	get := func(url string) (int, string) {
-		resp, err := http.Get(url)
-		require.NoError(t, err)
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		return resp.StatusCode, string(b)
-	}
-	code, body := get("http://" + cfg.Metrics + "/readyz")
+	code, body := get(t, "http://"+cfg.Metrics+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.True(t, strings.HasPrefix(body, "not ready: settle\ndegraded: settle stands aside and is tried again: "), body)
 	require.Contains(t, body, "kasi.state.settle.v1")
-	code, body = get("http://" + cfg.HTTP + "/readyz")
+	code, body = get(t, "http://"+cfg.HTTP+"/readyz")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, body, `"degraded":["settle stands aside`)
-	_, body = get("http://" + cfg.Metrics + "/metrics")
+	_, body = get(t, "http://"+cfg.Metrics+"/metrics")
 	require.Contains(t, body, `kasi_troubles{kind="role_aside",stage="settle",where="settle"} 1`)
+}
+
+// Whatever another writes on any topic of Kasi, the product serves, its calendar goes on, and a new start serves too.
+func TestStrayRecordsStopNobody(t *testing.T) {
+	cfg := settings(t, func(c *config.Config) { c.Metrics = freeAddr(t) })
+	s, err := app.Up(t.Context(), cfg, quiet())
+	require.NoError(t, err)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Streams().Brokers...))
+	require.NoError(t, err)
+	for _, topic := range schemas.Topics {
+		for _, value := range []string{"no JSON", "", "{}", `{"seq":1000000}`, `["seq"]`} {
+			stray := &kgo.Record{Topic: topic.Name, Key: []byte("stray"), Value: []byte(value)}
+			require.NoError(t, cl.ProduceSync(t.Context(), stray).FirstErr(), topic.Name)
+		}
+	}
+	cl.Close()
+	advance := func(day int) {
+		cal, err := s.Calendar()
+		require.NoError(t, err)
+		defer cal.Close()
+		to := civil.Date{Year: 2025, Month: 11, Day: day}
+		_, err = cal.Advance(t.Context(), to, calendar.AdvanceOpts{WaitSink: true, Stall: 30 * time.Second})
+		require.NoError(t, err)
+		code, body := get(t, "http://"+cfg.Metrics+"/readyz")
+		require.Equal(t, http.StatusOK, code, body)
+	}
+	advance(2)
+	_, body := get(t, "http://"+cfg.Metrics+"/metrics")
+	require.Contains(t, body, `kasi_dead_letters_total{class="STRAY",stage="sink"}`)
+	require.NoError(t, s.Stop())
+	s, err = app.Up(t.Context(), cfg, quiet())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Stop()) }()
+	advance(3)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
 }
 
 func TestStackStopsWhenItsStartIsCancelled(t *testing.T) {
