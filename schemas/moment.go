@@ -11,8 +11,8 @@ type Moment struct {
 	// Date is the business date. Cutoff is the last tick of the partition on that date (0: the day is open).
 	Date   civil.Date
 	Cutoff int
-	// Sent is the day on which a tick of the real calendar was written; zero elsewhere. It is later than Date where the
-	// calendar catches up on days that it missed.
+	// Sent is the day on which the record was written, under the real calendar; zero elsewhere. It is later than Date where
+	// the calendar catches up on days that it missed, and where a record overtakes the tick of its day.
 	Sent civil.Date
 	// At is the timestamp of the record being processed.
 	At time.Time
@@ -24,7 +24,8 @@ var epoch = civil.Date{Year: 1970, Month: 1, Day: 1}
 // Today is the business date. Before the partition's first tick it is day 0: whatever is booked lies ahead.
 func (m Moment) Today() Day { return DayOf(m.Date) }
 
-// SentOn is the day on which what is decided now goes out: the business date, or a later one.
+// SentOn is the day on which what is decided now goes out, and up to which an answer of the bank may be dated: the
+// business date, or a later one.
 func (m Moment) SentOn() civil.Date {
 	if m.Sent.After(m.Date) {
 		return m.Sent

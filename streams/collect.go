@@ -166,6 +166,9 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 	if err != nil {
 		return err
 	}
+	if b.Facts.Real {
+		m.Sent = schemas.DateIn(rec.Timestamp)
+	}
 	customer, known := t.EditKnown(key)
 	t.out.Reset()
 	err = t.engine.Apply(customer, decoded, m, &t.out)

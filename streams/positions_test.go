@@ -218,5 +218,15 @@ func TestLateTickSendsOnItsOwnDay(t *testing.T) {
 		require.Len(t, debits, 1, mode)
 		require.Equal(t, want, debits[0].ActionDate, mode)
 		require.Equal(t, "2025-11-05", debits[0].BusinessDate, mode)
+
+		// The answer of Monday overtakes the ticks of the days between. Nobody has seen a Tuesday.
+		m.records = nil
+		m.result(debits[0].DebitID, "tuesday", schemas.ResultUnpaid, "2025-11-11")
+		m.result(debits[0].DebitID, "monday", schemas.ResultPaid, "2025-11-10")
+		for _, r := range m.records {
+			r.Timestamp = time.Date(2025, 11, 10, 6, 0, 0, 0, time.UTC)
+		}
+		refused := map[string]int{schemas.CalendarReal: 1, schemas.CalendarManual: 2}
+		require.Len(t, classes(takeAll(t, row("collect"), tk, mem, 1, m.records...)), refused[mode], mode)
 	}
 }

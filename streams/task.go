@@ -69,9 +69,9 @@ func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, e
 	if err != nil || b.Facts.Slice == nil && !tick.After(b.Facts.Tick) {
 		return now, false, err
 	}
-	b.Facts.Tick = tick
+	b.Facts.Tick, b.Facts.Real = tick, progress.Header(rec, schemas.HeaderCalendar) == schemas.CalendarReal
 	now, err = momentOf(tick, rec.Timestamp)
-	if progress.Header(rec, schemas.HeaderCalendar) == schemas.CalendarReal {
+	if b.Facts.Real {
 		now.Sent = schemas.DateIn(rec.Timestamp)
 	}
 	return now, err == nil, err

@@ -79,14 +79,15 @@ func answerID(res *schemas.Result) uint64 {
 	return xxhash.Sum64String(res.ResultID)>>32<<32 | xxhash.Sum64String(said)>>32
 }
 
-// refusal is why an answer is not taken in. It depends on the answer alone, not on the answers before.
+// refusal is why an answer is not taken in. It depends on the answer alone, not on the answers before. Under the real
+// calendar an answer may overtake the tick of its day, after a stop by days: then the day on which it was written counts.
 func (b *Book) refusal(d *Debit, res *schemas.Result, on schemas.Day) *schemas.Reject {
 	window := schemas.Day(b.rules.DisputeDays(d.Rail, on.Date()))
 	switch {
 	case on < d.Action:
 		return schemas.Refuse(schemas.RejectBadDate,
 			fmt.Sprintf("effective_date %s lies before the debit's action date %s", res.EffectiveDate, d.Action.Text()))
-	case on > b.today:
+	case on > schemas.DayOf(b.moment.SentOn()):
 		return schemas.Refuse(schemas.RejectBadDate,
 			fmt.Sprintf("effective_date %s lies after the business date %s; send the answer again on its day",
 				res.EffectiveDate, b.moment.BusinessDate()))

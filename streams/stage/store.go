@@ -36,6 +36,8 @@ type Facts struct {
 	Topic string `json:"topic,omitempty"`
 	// Tick is the last tick.
 	Tick schemas.Tick `json:"tick"`
+	// Real: the last tick is of a calendar that follows the clock.
+	Real bool `json:"real,omitempty"`
 	// Slice is how far the record at Next has been worked on, where one transaction was not enough.
 	Slice *Slice `json:"slice,omitempty"`
 	// Left counts the records that the stage has written to its own input, for the work that was left of one; Taken is the
