@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/api"
@@ -245,6 +246,7 @@ func TestRateLimits(t *testing.T) {
 	}
 	a = e.post("/v1/settlements", `{}`).is(http.StatusTooManyRequests)
 	require.NotEmpty(t, a.header.Get("Retry-After"))
+	e.send(http.MethodPatch, "/v1/policies/"+uuid.NewString(), `{}`).is(http.StatusTooManyRequests)
 	// the limit is the key's, not the tenant's
 	e.request(http.MethodGet, "/v1/policies", "second", "", nil).is(http.StatusOK)
 	e.get("/livez").is(http.StatusOK)

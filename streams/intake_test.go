@@ -310,6 +310,16 @@ func TestPolicyOwner(t *testing.T) {
 	require.Equal(t, schemas.KindPolicy, kindOf(first[2]))
 	requireOutcome(t, first[3], 4, schemas.OutcomeNotFound, 2)
 
+	other := claim("C9", 7)
+	other.TenantID = "other"
+	theirs := takeAll(t, st, tk, mem, 1, command(t, 1, other))
+	require.Len(t, theirs, 1)
+	require.Equal(t, schemas.CustomerKey("other", "C9"), string(theirs[0].Key), "another insurer's number is another number")
+	other = patch
+	other.TenantID = "other"
+	theirs = takeAll(t, st, tk, mem, 1, command(t, 1, other))
+	require.Equal(t, schemas.CustomerKey("other", "C9"), string(theirs[0].Key), "each insurer's policy has its own owner")
+
 	restored, rmem := ownerTasks()
 	require.NoError(t, mem.Snapshot(func(key string, value []byte) { require.NoError(t, rmem.Load(key, value)) }))
 	rmem.Loaded()

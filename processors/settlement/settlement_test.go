@@ -310,3 +310,16 @@ func TestSettlementReplays(t *testing.T) {
 	}
 	require.Equal(t, run(), run())
 }
+
+// Rates that change within the period: those of its last day hold (CONTRACT 5), for the fees and for the VAT.
+func TestRatesOfTheLastDayHold(t *testing.T) {
+	r, err := rules.Load([]byte("fees:\n- {from: 2025-11-15, distribution_percent: 30}\nvat:\n" +
+		"- {from: 2025-11-30, percent: 16}\n- {from: 2025-12-01, percent: 99}\n"))
+	require.NoError(t, err)
+	ev, _, err := settlement.Settle(r, &settlement.Tenant{}, settle("acme", "2025-11", 10), sums(100_00, 0, 1),
+		on(t, "2025-12-02"), true)
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Cents{30_00, 3_50, 33_50, 5_36, 61_14}, []schemas.Cents{
+		ev.DistributionFeeCents, ev.CollectionsFeeCents, ev.TotalFeesCents, ev.VATCents, ev.NetCents,
+	})
+}

@@ -250,3 +250,10 @@ func TestLastAnswer(t *testing.T) {
 	require.Equal(t, short, lastAnswer(short, nil))
 	require.Equal(t, context.DeadlineExceeded, lastAnswer(nil, context.DeadlineExceeded))
 }
+
+// What a statement covers may end later for an earlier period than for its own: the ledger waits for the greatest bound
+// of each partition, not for that of the period named last.
+func TestLedgerWaitsForTheGreatestBound(t *testing.T) {
+	require.Equal(t, []int64{9, 8, 3}, furthest([][]int64{{9, 2}, {1, 8, 3}, nil}))
+	require.Equal(t, []int64{9, 8, 3}, furthest([][]int64{nil, {1, 8, 3}, {9, 2}}))
+}

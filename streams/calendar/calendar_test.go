@@ -294,6 +294,33 @@ func TestAdvanceWaitsForTheSink(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// What a stage has written and not decided yet is not in ClickHouse: advance does not return before it is.
+func TestAdvanceWaitsForOpenTransactionsOfTheSinksTopics(t *testing.T) {
+	r := rig.New(t)
+	r.Stages()
+	var topics []string
+	for topic := range schemas.SunkTopics {
+		topics = append(topics, topic)
+	}
+	r.Stage(schemas.GroupSink, nil, nil, topics...)
+	c := started(r, "2025-11-28")
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{WaitSink: true})
+	require.NoError(t, err)
+	tx, err := kgo.NewClient(r.Cfg.Client(kgo.TransactionalID("open"), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	require.NoError(t, err)
+	defer tx.Close()
+	require.NoError(t, tx.BeginTransaction())
+	require.NoError(t, tx.ProduceSync(r.Context(), &kgo.Record{
+		Topic: schemas.TopicDecisions, Partition: 2, Value: []byte("x"),
+	}).FirstErr())
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{WaitSink: true, Stall: time.Second})
+	var behind *progress.Behind
+	require.ErrorAs(t, err, &behind)
+	require.Equal(t, schemas.TopicDecisions, behind.Topic)
+	require.NoError(t, tx.EndTransaction(r.Context(), kgo.TryCommit))
+	require.NoError(t, c.WaitSink(r.Context(), 0))
+}
+
 func TestALateOldTickDoesNotSetTheCalendarBack(t *testing.T) {
 	r := rig.New(t)
 	c := started(r, "2025-11-28")

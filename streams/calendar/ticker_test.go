@@ -65,6 +65,16 @@ func TestTheRealTickerFollowsTheClock(t *testing.T) {
 	require.NoError(t, r.CheckTicks(rig.Span(friday, friday, 2)))
 }
 
+// A day begins at midnight in Johannesburg, two hours before UTC's.
+func TestTheDayOpensAtMidnightInJohannesburg(t *testing.T) {
+	r := rig.New(t)
+	friday := rig.Date(t, "2025-11-28")
+	followTo(r, friday, "2025-11-28 16:00:00", "2025-11-28 23:59:40")
+	require.NoError(t, r.CheckTicks(rig.Span(friday, friday, 2)))
+	followTo(r, friday, "2025-11-29 00:00:00", "2025-11-29 00:00:01")
+	require.NoError(t, r.CheckTicks(append(rig.Span(friday, friday, 2), schemas.Tick{Date: "2025-11-29"})))
+}
+
 func TestTheRealTickerCatchesUpEveryMissedDay(t *testing.T) {
 	r := rig.New(t)
 	friday := rig.Date(t, "2025-11-28")

@@ -123,6 +123,25 @@ func owedWithSlowCollect(t *testing.T, lying bool) []int64 {
 	return owed
 }
 
+// Money that the bank has reported counts, also where intake has not looked at the report yet.
+func TestOwedWaitsForIntake(t *testing.T) {
+	r := rig.NewFake(t)
+	r.Produce(schemas.TopicRailResults, 1, "outside", "", kgo.TryCommit)
+	asked, done, gate := r.Asked(schemas.GroupIntake), make(chan struct{}), make(chan struct{})
+	r.Intake(gate)
+	r.Collect(nil)
+	var owed []int64
+	var err error
+	go func() {
+		defer close(done)
+		owed, err = opened(r).Owed(r.Context())
+	}()
+	rig.Until(asked, 20, done, gate)
+	<-done
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 2, 0, 0}, owed)
+}
+
 func TestOwedWaitsForCollect(t *testing.T) {
 	// A record and the marker of its transaction on each of the two partitions.
 	require.Equal(t, []int64{0, 2, 0, 2}, owedWithSlowCollect(t, false))
