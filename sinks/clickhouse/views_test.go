@@ -193,3 +193,51 @@ func knownAnswers(t *testing.T, conn driver.Conn) {
 	}, lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
 	require.Equal(t, []string{`"2025-11-05",1`}, lines(t, conn, "SELECT * FROM calendar"))
 }
+
+// A policy is its latest version, whatever the order of the rows; a debit stands as the bank's latest answer says.
+func TestViewsShowTheLatest(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	policy := func(version int64, status schemas.PolicyStatus) schemas.PolicyEvent {
+		return schemas.PolicyEvent{
+			Meta: schemas.Meta{
+				EventID: schemas.FactID(fmt.Sprint(version)), Seq: version, BusinessDate: "2025-11-05", At: sampleTime,
+			},
+			PolicyID: schemas.PolicyID("acme", "POL-A"), TenantID: "acme", CustomerID: "C", PolicyNumber: "POL-A",
+			Version: version, PolicyTerms: schemas.PolicyTerms{PremiumCents: 1, Status: status, Rail: schemas.RailEFT},
+			CreatedAt: sampleTime, UpdatedAt: sampleTime,
+		}
+	}
+	store(t, conn, schemas.TopicPolicies, 0, 0, policy(3, schemas.PolicyCancelled), policy(1, schemas.PolicyActive))
+	store(t, conn, schemas.TopicPolicies, 0, 2, policy(2, schemas.PolicyLapsed))
+	require.Equal(t, []string{`3,"cancelled"`}, lines(t, conn, "SELECT version, status FROM policies"))
+
+	var want []string
+	for i, c := range []struct {
+		says   []schemas.ChangeKind
+		status string
+	}{
+		{nil, "pending"},
+		{[]schemas.ChangeKind{schemas.ChangePaid}, "paid"},
+		{[]schemas.ChangeKind{schemas.ChangeUnpaid}, "unpaid"},
+		{[]schemas.ChangeKind{schemas.ChangePaid, schemas.ChangeLateUnpaid}, "unpaid"},
+		{[]schemas.ChangeKind{schemas.ChangeRejected}, "rejected"},
+		{[]schemas.ChangeKind{schemas.ChangePaid, schemas.ChangeRejected}, "rejected"},
+		{[]schemas.ChangeKind{schemas.ChangeUnpaid, schemas.ChangeDisputed}, "disputed"},
+		{[]schemas.ChangeKind{schemas.ChangeDisputed, schemas.ChangePaidDisputed}, "disputed"},
+	} {
+		d := fmt.Sprint("d", i)
+		store(t, conn, schemas.TopicDebits, 0, int64(i), schemas.DebitInstruction{
+			Meta:    schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime},
+			DebitID: d, TenantID: "acme", CollectionID: schemas.FactID("col", d), PeriodMonth: "2025-11", Attempt: 1,
+			AmountCents: 100, ActionDate: "2025-11-05", Rail: schemas.RailEFT,
+		})
+		m := month{"POL-" + d, "2025-11", 100}
+		var said []schemas.CollectionEvent
+		for n, kind := range append([]schemas.ChangeKind{schemas.ChangeInstructed}, c.says...) {
+			said = append(said, m.event(int64(n+1), kind, d, 0, 0, schemas.Unpaid))
+		}
+		store(t, conn, schemas.TopicCollections, 0, int64(10*i), said...)
+		want = append(want, fmt.Sprintf("%q,%q", d, c.status))
+	}
+	require.Equal(t, want, lines(t, conn, "SELECT debit_id, status FROM debits ORDER BY debit_id"))
+}

@@ -252,8 +252,8 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 	in, out := 0, 0
 	for _, j := range jobs {
 		in, out = in+j.done, out+len(j.batch.out)
-		owned = owned && r.parts.find(j.at) == j.slot
 	}
+	owned = owned && r.parts.owns(jobs)
 	try := kgo.TryCommit
 	if worked != nil || !owned {
 		try = kgo.TryAbort

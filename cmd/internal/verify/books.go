@@ -47,8 +47,9 @@ type event struct {
 	Change        change `json:"change"`
 	Stage         string `json:"stage"`
 	statement
-	Date   string `json:"date"`
-	Cutoff int    `json:"cutoff"`
+	BusinessDate string `json:"business_date"`
+	Date         string `json:"date"`
+	Cutoff       int    `json:"cutoff"`
 
 	partition int32
 	offset    int64
@@ -76,6 +77,8 @@ type statement struct {
 	TotalFees       cents  `json:"total_fees_cents"`
 	VAT             cents  `json:"vat_cents"`
 	Net             cents  `json:"net_cents"`
+	State           string `json:"status"`
+	PaymentDate     string `json:"payment_date"`
 	Coverage        []struct {
 		Period   string  `json:"period_month"`
 		From, To []int64 // by partition of kasi.collections.v1

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 )
 
@@ -53,12 +54,23 @@ func (b *books) movements() map[string][]*event {
 	return out
 }
 
-// statements recomputes the figures of every statement, at every version.
+// statuses are those that may follow one of a statement; the first follows none.
+var statuses = map[string][]string{
+	"": {"pending", "paid"}, "pending": {"paid", "disputed"}, "paid": {"disputed"}, "disputed": {"pending", "paid"},
+}
+
+// statements recomputes the figures of every statement, at every version, and follows its status.
 func (b *books) statements(c *Check) {
 	moved := b.movements()
-	first := map[string]*event{}
+	first, status := map[string]*event{}, map[string]string{}
 	for _, s := range b.settlements {
 		c.Counted++
+		was := status[s.SettlementID]
+		c.must(slices.Contains(statuses[was], s.State), "%s of %s version %d is %q after %q", s.Number, s.Tenant, s.Version,
+			s.State, was)
+		c.must(s.State != "paid" || s.BusinessDate >= s.PaymentDate, "%s of %s is paid on %s, before its payment date %s",
+			s.Number, s.Tenant, s.BusinessDate, s.PaymentDate)
+		status[s.SettlementID] = s.State
 		if was := first[s.SettlementID]; was != nil {
 			c.must(figures(was) == figures(s), "%s of %s: the figures of version %d are not those of version %d", s.Number,
 				s.Tenant, s.Version, was.Version)

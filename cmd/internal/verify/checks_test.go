@@ -1,0 +1,112 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Each difference is found by its own condition, also where a neighbour would see the tampering of a whole product too.
+func TestEachDifferenceAlone(t *testing.T) {
+	paidFull := func(version int64, kind, result string, moved cents) *event {
+		e := &event{
+			Tenant: "t", Collection: "k", Period: "2025-11", Version: version, Seq: version, Due: 100, Collected: 100,
+			Status: "PAID_FULL", Change: change{Kind: kind, DebitID: "d", ResultID: result, Moved: moved, Amount: 100},
+		}
+		if kind == instructed {
+			e.Collected, e.Status, e.InFlight = 0, "UNPAID", 100
+		}
+		return e
+	}
+	statement := func(number string, sequence int, from, to int64) *event {
+		s := &event{Tenant: "t", Period: "2025-11", Version: 1, BusinessDate: "2025-12-02"}
+		s.SettlementID, s.Number, s.Sequence, s.State, s.PaymentDate = number, number, sequence, "pending", "2025-12-03"
+		s.Coverage = []struct {
+			Period   string `json:"period_month"`
+			From, To []int64
+		}{{"2025-11", []int64{from}, []int64{to}}}
+		return s
+	}
+	settled := func() *event {
+		s := statement("S1", 1, 0, 9)
+		s.Total, s.DistributionFee, s.CollectionsFee, s.TotalFees, s.VAT, s.Net = 100, 25, 4, 29, 4, 67
+		return s
+	}
+	version := func(s *event, version int64, state, day string) *event {
+		next := *s
+		next.Version, next.State, next.BusinessDate = version, state, day
+		return &next
+	}
+	history := []*event{paidFull(1, instructed, "", 0), paidFull(2, paid, "r", 100)}
+	bank := map[string][]*result{"d": {{ResultID: "r", DebitID: "d", Status: "PAID", Effective: "2025-11-05"}}}
+	debits := []*event{{DebitID: "d", Collection: "k", Amount: 100, ActionDate: "2025-11-05"}}
+	due := *history[0]
+	due.Version, due.Due, due.Change = 3, 200, change{Kind: "CANCELLED"}
+	cent := settled()
+	cent.Net++
+	for what, c := range map[string]struct {
+		books books
+		check func(*books, *Check)
+		finds string
+	}{
+		"a result applied twice": {
+			books{debits: debits, results: bank, collections: append(history, paidFull(3, "CANCELLED", "r", 0))},
+			(*books).resultsApplied, "applies result r a second time",
+		},
+		"due changed": {
+			books{collections: []*event{history[0], &due}}, (*books).withinDue, "due changed from R 1.00 to R 2.00",
+		},
+		"a movement in two statements": {
+			books{
+				collections: history,
+				settlements: []*event{statement("S1", 1, 0, 9), statement("S2", 2, 0, 9)},
+			},
+			(*books).settledOnce, "is in 2 statements",
+		},
+		"an overlap of coverages": {
+			books{settlements: []*event{statement("S1", 1, 0, 9), statement("S2", 2, 8, 12)}},
+			(*books).settledOnce, "from number 8; the one before ended at 9",
+		},
+		"a gap in coverage": {
+			books{settlements: []*event{statement("S1", 1, 0, 9), statement("S2", 2, 10, 12)}},
+			(*books).settledOnce, "from number 10; the one before ended at 9",
+		},
+		"a statement that begins late": {
+			books{settlements: []*event{statement("S1", 1, 1, 9)}}, (*books).settledOnce, "from number 1",
+		},
+		"a statement's net": {books{collections: history, settlements: []*event{cent}}, (*books).statements, "net R 0.68"},
+		"a statement unpaid again": {
+			books{collections: history, settlements: []*event{
+				settled(), version(settled(), 2, "paid", "2025-12-03"), version(settled(), 3, "pending", "2025-12-04"),
+			}},
+			(*books).statements, `is "pending" after "paid"`,
+		},
+		"a statement paid too early": {
+			books{collections: history, settlements: []*event{settled(), version(settled(), 2, "paid", "2025-12-02")}},
+			(*books).statements, "is paid on 2025-12-02, before its payment date 2025-12-03",
+		},
+		"cents of a table": {
+			books{tallies: map[tallyKey]*tally{{topic: schemas.TopicSettlements}: {rows: 1, maxSeq: 1, sum: 5, digest: 7}}},
+			func(b *books, c *Check) {
+				b.compareRun(c, tallyKey{topic: schemas.TopicSettlements}, tally{rows: 1, maxSeq: 1, sum: 6, digest: 7}, 1, 1)
+			}, "difference R 0.01",
+		},
+	} {
+		found := &Check{}
+		c.check(&c.books, found)
+		require.Contains(t, strings.Join(found.Examples, "\n"), c.finds, what)
+	}
+	right := &Check{}
+	b := books{debits: debits, results: bank, collections: history, settlements: []*event{
+		settled(), version(settled(), 2, "paid", "2025-12-03"),
+	}}
+	for _, check := range []func(*books, *Check){
+		(*books).resultsApplied, (*books).withinDue, (*books).settledOnce, (*books).statements,
+	} {
+		check(&b, right)
+	}
+	require.Empty(t, right.Examples)
+}
