@@ -314,7 +314,7 @@ func TestPolicyOwner(t *testing.T) {
 	other.TenantID = "other"
 	theirs := takeAll(t, st, tk, mem, 1, command(t, 1, other))
 	require.Len(t, theirs, 1)
-	require.Equal(t, schemas.CustomerKey("other", "C9"), string(theirs[0].Key), "another insurer's number is another number")
+	require.Equal(t, schemas.CustomerKey("other", "C9"), string(theirs[0].Key), "another insurer has numbers of his own")
 	other = patch
 	other.TenantID = "other"
 	theirs = takeAll(t, st, tk, mem, 1, command(t, 1, other))

@@ -80,7 +80,7 @@ func answerID(res *schemas.Result) uint64 {
 }
 
 // refusal is why an answer is not taken in. It depends on the answer alone, not on the answers before. Under the real
-// calendar an answer may overtake the tick of its day, after a stop by days: then the day on which it was written counts.
+// calendar an answer may overtake the tick of its day, after a stop by days: the day on which it was written counts.
 func (b *Book) refusal(d *Debit, res *schemas.Result, on schemas.Day) *schemas.Reject {
 	window := schemas.Day(b.rules.DisputeDays(d.Rail, on.Date()))
 	switch {

@@ -52,8 +52,8 @@ func (p *partitions) find(at progress.Place) *slot {
 	return p.slots[at]
 }
 
-// owns tells whether the jobs still work on slots of ours. A partition that was lost and given back meanwhile has another
-// slot: the state that the job has worked on is an orphan, which must not be committed.
+// owns tells whether the jobs still work on slots of ours. A partition that was lost and given back meanwhile has
+// another slot: the state that the job has worked on is an orphan, which must not be committed.
 func (p *partitions) owns(jobs []*job) bool {
 	return !slices.ContainsFunc(jobs, func(j *job) bool { return p.find(j.at) != j.slot })
 }
