@@ -256,6 +256,31 @@ func TestWhateverIsAcceptedIsStored(t *testing.T) {
 	}
 }
 
+// TestWhateverIsAcceptedBeforeTheFirstTickIsStored does the same where no business date refuses what is too old or too
+// far ahead.
+func TestWhateverIsAcceptedBeforeTheFirstTickIsStored(t *testing.T) {
+	conn, tables, dated := open(t, chtest.New(t)), tables(), rules.Default()
+	l := &life{t: t, events: map[string][]*kgo.Record{}}
+	for topic, fields := range incoming() {
+		for field := range fields {
+			for _, value := range edges() {
+				rec, err := decoded(topic, []byte(objectOf(fields, field, value)))
+				l.Arena = arena.New(processors.NewEngine(dated), dated)
+				l.Now.At = sampleTime
+				if err == nil && l.Step(rec) == nil {
+					l.keep()
+					require.NoError(t, l.Tick(civil.Date{Year: 2025, Month: 11, Day: 4}, 0))
+					l.keep()
+				}
+			}
+		}
+	}
+	require.Len(t, l.events, 2, "transactions and deposits")
+	for topic, rows := range l.events {
+		require.NoError(t, insert(t.Context(), conn, tables[topic], rows))
+	}
+}
+
 // FuzzWhateverIsAcceptedIsStored walks on from there: a record as an outsider may write it, what the engine makes of it
 // until the end of the month, and an insert of all that into ClickHouse.
 func FuzzWhateverIsAcceptedIsStored(f *testing.F) {
