@@ -56,7 +56,9 @@ func (k *kafka) usage() time.Duration { return usage(k.cluster.Pids()...) }
 
 // config is what a stage is given.
 func (k *kafka) config(o *options) stage.Config {
-	return stage.Config{Brokers: k.cluster.Brokers(), Partitions: int32(o.partitions), MaxRecords: o.transaction}
+	return stage.Config{
+		Brokers: k.cluster.Brokers(), Partitions: int32(o.partitions), MaxRecords: o.transaction, Tenants: []string{"acme"},
+	}
 }
 
 // anew deletes the groups, and the topics except those to keep, and makes Kasi's topics again where they are missing.
