@@ -22,7 +22,7 @@ const (
 	executeAhead = 12
 	// An execution of up to fewPolicies is waited for like any write. A larger one is answered within acceptWithin.
 	fewPolicies  = 1_000
-	acceptWithin = 800 * time.Millisecond
+	acceptWithin = 500 * time.Millisecond
 	// An execution that was asked for less than newFor ago may not be in ClickHouse yet; it is waited for.
 	newFor      = time.Minute
 	newPatience = 2 * time.Second

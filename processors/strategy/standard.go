@@ -282,8 +282,10 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 	sooner(c.PeriodEnds + 1)
 	sooner(c.LastBanking)
 	sooner(c.paused())
-	if !c.BankingDay {
-		sooner(c.NextBanking)
+	for i := range rulings {
+		if rulings[i].Reason == WhyNotBankingDay {
+			sooner(c.NextBanking)
+		}
 	}
 	knownDays := schemas.Day(c.Params.KnownIncomeDays)
 	if c.lastDeposit != 0 {
