@@ -35,6 +35,7 @@ func (s *sink) dropped(_ context.Context, _ *kgo.Client, lost map[string][]int32
 			if s.cfg.Observer != nil {
 				s.cfg.Observer.Missing(topic, n, 0) // another sink tells
 			}
+			s.trouble("hole", place(series{topic: topic}, n), nil)
 		}
 	}
 }

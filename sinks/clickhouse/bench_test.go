@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -268,4 +269,46 @@ FROM numbers(%d, %d)`,
 			}
 		})
 	}
+}
+
+// BenchmarkLedger asks for a settlement's sum, and for the count alone, over five million events of which a tenth moved
+// money. It prints what the queries needed of ClickHouse's memory.
+func BenchmarkLedger(b *testing.B) {
+	const rows, partitions = 5_000_000, 8
+	conn := open(b, chtest.New(b))
+	ctx := context.Background()
+	require.NoError(b, conn.Exec(ctx, fmt.Sprintf(`
+		INSERT INTO collections_log (tenant_id, period_month, collection_id, version, event_id, moved_cents, seq,
+			src_partition, src_offset)
+		SELECT ['acme', 'other'][number %% 5 = 0 ? 2 : 1], ['2025-10', '2025-11'][number %% 2 + 1],
+			reinterpretAsUUID(sipHash128(intDiv(number, 5))), number %% 5 + 1, generateUUIDv4(),
+			number %% 10 = 3 ? 15000 : 0, intDiv(number, %d) + 1, number %% %d, intDiv(number, %d)
+		FROM numbers(%d)`, partitions, partitions, partitions, rows)))
+	until := slices.Repeat([]int64{rows/partitions + 1}, partitions)
+	for p, seq := range until {
+		require.NoError(b, conn.Exec(ctx, "INSERT INTO sink_marks VALUES (?, ?, ?, ?, now64(3))", schemas.TopicCollections, p,
+			seq, seq))
+	}
+	cov := []schemas.Coverage{
+		{Period: "2025-11", From: make([]int64, partitions), To: until},
+		{Period: "2025-10", From: make([]int64, partitions), To: until},
+	}
+	for name, ask := range map[string]func() error{
+		"count": func() error { return Whole(ctx, conn, schemas.TopicCollections, until) },
+		"sum": func() error {
+			_, err := Ledger{conn}.Sum(ctx, "acme", "2025-11", cov)
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				require.NoError(b, ask())
+			}
+		})
+	}
+	require.NoError(b, conn.Exec(ctx, "SYSTEM FLUSH LOGS"))
+	var memory uint64
+	require.NoError(b, conn.QueryRow(ctx, "SELECT max(memory_usage) FROM system.query_log WHERE current_database = "+
+		"currentDatabase() AND query LIKE '%groupBitmap%'").Scan(&memory))
+	b.Logf("at most %d MiB", memory>>20)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -183,6 +184,19 @@ func TestRefill(t *testing.T) {
 	}
 }
 
+// heard remembers the sink's troubles.
+type heard struct {
+	mu       sync.Mutex
+	troubles map[string]string // by kind
+}
+
+func (h *heard) Inserted(string, int, time.Time)  {}
+func (h *heard) InsertFailed(string)              {}
+func (h *heard) Missing(string, int32, int64)     {}
+func (h *heard) Refilled(string, int)             {}
+func (h *heard) Troubled(_, kind, _, text string) { h.mu.Lock(); defer h.mu.Unlock(); h.troubles[kind] = text }
+func (h *heard) trouble(kind string) string       { h.mu.Lock(); defer h.mu.Unlock(); return h.troubles[kind] }
+
 // A column that was dropped is not made again: its values are lost, and the rows would count as whole.
 func TestColumnThatWasDroppedIsNotMadeAgain(t *testing.T) {
 	w := newWorld(t, 1)
@@ -190,14 +204,18 @@ func TestColumnThatWasDroppedIsNotMadeAgain(t *testing.T) {
 	var log lockedBuffer
 	cfg := w.config()
 	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	told := &heard{troubles: map[string]string{}}
+	cfg.Observer = told
 	s := w.start(cfg, watchful())
 	w.caughtUp()
 	w.loses("ALTER TABLE collections_log DROP COLUMN moved, DROP COLUMN moved_cents")
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "drop table collections_log") },
 		20*time.Second, 5*time.Millisecond)
 	require.ErrorContains(t, migrate.Up(t.Context(), w.opts, quiet), "drop table collections_log")
+	require.Contains(t, told.trouble("clickhouse"), "drop table collections_log")
 	w.loses("DROP TABLE collections_log SYNC")
 	w.whole()
+	require.Eventually(t, func() bool { return told.trouble("clickhouse") == "" }, 20*time.Second, time.Millisecond)
 	s.end()
 	require.EqualValues(t, 3*15_000, w.number("SELECT toUInt64(sum(moved_cents)) FROM collections_log"))
 }

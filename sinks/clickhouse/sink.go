@@ -63,6 +63,8 @@ type Observer interface {
 	Missing(series string, partition int32, events int64)
 	// Refilled tells that lost rows were brought back from Kafka.
 	Refilled(table string, rows int)
+	// Troubled tells of what somebody may have to look at while the sink goes on; an empty text says that it is over.
+	Troubled(stage, kind, where, text string)
 }
 
 func (c Config) validate() error {

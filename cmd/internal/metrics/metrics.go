@@ -142,12 +142,6 @@ func (m *Metrics) InsertFailed(table string) { m.inserts.WithLabelValues(table, 
 // Missing implements chsink.Observer.
 func (m *Metrics) Missing(series string, partition int32, events int64) {
 	m.missing.WithLabelValues(series, strconv.Itoa(int(partition))).Set(float64(events))
-	text := ""
-	if events > 0 {
-		text = fmt.Sprintf("ClickHouse lacks %d events of partition %d of %s, and settlements wait: the sink brings them "+
-			"back from Kafka; kasi sink refill names what it cannot", events, partition, series)
-	}
-	m.Troubled("sink", "hole", fmt.Sprintf("%s/%d", series, partition), text)
 }
 
 // Refilled implements chsink.Observer.

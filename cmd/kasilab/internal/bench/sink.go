@@ -215,5 +215,8 @@ func (b *blockList) InsertFailed(string) {}
 // Missing implements chsink.Observer.
 func (b *blockList) Missing(string, int32, int64) {}
 
+// Troubled implements chsink.Observer.
+func (b *blockList) Troubled(_, _, _, _ string) {}
+
 // Refilled implements chsink.Observer.
 func (b *blockList) Refilled(string, int) {}
