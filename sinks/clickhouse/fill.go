@@ -162,8 +162,8 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 type goneError struct{ schemas.Hole }
 
 func (e *goneError) Error() string {
-	return e.Hole.Error() + ", and Kafka does not hold them any more; settlements wait for them: bring the rows back from a " +
-		"copy of table " + schemas.SunkTopics[e.Topic] + " (INSERT INTO ... SELECT)"
+	return e.Hole.Error() + ", and Kafka does not hold them any more; settlements wait for them: bring the rows back "+
+		"from a copy of table " + schemas.SunkTopics[e.Topic] + " (INSERT INTO ... SELECT)"
 }
 
 // part is a part of a hole.

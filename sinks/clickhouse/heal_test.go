@@ -190,12 +190,20 @@ type heard struct {
 	troubles map[string]string // by kind
 }
 
-func (h *heard) Inserted(string, int, time.Time)  {}
-func (h *heard) InsertFailed(string)              {}
-func (h *heard) Missing(string, int32, int64)     {}
-func (h *heard) Refilled(string, int)             {}
-func (h *heard) Troubled(_, kind, _, text string) { h.mu.Lock(); defer h.mu.Unlock(); h.troubles[kind] = text }
-func (h *heard) trouble(kind string) string       { h.mu.Lock(); defer h.mu.Unlock(); return h.troubles[kind] }
+func (h *heard) Inserted(string, int, time.Time) {}
+func (h *heard) InsertFailed(string)             {}
+func (h *heard) Missing(string, int32, int64)    {}
+func (h *heard) Refilled(string, int)            {}
+func (h *heard) Troubled(_, kind, _, text string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.troubles[kind] = text
+}
+func (h *heard) trouble(kind string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.troubles[kind]
+}
 
 // A column that was dropped is not made again: its values are lost, and the rows would count as whole.
 func TestColumnThatWasDroppedIsNotMadeAgain(t *testing.T) {
