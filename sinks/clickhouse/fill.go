@@ -63,7 +63,7 @@ func (s *sink) healSeries(ctx context.Context, of series, marks map[topicPartiti
 			if err != nil {
 				return all, fmt.Errorf("fill %s, numbers %d to %d: %w", h.Place(), h.From, h.To, err)
 			}
-			short = true // look again: there may be more holes, and the rows must be there now
+			short = short || f.Rows > 0 // look again: there may be more holes, and the rows must be there now
 			all = append(all, f)
 		}
 	}
@@ -162,7 +162,7 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 type goneError struct{ schemas.Hole }
 
 func (e *goneError) Error() string {
-	return e.Hole.Error() + ", and Kafka does not hold them any more; settlements wait for them: bring the rows back "+
+	return e.Hole.Error() + ", and Kafka does not hold them any more; settlements wait for them: bring the rows back " +
 		"from a copy of table " + schemas.SunkTopics[e.Topic] + " (INSERT INTO ... SELECT)"
 }
 
