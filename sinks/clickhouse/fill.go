@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/segmentio/encoding/json"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -128,6 +129,9 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 		if err != nil || n.stage != h.Stage || n.Seq < h.From || n.Seq > h.To {
 			return err
 		}
+		if n.Seq != next && !r.Attrs.IsTransactional() {
+			return nil // a stranger, which was set aside
+		}
 		if n.Seq > next {
 			f.Gone = append(f.Gone, h.part(next, n.Seq-1))
 		}
@@ -200,8 +204,9 @@ func (s *sink) healCalendar(ctx context.Context, mark int64) error {
 		var tick schemas.Tick
 		if err := json.Unmarshal(r.Value, &tick); err != nil && r.Attrs.IsTransactional() {
 			return badRecord(r, "", err)
-		} else if err != nil {
-			return nil
+		}
+		if _, err := civil.ParseDate(tick.Date); err != nil {
+			return nil //nolint:nilerr // somebody else's, which was set aside
 		}
 		if !s.ticks.seen[tick] {
 			s.ticks.seen[tick] = true

@@ -199,6 +199,7 @@ func (h *heard) Troubled(_, kind, _, text string) {
 	defer h.mu.Unlock()
 	h.troubles[kind] = text
 }
+
 func (h *heard) trouble(kind string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
