@@ -77,7 +77,7 @@ type statement struct {
 	TotalFees       cents  `json:"total_fees_cents"`
 	VAT             cents  `json:"vat_cents"`
 	Net             cents  `json:"net_cents"`
-	State           string `json:"status"`
+	PaymentStatus   string `json:"status"`
 	PaymentDate     string `json:"payment_date"`
 	Coverage        []struct {
 		Period   string  `json:"period_month"`

@@ -23,7 +23,8 @@ func TestEachDifferenceAlone(t *testing.T) {
 	}
 	statement := func(number string, sequence int, from, to int64) *event {
 		s := &event{Tenant: "t", Period: "2025-11", Version: 1, BusinessDate: "2025-12-02"}
-		s.SettlementID, s.Number, s.Sequence, s.State, s.PaymentDate = number, number, sequence, "pending", "2025-12-03"
+		s.SettlementID, s.Number, s.Sequence = number, number, sequence
+		s.PaymentStatus, s.PaymentDate = "pending", "2025-12-03"
 		s.Coverage = []struct {
 			Period   string `json:"period_month"`
 			From, To []int64
@@ -37,7 +38,7 @@ func TestEachDifferenceAlone(t *testing.T) {
 	}
 	version := func(s *event, version int64, state, day string) *event {
 		next := *s
-		next.Version, next.State, next.BusinessDate = version, state, day
+		next.Version, next.PaymentStatus, next.BusinessDate = version, state, day
 		return &next
 	}
 	history := []*event{paidFull(1, instructed, "", 0), paidFull(2, paid, "r", 100)}

@@ -66,11 +66,12 @@ func (b *books) statements(c *Check) {
 	for _, s := range b.settlements {
 		c.Counted++
 		was := status[s.SettlementID]
-		c.must(slices.Contains(statuses[was], s.State), "%s of %s version %d is %q after %q", s.Number, s.Tenant, s.Version,
-			s.State, was)
-		c.must(s.State != "paid" || s.BusinessDate >= s.PaymentDate, "%s of %s is paid on %s, before its payment date %s",
+		now := s.PaymentStatus
+		c.must(slices.Contains(statuses[was], now), "%s of %s version %d is %q after %q", s.Number, s.Tenant, s.Version, now,
+			was)
+		c.must(now != "paid" || s.BusinessDate >= s.PaymentDate, "%s of %s is paid on %s, before its payment date %s",
 			s.Number, s.Tenant, s.BusinessDate, s.PaymentDate)
-		status[s.SettlementID] = s.State
+		status[s.SettlementID] = now
 		if was := first[s.SettlementID]; was != nil {
 			c.must(figures(was) == figures(s), "%s of %s: the figures of version %d are not those of version %d", s.Number,
 				s.Tenant, s.Version, was.Version)
