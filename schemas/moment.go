@@ -11,8 +11,8 @@ type Moment struct {
 	// Date is the business date. Cutoff is the last tick of the partition on that date (0: the day is open).
 	Date   civil.Date
 	Cutoff int
-	// Sent is the day on which the record was written, under the real calendar; zero elsewhere. It is later than Date where
-	// the calendar catches up on days that it missed, and where a record overtakes the tick of its day.
+	// Sent is the day on which the record was written, under the real calendar; zero elsewhere. It is later than Date
+	// where the calendar catches up on days that it missed, and where a record overtakes the tick of its day.
 	Sent civil.Date
 	// At is the timestamp of the record being processed.
 	At time.Time
