@@ -47,11 +47,13 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 		return nil
 	}
 	content := contentOf(tx)
-	switch was, known := b.seen(tx.AccountID, tx.TransactionID); {
+	was, known := b.seen(tx.AccountID, tx.TransactionID)
+	replaced := known && was == contentReplaced // by one that came before it: it is kept, and never counts
+	switch {
 	case known && was > contentReplaced && was != content:
 		return schemas.Refuse(schemas.RejectDuplicateID, "a transaction of this transaction_id and other content was taken "+
 			"in before")
-	case known:
+	case known && !replaced:
 		return nil
 	case tx.ReplacesTransactionID == tx.TransactionID:
 		return schemas.Refuse(schemas.RejectBadEnum, "replaces_transaction_id names the transaction itself")
@@ -66,6 +68,9 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 		Meta:        b.moment.Meta("transaction", tx.TenantID, tx.CustomerID, tx.AccountID, tx.TransactionID, w.day().Text()),
 		Transaction: *tx, BookedDate: w.day().Text(),
 	})
+	if replaced {
+		return nil
+	}
 	if kind, key, isIncome := income.Classify(tx, b.Params); isIncome {
 		w.TxID, w.Cents, w.Kind, w.Stream = tx.TransactionID, tx.AmountCents, kind, key
 	} else if income.Reverses(tx, b.Params) {
@@ -113,7 +118,7 @@ func (b *Book) remember(hash uint64, content uint32, booked schemas.Day) {
 // Contents that are no hash of one.
 const (
 	contentUnknown  = iota // of a state of the last build, whose ids were the customer's, without the account
-	contentReplaced        // another booking stands in its place: it has no effect whatever it says
+	contentReplaced        // another booking stands in its place, which came before it: it is kept, and never counts
 )
 
 // contentOf is a hash of what a transaction says, of all its fields but the ids of its customer.
@@ -224,7 +229,7 @@ func (b *Book) takeBack(d *Deposit) {
 	d.Remaining, d.Transaction, d.Gone = 0, "", true
 }
 
-// replace takes a booking back in whose place another one stands. Told of later, it has no effect any more. It returns
+// replace takes a booking back in whose place another one stands. Told of later, it does not count any more. It returns
 // how much of its deposit debits have used, which the other one must not bring again.
 func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cents) {
 	if _, known := b.seen(account, id); !known {

@@ -122,10 +122,11 @@ type books struct {
 }
 
 type fedTransaction struct {
-	hash  uint64
-	key   uint64
-	place string
-	fresh bool
+	hash   uint64
+	key    uint64
+	record string // where it lies
+	place  string // of a line of a file: the record and the line's number
+	fresh  bool
 }
 
 // readBooks asks for the ends once and reads each topic up to its end. In what order it asks decides what may be
@@ -257,12 +258,12 @@ func (b *books) takeFed(r *kgo.Record, e *event, isJSON, fresh bool) {
 	header, _, _ := strings.Cut(text, "\n")
 	switch {
 	case isJSON && e.State != "PENDING": // which never counts
-		b.fed = append(b.fed, fedTransaction{e.hash(), e.key(), at, fresh})
+		b.fed = append(b.fed, fedTransaction{e.hash(), e.key(), at, at, fresh})
 		return
 	case isJSON:
 		return
 	case strings.HasPrefix(text, "{") || !strings.Contains(header, "transaction_id"):
-		b.fed = append(b.fed, fedTransaction{place: at, fresh: fresh})
+		b.fed = append(b.fed, fedTransaction{record: at, place: at, fresh: fresh})
 		return
 	}
 	rows := csv.NewReader(strings.NewReader(text))
@@ -284,9 +285,14 @@ func (b *books) takeFed(r *kgo.Record, e *event, isJSON, fresh bool) {
 			Account: cell(row, "account_id"),
 		}
 		if cell(row, "state") != "PENDING" {
-			b.fed = append(b.fed, fedTransaction{one.hash(), one.key(), fmt.Sprintf("%s/%d", at, n), fresh})
+			b.fed = append(b.fed, fedTransaction{one.hash(), one.key(), at, fmt.Sprintf("%s/%d", at, n), fresh})
 		}
 	}
+}
+
+// refused tells whether a fed transaction is a dead letter: its line, or the whole record.
+func (b *books) refused(f fedTransaction) bool {
+	return b.deadPlaces[f.place] || b.deadPlaces[f.record]
 }
 
 func (b *books) takeDead(r *kgo.Record) {

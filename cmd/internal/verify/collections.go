@@ -26,7 +26,7 @@ func (b *books) transactionsOnce(c *Check) {
 func (b *books) transactionsKept(c *Check) {
 	for _, f := range b.fed {
 		c.Counted++
-		if b.accepted[f.hash] == 0 && !b.deadPlaces[f.place] && !b.deadFed[f.hash] {
+		if b.accepted[f.hash] == 0 && !b.refused(f) && !b.deadFed[f.hash] {
 			if b.gone[schemas.TopicDeadLetters] {
 				c.Unchecked++
 				continue

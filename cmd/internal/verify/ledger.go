@@ -126,7 +126,7 @@ func ReadFed(r io.Reader) (map[TransactionKey]bool, error) {
 func (b *books) acknowledged(ctx context.Context, c *Check, o Options) error {
 	refused := b.deadFed
 	for _, f := range b.fed {
-		if b.deadPlaces[f.place] {
+		if b.refused(f) {
 			refused[f.key] = true
 		}
 	}

@@ -431,3 +431,32 @@ func TestRecordsSetAsideAreNotes(t *testing.T) {
 		require.Len(t, b.unreadable, 1-len(letters))
 	}
 }
+
+// A file that is refused as a whole is one dead letter, for each of its lines.
+func TestAFileRefusedWhole(t *testing.T) {
+	file := func(header string, at int64) *kgo.Record {
+		return &kgo.Record{
+			Topic: schemas.TopicFeedTransactions, Offset: at,
+			Value: []byte(header + "\nt1,demo,c1,x\nt2,demo,c1,y\n"),
+		}
+	}
+	from := func(offset, entry string) *kgo.Record {
+		header := func(name, value string) kgo.RecordHeader {
+			return kgo.RecordHeader{Key: "__connect.errors." + name, Value: []byte(value)}
+		}
+		return &kgo.Record{Value: []byte("x"), Headers: []kgo.RecordHeader{
+			header("topic", schemas.TopicFeedTransactions), header("partition", "0"), header("offset", offset),
+			header("entry", entry),
+		}}
+	}
+	b := &books{accepted: map[uint64]int64{}, deadPlaces: map[string]bool{}, deadFed: map[uint64]bool{}}
+	b.takeFed(file("transaction_id,tenant_id,customer_id,transaction_id", 0), &event{}, false, false)
+	b.takeFed(file("transaction_id,tenant_id,customer_id,account_id", 1), &event{}, false, false)
+	b.takeDead(from("0", ""))
+	b.takeDead(from("1", "2"))
+	c := &Check{}
+	b.transactionsKept(c)
+	require.EqualValues(t, 4, c.Counted)
+	require.Len(t, c.Examples, 1)
+	require.Contains(t, c.Examples[0], "/0/1/1 is neither")
+}
