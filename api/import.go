@@ -23,7 +23,7 @@ const (
 	importBatch = 1000 // commands sent at once
 	// importStretch is how many rows are sent before the answers to as many before them are there. So at most twice as
 	// many rows of one import are on their way, and what others ask for waits behind those, not behind a million.
-	importStretch   = 10_000
+	importStretch   = 25_000
 	maxListedErrors = 1000
 	// multipartOverhead is what the boundaries and part headers may add to the file.
 	multipartOverhead = 64 << 10

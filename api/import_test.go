@@ -198,13 +198,13 @@ func TestImportDoesNotRunAhead(t *testing.T) {
 	e.pipe.deaf = true
 	var file strings.Builder
 	file.WriteString(importHeader)
-	for i := range 50_000 {
+	for i := range 60_000 {
 		fmt.Fprintf(&file, "C,E,P%d,F,1\n", i)
 	}
 	got := e.upload(file.String()).is(http.StatusServiceUnavailable).err()
-	require.Contains(t, got.Message, "20000 rows were accepted, but the answers to only 0")
+	require.Contains(t, got.Message, "50000 rows were accepted, but the answers to only 0")
 	require.NotContains(t, got.Message, "mended")
-	require.Equal(t, 20_000, e.pipe.commands)
+	require.Equal(t, 50_000, e.pipe.commands)
 }
 
 // A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an
