@@ -112,7 +112,7 @@ func TestSettlementWaitsForTheSink(t *testing.T) {
 }
 
 func TestSettlementSaysWhyItCannotBeMade(t *testing.T) {
-	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
+	e := newEnv(t, func(c *api.Config) { c.Wait = time.Second })
 	got := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusConflict).err()
 	require.Contains(t, got.Message, "Nothing was executed")
 	e.paidPolicy("POL001", "150.00", 15000)
