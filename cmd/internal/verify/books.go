@@ -174,7 +174,8 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 // noteRemoved notes what retention, or an operator, has removed from topics that may be cut: those of outsiders, and
 // the dead letters. It looks after the reading, so that nothing is missed that was removed meanwhile.
 func (b *books) noteRemoved(ctx context.Context) error {
-	starts, err := b.o.Kafka.Starts(ctx, schemas.TopicFeedTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters)
+	starts, err := b.o.Kafka.Starts(ctx, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults,
+		schemas.TopicDeadLetters)
 	if err != nil {
 		return err
 	}
