@@ -46,6 +46,7 @@ type world struct {
 	taken       map[string]bool                  // transaction ids taken in
 	content     map[string]schemas.Transaction   // by account and transaction id
 	replacedOn  map[string]civil.Date            // likewise: the day of the booking in its place
+	pastDays    map[string]bool                  // likewise: replaced when its own days were over: it may have been forgotten
 	incomes     map[string]bool                  // income ids taken in
 	failed      schemas.Cents                    // of debits that came back, as the collections' events say
 	instructed  schemas.Cents                    // of all debits
@@ -91,7 +92,7 @@ func newWorld(t require.TestingT, r *rules.Rules) *world {
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
 		items: map[string]schemas.OpenItemEvent{},
 		taken: map[string]bool{}, incomes: map[string]bool{}, content: map[string]schemas.Transaction{},
-		replacedOn: map[string]civil.Date{},
+		replacedOn: map[string]civil.Date{}, pastDays: map[string]bool{},
 	}
 	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{strategy.Standard{}, w})), r)
 	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -247,6 +248,11 @@ func (w *world) silent(out *book.Outputs, why string) {
 	}
 }
 
+// isPast tells whether the id of a booking of a day may have been forgotten by now.
+func (w *world) isPast(booked civil.Date, seenDays int) bool {
+	return w.Now.Date.DaysSince(booked) > seenDays && w.Now.Date.DaysSince(w.firstTaken) > seenDays
+}
+
 // judgeTransaction is exactly once: an id is taken in once, and refused is only what could not be told from what was
 // forgotten.
 func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.Outputs) {
@@ -271,9 +277,10 @@ func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.O
 		if by := w.replacedOn[place]; by.IsValid() {
 			kept = by
 		}
-		if w.Now.Date.DaysSince(kept) > p.SeenDays && w.Now.Date.DaysSince(w.firstTaken) > p.SeenDays {
+		if w.isPast(kept, p.SeenDays) || w.pastDays[place] {
 			delete(w.content, place) // forgotten: nobody can tell that it comes again
 			delete(w.replacedOn, place)
+			delete(w.pastDays, place)
 		}
 	}
 	was, known := w.content[place]
@@ -294,7 +301,11 @@ func (w *world) judgeTransaction(tx *schemas.Transaction, err error, out *book.O
 	require.Len(w.t, out.Transactions, 1)
 	w.taken[tx.TransactionID], w.content[place] = true, *tx
 	if tx.ReplacesTransactionID != "" {
-		w.replacedOn[tx.AccountID+"/"+tx.ReplacesTransactionID] = booked
+		replaced := tx.AccountID + "/" + tx.ReplacesTransactionID
+		if was, known := w.content[replaced]; known {
+			w.pastDays[replaced] = w.isPast(civil.DateOf(was.BookedAt.In(schemas.Johannesburg)), p.SeenDays)
+		}
+		w.replacedOn[replaced] = booked
 	}
 	if w.Now.Date.IsValid() && !w.firstTaken.IsValid() {
 		w.firstTaken = w.Now.Date
