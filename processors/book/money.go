@@ -227,6 +227,7 @@ func (b *Book) reverses(r, d *Deposit, at int64) bool {
 func (b *Book) takeBack(d *Deposit) {
 	b.Streams.TakeBack(b.rules.Calendar, d.Stream, d.Day(), d.Cents)
 	d.Remaining, d.Transaction, d.Gone = 0, "", true
+	b.lookAgain()
 }
 
 // replace takes a booking back in whose place another one stands. Told of later, it does not count any more. It returns
