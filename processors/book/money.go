@@ -238,6 +238,7 @@ func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cen
 		return 0
 	}
 	b.Waiting.remove(account, id)
+	b.forgetMoney()
 	i := slices.IndexFunc(b.Deposits, func(d Deposit) bool { return d.Transaction == id && d.Account == account })
 	if i < 0 {
 		return 0
