@@ -46,7 +46,7 @@ type world struct {
 	taken       map[string]bool                  // transaction ids taken in
 	content     map[string]schemas.Transaction   // by account and transaction id
 	replacedOn  map[string]civil.Date            // likewise: the day of the booking in its place
-	pastDays    map[string]bool                  // likewise: replaced when its own days were over: it may have been forgotten
+	pastDays    map[string]bool                  // likewise: replaced when its days were over, perhaps forgotten
 	incomes     map[string]bool                  // income ids taken in
 	failed      schemas.Cents                    // of debits that came back, as the collections' events say
 	instructed  schemas.Cents                    // of all debits

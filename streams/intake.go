@@ -84,7 +84,7 @@ func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
 	if err != nil {
 		return err
 	}
-	b.Route(schemas.TopicTimeline, kind, hash, key, value, rec.Timestamp, letters.OriginHeader(rec, e.No))
+	b.Route(schemas.TopicTimeline, kind, hash, key, value, rec.Timestamp, letters.OriginHeaders(rec, e.No, value)...)
 	return nil
 }
 

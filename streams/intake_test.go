@@ -78,6 +78,7 @@ func TestIntakeRoutes(t *testing.T) {
 			Headers: []kgo.RecordHeader{
 				{Key: schemas.HeaderKind, Value: []byte(tc.kind)},
 				{Key: "kasi.origin", Value: []byte(tc.topic + " 0 0")},
+				{Key: "kasi.sent", Value: []byte(tc.value)},
 			},
 		}, out[0])
 	}

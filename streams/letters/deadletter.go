@@ -3,6 +3,7 @@
 package letters
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -56,6 +57,13 @@ const LargestValue = 960 << 10
 // stage names the record its sender knows, not our copy of it.
 const headerOrigin = "kasi.origin"
 
+// headerSent goes with it too, where our event is not the outsider's bytes: what a later stage refuses becomes a dead
+// letter of what was sent. A record of more than LargestSent bytes goes without: it stays on its own topic.
+const headerSent = "kasi.sent"
+
+// LargestSent is the largest outside record that travels beside the event that intake made of it.
+const LargestSent = 32 << 10
+
 // originOf is what headerOrigin says, or the record's own place. A header that is not of our making is ignored.
 func originOf(rec *kgo.Record) Origin {
 	var o Origin
@@ -70,15 +78,19 @@ func originOf(rec *kgo.Record) Origin {
 	return Origin{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}
 }
 
-// OriginHeader is the header by which a record that intake passes on names the outsider's record, and its entry where
-// that holds several; else 0.
-func OriginHeader(rec *kgo.Record, entry int) kgo.RecordHeader {
+// OriginHeaders go with ours, the event that intake makes of a record or of one entry of it (from 1; 0 where the record
+// is one): where the record lies, and its bytes where ours are others.
+func OriginHeaders(rec *kgo.Record, entry int, ours []byte) []kgo.RecordHeader {
 	o := originOf(rec)
 	value := fmt.Appendf(nil, "%s %d %d", o.Topic, o.Partition, o.Offset)
 	if entry > 0 {
 		value = fmt.Appendf(value, " %d", entry)
 	}
-	return kgo.RecordHeader{Key: headerOrigin, Value: value}
+	headers := []kgo.RecordHeader{{Key: headerOrigin, Value: value}}
+	if entry == 0 && len(rec.Value) <= LargestSent && !bytes.Equal(rec.Value, ours) {
+		headers = append(headers, kgo.RecordHeader{Key: headerSent, Value: rec.Value})
+	}
+	return headers
 }
 
 // OfEntry is the dead letter of one entry of a record: the record's, with the entry's own text and its number.
@@ -91,12 +103,16 @@ func OfEntry(rec *kgo.Record, entry int, text []byte, stage, topic string, why *
 }
 
 // Of is the dead letter of a record that a stage refused: key, value, headers and timestamp untouched, the reason in
-// further headers. The reasons of an earlier rejection are replaced.
+// further headers. The reasons of an earlier rejection are replaced. Of an event that intake made, the value is what
+// was sent, where that travels along.
 func Of(rec *kgo.Record, stage, topic string, why *schemas.Reject) *kgo.Record {
 	dead := &kgo.Record{Topic: topic, Key: rec.Key, Value: rec.Value, Timestamp: rec.Timestamp}
 	from := originOf(rec)
 	for _, h := range rec.Headers {
-		if !strings.HasPrefix(h.Key, Prefix) && h.Key != headerOrigin {
+		switch {
+		case h.Key == headerSent && rec.Topic == schemas.TopicTimeline:
+			dead.Value = h.Value
+		case !strings.HasPrefix(h.Key, Prefix) && h.Key != headerOrigin:
 			dead.Headers = append(dead.Headers, h)
 		}
 	}
