@@ -85,7 +85,7 @@ func (c *Clock) startManual(ctx context.Context, start civil.Date) error {
 	return err
 }
 
-// troubleJump is the kind of trouble of a clock that is too far ahead of the calendar.
+// troubleJump is the kind of trouble of a clock that is too far from the calendar.
 const troubleJump = "calendar_jump"
 
 // follow writes each tick when its time has come. A broker that is away is waited for, and so is a clock that is right
@@ -120,10 +120,14 @@ func (c *Clock) follow(ctx context.Context, cfg stage.Config, t Ticker, ready fu
 // mostDays is how many days the calendar catches up without an operator's word.
 const mostDays = 7
 
-// jumpError says that the clock is too far ahead of the calendar.
+// jumpError says that the clock is too far ahead of the calendar, or behind it.
 type jumpError struct{ stands, clock civil.Date }
 
 func (e *jumpError) Error() string {
+	if e.stands.After(e.clock) {
+		return fmt.Sprintf("the calendar stands at %s, ahead of the clock at %s: no day opens and nothing is decided until "+
+			"the clock is there; mend the clock, or where it is right restore %s", e.stands, e.clock, schemas.TopicCalendar)
+	}
 	return fmt.Sprintf("the calendar stands at %s and the clock at %s, more than %d days ahead: it is not moved; mend "+
 		"the clock, or where it is right start the ticker again with --catch-up-to %s", e.stands, e.clock, mostDays, e.clock)
 }
@@ -145,7 +149,8 @@ func (c *Clock) followOnce(ctx context.Context, t Ticker, now time.Time) (time.D
 		if err != nil {
 			return 0, fmt.Errorf("tick with date %q: %w", today.Tick.Date, err)
 		}
-		if at := schemas.DateIn(now); at.DaysSince(stands) > mostDays && at.After(t.CatchUpTo) {
+		at := schemas.DateIn(now)
+		if days := at.DaysSince(stands); days < -1 || days > mostDays && at.After(t.CatchUpTo) {
 			return 0, &jumpError{stands, at}
 		}
 	}

@@ -113,6 +113,15 @@ func TestTheRealTickerDoesNotJump(t *testing.T) {
 	require.NoError(t, r.CheckTicks(rig.Span(friday, rig.Date(t, "2025-12-05"), 2)), "a week is caught up")
 	run(rig.Date(t, "2025-12-20"), "2025-12-20 16:00:00", "2025-12-20 16:00:15")
 	require.NoError(t, r.CheckTicks(rig.Span(friday, rig.Date(t, "2025-12-20"), 2)))
+
+	c, err := New(r.Cfg, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	c.times = func(civil.Date) []string { return []string{"10:00", "15:30"} }
+	_, err = c.followOnce(r.Context(), Ticker{}, sast(t, "2025-12-18 12:00:00"))
+	require.ErrorContains(t, err, "ahead of the clock", "a calendar that some clock has moved too far is said")
+	_, err = c.followOnce(r.Context(), Ticker{}, sast(t, "2025-12-19 23:59:59"))
+	require.NoError(t, err, "another ticker's clock may be the first at midnight")
 }
 
 func TestARealTickerStartsOnItsFirstDayOnly(t *testing.T) {
