@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -14,7 +15,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Filled is one hole that was filled from Kafka.
+// Filled is a stretch of one partition that was filled from Kafka: from the first number that was missing to the last.
 type Filled struct {
 	schemas.Hole
 	// Rows is how many events came back so far.
@@ -23,8 +24,12 @@ type Filled struct {
 	Gone []schemas.Hole
 }
 
-// most is how many holes are looked for at once; what is beyond them is found when they are filled.
-const most = 1000
+const (
+	// most is how many holes are looked for at once; what is beyond them is found when they are filled.
+	most = 10_000
+	// near is how many offsets may lie between two holes that are filled by one reading.
+	near = 100_000
+)
 
 // heal finds what is missing below the marks and brings it back from Kafka. told hears of each step. What Kafka's
 // retention took cannot be brought back: that is said, and left.
@@ -56,16 +61,18 @@ func (s *sink) healSeries(ctx context.Context, of series, marks map[topicPartiti
 			return all, err
 		}
 		short = false
-		for _, h := range holes {
-			if s.gone[h.Hole] {
-				continue
+		holes = slices.DeleteFunc(holes, func(h hole) bool { return s.gone[h.Hole] })
+		for len(holes) > 0 {
+			n := 1
+			for n < len(holes) && holes[n].Partition == holes[0].Partition && holes[n].first-holes[n-1].end <= near {
+				n++
 			}
-			f, err := s.fill(ctx, h, told)
+			f, err := s.fill(ctx, holes[:n], told)
 			if err != nil {
-				return all, fmt.Errorf("fill %s, numbers %d to %d: %w", h.Place(), h.From, h.To, err)
+				return all, fmt.Errorf("fill %s, numbers %d to %d: %w", f.Place(), f.From, f.To, err)
 			}
 			short = short || f.Rows > 0 // look again: there may be more holes, and the rows must be there now
-			all = append(all, f)
+			all, holes = append(all, f), holes[n:]
 		}
 	}
 	return all, nil
@@ -108,34 +115,50 @@ func place(of series, partition int32) string { return fmt.Sprintf("%s/%d", of.n
 // fillRows is how many records are brought back in one insert.
 const fillRows = 20_000
 
-// fill reads the records of a hole from Kafka and inserts what is missing. Doing it again, or beside another, changes
-// nothing: what is there is looked up before, the insert's token is its own, and rows of one event collapse.
-func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, error) {
-	tp := topicPartition{h.Topic, h.Partition}
-	s.cfg.Log.Warn("sink: ClickHouse has lost events; they are read again from Kafka", "topic", h.Topic, "partition",
-		h.Partition, "stage", h.Stage, "from", h.From, "to", h.To)
-	f, next, batch := Filled{Hole: h.Hole}, h.From, []*kgo.Record(nil)
+// fill reads the records of some holes of one partition, in their order, from Kafka and inserts what is missing. Doing
+// it again, or beside another, changes nothing: what is there is looked up before, the insert's token is its own, and
+// rows of one event collapse.
+func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Filled, error) {
+	first, last := holes[0], holes[len(holes)-1]
+	tp := topicPartition{first.Topic, first.Partition}
+	s.cfg.Log.Warn("sink: ClickHouse has lost events; they are read again from Kafka", "topic", tp.topic, "partition",
+		tp.partition, "stage", first.Stage, "from", first.From, "to", last.To, "holes", len(holes))
+	f, next, batch := Filled{Hole: first.part(first.From, last.To)}, first.From, []*kgo.Record(nil)
 	put := func() error {
 		rows, err := s.bringBack(ctx, tp, batch)
 		f.Rows, batch = f.Rows+rows, nil
 		told(f)
 		return err
 	}
-	err := s.readAgain(ctx, tp, h.first, h.end, func(r *kgo.Record) error {
+	goOn := func(behind int64) {
+		if next = behind + 1; next > holes[0].To {
+			if holes = holes[1:]; len(holes) > 0 {
+				next = holes[0].From
+			}
+		}
+	}
+	gone := func(to int64) { // what is missing up to this number will not come any more
+		for len(holes) > 0 && next <= to {
+			until := min(to, holes[0].To)
+			f.Gone = append(f.Gone, first.part(next, until))
+			goOn(until)
+		}
+	}
+	err := s.readAgain(ctx, tp, first.first, last.end, func(r *kgo.Record) error {
 		n, err := numberOf(r)
 		if err != nil && !r.Attrs.IsTransactional() {
 			return nil // somebody else's, which was set aside
 		}
-		if err != nil || n.stage != h.Stage || n.Seq < h.From || n.Seq > h.To {
+		if err != nil || n.stage != first.Stage || len(holes) == 0 || n.Seq < next {
 			return err
 		}
 		if n.Seq != next && !r.Attrs.IsTransactional() {
 			return nil // a stranger, which was set aside
 		}
-		if n.Seq > next {
-			f.Gone = append(f.Gone, h.part(next, n.Seq-1))
+		if gone(n.Seq - 1); len(holes) == 0 || n.Seq != next {
+			return nil // it is there
 		}
-		next = n.Seq + 1
+		goOn(n.Seq)
 		if batch = append(batch, r); len(batch) < fillRows {
 			return nil
 		}
@@ -147,9 +170,7 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 	if err != nil {
 		return f, err
 	}
-	if next <= h.To {
-		f.Gone = append(f.Gone, h.part(next, h.To))
-	}
+	gone(last.To)
 	for _, gone := range f.Gone {
 		s.gone[gone] = true
 		lost := &goneError{gone}
@@ -157,8 +178,8 @@ func (s *sink) fill(ctx context.Context, h hole, told func(Filled)) (Filled, err
 			gone.From, "to", gone.To)
 		s.trouble("hole", place(series{gone.Topic, gone.Stage}, gone.Partition), lost)
 	}
-	s.cfg.Log.Info("sink: filled", "topic", h.Topic, "partition", h.Partition, "stage", h.Stage, "from", h.From, "to",
-		h.To, "rows", f.Rows)
+	s.cfg.Log.Info("sink: filled", "topic", tp.topic, "partition", tp.partition, "stage", first.Stage, "from", f.From,
+		"to", f.To, "rows", f.Rows)
 	return f, nil
 }
 

@@ -157,6 +157,12 @@ func TestRefill(t *testing.T) {
 	w.exact()
 	require.Empty(t, refill(all))
 
+	w.loses("DELETE FROM collections_log WHERE src_partition = 1 AND seq % 2 = 1")
+	require.Equal(t, []Filled{{
+		Hole: schemas.Hole{Topic: schemas.TopicCollections, Partition: 1, From: 1, To: 9}, Rows: 5,
+	}}, refill(all), "what is lost here and there is read once")
+	w.exact()
+
 	w.loses("DELETE FROM collections_log WHERE src_partition = 1 AND seq BETWEEN 3 AND 8")
 	require.Equal(t, []Filled{{Hole: collections, Rows: 3}}, refill(Range{schemas.TopicCollections, 1, 3, 5}))
 	require.Equal(t, []Filled{{Hole: collections}}, refill(Range{schemas.TopicCollections, 1, 3, 5}),

@@ -99,6 +99,6 @@ func (s *sink) refillNumbers(ctx context.Context, only Range, m mark, told func(
 	if h.end == 0 {
 		h.end = m.offset
 	}
-	f, err := s.fill(ctx, h, told)
+	f, err := s.fill(ctx, []hole{h}, told)
 	return []Filled{f}, err
 }
