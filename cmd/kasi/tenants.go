@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,9 @@ func tenantsCreate() *cobra.Command {
   kasi tenants create acme --kafka-brokers k1:9092 --json`,
 	}, onTenants(func(c call, kafka stage.Config) error {
 		name := c.args[0]
+		if strings.ContainsAny(name, "=,") { // KASI_API_KEYS could not name it
+			return fmt.Errorf("tenant %q holds = or a comma: choose a name without", name)
+		}
 		added, err := tenants.Add(c.Context(), kafka, name)
 		if err != nil {
 			return err
@@ -73,6 +77,9 @@ func tenantsList() *cobra.Command {
   kasi tenants list --json | jq -r .tenant_id`,
 	}, onTenants(func(c call, kafka stage.Config) error {
 		all, err := tenants.List(c.Context(), kafka)
+		if err != nil {
+			return err
+		}
 		for _, t := range all {
 			if asJSON {
 				err = json.NewEncoder(c.OutOrStdout()).Encode(t)
@@ -83,7 +90,7 @@ func tenantsList() *cobra.Command {
 				return err
 			}
 		}
-		return err
+		return nil
 	}), "kafka", "kafka-brokers")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd

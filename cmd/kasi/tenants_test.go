@@ -38,6 +38,8 @@ func TestTenantsAreMadeAndListed(t *testing.T) {
 	require.JSONEq(t, `{"tenant_id":"beta","created":true}`, out)
 	_, err = kasi("tenants", "create", "acme ")
 	require.ErrorContains(t, err, `tenant "acme " is not an id`)
+	_, err = kasi("tenants", "create", "a,b")
+	require.ErrorContains(t, err, `tenant "a,b" holds = or a comma`)
 	out, err = kasi("tenants", "list")
 	require.NoError(t, err)
 	require.Regexp(t, `^acme\t\S+\nbeta\t\S+\ndemo\t\S+\n$`, out)
