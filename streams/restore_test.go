@@ -541,10 +541,8 @@ func TestBugTakesItsKeyOnly(t *testing.T) {
 	for i := range keys {
 		keys[i] = fmt.Sprintf("%03d", i)
 	}
-	run := func(fails func(key string) bool, outside func()) (*harness, func() error) {
-		h := newHarness(t, 1)
-		h.produce(&kgo.Record{Topic: schemas.TopicTimeline, Key: []byte("all"), Value: []byte("all")})
-		open := func() (stage.Task, stage.Memory) {
+	open := func(fails func(key string) bool, outside func()) stage.Open {
+		return func() (stage.Task, stage.Memory) {
 			inner, m := newCountTask()
 			return taskFunc(func(b *stage.Batch, rec *kgo.Record) error {
 				return stage.ForAll(func() error {
@@ -561,22 +559,32 @@ func TestBugTakesItsKeyOnly(t *testing.T) {
 				})
 			}), m
 		}
-		return h, func() error { return h.runUntilEnd(open) }
 	}
-	h, runUntilEnd := run(func(key string) bool { return key == "007" || key == "008" }, func() {})
-	go func() { _ = runUntilEnd() }()
-	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
-	require.Len(t, h.read(schemas.TopicTransactions)[0], len(keys)-2)
-	dead := h.read(schemas.TopicDeadLetters)[0]
-	require.Len(t, dead, 2)
-	require.Equal(t, "007", string(dead[0].Key))
-	require.Equal(t, "all", string(dead[0].Value))
-	require.Equal(t, letters.ClassBug, progress.Header(dead[0], letters.HeaderErrorClass))
-
-	_, runUntilEnd = run(func(string) bool { return true }, func() {})
-	require.ErrorContains(t, runUntilEnd(), "the program failed on more than 100 records")
-	_, runUntilEnd = run(func(string) bool { return false }, func() { panic("no such tick") })
-	require.ErrorContains(t, runUntilEnd(), "no such tick")
+	all := &kgo.Record{Topic: schemas.TopicTimeline, Key: []byte("all"), Value: []byte("all")}
+	t.Run("two keys", func(t *testing.T) {
+		t.Parallel()
+		h := newHarness(t, 1)
+		h.produce(all)
+		h.startTask(h.cfg, open(func(key string) bool { return key == "007" || key == "008" }, func() {}))
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+		require.Len(t, h.read(schemas.TopicTransactions)[0], len(keys)-2)
+		dead := h.read(schemas.TopicDeadLetters)[0]
+		require.Len(t, dead, 2)
+		require.Equal(t, "007", string(dead[0].Key))
+		require.Equal(t, "all", string(dead[0].Value))
+		require.Equal(t, letters.ClassBug, progress.Header(dead[0], letters.HeaderErrorClass))
+	})
+	for says, with := range map[string]stage.Open{
+		"the program failed on more than 100 records": open(func(string) bool { return true }, func() {}),
+		"no such tick": open(func(string) bool { return false }, func() { panic("no such tick") }),
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, 1)
+			h.produce(all)
+			require.ErrorContains(t, h.runUntilEnd(with), says)
+		})
+	}
 }
 
 // feedOrFail passes everything on and keeps no state. It fails on one record, once.
