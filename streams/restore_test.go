@@ -560,11 +560,11 @@ func TestBugTakesItsKeyOnly(t *testing.T) {
 			}), m
 		}
 	}
-	all := &kgo.Record{Topic: schemas.TopicTimeline, Key: []byte("all"), Value: []byte("all")}
+	all := kgo.Record{Topic: schemas.TopicTimeline, Key: []byte("all"), Value: []byte("all")}
 	t.Run("two keys", func(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t, 1)
-		h.produce(all)
+		h.produce(new(all))
 		h.startTask(h.cfg, open(func(key string) bool { return key == "007" || key == "008" }, func() {}))
 		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 		require.Len(t, h.read(schemas.TopicTransactions)[0], len(keys)-2)
@@ -581,7 +581,7 @@ func TestBugTakesItsKeyOnly(t *testing.T) {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, 1)
-			h.produce(all)
+			h.produce(new(all))
 			require.ErrorContains(t, h.runUntilEnd(with), says)
 		})
 	}

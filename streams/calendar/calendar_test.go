@@ -209,6 +209,8 @@ func TestAdvanceWaitsForExecutions(t *testing.T) {
 	r := rig.New(t)
 	r.Stages()
 	c := started(r, "2025-11-28")
+	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{}) // the stages have their partitions then
+	require.NoError(t, err)
 	event := func(partition int32, done bool) {
 		value, err := json.Marshal(schemas.ExecutionEvent{ExecutionID: "x", TenantID: "acme", Done: done})
 		require.NoError(t, err)
@@ -219,7 +221,7 @@ func TestAdvanceWaitsForExecutions(t *testing.T) {
 	r.Produce(schemas.TopicExecutions, 0, "no JSON", "", kgo.TryCommit)
 	event(1, true)
 	before := len(r.Ticks(schemas.TopicTimeline, 0))
-	_, err := c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: 500 * time.Millisecond})
+	_, err = c.Advance(r.Context(), rig.Date(t, "2025-11-28"), AdvanceOpts{Stall: 500 * time.Millisecond})
 	require.ErrorContains(t, err, "execution x of tenant acme is under way on partition 0")
 	require.Len(t, r.Ticks(schemas.TopicTimeline, 0), before, "no tick before the execution is done")
 

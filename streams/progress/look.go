@@ -93,11 +93,14 @@ func (g *Tracker) Scan(ctx context.Context, p Place, from, end int64, maxBytes i
 func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
 	for try := 0; ; try++ {
 		fp, next, err := g.tryFetch(ctx, p, from, maxBytes)
+		if errors.Is(err, kerr.OffsetOutOfRange) {
+			if start := g.startOf(ctx, p, fp); from < start {
+				return kgo.FetchPartition{}, start, nil
+			}
+		}
 		switch {
 		case err == nil:
 			return fp, next, nil
-		case errors.Is(err, kerr.OffsetOutOfRange) && from < fp.LogStartOffset:
-			return kgo.FetchPartition{}, fp.LogStartOffset, nil
 		case try >= 3 || ctx.Err() != nil:
 			return fp, from, err
 		}
@@ -110,6 +113,19 @@ func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32
 			}
 		}
 	}
+}
+
+// startOf is where the log of a partition begins, as a refused fetch says; Apache Kafka does not say it there. It is
+// negative where nobody knows.
+func (g *Tracker) startOf(ctx context.Context, p Place, fp kgo.FetchPartition) int64 {
+	if fp.LogStartOffset >= 0 {
+		return fp.LogStartOffset
+	}
+	starts, err := g.Starts(ctx, p.Topic)
+	if start, ok := starts[p]; ok && err == nil {
+		return start
+	}
+	return -1
 }
 
 func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (fp kgo.FetchPartition, next int64,
