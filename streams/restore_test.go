@@ -97,12 +97,16 @@ func TestRestoreWaitsForOpenTransaction(t *testing.T) {
 // the way out, and takes nothing in a second time.
 func TestRefusesAStateInPart(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, 1)
-	h.produce(countInput(200, 1)...)
-	stopStage := h.startCount(h.cfg)
-	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
-	stopStage()
-	records := h.read(schemas.TopicStateCollect)[0]
+	written := func(t *testing.T) (*harness, []*kgo.Record) {
+		h := newHarness(t, 1)
+		h.produce(countInput(200, 1)...)
+		stopStage := h.startCount(h.cfg)
+		h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+		stopStage()
+		return h, h.read(schemas.TopicStateCollect)[0]
+	}
+	var records []*kgo.Record
+	t.Run("whole", func(t *testing.T) { _, records = written(t) })
 	t.Run("a row lost in the middle", func(t *testing.T) {
 		t.Parallel()
 		other := newHarness(t, 1)
@@ -120,6 +124,7 @@ func TestRefusesAStateInPart(t *testing.T) {
 	})
 	t.Run("the first row cut off", func(t *testing.T) {
 		t.Parallel()
+		h, records := written(t)
 		latest := map[string]int64{}
 		for _, r := range records {
 			latest[string(r.Key)] = r.Offset
