@@ -127,10 +127,10 @@ func (s *Stream) Status(cal *rules.Calendar, today schemas.Day) string {
 // GraceDays is how long after its expected day a payment may still come before the next one is waited for.
 const GraceDays = 4
 
-// Expectation is when money should come next.
+// Expectation is when money should come next: on Day most likely, and hardly before From or after To.
 type Expectation struct {
-	Day  schemas.Day
-	Late bool // the day has passed, but the money may still come
+	Day, From, To schemas.Day
+	Late          bool // the day has passed, but the money may still come
 }
 
 // Expects is when the stream should pay next, as seen on a day. A stream without a pattern, or one that has missed its
@@ -140,10 +140,14 @@ func (s *Stream) Expects(cal *rules.Calendar, today schemas.Day) (Expectation, b
 		return Expectation{}, false
 	}
 	if today <= s.Next+GraceDays {
-		return Expectation{s.Next, today > s.Next}, true
+		return expect(s.Next, today), true
 	}
 	next := s.cycle(cal, 2) // two payments missed in a row end a stream
-	return Expectation{next, today > next}, today <= next+GraceDays
+	return expect(next, today), today <= next+GraceDays
+}
+
+func expect(day, today schemas.Day) Expectation {
+	return Expectation{Day: day, From: day - 1, To: day + GraceDays, Late: today > day}
 }
 
 // cycle is the n-th payday after the stream's latest deposit.

@@ -247,7 +247,7 @@ func (c *cutoff) lookForIncome() {
 		in := &c.Incomes[i]
 		switch {
 		case (in.Expected() || in.Waits()) && c.Today <= in.Day+announcedDays:
-			expect(income.Expectation{Day: in.Day, Late: c.Today > in.Day})
+			expect(income.Expectation{Day: in.Day, From: in.Day, To: in.Day + announcedDays, Late: c.Today > in.Day})
 		case in.Done && c.Today-in.Day <= knownDays:
 			c.known = true
 		}
