@@ -3,6 +3,8 @@
 package rules
 
 import (
+	"slices"
+
 	"cloud.google.com/go/civil"
 	"github.com/shopspring/decimal"
 
@@ -140,4 +142,14 @@ func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date {
 			return pay
 		}
 	}
+}
+
+// WithoutArrears are the same rules, but a period that has ended is not collected later: what a backtest judges by.
+func (r *Rules) WithoutArrears() *Rules {
+	n := *r
+	n.params = slices.Clone(r.params)
+	for i := range n.params {
+		n.params[i].Value.ArrearsPeriods = 0
+	}
+	return &n
 }

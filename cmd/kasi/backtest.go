@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/civil"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/processors/arena/backtest"
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/feed"
+)
+
+// backtestFlags are the flags of `kasi backtest`.
+type backtestFlags struct {
+	file, format, world, balances, train, from, to string
+	premiums                                       []int
+	strategies                                     []string
+	households, months                             int
+	seed                                           uint64
+	asJSON                                         bool
+}
+
+func backtestCmd() *cobra.Command {
+	var f backtestFlags
+	cmd := leaf(&cobra.Command{
+		Use:   "backtest",
+		Short: "Set ways to collect premiums beside each other on the same accounts",
+		Long: `backtest lets each strategy collect a monthly premium from each account of a file of bank
+transactions, or from simulated South African households. It shows what share of the money it
+collects by month end, how often a debit fails, and what an oracle that knows every balance to come
+would have collected.
+
+Real accounts hold more money than people need, so two worlds take that buffer away. month lowers the
+balances of each calendar month by that month's lowest. sweep lets money that is never needed again
+leave as it comes. In the world people households spend what they have.`,
+		Example: `  kasi backtest --seed 7
+  kasi backtest --transactions transactions.csv.gz
+  kasi backtest --transactions transactions.csv.gz --world sweep --balances true --premium 3,5,10
+  kasi backtest --transactions transactions.csv.gz --train odd --strategies standard,oracle --json`,
+	}, func(c call) error { return runBacktest(c, &f) }, "rules")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.file, "transactions", "", "file of bank transactions, plain or gzipped")
+	flags.StringVar(&f.format, "format", feed.FormatCzech1999, "format of the file: "+feed.FormatCzech1999)
+	flags.IntVar(&f.households, "households", 2000, "simulated households, where no file is given")
+	flags.IntVar(&f.months, "months", 18, "months that simulated households live, up to December 2025")
+	flags.StringVar(&f.world, "world", "",
+		"how much of the money a debit may find: month, sweep or people; month where a file is given, else people")
+	flags.IntSliceVar(&f.premiums, "premium", []int{5},
+		"premium in percent of the median monthly income; may be a list")
+	flags.StringVar(&f.balances, "balances", "none",
+		"balances in the feed: none, true or late (the feed comes a day late)")
+	flags.StringSliceVar(&f.strategies, "strategies", nil, "strategies to compare; all if empty")
+	flags.Uint64Var(&f.seed, "seed", 1, "decides everything left to chance: the same seed gives the same result")
+	flags.StringVar(&f.train, "train", "none",
+		"half of the accounts that something was fitted on; the other is judged: none, odd or even")
+	flags.StringVar(&f.from, "from", "", "first month that is judged, YYYY-MM")
+	flags.StringVar(&f.to, "to", "", "last month that is judged, YYYY-MM")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// oneOf checks the value of a flag.
+func oneOf[T ~string](name, value string, allowed []T) (T, error) {
+	if i := slices.Index(allowed, T(value)); i >= 0 {
+		return allowed[i], nil
+	}
+	return "", fmt.Errorf("--%s: %q is none of %v", name, value, allowed)
+}
+
+// options are the flags as the backtest reads them; all mistakes are reported at once.
+func (f *backtestFlags) options() (o backtest.Options, err error) {
+	var errs [6]error
+	if f.world == "" {
+		if f.world = string(backtest.People); f.file != "" {
+			f.world = string(backtest.Month)
+		}
+	}
+	if f.world == string(backtest.People) && f.file != "" {
+		errs[5] = errors.New("--world people is simulated households: give no --transactions")
+	}
+	o.Seed, o.Premiums = f.seed, f.premiums
+	o.World, errs[0] = oneOf("world", f.world, backtest.Worlds())
+	o.Balances, errs[1] = oneOf("balances", f.balances, backtest.AllBalances())
+	o.Train, errs[2] = oneOf("train", f.train, backtest.Halves())
+	for _, p := range f.premiums {
+		if p < 1 || p > 100 {
+			errs[3] = fmt.Errorf("--premium: %d is no percentage of 1 to 100", p)
+		}
+	}
+	if len(f.strategies) == 0 {
+		o.Contenders = backtest.Contenders()
+	} else {
+		o.Contenders, errs[4] = backtest.Named(f.strategies)
+	}
+	err = errors.Join(errs[:]...)
+	for _, m := range []struct {
+		flag, text string
+		to         *schemas.Period
+	}{{"from", f.from, &o.From}, {"to", f.to, &o.To}} {
+		if m.text != "" {
+			p, wrong := schemas.ParsePeriod(m.text)
+			if *m.to = p; wrong != nil {
+				err = errors.Join(err, fmt.Errorf("--%s: %w", m.flag, wrong))
+			}
+		}
+	}
+	return o, err
+}
+
+func runBacktest(c call, f *backtestFlags) error {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	law, err := app.Rules(c.cfg)
+	if err != nil {
+		return err
+	}
+	law = law.WithoutArrears()
+	accounts, err := f.accounts(o.World, law)
+	if err != nil {
+		return err
+	}
+	var once sync.Once
+	var mu sync.Mutex
+	var bar *feed.Progress
+	o.Progress = func(done, of int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		once.Do(func() { bar = feed.NewProgress(c.ErrOrStderr(), isTerminal(c.ErrOrStderr()), "backtest", of) })
+		bar.Step(done, "")
+	}
+	res, err := backtest.Run(c.Context(), law, accounts, o)
+	if bar != nil {
+		bar.Done()
+	}
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"rows": res.Rows})
+	}
+	printBacktest(c.OutOrStdout(), res)
+	return nil
+}
+
+// accounts are those of the file, or else simulated households.
+func (f *backtestFlags) accounts(w backtest.World, law *rules.Rules) ([]*backtest.Account, error) {
+	if f.file == "" {
+		households := backtest.Households(f.seed, f.households, f.start(), f.months, law)
+		if w == backtest.People {
+			return households, nil
+		}
+		return backtest.Told(households, law), nil
+	}
+	rows, err := feed.ReadFile(f.file, f.format, "backtest")
+	if err != nil {
+		return nil, err
+	}
+	txs := make([]schemas.Transaction, len(rows))
+	for i := range rows {
+		txs[i] = rows[i].Transaction
+	}
+	return backtest.Accounts(txs, law, true), nil
+}
+
+// start is the day on which simulated households begin, so that they end with the year 2025.
+func (f *backtestFlags) start() civil.Date {
+	return civil.Date{Year: 2026, Month: time.January, Day: 1}.AddMonths(-f.months)
+}
+
+// printBacktest prints a table for each premium and segment, and of them the accounts of all kinds first.
+func printBacktest(w io.Writer, res *backtest.Result) {
+	type part struct {
+		percent int
+		segment backtest.Segment
+	}
+	var parts []part
+	for _, r := range res.Rows {
+		if p := (part{r.PremiumPercent, r.Segment}); !slices.Contains(parts, p) {
+			parts = append(parts, p)
+		}
+	}
+	for _, p := range parts {
+		t := table.NewWriter()
+		t.SetOutputMirror(w)
+		t.SetStyle(table.StyleLight)
+		t.Style().Title.Align = text.AlignLeft
+		t.Style().Format.Header = text.FormatDefault
+		first := res.Rows[0]
+		t.SetTitle("world %s, balances %s, premium %d %%, %s months of %d accounts", first.World, first.Balances, p.percent,
+			p.segment, res.Accounts)
+		t.AppendHeader(table.Row{
+			"strategy", "income", "months", "of due %", "of oracle %", "95 % interval", "failed per 100", "tries per success",
+		})
+		var columns []table.ColumnConfig
+		for i := 3; i <= 8; i++ {
+			columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+		t.SetColumnConfigs(columns)
+		for _, r := range res.Rows {
+			if r.PremiumPercent == p.percent && r.Segment == p.segment {
+				t.AppendRow(table.Row{
+					r.Strategy, strings.ToLower(r.Kind), strconv.FormatInt(r.AccountMonths, 10), r.ShareOfDue, r.ShareOfOracle,
+					fmt.Sprintf("%s-%s", r.Low, r.High), r.FailedPer100, r.PresentmentsPerSuccess,
+				})
+			}
+		}
+		t.Render()
+	}
+}

@@ -1,0 +1,180 @@
+package backtest
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Segment is which months of an account count.
+type Segment string
+
+// The segments.
+const (
+	AllMonths Segment = "all"
+	Mature    Segment = "mature" // from the account's 4th full month on
+)
+
+// matureFrom is the place of an account's first mature month.
+const matureFrom = 3
+
+var segments = [...]Segment{AllMonths, Mature}
+
+// Hundredths is a number with two decimals: 9593 is 95.93. In JSON it is a number.
+type Hundredths int64
+
+// MarshalJSON writes 95.93.
+func (h Hundredths) MarshalJSON() ([]byte, error) { return []byte(schemas.Cents(h).String()), nil }
+
+// UnmarshalJSON reads a number of at most two decimals.
+func (h *Hundredths) UnmarshalJSON(b []byte) error {
+	r := new(schemas.Rands)
+	if err := r.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	*h = Hundredths(*r)
+	return nil
+}
+
+func (h Hundredths) String() string { return schemas.Cents(h).String() }
+
+// ratio is part of whole times a factor, in hundredths, rounded half up; 0 of nothing.
+func ratio(part, whole, factor int64) Hundredths {
+	if whole == 0 {
+		return 0
+	}
+	return Hundredths((2*part*factor*100 + whole) / (2 * whole))
+}
+
+// sums are what a contender did in some months.
+type sums struct {
+	months                  int64
+	due, collected, most    schemas.Cents // most: what the oracle collected
+	failed, paid, presented int64         // tries that came to an end by the end of the data
+	fees                    schemas.Cents // of the customers' banks for what failed
+}
+
+func (s *sums) add(o *sums) {
+	s.months += o.months
+	s.due, s.collected, s.most, s.fees = s.due+o.due, s.collected+o.collected, s.most+o.most, s.fees+o.fees
+	s.failed, s.paid, s.presented = s.failed+o.failed, s.paid+o.paid, s.presented+o.presented
+}
+
+// judge sums up an account's months. Money counts that was paid by the end of the month whose premium it is. A try that
+// has not come to an end by the end of the data counts nowhere.
+func (r *runner) judge(a *Account, tries, oracle []try, premium schemas.Cents) (of [len(segments)]sums) {
+	months := make([]sums, len(a.months))
+	for i := range months {
+		months[i].months, months[i].due = 1, premium
+	}
+	for i := range oracle {
+		months[oracle[i].month].most += oracle[i].cents
+	}
+	for i := range tries {
+		t := &tries[i]
+		m := &months[t.month]
+		switch t.state {
+		case tryPaid:
+			m.paid, m.presented = m.paid+1, m.presented+1
+			if t.on <= a.months[t.month].last {
+				m.collected += t.cents
+			}
+		case tryFailed:
+			m.failed, m.presented, m.fees = m.failed+1, m.presented+1, m.fees+a.Fee
+		}
+	}
+	for i := range months {
+		if p := a.months[i].period; p < r.From || r.To != "" && p > r.To {
+			continue
+		}
+		of[0].add(&months[i])
+		if i >= matureFrom {
+			of[1].add(&months[i])
+		}
+	}
+	return of
+}
+
+// Row is a line of the result: a contender in a world, over the accounts of a kind of income and the months of a
+// segment.
+type Row struct {
+	Strategy       string        `json:"strategy"`
+	World          World         `json:"world"`
+	PremiumPercent int           `json:"premium_percent"`
+	Balances       Balances      `json:"balances"`
+	Segment        Segment       `json:"segment"`
+	Kind           string        `json:"kind"` // ALL, or a kind of income
+	AccountMonths  int64         `json:"account_months"`
+	DueCents       schemas.Cents `json:"due_cents"`
+	// ShareOfDue and ShareOfOracle are what was collected by month end, in percent of the premiums due and of what the
+	// oracle collected.
+	ShareOfDue    Hundredths `json:"share_of_due"`
+	ShareOfOracle Hundredths `json:"share_of_oracle"`
+	// FailedPer100 are failed presentments per 100 months of a policy.
+	FailedPer100 Hundredths `json:"failed_per_100"`
+	// PresentmentsPerSuccess are presentments per one that was paid; 0 where none was paid.
+	PresentmentsPerSuccess Hundredths `json:"presentments_per_success"`
+	// Low and High are the interval of ShareOfOracle that holds 95 % of the bootstrap's samples of accounts.
+	Low  Hundredths `json:"low"`
+	High Hundredths `json:"high"`
+}
+
+// rows sums up over the accounts: for each segment, all kinds and then each kind.
+func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row {
+	kinds := []string{KindAll}
+	for _, a := range r.accounts {
+		if !slices.Contains(kinds, a.Kind) {
+			kinds = append(kinds, a.Kind)
+		}
+	}
+	slices.Sort(kinds[1:])
+	if len(kinds) == 2 {
+		kinds = kinds[:1]
+	}
+	var all []Row
+	for s, segment := range segments {
+		for _, kind := range kinds {
+			var total sums
+			var each []sums
+			for i := range of {
+				if x := &of[i][s]; x.months > 0 && (kind == KindAll || r.accounts[i].Kind == kind) {
+					total.add(x)
+					each = append(each, *x)
+				}
+			}
+			if total.months == 0 {
+				continue
+			}
+			low, high := interval(each, r.Seed)
+			all = append(all, Row{
+				Strategy: c.Name, World: r.World, PremiumPercent: percent, Balances: r.Balances, Segment: segment, Kind: kind,
+				AccountMonths: total.months, DueCents: total.due,
+				ShareOfDue:    ratio(int64(total.collected), int64(total.due), 100),
+				ShareOfOracle: ratio(int64(total.collected), int64(total.most), 100),
+				FailedPer100:  ratio(total.failed, total.months, 100), Low: low, High: high,
+				PresentmentsPerSuccess: ratio(total.presented, total.paid, 1),
+			})
+		}
+	}
+	return all
+}
+
+// resamples is how many samples of the accounts the bootstrap draws, with replacement.
+const resamples = 1000
+
+// interval is where 95 % of the bootstrap's shares of the oracle lie. The same seed and accounts give the same.
+func interval(each []sums, seed uint64) (low, high Hundredths) {
+	dice := newDice(seed, uint64(len(each)))
+	shares := make([]Hundredths, resamples)
+	for i := range shares {
+		var collected, most schemas.Cents
+		for range each {
+			s := &each[dice.IntN(len(each))]
+			collected, most = collected+s.collected, most+s.most
+		}
+		shares[i] = ratio(int64(collected), int64(most), 100)
+	}
+	slices.SortFunc(shares, func(a, b Hundredths) int { return cmp.Compare(a, b) })
+	return shares[resamples*25/1000], shares[resamples*975/1000-1]
+}

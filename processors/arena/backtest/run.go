@@ -1,0 +1,52 @@
+package backtest
+
+import (
+	"github.com/kasi-collections/kasi/processors/arena"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// bankOf opens the customer's bank in a world.
+func (r *runner) bankOf(a *Account) *bank {
+	return &bank{ledger: newLedger(a, r.World), days: r.days, fee: a.Fee}
+}
+
+// tries is what a contender does with an account, and what becomes of it.
+func (r *runner) tries(c *Contender, ar *arena.Arena, a *Account, premium schemas.Cents) ([]try, error) {
+	switch {
+	case c.Strategy != nil:
+		b := r.bankOf(a)
+		err := engineTries(ar, a, b, premium, r.Balances)
+		return b.tries, err
+	case c.rule != nil:
+		b := r.bankOf(a)
+		ruleTries(c.rule, a, b, premium)
+		return b.tries, nil
+	}
+	return oracleTries(a, r.World, r.days, premium), nil
+}
+
+// ruleTries lets a schedule live with an account.
+func ruleTries(decide rule, a *Account, b *bank, premium schemas.Cents) {
+	day := a.first
+	for i, m := range a.months {
+		for ; day < m.first; day++ {
+			b.open(day, nil)
+		}
+		s := sight{days: b.days, first: m.first, last: m.last, outstanding: premium, payday: m.payday}
+		for ; day <= m.last; day++ {
+			b.open(day, nil)
+			s.today = day
+			if s.outstanding > 0 && b.openTries == len(b.tries) {
+				if cents, until := decide(&s); cents > 0 {
+					b.submit(try{month: i, cents: cents, first: day, last: max(day, until)})
+					s.tried, s.lastTry = s.tried+1, day
+				}
+			}
+			b.evening(day, func(t *try) {
+				if t.state == tryPaid && t.month == i {
+					s.outstanding -= t.cents
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package backtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/processors/strategy"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// someOf are the contenders of these names.
+func someOf(t testing.TB, names ...string) []Contender {
+	all, err := Named(names)
+	require.NoError(t, err)
+	return all
+}
+
+func TestTheSameSeedGivesTheSameRowsHoweverManyWork(t *testing.T) {
+	t.Parallel()
+	for _, w := range Worlds() {
+		accounts := Households(3, 40, day("2025-01-01").Date(), 6, law)
+		if w != People {
+			accounts = Told(accounts, law)
+		}
+		o := Options{
+			World: w, Balances: True, Premiums: []int{5, 20}, Seed: 9, Goroutines: 1,
+			Contenders: someOf(t, "day-25", "standard", Oracle),
+		}
+		one, err := Run(t.Context(), law, accounts, o)
+		require.NoError(t, err)
+		o.Goroutines = 8
+		many, err := Run(t.Context(), law, accounts, o)
+		require.NoError(t, err)
+		require.Equal(t, one, many)
+		require.NotEmpty(t, one.Rows)
+		for _, row := range one.Rows {
+			if row.Strategy == Oracle {
+				require.Equal(t, Hundredths(100_00), row.ShareOfOracle)
+				require.Zero(t, row.FailedPer100)
+			}
+		}
+	}
+}
+
+func TestRowsAreTheContractsJSON(t *testing.T) {
+	t.Parallel()
+	accounts := []*Account{account(t, "1", spender), account(t, "2", strings.ReplaceAll(spender, "-20 -400", "-07 -400"))}
+	res, err := Run(t.Context(), law, accounts, Options{
+		World: Sweep, Balances: None, Premiums: []int{5}, Contenders: someOf(t, "day-15", Oracle), Seed: 1,
+	})
+	require.NoError(t, err)
+	got, err := json.Marshal(res.Rows)
+	require.NoError(t, err)
+	require.JSONEq(t, `[
+{"strategy":"day-15","world":"sweep","premium_percent":5,"balances":"none","segment":"all","kind":"ALL",
+ "account_months":6,"due_cents":27000,"share_of_due":16.67,"share_of_oracle":16.67,"failed_per_100":83.33,
+ "presentments_per_success":6.00,"low":0.00,"high":33.33},
+{"strategy":"oracle","world":"sweep","premium_percent":5,"balances":"none","segment":"all","kind":"ALL",
+ "account_months":6,"due_cents":27000,"share_of_due":100.00,"share_of_oracle":100.00,"failed_per_100":0.00,
+ "presentments_per_success":1.00,"low":100.00,"high":100.00}]`, string(got))
+	strict := json.NewDecoder(bytes.NewReader(got))
+	strict.DisallowUnknownFields()
+	var again []Row
+	require.NoError(t, strict.Decode(&again))
+	require.Equal(t, res.Rows, again)
+}
+
+func TestAHalfIsJudgedByWhatTheOtherTaught(t *testing.T) {
+	t.Parallel()
+	accounts := Households(5, 50, day("2025-01-01").Date(), 3, law)
+	odd, err := newRunner(law, accounts, Options{Train: Odd})
+	require.NoError(t, err)
+	even, err := newRunner(law, accounts, Options{Train: Even})
+	require.NoError(t, err)
+	require.Equal(t, len(accounts), len(odd.accounts)+len(even.accounts))
+	for _, a := range odd.accounts {
+		require.False(t, a.odd(), "fitted on odd accounts, judged on even ones")
+		require.NotContains(t, even.accounts, a)
+	}
+	require.InDelta(t, 25, len(odd.accounts), 10)
+}
+
+func TestABacktestStopsWhenItIsToldTo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	o := Options{World: People, Premiums: []int{5}, Contenders: someOf(t, "standard"), Goroutines: 2}
+	o.Progress = func(done, _ int64) {
+		if done == 3 {
+			cancel()
+		}
+	}
+	_, err := Run(ctx, law, Households(1, 1000, day("2025-01-01").Date(), 3, law), o)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestUnknownContendersAreRefused(t *testing.T) {
+	t.Parallel()
+	_, err := Named([]string{"day-1", "luck"})
+	require.ErrorContains(t, err, `"luck"; there are day-1, `)
+}
+
+// tracker debits everything on the first day it may, tracked for ten days.
+type tracker struct{}
+
+func (tracker) Decide(v *strategy.View) (all []strategy.Ruling, wake schemas.Day) {
+	for i := range v.Collections {
+		k := &v.Collections[i]
+		if !k.Open() {
+			continue
+		}
+		r := strategy.Ruling{Reason: strategy.WhyAwaitResult}
+		if v.BankingDay && k.InFlight() == 0 && k.Period == v.Period && k.Attempts == 0 {
+			r = strategy.Ruling{
+				Reason: strategy.WhyMoneySeen, Amount: k.Outstanding(), TrackingDay: min(v.Today+trackingDays, v.PeriodEnds),
+			}
+		}
+		all = append(all, r)
+	}
+	return all, 0
+}
+
+func TestAnEngineMayTrackItsDebits(t *testing.T) {
+	t.Parallel()
+	a := account(t, "1", spender)
+	c := Contender{Name: "tracker", Strategy: tracker{}}
+	r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: None, Contenders: []Contender{c}})
+	require.NoError(t, err)
+	tries, err := r.tries(&c, r.arenas()[0], a, 10_000)
+	require.NoError(t, err)
+	var got []string
+	for _, x := range tries {
+		got = append(got, x.first.Text()+" "+x.on.Text())
+		require.Equal(t, tryPaid, x.state)
+	}
+	require.Equal(t, []string{"2025-01-02 2025-01-06", "2025-02-03 2025-02-06", "2025-03-03 2025-03-06"}, got)
+}
+
+// BenchmarkBacktest is the engine on simulated households.
+func BenchmarkBacktest(b *testing.B) {
+	const households, months = 200, 12
+	accounts := Households(1, households, day("2025-01-01").Date(), months, law)
+	o := Options{World: People, Balances: True, Premiums: []int{5}, Contenders: someOf(b, "standard"), Seed: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Run(b.Context(), law, accounts, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*households*months/b.Elapsed().Seconds(), "customer-months/s")
+}
