@@ -123,5 +123,11 @@ func TestWhatIsTakenOfASweepIsMissingUntilTheAccountIsEmpty(t *testing.T) {
 	require.True(t, take(l, &d, "2025-01-06", 100))
 	require.False(t, take(l, &d, "2025-01-08", 301))
 	require.True(t, take(l, &d, "2025-01-08", 300))
-	require.True(t, take(l, &d, "2025-02-06", 860), "spending stopped at nothing: the premium was spent less")
+	require.True(t, take(l, &d, "2025-02-06", 860), "a new month knows nothing of the one before")
+
+	again := account(t, "2", strings.Replace(spender, "2025-02-06", "2025-01-21 +300\n2025-01-22 -300\n2025-02-06", 1))
+	l, d = newLedger(again, Sweep), again.first
+	require.True(t, take(l, &d, "2025-01-08", 300))
+	require.True(t, take(l, &d, "2025-01-21", 300), "spending stopped at nothing: what was taken was spent less")
+	require.False(t, take(l, &d, "2025-01-21", 1))
 }

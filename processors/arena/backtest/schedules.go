@@ -24,7 +24,7 @@ func schedules() []Contender {
 	}
 	all = append(all,
 		Contender{"day-5-retries", "day 5 and three retries in three weeks", nil, onDays(5, 12, 19, 26)},
-		Contender{"ladder", "eight tries in the first 14 days", nil, onDays(1, 3, 5, 7, 9, 11, 13, 14)},
+		Contender{"ladder", "eight tries in 14 days from day 15", nil, onDays(15, 17, 19, 21, 23, 25, 27, 29)},
 		Contender{"hyperswitch", "the cascading retries that Hyperswitch ships as its default", nil, cascade},
 	)
 	for _, day := range []int{1, 15, 25} {

@@ -14,7 +14,7 @@ const (
 	// Month lowers the balances of each calendar month by that month's lowest. What is taken is gone until the month ends.
 	Month World = "month"
 	// Sweep lets money that is never needed again leave as it comes: what is there at the end of a day is what will be
-	// spent later. What is taken is missing until spending would have emptied the account.
+	// spent later. What is taken is missing until spending would have emptied the account, or the month ends.
 	Sweep World = "sweep"
 	// People are simulated households.
 	People World = "people"
@@ -102,6 +102,16 @@ type recorded struct {
 	levels []schemas.Cents
 	day    schemas.Day
 	booked int // transactions of the days that were opened
+	month  int // place of the full month that holds the day, or of the next one
+}
+
+// turn tells whether a full month has ended since the day before.
+func (l *recorded) turn(d schemas.Day) bool {
+	ended := l.month < len(l.months) && d > l.months[l.month].last
+	if ended {
+		l.month++
+	}
+	return ended
 }
 
 // tell appends the transactions of a day. At the day's end the available money is what the world says; within the day
@@ -124,14 +134,12 @@ func (l *recorded) tell(d schemas.Day, available schemas.Cents, to []booking) []
 // monthLedger is the world Month: what a contender took is missing for the rest of the month.
 type monthLedger struct {
 	recorded
-	month int // place of the month that holds the day, or of the next one
 	taken schemas.Cents
 }
 
 func (l *monthLedger) open(d schemas.Day, to []booking) []booking {
 	l.day = d
-	for l.month < len(l.months) && d > l.months[l.month].last {
-		l.month++
+	if l.turn(d) {
 		l.taken = 0
 	}
 	return l.tell(d, l.available(), to)
@@ -143,7 +151,8 @@ func (l *monthLedger) charge(schemas.Cents)     {}
 func (l *monthLedger) fork() ledger             { return new(*l) }
 
 // sweepLedger is the world Sweep. Money comes and goes as the levels say, but spending never takes more than there is:
-// the customer who paid a premium spends less in the end.
+// the customer who paid a premium spends less in the end. A new month begins as if nothing had been taken, since the
+// people of the file lived on what they had.
 type sweepLedger struct {
 	recorded
 	left schemas.Cents
@@ -154,7 +163,9 @@ func (l *sweepLedger) open(d schemas.Day, to []booking) []booking {
 	if d > l.first {
 		change -= l.levels[d-1-l.first]
 	}
-	l.day, l.left = d, max(0, l.left+change)
+	if l.day, l.left = d, max(0, l.left+change); l.turn(d) {
+		l.left = l.levels[d-l.first]
+	}
 	return l.tell(d, l.left, to)
 }
 
