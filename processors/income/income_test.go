@@ -134,45 +134,6 @@ func TestAMissedPaymentIsWaitedForThenTheStreamEnds(t *testing.T) {
 	}
 }
 
-func TestClassify(t *testing.T) {
-	t.Parallel()
-	p := rules.Default().Params(civil.Date{Year: 2025, Month: 11, Day: 1})
-	stream := func(tx schemas.Transaction) (schemas.IncomeKind, uint32, bool) {
-		tx.Direction, tx.AmountCents = schemas.Credit, 100000
-		return Classify(&tx, p)
-	}
-	for text, want := range map[string]schemas.IncomeKind{
-		"SALARY NOVEMBER": schemas.Salary, "acme salary 0925": schemas.Salary, "ACME SAL 11": schemas.Salary,
-		"sales of eggs":                schemas.OtherIncome,
-		"CORRECTIONAL SERVICES SALARY": schemas.Salary, "LOANSOME TRADERS SALARY": schemas.Salary,
-		"CASHBUILD WAGES": schemas.Wage, "REFUNDO PTY SALARY": schemas.Salary, "SALMAR PTY": schemas.OtherIncome,
-		"GRANTHAM STORES": schemas.OtherIncome, "BOLTONS": schemas.OtherIncome, "SALARY CORRECTION": schemas.Salary,
-		"INTERESTING BOOKS CC": schemas.OtherIncome, "ADVANCED AUTO": schemas.OtherIncome, "WAGESNOV": schemas.Wage,
-		"SALARY202511": schemas.Salary, "SALARYSCHEME": schemas.OtherIncome, "SAL25": schemas.Salary,
-		"GEPF PENSION": schemas.Pension, "SASSA PENSION": schemas.Grant, "OLD AGE PENSION": schemas.Grant,
-		"SASSA 12345": schemas.Grant, "UBER BV": schemas.Gig, "Piece-job": schemas.Gig, "wages wk 45": schemas.Wage,
-		"": schemas.OtherIncome,
-	} {
-		kind, _, income := stream(schemas.Transaction{Description: text})
-		require.True(t, income, text)
-		require.Equal(t, want, kind, text)
-	}
-	for _, text := range []string{
-		"DEBIT ORDER UNPAID 123", "CORRECTION", "PERSONAL LOAN 77", "SALARY ADVANCE", "ACME WAGE ADVANCE NOV", "OWN ACCOUNT",
-	} {
-		_, _, income := stream(schemas.Transaction{Description: text})
-		require.False(t, income, text)
-	}
-	_, _, income := stream(schemas.Transaction{Description: "REFUND", Counterparty: "UBER"})
-	require.False(t, income, "a counterparty outweighs nothing")
-	_, november, _ := stream(schemas.Transaction{Description: "Acme Salary Nov 2025 ref 881"})
-	_, december, _ := stream(schemas.Transaction{Description: "ACME SALARY DEC 2025 REF 912"})
-	require.Equal(t, november, december, "months and numbers do not make another stream")
-	_, other, _ := stream(schemas.Transaction{Description: "Beta Salary Nov"})
-	require.NotEqual(t, november, other)
-	require.Equal(t, "SALARY-0000002a", StreamID(schemas.Salary, 42))
-}
-
 // TestDetectorFindsPlantedRhythms measures the detector on made-up streams with jitter and missed payments. The figures
 // are bounds, not hopes: they fail when a change makes the detector worse.
 func TestDetectorFindsPlantedRhythms(t *testing.T) {

@@ -173,14 +173,8 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "known_income_days", v.KnownIncomeDays, 1, 366)
 	p.between(line, "stream_history", v.StreamHistory, 3, 100)
 	p.between(line, "same_money_days", v.SameMoneyDays, 0, 31)
-	p.words(line, "not_income", v.NotIncome)
-	p.words(line, "reversal", v.Reversal)
 	p.between(line, "reversal_days", v.ReversalDays, 0, 31)
-	for _, k := range v.KindWords {
-		oneOf(p, line, "kind", k.Kind, schemas.Salary, schemas.Grant, schemas.Pension, schemas.Wage,
-			schemas.Gig, schemas.OtherIncome)
-		p.words(line, "words", k.Words)
-	}
+	p.phrases(line, &v.Params)
 	if len(v.CutoffTimes) == 0 {
 		p.addf(line, "cutoff_times is empty; expected at least one time such as 15:00")
 	}

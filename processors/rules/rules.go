@@ -64,20 +64,23 @@ type Params struct {
 	MoneyDays int `yaml:"money_days"`
 	// SameMoneyDays is how far the bank feed's credit may lie from the income feed's pay date and still be the same money.
 	SameMoneyDays int `yaml:"same_money_days"`
-	// NotIncome are words in a credit's description or category that mark reversals, refunds, returned debits, loans,
-	// transfers between own accounts and the bank's interest.
-	NotIncome []string `yaml:"not_income"`
+	// What a credit's words say, each list as whole words or phrases. Of two phrases that begin at one word the longer
+	// counts. NeverIncome, NotIncome and NotAfterKind mark money that is no income, in a description or category: the
+	// first whatever else is named, the others unless a kind that outweighs them is named too. Right behind a kind's word
+	// NotAfterKind is not outweighed: SALARY LOAN. NotIncomePayers do the same as NotIncome, by the counterparty too.
+	// Names say nothing, though a word in them would: GRANT THORNTON.
+	NeverIncome     []string    `yaml:"never_income"`
+	NotIncome       []string    `yaml:"not_income"`
+	NotAfterKind    []string    `yaml:"not_after_kind"`
+	NotIncomePayers []string    `yaml:"not_income_payers"`
+	Names           []string    `yaml:"names"`
+	KindWords       []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
+	Phrases         Phrases     `yaml:"-"`     // all of these
 	// Reversal are words in a debit's description or category that mark a credit going back: one of the same amount on the
 	// same account, ReversalDays before at most.
-	Reversal     []string    `yaml:"reversal"`
-	ReversalDays int         `yaml:"reversal_days"`
-	KindWords    []KindWords `yaml:"kinds"` // in the order in which the kinds are tried
-}
-
-// KindWords are the words whose occurrence in a deposit's description, category or counterparty marks its kind.
-type KindWords struct {
-	Kind  schemas.IncomeKind `yaml:"kind"`
-	Words []string           `yaml:"words"`
+	Reversal     []string `yaml:"reversal"`
+	Reversals    Phrases  `yaml:"-"` // the same
+	ReversalDays int      `yaml:"reversal_days"`
 }
 
 // Default are the rules of the embedded data alone. It panics when the embedded data are broken, which a test

@@ -76,14 +76,24 @@ func TestCollectingParameters(t *testing.T) {
 	require.Equal(t, 45, p.KnownIncomeDays)
 	require.Equal(t, 24, p.StreamHistory)
 	require.Equal(t, 3, p.SameMoneyDays)
-	require.Contains(t, p.NotIncome, "REFUND")
-	var kinds []schemas.IncomeKind
-	for _, k := range p.KindWords {
-		kinds = append(kinds, k.Kind)
-		require.NotEmpty(t, k.Words)
+	senseOf := func(first string) (words []string, sense rules.Sense) {
+		f := p.Phrases[first]
+		require.NotEmpty(t, f, first)
+		return f[0].Words, f[0].Sense
 	}
-	require.Equal(t,
-		[]schemas.IncomeKind{schemas.Grant, schemas.Pension, schemas.Salary, schemas.Wage, schemas.Gig}, kinds)
+	for first, want := range map[string]rules.Sense{
+		"REVERSAL": rules.NeverIncome, "CASHBACK": rules.NotIncome, "REFUND": rules.NotAfterKind,
+		"BETWAY": rules.NotIncomePayer, "SASSA": rules.NamesKind,
+	} {
+		words, sense := senseOf(first)
+		require.Equal(t, []string{first}, words)
+		require.Equal(t, want, sense, first)
+	}
+	words, sense := senseOf("OLD")
+	require.Equal(t, []string{"OLD", "AGE", "PENSION", "FUND"}, words, "the longest comes first")
+	require.Equal(t, rules.NamesKind, sense)
+	require.Equal(t, schemas.Pension, p.Phrases["OLD"][0].Kind.Kind)
+	require.NotEmpty(t, p.Reversals["RTD"])
 }
 
 // An override changes what it names, from its date on, and leaves the rest.
