@@ -134,7 +134,8 @@ func (s *server) whole(ctx context.Context, until []int64) error {
 		return nil
 	case errors.As(err, &hole):
 		return newError(http.StatusServiceUnavailable,
-			"ClickHouse has lost events: %s. The sink fills them in from Kafka (or: kasi sink refill); try again then", hole).
+			"ClickHouse has lost events: %s. The sink fills them in from Kafka (or: kasi sink refill), or /readyz says why it "+
+				"cannot; try again then", hole).
 			at(hole.Place(), fmt.Sprintf("numbers up to %d", until[hole.Partition]-1),
 				fmt.Sprintf("none from %d to %d", hole.From, hole.To)).because(err)
 	}

@@ -5,6 +5,8 @@
 package processors
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/kasi-collections/kasi/processors/book"
@@ -43,6 +45,16 @@ func NewEngine(r *rules.Rules, options ...Option) *Engine {
 		o(e)
 	}
 	return e
+}
+
+// Hash stands for the data by which the engine decides: the rules, and what the strategy brings of its own, where it
+// has a method Hash.
+func (e *Engine) Hash() string {
+	if own, ok := e.strategy.(interface{ Hash() string }); ok {
+		sum := sha256.Sum256([]byte(e.rules.Hash() + " " + own.Hash()))
+		return hex.EncodeToString(sum[:8])
+	}
+	return e.rules.Hash()
 }
 
 // Record is a record of the timeline, decoded: a *schemas.Transaction, *schemas.Income, *schemas.Result,

@@ -16,6 +16,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
 	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
 
@@ -112,6 +113,76 @@ func TestPartitionIsSetAside(t *testing.T) {
 	require.Equal(t, lines(before[0]), lines(after[0]))
 	require.Greater(t, len(after[1]), len(before[1]))
 	require.Empty(t, trouble(), "another instance may have it now")
+}
+
+// TestPartitionComesBack has a row of one partition's changelog overwritten, and written again later: the partition is
+// set aside and goes on by itself, without a restart of the process.
+func TestPartitionComesBack(t *testing.T) {
+	t.Parallel()
+	heard := newTroubled()
+	h := newHarness(t, 2, func(c *stage.Config) {
+		c.Observer, c.AgreeTimeout, c.AsidePause = heard, 100*time.Millisecond, 100*time.Millisecond
+	})
+	h.produce(countInput(50, 2)...)
+	end := h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	end()
+	rows := h.read(schemas.TopicStateCollect)[0]
+	was := rows[slices.IndexFunc(rows, func(r *kgo.Record) bool { return string(r.Key) != stage.FactsKey })]
+	for _, r := range rows {
+		if string(r.Key) == string(was.Key) {
+			was = r // the last one counts
+		}
+	}
+	write := func(value []byte) {
+		h.produce(&kgo.Record{Topic: was.Topic, Partition: 0, Key: was.Key, Value: value, Headers: was.Headers})
+	}
+	write([]byte(`{}`))
+	h.startCount(h.cfg)
+	trouble := func() string { return heard.of(stage.TroublePartition, schemas.TopicTimeline+"-0") }
+	require.Eventually(t, func() bool { return trouble() != "" }, patience, progress.RetryPause)
+	require.Contains(t, trouble(), "does not hold the whole state")
+	h.produce(countInput(100, 2)[50:]...)
+	write(was.Value)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	require.Empty(t, trouble())
+	h.requireExactly(row("collect"), newCountTask)
+}
+
+// TestOtherRulesNeedAWord has a stage go on under other rules: refused, until an operator accepts just these. A state
+// that does not say by which it was made takes the present ones.
+func TestOtherRulesNeedAWord(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, 1)
+	fed := 0
+	run := func(rules string, accept ...string) error {
+		h.produce(countInput(fed+10, 1)[fed:]...)
+		fed += 10
+		cfg := h.cfg
+		cfg.Rules, cfg.AcceptRules = rules, accept
+		ctx, cancel := context.WithTimeout(h.ctx(), patience)
+		defer cancel()
+		adm := h.admin()
+		go func() {
+			for retry.Pause(ctx, progress.RetryPause) == nil {
+				group, err := adm.FetchOffsets(ctx, schemas.GroupCollect)
+				if o, ok := group.Lookup(schemas.TopicTimeline, 0); err == nil && ok && o.At == int64(fed) {
+					cancel()
+				}
+			}
+		}()
+		return stage.Run(ctx, cfg, row("collect"), newCountTask, nil)
+	}
+	require.NoError(t, run(""))
+	require.NoError(t, run("aaaa"), "the build before wrote no hash")
+	require.ErrorContains(t, run("bbbb"), "was decided by the rules aaaa up to offset")
+	require.ErrorContains(t, run("bbbb", "cccc"), "start it with --accept-rules bbbb")
+	require.ErrorContains(t, run("cccc", "bbbb"), "--accept-rules cccc")
+	require.NoError(t, run("bbbb", "cccc", "bbbb"))
+	require.NoError(t, run("bbbb"))
+	require.ErrorContains(t, run("aaaa"), "was decided by the rules bbbb")
+	require.NoError(t, run(""), "who does not say its rules changes nothing")
+	require.ErrorContains(t, run("aaaa"), "was decided by the rules bbbb")
 }
 
 // TestNewPartitionsAreReadWithinSeconds raises the partitions of a feed under a running intake.

@@ -128,6 +128,10 @@ func runDemo(c call, f demoFlags, from string, run playFunc) error {
 	if err != nil {
 		return err
 	}
+	// A demonstration of an earlier build may be looked at with this one.
+	if cfg.AcceptRules, err = app.RulesHash(cfg); err != nil {
+		return err
+	}
 	log, err := os.OpenFile(filepath.Join(cfg.DataDir, "kasi.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("log file: %w", err)

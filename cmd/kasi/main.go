@@ -65,8 +65,8 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), tenantsCmd(), runCmd(), apiCmd(),
-		dlqCmd(), sinkCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
-		configCmd(), versionCmd())
+		dlqCmd(), sinkCmd(), kafkaCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
+		configCmd(), rulesCmd(), versionCmd())
 }
 
 func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {

@@ -116,6 +116,25 @@ environment, flags), lists every mistake at once, and prints what is in force as
 	}))
 }
 
+func rulesCmd() *cobra.Command {
+	return leaf(&cobra.Command{
+		Use:   "rules",
+		Short: "Print the hash of the rules that this program and its --rules file decide by",
+		Long: `rules prints what stands for the built-in dated rules and the override file: 16 hexadecimal digits. Stages
+write it beside their state. One that finds a state made by other rules refuses it: the same records
+might be decided otherwise. Start it with --accept-rules HASH where the change is meant. The word holds
+for that hash alone, and may stay set.`,
+		Example: `  kasi rules --rules fees.yaml
+  kasi run collect --kafka-brokers k1:9092 --rules fees.yaml --accept-rules $(kasi rules --rules fees.yaml)`,
+	}, func(c call) error {
+		hash, err := app.RulesHash(c.cfg)
+		if err == nil {
+			_, err = fmt.Fprintln(c.OutOrStdout(), hash)
+		}
+		return err
+	}, "rules")
+}
+
 func versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  kasi version", Args: cobra.NoArgs,

@@ -2,7 +2,10 @@ package rules
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,9 +66,11 @@ type collecting struct {
 func Load(override []byte) (*Rules, error) {
 	var all dataFile
 	var p problems
+	var texts [][]byte
 	files, err := fs.Glob(embeddedData, "data/*.yaml")
 	for _, name := range files {
 		text, readErr := embeddedData.ReadFile(name)
+		texts = append(texts, text)
 		err = errors.Join(err, readErr, all.read(&p, text))
 	}
 	if err != nil {
@@ -78,7 +83,26 @@ func Load(override []byte) (*Rules, error) {
 	if len(p) > 0 {
 		return nil, fmt.Errorf("rules file: %s", strings.Join(p, "\n"))
 	}
-	return r, nil
+	r.hash, err = hashOf(append(texts, override))
+	return r, err
+}
+
+// hashOf stands for what the documents say, in their order: comments and layout do not count.
+func hashOf(texts [][]byte) (string, error) {
+	h := sha256.New()
+	for _, text := range texts {
+		var said any
+		if err := yaml.Unmarshal(text, &said); err != nil {
+			return "", fmt.Errorf("rules file: %w", err)
+		}
+		if said == nil {
+			continue // nothing but comments
+		}
+		if err := json.NewEncoder(h).Encode(said); err != nil {
+			return "", fmt.Errorf("rules file: %w", err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
 // read adds one YAML document to the data and refuses keys that it does not know.

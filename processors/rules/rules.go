@@ -25,7 +25,12 @@ type Rules struct {
 	vat      []dated[percentage]
 	tenants  map[string][]dated[feePair] // rates of single tenants
 	payday   []dated[dayOfMonth]         // on which statements are paid
+	hash     string
 }
+
+// Hash stands for all that the rules say, as 16 hexadecimal digits: the built-in data and the override file. What was
+// decided under one hash may be decided otherwise under another.
+func (r *Rules) Hash() string { return r.hash }
 
 // RailRule says what is legal on a rail (CONTRACT 4.8).
 type RailRule struct {

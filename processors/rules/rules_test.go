@@ -209,3 +209,20 @@ func BenchmarkDefaultRules(b *testing.B) {
 		rules.Default()
 	}
 }
+
+// The hash goes by what the rules say, not by how it is written.
+func TestHash(t *testing.T) {
+	hash := func(override string) string {
+		r, err := rules.Load([]byte(override))
+		require.NoError(t, err)
+		return r.Hash()
+	}
+	built := hash("")
+	require.Regexp(t, "^[0-9a-f]{16}$", built)
+	require.Equal(t, built, hash("# nothing but a comment\n"))
+	const fees = "fees:\n  - from: 2026-01-01\n    distribution_percent: 20\n"
+	changed := hash(fees)
+	require.NotEqual(t, built, changed)
+	require.Equal(t, changed, hash("# why\nfees:\n- {distribution_percent: 20, from: 2026-01-01}\n"))
+	require.NotEqual(t, changed, hash(strings.Replace(fees, "20\n", "21\n", 1)))
+}

@@ -51,20 +51,24 @@ func (s *sink) stranger(ctx context.Context, work []*chunk) error {
 	return nil
 }
 
-// setAside takes somebody else's record out of its chunk, once Config.SetAside has it. Nothing of the chunk has been
-// sent: the rows are made before the insert begins. Whoever repeats the range comes to the same rows, since a record
-// that cannot be read never can. It has no seq among ours, so none is missing.
+// setAside takes a record that cannot be stored out of its chunk, once Config.SetAside has it. Nothing of the chunk has
+// been sent: the rows are made before the insert begins. Whoever repeats the range comes to the same rows, since a
+// record that cannot be read never can.
 //
-// A stage writes in transactions. A record of a transaction is ours, and a hole in the ledger is worse than a stop.
-// done is false where it must be tried again.
+// Somebody else's record has no seq among ours, so none is missing. A stage writes in transactions: a record of one is
+// ours. Its seq stays missing, so no statement is made over it. The watch says so, and a program that can hold it
+// brings it back. done is false where it must be tried again.
 func (s *sink) setAside(ctx context.Context, work []*chunk, bad *BadRecordError) (done bool, err error) {
 	i := slices.IndexFunc(work, func(c *chunk) bool {
 		return c.topic == bad.Topic && c.partition == bad.Partition && slices.Contains(c.records, bad.record)
 	})
-	if i < 0 || s.cfg.SetAside == nil || bad.record.Attrs.IsTransactional() {
+	if i < 0 || s.cfg.SetAside == nil {
 		return false, bad
 	}
-	why := fmt.Sprintf("no record of %s", bad.Topic)
+	ours, why := bad.record.Attrs.IsTransactional(), fmt.Sprintf("no record of %s", bad.Topic)
+	if ours {
+		why = fmt.Sprintf("an event of %s that cannot be stored", bad.Topic)
+	}
 	if bad.Column != "" {
 		why += ": its column " + bad.Column + " cannot hold it"
 	}
@@ -73,7 +77,7 @@ func (s *sink) setAside(ctx context.Context, work []*chunk, bad *BadRecordError)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.tuning.callTimeout)
 	defer cancel()
-	if err := s.cfg.SetAside(ctx, bad.record, why); err != nil {
+	if err := s.cfg.SetAside(ctx, bad.record, ours, why); err != nil {
 		s.cfg.Log.Warn("sink: a record that cannot be stored cannot be set aside either; tried again", "topic", bad.Topic,
 			"partition", bad.Partition, "offset", bad.Offset, "err", err)
 		return false, nil

@@ -124,11 +124,23 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 	s.cfg.Log.Warn("sink: ClickHouse has lost events; they are read again from Kafka", "topic", tp.topic, "partition",
 		tp.partition, "stage", first.Stage, "from", first.From, "to", last.To, "holes", len(holes))
 	f, next, batch := Filled{Hole: first.part(first.From, last.To)}, first.From, []*kgo.Record(nil)
+	var refused error // the last record that cannot be stored
 	put := func() error {
-		rows, err := s.bringBack(ctx, tp, batch)
-		f.Rows, batch = f.Rows+rows, nil
-		told(f)
-		return err
+		for len(batch) > 0 {
+			rows, err := s.bringBack(ctx, tp, batch)
+			f.Rows += rows
+			told(f)
+			bad := (*BadRecordError)(nil)
+			if !errors.As(err, &bad) || !slices.Contains(batch, bad.record) {
+				batch = nil
+				return err
+			}
+			refused = bad
+			n, _ := numberOf(bad.record) // it was read before
+			f.Gone = append(f.Gone, first.part(n.Seq, n.Seq))
+			batch = slices.DeleteFunc(batch, func(r *kgo.Record) bool { return r == bad.record })
+		}
+		return nil
 	}
 	goOn := func(behind int64) {
 		if next = behind + 1; next > holes[0].To {
@@ -146,11 +158,14 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 	}
 	err := s.readAgain(ctx, tp, first.first, last.end, func(r *kgo.Record) error {
 		n, err := numberOf(r)
-		if err != nil && !r.Attrs.IsTransactional() {
-			return nil // somebody else's, which was set aside
+		if err != nil {
+			if r.Attrs.IsTransactional() {
+				refused = err // the number after it shows the hole
+			}
+			return nil // it was set aside
 		}
-		if err != nil || n.stage != first.Stage || len(holes) == 0 || n.Seq < next {
-			return err
+		if n.stage != first.Stage || len(holes) == 0 || n.Seq < next {
+			return nil
 		}
 		if n.Seq != next && !r.Attrs.IsTransactional() {
 			return nil // a stranger, which was set aside
@@ -173,7 +188,7 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 	gone(last.To)
 	for _, gone := range f.Gone {
 		s.gone[gone] = true
-		lost := &goneError{gone}
+		lost := &goneError{gone, refused}
 		s.cfg.Log.Error("sink: "+lost.Error(), "topic", gone.Topic, "partition", gone.Partition, "stage", gone.Stage, "from",
 			gone.From, "to", gone.To)
 		s.trouble("hole", place(series{gone.Topic, gone.Stage}, gone.Partition), lost)
@@ -183,10 +198,16 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 	return f, nil
 }
 
-// goneError is a hole that cannot be filled.
-type goneError struct{ schemas.Hole }
+// goneError is a hole that cannot be filled: refused says why, where Kafka has what cannot be stored.
+type goneError struct {
+	schemas.Hole
+	refused error
+}
 
 func (e *goneError) Error() string {
+	if e.refused != nil {
+		return fmt.Sprintf("%s, and it cannot be stored; statements wait for it: %v", e.Hole.Error(), e.refused)
+	}
 	return e.Hole.Error() + ", and Kafka does not hold them any more; settlements wait for them: bring the rows back " +
 		"from a copy of table " + schemas.SunkTopics[e.Topic] + " (INSERT INTO ... SELECT)"
 }

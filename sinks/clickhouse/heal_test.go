@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -246,4 +248,39 @@ func TestDatabaseOfAnEarlierBuildIsRefused(t *testing.T) {
 	err := w.start(w.config(), quick()).result()
 	require.ErrorContains(t, err, "is of an earlier build")
 	require.ErrorContains(t, err, "start with an empty database")
+}
+
+// An event of ours that no column holds is set aside, and its number stays missing: what comes before and after it is
+// stored, no sum is told over it, and the sink says why it cannot be filled.
+func TestAnEventThatCannotBeStoredIsMissed(t *testing.T) {
+	w := newWorld(t, 1)
+	w.write(2, schemas.TopicCollections)
+	bad := sample(schemas.TopicCollections, 0, 3).(schemas.CollectionEvent)
+	bad.PolicyID = "no id"
+	require.NoError(t, w.writer.BeginTransaction())
+	require.NoError(t, w.writer.ProduceSync(t.Context(), &kgo.Record{
+		Topic: schemas.TopicCollections, Value: encode(t, bad),
+	}).FirstErr())
+	require.NoError(t, w.writer.EndTransaction(t.Context(), kgo.TryCommit))
+	w.seq[topicPartition{schemas.TopicCollections, 0}]++
+	w.write(2, schemas.TopicCollections)
+	cfg, aside := w.config(), atomic.Int64{}
+	cfg.SetAside = func(_ context.Context, r *kgo.Record, ours bool, why string) error {
+		assert.True(t, ours)
+		assert.Equal(t, "an event of kasi.collections.v1 that cannot be stored: its column policy_id cannot hold it", why)
+		aside.Add(1)
+		return nil
+	}
+	told := &heard{troubles: map[string]string{}}
+	cfg.Observer = told
+	sink := w.start(cfg, watchful())
+	require.Eventually(t, func() bool { return strings.Contains(told.trouble("hole"), "cannot be stored") },
+		20*time.Second, 5*time.Millisecond)
+	require.Contains(t, told.trouble("hole"), "lacks numbers 3 to 3 in ClickHouse")
+	w.caughtUp()
+	sink.end()
+	require.EqualValues(t, 1, aside.Load())
+	require.EqualValues(t, 4, w.number("SELECT count() FROM collections_log"))
+	require.Equal(t, &schemas.Hole{Topic: schemas.TopicCollections, From: 3, To: 3},
+		Whole(t.Context(), w.conn, schemas.TopicCollections, []int64{6}))
 }

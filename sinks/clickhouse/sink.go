@@ -46,9 +46,9 @@ type Config struct {
 	Log *slog.Logger
 	// Observer hears of every insert. Nil means nobody listens.
 	Observer Observer
-	// SetAside takes a record of somebody else that cannot become a row, and why, without personal data. It is asked again
-	// after an error, and may be asked again after a crash. Nil means that such a record stops the sink.
-	SetAside func(ctx context.Context, r *kgo.Record, why string) error
+	// SetAside takes a record that cannot become a row, whether it is an event of ours, and why, without personal data. It
+	// is asked again after an error, and may be asked again after a crash. Nil means that such a record stops the sink.
+	SetAside func(ctx context.Context, r *kgo.Record, ours bool, why string) error
 }
 
 // Observer hears of inserts, for metrics. Inserts run side by side, so its methods are called from several goroutines.

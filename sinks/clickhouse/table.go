@@ -15,9 +15,8 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// BadRecordError says that a record cannot become a row. Somebody else's on a topic of ours is set aside (aside.go). A
-// mistake of ours stops the sink: skipping it would make the tables silently wrong. The way out is a release that
-// writes or reads the record rightly; the offset stays where it is until then.
+// BadRecordError says that a record cannot become a row. It is set aside (aside.go). An event of ours is then missing
+// until a release reads it rightly, and no statement is made over it.
 type BadRecordError struct {
 	Topic     string
 	Partition int32
@@ -33,8 +32,7 @@ func (e *BadRecordError) Error() string {
 	if e.Column != "" {
 		where += " column " + e.Column
 	}
-	return fmt.Sprintf("%s cannot be stored: %v; nothing is skipped, so fix the writer or the sink and start again", where,
-		e.Err)
+	return fmt.Sprintf("%s cannot be stored: %v; a release that can hold it brings it back", where, e.Err)
 }
 
 // Unwrap gives the cause.

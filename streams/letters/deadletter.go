@@ -47,6 +47,7 @@ const (
 	ClassWrongPartition = "WRONG_PARTITION"
 	ClassBug            = "ENGINE_ERROR" // a mistake of the program
 	ClassStray          = "STRAY"        // no record that a stage of ours writes on a topic of ours
+	ClassUnstorable     = "UNSTORABLE"   // an event of ours that no column of ClickHouse holds
 )
 
 // LargestValue is the largest record value that still fits a dead letter with its headers under Kafka's default limit
@@ -64,18 +65,35 @@ const headerSent = "kasi.sent"
 // LargestSent is the largest outside record that travels beside the event that intake made of it.
 const LargestSent = 32 << 10
 
-// originOf is what headerOrigin says, or the record's own place. A header that is not of our making is ignored.
+// originOf is what headerOrigin says, or the record's own place.
 func originOf(rec *kgo.Record) Origin {
-	var o Origin
+	if o, ok := passedOn(rec); ok {
+		return o
+	}
+	return Origin{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}
+}
+
+// passedOn is the outsider's record of which intake has made one on the timeline. A header that is not of our making is
+// ignored.
+func passedOn(rec *kgo.Record) (o Origin, ok bool) {
 	for _, h := range rec.Headers {
 		if h.Key != headerOrigin || rec.Topic != schemas.TopicTimeline {
 			continue
 		}
 		if n, _ := fmt.Sscan(string(h.Value), &o.Topic, &o.Partition, &o.Offset, &o.Entry); n >= 3 {
-			return o
+			return o, true
 		}
 	}
-	return Origin{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}
+	return Origin{}, false
+}
+
+// OriginOf is the outsider's record that became an event of the timeline or a dead letter.
+func OriginOf(rec *kgo.Record) (o Origin, ok bool) {
+	if rec.Topic != schemas.TopicDeadLetters {
+		return passedOn(rec)
+	}
+	l := read(rec)
+	return l.Origin, l.Origin.Topic != ""
 }
 
 // OriginHeaders go with ours, the event that intake makes of a record or of one entry of it (from 1; 0 where the record

@@ -71,8 +71,14 @@ var errSeenEnough = errors.New("seen enough")
 func (g *Tracker) Scan(ctx context.Context, p Place, from, end int64, maxBytes int32,
 	each func(*kgo.Record) error,
 ) (int64, error) {
+	return g.scan(ctx, p, from, end, maxBytes, kgo.ReadCommitted(), each)
+}
+
+func (g *Tracker) scan(ctx context.Context, p Place, from, end int64, maxBytes int32, level kgo.IsolationLevel,
+	each func(*kgo.Record) error,
+) (int64, error) {
 	for from < end {
-		fp, next, err := g.fetch(ctx, p, from, maxBytes)
+		fp, next, err := g.fetch(ctx, p, from, maxBytes, level)
 		if err != nil {
 			return from, fmt.Errorf("reading %s partition %d at offset %d: %w", p.Topic, p.Partition, from, err)
 		}
@@ -90,9 +96,10 @@ func (g *Tracker) Scan(ctx context.Context, p Place, from, end int64, maxBytes i
 }
 
 // fetch asks the partition's leader once. A read below the start of the log is moved up to it.
-func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32) (kgo.FetchPartition, int64, error) {
+func (g *Tracker) fetch(ctx context.Context, p Place, from int64, maxBytes int32, level kgo.IsolationLevel,
+) (kgo.FetchPartition, int64, error) {
 	for try := 0; ; try++ {
-		fp, next, err := g.tryFetch(ctx, p, from, maxBytes)
+		fp, next, err := g.tryFetch(ctx, p, from, maxBytes, level)
 		if errors.Is(err, kerr.OffsetOutOfRange) {
 			if start := g.startOf(ctx, p, fp); from < start {
 				return kgo.FetchPartition{}, start, nil
@@ -128,8 +135,8 @@ func (g *Tracker) startOf(ctx context.Context, p Place, fp kgo.FetchPartition) i
 	return -1
 }
 
-func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32) (fp kgo.FetchPartition, next int64,
-	err error,
+func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes int32, level kgo.IsolationLevel) (
+	fp kgo.FetchPartition, next int64, err error,
 ) {
 	l, err := g.leader(ctx, p)
 	if err != nil {
@@ -140,7 +147,10 @@ func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes in
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.TopicID, topic.Partitions = p.Topic, l.id, append(topic.Partitions, part)
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.IsolationLevel, req.Topics = maxBytes, 1, append(req.Topics, topic)
+	req.MaxBytes, req.Topics = maxBytes, append(req.Topics, topic)
+	if level == kgo.ReadCommitted() {
+		req.IsolationLevel = 1
+	}
 	res, err := g.cl.Broker(int(l.broker)).RetriableRequest(ctx, req)
 	if err != nil {
 		return fp, from, err
@@ -153,7 +163,7 @@ func (g *Tracker) tryFetch(ctx context.Context, p Place, from int64, maxBytes in
 		return fp, from, errors.New("the broker's answer does not hold the partition asked for")
 	}
 	fp, next = kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		KeepControlRecords: true, IsolationLevel: kgo.ReadCommitted(), Offset: from, Topic: p.Topic, Partition: p.Partition,
+		KeepControlRecords: true, IsolationLevel: level, Offset: from, Topic: p.Topic, Partition: p.Partition,
 	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 	return fp, next, fp.Err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -21,16 +22,31 @@ type Undecided struct {
 	// Producer and Epoch name the producer's session to the brokers.
 	Producer int64
 	Epoch    int16
-	// Since is when its producer wrote its last record there.
+	// Since is the timestamp of its producer's last record there.
 	Since time.Time
+	// Coordinator is the epoch of the coordinator that wrote the producer's last marker there, negative where none has.
+	Coordinator int32
 }
 
-// String says what it is, and what an operator can do.
+// String says what it is.
 func (u Undecided) String() string {
 	return fmt.Sprintf("%s partition %d: the transaction of producer %d (epoch %d) that begins at offset %d is undecided "+
-		"since %s, and nobody reads past it; if its producer is gone for good: kafka-transactions.sh --bootstrap-server "+
-		"BROKER abort --topic %s --partition %d --start-offset %d", u.Topic, u.Partition, u.Producer, u.Epoch, u.Offset,
-		u.Since.UTC().Format(time.RFC3339), u.Topic, u.Partition, u.Offset)
+		"since %s, and nobody reads past it", u.Topic, u.Partition, u.Producer, u.Epoch, u.Offset,
+		u.Since.UTC().Format(time.RFC3339))
+}
+
+// WayOut says what an operator can do about a transaction of which no more than v is known.
+func (u Undecided) WayOut(v Verdict) string {
+	switch v.Outcome {
+	case Committed, Aborted:
+		return fmt.Sprintf("it was %s (%s): kasi kafka undecided --end", v.Outcome, v.Why)
+	case Running:
+		return fmt.Sprintf("it is its producer's to end (%s); where that is gone for good: kafka-transactions.sh "+
+			"--bootstrap-server BROKER forceTerminateTransaction --transactional-id ID", v.Why)
+	}
+	why := strings.TrimSpace(string(v.Outcome) + " " + v.Why)
+	return fmt.Sprintf("nothing proves how it ended (%s): kasi kafka undecided --end --topic %s --partition %d --as "+
+		"committed, where its records count; with --as aborted they never will", why, u.Topic, u.Partition)
 }
 
 // Undecided are the transactions that hold back readers of the topics now, the first of each partition, in the order of
@@ -68,48 +84,56 @@ func (g *Tracker) Undecided(ctx context.Context, topics ...string) ([]Undecided,
 		if first != nil {
 			all = append(all, Undecided{
 				Place: Place{p.Topic, p.Partition}, Offset: first.CurrentTxnStartOffset, Producer: first.ProducerID,
-				Epoch: first.ProducerEpoch, Since: time.UnixMilli(first.LastTimestamp),
+				Epoch: first.ProducerEpoch, Since: time.UnixMilli(first.LastTimestamp).UTC(),
+				Coordinator: first.CoordinatorEpoch,
 			})
 		}
 	}
 	return all, nil
 }
 
-// WatchUndecided looks at the topics every so often until ctx ends, and tells of each transaction that has held back
-// readers for longer than patience, once; over tells that it holds them back no more. A broker that does not answer is
-// asked again.
+// WatchUndecided looks at the topics every so often until ctx ends. Of each transaction that has held back readers for
+// longer than patience it calls look, again after growing pauses, and tells what look says of it, where that is news;
+// an empty text says that it holds them back no more. A broker that does not answer is asked again.
 func (g *Tracker) WatchUndecided(ctx context.Context, every, patience time.Duration, topics []string,
-	tell func(u Undecided, over bool),
+	look func(context.Context, Undecided) string, tell func(u Undecided, text string),
 ) {
-	type seen struct {
-		first time.Time
-		told  bool
-	}
-	known := map[Undecided]seen{}
+	known := map[Undecided]*watched{}
 	for retry.Pause(ctx, every) == nil {
 		now, err := g.Undecided(ctx, topics...)
 		if err != nil {
 			continue
 		}
-		for i := range now {
-			now[i].Since = now[i].Since.UTC()
-			k, before := known[now[i]]
-			if !before {
-				k.first = time.Now()
+		for _, u := range now {
+			k := known[u]
+			if k == nil {
+				k = &watched{next: time.Now().Add(patience), pause: every}
+				known[u] = k
 			}
-			if !k.told && time.Since(k.first) > patience {
-				k.told = true
-				tell(now[i], false)
+			if time.Now().Before(k.next) {
+				continue
 			}
-			known[now[i]] = k
+			if text := look(ctx, u); text != k.text && ctx.Err() == nil {
+				k.text = text
+				tell(u, text)
+			}
+			k.pause *= 2
+			k.next = time.Now().Add(k.pause)
 		}
 		for u, k := range known {
 			if !slices.Contains(now, u) {
 				delete(known, u)
-				if k.told {
-					tell(u, true)
+				if k.text != "" {
+					tell(u, "")
 				}
 			}
 		}
 	}
+}
+
+// watched is a transaction that WatchUndecided knows of.
+type watched struct {
+	next  time.Time // when to look at it again
+	pause time.Duration
+	text  string // what was told
 }

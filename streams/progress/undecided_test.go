@@ -34,28 +34,27 @@ func TestUndecidedTransactionsAreNamed(t *testing.T) {
 	defer cl.Close()
 	type told struct {
 		progress.Undecided
-		over bool
+		text string
 	}
 	heard := make(chan told, 10)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	began := time.Now()
 	go progress.New(cl).WatchUndecided(ctx, 20*time.Millisecond, time.Second,
-		[]string{schemas.TopicTransactions, schemas.TopicDebits}, func(u progress.Undecided, over bool) {
-			heard <- told{u, over}
-		})
+		[]string{schemas.TopicTransactions, schemas.TopicDebits},
+		func(context.Context, progress.Undecided) string { return "it is here" },
+		func(u progress.Undecided, text string) { heard <- told{u, text} })
 	u := <-heard
-	require.False(t, u.over)
+	require.Equal(t, "it is here", u.text)
 	require.GreaterOrEqual(t, time.Since(began), time.Second)
 	require.Equal(t, progress.Place{Topic: schemas.TopicDebits, Partition: 2}, u.Place)
 	require.Equal(t, rec.Offset, u.Offset)
 	require.Equal(t, id, u.Producer)
 	require.Equal(t, epoch, u.Epoch)
 	require.WithinDuration(t, began, u.Since, time.Minute)
-	require.Contains(t, u.String(), "kafka-transactions.sh --bootstrap-server BROKER abort --topic kasi.debits.v1 "+
-		"--partition 2 --start-offset ")
+	require.Contains(t, u.String(), "kasi.debits.v1 partition 2: the transaction of producer ")
 	require.NoError(t, producer.EndTransaction(r.Context(), kgo.TryAbort))
 	over := <-heard
-	require.True(t, over.over)
+	require.Empty(t, over.text)
 	require.Equal(t, u.Undecided, over.Undecided)
 }

@@ -129,7 +129,8 @@ func (r *restoring) sayWhatHolds(ctx context.Context) {
 	}
 	for _, u := range all {
 		if u.Place == r.place {
-			r.log.Warn("the restore waits for a transaction: "+u.String(), "topic", u.Topic, "partition", u.Partition,
+			r.log.Warn("the restore waits for a transaction; it is ended by itself where it is proved how it ended: "+u.String(),
+				"topic", u.Topic, "partition", u.Partition,
 				"offset", u.Offset, "producer", u.Producer, "epoch", u.Epoch)
 		}
 	}

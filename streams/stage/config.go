@@ -32,6 +32,10 @@ type Config struct {
 	// SliceKeys and SliceBytes bound what one partition puts into one transaction: the keys of one record that concerns
 	// many, and the bytes of all outputs before compression, which one key's may pass. 0 means 2,000 and 8 MiB.
 	SliceKeys, SliceBytes int
+	// Rules is the hash of the data by which the stage decides (Engine.Hash); empty means that nobody asks. A state that
+	// was made by other rules is refused, unless AcceptRules names the present ones: an operator's word.
+	Rules       string
+	AcceptRules []string
 	// Log receives ids and counts, never personal data. Nil means no log.
 	Log *slog.Logger
 	// KgoOpts are appended to the options of every Kafka client (TLS, SASL, hooks).
@@ -47,6 +51,9 @@ type Config struct {
 	// AgreeTimeout bounds how long an assignment waits until state, group and topic agree on how far the stage has come. 0
 	// means 30 s: longer than a broker that comes back knows an old end of a partition.
 	AgreeTimeout time.Duration
+	// AsidePause is the first pause before a partition that was set aside is looked at again; it grows to 10 minutes. 0
+	// means 15 s.
+	AsidePause time.Duration
 	// SnapshotAfter is the least number of changelog bytes between two snapshots of a partition, before compression. 0
 	// means 16 MiB.
 	SnapshotAfter int64
@@ -108,6 +115,7 @@ func (c Config) withDefaults() Config {
 	c.StopTimeout = cmp.Or(c.StopTimeout, 15*time.Second)
 	c.LeaveTimeout = cmp.Or(c.LeaveTimeout, sessionTimeout+5*time.Second)
 	c.AgreeTimeout = cmp.Or(c.AgreeTimeout, 30*time.Second)
+	c.AsidePause = cmp.Or(c.AsidePause, 15*time.Second)
 	c.SliceKeys = cmp.Or(c.SliceKeys, 2_000)
 	c.SliceBytes = cmp.Or(c.SliceBytes, 8<<20)
 	c.SnapshotAfter = cmp.Or(c.SnapshotAfter, 16<<20)

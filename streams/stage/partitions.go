@@ -104,7 +104,15 @@ func (r *session) setAside(at progress.Place, why error) {
 	r.parts.aside[at] = true
 	r.parts.mu.Unlock()
 	r.cfg.Trouble(r.row.Name, TroublePartition, at.String(), fmt.Sprintf("%s partition %d is set aside and the others go "+
-		"on; start stage %s again once it is mended: %v", at.Topic, at.Partition, r.row.Name, why))
+		"on; stage %s looks again after growing pauses, and at once where it is started again: %v", at.Topic, at.Partition,
+		r.row.Name, why))
+}
+
+// setAside are the partitions of ours that are set aside, in order.
+func (p *partitions) setAside() []progress.Place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(p.aside), progress.Place.Compare)
 }
 
 func (p *partitions) len() int {
@@ -134,7 +142,11 @@ func (r *session) assign(ctx context.Context, offsets offsets) (offsets, error) 
 			slots[progress.Place{Topic: topic, Partition: p}] = s
 		}
 	}
-	if err := r.restoreAll(ctx, slots, next); err != nil {
+	hopeless, err := r.restoreAll(ctx, slots, next)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.serveOthers(slots, next, hopeless); err != nil {
 		return nil, err
 	}
 	if err := r.tellGroup(ctx, ids, slots, next); err != nil {
@@ -155,10 +167,13 @@ const agreePause = 250 * time.Millisecond
 // State, group and topic can disagree for a moment: a broker that comes back as the leader that it was knows an old
 // high watermark, so the restore ends too early, or the topic seems to. Taken at its word, the stage would take records
 // in a second time, and debit a second time. So what disagrees is restored again, up to bounds that are asked for anew,
-// until it agrees. What stays is for an operator.
-func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64) error {
+// until it agrees. What stays is hopeless: it is for an operator.
+func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64) (
+	hopeless map[progress.Place]error, err error,
+) {
 	looks := progress.New(r.sess.Client())
-	open, hopeless := maps.Clone(slots), map[progress.Place]error{}
+	open := maps.Clone(slots)
+	hopeless = map[progress.Place]error{}
 	for began := time.Now(); ; {
 		kept := map[int32]*slot{}
 		for at, s := range open {
@@ -167,7 +182,7 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 			}
 		}
 		if err := restore(ctx, r.cfg, &r.row, kept); err != nil {
-			return err
+			return nil, err
 		}
 		topics := r.row.Inputs
 		if r.row.State != "" {
@@ -175,7 +190,7 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 		}
 		all, err := bounds(ctx, looks, topics...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var odd []error
 		for at, s := range open {
@@ -193,11 +208,11 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 		}
 		err = errors.Join(odd...)
 		if err == nil {
-			return r.serveOthers(slots, next, hopeless)
+			return hopeless, nil
 		}
 		r.log.Warn("state, group and topic do not agree; restoring again", "partitions", len(open), "err", err)
 		if err := retry.Pause(ctx, agreePause); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
@@ -243,6 +258,9 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 	// Where only the very first transaction was torn, its records lie in the log, and none is committed.
 	lost := next == 0 && (changelog.start > 0 || changelog.end == 0)
 	whole := s.memory.Whole()
+	if err := r.checkRules(at, facts); err != nil {
+		return 0, err
+	}
 	switch {
 	case facts.Topic != "" && s.topic != "" && facts.Topic != s.topic:
 		return 0, Fatal(fmt.Errorf("%s partition %d was created anew (its topic's id is %s) since stage %s took it in (%s) "+
@@ -276,6 +294,23 @@ func (r *session) position(at progress.Place, s *slot, input, changelog bound) (
 			"partition", at.Partition, "committed", committed, "state", next)
 	}
 	return next, nil
+}
+
+// checkRules refuses a state that was made by other rules: a replay would not make it again, and what is decided may
+// change for everybody. A state that does not say takes the present ones.
+func (r *session) checkRules(at progress.Place, facts *Facts) error {
+	made, now := facts.Rules, r.cfg.Rules
+	switch {
+	case made == "" || now == "" || made == now:
+	case slices.Contains(r.cfg.AcceptRules, now):
+		r.log.Warn("the rules have changed, by an operator's word", "topic", at.Topic, "partition", at.Partition, "offset",
+			facts.Next, "from", made, "to", now)
+	default:
+		return Fatal(fmt.Errorf("%s partition %d was decided by the rules %s up to offset %d, and stage %s has rules %s: "+
+			"if the change is meant, start it with --accept-rules %s; else bring back the file of --rules, or the program",
+			at.Topic, at.Partition, made, facts.Next, r.row.Name, now, now))
+	}
+	return nil
 }
 
 // gone ends a stage whose state needs records that its topic no longer holds.

@@ -28,6 +28,9 @@ const (
 	transactionTimeout = 20 * time.Second
 )
 
+// ClientPrefix begins the transactional ids of stages.
+const ClientPrefix = "kasi-"
+
 // Run keeps one stage running until ctx ends. ready, where not nil, is called each time it serves. Each session ends
 // with the first error whose outcome is not certain, and the next one starts from what the broker has committed, with
 // restored state.
@@ -120,6 +123,9 @@ func (r *session) run(ctx context.Context) error {
 	if _, _, err := r.sess.Client().ProducerID(loop); err != nil {
 		return fmt.Errorf("producer id: %w", err)
 	}
+	if r.row.State != "" {
+		go r.comeBack(loop)
+	}
 	for {
 		if err := r.step(loop); err != nil {
 			if cause := context.Cause(loop); cause != nil {
@@ -145,7 +151,7 @@ func (r *session) closeAfterTimeout(ctx context.Context) (stop func()) {
 }
 
 func (r *session) options(client context.Context) []kgo.Opt {
-	id := "kasi-" + r.row.Name + "-" + r.cfg.Instance
+	id := ClientPrefix + r.row.Name + "-" + r.cfg.Instance
 	txn := id
 	if r.cfg.FreshTxnID {
 		txn += "-" + rand.Text()

@@ -27,6 +27,7 @@ const produceEvery = 512
 type job struct {
 	at      progress.Place
 	slot    *slot
+	rules   string        // the hash of what is decided by
 	records []*kgo.Record // what the slot had left, and what was polled
 	done    int           // records that need not be taken again
 	failed  *bugError     // what its records failed on
@@ -116,7 +117,7 @@ func (r *session) jobs(fetches kgo.Fetches) (jobs []*job, owned bool) {
 			continue
 		}
 		jobs = append(jobs, &job{
-			at: at, slot: s, records: records, round: r.snapshot(s),
+			at: at, slot: s, rules: r.cfg.Rules, records: records, round: r.snapshot(s),
 			share: r.cfg.SnapshotAfter / snapshotShare,
 			batch: Batch{
 				Row: &r.row, partition: at.Partition, Count: r.count, Facts: &Facts{},
@@ -176,6 +177,7 @@ func (j *job) run(send func([]*kgo.Record)) error {
 	if m != nil {
 		j.batch.Facts = m.Now()
 		j.batch.Facts.Topic = cmp.Or(j.slot.topic, j.batch.Facts.Topic)
+		j.batch.Facts.Rules = cmp.Or(j.rules, j.batch.Facts.Rules)
 	}
 	if b, ok := j.slot.task.(Beginner); ok {
 		b.Begin()

@@ -46,6 +46,8 @@ type Facts struct {
 	Taken int64 `json:"taken,omitempty"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
 	Seq map[string]int64 `json:"seq,omitempty"`
+	// Rules is the hash of what the stage decided by; empty before the first build that writes it.
+	Rules string `json:"rules,omitempty"`
 	// Layout is the changelog's; 0 stands for all before 3.
 	Layout int `json:"layout,omitempty"`
 	// Mass is what the rows of all states add up to. A restore that finds others has not read what was written.

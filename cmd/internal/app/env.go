@@ -144,7 +144,8 @@ const (
 	undecidedPatience = 40 * time.Second
 )
 
-// watchTransactions tells of transactions on the roles' topics that are never decided, until ctx ends.
+// watchTransactions ends transactions on the roles' topics that were left undecided, where it is proved how they
+// ended, and tells of the others, until ctx ends.
 func (e Env) watchTransactions(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
 	topics := streams.TopicsOf(roles...)
 	if len(topics) == 0 {
@@ -156,12 +157,10 @@ func (e Env) watchTransactions(ctx context.Context, cfg config.Config, log *slog
 		return fmt.Errorf("watch of transactions: %w", err)
 	}
 	defer cl.Close()
-	progress.New(cl).WatchUndecided(ctx, undecidedEvery, undecidedPatience, topics,
-		func(u progress.Undecided, over bool) {
-			text := u.String()
-			if over {
-				text = ""
-			}
+	judge := streams.Judge(cl)
+	judge.WatchUndecided(ctx, undecidedEvery, undecidedPatience, topics,
+		func(ctx context.Context, u progress.Undecided) string { return judge.EndProved(ctx, u, kafka.Log) },
+		func(u progress.Undecided, text string) {
 			kafka.Trouble("transactions", stage.TroubleUndecided, u.Place.String(), text)
 		})
 	return nil

@@ -114,7 +114,25 @@ func runIntake(ctx context.Context, j job) error {
 }
 
 func runCollect(ctx context.Context, j job) error {
-	return streams.Run(ctx, j.kafka, "collect", streams.Needs{Engine: processors.NewEngine(j.rules)}, j.ready)
+	return streams.Run(ctx, j.deciding(), "collect", streams.Needs{Engine: engine(j.rules)}, j.ready)
+}
+
+func engine(r *rules.Rules) *processors.Engine { return processors.NewEngine(r) }
+
+// RulesHash is the hash of the data by which the roles decide: all have one, so that there is one for an operator to
+// accept.
+func RulesHash(cfg config.Config) (string, error) {
+	r, err := Rules(cfg)
+	if err != nil {
+		return "", err
+	}
+	return engine(r).Hash(), nil
+}
+
+// deciding is the configuration of a stage whose state depends on the rules.
+func (j job) deciding() stage.Config {
+	j.kafka.Rules, j.kafka.AcceptRules = engine(j.rules).Hash(), j.cfg.AcceptedRules()
+	return j.kafka
 }
 
 func runSettle(ctx context.Context, j job) error {
@@ -123,7 +141,8 @@ func runSettle(ctx context.Context, j job) error {
 		return err
 	}
 	defer db.Close()
-	return streams.Run(ctx, j.kafka, "settle", streams.Needs{Rules: j.rules, Ledger: chsink.Ledger{Conn: db}}, j.ready)
+	needs := streams.Needs{Rules: j.rules, Ledger: chsink.Ledger{Conn: db}}
+	return streams.Run(ctx, j.deciding(), "settle", needs, j.ready)
 }
 
 func runSink(ctx context.Context, j job) error {
@@ -135,8 +154,8 @@ func runSink(ctx context.Context, j job) error {
 	sink := chsink.Config{
 		Brokers: j.Brokers, ClickHouse: j.ClickHouse, Log: j.log,
 		KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + j.cfg.Instance)},
-		SetAside: func(ctx context.Context, r *kgo.Record, why string) error {
-			return j.setAside(ctx, cl, "sink", r, why)
+		SetAside: func(ctx context.Context, r *kgo.Record, ours bool, why string) error {
+			return j.setAside(ctx, cl, "sink", r, ours, why)
 		},
 	}
 	if j.Metrics != nil {
@@ -146,8 +165,11 @@ func runSink(ctx context.Context, j job) error {
 }
 
 // setAside makes a dead letter of a record that a role cannot take in, and says so.
-func (j job) setAside(ctx context.Context, cl *kgo.Client, role string, r *kgo.Record, why string) error {
+func (j job) setAside(ctx context.Context, cl *kgo.Client, role string, r *kgo.Record, ours bool, why string) error {
 	refused := &schemas.Reject{Class: letters.ClassStray, Message: why}
+	if ours {
+		refused.Class = letters.ClassUnstorable
+	}
 	dead := letters.Of(r, role, schemas.TopicDeadLetters, refused)
 	if err := cl.ProduceSync(ctx, dead).FirstErr(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net"
 	"slices"
@@ -47,6 +48,11 @@ func (c Config) Check() []error {
 		refuse(err != nil, "catch-up-to", c.CatchUpTo, "is not a date such as 2025-11-01")
 		refuse(c.Calendar == "manual", "catch-up-to", c.CatchUpTo,
 			"needs --calendar real: a manual calendar is advanced with kasi calendar advance")
+	}
+	for _, hash := range c.AcceptedRules() {
+		_, err := hex.DecodeString(hash)
+		refuse(err != nil || len(hash) != 16, "accept-rules", hash, "is not a hash of 16 hexadecimal digits; `kasi rules` "+
+			"prints that of this program")
 	}
 	refuse(c.DataDir == "", "data-dir", "", "is empty")
 	if _, err := c.Keys(); err != nil {
@@ -96,6 +102,9 @@ func (c Config) Keys() ([]Key, error) {
 	}
 	return keys, nil
 }
+
+// AcceptedRules are the hashes in accept-rules.
+func (c Config) AcceptedRules() []string { return split(c.AcceptRules) }
 
 // Brokers are the addresses in kafka-brokers; empty means the embedded Kafka.
 func (c Config) Brokers() []string { return split(c.KafkaBrokers) }

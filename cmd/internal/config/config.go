@@ -20,6 +20,7 @@ import (
 type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
+	AcceptRules                                                                                    string
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate                                                 int
 }
@@ -59,6 +60,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.IntVar(&c.UpdateRate, "updates-per-minute", 10, "changing requests a key may make; 0 = no limit")
 	t.StringVar(&c.Rules, "rules", "",
 		"YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters")
+	t.StringVar(&c.AcceptRules, "accept-rules", "",
+		"hashes of rules by which to go on where earlier decisions were made by others, comma-separated (kasi rules)")
 	t.StringVar(&c.Metrics, "metrics", "",
 		"address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off")
 	t.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")

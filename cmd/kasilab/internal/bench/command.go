@@ -14,14 +14,14 @@ import (
 // options are the sizes of a run.
 type options struct {
 	rounds, customers, partitions, warm, records, transaction int
-	sinkRows, load, seconds, states                           int
-	profile                                                   string
+	sinkRows, load, seconds, states, policies                 int
+	profile, heap                                             string
 }
 
 // part is one comparison. All use one broker, emptied in between, because the Java of a new one compiles for minutes.
 type part struct {
 	name string
-	run  func(context.Context, *kafka, *options, *table) error
+	run  func(context.Context, *kafka, *options, *table) error // without a Kafka where the part brings engines of its own
 }
 
 var parts = []part{
@@ -31,17 +31,19 @@ var parts = []part{
 	{"restore", benchRestore},
 	{"failover", benchFailover},
 	{"partitions", benchPartitions},
+	{"million", benchMillion},
 }
 
 // Command is `kasilab bench`.
 func Command() *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
-		Use:   "bench [collect|sink|latency|restore|failover|partitions]...",
+		Use:   "bench [collect|sink|latency|restore|failover|partitions|million]...",
 		Short: "Measure Kasi on Apache Kafka beside its peers",
 		Long: `bench starts Apache Kafka (make kafka-jars) and ClickHouse on this machine, measures the named
 parts (default: collect, sink and latency) and prints one table. Each contender is a process of its
-own; contenders take turns, and each is warm before its clock starts.`,
+own; contenders take turns, and each is warm before its clock starts. million is one run of the whole
+product on its embedded engines.`,
 		Example: `  kasilab bench                            # what make bench-kafka prints
   kasilab bench collect --rounds 1 --profile /tmp/collect.pprof`,
 		Args: cobra.OnlyValidArgs,
@@ -61,6 +63,8 @@ own; contenders take turns, and each is warm before its clock starts.`,
 	f.IntVar(&o.load, "load", 0, "feed records a second for latency (0: half of the throughput measured first)")
 	f.IntVar(&o.seconds, "seconds", 45, "seconds of the latency measurement, the first 20 of them not counted")
 	f.IntVar(&o.states, "states", 1_000_000, "customers to restore")
+	f.IntVar(&o.policies, "policies", 1_000_000, "policies of million")
+	f.StringVar(&o.heap, "heap", "", "file for a profile of the product's heap at the end of million")
 	f.StringVar(&o.profile, "profile", "", "file for a processor profile of Kasi's own contender (collect, sink)")
 	cmd.AddCommand(childCmd())
 	return cmd
@@ -70,11 +74,14 @@ func measure(ctx context.Context, o *options, names []string) error {
 	if len(names) == 0 {
 		names = []string{"collect", "sink", "latency"}
 	}
-	k, err := startKafka()
-	if err != nil {
-		return err
+	var k *kafka
+	if slices.ContainsFunc(names, func(name string) bool { return name != "million" }) {
+		var err error
+		if k, err = startKafka(); err != nil {
+			return err
+		}
+		defer k.stop()
 	}
-	defer k.stop()
 	t := &table{}
 	t.machine(o)
 	for _, p := range parts {

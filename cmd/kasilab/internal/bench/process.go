@@ -19,6 +19,27 @@ const ticksPerSecond = 100
 // usage is the processor time that processes and all their descendants have used, those that have ended included where
 // they were waited for.
 func usage(pids ...int) time.Duration {
+	ticks := ofAll(func(f []string) (sum int64) {
+		for _, n := range f[11:15] { // utime, stime, and those of children that were waited for
+			t, _ := strconv.ParseInt(n, 10, 64)
+			sum += t
+		}
+		return sum
+	}, pids...)
+	return time.Duration(ticks) * time.Second / ticksPerSecond
+}
+
+// resident is the memory that a process and all its descendants have in use, in bytes.
+func resident(pid int) int {
+	return os.Getpagesize() * int(ofAll(func(f []string) int64 {
+		pages, _ := strconv.ParseInt(f[21], 10, 64)
+		return pages
+	}, pid))
+}
+
+// ofAll adds up a figure of processes and all their descendants: what field says of their lines in /proc, from the
+// state on.
+func ofAll(field func([]string) int64, pids ...int) (sum int64) {
 	of := map[int]int64{}
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // a well-formed pattern
@@ -31,18 +52,14 @@ func usage(pids ...int) time.Duration {
 		f := strings.Fields(rest)
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		parent, _ := strconv.Atoi(f[1])
-		for _, n := range f[11:15] { // utime, stime, and those of children that were waited for
-			t, _ := strconv.ParseInt(n, 10, 64)
-			of[pid] += t
-		}
+		of[pid] = field(f)
 		children[parent] = append(children[parent], pid)
 	}
-	var sum int64
 	for todo := pids; len(todo) > 0; todo = todo[1:] {
 		sum += of[todo[0]]
 		todo = append(todo, children[todo[0]]...)
 	}
-	return time.Duration(sum) * time.Second / ticksPerSecond
+	return sum
 }
 
 // child is a contender in a process of its own, so that neither its memory nor its processor time mixes with ours.
