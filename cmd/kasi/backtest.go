@@ -4,19 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/civil"
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
+	"github.com/kasi-collections/kasi/cmd/internal/frontier"
 	"github.com/kasi-collections/kasi/processors/arena/backtest"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
@@ -30,7 +26,8 @@ type backtestFlags struct {
 	strategies                                     []string
 	households, months                             int
 	seed                                           uint64
-	asJSON                                         bool
+	asJSON, kinds, details                         bool
+	plot                                           string
 }
 
 func backtestCmd() *cobra.Command {
@@ -49,7 +46,8 @@ leave as it comes. In the world people households spend what they have.`,
 		Example: `  kasi backtest --seed 7
   kasi backtest --transactions transactions.csv.gz
   kasi backtest --transactions transactions.csv.gz --world sweep --balances true --premium 3,5,10
-  kasi backtest --transactions transactions.csv.gz --train odd --strategies standard,oracle --json`,
+  kasi backtest --transactions transactions.csv.gz --train odd --strategies standard,oracle --json
+  kasi backtest --households 5000 --plot frontier.svg`,
 	}, func(c call) error { return runBacktest(c, &f) }, "rules")
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -69,8 +67,32 @@ leave as it comes. In the world people households spend what they have.`,
 		"half of the accounts that something was fitted on; the other is judged: none, odd or even")
 	flags.StringVar(&f.from, "from", "", "first month that is judged, YYYY-MM")
 	flags.StringVar(&f.to, "to", "", "last month that is judged, YYYY-MM")
+	flags.BoolVar(&f.kinds, "kinds", false, "a line for each kind of income too; JSON always has them")
+	flags.BoolVar(&f.details, "details", false,
+		"fees, ended mandates, days to the debit and foretold paydays too; in JSON an array of its own")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
+	flags.StringVar(&f.plot, "plot", "", "draw money against failures into this file, .svg or .png")
+	complete := func(flag string, values ...string) {
+		// The only mistake is a flag that does not exist, which the help's test would show.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	complete("world", names(backtest.Worlds())...)
+	complete("balances", names(backtest.AllBalances())...)
+	complete("train", names(backtest.Halves())...)
+	complete("format", feed.FormatCzech1999)
+	var strategies []string
+	for _, x := range backtest.Contenders() {
+		strategies = append(strategies, x.Name+"\t"+x.About)
+	}
+	complete("strategies", strategies...)
 	return cmd
+}
+
+func names[T ~string](all []T) (texts []string) {
+	for _, x := range all {
+		texts = append(texts, string(x))
+	}
+	return texts
 }
 
 // oneOf checks the value of a flag.
@@ -83,7 +105,7 @@ func oneOf[T ~string](name, value string, allowed []T) (T, error) {
 
 // options are the flags as the backtest reads them; all mistakes are reported at once.
 func (f *backtestFlags) options() (o backtest.Options, err error) {
-	var errs [6]error
+	var errs [7]error
 	if f.world == "" {
 		if f.world = string(backtest.People); f.file != "" {
 			f.world = string(backtest.Month)
@@ -105,6 +127,9 @@ func (f *backtestFlags) options() (o backtest.Options, err error) {
 		o.Contenders = backtest.Contenders()
 	} else {
 		o.Contenders, errs[4] = backtest.Named(f.strategies)
+	}
+	if f.plot != "" {
+		errs[6] = frontier.CheckName(f.plot)
 	}
 	err = errors.Join(errs[:]...)
 	for _, m := range []struct {
@@ -135,27 +160,41 @@ func runBacktest(c call, f *backtestFlags) error {
 	if err != nil {
 		return err
 	}
-	var once sync.Once
+	res, err := f.run(c, law, accounts, o)
+	if err != nil {
+		return err
+	}
+	if f.plot != "" {
+		if err := drawBacktest(f.plot, res.Rows); err != nil {
+			return err
+		}
+	}
+	if f.asJSON {
+		return json.NewEncoder(c.OutOrStdout()).Encode(backtestJSON(res.Rows, f.details))
+	}
+	f.print(c.OutOrStdout(), res)
+	return nil
+}
+
+// run runs the backtest with a progress on standard error.
+func (f *backtestFlags) run(c call, law *rules.Rules, accounts []*backtest.Account, o backtest.Options,
+) (*backtest.Result, error) {
+	terminal := isTerminal(c.ErrOrStderr())
 	var mu sync.Mutex
 	var bar *feed.Progress
 	o.Progress = func(done, of int64) {
 		mu.Lock()
 		defer mu.Unlock()
-		once.Do(func() { bar = feed.NewProgress(c.ErrOrStderr(), isTerminal(c.ErrOrStderr()), "backtest", of) })
-		bar.Step(done, "")
+		if bar == nil {
+			bar = feed.NewProgress(c.ErrOrStderr(), terminal, "backtest", of)
+		}
+		bar.Step(done, fmt.Sprintf("%d of %d lives", done, of))
 	}
 	res, err := backtest.Run(c.Context(), law, accounts, o)
 	if bar != nil {
 		bar.Done()
 	}
-	if err != nil {
-		return err
-	}
-	if f.asJSON {
-		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{"rows": res.Rows})
-	}
-	printBacktest(c.OutOrStdout(), res)
-	return nil
+	return res, err
 }
 
 // accounts are those of the file, or else simulated households.
@@ -181,45 +220,4 @@ func (f *backtestFlags) accounts(w backtest.World, law *rules.Rules) ([]*backtes
 // start is the day on which simulated households begin, so that they end with the year 2025.
 func (f *backtestFlags) start() civil.Date {
 	return civil.Date{Year: 2026, Month: time.January, Day: 1}.AddMonths(-f.months)
-}
-
-// printBacktest prints a table for each premium and segment, and of them the accounts of all kinds first.
-func printBacktest(w io.Writer, res *backtest.Result) {
-	type part struct {
-		percent int
-		segment backtest.Segment
-	}
-	var parts []part
-	for _, r := range res.Rows {
-		if p := (part{r.PremiumPercent, r.Segment}); !slices.Contains(parts, p) {
-			parts = append(parts, p)
-		}
-	}
-	for _, p := range parts {
-		t := table.NewWriter()
-		t.SetOutputMirror(w)
-		t.SetStyle(table.StyleLight)
-		t.Style().Title.Align = text.AlignLeft
-		t.Style().Format.Header = text.FormatDefault
-		first := res.Rows[0]
-		t.SetTitle("world %s, balances %s, premium %d %%, %s months of %d accounts", first.World, first.Balances, p.percent,
-			p.segment, res.Accounts)
-		t.AppendHeader(table.Row{
-			"strategy", "income", "months", "of due %", "of oracle %", "95 % interval", "failed per 100", "tries per success",
-		})
-		var columns []table.ColumnConfig
-		for i := 3; i <= 8; i++ {
-			columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-		t.SetColumnConfigs(columns)
-		for _, r := range res.Rows {
-			if r.PremiumPercent == p.percent && r.Segment == p.segment {
-				t.AppendRow(table.Row{
-					r.Strategy, strings.ToLower(r.Kind), strconv.FormatInt(r.AccountMonths, 10), r.ShareOfDue, r.ShareOfOracle,
-					fmt.Sprintf("%s-%s", r.Low, r.High), r.FailedPer100, r.PresentmentsPerSuccess,
-				})
-			}
-		}
-		t.Render()
-	}
 }

@@ -171,11 +171,11 @@ func (r *runner) account(ctx context.Context, a *Account, arenas []*arena.Arena,
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			tries, err := r.tries(&r.Contenders[c], arenas[c], a, premium)
+			l, err := r.live(&r.Contenders[c], arenas[c], a, premium)
 			if err != nil {
 				return nil, fmt.Errorf("backtest: account %s, %s: %w", a.ID, r.Contenders[c].Name, err)
 			}
-			of = append(of, r.judge(a, tries, oracle, premium))
+			of = append(of, r.judge(a, l, oracle, premium))
 			done()
 		}
 	}

@@ -50,11 +50,12 @@ func TestATrackedDebitIsOneTryWithOneResult(t *testing.T) {
 func TestATryThatHasNotComeBackCountsNowhere(t *testing.T) {
 	a := account(t, "1", spender)
 	r := &runner{}
-	of := r.judge(a, []try{{month: 2, cents: 100, state: tryOpen}}, nil, 1_000)
+	of := r.judge(a, life{tries: []try{{month: 2, cents: 100, state: tryOpen}}}, nil, 1_000)
 	require.Equal(t, sums{months: 3, due: 3_000}, of[0])
 	late := try{month: 0, cents: 1_000, first: day("2025-01-31"), state: tryPaid, on: day("2025-02-03")}
-	of = r.judge(a, []try{late}, nil, 1_000)
-	require.Equal(t, sums{months: 3, due: 3_000, paid: 1, presented: 1}, of[0], "paid after its month ended")
+	of = r.judge(a, life{tries: []try{late}}, nil, 1_000)
+	require.Equal(t, sums{months: 3, due: 3_000, paid: 1, presented: 1, followed: 1, waited: 28}, of[0],
+		"paid after its month ended")
 }
 
 func TestJudgingTakesTheMonthsAskedFor(t *testing.T) {
@@ -62,13 +63,29 @@ func TestJudgingTakesTheMonthsAskedFor(t *testing.T) {
 	paid := []try{paidTry(0, day("2025-01-06"), 1_000), paidTry(3, day("2025-04-01"), 500)}
 	fails := append(paid, try{month: 3, cents: 500, state: tryFailed, on: day("2025-04-01")})
 	a.Fee = 600
-	of := (&runner{}).judge(a, fails, paid, 1_000)
+	of := (&runner{}).judge(a, life{tries: fails}, paid, 1_000)
 	require.Equal(t, sums{
-		months: 4, due: 4_000, collected: 1_500, most: 1_500, failed: 1, paid: 2, presented: 3, fees: 600,
+		months: 4, due: 4_000, collected: 1_500, most: 1_500, failed: 1, paid: 2, presented: 3, fees: 600, followed: 2,
 	}, of[0])
 	require.Equal(t, sums{
-		months: 1, due: 1_000, collected: 500, most: 500, failed: 1, paid: 1, presented: 2, fees: 600,
+		months: 1, due: 1_000, collected: 500, most: 500, failed: 1, paid: 1, presented: 2, fees: 600, followed: 1,
 	}, of[1], "the 4th full month is mature")
-	of = (&runner{Options: Options{From: "2025-02", To: "2025-03"}}).judge(a, fails, paid, 1_000)
+	of = (&runner{Options: Options{From: "2025-02", To: "2025-03"}}).judge(a, life{tries: fails}, paid, 1_000)
 	require.Equal(t, sums{months: 2, due: 2_000}, of[0])
+}
+
+func TestDetailsOfALife(t *testing.T) {
+	a := account(t, "1", spender)
+	a.Fee = 600
+	failed := func(on string) try { return try{cents: 500, state: tryFailed, on: day(on)} }
+	of := (&runner{}).judge(a, life{
+		tries: []try{failed("2025-01-02"), paidTry(0, day("2025-01-08"), 500), failed("2025-01-20"), failed("2025-01-21")},
+		guesses: []guess{
+			{on: day("2025-01-06")}, {on: day("2025-02-06"), told: true, hit: true}, {on: day("2025-03-06"), told: true},
+		},
+	}, nil, 1_000)
+	require.Equal(t, sums{
+		months: 3, due: 3_000, collected: 500, failed: 3, paid: 1, presented: 4, fees: 1_800, ended: 1, followed: 1,
+		waited: 2, deposits: 3, told: 2, hit: 1,
+	}, of[0])
 }

@@ -37,7 +37,9 @@ type outside struct {
 	feed     []booking   // still to be sent
 	lists    []schemas.Income
 	results  []schemas.Result
-	reject   *schemas.Reject // the first refusal: a mistake of the backtest
+	reject   *schemas.Reject   // the first refusal: a mistake of the backtest
+	expected map[string]string // by stream, when the engine expects its next deposit
+	guesses  []guess
 
 	// The memory of these is used again.
 	queue   []booking // feed is the end of it
@@ -50,20 +52,21 @@ type outside struct {
 }
 
 // engineTries lets an engine live with an account and leaves its debits with the bank.
-func engineTries(ar *arena.Arena, a *Account, b *bank, premium schemas.Cents, balances Balances) error {
+func engineTries(ar *arena.Arena, a *Account, b *bank, premium schemas.Cents, balances Balances) ([]guess, error) {
 	o := &outside{
 		bank: b, account: a, premium: premium, balances: balances, day: a.first - 1, queue: make([]booking, 0, 64),
+		expected: map[string]string{},
 	}
 	last := a.months[len(a.months)-1].last
 	ar.Reset()
 	if err := ar.Run(a.first.Date(), last.Date(), o); err != nil {
-		return err
+		return nil, err
 	}
 	o.evening(last, nil)
 	if o.reject != nil {
-		return o.reject
+		return nil, o.reject
 	}
-	return nil
+	return o.guesses, nil
 }
 
 // Next implements arena.Outside. The days of the world open and end as time passes.
@@ -177,10 +180,22 @@ func dayOf(date string) schemas.Day {
 	return schemas.Day(t.Unix() / daySeconds)
 }
 
-// Saw implements arena.Outside.
-func (o *outside) Saw(_ *book.Outputs, reject *schemas.Reject) {
+// Saw implements arena.Outside. It compares deposits with what was expected of their streams.
+func (o *outside) Saw(out *book.Outputs, reject *schemas.Reject) {
 	if o.reject == nil {
 		o.reject = reject
+	}
+	for i := range out.Deposits {
+		d := &out.Deposits[i]
+		if next, known := o.expected[d.StreamID]; known {
+			g := guess{on: dayOf(d.DepositDate), told: next != ""}
+			if g.told {
+				off := g.on - dayOf(next)
+				g.hit = -1 <= off && off <= 1
+			}
+			o.guesses = append(o.guesses, g)
+		}
+		o.expected[d.StreamID] = d.NextExpectedDate
 	}
 }
 

@@ -47,55 +47,6 @@ func ratio(part, whole, factor int64) Hundredths {
 	return Hundredths((2*part*factor*100 + whole) / (2 * whole))
 }
 
-// sums are what a contender did in some months.
-type sums struct {
-	months                  int64
-	due, collected, most    schemas.Cents // most: what the oracle collected
-	failed, paid, presented int64         // tries that came to an end by the end of the data
-	fees                    schemas.Cents // of the customers' banks for what failed
-}
-
-func (s *sums) add(o *sums) {
-	s.months += o.months
-	s.due, s.collected, s.most, s.fees = s.due+o.due, s.collected+o.collected, s.most+o.most, s.fees+o.fees
-	s.failed, s.paid, s.presented = s.failed+o.failed, s.paid+o.paid, s.presented+o.presented
-}
-
-// judge sums up an account's months. Money counts that was paid by the end of the month whose premium it is. A try that
-// has not come to an end by the end of the data counts nowhere.
-func (r *runner) judge(a *Account, tries, oracle []try, premium schemas.Cents) (of [len(segments)]sums) {
-	months := make([]sums, len(a.months))
-	for i := range months {
-		months[i].months, months[i].due = 1, premium
-	}
-	for i := range oracle {
-		months[oracle[i].month].most += oracle[i].cents
-	}
-	for i := range tries {
-		t := &tries[i]
-		m := &months[t.month]
-		switch t.state {
-		case tryPaid:
-			m.paid, m.presented = m.paid+1, m.presented+1
-			if t.on <= a.months[t.month].last {
-				m.collected += t.cents
-			}
-		case tryFailed:
-			m.failed, m.presented, m.fees = m.failed+1, m.presented+1, m.fees+a.Fee
-		}
-	}
-	for i := range months {
-		if p := a.months[i].period; p < r.From || r.To != "" && p > r.To {
-			continue
-		}
-		of[0].add(&months[i])
-		if i >= matureFrom {
-			of[1].add(&months[i])
-		}
-	}
-	return of
-}
-
 // Row is a line of the result: a contender in a world, over the accounts of a kind of income and the months of a
 // segment.
 type Row struct {
@@ -118,7 +69,31 @@ type Row struct {
 	// Low and High are the interval of ShareOfOracle that holds 95 % of the bootstrap's samples of accounts.
 	Low  Hundredths `json:"low"`
 	High Hundredths `json:"high"`
+
+	Detail `json:"-"`
 }
+
+// Detail is what else a row says.
+type Detail struct {
+	// FeesCents is what the customers' banks charged for failed presentments, at R 6 to R 150 each.
+	FeesCents schemas.Cents `json:"fees_cents"`
+	// MandatesEnded are accounts per 100 of which two presentments in a row failed: on EFT that ends the mandate.
+	MandatesEnded Hundredths `json:"mandates_ended_per_100"`
+	// DaysToDebit are the days from the latest income to a debit that was paid, on average.
+	DaysToDebit Hundredths `json:"days_to_debit"`
+	// Foretold are deposits whose day an engine had named, in percent of those of streams that it knew before; WithinADay
+	// those of them that came at most a day off. 0 where no engine is.
+	Foretold   Hundredths `json:"foretold"`
+	WithinADay Hundredths `json:"within_a_day"`
+}
+
+// SameTable tells whether two rows are of the same premium and segment.
+func (r Row) SameTable(o Row) bool {
+	return r.PremiumPercent == o.PremiumPercent && r.Segment == o.Segment
+}
+
+// FeesPer100 are the fees in rands per 100 months of a policy.
+func (r Row) FeesPer100() Hundredths { return ratio(int64(r.FeesCents), r.AccountMonths, 1) }
 
 // rows sums up over the accounts: for each segment, all kinds and then each kind.
 func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row {
@@ -154,6 +129,11 @@ func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row
 				ShareOfOracle: ratio(int64(total.collected), int64(total.most), 100),
 				FailedPer100:  ratio(total.failed, total.months, 100), Low: low, High: high,
 				PresentmentsPerSuccess: ratio(total.presented, total.paid, 1),
+				Detail: Detail{
+					FeesCents: total.fees, MandatesEnded: ratio(total.ended, int64(len(each)), 100),
+					DaysToDebit: ratio(total.waited, total.followed, 1), Foretold: ratio(total.told, total.deposits, 100),
+					WithinADay: ratio(total.hit, total.told, 100),
+				},
 			})
 		}
 	}

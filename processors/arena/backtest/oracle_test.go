@@ -73,10 +73,10 @@ func noMoreThanTheOracle(t require.TestingT, a *Account, o Options) {
 			most[x.month] += x.cents
 		}
 		for c := range r.Contenders {
-			tries, err := r.tries(&r.Contenders[c], r.arenas()[c], a, premium)
+			l, err := r.live(&r.Contenders[c], r.arenas()[c], a, premium)
 			require.NoError(t, err)
 			got := make([]schemas.Cents, len(a.months))
-			for _, x := range tries {
+			for _, x := range l.tries {
 				if x.state == tryPaid && x.on <= a.months[x.month].last {
 					got[x.month] += x.cents
 				}

@@ -10,19 +10,19 @@ func (r *runner) bankOf(a *Account) *bank {
 	return &bank{ledger: newLedger(a, r.World), days: r.days, fee: a.Fee}
 }
 
-// tries is what a contender does with an account, and what becomes of it.
-func (r *runner) tries(c *Contender, ar *arena.Arena, a *Account, premium schemas.Cents) ([]try, error) {
+// live lets a contender collect from an account.
+func (r *runner) live(c *Contender, ar *arena.Arena, a *Account, premium schemas.Cents) (life, error) {
 	switch {
 	case c.Strategy != nil:
 		b := r.bankOf(a)
-		err := engineTries(ar, a, b, premium, r.Balances)
-		return b.tries, err
+		guesses, err := engineTries(ar, a, b, premium, r.Balances)
+		return life{b.tries, guesses}, err
 	case c.rule != nil:
 		b := r.bankOf(a)
 		ruleTries(c.rule, a, b, premium)
-		return b.tries, nil
+		return life{tries: b.tries}, nil
 	}
-	return oracleTries(a, r.World, r.days, premium), nil
+	return life{tries: oracleTries(a, r.World, r.days, premium)}, nil
 }
 
 // ruleTries lets a schedule live with an account.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -67,6 +68,10 @@ func TestRowsAreTheContractsJSON(t *testing.T) {
 	strict.DisallowUnknownFields()
 	var again []Row
 	require.NoError(t, strict.Decode(&again))
+	for i := range again {
+		require.NotZero(t, again[i].AccountMonths)
+		again[i].Detail = res.Rows[i].Detail // no part of the contract's row
+	}
 	require.Equal(t, res.Rows, again)
 }
 
@@ -130,14 +135,36 @@ func TestAnEngineMayTrackItsDebits(t *testing.T) {
 	c := Contender{Name: "tracker", Strategy: tracker{}}
 	r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: None, Contenders: []Contender{c}})
 	require.NoError(t, err)
-	tries, err := r.tries(&c, r.arenas()[0], a, 10_000)
+	l, err := r.live(&c, r.arenas()[0], a, 10_000)
 	require.NoError(t, err)
 	var got []string
-	for _, x := range tries {
+	for _, x := range l.tries {
 		got = append(got, x.first.Text()+" "+x.on.Text())
 		require.Equal(t, tryPaid, x.state)
 	}
 	require.Equal(t, []string{"2025-01-02 2025-01-06", "2025-02-03 2025-02-06", "2025-03-03 2025-03-06"}, got)
+}
+
+func TestAnEngineForetellsItsDeposits(t *testing.T) {
+	t.Parallel()
+	const text = "2025-%02d-25 +9000\n2025-%02d-26 -9000\n"
+	lines := "2024-12-31 +1\n"
+	for month := 1; month <= 8; month++ {
+		lines += fmt.Sprintf(text, month, month)
+	}
+	c := Contender{Name: "standard", Strategy: strategy.Standard{}}
+	a := account(t, "1", lines)
+	r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: None, Contenders: []Contender{c}})
+	require.NoError(t, err)
+	l, err := r.live(&c, r.arenas()[0], a, 10_000)
+	require.NoError(t, err)
+	var hits, told int
+	for _, g := range l.guesses {
+		hits, told = hits+int(count(g.hit)), told+int(count(g.told))
+	}
+	require.Len(t, l.guesses, 6, "but the first of the stream, which nobody could foretell")
+	require.Equal(t, told, hits)
+	require.Greater(t, hits, 2)
 }
 
 // BenchmarkBacktest is the engine on simulated households.
