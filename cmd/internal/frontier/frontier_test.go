@@ -22,7 +22,11 @@ var some = []Point{
 
 func TestTheBestAreBeatenByNobody(t *testing.T) {
 	require.Equal(t, []Point{{Label: "a", Share: 90, Failed: 1}, {Label: "c", Share: 95, Failed: 3}}, Best([]Point{
-		{Label: "d", Share: 94, Failed: 7}, {Label: "c", Share: 95, Failed: 3}, {Label: "b", Share: 90, Failed: 2}, {Label: "a", Share: 90, Failed: 1}, {Label: "e", Share: 80, Failed: 1},
+		{Label: "d", Share: 94, Failed: 7},
+		{Label: "c", Share: 95, Failed: 3},
+		{Label: "b", Share: 90, Failed: 2},
+		{Label: "a", Share: 90, Failed: 1},
+		{Label: "e", Share: 80, Failed: 1},
 		{Label: "bound", Share: 100, Bound: true},
 	}))
 	require.Empty(t, Best(nil))
