@@ -81,6 +81,8 @@ type Config struct {
 	Log                                *slog.Logger
 	// Ready tells /readyz whether calls can be served. Nil means always.
 	Ready func(ctx context.Context) error
+	// Words says a decision in plain words.
+	Words func(*schemas.DecisionEvent) []Words
 	// Degraded says in words what somebody must look at while the rest goes on, for /readyz. Nil means that nobody knows.
 	Degraded func() []string
 	// Wait bounds how long a write waits until it can be read back; for imports and executions it counts from the last
@@ -105,8 +107,8 @@ type server struct {
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
 func New(cfg Config) (http.Handler, error) {
 	tenants, err := hashKeys(cfg.Keys)
-	if cfg.DB == nil || cfg.Commands == nil || cfg.Whole == nil || cfg.Log == nil {
-		err = errors.Join(err, errors.New("api: DB, Commands, Whole and Log must be set"))
+	if cfg.DB == nil || cfg.Commands == nil || cfg.Whole == nil || cfg.Log == nil || cfg.Words == nil {
+		err = errors.Join(err, errors.New("api: DB, Commands, Whole, Words and Log must be set"))
 	}
 	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.MaxImportRows) < 0 || cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))

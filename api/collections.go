@@ -13,14 +13,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-func collectionBody(c read.Collection) Collection {
+func collectionBody(c collected) Collection {
 	return Collection{
 		ID: c.ID, PeriodMonth: c.Period, CustomerID: c.CustomerID, ExternalCustomerRef: c.ExternalCustomerRef,
 		PolicyNumber: c.PolicyNumber, ProductCode: c.ProductCode, CollectionAmountDue: schemas.Rands(c.DueCents),
 		CollectionAmountCollected: schemas.Rands(c.CollectedCents), Shortfall: schemas.Rands(c.DueCents - c.CollectedCents),
 		CollectionStatus: c.Status, FirstAttemptDate: orNull(dateOf(c.FirstAttempt)),
 		LastAttemptDate: orNull(dateOf(c.LastAttempt)), NumberOfAttempts: int(c.Attempts),
-		LastFailureReason: orNull(c.LastFailureReason),
+		LastFailureReason: orNull(c.LastFailureReason), InFlight: schemas.Rands(c.InFlightCents), NextStep: c.next,
 	}
 }
 
@@ -34,7 +34,18 @@ func dateOf(t *time.Time) string {
 
 // GetCollection is GET /collections/{id}.
 func (s *server) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "collection", id, (*read.DB).Collection, collectionBody)
+	ask := func(db *read.DB, ctx context.Context, id string) (c collected, ok bool, err error) {
+		row, ok, err := db.Collection(ctx, id)
+		if err != nil || !ok {
+			return c, ok, err
+		}
+		rows, err := withNext(db, ctx, []read.Collection{row})
+		if err != nil {
+			return c, false, err
+		}
+		return rows[0], true, nil
+	}
+	respondWith(s, w, r, "collection", id, ask, collectionBody)
 }
 
 // ListCollections is GET /collections.
@@ -46,7 +57,13 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
 		p.Status = filter(in, "collection_status", params.CollectionStatus, aCollectionStatus)
 		return p
-	}, (*read.DB).Collections, collectionBody, func(c read.Collection) []string {
+	}, func(db *read.DB, ctx context.Context, p read.Page) ([]collected, error) {
+		rows, err := db.Collections(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		return withNext(db, ctx, rows)
+	}, collectionBody, func(c collected) []string {
 		return []string{string(c.Period), c.PolicyNumber}
 	})
 }
@@ -93,10 +110,12 @@ func reportJSON(w http.ResponseWriter, period schemas.Period, each func(use func
 		_, _ = buf.WriteString(`{"period_month":"` + string(period) + `","results":[`)
 		comma := ""
 		err := each(func(c read.Collection) error {
-			b, err := json.Marshal(struct { // a ReportRow: all fields but the id
+			b, err := json.Marshal(struct { // a ReportRow: the 13 fields
 				Collection
-				ID *string `json:"id,omitempty"`
-			}{Collection: collectionBody(c)})
+				ID       *string        `json:"id,omitempty"`
+				InFlight *schemas.Rands `json:"in_flight,omitempty"`
+				NextStep *NextStep      `json:"next_step,omitempty"`
+			}{Collection: collectionBody(collected{Collection: c})})
 			_, _ = buf.WriteString(comma)
 			_, _ = buf.Write(b)
 			comma = ",\n"

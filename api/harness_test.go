@@ -60,6 +60,7 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 	cfg := api.Config{
 		Keys: []api.Key{{Tenant: "acme", Key: acmeKey}, {Tenant: "other", Key: otherKey}},
 		DB:   db, Commands: e.pipe, Log: slog.New(slog.NewJSONHandler(e.log, nil)), Wait: 5 * time.Second,
+		Words: func(ev *schemas.DecisionEvent) []api.Words { return []api.Words{{About: "why", Text: ev.Explanation}} },
 		Whole: func(ctx context.Context, until []int64) error {
 			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
 		},

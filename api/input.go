@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"cloud.google.com/go/civil"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -238,6 +240,7 @@ const (
 	expectedText   = "1 to 128 bytes of text without control characters and without blanks around it"
 	expectedAmount = "a number above 0 with at most two decimals, such as 150.00"
 	expectedPeriod = "YYYY-MM, such as 2025-11"
+	expectedDate   = "YYYY-MM-DD, such as 2025-11-12"
 	expectedDay    = "a whole number from 1 to 31"
 	expectedBool   = "true or false"
 )
@@ -253,6 +256,7 @@ var (
 	aText             = kind[string]{jsonString, expectedText, func(v string) (string, *fault) { return v, checkText(v) }}
 	anAmount          = kind[schemas.Cents]{jsonNumber, expectedAmount, checkAmount}
 	aPeriod           = kind[schemas.Period]{jsonString, expectedPeriod, checkPeriod}
+	aDate             = kind[string]{jsonString, expectedDate, checkDate}
 	aDay              = kind[int]{jsonNumber, expectedDay, checkDay}
 	aBool             = kind[bool]{jsonBool, expectedBool, checkBool}
 	aRail             = oneOf("a rail", schemas.RailEFT, schemas.RailDebiCheck, schemas.RailRM)
@@ -328,6 +332,15 @@ func checkPeriod(v string) (schemas.Period, *fault) {
 		return "", &fault{rowInvalid, expectedPeriod, "is not a period; expected " + expectedPeriod}
 	}
 	return p, nil
+}
+
+// checkDate reads a date that a column can hold.
+func checkDate(v string) (string, *fault) {
+	d, err := civil.ParseDate(v)
+	if err != nil || d.Year < schemas.FirstYear || d.Year > schemas.LastYear {
+		return "", &fault{rowInvalid, expectedDate, "is not a date; expected " + expectedDate}
+	}
+	return v, nil
 }
 
 // oneOf is one of a few words, in any case.

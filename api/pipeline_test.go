@@ -288,7 +288,8 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 			c.ExecutionID, int64(c.DueCents), int64(c.CollectedCents), string(c.Status), date(c.FirstAttemptDate),
 			date(c.LastAttemptDate), uint32(c.Attempts),
 			c.LastFailureReason, string(c.Change.Kind), int64(c.Change.MovedCents), uuid.New(), p.seq[part], uint32(part),
-			p.ends[part],
+			p.ends[part], int64(c.InFlightCents), c.Change.DebitID, c.Change.ResultID, c.Change.ReasonCode,
+			c.Change.ReasonScheme, date(c.Change.EffectiveDate), date("2025-11-06"),
 		})
 		p.ends[part]++
 	}
@@ -297,7 +298,8 @@ func (p *pipeline) write(events ...schemas.CollectionEvent) {
 			"product_code, "+
 			"execution_id, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, "+
 			"number_of_attempts, last_failure_reason, "+
-			"change_kind, moved_cents, event_id, seq, src_partition, src_offset", rows)
+			"change_kind, moved_cents, event_id, seq, src_partition, src_offset, in_flight_cents, change_debit_id, "+
+			"change_result_id, reason_code, reason_scheme, effective_date, business_date", rows)
 	if p.stuck {
 		return
 	}

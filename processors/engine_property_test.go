@@ -26,6 +26,7 @@ func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := &history{world: newWorld(t, rules), t: t}
 		h.fast = h.pick("thorough", 8) > 0
+		h.track = rapid.SampledFrom([]int{0, 0, 3, 99}).Draw(t, "tracked days")
 		start := civil.Date{Year: 2025, Month: 10, Day: 20}.AddDays(rapid.IntRange(0, 200).Draw(t, "start"))
 		if rapid.Bool().Draw(t, "told before the first tick") {
 			h.transaction(start)

@@ -32,6 +32,7 @@ import (
 //	income i1 SALARY 2025-11-25 PAID 8500.00    amount optional
 //	result paid [02] [scheme=ISO] [on=2025-11-05] [id=r1] [amount=80.00] [debit=1]
 //	                                       of the latest debit, or the n-th; on the business date
+//	track 10                               from now on debits are tracked for so many days, where that is legal
 //	report POL 2025-11 PAID_FULL 150.00 2 2025-11-05 2025-11-26 -    status, collected, attempts, first, last, failure
 //	hold POL MANDATE_ENDED                 or - for none
 //	item AMOUNT_MISMATCH OPEN [debit=1]    the open item of the latest debit, or the n-th; or - for none
@@ -43,7 +44,8 @@ import (
 // Records expect "=> CODE": an outcome, the class of a Reject, or "nothing" for no effect at all. Ticks expect every
 // debit they make and the standing decisions named: "=> debit POL 80.00 PART_OF_AMOUNT; wait POL AWAIT_INCOME
 // 2025-12-25; stop POL POLICY_LAPSED". Without "=>" a tick makes no debit. A debit may also say which transactions or
-// incomes it counts on, oldest first: "debit POL 80.00 PART_OF_AMOUNT ids=t1,t2", or "ids=" for none.
+// incomes it counts on, oldest first: "debit POL 80.00 PART_OF_AMOUNT ids=t1,t2", or "ids=" for none; and until when
+// the bank tracks it: "until=2025-11-14", or "until=" for not at all.
 type scenario struct {
 	*world
 	t    *testing.T
@@ -125,6 +127,9 @@ func (s *scenario) do(w []string, want string) {
 		date, err := civil.ParseDate(w[1])
 		require.NoError(s, err)
 		s.expectTick(s.advance(date), want)
+	case "track":
+		_, err := fmt.Sscan(w[1], &s.track)
+		require.NoError(s, err)
 	case "report":
 		k := s.latest(w[1], schemas.Period(w[2]))
 		got := fmt.Sprintf("%s %s %d %s %s %s", k.Status, k.CollectedCents, k.Attempts, dash(k.FirstAttemptDate),
@@ -311,10 +316,16 @@ func (s *scenario) expectTick(out book.Outputs, want string) {
 	for _, item := range strings.FieldsFunc(want, func(r rune) bool { return r == ';' }) {
 		w := strings.Fields(item)
 		if w[0] == "debit" {
-			if ids, ok := strings.CutPrefix(w[len(w)-1], "ids="); ok && len(expected) < len(out.Debits) {
-				require.Equal(s, ids, strings.Join(out.Debits[len(expected)].TransactionIDs, ","))
-				w = w[:len(w)-1]
+			more := opts(w[4:])
+			if n := len(expected); n < len(out.Debits) {
+				d := out.Debits[n]
+				for key, is := range map[string]string{"ids": strings.Join(d.TransactionIDs, ","), "until": d.TrackingUntil} {
+					if want, ok := more[key]; ok {
+						require.Equal(s, want, is, key)
+					}
+				}
 			}
+			w = w[:4]
 			expected = append(expected, strings.Join(w, " "))
 			continue
 		}

@@ -42,6 +42,32 @@ func (s watched) Decide(v *strategy.View) ([]strategy.Ruling, schemas.Day) {
 	return rulings, wake
 }
 
+// tracks is a strategy whose debits are tracked for as many days as the world says and the rail allows.
+type tracks struct {
+	strategy.Strategy
+	w *world
+}
+
+func (s tracks) Decide(v *strategy.View) ([]strategy.Ruling, schemas.Day) {
+	rulings, wake := s.Strategy.Decide(v)
+	n := 0
+	for i := range v.Collections {
+		if k := &v.Collections[i]; k.Open() {
+			if r := &rulings[n]; r.Amount > 0 && s.w.track > 0 {
+				last := v.Rules.TrackingUntil(v.Policies.Find(k.Number).Rail, v.Date)
+				if want := v.Rules.Calendar.OnOrBefore(v.Date.AddDays(s.w.track)); want.Before(last) {
+					last = want
+				}
+				if last.After(v.Date) {
+					r.TrackingDay = schemas.DayOf(last)
+				}
+			}
+			n++
+		}
+	}
+	return rulings, wake
+}
+
 // ruled is a strategy that rules as a test wants it.
 type ruled func(v *strategy.View) []strategy.Ruling
 
@@ -92,6 +118,11 @@ func TestTheBookCarriesOutWhatAStrategyRules(t *testing.T) {
 	require.Equal(t, schemas.Cents(12000), a.Customer.Balances[0].Cents)
 }
 
+// trackingDay is a day of November 2025.
+func trackingDay(day int) schemas.Day {
+	return schemas.DayOf(civil.Date{Year: 2025, Month: time.November, Day: day})
+}
+
 func TestRulingsThatCannotBeCarriedOut(t *testing.T) {
 	t.Parallel()
 	use := func(uses ...book.Use) []strategy.Ruling {
@@ -103,6 +134,10 @@ func TestRulingsThatCannotBeCarriedOut(t *testing.T) {
 		"9 cents of deposit 2":             use(book.Use{Deposit: 2, Cents: 9}),
 		"0 cents of deposit 1":             use(book.Use{Deposit: 1}),
 		"19000 cents of deposit 1":         use(book.Use{Deposit: 1, Cents: 19000}, book.Use{Deposit: 1, Cents: 1001}),
+		// The 3rd is a Monday: eleven days on, a Sunday, and no debit at all.
+		"tracked until 2025-11-14": {{Reason: strategy.WhyMoneySeen, Amount: 15000, TrackingDay: trackingDay(14)}},
+		"tracked until 2025-11-09": {{Reason: strategy.WhyMoneySeen, Amount: 15000, TrackingDay: trackingDay(9)}},
+		"tracked until 2025-11-10": {{Reason: strategy.WhyAwaitFunds, TrackingDay: trackingDay(10)}},
 	} {
 		a, err := ruledAt(t, func(*strategy.View) []strategy.Ruling { return rulings })
 		require.ErrorContains(t, err, name)

@@ -31,6 +31,7 @@ type world struct {
 	*arena.Arena
 	t       require.TestingT
 	fast    bool         // not thorough
+	track   int          // each debit is tracked for so many days, where that is legal
 	twin    *arena.Arena // of the engine that lets nobody sleep
 	records []processors.Record
 	moments []schemas.Moment
@@ -72,6 +73,9 @@ func (d *debitModel) hear(res *schemas.Result, today civil.Date) {
 	}
 }
 
+// lastDay is the last day on which the bank may present the debit.
+func (d *debitModel) lastDay() string { return max(d.ActionDate, d.TrackingUntil) }
+
 func (d *debitModel) inFlight() bool { return len(d.said) == 0 }
 
 // collected tells whether the debit's money is the insurer's: paid, and nothing that takes it back.
@@ -87,14 +91,16 @@ type bare struct{ require.TestingT }
 
 func newWorld(t require.TestingT, r *rules.Rules) *world {
 	w := &world{
-		t: bare{t}, twin: arena.New(processors.NewEngine(r, processors.NeverSleep()), r),
+		t:   bare{t},
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
 		policies: map[string]schemas.PolicyEvent{}, decided: map[string]schemas.DecisionEvent{},
 		items: map[string]schemas.OpenItemEvent{},
 		taken: map[string]bool{}, incomes: map[string]bool{}, content: map[string]schemas.Transaction{},
 		replacedOn: map[string]civil.Date{}, pastDays: map[string]bool{},
 	}
-	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{strategy.Standard{}, w})), r)
+	follow := tracks{strategy.Standard{}, w}
+	w.twin = arena.New(processors.NewEngine(r, processors.WithStrategy(follow), processors.NeverSleep()), r)
+	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{follow, w})), r)
 	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	return w
 }
@@ -192,7 +198,7 @@ func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
 func (w *world) acceptable(res *schemas.Result) bool {
 	d := w.debits[res.DebitID]
 	if d == nil || d.ids[res.ResultID] || !d.inFlight() && w.Now.Date.DaysSince(d.heard) > 7 &&
-		w.daysSince(d.ActionDate, w.Now.Date.String()) > w.Rules.Params(w.Now.Date).DebitDays {
+		w.daysSince(d.lastDay(), w.Now.Date.String()) > w.Rules.Params(w.Now.Date).DebitDays {
 		return false
 	}
 	on, err := civil.ParseDate(res.EffectiveDate)
@@ -200,7 +206,7 @@ func (w *world) acceptable(res *schemas.Result) bool {
 	window := w.Rules.DisputeDays(d.Rail, on)
 	return (res.AmountCents == nil || *res.AmountCents == d.AmountCents) &&
 		res.EffectiveDate >= d.ActionDate && res.EffectiveDate <= w.Now.Date.String() &&
-		(res.Status != schemas.ResultDisputed || w.daysSince(d.ActionDate, res.EffectiveDate) <= window)
+		(res.Status != schemas.ResultDisputed || w.daysSince(d.lastDay(), res.EffectiveDate) <= window)
 }
 
 func (w *world) daysSince(from, to string) int {
@@ -356,6 +362,10 @@ func (w *world) judge(out *book.Outputs) {
 	for _, ev := range out.OpenItems {
 		w.fact(ev.Meta)
 		w.items[ev.DebitID] = ev
+		if d := w.debits[ev.DebitID]; ev.Kind == schemas.OpenNoAnswer {
+			require.GreaterOrEqual(w.t, w.daysSince(d.lastDay(), w.Now.Date.String()), w.Rules.Params(w.Now.Date).AnswerDays,
+				"no answer is missing while the bank tracks")
+		}
 	}
 	for id, item := range w.items {
 		open := item.State == schemas.ItemOpen
@@ -396,6 +406,7 @@ func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 	require.False(w.t, same && ev.Action != schemas.DecideDebit, "a decision that says nothing new is not emitted")
 	require.NotEqual(w.t, ev.Reason, ev.Explanation, "%s is not in the table", ev.Reason)
 	require.Equal(w.t, ev.Action == schemas.DecideDebit, ev.DebitID != "")
+	require.True(w.t, ev.DebitID != "" || ev.TrackingUntil == "")
 	w.decided[ev.CollectionID] = ev
 }
 
@@ -438,6 +449,7 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 		require.Contains(w.t, w.collections, schemas.CollectionID(k.latest.PolicyID, now),
 			"arrears only beside the current period")
 	}
+	w.judgeTracking(ev, rail)
 	for i, id := range ev.TransactionIDs {
 		require.True(w.t, w.taken[id] || w.incomes[id], "a debit counts on money that was told of")
 		for _, account := range []string{"/", "A/", "B/"} {
@@ -448,6 +460,21 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false, civil.Date{}}
 	w.order = append(w.order, ev.DebitID)
 	w.instructed += ev.AmountCents
+}
+
+// judgeTracking is CONTRACT 4.8 on credit tracking.
+func (w *world) judgeTracking(ev schemas.DebitInstruction, rail rules.RailRule) {
+	require.Equal(w.t, ev.TrackingUntil, w.decided[ev.CollectionID].TrackingUntil, "the decision says the same")
+	if ev.TrackingUntil == "" {
+		return
+	}
+	days := w.daysSince(ev.ActionDate, ev.TrackingUntil)
+	require.Positive(w.t, days)
+	require.LessOrEqual(w.t, days, rail.TrackingDays, "tracked for no longer than the rail allows")
+	require.Equal(w.t, ev.ActionDate[:7], ev.TrackingUntil[:7], "tracked within the month")
+	until, err := civil.ParseDate(ev.TrackingUntil)
+	require.NoError(w.t, err)
+	require.True(w.t, w.Rules.Calendar.IsBankingDay(until), "tracked until a banking day")
 }
 
 func (w *world) judgeCollection(ev schemas.CollectionEvent) {

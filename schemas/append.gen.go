@@ -88,6 +88,9 @@ func (e *DecisionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 		b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
 	}
 	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	if e.TrackingUntil != "" {
+		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
+	}
 	if e.NextDate != "" {
 		b = AppendText(append(b, `,"next_date":`...), string(e.NextDate))
 	}
@@ -95,6 +98,9 @@ func (e *DecisionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 		b = appendList(append(b, `,"alternatives":`...), e.Alternatives, func(b []byte, e Alternative) []byte { return e.appendJSON(b) })
 	}
 	b = e.Inputs.appendJSON(append(b, `,"inputs":`...))
+	if e.Situation != "" {
+		b = AppendText(append(b, `,"situation":`...), string(e.Situation))
+	}
 	return append(b, '}'), err
 }
 
@@ -382,6 +388,18 @@ func (e *Result) AppendJSON(b []byte) (_ []byte, err error) {
 func (e *Alternative) appendJSON(b []byte) []byte {
 	b = AppendText(append(b, `{"action":`...), string(e.Action))
 	b = AppendText(append(b, `,"reason":`...), string(e.Reason))
+	if e.AmountCents != 0 {
+		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	}
+	if e.TrackingUntil != "" {
+		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
+	}
+	if e.ChancePer10000 != nil {
+		b = strconv.AppendInt(append(b, `,"chance_per_10000":`...), int64(*e.ChancePer10000), 10)
+	}
+	if e.ValueCents != nil {
+		b = strconv.AppendInt(append(b, `,"value_cents":`...), int64(*e.ValueCents), 10)
+	}
 	return append(b, '}')
 }
 
@@ -434,6 +452,36 @@ func (e *DecisionInputs) appendJSON(b []byte) []byte {
 	}
 	if e.LastReason != "" {
 		b = AppendText(append(b, `,"last_reason":`...), string(e.LastReason))
+	}
+	if e.LowestCents != nil {
+		b = strconv.AppendInt(append(b, `,"lowest_cents":`...), int64(*e.LowestCents), 10)
+	}
+	if e.HighestCents != nil {
+		b = strconv.AppendInt(append(b, `,"highest_cents":`...), int64(*e.HighestCents), 10)
+	}
+	if e.ChancePer10000 != nil {
+		b = strconv.AppendInt(append(b, `,"chance_per_10000":`...), int64(*e.ChancePer10000), 10)
+	}
+	if e.ValueCents != nil {
+		b = strconv.AppendInt(append(b, `,"value_cents":`...), int64(*e.ValueCents), 10)
+	}
+	if e.Cell != "" {
+		b = AppendText(append(b, `,"cell":`...), string(e.Cell))
+	}
+	if e.CellCount != 0 {
+		b = strconv.AppendInt(append(b, `,"cell_count":`...), int64(e.CellCount), 10)
+	}
+	if e.WindowFrom != "" {
+		b = AppendText(append(b, `,"window_from":`...), string(e.WindowFrom))
+	}
+	if e.WindowTo != "" {
+		b = AppendText(append(b, `,"window_to":`...), string(e.WindowTo))
+	}
+	if e.Veto != "" {
+		b = AppendText(append(b, `,"veto":`...), string(e.Veto))
+	}
+	if e.TableHash != "" {
+		b = AppendText(append(b, `,"table_hash":`...), string(e.TableHash))
 	}
 	return append(b, '}')
 }

@@ -95,12 +95,16 @@ type DecisionEvent struct {
 	DebitID string `json:"debit_id,omitempty"`
 	// Amount of the debit; 0 where none was decided.
 	AmountCents Cents `json:"amount_cents" cat:"min=0"`
+	// Last day on which the bank may present the debit until it is paid. Absent: on its action date only, or no debit.
+	TrackingUntil string `json:"tracking_until,omitempty" cat:"date"`
 	// When the next decision is due, where that is known.
 	NextDate string `json:"next_date,omitempty" cat:"date"`
 	// What was possible and not chosen.
 	Alternatives []Alternative `json:"alternatives,omitempty" cat:"json"`
 	// What the decision was made from.
 	Inputs DecisionInputs `json:"inputs" cat:"json"`
+	// All integers that the price was computed from, as a JSON text. Absent where nothing was priced.
+	Situation string `json:"situation,omitempty"`
 }
 
 // Alternative is one alternative.
@@ -109,6 +113,14 @@ type Alternative struct {
 	Action DecisionAction `json:"action"`
 	// Why it was not taken.
 	Reason string `json:"reason"`
+	// Amount that it would have debited.
+	AmountCents Cents `json:"amount_cents,omitempty" cat:"min=1"`
+	// Last day on which the bank would have presented that debit. Absent: on one day only.
+	TrackingUntil string `json:"tracking_until,omitempty" cat:"date"`
+	// Chance that the debit would have been paid, in 1/10,000.
+	ChancePer10000 *int64 `json:"chance_per_10000,omitempty" cat:"min=0 max=10000"`
+	// What it was worth by month end: what it would collect less what its failures would cost.
+	ValueCents *Cents `json:"value_cents,omitempty"`
 }
 
 // DecisionInputs is what a decision was made from.
@@ -133,6 +145,26 @@ type DecisionInputs struct {
 	NextExpectedDate string `json:"next_expected_date,omitempty" cat:"date"`
 	// Why the last failed debit failed, where one has.
 	LastReason string `json:"last_reason,omitempty"`
+	// What the account holds at least, by what is known.
+	LowestCents *Cents `json:"lowest_cents,omitempty"`
+	// What it holds at most. Absent: nothing that is known bounds it.
+	HighestCents *Cents `json:"highest_cents,omitempty"`
+	// Chance that the debit is paid, the one decided on or else the best one possible, in 1/10,000.
+	ChancePer10000 *int64 `json:"chance_per_10000,omitempty" cat:"min=0 max=10000"`
+	// What the decision is worth by month end: what it is to collect less what its failures are to cost.
+	ValueCents *Cents `json:"value_cents,omitempty"`
+	// The cell of the learned table that the chance rests on.
+	Cell string `json:"cell,omitempty"`
+	// How many cases the cell was learned from.
+	CellCount int64 `json:"cell_count,omitempty" cat:"min=1"`
+	// First day of the window in which the next income is expected.
+	WindowFrom string `json:"window_from,omitempty" cat:"date"`
+	// Last day of that window.
+	WindowTo string `json:"window_to,omitempty" cat:"date"`
+	// The guard that forbade what was worth most, where one did.
+	Veto string `json:"veto,omitempty"`
+	// The hash of the learned table.
+	TableHash string `json:"table_hash,omitempty"`
 }
 
 // Rail is how a debit reaches the customer's bank.

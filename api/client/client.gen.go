@@ -19,6 +19,129 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AttemptStatus.
+const (
+	AttemptStatusDisputed AttemptStatus = "disputed"
+	AttemptStatusPaid     AttemptStatus = "paid"
+	AttemptStatusPending  AttemptStatus = "pending"
+	AttemptStatusRejected AttemptStatus = "rejected"
+	AttemptStatusUnpaid   AttemptStatus = "unpaid"
+)
+
+// Valid indicates whether the value is a known member of the AttemptStatus enum.
+func (e AttemptStatus) Valid() bool {
+	switch e {
+	case AttemptStatusDisputed:
+		return true
+	case AttemptStatusPaid:
+		return true
+	case AttemptStatusPending:
+		return true
+	case AttemptStatusRejected:
+		return true
+	case AttemptStatusUnpaid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AttemptResultStatus.
+const (
+	AttemptResultStatusDisputed AttemptResultStatus = "disputed"
+	AttemptResultStatusPaid     AttemptResultStatus = "paid"
+	AttemptResultStatusRejected AttemptResultStatus = "rejected"
+	AttemptResultStatusUnpaid   AttemptResultStatus = "unpaid"
+)
+
+// Valid indicates whether the value is a known member of the AttemptResultStatus enum.
+func (e AttemptResultStatus) Valid() bool {
+	switch e {
+	case AttemptResultStatusDisputed:
+		return true
+	case AttemptResultStatusPaid:
+		return true
+	case AttemptResultStatusRejected:
+		return true
+	case AttemptResultStatusUnpaid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Alternative What was possible and not chosen. Amount and chance are null where it is no debit, the value where nothing was priced.
+type Alternative struct {
+	// Action DEBIT, WAIT or STOP.
+	Action         DecisionAction `json:"action"`
+	Reason         string         `json:"reason"`
+	Amount         *schemas.Rands `json:"amount"`
+	TrackingUntil  *string        `json:"tracking_until"`
+	ChancePer10000 *int64         `json:"chance_per_10000"`
+	Value          *schemas.Rands `json:"value"`
+}
+
+// Attempt A debit of a collection and what came back. A tracked debit is one attempt with one result.
+type Attempt struct {
+	// Attempt 1, 2, 3...
+	Attempt int    `json:"attempt"`
+	DebitID string `json:"debit_id"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+
+	// ActionDate YYYY-MM-DD
+	ActionDate string `json:"action_date"`
+
+	// TrackingUntil Last day on which the bank may present it, YYYY-MM-DD; null: on its action date only
+	TrackingUntil *string `json:"tracking_until"`
+	Rail          string  `json:"rail"`
+
+	// Status What the bank's answers make of it
+	Status AttemptStatus `json:"status"`
+
+	// TransactionIds The deposits that it counts on
+	TransactionIds []string `json:"transaction_ids"`
+
+	// Results What came back, in the order in which it counted
+	Results []AttemptResult `json:"results"`
+}
+
+// AttemptStatus What the bank's answers make of it
+type AttemptStatus string
+
+// AttemptList One page of attempts.
+type AttemptList struct {
+	Data []Attempt `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
+
+// AttemptResult An answer of the bank that changed how a debit stands.
+type AttemptResult struct {
+	// Status How the debit stood then
+	Status AttemptResultStatus `json:"status"`
+
+	// EffectiveDate The bank's date, YYYY-MM-DD
+	EffectiveDate *string `json:"effective_date"`
+	ReasonCode    *string `json:"reason_code"`
+	ReasonScheme  *string `json:"reason_scheme"`
+
+	// Moved What it added to collected, negative where money went back
+	Moved    schemas.Rands `json:"moved"`
+	ResultID string        `json:"result_id"`
+
+	// Date Business date on which it was taken in, YYYY-MM-DD
+	Date    string    `json:"date"`
+	HeardAt time.Time `json:"heard_at"`
+}
+
+// AttemptResultStatus How the debit stood then
+type AttemptResultStatus string
+
 // Collection A collection as it is now.
 type Collection struct {
 	ID string `json:"id"`
@@ -59,6 +182,14 @@ type Collection struct {
 
 	// LastFailureReason Null while nothing failed and once paid in full
 	LastFailureReason *string `json:"last_failure_reason"`
+
+	// InFlight Rands, exactly two decimals.
+	//
+	// Example: 150
+	InFlight Rands `json:"in_flight"`
+
+	// NextStep What happens next to a collection, and why. Null once it is paid in full.
+	NextStep *NextStep `json:"next_step"`
 }
 
 // CollectionList One page of collections.
@@ -71,6 +202,127 @@ type CollectionList struct {
 
 // CollectionStatus Outcome of a collection.
 type CollectionStatus = schemas.CollectionStatus
+
+// Decision A decision about a collection. It stands until the next one.
+type Decision struct {
+	// ID The event_id of kasi.decisions.v1
+	ID string `json:"id"`
+
+	// Date Business date, YYYY-MM-DD
+	Date      string    `json:"date"`
+	DecidedAt time.Time `json:"decided_at"`
+
+	// Action DEBIT, WAIT or STOP.
+	Action DecisionAction `json:"action"`
+
+	// Reason A code such as AWAIT_INCOME
+	Reason string `json:"reason"`
+
+	// Explanation The same in a sentence
+	Explanation string `json:"explanation"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+
+	// DebitID Null where no debit was decided
+	DebitID *string `json:"debit_id"`
+
+	// TrackingUntil Last day on which the bank may present the debit, YYYY-MM-DD; null: on its action date only
+	TrackingUntil *string `json:"tracking_until"`
+
+	// NextDate When the next decision is due, YYYY-MM-DD; null where no day is known
+	NextDate *string `json:"next_date"`
+
+	// Inputs What a decision was made from. What was not known, or is of no strategy that prices, is null.
+	Inputs DecisionInputs `json:"inputs"`
+
+	// Alternatives What was possible and not chosen
+	Alternatives []Alternative `json:"alternatives"`
+
+	// Situation All integers that the price was computed from; null where nothing was priced
+	Situation json.RawMessage `json:"situation"`
+
+	// Words The decision in plain words
+	Words []Words `json:"words"`
+}
+
+// DecisionAction DEBIT, WAIT or STOP.
+type DecisionAction = schemas.DecisionAction
+
+// DecisionInputs What a decision was made from. What was not known, or is of no strategy that prices, is null.
+type DecisionInputs struct {
+	// Due Rands, exactly two decimals.
+	//
+	// Example: 150
+	Due Rands `json:"due"`
+
+	// Collected Rands, exactly two decimals.
+	//
+	// Example: 150
+	Collected Rands `json:"collected"`
+
+	// InFlight Rands, exactly two decimals.
+	//
+	// Example: 150
+	InFlight Rands `json:"in_flight"`
+
+	// Budget Rands, exactly two decimals.
+	//
+	// Example: 150
+	Budget Rands `json:"budget"`
+
+	// Balance Latest known balance
+	Balance *schemas.Rands `json:"balance"`
+
+	// Attempts Debits sent before
+	Attempts         int     `json:"attempts"`
+	Rail             string  `json:"rail"`
+	LastDepositDate  *string `json:"last_deposit_date"`
+	NextExpectedDate *string `json:"next_expected_date"`
+
+	// LastReason Why the last failed debit failed
+	LastReason *string `json:"last_reason"`
+
+	// Lowest What the account holds at least, by what is known
+	Lowest *schemas.Rands `json:"lowest"`
+
+	// Highest What it holds at most
+	Highest *schemas.Rands `json:"highest"`
+
+	// ChancePer10000 Chance that the debit is paid, in 1/10,000
+	ChancePer10000 *int64 `json:"chance_per_10000"`
+
+	// Value What the decision is worth by month end
+	Value *schemas.Rands `json:"value"`
+
+	// Cell The cell of the learned table
+	Cell *string `json:"cell"`
+
+	// CellCount How many cases it was learned from
+	CellCount *int64 `json:"cell_count"`
+
+	// WindowFrom First day of the next payday's window
+	WindowFrom *string `json:"window_from"`
+
+	// WindowTo Its last day
+	WindowTo *string `json:"window_to"`
+
+	// Veto The guard that forbade what was worth most
+	Veto *string `json:"veto"`
+
+	// TableHash The learned table's hash
+	TableHash *string `json:"table_hash"`
+}
+
+// DecisionList One page of decisions.
+type DecisionList struct {
+	Data []Decision `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
 
 // ErrorBody Every error looks like this.
 type ErrorBody struct {
@@ -153,6 +405,21 @@ type ImportResult struct {
 
 	// Errors The first 1,000 errors, by row. One row can have several. `failed` counts every refused row.
 	Errors []RowError `json:"errors"`
+}
+
+// NextStep What happens next to a collection, and why. Null once it is paid in full.
+type NextStep struct {
+	// Action DEBIT, WAIT or STOP.
+	Action DecisionAction `json:"action"`
+
+	// Date When, YYYY-MM-DD; null where no day is known
+	Date *string `json:"date"`
+
+	// Reason A code such as AWAIT_INCOME
+	Reason string `json:"reason"`
+
+	// Explanation The same in a sentence
+	Explanation string `json:"explanation"`
 }
 
 // OpenItem Something about a debit that nothing settles by itself.
@@ -531,6 +798,13 @@ type SettlementStatus = schemas.SettlementStatus
 // Text 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 type Text = string
 
+// Words One thing that is said of a decision.
+type Words struct {
+	// About decision, why, due, known, income, chance, value, instead, veto or table
+	About string `json:"about"`
+	Text  string `json:"text"`
+}
+
 // Cursor defines model for cursor.
 type Cursor = string
 
@@ -551,6 +825,27 @@ type ListCollectionsParams struct {
 
 	// CollectionStatus PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
 	CollectionStatus *string `form:"collection_status,omitempty" json:"collection_status,omitempty"`
+
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAttemptsParams defines parameters for ListAttempts.
+type ListAttemptsParams struct {
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListDecisionsParams defines parameters for ListDecisions.
+type ListDecisionsParams struct {
+	// StoodOn Only the decision that stood on this day, YYYY-MM-DD
+	StoodOn *string `form:"stood_on,omitempty" json:"stood_on,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -739,6 +1034,19 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 	GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAttempts The debits of a collection, the first one first, each with what came back.
+	//
+	// Corresponds with GET /collections/{id}/attempts (the `ListAttempts` operationId).
+	ListAttempts(ctx context.Context, id ID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDecisions What was decided about a collection, oldest first.
+	//
+	// Each decision with what it was made from, what else was possible, and the same in plain words. A decision stands until the next
+	// one: `stood_on=2025-11-12` gives the one that stood when that day ended, and says why a policy was not debited on it.
+	//
+	// Corresponds with GET /collections/{id}/decisions (the `ListDecisions` operationId).
+	ListDecisions(ctx context.Context, id ID, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetExecution How far an execution is.
 	//
@@ -960,6 +1268,39 @@ func (c *Client) ExecuteCollections(ctx context.Context, body ExecuteCollections
 // Corresponds with GET /collections/{id} (the `GetCollection` operationId).
 func (c *Client) GetCollection(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCollectionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAttempts The debits of a collection, the first one first, each with what came back.
+//
+// Corresponds with GET /collections/{id}/attempts (the `ListAttempts` operationId).
+func (c *Client) ListAttempts(ctx context.Context, id ID, params *ListAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAttemptsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDecisions What was decided about a collection, oldest first.
+//
+// Each decision with what it was made from, what else was possible, and the same in plain words. A decision stands until the next
+// one: `stood_on=2025-11-12` gives the one that stood when that day ended, and says why a policy was not debited on it.
+//
+// Corresponds with GET /collections/{id}/decisions (the `ListDecisions` operationId).
+func (c *Client) ListDecisions(ctx context.Context, id ID, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDecisionsRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1485,6 +1826,164 @@ func NewGetCollectionRequest(server string, id ID) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListAttemptsRequest constructs an http.Request for the ListAttempts method
+func NewListAttemptsRequest(server string, id ID, params *ListAttemptsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/collections/%s/attempts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDecisionsRequest constructs an http.Request for the ListDecisions method
+func NewListDecisionsRequest(server string, id ID, params *ListDecisionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/collections/%s/decisions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.StoodOn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stood_on", *params.StoodOn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

@@ -8,15 +8,15 @@ import (
 )
 
 const collectionColumns = `collection_id, period_month, customer_id, external_customer_ref, policy_number,
-    product_code, due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date,
-    number_of_attempts, last_failure_reason`
+    product_code, due_cents, collected_cents, in_flight_cents, collection_status, first_attempt_date,
+    last_attempt_date, number_of_attempts, last_failure_reason`
 
 // Collection is the latest version of a collection. The dates are midnight UTC, nil before the first attempt.
 type Collection struct {
 	ID                                                         string
 	Period                                                     schemas.Period
 	CustomerID, ExternalCustomerRef, PolicyNumber, ProductCode string
-	DueCents, CollectedCents                                   schemas.Cents
+	DueCents, CollectedCents, InFlightCents                    schemas.Cents
 	Status                                                     schemas.CollectionStatus
 	FirstAttempt, LastAttempt                                  *time.Time
 	Attempts                                                   uint32

@@ -95,15 +95,41 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"collection_list": {
 			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""),
 				named("after_policy", "")),
-			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
+		},
+		"decision_list": {
+			page(named("policy_number", "P1"), named("period", "2025-11"), named("id", cA), named("after_date", "2025-11-05"),
+				named("after_seq", "4")),
+			[]string{b + " 7 2025-11-15 2025-11-15 07:00:00 acme C1 P1 " + cA + " 2025-11 WAIT AWAIT_INCOME Later.  0  " +
+				"2025-11-25 [] {} "},
+		},
+		"decision_on": {
+			[]any{tenant, named("policy_number", "P1"), named("period", "2025-11"), named("id", cA), named("day", "2025-11-14")},
+			[]string{a + " 4 2025-11-05 2025-11-05 07:00:00 acme C1 P1 " + cA + " 2025-11 DEBIT FIRST_ATTEMPT Now. D1 15000 " +
+				`2025-11-14  [] {} {"due":15000}`},
+		},
+		"decisions_standing": {
+			[]any{tenant, named("numbers", []string{"P1"}), named("periods", []string{"2025-11"})},
+			[]string{cA + " WAIT AWAIT_INCOME Later. 2025-11-25"},
+		},
+		"attempt_list": {
+			page(named("period", "2025-11"), named("id", cA), named("after", "")),
+			[]string{"1 D1 15000 2025-11-05 2025-11-14 RM []", "2 D2 15000 2025-11-26  RM [t1 t2]"},
+		},
+		"attempt_answers": {
+			[]any{tenant, named("period", "2025-11"), named("id", cA), named("debits", []string{"D1", "D2"})},
+			[]string{
+				"D1 DEBIT_UNPAID 2025-11-05 02 ZA 0 R1 2025-11-06 2025-11-06 07:00:00",
+				"D2 DEBIT_PAID 2025-11-28   15000 R2 2025-11-28 2025-11-28 07:00:00",
+			},
 		},
 		"collection_by_id": {
 			[]any{tenant, named("id", cA)},
-			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
 		"collection_report": {
 			[]any{tenant, named("period", "2025-11")},
-			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 PAID_FULL 2025-11-05 2025-11-26 2 "},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
 		"collected_among":          {[]any{tenant, named("period", "2025-11"), named("ids", []string{cA, b})}, []string{a}},
 		"collections_of_execution": {[]any{tenant, named("period", "2025-11"), named("execution", "x1")}, []string{"1"}},
@@ -183,12 +209,30 @@ func (e *env) knownRows(a, b, cA, st string) {
 		`INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, external_customer_ref,
 				policy_id, policy_number, product_code, execution_id,
 			due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, number_of_attempts,
-				last_failure_reason, moved_cents, src_partition, src_offset) VALUES
+				last_failure_reason, moved_cents, src_partition, src_offset, change_kind, change_debit_id, change_result_id,
+				reason_code, reason_scheme, effective_date, business_date, at) VALUES
 			('acme', '2025-11', 'C', 1, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 0, 'UNPAID', '2025-11-05', '2025-11-05', 1,
-				'INSUFFICIENT_FUNDS', 0, 0, 1),
+				'INSUFFICIENT_FUNDS', 0, 0, 1, 'DEBIT_UNPAID', 'D1', 'R1', '02', 'ZA', '2025-11-05', '2025-11-06',
+				'2025-11-06 07:00:00'),
 			('acme', '2025-11', 'C', 2, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 15000, 'PAID_FULL', '2025-11-05',
-				'2025-11-26', 2, '', 15000, 0, 5),
-			('other', '2025-11', 'C', 3, 'C9', 'E9', 'A', 'P1', 'F', 'x1', 1, 1, 'PAID_FULL', NULL, NULL, 0, '', 1, 0, 6)`,
+				'2025-11-26', 2, '', 15000, 0, 5, 'DEBIT_PAID', 'D2', 'R2', '', '', '2025-11-28', '2025-11-28',
+				'2025-11-28 07:00:00'),
+			('other', '2025-11', 'C', 3, 'C9', 'E9', 'A', 'P1', 'F', 'x1', 1, 1, 'PAID_FULL', NULL, NULL, 0, '', 1, 0, 6,
+				'DEBIT_PAID', 'D2', 'R9', '', '', '2025-11-28', '2025-11-28', '2025-11-28 07:00:00')`,
+		`INSERT INTO decisions_log (tenant_id, customer_id, policy_number, collection_id, period_month, action, reason,
+				explanation, debit_id, amount_cents, tracking_until, next_date, alternatives, inputs, situation, business_date,
+				seq, at, event_id) VALUES
+			('acme', 'C1', 'P1', 'C', '2025-11', 'DEBIT', 'FIRST_ATTEMPT', 'Now.', 'D1', 15000, '2025-11-14', NULL, '[]', '{}',
+				'{"due":15000}', '2025-11-05', 4, '2025-11-05 07:00:00', 'A'),
+			('acme', 'C1', 'P1', 'C', '2025-11', 'WAIT', 'AWAIT_INCOME', 'Later.', '', 0, NULL, '2025-11-25', '[]', '{}', '',
+				'2025-11-15', 7, '2025-11-15 07:00:00', 'B'),
+			('other', 'C9', 'P1', 'C', '2025-11', 'STOP', 'POLICY_LAPSED', 'No.', '', 0, NULL, NULL, '[]', '{}', '',
+				'2025-11-20', 9, '2025-11-20 07:00:00', 'S')`,
+		`INSERT INTO debits_log (tenant_id, period_month, collection_id, attempt, debit_id, customer_id, policy_number,
+				amount_cents, action_date, tracking_until, rail, transaction_ids, seq) VALUES
+			('acme', '2025-11', 'C', 1, 'D1', 'C1', 'P1', 15000, '2025-11-05', '2025-11-14', 'RM', [], 1),
+			('acme', '2025-11', 'C', 2, 'D2', 'C1', 'P1', 15000, '2025-11-26', NULL, 'RM', ['t1', 't2'], 2),
+			('other', '2025-11', 'C', 3, 'D9', 'C9', 'P1', 1, '2025-11-26', NULL, 'RM', [], 3)`,
 		`INSERT INTO settlements_log (tenant_id, settlement_id, settlement_number, period_month, sequence, version,
 				total_collections_cents, distribution_fee_cents,
 			collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status,

@@ -65,7 +65,7 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
 	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), tenantsCmd(), runCmd(), apiCmd(),
-		dlqCmd(), sinkCmd(), kafkaCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
+		dlqCmd(), sinkCmd(), kafkaCmd(), explainCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
 		configCmd(), rulesCmd(), versionCmd())
 }
 

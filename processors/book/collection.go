@@ -58,6 +58,7 @@ type Debit struct {
 	ID     string        `json:"i"`
 	Cents  schemas.Cents `json:"c"`
 	Action schemas.Day   `json:"a"`
+	Until  schemas.Day   `json:"t,omitempty"` // the last day of credit tracking; 0: presented on the action date only
 	Rail   schemas.Rail  `json:"r"`
 	State  DebitState    `json:"s,omitempty"`
 	// PaidOn is the latest date of a PAID, BackOn that of the answer that says no and stands; both are set where both
@@ -78,6 +79,19 @@ type Debit struct {
 	Item *Item `json:"o,omitempty"`
 	// Results are the answers taken in: hashes of their ids and contents.
 	Results []uint64 `json:"x,omitempty"`
+}
+
+// Last is the last day on which the bank may present the debit: its action date, or the end of its tracking.
+func (d *Debit) Last() schemas.Day { return max(d.Action, d.Until) }
+
+// SettledOn is the day on which the account paid the debit, or had not paid it yet when the bank gave up: the action
+// date, or of a tracked debit the day that the bank's answer names. It is of a debit that has an answer.
+func (d *Debit) SettledOn() schemas.Day {
+	on := d.BackOn
+	if d.State == DebitPaid {
+		on = d.PaidOn
+	}
+	return max(d.Action, min(d.Until, on))
 }
 
 // Outstanding is what is neither collected nor with the bank; never negative.

@@ -11,9 +11,9 @@
 //	collection  n policy number, p period, x execution, v version, d due, c collected, g planned day, f first attempt's
 //	            day, l last attempt's day, a attempts, e failure, o cancelled, u stopped by an unknown code, z closed,
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
-//	debit       i id, c cents, a action date, r rail, s state, p paid on, b back on, e scheme and code of the answer that
-//	            says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits used (number,
-//	            cents), x hashes of answers, o open item
+//	debit       i id, c cents, a action date, t tracked until, r rail, s state, p paid on, b back on, e scheme and code
+//	            of the answer that says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits
+//	            used (number, cents), x hashes of answers, o open item
 //	item        v version, k kind, s state, d since, c the bank's amount
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
 //	            x next payday

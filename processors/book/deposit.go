@@ -111,16 +111,18 @@ func (c *Customer) deposit(no int64) *Deposit {
 }
 
 // bounce is what an insufficient-funds failure means: the deposits that the debit counted on, and all from before its
-// action date, are gone. Those from before its action date never come back, so their transaction ids go too.
-func (c *Customer) bounce(d *Debit) {
-	c.Bounced = max(c.Bounced, d.Action)
+// action date, are gone. Those from before its action date never come back, so their transaction ids go too. Of a
+// tracked debit the day counts on which the bank gave up: the money came on none of the days before.
+func (c *Customer) bounce(d *Debit, on schemas.Day) {
+	day := max(d.Action, min(d.Until, on))
+	c.Bounced = max(c.Bounced, day)
 	for _, u := range d.Uses {
 		if dep := c.deposit(u[0]); dep != nil {
 			dep.Remaining = 0
 		}
 	}
 	for i := range c.Deposits {
-		if dep := &c.Deposits[i]; dep.Day() < d.Action {
+		if dep := &c.Deposits[i]; dep.Day() < day {
 			dep.Remaining, dep.Transaction = 0, ""
 		}
 	}

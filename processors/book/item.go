@@ -82,8 +82,9 @@ func (b *Book) OpenOverdue() {
 	}
 }
 
-// overdue is the day on which a debit without an answer becomes an open item.
-func (b *Book) overdue(d *Debit) schemas.Day { return d.Action + schemas.Day(b.Params.AnswerDays) }
+// overdue is the day on which a debit without an answer becomes an open item. A bank that tracks has no answer to give
+// before the end of the tracking.
+func (b *Book) overdue(d *Debit) schemas.Day { return d.Last() + schemas.Day(b.Params.AnswerDays) }
 
 // CloseItem carries out a person's word that an open item needs no more looking at, and answers with an outcome: OK,
 // UNCHANGED or NOT_FOUND. The debit stays as it is: a debit in flight is settled by the bank's answer alone.

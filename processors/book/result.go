@@ -94,10 +94,10 @@ func (b *Book) refusal(d *Debit, res *schemas.Result, on schemas.Day) *schemas.R
 	case res.AmountCents != nil && *res.AmountCents != d.Cents:
 		return schemas.Refuse(schemas.RejectAmountMismatch,
 			fmt.Sprintf("amount_cents is %d; the debit is of %d", *res.AmountCents, d.Cents))
-	case res.Status == schemas.ResultDisputed && on > d.Action+window:
+	case res.Status == schemas.ResultDisputed && on > d.Last()+window:
 		return schemas.Refuse(schemas.RejectDisputeTooLate,
-			fmt.Sprintf("effective_date %s lies more than %d days after the action date %s", res.EffectiveDate, window,
-				d.Action.Text()))
+			fmt.Sprintf("effective_date %s lies more than %d days after %s, the last day on which the debit was presented",
+				res.EffectiveDate, window, d.Last().Text()))
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (b *Book) saysNo(k *Collection, d *Debit, on schemas.Day, res *schemas.Resu
 	case now.State == DebitDisputed:
 		hold = reason.Name
 	case reason.Known && reason.Remedy == rules.RemedyFunds:
-		b.bounce(d)
+		b.bounce(d, on)
 	default:
 		b.giveBack(d)
 		if reason.Known {
@@ -315,7 +315,7 @@ func (d *Debit) knownUntil(r *rules.Rules) schemas.Day {
 	until, on := schemas.Day(0), d.Action
 	for {
 		date := on.Date()
-		next := d.Action + schemas.Day(max(r.DisputeDays(d.Rail, date)+disputeSlack, r.Params(date).DebitDays))
+		next := d.Last() + schemas.Day(max(r.DisputeDays(d.Rail, date)+disputeSlack, r.Params(date).DebitDays))
 		if next <= until {
 			return until
 		}

@@ -157,7 +157,8 @@ func (k *Collection) equal(o *Collection) bool {
 }
 
 func (d Debit) equal(o Debit) bool {
-	return d.ID == o.ID && d.Cents == o.Cents && d.Action == o.Action && d.Rail == o.Rail && d.State == o.State &&
+	return d.ID == o.ID && d.Cents == o.Cents && d.Action == o.Action && d.Until == o.Until && d.Rail == o.Rail &&
+		d.State == o.State &&
 		d.PaidOn == o.PaidOn && d.BackOn == o.BackOn && d.Code == o.Code && d.RowBefore == o.RowBefore &&
 		d.Counted == o.Counted && d.Heard == o.Heard && slices.Equal(d.Uses, o.Uses) && slices.Equal(d.Results, o.Results) &&
 		(d.Item == nil) == (o.Item == nil) && (d.Item == nil || *d.Item == *o.Item)

@@ -11,7 +11,8 @@ import (
 type Ruling struct {
 	Reason string        // a key of the table of reasons
 	Amount schemas.Cents // of a debit with today's action date; 0: no debit
-	// TrackingDay is the last day on which the bank may present the debit until it is paid; 0: it presents it today only.
+	// TrackingDay is the last day on which the bank may present the debit until it is paid: a banking day, at the latest
+	// Rules.TrackingUntil. 0: it presents it today only.
 	TrackingDay schemas.Day
 	Next        schemas.Day // when to look again; 0: no day is known
 	Blind       bool        // a debit that does not count on money seen
@@ -22,6 +23,7 @@ type Ruling struct {
 	Budget       schemas.Cents // of all deposits not yet used
 	LastDeposit  schemas.Day
 	NextExpected schemas.Day
+	Basis        *Basis // nil where the strategy does not price
 }
 
 // Use is what a debit counts on of one deposit.
@@ -72,7 +74,12 @@ func (b *Book) CarryOut(rulings []Ruling, wake schemas.Day, meaning func(reason 
 func (b *Book) check(rulings []Ruling) error {
 	open := 0
 	for i := range b.Collections {
-		if b.Collections[i].Open() {
+		if k := &b.Collections[i]; k.Open() {
+			if open < len(rulings) {
+				if err := b.checkTracking(k, &rulings[open]); err != nil {
+					return err
+				}
+			}
 			open++
 		}
 	}
@@ -92,6 +99,20 @@ func (b *Book) check(rulings []Ruling) error {
 					rulings[i].Reason, u.Cents, u.Deposit)
 			}
 		}
+	}
+	return nil
+}
+
+// checkTracking finds a debit that the bank would have to present for longer than its rail allows (CONTRACT 4.8).
+func (b *Book) checkTracking(k *Collection, r *Ruling) error {
+	if r.TrackingDay == 0 {
+		return nil
+	}
+	rail, on := b.Policies.Find(k.Number).Rail, r.TrackingDay.Date()
+	last := b.rules.TrackingUntil(rail, b.moment.Date)
+	if r.Amount == 0 || on.After(last) || !b.rules.Calendar.IsBankingDay(on) {
+		return fmt.Errorf("book: a ruling %s of %d cents is tracked until %s; %s allows it until %s, on banking days",
+			r.Reason, r.Amount, on, rail, last)
 	}
 	return nil
 }
@@ -126,6 +147,10 @@ func (b *Book) decision(k *Collection, pol *Policy, r *Ruling, m Meaning) schema
 			NextExpectedDate: r.NextExpected.Text(), LastReason: k.Failure,
 		},
 	}
+	if r.Amount > 0 {
+		ev.TrackingUntil = b.trackedUntil(r).Text()
+	}
+	r.Basis.explain(&ev)
 	if m.SaysHold {
 		ev.Explanation += " It answered " + pol.Hold + "."
 	}
@@ -147,6 +172,15 @@ func (b *Book) actionDay() schemas.Day {
 	return b.today
 }
 
+// trackedUntil is the last day of tracking of a debit that is sent now, or 0. Where the calendar catches up on days
+// that it missed, less is left of it, or nothing.
+func (b *Book) trackedUntil(r *Ruling) schemas.Day {
+	if r.TrackingDay <= b.actionDay() {
+		return 0
+	}
+	return r.TrackingDay
+}
+
 // instruct sends a debit to the bank.
 func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 	k.Attempts++
@@ -156,10 +190,9 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		k.First = day
 	}
 	id := schemas.CollectionID(schemas.PolicyID(b.Tenant, k.Number), k.Period)
-	d := Debit{ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: day, Rail: pol.Rail}
-	tracking := r.TrackingDay
-	if tracking != 0 {
-		tracking = max(tracking, day)
+	d := Debit{
+		ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: day, Until: b.trackedUntil(r),
+		Rail: pol.Rail,
 	}
 	var ids []string
 	for _, u := range r.Uses {
@@ -174,7 +207,7 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		Meta:    b.moment.Meta("instruction", d.ID),
 		DebitID: d.ID, TenantID: b.Tenant, CustomerID: b.ID, PolicyNumber: k.Number, CollectionID: id,
 		PeriodMonth: k.Period, Attempt: k.Attempts, AmountCents: d.Cents, Currency: "ZAR", ActionDate: d.Action.Text(),
-		TrackingUntil: tracking.Text(), Rail: d.Rail, MandateReference: pol.Mandate, TransactionIDs: ids,
+		TrackingUntil: d.Until.Text(), Rail: d.Rail, MandateReference: pol.Mandate, TransactionIDs: ids,
 	})
 	b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeInstructed, DebitID: d.ID, AmountCents: d.Cents})
 	return d.ID

@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 
 	"cloud.google.com/go/civil"
+	"github.com/cespare/xxhash/v2"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -27,6 +29,7 @@ type Bank struct {
 	// made.
 	lastComeback civil.Date
 	early        []schemas.DebitInstruction // told before their action date
+	tracked      []*Debit                   // presented again on the next banking day
 }
 
 // comeback is money that returns to a customer after a debit was paid.
@@ -47,8 +50,16 @@ type Answers struct {
 }
 
 // Present processes the debits whose action date has come, after the day's cut-off, in the order given. Debits of a
-// later date wait for it. An action date that is no banking day and a debit id seen before are errors.
+// later date wait for it. On a banking day those that are tracked come first; one that still finds no money is answered
+// on its last banking day. An action date that is no banking day and a debit id seen before are errors.
 func (b *Bank) Present(today civil.Date, debits []schemas.DebitInstruction) (out Answers, err error) {
+	if b.people.cal.IsBankingDay(today) {
+		again := b.tracked
+		b.tracked = nil
+		for _, e := range again {
+			b.present(today, e, &out)
+		}
+	}
 	debits = append(b.early, debits...)
 	b.early = nil
 	for _, d := range debits {
@@ -63,39 +74,47 @@ func (b *Bank) Present(today civil.Date, debits []schemas.DebitInstruction) (out
 		if !b.people.cal.IsBankingDay(on) {
 			return out, fmt.Errorf("people: debit %s: action date %s is no banking day", d.DebitID, on)
 		}
-		if err := b.debit(today, d, &out); err != nil {
+		e, err := b.Book.Open(d)
+		if err != nil {
 			return out, err
 		}
+		b.present(today, e, &out)
 	}
 	return out, nil
 }
 
-// debit pays one debit if it can, and books what it did.
-func (b *Bank) debit(today civil.Date, d schemas.DebitInstruction, out *Answers) error {
-	e, err := b.Book.Open(d)
-	if err != nil {
-		return err
-	}
+// present pays one debit if it can, and books what it did.
+func (b *Bank) present(today civil.Date, d *Debit, out *Answers) {
 	p := b.people.byID[d.CustomerID]
 	switch {
 	case p == nil:
-		e.State, e.Code = Unpaid, codeNoAccount
+		d.State, d.Code = Unpaid, codeNoAccount
 	case p.trouble.code != "" && !today.Before(p.trouble.from):
-		e.State, e.Code = Unpaid, p.trouble.code
+		d.State, d.Code = Unpaid, p.trouble.code
 	case p.acc.balance < d.AmountCents:
-		e.State, e.Code = Unpaid, CodeNoFunds
+		if d.TracksAfter(today, b.people.cal) {
+			d.State = Tracking
+			b.tracked = append(b.tracked, d)
+			return
+		}
+		d.State, d.Code = Unpaid, CodeNoFunds
 	default:
-		e.State = Paid
+		d.State = Paid
 		out.Transactions = append(out.Transactions, p.move(clock(today, 16, 0), -d.AmountCents,
 			memo{"DEBIT ORDER INSURANCE " + d.PolicyNumber, "INSURER", "DEBIT_ORDER"}))
-		b.mayComeBack(p.rng, today, e)
+		b.mayComeBack(today, d)
 	}
-	out.Results = append(out.Results, e.Result(today))
-	return nil
+	out.Results = append(out.Results, d.Result(today))
 }
 
-// mayComeBack draws whether a paid debit will be disputed or returned late, and when.
-func (b *Bank) mayComeBack(rng *rand.Rand, today civil.Date, e *Debit) {
+// TracksAfter tells whether the bank presents the debit on a banking day after today (CONTRACT 8, tracking_until).
+func (d *Debit) TracksAfter(today civil.Date, cal *rules.Calendar) bool {
+	return d.TrackingUntil >= cal.Next(today).String()
+}
+
+// mayComeBack draws whether a paid debit will be disputed or returned late, and when. The chances are the debit's own.
+func (b *Bank) mayComeBack(today civil.Date, e *Debit) {
+	rng := rand.New(rand.NewPCG(xxhash.Sum64String(e.DebitID), 1))
 	disputed, late := rng.IntN(1000) < disputePermille, rng.IntN(1000) < lateReturnPermille
 	day, to := today.AddDays(3+rng.IntN(4)), Disputed
 	if !disputed {
@@ -190,6 +209,7 @@ const (
 	Unpaid   DebitState = "UNPAID"   // no money moved
 	Returned DebitState = "RETURNED" // paid first, returned by the bank days later
 	Disputed DebitState = "DISPUTED" // paid first, taken back on the customer's word
+	Tracking DebitState = "TRACKING" // not paid yet, and presented again
 )
 
 // The South-African unpaid codes that the bank gives (CONTRACT 4.7), beside those of troubled accounts.

@@ -166,3 +166,62 @@ func TestLateAnswersLoseNothing(t *testing.T) {
 	require.Positive(t, late)
 	require.Positive(t, again)
 }
+
+// A tracked debit is presented each banking day until it is paid or its days are over, and is answered once.
+func TestATrackedDebitIsAnsweredOnce(t *testing.T) {
+	present := func(until civil.Date, salary civil.Date) (on []string, status schemas.ResultStatus, left schemas.Cents) {
+		p := client(100)
+		b := bankOf(p)
+		d := instruct("A", 15_000)
+		d.TrackingUntil = until.String()
+		debits := []schemas.DebitInstruction{d}
+		for day := monday; !day.After(monday.AddDays(20)); day = day.AddDays(1) {
+			if day == salary {
+				p.acc.balance += 20_000
+			}
+			out, err := b.Present(day, debits)
+			require.NoError(t, err)
+			debits = nil
+			for _, r := range out.Results {
+				on, status = append(on, r.EffectiveDate), r.Status
+			}
+		}
+		require.Len(t, b.Book.Debits, 1)
+		return on, status, p.acc.balance
+	}
+	day := func(n int) string { return monday.AddDays(n).String() }
+
+	on, status, left := present(monday.AddDays(7), monday.AddDays(5)) // a Saturday: presented again on Monday
+	require.Equal(t, []string{day(7)}, on)
+	require.Equal(t, schemas.ResultPaid, status)
+	require.Equal(t, schemas.Cents(5_100), left)
+
+	on, status, left = present(monday.AddDays(4), monday.AddDays(7)) // a Friday
+	require.Equal(t, []string{day(4)}, on)
+	require.Equal(t, schemas.ResultUnpaid, status)
+	require.Equal(t, schemas.Cents(20_100), left, "nothing is taken after the last day")
+
+	on, _, _ = present(monday.AddDays(5), monday.AddDays(7)) // a Saturday: the Friday before is the last
+	require.Equal(t, []string{day(4)}, on)
+}
+
+// Other collectors meet the same people: what one takes moves no chance of theirs. None of them beats the one that
+// knows every balance.
+func TestRivals(t *testing.T) {
+	r := Rivals{Seed: 1, Policies: 200, From: november, Calendar: rules.Default().Calendar}
+	oracle := r.Oracle()
+	require.Zero(t, oracle.Failed)
+	require.Equal(t, oracle, r.Oracle(), "the same people, the same outcome")
+	best, first := r.BestFixedDay(), r.FixedDay(1)
+	require.GreaterOrEqual(t, oracle.Collected, best.Collected)
+	require.Greater(t, best.Collected, first.Collected)
+	require.Equal(t, 200, best.Debits)
+	require.Positive(t, best.Failed)
+	var due schemas.Cents
+	for _, p := range New("demo", 1, 200, november, r.Calendar).Policies() {
+		due += p.Premium
+	}
+	require.Greater(t, oracle.Collected*100/due, schemas.Cents(90))
+	r.Ended = map[string]civil.Date{"POL0001": november}
+	require.Equal(t, 199, r.FixedDay(1).Debits, "a policy that has ended is not debited")
+}

@@ -182,11 +182,11 @@ func (p *person) evening(d civil.Date) []schemas.Transaction {
 	if p.kind == schemas.Grant && p.rng.IntN(3) == 0 {
 		spend = p.acc.balance * schemas.Cents(50+p.rng.IntN(45)) / 100 // many draw most of a grant at once
 	}
-	shop := shops[p.rng.IntN(len(shops))]
+	shop, minute := shops[p.rng.IntN(len(shops))], p.rng.IntN(60) // drawn in any case: what a debit took moves no chance
 	if spend = min(spend, p.acc.balance-p.keepCents); spend < 500 {
 		return txs
 	}
-	return append(txs, p.move(clock(d, 19, p.rng.IntN(60)), -spend, shop))
+	return append(txs, p.move(clock(d, 19, minute), -spend, shop))
 }
 
 // memo is what a statement says about a transaction.

@@ -38,7 +38,7 @@ type RailRule struct {
 	RePresent         bool         `yaml:"re_present"`          // a further debit of a collection after a failed one
 	PartialAllowed    bool         `yaml:"partial_allowed"`     // a debit of a part, by a variable mandate
 	UnpaidsEndMandate int          `yaml:"unpaids_end_mandate"` // so many in a row end it; 0: never
-	TrackingDays      int          `yaml:"tracking_days"`       // for which the bank waits for credit; 0: no tracking
+	TrackingDays      int          `yaml:"tracking_days"`       // after the action date, of credit tracking; 0: none
 	AttemptsPerCycle  int          `yaml:"attempts_per_cycle"`  // most debits of one collection; 0: unlimited
 }
 
@@ -105,6 +105,24 @@ func (r *Rules) Rail(rail schemas.Rail, on civil.Date) RailRule {
 		return *inForce(list, on)
 	}
 	return RailRule{Name: rail, UnpaidsEndMandate: 1, AttemptsPerCycle: 1}
+}
+
+// TrackingUntil is the last day on which the bank may present a debit of an action date until it is paid (CONTRACT
+// 4.8): a banking day, in the month of the action date, at most the rail's tracking days after it. It is the action
+// date itself where the rail tracks nothing, or nothing is left of the month.
+func (r *Rules) TrackingUntil(rail schemas.Rail, action civil.Date) civil.Date {
+	days := r.Rail(rail, action).TrackingDays
+	if days == 0 {
+		return action
+	}
+	last, end := action.AddDays(days), schemas.PeriodOf(action).Last()
+	if last.After(end) {
+		last = end
+	}
+	if on := r.Calendar.OnOrBefore(last); on.After(action) {
+		return on
+	}
+	return action
 }
 
 // DisputeDays is for how many calendar days after its action date a debit may be disputed, by the rule in force on a

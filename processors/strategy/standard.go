@@ -154,7 +154,7 @@ func (c *cutoff) lookForFailures() {
 	for i := range c.Collections {
 		for j := range c.Collections[i].Debits {
 			d := &c.Collections[i].Debits[j]
-			ago := c.Today - d.Action
+			ago := c.Today - d.SettledOn()
 			switch {
 			case ago < 0 || ago > 63:
 			case d.State == book.DebitPaid:

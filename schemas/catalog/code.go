@@ -36,7 +36,7 @@ func appendFields(t *text, s *structure) {
 				fail("%s.%s: the first field, objects and instants are always written", s.name, f.name)
 			}
 			line = "if " + f.code(f.kind.there) + " {\n" + line + "\n}"
-		} else if f.goType == "*Cents" {
+		} else if f.goType[0] == '*' {
 			fail("%s.%s: a pointer needs omitempty", s.name, f.name)
 		}
 		t.f("%s", line)

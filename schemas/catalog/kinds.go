@@ -22,13 +22,14 @@ func kinds() map[string]*kind {
 	}
 	count := integer
 	count.column, count.fill = "UInt32", "counts[uint32]"
+	maybe := kind{
+		"Nullable(Int64)", "value", "*int64", "c.maybeInteger()", "$f != nil", "strconv.AppendInt($k, int64(*$f), 10)",
+		"integer",
+	}
 	return map[string]*kind{
 		"string": {"String", "value", "string", "c.text()", `$f != ""`, "AppendText($k, string($f))", "string"},
 		"int":    &count, "int64": &integer, "Cents": &integer,
-		"*Cents": {
-			"Nullable(Int64)", "value", "*int64", "c.maybeInteger()", "$f != nil",
-			"strconv.AppendInt($k, int64(*$f), 10)", "integer",
-		},
+		"*Cents": &maybe, "*int64": &maybe,
 		"bool": {"Bool", "value", "bool", "c.boolean()", "$f", "strconv.AppendBool($k, $f)", "boolean"},
 		"time.Time": {
 			"DateTime64(3, 'UTC')", "instants", "time.Time", "c.instant()", "", "appendInstant($k, $f, &err)", "string",

@@ -161,9 +161,11 @@ func decisionEvent() table {
 		value("explanation", func(e *E) string { return e.Explanation }),
 		value("debit_id", func(e *E) string { return e.DebitID }),
 		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
 		maybeDates("next_date", func(e *E) string { return e.NextDate }),
 		jsons("alternatives", func(e *E) json.RawMessage { return e.Alternatives }, `[]`),
 		jsons("inputs", func(e *E) json.RawMessage { return e.Inputs }, `{}`),
+		value("situation", func(e *E) string { return e.Situation }),
 		ids("event_id", func(e *E) string { return e.EventID }),
 		dates("business_date", func(e *E) string { return e.BusinessDate }),
 		instants("at", func(e *E) time.Time { return e.At }),
@@ -190,9 +192,11 @@ func decisionEventFields() []field[decisionEventRow] {
 		named("explanation", func(c *scan, e *E) { e.Explanation = c.text() }),
 		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
 		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
+		named("tracking_until", func(c *scan, e *E) { e.TrackingUntil = c.text() }),
 		named("next_date", func(c *scan, e *E) { e.NextDate = c.text() }),
 		named("alternatives", func(c *scan, e *E) { e.Alternatives = c.raw() }),
 		named("inputs", func(c *scan, e *E) { e.Inputs = c.raw() }),
+		named("situation", func(c *scan, e *E) { e.Situation = c.text() }),
 	}
 }
 

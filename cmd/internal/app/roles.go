@@ -17,6 +17,7 @@ import (
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
@@ -210,7 +211,7 @@ func runAPI(ctx context.Context, j job) error {
 	}
 	handler, err := api.New(api.Config{
 		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate, UpdatesPerMinute: j.cfg.UpdateRate,
-		Log: j.log, Ready: db.Ping, Degraded: degraded,
+		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
 		Whole: func(ctx context.Context, until []int64) error {
 			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
 		},
@@ -223,6 +224,14 @@ func runAPI(ctx context.Context, j job) error {
 		return fmt.Errorf("%w; choose another address with --http", err)
 	}
 	return serve(ctx, listener, handler, j.ready)
+}
+
+// words are a decision in plain words.
+func words(ev *schemas.DecisionEvent) (out []api.Words) {
+	for _, l := range explain.Words(ev) {
+		out = append(out, api.Words(l))
+	}
+	return out
 }
 
 // serve runs the HTTP server. When ctx ends it finishes the requests under way, for at most two seconds.

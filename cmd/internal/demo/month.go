@@ -233,7 +233,7 @@ func (m *month) evening(ctx context.Context, d civil.Date) error {
 	}
 	tonight := m.people.Evening(d, given.Transactions)
 	m.probe.sent(d, tonight.Transactions)
-	if err := m.deliver(ctx, tonight); err != nil || d != m.from.AddDays(11) {
+	if err := m.deliver(ctx, tonight); err != nil || d != m.from.AddDays(changesAfter) {
 		return err
 	}
 	return m.changes(ctx)
@@ -252,14 +252,21 @@ func (m *month) deliver(ctx context.Context, b people.Batch) error {
 	return nil
 }
 
+// changesAfter is after how many days of the month the insurer changes policies; cancelled are those that it cancels,
+// by their place in the file.
+const changesAfter = 11
+
+var cancelled = []int{21, 31}
+
 // changes are use cases 5 and 6: neither may touch what is running, but for the cancellation itself.
 func (m *month) changes(ctx context.Context) error {
 	all := m.people.Policies()
-	raised, cancelled := schemas.Rands(all[10].Premium+5_000), string(schemas.PolicyCancelled)
-	return errors.Join(
-		m.insurer.patch(ctx, all[10].Number, client.PolicyPatch{CollectionAmount: &raised}),
-		m.insurer.patch(ctx, all[21].Number, client.PolicyPatch{Status: &cancelled}),
-		m.insurer.patch(ctx, all[31].Number, client.PolicyPatch{Status: &cancelled}))
+	raised, status := schemas.Rands(all[10].Premium+5_000), string(schemas.PolicyCancelled)
+	err := m.insurer.patch(ctx, all[10].Number, client.PolicyPatch{CollectionAmount: &raised})
+	for _, i := range cancelled {
+		err = errors.Join(err, m.insurer.patch(ctx, all[i].Number, client.PolicyPatch{Status: &status}))
+	}
+	return err
 }
 
 func (m *month) reports(ctx context.Context, _ civil.Date) (err error) {

@@ -40,6 +40,10 @@ func TestMonthPlaysTheWholeMonthAndTheBooksAgree(t *testing.T) {
 	}
 	require.Equal(t, 33, strings.Count(out.String(), "\ndays "), "a line a day where there is no terminal")
 	require.Contains(t, out.String(), "60 policies")
+	require.Len(t, r.Rivals, 4)
+	require.Equal(t, r.Bank, r.Rivals[0].Collected)
+	require.GreaterOrEqual(t, r.Rivals[3].Collected, r.Rivals[2].Collected, "nobody collects more than who knows all")
+	require.Zero(t, r.Rivals[3].Failed)
 	require.Contains(t, out.String(), "cut-off tick")
 
 	_, err = Month(t.Context(), o)

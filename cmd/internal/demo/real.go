@@ -164,11 +164,11 @@ func realCSV(policies []realPolicy) []byte {
 // after lets the bank answer the day's debits; the answers count before the next day's cut-off.
 func (r *realRun) after(ctx context.Context, day civil.Date) error {
 	debits, err := r.debits.debits(ctx, r.Tenant)
-	if err != nil || len(debits) == 0 {
+	if err != nil {
 		return err
 	}
 	results, err := r.bank.present(day, debits)
-	if err != nil {
+	if err != nil || len(results) == 0 {
 		return err
 	}
 	return errors.Join(r.push.Results(ctx, results...), r.push.Flush(ctx))

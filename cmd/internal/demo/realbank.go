@@ -6,6 +6,7 @@ import (
 	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/processors/people"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
@@ -24,10 +25,12 @@ type realAccount struct {
 type realBank struct {
 	accounts map[string]*realAccount // by customer
 	book     *people.BankBook
+	cal      *rules.Calendar
+	tracked  []*people.Debit // presented again on the next banking day
 }
 
 func newRealBank(rows []feed.Row, noBuffer bool) *realBank {
-	b := &realBank{accounts: map[string]*realAccount{}, book: people.NewBankBook()}
+	b := &realBank{accounts: map[string]*realAccount{}, book: people.NewBankBook(), cal: rules.Default().Calendar}
 	for customer, lows := range lowest(rows) {
 		b.accounts[customer] = &realAccount{}
 		if noBuffer {
@@ -80,27 +83,44 @@ func (b *realBank) open(day civil.Date, rows []feed.Row) {
 	}
 }
 
-// present answers the day's debits.
-func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) ([]schemas.Result, error) {
-	var out []schemas.Result
+// present answers the day's debits, those that it tracks first.
+func (b *realBank) present(today civil.Date, debits []schemas.DebitInstruction) (out []schemas.Result, err error) {
+	if b.cal.IsBankingDay(today) {
+		again := b.tracked
+		b.tracked = nil
+		for _, d := range again {
+			out = b.pay(today, d, out)
+		}
+	}
 	for _, d := range debits {
 		if d.ActionDate != today.String() {
 			return nil, fmt.Errorf("demo: debit %s has action date %s, told on %s", d.DebitID, d.ActionDate, today)
 		}
-		a := b.accounts[d.CustomerID]
-		if a == nil {
+		if b.accounts[d.CustomerID] == nil {
 			return nil, fmt.Errorf("demo: debit %s names customer %s, who has no account", d.DebitID, d.CustomerID)
 		}
 		e, err := b.book.Open(d)
 		if err != nil {
 			return nil, err
 		}
-		e.State, e.Code = people.Unpaid, people.CodeNoFunds
-		if a.available(schemas.PeriodOf(today)) >= d.AmountCents {
-			e.State, e.Code = people.Paid, ""
-			a.taken += d.AmountCents
-		}
-		out = append(out, e.Result(today))
+		out = b.pay(today, e, out)
 	}
 	return out, nil
+}
+
+// pay pays a debit if it can, and answers unless it will present it again.
+func (b *realBank) pay(today civil.Date, d *people.Debit, out []schemas.Result) []schemas.Result {
+	a := b.accounts[d.CustomerID]
+	switch {
+	case a.available(schemas.PeriodOf(today)) >= d.AmountCents:
+		d.State = people.Paid
+		a.taken += d.AmountCents
+	case d.TracksAfter(today, b.cal):
+		d.State = people.Tracking
+		b.tracked = append(b.tracked, d)
+		return out
+	default:
+		d.State, d.Code = people.Unpaid, people.CodeNoFunds
+	}
+	return append(out, d.Result(today))
 }

@@ -39,6 +39,8 @@ type Result struct {
 	DeadLetters map[string]int
 	Broken      int
 	Latency     LatencyReport
+	// Rivals are Kasi and other collectors on the same people, the all-knowing one last.
+	Rivals []people.Outcome
 }
 
 // KindLine is the month of the customers of one kind of income.
@@ -67,7 +69,7 @@ func (m *month) finish(ctx context.Context, r *Result) (err error) {
 	r.Bank, r.Refused, r.Broken = book.Collected(m.period), book.Refused, brokenRecords
 	r.Policies, r.Debits, r.Failures = m.Policies, book.Debits, book.Failures()
 	r.Kinds, r.All = m.byKind(r.Report)
-	r.Latency = m.probe.report()
+	r.Latency, r.Rivals = m.probe.report(), m.compare()
 	r.DeadLetters, err = m.deadLetters(ctx)
 	return err
 }
@@ -106,7 +108,7 @@ func (m *month) byKind(report []client.ReportRow) (kinds []KindLine, all KindLin
 	for _, d := range m.bank.Book.Debits {
 		if d.Attempt == 1 {
 			both(d.CustomerID, func(k *KindLine) {
-				if k.Tried++; d.State != people.Unpaid {
+				if k.Tried++; d.State != people.Unpaid && d.State != people.Tracking {
 					k.FirstSuccess++
 				}
 			})
@@ -200,7 +202,7 @@ func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, forma
 
 func (r *Result) print(w io.Writer) {
 	for _, part := range []func(io.Writer){
-		r.printKinds, r.printFailures, r.printSettlement, r.printBooks, r.Latency.print,
+		r.printKinds, r.printRivals, r.printFailures, r.printSettlement, r.printBooks, r.Latency.print,
 	} {
 		sayf(w, "")
 		part(w)

@@ -28,6 +28,11 @@ func agreed() *Result {
 			SettlementNumber: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
 			PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
 		},
+		All: KindLine{Due: 5_000_000}, Policies: 100,
+		Rivals: []people.Outcome{
+			{Name: "Kasi", Collected: 4_250_000, Debits: 120, Failed: 7},
+			{Name: "all-knowing", Collected: 5_000_000, Debits: 100},
+		},
 		Latency: LatencyReport{Deposit: spread([]time.Duration{3 * time.Millisecond, 1250 * time.Microsecond})},
 	}
 }
@@ -72,7 +77,7 @@ func TestTheResultShowsEveryFigure(t *testing.T) {
 	agreed().print(&out)
 	for _, want := range []string{
 		"SALARY", "55.6 %", "1.33", "33.3 %", "not provided for", "300.00", "SETTLE-2025-11-001", "paid", "28570.62",
-		"EFT-20251203-001",
+		"EFT-20251203-001", "all-knowing", "85.0 %", "7.00",
 		"the bank's own ledger", "42500.00", "3.0 ms",
 		"Dead letters: 3 of 3 broken records sent (2 BAD_AMOUNT, 1 UNKNOWN_DEBIT)", "The month took 12.3 s",
 	} {

@@ -38,6 +38,10 @@ type event struct {
 	Attempt       int    `json:"attempt"`
 	Amount        cents  `json:"amount_cents"`
 	ActionDate    string `json:"action_date"`
+	TrackingUntil string `json:"tracking_until"`
+	Rail          string `json:"rail"`
+	Kind          string `json:"kind"`
+	Since         string `json:"since"`
 	Version       int64  `json:"version"`
 	Premium       cents  `json:"collection_amount_cents"`
 	Due           cents  `json:"due_cents"`
@@ -108,6 +112,7 @@ type books struct {
 	collections []*event // versions, in order within a partition
 	policies    []*event
 	settlements []*event
+	items       []*event
 	results     map[string][]*result // by debit
 	unreadable  []string
 	plain       []*kgo.Record // on the events' topics, and in no transaction
@@ -249,6 +254,8 @@ func (b *books) takeEvent(r *kgo.Record, fresh bool) {
 		b.policies = append(b.policies, e)
 	case schemas.TopicSettlements:
 		b.settlements = append(b.settlements, e)
+	case schemas.TopicOpenItems:
+		b.items = append(b.items, e)
 	}
 }
 

@@ -48,6 +48,14 @@ func TestEachDifferenceAlone(t *testing.T) {
 	due.Version, due.Due, due.Change = 3, 200, change{Kind: "CANCELLED"}
 	cent := settled()
 	cent.Net++
+	tracked := func(rail, until string) []*event {
+		return []*event{{DebitID: "d", Amount: 100, ActionDate: "2025-11-05", TrackingUntil: until, Rail: rail}}
+	}
+	missed := []*event{{DebitID: "d", Kind: noAnswer, Since: "2025-11-14"}}
+	days := map[string][]*result{"d": {
+		{ResultID: "1", Status: "UNPAID", Effective: "2025-11-06"},
+		{ResultID: "2", Status: "UNPAID", Effective: "2025-11-14"},
+	}}
 	for what, c := range map[string]struct {
 		books books
 		check func(*books, *Check)
@@ -56,6 +64,21 @@ func TestEachDifferenceAlone(t *testing.T) {
 		"a result applied twice": {
 			books{debits: debits, results: bank, collections: append(history, paidFull(3, "CANCELLED", "r", 0))},
 			(*books).resultsApplied, "applies result r a second time",
+		},
+		"tracked on EFT": {
+			books{debits: tracked("EFT", "2025-11-06")}, (*books).tracked, "on EFT, which allows 0 days",
+		},
+		"tracked for too long": {
+			books{debits: tracked("RM", "2025-11-17")}, (*books).tracked, "on RM, which allows 10 days",
+		},
+		"tracked until a weekend": {
+			books{debits: tracked("RM", "2025-11-15")}, (*books).tracked, "no banking day of that month",
+		},
+		"missed while it tracks": {
+			books{debits: tracked("RM", "2025-11-14"), items: missed}, (*books).tracked, "presents it until 2025-11-14",
+		},
+		"two answers of a tracked debit": {
+			books{debits: tracked("RM", "2025-11-14"), results: days}, (*books).tracked, "it has one result",
 		},
 		"due changed": {
 			books{collections: []*event{history[0], &due}}, (*books).withinDue, "due changed from R 1.00 to R 2.00",
@@ -105,7 +128,7 @@ func TestEachDifferenceAlone(t *testing.T) {
 		settled(), version(settled(), 2, "paid", "2025-12-03"),
 	}}
 	for _, check := range []func(*books, *Check){
-		(*books).resultsApplied, (*books).withinDue, (*books).settledOnce, (*books).statements,
+		(*books).resultsApplied, (*books).withinDue, (*books).settledOnce, (*books).statements, (*books).tracked,
 	} {
 		check(&b, right)
 	}

@@ -14,6 +14,9 @@ const (
 	paidDisputed = "PAID_DISPUTED"
 )
 
+// noAnswer is the kind of an open item.
+const noAnswer = "NO_ANSWER"
+
 func (b *books) transactionsOnce(c *Check) {
 	for h, n := range b.accepted {
 		c.Counted += n

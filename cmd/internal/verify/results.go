@@ -27,7 +27,8 @@ var facts = map[string]standing{
 	disputed: isDisputed, paidDisputed: isDisputed,
 }
 
-// A debit may be disputed for 40 days after its action date, 60 from 13 April 2026 (CONTRACT 4.9).
+// A debit may be disputed for 40 days after its action date, or the last day of its tracking; 60 from 13 April 2026
+// (CONTRACT 4.9).
 const (
 	disputeDays    = 40
 	disputeDaysNew = 60
@@ -41,7 +42,7 @@ func (r *result) counts(d *event) bool {
 		days = disputeDaysNew
 	}
 	return (r.Amount == nil || *r.Amount == d.Amount) && r.Effective >= d.ActionDate &&
-		(r.Status != "DISPUTED" || r.Effective <= addDays(d.ActionDate, days))
+		(r.Status != "DISPUTED" || r.Effective <= addDays(d.lastDay(), days))
 }
 
 func addDays(date string, n int) string {

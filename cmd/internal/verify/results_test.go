@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each line: the action date, the bank's answers (status and effective date, "*" marks one that may have been taken in
-// or not), and how the debit may stand. The order of the answers makes no difference.
+// Each line: the action date, the last day of tracking where there is one, the bank's answers (status and effective
+// date, "*" marks one that may have been taken in or not), and how the debit may stand. The order of the answers makes
+// no difference.
 func TestStandings(t *testing.T) {
 	for _, line := range []string{
 		"2025-11-05: = pending",
@@ -23,8 +24,10 @@ func TestStandings(t *testing.T) {
 		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-05 = unpaid",     // of one date
 		"2025-11-05: PAID 2025-11-05 REJECTED 2025-11-05 = rejected", // of one date
 		"2025-11-05: UNPAID 2025-11-05 REJECTED 2025-11-05 = unpaid rejected",
-		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-15 = disputed", // the fortieth day
-		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-16 = paid",     // too late
+		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-15 = disputed",            // the fortieth day
+		"2025-11-05: PAID 2025-11-05 DISPUTED 2025-12-16 = paid",                // too late
+		"2025-11-05/2025-11-14: PAID 2025-11-12 DISPUTED 2025-12-24 = disputed", // the fortieth day after the last one
+		"2025-11-05/2025-11-14: PAID 2025-11-12 DISPUTED 2025-12-25 = paid",
 		"2026-04-13: PAID 2026-04-13 DISPUTED 2026-06-12 = disputed", // sixty from then on
 		"2026-04-13: PAID 2026-04-13 DISPUTED 2026-06-13 = paid",     // too late
 		"2025-11-05: PAID 2025-11-05 UNPAID 2025-11-06 DISPUTED 2025-11-07 = disputed",
@@ -35,6 +38,7 @@ func TestStandings(t *testing.T) {
 	} {
 		head, want, _ := strings.Cut(line, "= ")
 		action, text, _ := strings.Cut(head, ":")
+		action, until, _ := strings.Cut(action, "/")
 		var rs []*result
 		words := strings.Fields(text)
 		for i := 0; i < len(words); i += 2 {
@@ -44,7 +48,7 @@ func TestStandings(t *testing.T) {
 		}
 		for range 2 {
 			var have []string
-			for _, s := range standings(&event{ActionDate: action, Amount: 100}, rs, false) {
+			for _, s := range standings(&event{ActionDate: action, TrackingUntil: until, Amount: 100}, rs, false) {
 				have = append(have, string(s))
 			}
 			require.ElementsMatch(t, strings.Fields(want), have, line)

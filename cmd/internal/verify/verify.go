@@ -137,6 +137,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{"debits booked", "each debit is in its collection's history with its amount", (*books).debitsBooked},
 		{"versions dense", "versions of collections, policies and statements are 1, 2, 3...", (*books).versionsDense},
 		{"one in flight", "never two debits of a collection with the bank", (*books).oneInFlight},
+		{"tracking", "debits are tracked as their rails allow, and answered once", (*books).tracked},
 		{"within due", "collected + in flight never above due, never below zero", (*books).withinDue},
 		{"moved = collected", "the sum of movements is what was collected, at each version", (*books).movedIsCollected},
 		{"results applied", "what the bank said of each debit led to the state the rules give", (*books).resultsApplied},

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/kasi-collections/kasi/api/read"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// collected is a collection and what is decided about it.
+type collected struct {
+	read.Collection
+	next *NextStep
+}
+
+// withNext finds what happens next to each of some collections.
+func withNext(db *read.DB, ctx context.Context, rows []read.Collection) ([]collected, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	standing, err := db.Standing(ctx, rows)
+	out := make([]collected, len(rows))
+	for i, c := range rows {
+		out[i] = collected{c, nextStep(c, standing[c.ID])}
+	}
+	return out, err
+}
+
+// The reasons of next steps that no decision has said yet.
+const (
+	whyAwaitCutoff = "AWAIT_CUTOFF"
+	whyAwaitResult = "AWAIT_RESULT"
+	whyCancelled   = "POLICY_CANCELLED"
+)
+
+// nextStep is what happens next to a collection: what the standing decision, if there is one, says, unless something
+// has happened since. A collection that is paid in full has none.
+func nextStep(c read.Collection, d read.Standing) *NextStep {
+	switch {
+	case c.Status == schemas.PaidFull, c.CollectedCents >= c.DueCents:
+		return nil
+	case c.InFlightCents > 0:
+		return &NextStep{
+			Action: schemas.DecideWait, Reason: whyAwaitResult,
+			Explanation: "A debit of R " + c.InFlightCents.String() +
+				" is with the bank; nothing further is debited before its answer.",
+		}
+	case d.Action == schemas.DecideStop, d.Action == schemas.DecideWait && c.Status != schemas.CollectionCancelled:
+		return &NextStep{Action: d.Action, Date: orNull(d.NextDate), Reason: d.Reason, Explanation: d.Explanation}
+	case c.Status == schemas.CollectionCancelled:
+		return &NextStep{
+			Action: schemas.DecideStop, Reason: whyCancelled,
+			Explanation: "The policy is cancelled or lapsed: it is not debited.",
+		}
+	}
+	return &NextStep{
+		Action: schemas.DecideWait, Reason: whyAwaitCutoff, Explanation: "The next cut-off decides what happens.",
+	}
+}
+
+// decided is a decision as it was emitted, and in plain words.
+type decided struct {
+	seq int64
+	*schemas.DecisionEvent
+	words []Words
+}
+
+// ListDecisions is GET /collections/{id}/decisions.
+func (s *server) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, params ListDecisionsParams) {
+	day := ""
+	respondList(s, w, r, params, func(in *input) read.Page {
+		day = filter(in, "stood_on", params.StoodOn, aDate)
+		return readPage(in, params.Limit, params.Cursor, 2)
+	}, func(db *read.DB, ctx context.Context, p read.Page) ([]decided, error) {
+		of, err := find(ctx, "collection", id, (*read.DB).Collection)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := decisionsOf(db, ctx, of, day, p)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]decided, len(rows))
+		for i, row := range rows {
+			ev, err := row.Event()
+			if err != nil {
+				return nil, err
+			}
+			out[i] = decided{row.Seq, ev, s.Words(ev)}
+		}
+		return out, nil
+	}, decisionBody, func(d decided) []string { return []string{d.BusinessDate, strconv.FormatInt(d.seq, 10)} })
+}
+
+// decisionsOf are a page of the decisions about a collection, or the one that stood on a day.
+func decisionsOf(db *read.DB, ctx context.Context, of read.Collection, day string, p read.Page) (
+	[]read.Decision, error,
+) {
+	if day == "" {
+		return db.Decisions(ctx, of, p)
+	}
+	d, ok, err := db.DecisionOn(ctx, of, day)
+	if !ok {
+		return nil, err
+	}
+	return []read.Decision{d}, err
+}
+
+func decisionBody(d decided) Decision {
+	in := &d.Inputs
+	out := Decision{
+		ID: d.EventID, Date: d.BusinessDate, DecidedAt: d.At, Action: d.Action, Reason: d.Reason, Explanation: d.Explanation,
+		Amount: schemas.Rands(d.AmountCents), DebitID: orNull(d.DebitID), TrackingUntil: orNull(d.TrackingUntil),
+		NextDate: orNull(d.NextDate), Alternatives: []Alternative{}, Words: d.words,
+		Inputs: DecisionInputs{
+			Due: schemas.Rands(in.DueCents), Collected: schemas.Rands(in.CollectedCents),
+			InFlight: schemas.Rands(in.InFlightCents), Budget: schemas.Rands(in.BudgetCents),
+			Balance: randsOrNull(in.BalanceCents), Attempts: in.Attempts,
+			Rail: string(in.Rail), LastDepositDate: orNull(in.LastDepositDate), NextExpectedDate: orNull(in.NextExpectedDate),
+			LastReason: orNull(in.LastReason), Lowest: randsOrNull(in.LowestCents), Highest: randsOrNull(in.HighestCents),
+			ChancePer10000: in.ChancePer10000, Value: randsOrNull(in.ValueCents), Cell: orNull(in.Cell),
+			CellCount: orNull(in.CellCount), WindowFrom: orNull(in.WindowFrom), WindowTo: orNull(in.WindowTo),
+			Veto: orNull(in.Veto), TableHash: orNull(in.TableHash),
+		},
+	}
+	if d.Situation != "" {
+		out.Situation = json.RawMessage(d.Situation)
+	}
+	for _, a := range d.Alternatives {
+		out.Alternatives = append(out.Alternatives, Alternative{
+			Action: a.Action, Reason: a.Reason, Amount: orNull(schemas.Rands(a.AmountCents)),
+			TrackingUntil: orNull(a.TrackingUntil), ChancePer10000: a.ChancePer10000, Value: randsOrNull(a.ValueCents),
+		})
+	}
+	return out
+}
+
+func randsOrNull(c *schemas.Cents) *schemas.Rands { return (*schemas.Rands)(c) }
+
+// attempt is a debit and the bank's answers to it.
+type attempt struct {
+	read.Attempt
+	answers []read.Answer
+}
+
+// ListAttempts is GET /collections/{id}/attempts.
+func (s *server) ListAttempts(w http.ResponseWriter, r *http.Request, id ID, params ListAttemptsParams) {
+	respondList(s, w, r, params, func(in *input) read.Page {
+		return readPage(in, params.Limit, params.Cursor, 1)
+	}, func(db *read.DB, ctx context.Context, p read.Page) ([]attempt, error) {
+		of, err := find(ctx, "collection", id, (*read.DB).Collection)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := db.Attempts(ctx, of, p)
+		if err != nil || len(rows) == 0 {
+			return nil, err
+		}
+		answers, err := db.Answers(ctx, of, rows)
+		out := make([]attempt, len(rows))
+		for i, row := range rows {
+			out[i] = attempt{row, answers[row.DebitID]}
+		}
+		return out, err
+	}, attemptBody, func(a attempt) []string { return []string{strconv.Itoa(int(a.Attempt.Attempt))} })
+}
+
+// standing is how a debit stands after a change; the keys are all changes that an answer of the bank makes.
+var standing = map[schemas.ChangeKind]string{
+	schemas.ChangePaid: "paid", schemas.ChangeUnpaid: "unpaid", schemas.ChangeLateUnpaid: "unpaid",
+	schemas.ChangeRejected: "rejected", schemas.ChangeDisputed: "disputed", schemas.ChangePaidDisputed: "disputed",
+}
+
+func attemptBody(a attempt) Attempt {
+	out := Attempt{
+		Attempt: int(a.Attempt.Attempt), DebitID: a.DebitID, Amount: schemas.Rands(a.AmountCents), ActionDate: a.ActionDate,
+		TrackingUntil: orNull(a.TrackingUntil), Rail: string(a.Rail), Status: "pending", TransactionIds: a.TransactionIDs,
+		Results: []AttemptResult{},
+	}
+	for _, x := range a.answers {
+		out.Status = AttemptStatus(standing[x.Kind])
+		out.Results = append(out.Results, AttemptResult{
+			Status: AttemptResultStatus(standing[x.Kind]), EffectiveDate: orNull(x.EffectiveDate),
+			ReasonCode: orNull(x.ReasonCode), ReasonScheme: orNull(x.Scheme), Moved: schemas.Rands(x.MovedCents),
+			ResultID: x.ResultID, Date: x.BusinessDate, HeardAt: x.At.UTC(),
+		})
+	}
+	return out
+}

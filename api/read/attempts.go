@@ -1,0 +1,70 @@
+package read
+
+import (
+	"context"
+	"time"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// Attempt is one debit of a collection as the bank was told it. TrackingUntil is empty where the bank presents it on
+// its action date only.
+type Attempt struct {
+	Attempt                   uint32
+	DebitID                   string
+	AmountCents               schemas.Cents
+	ActionDate, TrackingUntil string
+	Rail                      schemas.Rail
+	TransactionIDs            []string
+}
+
+const sqlAttemptList = `SELECT attempt, debit_id, amount_cents, toString(action_date),
+    ifNull(toString(tracking_until), ''), rail, transaction_ids
+FROM debits_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id = {id:UUID}
+    AND attempt > toUInt32OrZero({after:String})
+ORDER BY attempt
+LIMIT 1 BY attempt
+LIMIT {limit:UInt32}`
+
+// Attempts are a page of the debits of a collection, in their order.
+func (d *DB) Attempts(ctx context.Context, of Collection, p Page) ([]Attempt, error) {
+	p.Period = string(of.Period)
+	args := d.page(p, "after")
+	args["id"] = of.ID
+	return all[Attempt](ctx, d, sqlAttemptList, args)
+}
+
+// Answer is an answer of the bank that changed how a debit stands.
+type Answer struct {
+	DebitID                           string
+	Kind                              schemas.ChangeKind
+	EffectiveDate, ReasonCode, Scheme string
+	MovedCents                        schemas.Cents
+	ResultID, BusinessDate            string
+	At                                time.Time
+}
+
+const sqlAttemptAnswers = `SELECT change_debit_id, change_kind, ifNull(toString(effective_date), ''), reason_code,
+    reason_scheme, moved_cents, change_result_id, toString(business_date), at
+FROM collections_log
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id = {id:UUID}
+    AND change_debit_id IN {debits:Array(String)} AND change_kind != 'DEBIT_INSTRUCTED'
+ORDER BY version
+LIMIT 1 BY version`
+
+// Answers are the bank's answers to some debits of a collection, in the order in which they counted, by debit.
+func (d *DB) Answers(ctx context.Context, of Collection, to []Attempt) (map[string][]Answer, error) {
+	debits := make([]string, len(to))
+	for i, a := range to {
+		debits[i] = a.DebitID
+	}
+	rows, err := all[Answer](ctx, d, sqlAttemptAnswers, params{
+		"period": string(of.Period), "id": of.ID, "debits": debits,
+	})
+	out := map[string][]Answer{}
+	for _, row := range rows {
+		out[row.DebitID] = append(out[row.DebitID], row)
+	}
+	return out, err
+}

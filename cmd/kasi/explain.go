@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"cloud.google.com/go/civil"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/api/client"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// endOfTime is a date after every decision.
+const endOfTime = "2147-12-31"
+
+// question is which decision to explain.
+type question struct {
+	policy, date, period, collection string
+	asJSON                           bool
+}
+
+func explainCmd() *cobra.Command {
+	var q question
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Say in plain words why a policy was debited, or not, on a day",
+		Long: `explain finds the decision about a policy's collection that stood on a day: the latest one on or
+before it. It says what was known, the chance and the value of what was possible, what was decided
+and why. The collection is that of the day's month, or of --period. Without --date the latest
+decision is explained. The command calls the API.`,
+		Example: `  kasi explain --policy POL001 --date 2025-11-12
+  kasi explain --policy POL001 --period 2025-11 --json`,
+	}
+	api := caller(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&q.policy, "policy", "", "policy number")
+	flags.StringVar(&q.date, "date", "", "day that is asked about, YYYY-MM-DD; the latest decision if empty")
+	flags.StringVar(&q.period, "period", "", "period of the collection, YYYY-MM; the month of --date if empty")
+	flags.StringVar(&q.collection, "collection", "", "id of the collection, in the place of --policy")
+	flags.BoolVar(&q.asJSON, "json", false, "print a JSON object")
+	return leaf(cmd, func(c call) error {
+		if err := q.check(); err != nil {
+			return err
+		}
+		cl := api()
+		of, err := q.find(c, cl)
+		if err != nil {
+			return err
+		}
+		d, err := q.decision(c, cl, of)
+		if err != nil {
+			return err
+		}
+		return q.show(c.OutOrStdout(), of, d)
+	}, "log-level")
+}
+
+// check refuses a question that names no collection.
+func (q *question) check() error {
+	if q.date != "" {
+		day, err := civil.ParseDate(q.date)
+		if err != nil {
+			return fmt.Errorf("--date: %q is not a date such as 2025-11-12", q.date)
+		}
+		if q.period == "" {
+			q.period = string(schemas.PeriodOf(day))
+		}
+	}
+	switch {
+	case q.policy == "" && q.collection == "":
+		return errors.New("name a policy with --policy, or a collection with --collection")
+	case q.policy != "" && q.collection != "":
+		return errors.New("--policy and --collection exclude each other")
+	case q.policy != "" && q.period == "":
+		return errors.New("say which collection of the policy: --date 2025-11-12 or --period 2025-11")
+	}
+	return nil
+}
+
+// find is the collection that is asked about.
+func (q *question) find(c call, cl *client.Client) (of client.Collection, err error) {
+	if q.collection != "" {
+		return answered[client.Collection](cl.GetCollection(c.Context(), q.collection))
+	}
+	page, err := answered[client.CollectionList](cl.ListCollections(c.Context(),
+		&client.ListCollectionsParams{PolicyNumber: &q.policy, PeriodMonth: &q.period}))
+	if err != nil {
+		return of, err
+	}
+	if len(page.Data) == 0 {
+		return of, fmt.Errorf("policy %s has no collection of %s: was the month executed?", q.policy, q.period)
+	}
+	return page.Data[0], nil
+}
+
+// decision is the one that stood.
+func (q *question) decision(c call, cl *client.Client, of client.Collection) (d client.Decision, err error) {
+	day := q.date
+	if day == "" {
+		day = endOfTime
+	}
+	page, err := answered[client.DecisionList](cl.ListDecisions(c.Context(), of.ID,
+		&client.ListDecisionsParams{StoodOn: &day}))
+	switch {
+	case err != nil:
+		return d, err
+	case len(page.Data) == 0 && q.date != "":
+		return d, fmt.Errorf("nothing was decided about policy %s, period %s, until %s", of.PolicyNumber, of.PeriodMonth,
+			q.date)
+	case len(page.Data) == 0:
+		return d, fmt.Errorf("nothing has been decided about policy %s, period %s, yet", of.PolicyNumber, of.PeriodMonth)
+	}
+	return page.Data[0], nil
+}
+
+// show prints the explanation.
+func (q *question) show(w io.Writer, of client.Collection, d client.Decision) error {
+	if q.asJSON {
+		return json.NewEncoder(w).Encode(struct {
+			Policy     string          `json:"policy_number"`
+			Period     schemas.Period  `json:"period_month"`
+			Collection string          `json:"collection_id"`
+			Date       string          `json:"date,omitempty"`
+			Decision   client.Decision `json:"decision"`
+		}{of.PolicyNumber, of.PeriodMonth, of.ID, q.date, d})
+	}
+	head := fmt.Sprintf("Policy %s, period %s: decided on %s", of.PolicyNumber, of.PeriodMonth, d.Date)
+	if q.date != "" && q.date != d.Date {
+		head += ", and it stood on " + q.date
+	}
+	if _, err := fmt.Fprintln(w, head); err != nil {
+		return err
+	}
+	return say(w, d.Words)
+}
+
+// wordsWidth is how wide the lines of an explanation are.
+const wordsWidth = 100
+
+// say prints what is said of a decision, each thing under its word.
+func say(w io.Writer, words []client.Words) error {
+	var b strings.Builder
+	about := ""
+	for _, l := range words {
+		label := l.About
+		if label == about {
+			label = "" // of several alternatives the first carries the word
+		}
+		about = l.About
+		for line := range strings.SplitSeq(text.WrapSoft(l.Text, wordsWidth-11), "\n") {
+			fmt.Fprintf(&b, "%-10s %s\n", label, strings.TrimRight(line, " "))
+			label = ""
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
