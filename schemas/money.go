@@ -62,15 +62,19 @@ type Rands Cents
 // MarshalJSON writes 150.00, never 150 or 1.5e2.
 func (r Rands) MarshalJSON() ([]byte, error) { return []byte(Cents(r).String()), nil }
 
-// UnmarshalJSON reads a JSON number (not a string) under the rules of ParseRands.
+// UnmarshalJSON reads a JSON number (not a string) under the rules of ParseRands, but for a sign: answers have negative
+// amounts, such as money that went back. What callers send is checked by ParseRands alone.
 func (r *Rands) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return fmt.Errorf("is a string; expected a number such as 150.00")
 	}
-	c, err := ParseRands(string(b))
+	digits, negative := strings.CutPrefix(string(b), "-")
+	c, err := ParseRands(digits)
 	if err != nil {
 		return fmt.Errorf("%s %w", strconv.Quote(string(b)), err)
 	}
-	*r = Rands(c)
+	if *r = Rands(c); negative {
+		*r = -*r
+	}
 	return nil
 }
