@@ -121,7 +121,8 @@ func (tracker) Decide(v *strategy.View) (all []strategy.Ruling, wake schemas.Day
 		r := strategy.Ruling{Reason: strategy.WhyAwaitResult}
 		if v.BankingDay && k.InFlight() == 0 && k.Period == v.Period && k.Attempts == 0 {
 			r = strategy.Ruling{
-				Reason: strategy.WhyMoneySeen, Amount: k.Outstanding(), TrackingDay: schemas.DayOf(v.Rules.TrackingUntil(schemas.RailDebiCheck, v.Date)),
+				Reason: strategy.WhyMoneySeen, Amount: k.Outstanding(),
+				TrackingDay: schemas.DayOf(v.Rules.TrackingUntil(schemas.RailDebiCheck, v.Date)),
 			}
 		}
 		all = append(all, r)
