@@ -126,7 +126,11 @@ func income(in *schemas.DecisionInputs) string {
 	case expected == "":
 		text = append(text, "No income is expected on a known day.")
 	case in.WindowFrom != "" && in.WindowTo != "":
-		text = append(text, expected+", within "+in.WindowFrom+" to "+in.WindowTo+".")
+		comma := ", "
+		if in.NextExpectedDate == "" {
+			comma = " "
+		}
+		text = append(text, expected+comma+"within "+in.WindowFrom+" to "+in.WindowTo+".")
 	default:
 		text = append(text, expected+".")
 	}

@@ -76,9 +76,18 @@ func secret(name string) bool { return name == "api-keys" || strings.HasSuffix(n
 func Flags(fs *pflag.FlagSet, names ...string) {
 	new(Config).options().VisitAll(func(o *pflag.Flag) {
 		if !secret(o.Name) && (len(names) == 0 || slices.Contains(names, o.Name)) {
+			o.Annotations = map[string][]string{anOption: nil}
 			fs.AddFlag(o)
 		}
 	})
+}
+
+// anOption marks flags that are options: a command may have a flag of its own with an option's name.
+const anOption = "option"
+
+func isOption(f *pflag.Flag) bool {
+	_, ok := f.Annotations[anOption]
+	return ok
 }
 
 // Lookup reads the environment; os.LookupEnv does.
@@ -151,7 +160,7 @@ func Load(path string, fs *pflag.FlagSet, lookup Lookup, also ...string) (Config
 		if _, value, ok := lookup.env(o.Name); ok {
 			given = value
 		}
-		if f := fs.Lookup(o.Name); f != nil && f.Changed {
+		if f := fs.Lookup(o.Name); f != nil && f.Changed && isOption(f) {
 			given = f.Value.String()
 		}
 		if given != nil { // not `http:` with nothing behind it

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// explain runs the command against the product.
+func (p *product) explain(key string, args ...string) (string, error) {
+	p.t.Helper()
+	args = append([]string{"explain"}, append(args, "--api", "http://"+p.http, "--api-key", key)...)
+	out, err := p.command(p.t.Context(), args...).CombinedOutput()
+	return string(out), err
+}
+
+// Why was POL001 not debited on the 12th? The decision that stood then is found, and said in plain words.
+func TestExplain(t *testing.T) {
+	p := start(t, "2025-11-01")
+	p.policy("POL001", "150.00")
+	p.execute("2025-11", 1)
+	b := p.bank(func(debit) (status, code string) { return "UNPAID", "02" })
+	b.until("2025-11-05", "2025-11-06", "2025-11-12", "2025-11-13")
+	stood := p.sql("SELECT business_date, reason FROM decisions WHERE policy_number = 'POL001' AND " +
+		"business_date <= '2025-11-12' ORDER BY business_date DESC, seq DESC LIMIT 1")
+	date, reason, _ := strings.Cut(stood, "\t")
+
+	out, err := p.explain(testKey, "--policy", "POL001", "--date", "2025-11-12")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "Policy POL001, period 2025-11: decided on "+date)
+	require.Contains(t, out, "it stood on 2025-11-12")
+	require.Contains(t, out, "("+reason+")")
+	require.Contains(t, out, "R 150.00 is due")
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len(line), wordsWidth+1)
+	}
+
+	out, err = p.explain(testKey, "--policy", "POL001", "--date", "2025-11-12", "--json")
+	require.NoError(t, err, out)
+	var said struct {
+		Collection string `json:"collection_id"`
+		Decision   struct {
+			Reason string
+			Words  []struct{ About, Text string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &said))
+	require.Equal(t, reason, said.Decision.Reason)
+	require.NotEmpty(t, said.Decision.Words)
+	latest, err := p.explain(testKey, "--collection", said.Collection)
+	require.NoError(t, err)
+	require.NotContains(t, latest, "it stood on")
+
+	for args, want := range map[string]string{
+		"--policy POL001 --date 2025-10-31":                  "has no collection of 2025-10",
+		"--policy POL001 --period 2025-11 --date 2025-10-31": "nothing was decided about policy POL001",
+		"--policy POL001":                                             "say which collection",
+		"--date 2025-11-12":                                           "name a policy",
+		"--policy POL001 --date 12.11.2025":                           "is not a date such as 2025-11-12",
+		"--collection " + said.Collection + " --policy POL001":        "exclude each other",
+		"--collection 6b1f6a52-6a0e-5c55-9b0a-3f5d7f5b6c11":           "NOT_FOUND",
+		"--collection " + said.Collection + " --date 2025-11-12 -X":   "unknown shorthand flag",
+		"--policy POL001 --date 2025-11-12 --period 2025-12 --json=1": "has no collection of 2025-12",
+	} {
+		out, err = p.explain(testKey, strings.Fields(args)...)
+		require.Error(t, err, args)
+		require.Contains(t, out, want)
+	}
+	out, err = p.explain(otherKey, "--collection", said.Collection)
+	require.Error(t, err)
+	require.Contains(t, out, "NOT_FOUND", "another tenant's")
+
+	var took []time.Duration
+	for range 20 {
+		began := time.Now()
+		_, err := p.explain(testKey, "--policy", "POL001", "--date", "2025-11-12")
+		require.NoError(t, err)
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	t.Logf("kasi explain as a process of its own: median %s, slowest %s", took[10], took[19])
+}
