@@ -105,7 +105,7 @@ func oneOf[T ~string](name, value string, allowed []T) (T, error) {
 
 // options are the flags as the backtest reads them; all mistakes are reported at once.
 func (f *backtestFlags) options() (o backtest.Options, err error) {
-	var errs [7]error
+	var errs [8]error
 	if f.world == "" {
 		if f.world = string(backtest.People); f.file != "" {
 			f.world = string(backtest.Month)
@@ -127,6 +127,9 @@ func (f *backtestFlags) options() (o backtest.Options, err error) {
 		o.Contenders = backtest.Contenders()
 	} else {
 		o.Contenders, errs[4] = backtest.Named(f.strategies)
+	}
+	if f.households < 1 || f.months < 1 || f.months > 600 {
+		errs[7] = errors.New("--households and --months are at least 1, --months at most 600")
 	}
 	if f.plot != "" {
 		errs[6] = frontier.CheckName(f.plot)

@@ -84,6 +84,35 @@ type household struct {
 	lost, again civil.Date
 	creditors   []creditor
 	spendShare  int64
+	*stretch
+	paid []bool // by day of the stretch: a payday
+}
+
+// stretch is what all households share: the days that they live.
+type stretch struct {
+	banking []bool
+	paydays map[payPlan][]bool
+}
+
+// payPlan is what the paydays of an income follow from.
+type payPlan struct {
+	kind  schemas.IncomeKind
+	day   int
+	grant string
+}
+
+// of are the paydays of a plan, by day of the stretch.
+func (s *stretch) of(p incomePlan, from civil.Date, cal *rules.Calendar) []bool {
+	key := payPlan{p.kind, p.day, p.grant}
+	paid, known := s.paydays[key]
+	if !known {
+		paid = make([]bool, len(s.banking))
+		for i := range paid {
+			paid[i] = p.falls(cal, from.AddDays(i))
+		}
+		s.paydays[key] = paid
+	}
+	return paid
 }
 
 // creditor is another creditor's monthly debit order.
@@ -97,16 +126,20 @@ type creditor struct {
 // source of its own.
 func Households(seed uint64, n int, from civil.Date, months int, cal *rules.Calendar) []*Household {
 	all := make([]*Household, n)
+	s := &stretch{paydays: map[payPlan][]bool{}}
+	for d := from; d.Before(from.AddMonths(months)); d = d.AddDays(1) {
+		s.banking = append(s.banking, cal.IsBankingDay(d))
+	}
 	for i := range all {
-		all[i] = newHousehold(seed, i+1, from, months, cal)
+		all[i] = newHousehold(seed, i+1, from, cal, s)
 	}
 	return all
 }
 
-func newHousehold(seed uint64, i int, from civil.Date, months int, cal *rules.Calendar) *Household {
+func newHousehold(seed uint64, i int, from civil.Date, cal *rules.Calendar, s *stretch) *Household {
 	h := household{
-		Household: &Household{ID: "H" + strconv.Itoa(i), FeedFrom: from},
-		rng:       rand.New(rand.NewPCG(seed, 1<<40+uint64(i))), cal: cal, from: from, to: from.AddMonths(months),
+		Household: &Household{ID: "H" + strconv.Itoa(i), FeedFrom: from}, stretch: s,
+		rng: rand.New(rand.NewPCG(seed, 1<<40+uint64(i))), cal: cal, from: from, to: from.AddDays(len(s.banking)),
 	}
 	roll := h.rng.IntN(100)
 	for _, k := range householdShares {
@@ -119,8 +152,9 @@ func newHousehold(seed uint64, i int, from civil.Date, months int, cal *rules.Ca
 	h.drawHabits()
 	h.drawCreditors()
 	h.drawFeed()
-	for d := from; d.Before(h.to); d = d.AddDays(1) {
-		h.liveDay(d)
+	h.paid = s.of(h.income, from, cal)
+	for n, d := 0, from; n < len(s.banking); n, d = n+1, d.AddDays(1) {
+		h.liveDay(n, d)
 	}
 	slices.SortStableFunc(h.Acts, func(a, b Act) int { return a.At.Compare(b.At) })
 	for j := range h.Acts {
@@ -236,8 +270,8 @@ func (h *household) act(at time.Time, kind ActKind, cents schemas.Cents, m memo)
 
 // liveDay draws what happens on a day. Income comes from 5 o'clock, the creditors' debit orders at half past 6, gigs
 // and cash at noon or in the evening, and spending at 7 in the evening.
-func (h *household) liveDay(d civil.Date) {
-	paid := h.income.falls(h.cal, d)
+func (h *household) liveDay(n int, d civil.Date) {
+	paid := h.paid[n]
 	if h.Kind == kindCash {
 		h.cashDay(d)
 	}
@@ -247,13 +281,8 @@ func (h *household) liveDay(d civil.Date) {
 		}
 		h.act(clock(d, 5, h.rng.IntN(60)), Earn, cents, h.income.memo)
 	}
-	yesterday := h.cal.OnOrBefore(d.AddDays(-1))
 	for i, c := range h.creditors {
-		due := c.day == 0 && paid || c.day == -1 && h.cal.IsBankingDay(d) && h.paidSince(yesterday, d)
-		if c.day > 0 {
-			due = h.cal.OnOrAfter(civil.Date{Year: d.Year, Month: d.Month, Day: c.day}) == d
-		}
-		if due {
+		if h.due(c, n, d) {
 			h.act(clock(d, 6, 30), Creditor, c.cents, creditors[i%len(creditors)])
 		}
 	}
@@ -273,10 +302,16 @@ func (h *household) liveDay(d civil.Date) {
 	}
 }
 
-// paidSince tells whether a payday lies in the stretch from a day up to the day before another.
-func (h *household) paidSince(from, to civil.Date) bool {
-	for d := from; d.Before(to); d = d.AddDays(1) {
-		if h.income.falls(h.cal, d) {
+// due tells whether a creditor's debit order runs on the nth day.
+func (h *household) due(c creditor, n int, d civil.Date) bool {
+	switch {
+	case c.day == 0:
+		return h.paid[n]
+	case !h.banking[n]:
+		return false
+	}
+	for ago := 0; ago <= n && (ago == 0 || !h.banking[n-ago]); ago++ { // the day and the closed days before it
+		if c.day > 0 && d.AddDays(-ago).Day == c.day || c.day < 0 && n > ago && h.paid[n-ago-1] {
 			return true
 		}
 	}

@@ -65,8 +65,7 @@ type month struct {
 	payday      schemas.Day // on which the most income of the month before came, a month later; 0 where none did
 }
 
-// Accounts are the accounts whose transactions are given, in the order of their ids. The transactions of an account
-// must be in the order of time. Where spread is true, each account moves by an offset of its own into the future: the
+// Accounts are the accounts whose transactions are given, in the order of their ids. Where spread is true, each account moves by an offset of its own into the future: the
 // accounts of one bank are often paid on the same days.
 func Accounts(txs []schemas.Transaction, r *rules.Rules, spread bool) []*Account {
 	of := map[[2]string]*Account{}
@@ -82,6 +81,7 @@ func Accounts(txs []schemas.Transaction, r *rules.Rules, spread bool) []*Account
 	}
 	all := make([]*Account, 0, len(of))
 	for _, a := range of {
+		slices.SortStableFunc(a.txs, func(a, b schemas.Transaction) int { return a.BookedAt.Compare(b.BookedAt) })
 		if spread {
 			a.move(offset(a.ID))
 		}

@@ -164,14 +164,15 @@ func (r *runner) runAll(ctx context.Context) ([][][len(segments)]sums, error) {
 // account runs one account through all premiums and contenders.
 func (r *runner) account(ctx context.Context, a *Account, arenas []*arena.Arena, done func(),
 ) (of [][len(segments)]sums, err error) {
+	found := a.in(r.World)
 	for _, percent := range r.Premiums {
 		premium := a.premium(percent)
-		oracle := oracleTries(a, r.World, r.days, premium)
+		oracle := oracleTries(found, r.days, premium)
 		for c := range r.Contenders {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			l, err := r.live(&r.Contenders[c], arenas[c], a, premium)
+			l, err := r.live(&r.Contenders[c], arenas[c], found, premium)
 			if err != nil {
 				return nil, fmt.Errorf("backtest: account %s, %s: %w", a.ID, r.Contenders[c].Name, err)
 			}

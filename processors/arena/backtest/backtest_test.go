@@ -109,7 +109,7 @@ func take(l ledger, from *schemas.Day, on string, rands int64) bool {
 
 func TestWhatIsTakenInAMonthIsMissingUntilItEnds(t *testing.T) {
 	a := account(t, "1", spender)
-	l, d := newLedger(a, Month), a.first
+	l, d := a.in(Month).ledger(), a.first
 	require.True(t, take(l, &d, "2025-01-06", 100))
 	require.False(t, take(l, &d, "2025-01-08", 301))
 	require.True(t, take(l, &d, "2025-01-08", 300))
@@ -119,14 +119,14 @@ func TestWhatIsTakenInAMonthIsMissingUntilItEnds(t *testing.T) {
 
 func TestWhatIsTakenOfASweepIsMissingUntilTheAccountIsEmpty(t *testing.T) {
 	a := account(t, "1", spender)
-	l, d := newLedger(a, Sweep), a.first
+	l, d := a.in(Sweep).ledger(), a.first
 	require.True(t, take(l, &d, "2025-01-06", 100))
 	require.False(t, take(l, &d, "2025-01-08", 301))
 	require.True(t, take(l, &d, "2025-01-08", 300))
 	require.True(t, take(l, &d, "2025-02-06", 860), "a new month knows nothing of the one before")
 
 	again := account(t, "2", strings.Replace(spender, "2025-02-06", "2025-01-21 +300\n2025-01-22 -300\n2025-02-06", 1))
-	l, d = newLedger(again, Sweep), again.first
+	l, d = again.in(Sweep).ledger(), again.first
 	require.True(t, take(l, &d, "2025-01-08", 300))
 	require.True(t, take(l, &d, "2025-01-21", 300), "spending stopped at nothing: what was taken was spent less")
 	require.False(t, take(l, &d, "2025-01-21", 1))

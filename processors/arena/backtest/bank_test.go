@@ -11,7 +11,7 @@ import (
 // lived is what became of the debits of a schedule on an account in the world Sweep, one line each.
 func lived(a *Account, w World, premium schemas.Cents, decide rule) (lines []string) {
 	d := newDays(law.Calendar, a.first, a.months[len(a.months)-1].last+30)
-	b := &bank{ledger: newLedger(a, w), days: d, fee: 5_000}
+	b := &bank{ledger: a.in(w).ledger(), days: d, fee: 5_000}
 	ruleTries(decide, a, b, premium)
 	for _, t := range b.tries {
 		end := map[tryState]string{tryOpen: "open", tryPaid: "paid ", tryFailed: "failed "}[t.state]

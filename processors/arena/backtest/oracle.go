@@ -10,9 +10,9 @@ import "github.com/kasi-collections/kasi/schemas"
 // is spent is gone. A rand more that was taken before never leaves more, and a rand left never brings more than a rand
 // later; so no contender collects more in any month. DESIGN.md has the proof, and the one exception: other creditors
 // in the world People, who are paid whole or not at all.
-func oracleTries(a *Account, w World, d *days, premium schemas.Cents) []try {
+func oracleTries(a scene, d *days, premium schemas.Cents) []try {
 	var tries []try
-	untouched := newLedger(a, w)
+	untouched := a.ledger()
 	day := a.first
 	for i, m := range a.months {
 		for ; day < m.first; day++ {

@@ -12,7 +12,7 @@ import (
 
 func oracleOf(a *Account, w World, premium schemas.Cents) (lines []string) {
 	d := newDays(law.Calendar, a.first, a.months[len(a.months)-1].last+30)
-	for _, t := range oracleTries(a, w, d, premium) {
+	for _, t := range oracleTries(a.in(w), d, premium) {
 		lines = append(lines, t.first.Text()+" "+t.cents.String())
 	}
 	return lines
@@ -69,11 +69,11 @@ func noMoreThanTheOracle(t require.TestingT, a *Account, o Options) {
 	for _, percent := range o.Premiums {
 		premium := a.premium(percent)
 		most := make([]schemas.Cents, len(a.months))
-		for _, x := range oracleTries(a, o.World, r.days, premium) {
+		for _, x := range oracleTries(a.in(o.World), r.days, premium) {
 			most[x.month] += x.cents
 		}
 		for c := range r.Contenders {
-			l, err := r.live(&r.Contenders[c], r.arenas()[c], a, premium)
+			l, err := r.live(&r.Contenders[c], r.arenas()[c], a.in(o.World), premium)
 			require.NoError(t, err)
 			got := make([]schemas.Cents, len(a.months))
 			for _, x := range l.tries {

@@ -6,23 +6,23 @@ import (
 )
 
 // bankOf opens the customer's bank in a world.
-func (r *runner) bankOf(a *Account) *bank {
-	return &bank{ledger: newLedger(a, r.World), days: r.days, fee: a.Fee}
+func (r *runner) bankOf(a scene) *bank {
+	return &bank{ledger: a.ledger(), days: r.days, fee: a.Fee}
 }
 
 // live lets a contender collect from an account.
-func (r *runner) live(c *Contender, ar *arena.Arena, a *Account, premium schemas.Cents) (life, error) {
+func (r *runner) live(c *Contender, ar *arena.Arena, a scene, premium schemas.Cents) (life, error) {
 	switch {
 	case c.Strategy != nil:
 		b := r.bankOf(a)
-		guesses, err := engineTries(ar, a, b, premium, r.Balances)
+		guesses, err := engineTries(ar, a.Account, b, premium, r.Balances)
 		return life{b.tries, guesses}, err
 	case c.rule != nil:
 		b := r.bankOf(a)
-		ruleTries(c.rule, a, b, premium)
+		ruleTries(c.rule, a.Account, b, premium)
 		return life{tries: b.tries}, nil
 	}
-	return life{tries: oracleTries(a, r.World, r.days, premium)}, nil
+	return life{tries: oracleTries(a, r.days, premium)}, nil
 }
 
 // ruleTries lets a schedule live with an account.

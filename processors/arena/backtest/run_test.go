@@ -136,7 +136,7 @@ func TestAnEngineMayTrackItsDebits(t *testing.T) {
 	c := Contender{Name: "tracker", Strategy: tracker{}}
 	r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: None, Contenders: []Contender{c}})
 	require.NoError(t, err)
-	l, err := r.live(&c, r.arenas()[0], a, 10_000)
+	l, err := r.live(&c, r.arenas()[0], a.in(Sweep), 10_000)
 	require.NoError(t, err)
 	var got []string
 	for _, x := range l.tries {
@@ -157,7 +157,7 @@ func TestAnEngineForetellsItsDeposits(t *testing.T) {
 	a := account(t, "1", lines)
 	r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: None, Contenders: []Contender{c}})
 	require.NoError(t, err)
-	l, err := r.live(&c, r.arenas()[0], a, 10_000)
+	l, err := r.live(&c, r.arenas()[0], a.in(Sweep), 10_000)
 	require.NoError(t, err)
 	var hits, told int
 	for _, g := range l.guesses {

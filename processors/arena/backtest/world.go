@@ -58,16 +58,29 @@ type ledger interface {
 	fork() ledger
 }
 
-// newLedger is an account in a world, before its first day.
-func newLedger(a *Account, w World) ledger {
+// scene is an account in a world: what all contenders find alike.
+type scene struct {
+	*Account
+	world  World
+	levels []schemas.Cents // of an account of a file
+}
+
+func (a *Account) in(w World) scene {
 	if a.life != nil {
-		return newHouseholdLedger(a.life)
+		return scene{Account: a, world: w}
 	}
-	if known := (recorded{Account: a, levels: a.levels(w)}); w == Sweep {
-		return &sweepLedger{recorded: known}
-	} else {
-		return &monthLedger{recorded: known}
+	return scene{a, w, a.levels(w)}
+}
+
+// ledger is the account before its first day.
+func (s scene) ledger() ledger {
+	switch {
+	case s.life != nil:
+		return newHouseholdLedger(s.life)
+	case s.world == Sweep:
+		return &sweepLedger{recorded: recorded{scene: s}}
 	}
+	return &monthLedger{recorded: recorded{scene: s}}
 }
 
 // levels are the money that a world leaves in an account at the end of each day while nobody takes any.
@@ -98,8 +111,7 @@ func (a *Account) levels(w World) []schemas.Cents {
 
 // recorded is the part of a ledger that tells a file's transactions again.
 type recorded struct {
-	*Account
-	levels []schemas.Cents
+	scene
 	day    schemas.Day
 	booked int // transactions of the days that were opened
 	month  int // place of the full month that holds the day, or of the next one
