@@ -13,7 +13,7 @@ export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
-	kafka-checksums sim histories bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
+	kafka-checksums sim histories backtest bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -105,6 +105,10 @@ histories: ## random lives of customers against the model of the rules: make his
 		echo "stretch {} of '$$of' ('$$each' histories each), $$now s, seed $$seed"'; \
 	took=$$(( $$(date +%s) - began )); \
 	echo "$$(( each * of )) histories in $$took s, $$(( each * of / (took > 0 ? took : 1) )) histories/s, seed $(SEED)"
+
+backtest: ## ways to collect beside each other on simulated households; draws bin/frontier.svg (ARGS="--transactions FILE")
+	@go build -trimpath -o bin/kasi ./cmd/kasi
+	@bin/kasi backtest --plot bin/frontier.svg $(ARGS)
 
 bench: setup ## benchmarks, each beside its peer or its limit
 	@go test -run '^$$' -bench . -benchmem ./...

@@ -90,20 +90,21 @@ func TestBacktestPrintsTheContractsJSON(t *testing.T) {
 
 func TestBacktestPrintsATableAndAPicture(t *testing.T) {
 	dir := t.TempDir()
-	out, _, err := runKasi(t, "backtest", "--households", "20", "--months", "4", "--strategies", "day-25,oracle", "--kinds",
-		"--details", "--plot", filepath.Join(dir, "frontier.svg"))
+	some := []string{"backtest", "--households", "20", "--months", "4", "--details"}
+	table := append(some, "--kinds", "--strategies", "day-25,oracle")
+	out, _, err := runKasi(t, append(table, "--plot", filepath.Join(dir, "frontier.svg"))...)
 	require.NoError(t, err)
 	for _, text := range []string{"world people, balances none, premium 5 %", "day-25", "salary", "mandates ended"} {
 		require.Contains(t, out, text)
 	}
 	require.FileExists(t, filepath.Join(dir, "frontier.svg"))
-	again, _, err := runKasi(t, "backtest", "--households", "20", "--months", "4", "--strategies", "day-25,oracle", "--kinds",
-		"--details")
+	again, _, err := runKasi(t, table...)
 	require.NoError(t, err)
 	require.Equal(t, out, again, "the same seed, the same bytes")
-	out, _, err = runKasi(t, "backtest", "--households", "20", "--months", "4", "--strategies", "oracle", "--json", "--details")
+	out, _, err = runKasi(t, append(some, "--json", "--strategies", "oracle")...)
 	require.NoError(t, err)
-	require.Contains(t, out, `"details":[{"strategy":"oracle","premium_percent":5,"segment":"all","kind":"ALL","fees_cents":0`)
+	require.Contains(t, out, `"details":[{"strategy":"oracle","premium_percent":5,"segment":"all","kind":"ALL",`+
+		`"fees_cents":0,`)
 }
 
 func TestBacktestSaysAllThatIsWrong(t *testing.T) {

@@ -65,8 +65,8 @@ type month struct {
 	payday      schemas.Day // on which the most income of the month before came, a month later; 0 where none did
 }
 
-// Accounts are the accounts whose transactions are given, in the order of their ids. Where spread is true, each account moves by an offset of its own into the future: the
-// accounts of one bank are often paid on the same days.
+// Accounts are the accounts whose transactions are given, in the order of their ids. Where spread is true, each account
+// moves by an offset of its own into the future: the accounts of one bank are often paid on the same days.
 func Accounts(txs []schemas.Transaction, r *rules.Rules, spread bool) []*Account {
 	of := map[[2]string]*Account{}
 	for _, tx := range txs {
