@@ -15,8 +15,8 @@
 //	            of the answer that says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits
 //	            used (number, cents), x hashes of answers, o open item
 //	item        v version, k kind, s state, d since, c the bank's amount
-//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern,
-//	            x next payday
+//	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, r rule,
+//	            d day of December, u and w window (days from the payday), x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed,
 //	            i income id, x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance, v reversal,

@@ -218,7 +218,7 @@ func (b *Book) deposited(s *income.Stream, source string, no int, d schemas.Day,
 		StreamID: income.StreamID(s.Kind, s.Key), Kind: s.Kind, Frequency: s.Freq,
 		StreamStatus: s.Status(cal, d), ConfidencePercent: s.Confidence,
 	}
-	if x, ok := s.Expects(cal, d); ok {
+	if x, ok := s.Expects(cal, d); ok && !x.Late { // an odd sum may come while the payday is late
 		ev.NextExpectedDate = x.Day.Text()
 	}
 	b.out.Deposits = append(b.out.Deposits, ev)

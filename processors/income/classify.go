@@ -1,6 +1,6 @@
 // Package income tells what is income: which credits are, of which kind and stream, in which pattern a stream pays, and
 // when it should pay next. It knows words, days and amounts, and nothing of policies or debits. To teach it a word,
-// change the rules' data; to teach it a pattern, add a fit to pattern.go and its paydays to Stream.cycle.
+// change the rules' data; to teach it a pattern, add a fit to pattern.go, and its paydays to payday.go and candidates.
 package income
 
 import (

@@ -3,6 +3,7 @@ package income
 import (
 	"slices"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -28,9 +29,16 @@ type Pattern struct {
 	Freq       string `json:"f,omitempty"`
 	Confidence int    `json:"p,omitempty"` // percent of the gaps that the pattern explains
 	// A and B are the days of the month (MONTHLY: A; SEMI_MONTHLY: both) or A the weekday from Monday = 0 (WEEKLY,
-	// BIWEEKLY).
-	A int `json:"a,omitempty"`
-	B int `json:"b,omitempty"`
+	// BIWEEKLY), unless the rule says otherwise.
+	A    int  `json:"a,omitempty"`
+	B    int  `json:"b,omitempty"`
+	Rule Rule `json:"r,omitempty"`
+	// December is the day of December on which a monthly stream paid last, where that is not known to be as usual.
+	December int `json:"d,omitempty"`
+	// Early and Late are the window around a payday in days, by the stream's own past: -1 and 1 is from the day before to
+	// the day after.
+	Early int `json:"u,omitempty"`
+	Late  int `json:"w,omitempty"`
 }
 
 // Mature tells whether there is a pattern.
@@ -46,9 +54,15 @@ type sample struct {
 	n      int
 	days   [window]schemas.Day
 	dom    [window]int // day of the month
-	month  [window]int // 1-12
+	month  [window]int
 	salary bool
 	early  bool // paid on the banking day before where the day is none
+}
+
+func (s *sample) add(e Entry) {
+	s.days[s.n] = e.day()
+	s.month[s.n], s.dom[s.n] = date(e.day())
+	s.n++
 }
 
 // fit is how well a pattern explains a sample: gaps explained, and how far off the explained ones are, in days.
@@ -57,9 +71,35 @@ type fit struct {
 	hits, off int
 }
 
-// detect finds the pattern that explains most of a history, sorted by day. Fewer than three deposits have none.
-func detect(history []Entry, kind schemas.IncomeKind) Pattern {
-	s := sampleOf(history, kind)
+// detect finds the pattern that explains most of a history, sorted by day, and the first payday after the latest that
+// the pattern explains. Fewer than three deposits have none. Where all deposits together show none, those of the same
+// amount may: a wage that is brought in cash, between odd sums.
+func detect(cal *rules.Calendar, history []Entry, kind schemas.IncomeKind) (Pattern, schemas.Day) {
+	if len(history) < 3 {
+		return Pattern{}, 0
+	}
+	all := sampleOf(history, kind)
+	p := all.pattern()
+	if p.Mature() {
+		next, _ := all.settle(cal, kind, &p)
+		return p, next
+	}
+	if same, ok := all.sameAmount(history); ok {
+		q := same.pattern()
+		if same.n == 2 {
+			q = Pattern{Freq: Monthly, A: same.dom[0], Confidence: matureFrom}
+		}
+		if q.Mature() {
+			if next, exact := same.settle(cal, kind, &q); exact*100 >= same.n*matureFrom {
+				return q, next
+			}
+		}
+	}
+	return p, 0
+}
+
+// pattern finds the pattern of a sample by its gaps.
+func (s *sample) pattern() Pattern {
 	if s.n < 3 {
 		return Pattern{}
 	}
@@ -72,11 +112,11 @@ func detect(history []Entry, kind schemas.IncomeKind) Pattern {
 	if mean >= 9 && mean <= 30 {
 		best = best.or(s.byWeek(Biweekly, 14, 3))
 	}
-	if mean >= 11 && mean <= 20 {
+	if mean >= 11 && mean <= 20 && s.n > 4 {
 		best = best.or(s.semiMonthly())
 	}
 	if mean >= 18 {
-		best = best.or(s.monthly())
+		best = best.or(s.monthly()).or(s.every(30)).or(s.every(28))
 	}
 	best.Confidence = best.hits * 100 / gaps
 	if best.Confidence < matureFrom {
@@ -96,23 +136,69 @@ func (f fit) or(g fit) fit {
 // sampleOf takes the latest deposits, without those below a quarter of the usual amount: an expense paid back by the
 // employer is no payday.
 func sampleOf(history []Entry, kind schemas.IncomeKind) sample {
-	if len(history) > window {
-		history = history[len(history)-window:]
-	}
+	history = latest(history)
 	var sorted [window]int64
 	for i, e := range history {
 		sorted[i] = e[1]
 	}
 	slices.Sort(sorted[:len(history)])
-	s := sample{salary: kind == schemas.Salary, early: kind == schemas.Salary || kind == schemas.Wage}
+	s := sample{salary: kind == schemas.Salary, early: paysBefore(kind)}
 	for _, e := range history {
 		if e[1] >= sorted[len(history)/2]/4 {
-			d := e.day().Date()
-			s.days[s.n], s.dom[s.n], s.month[s.n] = e.day(), d.Day, int(d.Month)
-			s.n++
+			s.add(e)
 		}
 	}
 	return s
+}
+
+func latest(history []Entry) []Entry { return history[max(0, len(history)-window):] }
+
+// sameAmount is the deposits of the amount that comes most often, of two the larger, and those of other amounts on its
+// day of the month: a thirteenth wage comes on payday. Two deposits are enough where they are a month apart to the day.
+func (s *sample) sameAmount(history []Entry) (same sample, ok bool) {
+	history = latest(history)
+	best, most := 0, 0
+	for i, e := range history {
+		n := 0
+		for _, o := range history {
+			if sameCents(e[1], o[1]) {
+				n++
+			}
+		}
+		if n > most || n == most && e[1] >= history[best][1] {
+			best, most = i, n
+		}
+	}
+	if most < 2 {
+		return sample{}, false
+	}
+	var doms [window]int
+	n := 0
+	for _, e := range history {
+		if sameCents(e[1], history[best][1]) {
+			_, doms[n] = date(e.day())
+			n++
+		}
+	}
+	dom := middle(doms[:n], 31)
+	same = sample{salary: s.salary, early: s.early}
+	for _, e := range history {
+		if _, d := date(e.day()); sameCents(e[1], history[best][1]) || e[1] > history[best][1]/2 && d == dom {
+			same.add(e)
+		}
+	}
+	if same.n == 2 {
+		return same, same.dom[0] == same.dom[1] && same.days[1]-same.days[0] <= 31
+	}
+	return same, same.n > 2
+}
+
+// sameCents tells whether two amounts differ by one percent at most, or one is the other and half of it or all of it
+// again, nearly to the cent: with a bonus.
+func sameCents(a, b int64) bool {
+	a, b = min(a, b), max(a, b)
+	near := func(x, most int64) bool { return abs64(2*b-x)*1000 <= x*most }
+	return near(2*a, 10) || near(3*a, 1) || near(4*a, 1)
 }
 
 // byWeek explains gaps of one or two weeks, on about the same weekday.
@@ -138,16 +224,13 @@ func (s *sample) byWeek(freq string, days, slack int) fit {
 func (s *sample) monthly() fit {
 	anchor := middle(s.dom[:s.n], 31)
 	f := fit{Pattern: Pattern{Freq: Monthly, A: anchor}}
-	if s.early {
-		f.A = s.nominal(anchor)
-	}
 	for i := 1; i < s.n; i++ {
 		gap := int(s.days[i] - s.days[i-1])
 		low, high, off := 24, 38, ring(s.dom[i], anchor, 31)
-		if s.salary && s.month[i] == 12 {
+		if s.salary && s.month[i]%12 == december {
 			low, off = 15, min(off, 4)
 		}
-		if s.salary && s.month[i-1] == 12 {
+		if s.salary && s.month[i-1]%12 == december {
 			high = 48
 		}
 		if gap >= low && gap <= high && off <= 4 {
@@ -158,13 +241,40 @@ func (s *sample) monthly() fit {
 	return f
 }
 
+// every explains gaps of so many days.
+func (s *sample) every(days int) fit {
+	f := fit{Pattern: Pattern{Freq: Monthly, A: days, Rule: everyDays}}
+	for i := 1; i < s.n; i++ {
+		if off := abs(int(s.days[i]-s.days[i-1]) - days); off == 0 {
+			f.hits++
+			f.off += off
+		}
+	}
+	return f
+}
+
 // nominal is the day of the month that was agreed, where weekends and holidays only ever make a payment come earlier:
-// the latest of the days near the usual one.
-func (s *sample) nominal(usual int) int {
+// the latest of the days near the usual one. Where they only make it come later, it is the earliest.
+func (s *sample) nominal(usual int, later bool) int {
 	best := usual
 	for _, d := range s.dom[:s.n] {
-		if d-usual <= 3 {
+		switch {
+		case !later && d-usual <= 3:
 			best = max(best, d)
+		case later && usual-d <= 3:
+			best = min(best, d)
+		}
+	}
+	return best
+}
+
+// most is the day of the month on which the sample paid most often, of equals the latest paid on.
+func (s *sample) most() int {
+	var times [32]int
+	best := 0
+	for _, d := range s.dom[:s.n] {
+		if times[d]++; times[d] >= times[best] {
+			best = d
 		}
 	}
 	return best
@@ -181,7 +291,7 @@ func (s *sample) semiMonthly() fit {
 		}
 	}
 	if s.early && best.hits > 0 {
-		best.A, best.B = s.nominal(best.A), s.nominal(best.B)
+		best.A, best.B = s.nominal(best.A, false), s.nominal(best.B, false)
 	}
 	return best
 }
@@ -224,3 +334,5 @@ func ring(a, b, size int) int {
 }
 
 func abs(n int) int { return max(n, -n) }
+
+func abs64(n int64) int64 { return max(n, -n) }

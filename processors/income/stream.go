@@ -3,9 +3,6 @@ package income
 import (
 	"cmp"
 	"slices"
-	"time"
-
-	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
@@ -27,7 +24,7 @@ type Stream struct {
 	Kind    schemas.IncomeKind `json:"n"`
 	History []Entry            `json:"h"` // by day, one entry a day, the latest StreamHistory days
 	Pattern
-	Next schemas.Day `json:"x,omitempty"` // first payday after the latest deposit, where there is a pattern
+	Next schemas.Day `json:"x,omitempty"` // first payday after the latest that was paid, where there is a pattern
 }
 
 // Equal tells whether two streams are the same in all they hold.
@@ -98,12 +95,7 @@ func (l *Streams) Forget(before schemas.Day) {
 	*l = slices.DeleteFunc(*l, func(s Stream) bool { return s.Last() < before })
 }
 
-func (s *Stream) learn(cal *rules.Calendar) {
-	s.Pattern, s.Next = detect(s.History, s.Kind), 0
-	if s.Mature() {
-		s.Next = s.cycle(cal, 1)
-	}
-}
+func (s *Stream) learn(cal *rules.Calendar) { s.Pattern, s.Next = detect(cal, s.History, s.Kind) }
 
 // Last is the day of the stream's latest money; 0 where there is none.
 func (s *Stream) Last() schemas.Day {
@@ -127,11 +119,15 @@ func (s *Stream) Status(cal *rules.Calendar, today schemas.Day) string {
 // GraceDays is how long after its expected day a payment may still come before the next one is waited for.
 const GraceDays = 4
 
-// Expectation is when money should come next: on Day most likely, and hardly before From or after To.
+// Expectation is when money should come next: on Day most likely, and hardly before From or after To. It is waited for
+// until To, and GraceDays after Day at least.
 type Expectation struct {
 	Day, From, To schemas.Day
 	Late          bool // the day has passed, but the money may still come
 }
+
+// Until is the last day on which the money is waited for.
+func (x Expectation) Until() schemas.Day { return max(x.Day+GraceDays, x.To) }
 
 // Expects is when the stream should pay next, as seen on a day. A stream without a pattern, or one that has missed its
 // payments, expects nothing.
@@ -139,99 +135,31 @@ func (s *Stream) Expects(cal *rules.Calendar, today schemas.Day) (Expectation, b
 	if !s.Mature() || len(s.History) == 0 {
 		return Expectation{}, false
 	}
-	if today <= s.Next+GraceDays {
-		return expect(s.Next, today), true
+	p := paydays{s.Pattern, cal, s.Kind}
+	x := s.expect(&p, s.Next, today)
+	if today > x.Until() { // two payments missed in a row end a stream
+		x = s.expect(&p, p.after(s.Next), today)
 	}
-	next := s.cycle(cal, 2) // two payments missed in a row end a stream
-	return expect(next, today), today <= next+GraceDays
+	return x, today <= x.Until()
 }
 
-func expect(day, today schemas.Day) Expectation {
-	return Expectation{Day: day, From: day - 1, To: day + GraceDays, Late: today > day}
-}
-
-// cycle is the n-th payday after the stream's latest deposit.
-func (s *Stream) cycle(cal *rules.Calendar, n int) schemas.Day {
-	last := s.Last()
-	switch s.Freq {
-	case Weekly, Biweekly:
-		step := 7
-		if s.Freq == Biweekly {
-			step = 14
-		}
-		shift := (s.A-last.Weekday()+10)%7 - 3 // back to the usual weekday, at most three days
-		return schemas.DayOf(cal.OnOrBefore((last + schemas.Day(shift+n*step)).Date()))
-	case SemiMonthly:
-		d := last
-		for range n {
-			d = afterTwo(d, s.A, s.B)
-		}
-		return d
-	case Monthly:
-		return s.payday(cal, nearestMonth(last, s.A)+n)
+// expect puts the window around a payday.
+func (s *Stream) expect(p *paydays, day, today schemas.Day) Expectation {
+	x := Expectation{Day: day, From: day - 1, To: day + GraceDays, Late: today > day}
+	if s.Rule != byKind {
+		x.From, x.To = day+schemas.Day(s.Early), day+schemas.Day(s.Late)
 	}
-	return 0
-}
-
-// payday is the day on which a monthly stream pays in a month.
-func (s *Stream) payday(cal *rules.Calendar, month int) schemas.Day {
-	p := schemas.PeriodOf(firstOf(month))
-	switch s.Kind {
-	case schemas.Salary, schemas.Wage:
-		return schemas.DayOf(cal.Payday(p, s.A))
-	case schemas.Pension:
-		return schemas.DayOf(cal.OnOrBefore(dayInMonth(month, s.A).Date()))
-	case schemas.Grant: // the published day that the latest deposit fell on, if it fell on one
-		last := s.Last().Date()
-		then := cal.GrantDays(schemas.PeriodOf(last))
-		for _, grant := range []string{rules.GrantOlderPersons, rules.GrantDisability, rules.GrantChildren} {
-			if then[grant] == last {
-				return schemas.DayOf(cal.GrantDays(p)[grant])
-			}
-		}
+	if month, dom := date(day); p.isDecember(month, dom) && p.December == 0 {
+		x.From = min(x.From, dayInMonth(month, decemberFrom))
+		x.To = max(x.To, p.place(dayInMonth(month, p.usual())))
 	}
-	return dayInMonth(month, s.A)
-}
-
-// Months are counted from year 0: 12 * year + month - 1.
-
-func monthOf(d schemas.Day) int {
-	t := d.Date()
-	return t.Year*12 + int(t.Month) - 1
-}
-
-// firstOf is the first day of a month.
-func firstOf(month int) civil.Date {
-	return civil.Date{Year: month / 12, Month: time.Month(month%12 + 1), Day: 1}
-}
-
-// dayInMonth is a day of the month, or the month's last where it is shorter.
-func dayInMonth(month, dom int) schemas.Day {
-	return min(schemas.DayOf(firstOf(month))+schemas.Day(dom-1), schemas.DayOf(firstOf(month+1))-1)
-}
-
-// nearestMonth is the month whose given day lies nearest: a salary of the 1st that came on the 31st belongs to the
-// month after.
-func nearestMonth(d schemas.Day, dom int) int {
-	best, month := 0, monthOf(d)
-	for i, m := range []int{month, month - 1, month + 1} {
-		if i == 0 || abs(int(dayInMonth(m, dom)-d)) < abs(int(dayInMonth(best, dom)-d)) {
-			best = m
-		}
+	if s.Rule == onTheDay && !p.cal.IsOpen(day) && !s.paysOnClosedDays(p.cal) {
+		x.From, x.To = min(x.From, bankingDay(p.cal, day, -1)), max(x.To, bankingDay(p.cal, day, 1))
 	}
-	return best
+	return x
 }
 
-// afterTwo is the first of two days of the month that lies clearly after d: a payment may come some days before its own
-// day.
-func afterTwo(d schemas.Day, a, b int) schemas.Day {
-	const early = 5
-	month := monthOf(d)
-	for m := month; ; m++ {
-		for _, dom := range []int{a, b} {
-			if x := dayInMonth(m, dom); x > d+early {
-				return x
-			}
-		}
-	}
+// paysOnClosedDays tells whether the stream has ever paid while banks were closed.
+func (s *Stream) paysOnClosedDays(cal *rules.Calendar) bool {
+	return slices.ContainsFunc(s.History, func(e Entry) bool { return !cal.IsOpen(e.day()) })
 }

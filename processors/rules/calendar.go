@@ -22,10 +22,8 @@ type Calendar struct {
 	// holidays has one bit a day, counted from 1 January of FirstYear.
 	holidays []uint64
 	december []dated[dayOfMonth]
-	grants   []dated[grantRule]
-	// grantMonths are the days of the months whose published ones differ from the rule: older persons', disability,
-	// children's.
-	grantMonths map[schemas.Period][3]civil.Date
+	// grantDays are older persons', disability and children's days of each month from January of FirstYear.
+	grantDays [][3]schemas.Day
 }
 
 // IsBankingDay tells whether banks process debits on d.
@@ -36,6 +34,15 @@ func (c *Calendar) IsBankingDay(d civil.Date) bool {
 	}
 	return !c.isHoliday(d)
 }
+
+// IsOpen tells the same of a day by its number, at little cost.
+func (c *Calendar) IsOpen(d schemas.Day) bool {
+	day := int(d - firstNumber)
+	return d.Weekday() < 5 && (day < 0 || day >= len(c.holidays)*64 || c.holidays[day/64]&(1<<(day%64)) == 0)
+}
+
+// firstNumber is the number of the day from which holidays are counted.
+var firstNumber = schemas.DayOf(firstDay)
 
 // OnOrAfter is d if it is a banking day, else the next one.
 func (c *Calendar) OnOrAfter(d civil.Date) civil.Date {
@@ -104,16 +111,43 @@ type grantRule struct {
 // GrantDays are the days on which social grants of the period are paid, by grant: older persons' on the second banking
 // day but never on a Monday, disability on the next banking day, children's on the one after (CONTRACT 4.10; data).
 func (c *Calendar) GrantDays(p schemas.Period) map[string]civil.Date {
-	days, published := c.grantMonths[p]
-	if !published {
-		rule := inForce(c.grants, p.First())
-		older := c.Add(p.First(), rule.BankingDay-1)
-		for slices.Contains(rule.NeverOn, weekday(older.Weekday())) {
-			older = c.Next(older)
-		}
-		days = [3]civil.Date{older, c.Next(older), c.Add(older, 2)}
+	of := func(grant int) civil.Date { return c.GrantDay(p.First().Year, p.First().Month, grant).Date() }
+	return map[string]civil.Date{GrantOlderPersons: of(0), GrantDisability: of(1), GrantChildren: of(2)}
+}
+
+// GrantDay is the day of one grant of a month: 0 is older persons', 1 disability, 2 children's. It is 0 outside of the
+// calendar's years.
+func (c *Calendar) GrantDay(year int, month time.Month, grant int) schemas.Day {
+	i := (year-FirstYear)*12 + int(month) - 1
+	if i < 0 || i >= len(c.grantDays) {
+		return 0
 	}
-	return map[string]civil.Date{GrantOlderPersons: days[0], GrantDisability: days[1], GrantChildren: days[2]}
+	return c.grantDays[i][grant]
+}
+
+// findGrantDays finds the grants' days of all the calendar's months: by rule, or as they were published.
+func (c *Calendar) findGrantDays(rules []dated[grantRule], published map[schemas.Period][3]civil.Date) {
+	next := func(d schemas.Day) schemas.Day {
+		for d++; !c.IsOpen(d); d++ {
+		}
+		return d
+	}
+	for first := firstDay; first.Year <= LastYear; first = first.AddMonths(1) {
+		rule, older := inForce(rules, first), schemas.DayOf(first)-1
+		for range rule.BankingDay {
+			older = next(older)
+		}
+		for slices.Contains(rule.NeverOn, weekday(older.Weekday()+1)) {
+			older = next(older)
+		}
+		days := [3]schemas.Day{older, next(older), next(next(older))}
+		for i, d := range published[schemas.PeriodOf(first)] {
+			if d != (civil.Date{}) {
+				days[i] = schemas.DayOf(d)
+			}
+		}
+		c.grantDays = append(c.grantDays, days)
+	}
 }
 
 // Payday is the day on which a salary due on the given day of the month (31: the last) is paid in the period: that day
@@ -145,7 +179,7 @@ type grantMonth struct {
 // less those not observed, plus those proclaimed.
 func buildCalendar(p *problems, f *dataFile) *Calendar {
 	days := civil.Date{Year: LastYear + 1, Month: time.January, Day: 1}.DaysSince(firstDay)
-	c := &Calendar{holidays: make([]uint64, days/64+1), grantMonths: map[schemas.Period][3]civil.Date{}}
+	c, published := &Calendar{holidays: make([]uint64, days/64+1)}, map[schemas.Period][3]civil.Date{}
 	notObserved := map[civil.Date]bool{}
 	for _, e := range f.NotObserved {
 		notObserved[p.given(e.node.Line, "date", e.value.Date)] = true
@@ -165,7 +199,7 @@ func buildCalendar(p *problems, f *dataFile) *Calendar {
 	}
 	c.december = timeline(p, f.DecemberPayday, false,
 		func(line int, v *dayOfMonth) { p.between(line, "december_payday", v.Day, 1, 31) })
-	c.grants = timeline(p, f.Grants, false, func(line int, v *grantRule) {
+	grants := timeline(p, f.Grants, false, func(line int, v *grantRule) {
 		p.between(line, "banking_day", v.BankingDay, 1, 15)
 		p.between(line, "never_on", len(v.NeverOn), 0, 4) // some weekday must be left
 	})
@@ -174,10 +208,11 @@ func buildCalendar(p *problems, f *dataFile) *Calendar {
 		if _, err := schemas.ParsePeriod(string(m.Period)); err != nil {
 			p.addf(line, "period: %s", err)
 		}
-		c.grantMonths[m.Period] = [3]civil.Date{
+		published[m.Period] = [3]civil.Date{
 			p.given(line, "older_persons", m.OlderPersons), p.given(line, "disability", m.Disability),
 			p.given(line, "children", m.Children),
 		}
 	}
+	c.findGrantDays(grants, published)
 	return c
 }

@@ -311,7 +311,7 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 	for i := range c.Streams {
 		if x, ok := c.Streams[i].Expects(c.Rules.Calendar, c.Today); ok {
 			sooner(x.Day + 1)
-			sooner(x.Day + income.GraceDays + 1)
+			sooner(x.Until() + 1)
 		}
 	}
 	for i := range c.Incomes {
