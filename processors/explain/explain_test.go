@@ -34,8 +34,8 @@ func TestADecisionThatWasPriced(t *testing.T) {
 			"2025-11-27.",
 		"chance": "The debit is paid with a chance of 43.2 %, as 1204 cases like this one show (held/3).",
 		"value":  "By month end this is worth R 95.10: what it is to collect, less what its failures are to cost.",
-		"instead": "Debit R 100.00, which the bank presents each banking day until 2025-11-21, paid with a chance of 99.9 %, " +
-			"worth R -3.50 (LIKELY_FUNDS). Stop (POLICY_LAPSED).",
+		"instead": "Debit R 100.00, which the bank presents each banking day until 2025-11-21, paid with a chance of " +
+			"99.9 %, worth R -3.50 (LIKELY_FUNDS). Stop (POLICY_LAPSED).",
 		"veto": "What was worth most was forbidden: FAILURE_BUDGET_SPENT. " +
 			strategy.Meaning(strategy.WhyFailureBudget).Sentence,
 		"table": "The chance comes from the learned table 3f2a.",
@@ -64,10 +64,11 @@ func TestADecisionThatWasNotPriced(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"decision": "Debit R 150.00, which the bank presents each banking day until 2025-11-14.",
 		"why":      "No income is known. (FIRST_ATTEMPT)",
-		"due":      "R 150.00 is due, R 0.00 is collected, R 0.00 is with the bank. No debit was sent before. The rail is RM.",
-		"known":    "No money is known to have come in that no debit has used.",
-		"income":   "No income is expected on a known day.",
-		"instead":  "Wait (AWAIT_FUNDS).",
+		"due": "R 150.00 is due, R 0.00 is collected, R 0.00 is with the bank. No debit was sent before. " +
+			"The rail is RM.",
+		"known":   "No money is known to have come in that no debit has used.",
+		"income":  "No income is expected on a known day.",
+		"instead": "Wait (AWAIT_FUNDS).",
 	}, said(&schemas.DecisionEvent{
 		Action: schemas.DecideDebit, Reason: "FIRST_ATTEMPT", Explanation: "No income is known.", AmountCents: 15000,
 		TrackingUntil: "2025-11-14", Inputs: schemas.DecisionInputs{DueCents: 15000, Rail: schemas.RailRM},
