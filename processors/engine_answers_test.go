@@ -24,7 +24,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 	engine := processors.NewEngine(r)
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, r)
-		w.fast = true
+		w.fast, w.track = true, rapid.SampledFrom([]int{0, 10}).Draw(t, "tracked days")
 		debit := answerable(t, w)
 		action, err := civil.ParseDate(debit.ActionDate)
 		require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 					schemas.ResultPaid, schemas.ResultPaid, schemas.ResultUnpaid, schemas.ResultUnpaid, schemas.ResultRejected,
 					schemas.ResultDisputed,
 				}).Draw(t, "status"),
-				EffectiveDate: action.AddDays(rapid.SampledFrom([]int{-1, 0, 0, 0, 1, 2, 20, 41, 400}).Draw(t, "on")).String(),
+				EffectiveDate: action.AddDays(rapid.SampledFrom([]int{-1, 0, 0, 0, 1, 2, 6, 20, 41, 400}).Draw(t, "on")).String(),
 			}
 			if res.Status != schemas.ResultPaid {
 				res.ReasonCode = rapid.SampledFrom([]string{"02", "02", "22", "12", "26", "34", "18", "77", ""}).Draw(t, "code")

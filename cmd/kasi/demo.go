@@ -203,7 +203,8 @@ All of it is still up. Look further:
                  -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL
                      FORMAT PrettyCompact'
                clickhouse-client --host 127.0.0.1 --port %[6]s --user analyst --password %[4]s --database %[5]s
-               why was a policy not debited on a day?   SELECT business_date, action, reason, explanation FROM decisions
+  Why?         bin/kasi explain --policy %[10]s --date %[11]s --api http://%[2]s --api-key %[1]s
+               or of the analyst: SELECT business_date, action, reason, explanation FROM decisions
                WHERE policy_number = '%[10]s' AND business_date <= '%[11]s' ORDER BY seq DESC LIMIT 1
   Kafka        kcat -b %[7]s -C -e -t kasi.debits.v1
   Calendar     bin/kasi calendar show --kafka-brokers %[7]s

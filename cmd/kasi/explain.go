@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/civil"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/api/client"
+	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -54,6 +56,9 @@ decision is explained. The command calls the API.`,
 		}
 		d, err := q.decision(c, cl, of)
 		if err != nil {
+			return err
+		}
+		if err := answerOf(c, cl, of, &d); err != nil {
 			return err
 		}
 		return q.show(c.OutOrStdout(), of, d)
@@ -116,6 +121,39 @@ func (q *question) decision(c call, cl *client.Client, of client.Collection) (d 
 		return d, fmt.Errorf("nothing has been decided about policy %s, period %s, yet", of.PolicyNumber, of.PeriodMonth)
 	}
 	return page.Data[0], nil
+}
+
+// answerOf adds to the words of a decision to debit what came back.
+func answerOf(c call, cl *client.Client, of client.Collection, d *client.Decision) error {
+	if d.DebitID == nil {
+		return nil
+	}
+	params := client.ListAttemptsParams{}
+	for {
+		page, err := answered[client.AttemptList](cl.ListAttempts(c.Context(), of.ID, &params))
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(page.Data, func(a client.Attempt) bool { return a.DebitID == *d.DebitID })
+		if params.Cursor = page.NextCursor; i < 0 && params.Cursor != nil {
+			continue
+		}
+		said := explain.Answer("", "", "", "")
+		if i >= 0 && len(page.Data[i].Results) > 0 {
+			r := page.Data[i].Results[len(page.Data[i].Results)-1]
+			said = explain.Answer(string(r.Status), value(r.EffectiveDate), value(r.ReasonScheme), value(r.ReasonCode))
+		}
+		d.Words = append(d.Words, client.Words(said))
+		return nil
+	}
+}
+
+// value is what a text is that may be null.
+func value(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // show prints the explanation.

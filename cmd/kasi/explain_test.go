@@ -39,6 +39,11 @@ func TestExplain(t *testing.T) {
 		require.LessOrEqual(t, len(line), wordsWidth+1)
 	}
 
+	out, err = p.explain(testKey, "--policy", "POL001", "--date", "2025-11-05")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "Debit R 150.00")
+	require.Contains(t, out, "The bank did not pay the debit, code 02 (ZA), on 2025-11-05.")
+
 	out, err = p.explain(testKey, "--policy", "POL001", "--date", "2025-11-12", "--json")
 	require.NoError(t, err, out)
 	var said struct {

@@ -13,7 +13,8 @@ import (
 
 // Line is one thing that is said of a decision.
 type Line struct {
-	About string `json:"about"` // a word: decision, why, due, known, income, chance, value, instead, veto or table
+	// About is a word: decision, why, due, known, income, chance, value, instead, veto, table or answer.
+	About string `json:"about"`
 	Text  string `json:"text"`
 }
 
@@ -49,6 +50,22 @@ func Words(ev *schemas.DecisionEvent) []Line {
 		add("table", "The chance comes from the learned table "+in.TableHash+".")
 	}
 	return lines
+}
+
+// Answer says how a debit stands by what the bank answered on a day (YYYY-MM-DD), with which code, if any. The status
+// is pending, paid, unpaid, rejected or disputed.
+func Answer(status, on, scheme, code string) Line {
+	text := map[string]string{
+		"paid": "The bank paid the debit", "unpaid": "The bank did not pay the debit",
+		"rejected": "The bank rejected the debit", "disputed": "The customer disputed the debit",
+	}[status]
+	if text == "" {
+		return Line{"answer", "The bank has not answered the debit yet."}
+	}
+	if code != "" {
+		text += ", code " + code + " (" + scheme + ")"
+	}
+	return Line{"answer", text + ", on " + on + "."}
 }
 
 // decided is what was decided.

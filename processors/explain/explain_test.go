@@ -85,6 +85,14 @@ func TestADecisionThatWasNotPriced(t *testing.T) {
 		said(&schemas.DecisionEvent{Action: schemas.DecideWait})["decision"])
 }
 
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, Line{"answer", "The bank paid the debit, on 2025-11-05."}, Answer("paid", "2025-11-05", "", ""))
+	require.Equal(t, "The bank did not pay the debit, code 02 (ZA), on 2025-11-05.",
+		Answer("unpaid", "2025-11-05", "ZA", "02").Text)
+	require.Equal(t, "The bank has not answered the debit yet.", Answer("pending", "", "", "").Text)
+}
+
 // What is not certain never reads as certain.
 func TestPercent(t *testing.T) {
 	t.Parallel()
