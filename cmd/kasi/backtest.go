@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,7 +160,7 @@ func runBacktest(c call, f *backtestFlags) error {
 		return err
 	}
 	law = law.WithoutArrears()
-	accounts, err := f.accounts(o.World, law)
+	accounts, err := f.accounts(c.Context(), o.World, law)
 	if err != nil {
 		return err
 	}
@@ -201,11 +202,12 @@ func (f *backtestFlags) run(c call, law *rules.Rules, accounts []*backtest.Accou
 }
 
 // accounts are those of the file, or else simulated households.
-func (f *backtestFlags) accounts(w backtest.World, law *rules.Rules) ([]*backtest.Account, error) {
+func (f *backtestFlags) accounts(ctx context.Context, w backtest.World, law *rules.Rules,
+) ([]*backtest.Account, error) {
 	if f.file == "" {
-		households := backtest.Households(f.seed, f.households, f.start(), f.months, law)
-		if w == backtest.People {
-			return households, nil
+		households, err := backtest.Households(ctx, f.seed, f.households, f.start(), f.months, law)
+		if err != nil || w == backtest.People {
+			return households, err
 		}
 		return backtest.Told(households, law), nil
 	}

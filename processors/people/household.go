@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -41,7 +42,7 @@ type ActKind int8
 // The acts.
 const (
 	Earn     ActKind = iota // Cents come in
-	Creditor                // another creditor's debit order of Cents: paid whole or not at all
+	Creditor                // another creditor's debit order of Cents
 	Spend                   // Share of what lies above Keep is spent
 )
 
@@ -52,6 +53,7 @@ type Act struct {
 	Kind                  ActKind
 	Cents                 schemas.Cents
 	Share                 int64 // in 1/10,000
+	Bounces               bool  // a creditor's debit order is not paid, and the bank charges its fee
 	Text, Party, Category string
 }
 
@@ -76,22 +78,25 @@ var householdShares = []struct {
 // household is one under construction.
 type household struct {
 	*Household
-	rng      *rand.Rand
-	cal      *rules.Calendar
-	income   incomePlan
-	from, to civil.Date // first day, and the day after the last
+	*Neighbourhood
+	rng    *rand.Rand
+	income incomePlan
+	paid   []bool     // by day: a payday
+	to     civil.Date // the day after the last
 	// lost is the stretch without income, of those who lose it.
 	lost, again civil.Date
 	creditors   []creditor
 	spendShare  int64
-	*stretch
-	paid []bool // by day of the stretch: a payday
 }
 
-// stretch is what all households share: the days that they live.
-type stretch struct {
-	banking []bool
-	paydays map[payPlan][]bool
+// Neighbourhood makes the households of a seed. It is safe for concurrent use.
+type Neighbourhood struct {
+	seed    uint64
+	from    civil.Date
+	cal     *rules.Calendar
+	banking []bool // by day
+	mu      sync.Mutex
+	paydays map[payPlan][]bool // by day; guarded by mu
 }
 
 // payPlan is what the paydays of an income follow from.
@@ -101,16 +106,27 @@ type payPlan struct {
 	grant string
 }
 
-// of are the paydays of a plan, by day of the stretch.
-func (s *stretch) of(p incomePlan, from civil.Date, cal *rules.Calendar) []bool {
+// NewNeighbourhood is where households live from a day for so many months.
+func NewNeighbourhood(seed uint64, from civil.Date, months int, cal *rules.Calendar) *Neighbourhood {
+	n := &Neighbourhood{seed: seed, from: from, cal: cal, paydays: map[payPlan][]bool{}}
+	for d := from; d.Before(from.AddMonths(months)); d = d.AddDays(1) {
+		n.banking = append(n.banking, cal.IsBankingDay(d))
+	}
+	return n
+}
+
+// of are the paydays of a plan, by day.
+func (n *Neighbourhood) of(p incomePlan) []bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	key := payPlan{p.kind, p.day, p.grant}
-	paid, known := s.paydays[key]
+	paid, known := n.paydays[key]
 	if !known {
-		paid = make([]bool, len(s.banking))
+		paid = make([]bool, len(n.banking))
 		for i := range paid {
-			paid[i] = p.falls(cal, from.AddDays(i))
+			paid[i] = p.falls(n.cal, n.from.AddDays(i))
 		}
-		s.paydays[key] = paid
+		n.paydays[key] = paid
 	}
 	return paid
 }
@@ -122,24 +138,12 @@ type creditor struct {
 	day int
 }
 
-// Households are so many households of a seed, who live from a day for so many months. Each draws its chances from a
-// source of its own.
-func Households(seed uint64, n int, from civil.Date, months int, cal *rules.Calendar) []*Household {
-	all := make([]*Household, n)
-	s := &stretch{paydays: map[payPlan][]bool{}}
-	for d := from; d.Before(from.AddMonths(months)); d = d.AddDays(1) {
-		s.banking = append(s.banking, cal.IsBankingDay(d))
-	}
-	for i := range all {
-		all[i] = newHousehold(seed, i+1, from, cal, s)
-	}
-	return all
-}
-
-func newHousehold(seed uint64, i int, from civil.Date, cal *rules.Calendar, s *stretch) *Household {
+// Household is the ith household, counted from 1. It draws its chances from a source of its own, so how many others
+// there are changes nothing.
+func (n *Neighbourhood) Household(i int) *Household {
 	h := household{
-		Household: &Household{ID: "H" + strconv.Itoa(i), FeedFrom: from}, stretch: s,
-		rng: rand.New(rand.NewPCG(seed, 1<<40+uint64(i))), cal: cal, from: from, to: from.AddDays(len(s.banking)),
+		Household: &Household{ID: "H" + strconv.Itoa(i), FeedFrom: n.from}, Neighbourhood: n,
+		rng: rand.New(rand.NewPCG(n.seed, 1<<40+uint64(i))), to: n.from.AddDays(len(n.banking)),
 	}
 	roll := h.rng.IntN(100)
 	for _, k := range householdShares {
@@ -152,15 +156,35 @@ func newHousehold(seed uint64, i int, from civil.Date, cal *rules.Calendar, s *s
 	h.drawHabits()
 	h.drawCreditors()
 	h.drawFeed()
-	h.paid = s.of(h.income, from, cal)
-	for n, d := 0, from; n < len(s.banking); n, d = n+1, d.AddDays(1) {
-		h.liveDay(n, d)
+	h.paid = n.of(h.income)
+	for i, d := 0, n.from; i < len(n.banking); i, d = i+1, d.AddDays(1) {
+		h.liveDay(i, d)
 	}
 	slices.SortStableFunc(h.Acts, func(a, b Act) int { return a.At.Compare(b.At) })
+	left := h.Opening
 	for j := range h.Acts {
-		h.Acts[j].ID = h.ID + "-" + strconv.Itoa(j+1)
+		act := &h.Acts[j]
+		act.ID = h.ID + "-" + strconv.Itoa(j+1)
+		act.Bounces = act.Kind == Creditor && left < act.Cents
+		left += h.Effect(act, left)
 	}
 	return h.Household
+}
+
+// Effect is by how much an act changes what is there; it never leaves less than nothing. A rand less there is never more
+// than a rand less gone. A creditor's debit order is paid or bounces as it would had nobody else debited the household:
+// where that left it short, the household makes up the rest in cash.
+func (h *Household) Effect(act *Act, left schemas.Cents) schemas.Cents {
+	switch {
+	case act.Kind == Earn:
+		return act.Cents
+	case act.Bounces:
+		return -min(left, h.BankFee)
+	case act.Kind == Creditor:
+		return -min(left, act.Cents)
+	}
+	const crumbs = 500 // are not spent, or they would be for ever
+	return -max(0, max(0, left-h.Keep)*schemas.Cents(act.Share)/10_000-crumbs)
 }
 
 // drawIncome draws what the household earns: net salaries of R 4,500 to R 60,000, most often R 5,000 to R 10,000.

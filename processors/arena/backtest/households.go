@@ -1,37 +1,59 @@
 package backtest
 
 import (
+	"context"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/civil"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Households are the accounts of simulated households, so many, who live from the 1st of a month for so many months.
-func Households(seed uint64, n int, from civil.Date, months int, r *rules.Rules) []*Account {
+// Households are the accounts of simulated households, so many, who live from the 1st of a month for so many months. It
+// returns the context's error where that ends first.
+func Households(ctx context.Context, seed uint64, n int, from civil.Date, months int, r *rules.Rules,
+) ([]*Account, error) {
 	all := make([]*Account, n)
-	for i, h := range people.Households(seed, n, from, months, r.Calendar) {
-		a := &Account{ID: h.ID, customer: h.ID, Kind: h.Kind, Fee: h.BankFee, life: h, first: schemas.DayOf(from)}
-		end := schemas.DayOf(from.AddMonths(months))
-		earned := map[schemas.Period]schemas.Cents{}
-		for j := range h.Acts {
-			if act := &h.Acts[j]; act.Kind == people.Earn {
-				earned[schemas.PeriodOf(schemas.DateIn(act.At))] += act.Cents
-				a.incomes = append(a.incomes, credit{schemas.DayOfUnix(act.At.Unix()), act.Cents})
+	hood := people.NewNeighbourhood(seed, from, months, r.Calendar)
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error {
+			for ctx.Err() == nil {
+				i := int(next.Add(1))
+				if i > n {
+					return nil
+				}
+				all[i-1] = householdAccount(hood.Household(i), from, from.AddMonths(months))
 			}
-		}
-		a.findMonths(end, earned)
-		all[i] = a
+			return ctx.Err()
+		})
 	}
-	return all
+	return all, group.Wait()
 }
 
-// householdLedger is the world People: what comes is there, other creditors' debit orders run before ours and are paid
-// whole or not at all, and a share of the rest is spent. Who was debited spends less.
+// householdAccount is the account of a household that lives from a day up to the day before another.
+func householdAccount(h *people.Household, from, to civil.Date) *Account {
+	a := &Account{ID: h.ID, customer: h.ID, Kind: h.Kind, Fee: h.BankFee, life: h, first: schemas.DayOf(from)}
+	earned := map[schemas.Period]schemas.Cents{}
+	for i := range h.Acts {
+		if act := &h.Acts[i]; act.Kind == people.Earn {
+			earned[schemas.PeriodOf(schemas.DateIn(act.At))] += act.Cents
+			a.incomes = append(a.incomes, credit{schemas.DayOfUnix(act.At.Unix()), act.Cents})
+		}
+	}
+	a.findMonths(schemas.DayOf(to), earned)
+	return a
+}
+
+// householdLedger is the world People: what comes is there, other creditors' debit orders run before ours, and a share of
+// the rest is spent. Who was debited spends less.
 type householdLedger struct {
 	*people.Household
 	day  schemas.Day
@@ -40,6 +62,9 @@ type householdLedger struct {
 	own  []booking // of our debits and what they cost, since the last opening
 	made int
 }
+
+// feeText is what a statement says of a bank's fee for a debit order that it did not pay.
+const feeText = "FEE UNPAID DEBIT ORDER"
 
 func newHouseholdLedger(h *people.Household) *householdLedger {
 	return &householdLedger{Household: h, left: h.Opening}
@@ -56,32 +81,15 @@ func (l *householdLedger) open(d schemas.Day, to []booking) []booking {
 		if act.At.Unix() >= end {
 			break
 		}
-		text, cents := act.Text, l.effect(act)
-		if act.Kind == people.Creditor && cents != -act.Cents {
-			text = "FEE UNPAID DEBIT ORDER"
+		text, cents := act.Text, l.Effect(act, l.left)
+		if act.Bounces {
+			text = feeText
 		}
 		if l.left += cents; cents != 0 && reported {
 			to = append(to, booking{l.statement(act.ID, act.At.Unix(), cents, text, act), act.At.Unix(), l.left})
 		}
 	}
 	return to
-}
-
-// effect is by how much an act changes what is there.
-func (l *householdLedger) effect(act *people.Act) schemas.Cents {
-	switch act.Kind {
-	case people.Earn:
-		return act.Cents
-	case people.Creditor:
-		if l.left >= act.Cents {
-			return -act.Cents
-		}
-		return -max(0, min(l.left, l.BankFee))
-	}
-	// A rand less there is never more than a rand less spent: so nothing collects more than taking early does. R 5 less
-	// than the share keeps crumbs from being spent for ever.
-	const crumbs = 500
-	return -max(0, max(0, l.left-l.Keep)*schemas.Cents(act.Share)/10_000-crumbs)
 }
 
 // statement is a transaction of the household's account; its own steps as they are booked.
@@ -118,7 +126,7 @@ func (l *householdLedger) take(cents schemas.Cents) {
 func (l *householdLedger) charge(cents schemas.Cents) {
 	if cents = max(0, min(cents, l.left)); cents > 0 {
 		l.left -= cents
-		l.book(-cents, "FEE UNPAID DEBIT ORDER")
+		l.book(-cents, feeText)
 	}
 }
 

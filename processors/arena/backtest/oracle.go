@@ -8,8 +8,7 @@ import "github.com/kasi-collections/kasi/schemas"
 // Each month begins with an account from which nothing was taken before. The premium is taken whole on the first day
 // that has it, or else in parts: all that is there on each banking day. What is taken early cannot be spent, and what
 // is spent is gone. A rand more that was taken before never leaves more, and a rand left never brings more than a rand
-// later; so no contender collects more in any month. DESIGN.md has the proof, and the one exception: other creditors
-// in the world People, who are paid whole or not at all.
+// later; so no contender collects more in any month. DESIGN.md has the proof.
 func oracleTries(a scene, d *days, premium schemas.Cents) []try {
 	var tries []try
 	untouched := a.ledger()

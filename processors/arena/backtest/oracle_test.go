@@ -102,7 +102,7 @@ func TestNobodyCollectsMoreThanTheOracle(t *testing.T) {
 
 func TestNobodyCollectsMoreThanTheOracleFromPeople(t *testing.T) {
 	t.Parallel()
-	for _, a := range Households(1, 60, day("2025-01-01").Date(), 7, law) {
+	for _, a := range neighbours(t, 1, 60, 7) {
 		noMoreThanTheOracle(t, a, Options{World: People, Balances: True, Premiums: []int{5, 40}, Contenders: Contenders()})
 	}
 }

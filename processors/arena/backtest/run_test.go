@@ -21,10 +21,17 @@ func someOf(t testing.TB, names ...string) []Contender {
 	return all
 }
 
+// neighbours are so many households who live in 2025 for so many months.
+func neighbours(t testing.TB, seed uint64, n, months int) []*Account {
+	all, err := Households(t.Context(), seed, n, day("2025-01-01").Date(), months, law)
+	require.NoError(t, err)
+	return all
+}
+
 func TestTheSameSeedGivesTheSameRowsHoweverManyWork(t *testing.T) {
 	t.Parallel()
 	for _, w := range Worlds() {
-		accounts := Households(3, 40, day("2025-01-01").Date(), 6, law)
+		accounts := neighbours(t, 3, 40, 6)
 		if w != People {
 			accounts = Told(accounts, law)
 		}
@@ -77,7 +84,7 @@ func TestRowsAreTheContractsJSON(t *testing.T) {
 
 func TestAHalfIsJudgedByWhatTheOtherTaught(t *testing.T) {
 	t.Parallel()
-	accounts := Households(5, 50, day("2025-01-01").Date(), 3, law)
+	accounts := neighbours(t, 5, 50, 3)
 	odd, err := newRunner(law, accounts, Options{Train: Odd})
 	require.NoError(t, err)
 	even, err := newRunner(law, accounts, Options{Train: Even})
@@ -99,7 +106,7 @@ func TestABacktestStopsWhenItIsToldTo(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := Run(ctx, law, Households(1, 1000, day("2025-01-01").Date(), 3, law), o)
+	_, err := Run(ctx, law, neighbours(t, 1, 1000, 3), o)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -146,6 +153,56 @@ func TestAnEngineMayTrackItsDebits(t *testing.T) {
 	require.Equal(t, []string{"2025-01-02 2025-01-06", "2025-02-03 2025-02-06", "2025-03-03 2025-03-06"}, got)
 }
 
+// spy notes the balances and collections that it sees at each cut-off, and debits R 100 on the 6th.
+type spy struct{ saw map[string]string }
+
+func (s spy) Decide(v *strategy.View) (all []strategy.Ruling, wake schemas.Day) {
+	text := ""
+	for _, b := range v.Balances {
+		text += b.Cents.String() + " "
+	}
+	for i := range v.Collections {
+		k := &v.Collections[i]
+		if !k.Open() {
+			continue
+		}
+		r := strategy.Ruling{Reason: strategy.WhyAwaitIncome}
+		if v.Date.Day == 6 {
+			r = strategy.Ruling{Reason: strategy.WhyMoneySeen, Amount: 10_000}
+		}
+		text += string(k.Period) + " "
+		all = append(all, r)
+	}
+	s.saw[v.Date.String()] = strings.TrimSpace(text)
+	return all, 0
+}
+
+func TestWhatAnEngineSeesOfAWorld(t *testing.T) {
+	t.Parallel()
+	days := []string{"2025-01-01", "2025-01-05", "2025-01-06", "2025-01-07", "2025-01-08", "2025-01-09", "2025-01-20"}
+	const p = "2025-01"
+	for balances, want := range map[Balances][]string{
+		None: {p, p, p, p, p, p, p},
+		True: {"0.00 " + p, "0.00 " + p, "900.00 " + p, "900.00 " + p, "300.00 " + p, "300.00 " + p, "0.00 " + p},
+		Late: {"0.00 " + p, "0.00 " + p, "0.00 " + p, "900.00 " + p, "900.00 " + p, "300.00 " + p, "300.00 " + p},
+	} {
+		s := spy{map[string]string{}}
+		c := Contender{Name: "spy", Strategy: s}
+		a := account(t, "1", spender)
+		r, err := newRunner(law, []*Account{a}, Options{World: Sweep, Balances: balances, Contenders: []Contender{c}})
+		require.NoError(t, err)
+		l, err := r.live(&c, r.arenas()[0], a.in(Sweep), 20_000)
+		require.NoError(t, err)
+		require.Equal(t, try{cents: 10_000, first: day("2025-01-06"), last: day("2025-01-06"), state: tryPaid,
+			on: day("2025-01-06"), id: l.tries[0].id}, l.tries[0])
+		var got []string
+		for _, d := range days {
+			got = append(got, s.saw[d])
+		}
+		require.Equal(t, want, got, "balances %s", balances)
+	}
+}
+
 func TestAnEngineForetellsItsDeposits(t *testing.T) {
 	t.Parallel()
 	const text = "2025-%02d-25 +9000\n2025-%02d-26 -9000\n"
@@ -171,7 +228,7 @@ func TestAnEngineForetellsItsDeposits(t *testing.T) {
 // BenchmarkBacktest is the engine on simulated households.
 func BenchmarkBacktest(b *testing.B) {
 	const households, months = 200, 12
-	accounts := Households(1, households, day("2025-01-01").Date(), months, law)
+	accounts := neighbours(b, 1, households, months)
 	o := Options{World: People, Balances: True, Premiums: []int{5}, Contenders: someOf(b, "standard"), Seed: 1}
 	b.ReportAllocs()
 	for b.Loop() {
