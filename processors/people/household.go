@@ -171,9 +171,9 @@ func (n *Neighbourhood) Household(i int) *Household {
 	return h.Household
 }
 
-// Effect is by how much an act changes what is there; it never leaves less than nothing. A rand less there is never more
-// than a rand less gone. A creditor's debit order is paid or bounces as it would had nobody else debited the household:
-// where that left it short, the household makes up the rest in cash.
+// Effect is by how much an act changes what is there; it never leaves less than nothing. A rand less there is never
+// more than a rand less gone. A creditor's debit order is paid or bounces as it would had nobody else debited the
+// household: where that left it short, the household makes up the rest in cash.
 func (h *Household) Effect(act *Act, left schemas.Cents) schemas.Cents {
 	switch {
 	case act.Kind == Earn:
