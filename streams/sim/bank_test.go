@@ -45,9 +45,15 @@ func (b *bank) take(d schemas.DebitInstruction) {
 	rng := rand.New(rand.NewPCG(b.seed, h.Sum64()))
 	action, err := civil.ParseDate(d.ActionDate)
 	b.check(err)
-	id := 0
+	id, tried := 0, 0
+	if d.TrackingUntil != "" { // the account has the money on one of the days
+		until, err := civil.ParseDate(d.TrackingUntil)
+		b.check(err)
+		tried = rng.IntN(until.DaysSince(action) + 1)
+	}
 	say := func(status schemas.ResultStatus, code string, after, known int) schemas.Result {
 		id++
+		after, known = after+tried, known+tried
 		res := schemas.Result{
 			ResultID: fmt.Sprintf("r-%s-%d", d.DebitID, id), DebitID: d.DebitID, Status: status,
 			EffectiveDate: action.AddDays(after).String(),
