@@ -52,8 +52,8 @@ func householdAccount(h *people.Household, from, to civil.Date) *Account {
 	return a
 }
 
-// householdLedger is the world People: what comes is there, other creditors' debit orders run before ours, and a share of
-// the rest is spent. Who was debited spends less.
+// householdLedger is the world People: what comes is there, other creditors' debit orders run before ours, and a share
+// of the rest is spent. Who was debited spends less.
 type householdLedger struct {
 	*people.Household
 	day  schemas.Day
