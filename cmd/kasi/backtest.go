@@ -86,6 +86,7 @@ leave as it comes. In the world people households spend what they have.`,
 		strategies = append(strategies, x.Name+"\t"+x.About)
 	}
 	complete("strategies", strategies...)
+	cmd.AddCommand(fitCmd())
 	return cmd
 }
 

@@ -72,6 +72,9 @@ type Debit struct {
 	Counted bool `json:"n,omitempty"`
 	// Heard is the business date of the first answer, where that came so late that the debit would soon be forgotten.
 	Heard schemas.Day `json:"h,omitempty"`
+	// Shown: the bank feed has shown it as a booking. Proved: what the bookings showed was at least its amount.
+	Shown  bool `json:"w,omitempty"`
+	Proved bool `json:"v,omitempty"`
 	// Uses are the deposits that the debit counts on: number and cents, which are 0 once they were given back. None is
 	// left once the debit has shown that the money is gone.
 	Uses [][2]int64 `json:"d,omitempty"`

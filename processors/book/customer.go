@@ -13,16 +13,18 @@
 //	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, t tracked until, r rail, s state, p paid on, b back on, e scheme and code
 //	            of the answer that says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits
-//	            used (number, cents), x hashes of answers, o open item
+//	            used (number, cents), x hashes of answers, o open item, w shown by the feed, v proved
 //	item        v version, k kind, s state, d since, c the bank's amount
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, r rule,
 //	            d day of December, u and w window (days from the payday), x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed,
 //	            i income id, x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance, v reversal,
-//	            u used of what it replaces
+//	            u used of what it replaces, m what it moved
 //	income      i id, n kind, d pay date, s state, c cents, k stream, f counted
 //	balance     a account, t instant, c cents
+//	account     a account, m the curve's month, c curve, p curves of earlier months, o over its lowest then, d latest
+//	            spending, s first booking
 //
 // Days are numbers since 1970-01-01 (schemas.Day), instants are Unix seconds, and money is cents.
 package book
@@ -52,6 +54,7 @@ type Customer struct {
 	Waiting     WaitingDays    // transactions booked after the business date, by day
 	Incomes     []Income       // by income id
 	Seen        seenIDs        // transaction ids, in the order of their arrival
+	Accounts    Accounts       // in the order of their first bookings
 
 	places *debitPlaces // of many debits; found again where it is missing
 }
@@ -156,6 +159,7 @@ func (c *Customer) Clone() *Customer {
 	n.Waiting = c.Waiting.clone()
 	n.Incomes = slices.Clone(c.Incomes)
 	n.Balances = slices.Clone(c.Balances)
+	n.Accounts = slices.Clone(c.Accounts) // their curves and profiles are never changed, only replaced
 	n.Seen = c.Seen.clone()
 	return &n
 }

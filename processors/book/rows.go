@@ -29,6 +29,7 @@ const stateVersion = 3
 //	i + income id              an income of the feed
 //	x + number                 a block of transaction ids, as its bytes
 //	w + day + "." + number     a block of what waits for a day
+//	a                          the accounts, as their bookings show them; a state of before they were kept has none
 const (
 	rowPolicy     = 'p'
 	rowCollection = 'k'
@@ -37,6 +38,7 @@ const (
 	rowIncome     = 'i'
 	rowSeen       = 'x'
 	rowWaiting    = 'w'
+	rowAccounts   = 'a'
 )
 
 // periodLen is the length of a period: YYYY-MM.
@@ -81,6 +83,9 @@ func Changed(before, after *Customer, row func(name string)) {
 			row(string(rowIncome) + cmp.Or(was, now).ID)
 		}
 	})
+	if !slices.EqualFunc(before.Accounts, after.Accounts, Account.equal) {
+		row(string(rowAccounts))
+	}
 	changedSeen(&before.Seen, &after.Seen, row)
 	diff(before.Waiting, after.Waiting, byDayAndNo, func(was, now *WaitingBlock) {
 		if was == nil || now == nil || !was.equal(now) {
@@ -160,7 +165,8 @@ func (d Debit) equal(o Debit) bool {
 	return d.ID == o.ID && d.Cents == o.Cents && d.Action == o.Action && d.Until == o.Until && d.Rail == o.Rail &&
 		d.State == o.State &&
 		d.PaidOn == o.PaidOn && d.BackOn == o.BackOn && d.Code == o.Code && d.RowBefore == o.RowBefore &&
-		d.Counted == o.Counted && d.Heard == o.Heard && slices.Equal(d.Uses, o.Uses) && slices.Equal(d.Results, o.Results) &&
+		d.Counted == o.Counted && d.Shown == o.Shown && d.Proved == o.Proved &&
+		d.Heard == o.Heard && slices.Equal(d.Uses, o.Uses) && slices.Equal(d.Results, o.Results) &&
 		(d.Item == nil) == (o.Item == nil) && (d.Item == nil || *d.Item == *o.Item)
 }
 
@@ -184,6 +190,11 @@ func AppendRow(to []byte, c *Customer, name string) ([]byte, error) {
 			return to, nil
 		}
 		return appendJSON(to, c.Streams)
+	case rowAccounts:
+		if len(c.Accounts) == 0 {
+			return to, nil
+		}
+		return appendJSON(to, c.Accounts)
 	case rowDeposits:
 		block, err := strconv.Atoi(name)
 		if err != nil {
@@ -252,6 +263,10 @@ func LoadRow(c *Customer, name string, value []byte) error {
 		return c.loadStreams(value)
 	case rowDeposits:
 		return c.loadDeposits(name, value)
+	case rowAccounts:
+		l, err := unmarshalList[Account](value)
+		c.Accounts = l
+		return err
 	case rowIncome:
 		return loadInto(&c.Incomes, value, func(in *Income) int { return strings.Compare(in.ID, name) })
 	case rowSeen:

@@ -16,6 +16,7 @@ type Ruling struct {
 	TrackingDay schemas.Day
 	Next        schemas.Day // when to look again; 0: no day is known
 	Blind       bool        // a debit that does not count on money seen
+	Proved      bool        // the bookings of the account prove that it holds the amount
 	Close       bool        // the collection is not decided again; a policy made active again opens it again
 	Uses        []Use       // the deposits that the debit counts on, oldest first
 
@@ -192,7 +193,7 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 	id := schemas.CollectionID(schemas.PolicyID(b.Tenant, k.Number), k.Period)
 	d := Debit{
 		ID: schemas.DebitID(b.Tenant, b.ID, id, k.Attempts), Cents: r.Amount, Action: day, Until: b.trackedUntil(r),
-		Rail: pol.Rail,
+		Rail: pol.Rail, Proved: r.Proved,
 	}
 	var ids []string
 	for _, u := range r.Uses {

@@ -63,8 +63,8 @@ func (b *Book) Transaction(tx *schemas.Transaction) error {
 	} else if income.Reverses(tx, b.Params) {
 		w.Back, w.Cents = true, tx.AmountCents
 	}
-	if w.TxID == "" && w.Balance == nil && !w.Back {
-		return nil
+	if w.Moved = tx.AmountCents; tx.Direction == schemas.Debit {
+		w.Moved = -w.Moved
 	}
 	if w.day() <= b.today {
 		b.arrive(&w)
@@ -150,6 +150,7 @@ func (b *Book) arrive(w *Waiting) {
 	}
 	b.lookAgain()
 	b.forgetMoney()
+	b.moved(w)
 	switch {
 	case w.Back:
 		b.reverse(w)
@@ -194,6 +195,9 @@ func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cen
 	}
 	d := b.Deposits[i]
 	b.takeBack(&b.Deposits[i])
+	if d.From&FromBank != 0 {
+		b.account(account).book(d.Day(), -d.Cents)
+	}
 	b.Deposits = slices.Delete(b.Deposits, i, i+1)
 	return d.Cents - d.Remaining
 }

@@ -17,6 +17,7 @@ type Waiting struct {
 	Account string             `json:"a,omitempty"`
 	Balance *schemas.Cents     `json:"b,omitempty"`
 	Back    bool               `json:"v,omitempty"` // it reverses a credit of the amount
+	Moved   schemas.Cents      `json:"m,omitempty"` // in or, below zero, out of the account
 	Used    schemas.Cents      `json:"u,omitempty"` // by debits, of the booking in whose place it stands
 }
 

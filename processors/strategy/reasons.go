@@ -13,6 +13,7 @@ const (
 	WhyAnnouncedIncome = "ANNOUNCED_INCOME"
 	WhyFirstAttempt    = "FIRST_ATTEMPT"
 	WhyMonthEnd        = "MONTH_END_ATTEMPT"
+	WhyLikely          = "LIKELY_FUNDS"
 
 	WhyAwaitResult       = "AWAIT_RESULT"
 	WhyPeriodNotStarted  = "PERIOD_NOT_STARTED"
@@ -26,6 +27,7 @@ const (
 	WhyAwaitFirstAttempt = "AWAIT_FIRST_ATTEMPT_DAY"
 	WhyFailuresInARow    = "FAILURES_IN_A_ROW"
 	WhyFailureBudget     = "FAILURE_BUDGET_SPENT"
+	WhyProofFailed       = "MONEY_LEFT_UNSEEN"
 
 	WhyPolicyCancelled = "POLICY_CANCELLED"
 	WhyPolicyLapsed    = "POLICY_LAPSED"
@@ -53,6 +55,8 @@ var meanings = map[string]book.Meaning{
 	WhyFirstAttempt: row(debit, WhyAwaitFunds, "No income of the customer is known: first attempt on the planned day."),
 	WhyMonthEnd: row(debit, WhyAwaitFunds,
 		"Last banking day of the period and nothing has been tried yet: one attempt of what is outstanding."),
+	WhyLikely: row(debit, WhyAwaitFunds,
+		"By what is known of the account the money is likely to be there: a debit is worth more than waiting for proof."),
 	WhyAwaitResult: row(wait, "",
 		"A debit of this collection is with the bank; without its result nothing further is debited."),
 	WhyPeriodNotStarted: row(wait, "", "The period of this collection has not begun."),
@@ -73,6 +77,8 @@ var meanings = map[string]book.Meaning{
 		"Debits of the customer have failed for want of money, the last ones in a row: the next follows after a pause."),
 	WhyFailureBudget: row(wait, WhyMoneySeen, "Debits of the customer have failed for want of money on as many days of "+
 		"this month as may be; the last of them is kept for money that covers all that is outstanding."),
+	WhyProofFailed: row(wait, WhyMoneySeen, "The account should hold the money, but a debit of this month has "+
+		"failed all the same and nothing was seen to be spent: the next follows in the month's last days."),
 	WhyPolicyCancelled: row(stop, "", "The policy is cancelled: it is not debited again."),
 	WhyPolicyLapsed:    row(stop, "", "The policy has lapsed: it is not debited unless it is made active again."),
 	WhyPolicyOnHold: row(stop, "",

@@ -24,19 +24,29 @@ type cutoff struct {
 	sums        funds
 	summed      bool // sums are those of the wallet as it is now
 
+	priced *Priced // nil: nothing has a price
+	byDay  bool    // a ruling depends on how many days are left
+	sight  sight
+
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
 	lastNext [2]schemas.Day
 }
 
 // Decide implements Strategy.
 func (Standard) Decide(v *View) (rulings []Ruling, wake schemas.Day) {
-	c := cutoff{View: v}
+	return (&cutoff{View: v}).decide()
+}
+
+func (c *cutoff) decide() (rulings []Ruling, wake schemas.Day) {
 	var room [16]held
 	c.lookForIncome()
 	c.lookForFailures()
 	c.openWallet(room[:0])
-	for i := range v.Collections {
-		if k := &v.Collections[i]; k.Open() {
+	if c.priced != nil {
+		c.look()
+	}
+	for i := range c.Collections {
+		if k := &c.Collections[i]; k.Open() {
 			rulings = append(rulings, c.rule(k))
 		}
 	}
@@ -58,6 +68,9 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	r.Budget, r.LastDeposit, r.NextExpected = f.total, c.lastDeposit, c.expected.Day
 	if r.Amount > 0 {
 		c.debited = true
+		if until := c.trackUntil(pol); c.priced != nil && r.Reason != WhyPartOfMoney && until > c.Today {
+			r.TrackingDay = until
+		}
 		r.Uses = c.take(r.Amount, r.Blind)
 		c.summed = false
 	}
@@ -99,6 +112,9 @@ func (c *cutoff) choose(k *book.Collection, pol *book.Policy, f funds) Ruling {
 	most := outstanding
 	if pol.Max > 0 {
 		most = min(most, pol.Max)
+	}
+	if c.priced != nil {
+		return c.price(&offer{k, pol, rail, most, outstanding, parts, arrears}, f)
 	}
 	if r := c.fromMoney(f, most, outstanding, parts); r.Reason != "" {
 		return c.spare(r, f, outstanding)
@@ -280,6 +296,9 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 		}
 	}
 	sooner(c.PeriodEnds + 1)
+	if c.byDay {
+		sooner(c.Today + 1)
+	}
 	sooner(c.LastBanking)
 	sooner(c.paused())
 	for i := range rulings {

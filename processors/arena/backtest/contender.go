@@ -20,8 +20,8 @@ type Contender struct {
 func Contenders() []Contender {
 	return append(schedules(), []Contender{
 		{Name: "standard", About: "the engine that follows the money, without prices", Strategy: strategy.Standard{}},
-		{Name: "kasi", About: "the product's engine", Strategy: strategy.Standard{}},
-		{Name: "kasi-careful", About: "the product's engine, set to fail seldom", Strategy: strategy.Standard{}},
+		{Name: "kasi", About: "the product's engine", Strategy: strategy.Kasi(false)},
+		{Name: "kasi-careful", About: "the product's engine, set to fail seldom", Strategy: strategy.Kasi(true)},
 		{Name: Oracle, About: "knows every balance to come"},
 	}...)
 }
