@@ -43,7 +43,7 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 		return err
 	}
 	law = law.WithoutArrears()
-	accounts, err := f.accounts(backtest.Month, law)
+	accounts, err := f.accounts(c.Context(), backtest.Month, law)
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 		return err
 	}
 	// Whoever reads the table must see what it was counted from.
-	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today. Package chance says what the cells are.
-# Made by kasi backtest fit from %s, the %s half of its accounts, premiums of %v %% of
-# the median monthly income, in the worlds month and sweep together.
+	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today. Package chance says what cells are.
+# Made by kasi backtest fit from %s, the %s half of its accounts, premiums of %v %%
+# of the median monthly income, in the worlds month and sweep together.
 `, filepath.Base(f.file), train, f.premiums)
 	text = append(text, chance.Write(cells)...)
 	if out == "" {

@@ -64,16 +64,12 @@ func (l *Levels) short() Curve {
 			points = append(points, d)
 		}
 	}
-	height := func(i int) schemas.Cents { // of the point above or below the line from the one before to the one after
-		before, after := 0, len(l)-1
+	height := func(i int) schemas.Cents { // by which the levels are wrong without the point
+		before := 0
 		if i > 0 {
 			before = points[i-1]
 		}
-		if i+1 < len(points) {
-			after = points[i+1]
-		}
-		up, down := l[points[i]]-l[before], l[after]-l[points[i]]
-		return min(max(up, -up), max(down, -down))
+		return max(l[points[i]]-l[before], l[before]-l[points[i]])
 	}
 	for len(points) > maxPoints {
 		least := 0

@@ -26,8 +26,8 @@ type Cell struct {
 	Tracked, Today int
 }
 
-// The tables. Held: a debit that counts on no money seen is paid, though none comes while it is tracked. Soon and Later:
-// what the account holds is proved to be enough within the tracked days, and before the period ends. Proof: a debit of
+// The tables. Held: a debit that counts on no money seen is paid, though none comes while it is tracked. Soon and
+// Later: what the account holds is proved to be enough within the tracked days, and before the period ends. Proof: a debit of
 // no more than is proved is paid; what leaves an account without a booking makes some fail.
 const (
 	Held = iota

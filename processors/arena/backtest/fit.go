@@ -104,14 +104,15 @@ func (c *counter) meet(v *strategy.View, m *strategy.Met) {
 // account lets the engine live with an account and counts.
 func (c *counter) account(ar *arena.Arena, a *Account, premiums []int) error {
 	available := make([]schemas.Cents, len(a.balance))
-	l := newLedger(a, c.World)
+	in := a.in(c.World)
+	l := in.ledger()
 	for i := range available {
 		l.open(a.first+schemas.Day(i), nil)
 		available[i] = l.available()
 	}
 	for _, percent := range premiums {
 		c.met = c.met[:0]
-		if _, err := engineTries(ar, a, c.bankOf(a), a.premium(percent), c.Balances); err != nil {
+		if _, err := engineTries(ar, a, c.bankOf(in), a.premium(percent), c.Balances); err != nil {
 			return err
 		}
 		for i := range c.met {
