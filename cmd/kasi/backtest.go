@@ -107,14 +107,11 @@ func oneOf[T ~string](name, value string, allowed []T) (T, error) {
 
 // options are the flags as the backtest reads them; all mistakes are reported at once.
 func (f *backtestFlags) options() (o backtest.Options, err error) {
-	var errs [8]error
+	var errs [7]error
 	if f.world == "" {
 		if f.world = string(backtest.People); f.file != "" {
 			f.world = string(backtest.Month)
 		}
-	}
-	if f.world == string(backtest.People) && f.file != "" {
-		errs[5] = errors.New("--world people is simulated households: give no --transactions")
 	}
 	o.Seed, o.Premiums = f.seed, f.premiums
 	o.World, errs[0] = oneOf("world", f.world, backtest.Worlds())
@@ -131,7 +128,7 @@ func (f *backtestFlags) options() (o backtest.Options, err error) {
 		o.Contenders, errs[4] = backtest.Named(f.strategies)
 	}
 	if f.households < 1 || f.months < 1 || f.months > 600 {
-		errs[7] = errors.New("--households and --months are at least 1, --months at most 600")
+		errs[5] = errors.New("--households and --months are at least 1, --months at most 600")
 	}
 	if f.plot != "" {
 		errs[6] = frontier.CheckName(f.plot)
@@ -161,6 +158,10 @@ func runBacktest(c call, f *backtestFlags) error {
 		return err
 	}
 	law = law.WithoutArrears()
+	if o.World == backtest.People && f.file != "" {
+		f.file = ""
+		fmt.Fprintln(c.ErrOrStderr(), "--world people is simulated households: the file of --transactions is not read")
+	}
 	accounts, err := f.accounts(c.Context(), o.World, law)
 	if err != nil {
 		return err

@@ -116,8 +116,10 @@ func TestBacktestSaysAllThatIsWrong(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, text)
 	}
-	_, _, err = runKasi(t, "backtest", "--transactions", bankFile(t), "--world", "people")
-	require.ErrorContains(t, err, "--world people is simulated households")
+	_, told, err := runKasi(t, "backtest", "--transactions", bankFile(t), "--world", "people", "--households", "2",
+		"--months", "2", "--strategies", "oracle")
+	require.NoError(t, err)
+	require.Contains(t, told, "--world people is simulated households")
 	_, _, err = runKasi(t, "backtest", "--transactions", filepath.Join(t.TempDir(), "none.csv"))
 	require.ErrorContains(t, err, "none.csv")
 	_, _, err = runKasi(t, "backtest", "--households", "0")
