@@ -74,7 +74,7 @@ type Config struct {
 	DB       driver.Conn
 	Commands Commands
 	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound.
-	// The error is a *schemas.Hole where some are missing.
+	// The error is a *schemas.Hole where some are missing, and *schemas.Twins where two have one number.
 	Whole func(ctx context.Context, until []int64) error
 	// QueriesPerMinute bounds the GETs of one key, UpdatesPerMinute all other calls; 0 means no limit.
 	QueriesPerMinute, UpdatesPerMinute int

@@ -129,9 +129,12 @@ func (s *server) whole(ctx context.Context, until []int64) error {
 	defer cancel()
 	err := s.Whole(ctx, until)
 	var hole *schemas.Hole
+	var twins *schemas.Twins
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &twins):
+		return newError(http.StatusServiceUnavailable, "No statement is made: %s", twins).because(err)
 	case errors.As(err, &hole):
 		return newError(http.StatusServiceUnavailable,
 			"ClickHouse has lost events: %s. The sink fills them in from Kafka (or: kasi sink refill), or /readyz says why it "+

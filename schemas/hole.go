@@ -12,6 +12,18 @@ type Hole struct {
 	From, To int64
 }
 
+// Twins says that two events of a partition have one number (seq) in ClickHouse. One of them is not Kasi's, so no sum
+// is told over them.
+type Twins struct {
+	Topic     string
+	Partition int32
+}
+
+func (t *Twins) Error() string {
+	return fmt.Sprintf("two events of %s partition %d have one number in ClickHouse: kasi verify says more; drop the "+
+		"table %s, and the sink fills it again", t.Topic, t.Partition, SunkTopics[t.Topic])
+}
+
 func (h *Hole) Error() string {
 	return fmt.Sprintf("%s lacks numbers %d to %d in ClickHouse", h.Place(), h.From, h.To)
 }

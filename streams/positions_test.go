@@ -84,6 +84,20 @@ func TestIntakeSaysWhatWasRemoved(t *testing.T) {
 	require.Len(t, h.read(schemas.TopicTimeline)[0], 3+1)
 }
 
+// TestIntakeSaysWhatItNeverRead has a retention take records of a partition of which intake has read none.
+func TestIntakeSaysWhatItNeverRead(t *testing.T) {
+	t.Parallel()
+	heard := newTroubled()
+	h := newHarness(t, 1, func(c *stage.Config) { c.Observer = heard })
+	for range 5 {
+		h.produce(outside(schemas.TopicFeedTransactions, goodTransaction))
+	}
+	h.removeBefore(schemas.TopicFeedTransactions, 3)
+	h.startIntake()
+	h.caughtUp(schemas.GroupIntake, schemas.TopicFeedTransactions)
+	require.Contains(t, heard.of(stage.TroubleRemoved, schemas.TopicFeedTransactions+"-0"), "offsets 0 to 2 were removed")
+}
+
 // TestPartitionIsSetAside has one partition's changelog cut: that partition stops, is named, and writes nothing again.
 // The other goes on, and the first comes back when it is mended.
 func TestPartitionIsSetAside(t *testing.T) {

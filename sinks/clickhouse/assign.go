@@ -117,6 +117,9 @@ func committed(resp *kmsg.OffsetFetchResponse) map[topicPartition]*partition {
 
 // resume decides where a partition goes on, from the commit, ClickHouse's mark and the ends of Kafka's log.
 //
+// Where the group knows nothing the mark tells: below it is all. What lies behind it by now is looked up, since the
+// range that was planned last is forgotten with the commit.
+//
 // Marks are set before commits. So a mark behind the commit means that ClickHouse has lost rows: it was emptied, or
 // restored from a backup. The partition is then read again from the mark, or from where the log begins.
 //
@@ -135,8 +138,10 @@ func (p *partition) resume(mark, start, end int64) error {
 	p.marked = mark
 	p.freshFrom = max(p.next, p.plan+1, mark)
 	switch {
-	case p.next == none:
-		p.next = start
+	case p.next == none && 0 < mark && mark < start:
+		return p.removed(mark, start)
+	case p.next == none: // a first start, or the group has expired: what was planned beyond the mark is not known
+		p.next, p.freshFrom = max(mark, start), max(p.freshFrom, end)
 	case p.next < start && mark < start:
 		return p.removed(max(p.next, mark), start)
 	case p.next < start: // removed since, but they had arrived

@@ -106,7 +106,7 @@ func numberOf(r *kgo.Record) (number, error) {
 	if r.Topic != schemas.TopicOutcomes {
 		counted.Stage = ""
 	}
-	return number{series{r.Topic, counted.Stage}, counted.Seq}, nil
+	return number{series{topic: r.Topic, stage: counted.Stage}, counted.Seq}, nil
 }
 
 // none stands where an offset is not known or not set.

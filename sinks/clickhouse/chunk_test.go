@@ -79,6 +79,11 @@ func TestResume(t *testing.T) {
 	}{
 		{name: "first start", next: none, plan: none, end: 9, wantNext: 0, wantPlan: none},
 		{name: "first start after retention", next: none, plan: none, start: 4, end: 9, wantNext: 4, wantPlan: none},
+		{name: "expired group", next: none, plan: none, mark: 7, start: 4, end: 9, wantNext: 7, wantPlan: none},
+		{
+			name: "expired group, retention before the mark", next: none, plan: none, mark: 3, start: 4, end: 9,
+			wantErr: "retention removed offsets 3 to 3",
+		},
 		{name: "normal", next: 5, plan: none, mark: 5, end: 9, wantNext: 5, wantPlan: none},
 		{name: "planned", next: 5, plan: 7, mark: 5, end: 9, wantNext: 5, wantPlan: 7},
 		{name: "planned and marked", next: 5, plan: 7, mark: 8, end: 9, wantNext: 5, wantPlan: 7},
@@ -108,7 +113,11 @@ func TestResume(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.wantNext, p.next)
 			require.Equal(t, c.wantPlan, p.plan)
-			require.Equal(t, max(c.next, c.mark, c.plan+1), p.freshFrom)
+			fresh := max(c.next, c.mark, c.plan+1)
+			if c.next == none {
+				fresh = c.end
+			}
+			require.Equal(t, fresh, p.freshFrom)
 		})
 	}
 }

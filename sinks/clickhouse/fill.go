@@ -191,7 +191,7 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 		lost := &goneError{gone, refused}
 		s.cfg.Log.Error("sink: "+lost.Error(), "topic", gone.Topic, "partition", gone.Partition, "stage", gone.Stage, "from",
 			gone.From, "to", gone.To)
-		s.trouble("hole", place(series{gone.Topic, gone.Stage}, gone.Partition), lost)
+		s.trouble("hole", place(series{topic: gone.Topic, stage: gone.Stage}, gone.Partition), lost)
 	}
 	s.cfg.Log.Info("sink: filled", "topic", tp.topic, "partition", tp.partition, "stage", first.Stage, "from", f.From,
 		"to", f.To, "rows", f.Rows)

@@ -196,12 +196,13 @@ func TestRefill(t *testing.T) {
 type heard struct {
 	mu       sync.Mutex
 	troubles map[string]string // by kind
+	rows     atomic.Int64      // inserted
 }
 
-func (h *heard) Inserted(string, int, time.Time) {}
-func (h *heard) InsertFailed(string)             {}
-func (h *heard) Missing(string, int32, int64)    {}
-func (h *heard) Refilled(string, int)            {}
+func (h *heard) Inserted(_ string, rows int, _ time.Time) { h.rows.Add(int64(rows)) }
+func (h *heard) InsertFailed(string)                      {}
+func (h *heard) Missing(string, int32, int64)             {}
+func (h *heard) Refilled(string, int)                     {}
 func (h *heard) Troubled(_, kind, _, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

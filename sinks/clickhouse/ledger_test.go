@@ -174,7 +174,14 @@ func TestNoSumOverAHole(t *testing.T) {
 		"event_id, seq, src_partition, src_offset) SELECT 'acme', '2025-10', generateUUIDv4(), 1, "+
 		"generateUUIDv4(), 11, 0, 7"))
 	_, err = l.Sum(ctx, "acme", "2025-10", octoberStatement().Coverage)
-	require.ErrorContains(t, err, "have one number")
+	require.ErrorContains(t, err, "two events of kasi.collections.v1 partition 0 have one number")
+	err = Whole(ctx, conn, schemas.TopicCollections, []int64{14})
+	require.Equal(t, &schemas.Twins{Topic: schemas.TopicCollections}, err)
+	// A row that is stored twice is one event.
+	require.NoError(t, conn.Exec(ctx, "DELETE FROM collections_log WHERE src_offset = 7 AND seq = 11"))
+	require.NoError(t, conn.Exec(ctx, "INSERT INTO collections_log SELECT * FROM collections_log WHERE "+
+		"src_partition = 0 AND seq = 12 SETTINGS insert_deduplicate = 0"))
+	require.NoError(t, Whole(ctx, conn, schemas.TopicCollections, []int64{14}))
 }
 
 // The token of the chunk, not its rows, decides what is a repetition: a release that renders a column differently

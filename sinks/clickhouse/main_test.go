@@ -148,6 +148,14 @@ func (w *world) transaction(end kgo.TransactionEndTry, per int, topics ...string
 	}
 }
 
+// places is how many partitions all topics have.
+func (w *world) places() (n int64) {
+	for topic := range schemas.SunkTopics {
+		n += int64(w.partitions(topic))
+	}
+	return n
+}
+
 func (w *world) partitions(topic string) int32 {
 	if topic == schemas.TopicCalendar {
 		return 1

@@ -48,7 +48,10 @@ LIMIT {most:UInt32}`
 )
 
 // series is one count of events: of a topic, or of one stage's events where several write the topic.
-type series struct{ topic, stage string }
+type series struct {
+	topic, stage string
+	final        bool // rows of one event are looked at as one
+}
 
 // denseSeries are the series of which the marks know numbers. Ticks have none.
 func denseSeries(marks map[topicPartition]mark) []series {
@@ -57,7 +60,7 @@ func denseSeries(marks map[topicPartition]mark) []series {
 		topic, stage, _ := strings.Cut(tp.topic, "/")
 		byStage := topic == schemas.TopicOutcomes
 		if topic != schemas.TopicCalendar && schemas.SunkTopics[topic] != "" && byStage == (stage != "") {
-			found[series{topic, stage}] = true
+			found[series{topic: topic, stage: stage}] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(found), func(a, b series) int { return strings.Compare(a.name(), b.name()) })
@@ -74,6 +77,9 @@ func (s series) name() string {
 // rows is where its rows are, as FROM takes it.
 func (s series) rows() string {
 	table := schemas.SunkTopics[s.topic]
+	if s.final {
+		table += " FINAL"
+	}
 	if s.stage == "" {
 		return table
 	}
@@ -87,16 +93,28 @@ type hole struct {
 }
 
 // Whole returns nil where ClickHouse holds every event of the topic whose seq is below the partition's bound: until[p]
-// of partition p. The error is a *schemas.Hole where some are missing.
+// of partition p. The error is a *schemas.Hole where some are missing, and *schemas.Twins where two have one number. A
+// row that is stored twice is one event.
 func Whole(ctx context.Context, conn driver.Conn, topic string, until []int64) error {
-	of := series{topic: topic}
-	there, err := of.count(ctx, conn, until)
-	if err != nil {
-		return err
-	}
-	for p, seq := range until {
-		if there[p].numbers < seq-1 {
-			return of.firstHole(ctx, conn, until)
+	for _, of := range []series{{topic: topic}, {topic: topic, final: true}} {
+		there, err := of.count(ctx, conn, until)
+		if err != nil {
+			return err
+		}
+		twice := -1
+		for p, seq := range until {
+			if there[p].numbers < seq-1 {
+				return of.firstHole(ctx, conn, until)
+			}
+			if there[p].rows > there[p].numbers {
+				twice = p
+			}
+		}
+		switch {
+		case twice < 0:
+			return nil
+		case of.final:
+			return &schemas.Twins{Topic: topic, Partition: int32(twice)}
 		}
 	}
 	return nil

@@ -244,8 +244,8 @@ func (r *session) serveOthers(slots map[progress.Place]*slot, next map[progress.
 func (r *session) position(at progress.Place, s *slot, input, changelog bound) (int64, error) {
 	committed := s.group
 	if s.memory == nil {
-		if 0 <= committed && committed < input.start {
-			r.removed(at, committed, input.start)
+		if max(committed, 0) < input.start {
+			r.removed(at, max(committed, 0), input.start)
 		}
 		s.group = max(committed, input.start)
 		return s.group, nil

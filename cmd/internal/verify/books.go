@@ -51,6 +51,7 @@ type event struct {
 	Change        change `json:"change"`
 	Stage         string `json:"stage"`
 	statement
+	execution
 	BusinessDate string `json:"business_date"`
 	Date         string `json:"date"`
 	Cutoff       int    `json:"cutoff"`
@@ -58,6 +59,20 @@ type event struct {
 	partition int32
 	offset    int64
 	fresh     bool // too young to be judged
+}
+
+// execution holds the fields of a piece of one; a collection has its id.
+type execution struct {
+	ExecutionID string `json:"execution_id"`
+	Part        int    `json:"part"`
+	Parts       int    `json:"parts"`
+	Piece       int64  `json:"piece"`
+	Queued      int64  `json:"policies_queued"`
+	Named       bool   `json:"named"`
+	Created     int64  `json:"collections_created"`
+	Unchanged   int64  `json:"unchanged"`
+	Refused     int64  `json:"refused"`
+	Done        bool   `json:"done"`
 }
 
 // change is the fact behind a version of a collection.
@@ -113,6 +128,7 @@ type books struct {
 	policies    []*event
 	settlements []*event
 	items       []*event
+	executions  []*event
 	results     map[string][]*result // by debit
 	unreadable  []string
 	plain       []*kgo.Record // on the events' topics, and in no transaction
@@ -148,7 +164,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		{schemas.TopicSettlements},
 		{
 			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
-			schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicCalendar,
+			schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicExecutions, schemas.TopicCalendar,
 		},
 		{schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters},
 	} {
@@ -256,6 +272,8 @@ func (b *books) takeEvent(r *kgo.Record, fresh bool) {
 		b.settlements = append(b.settlements, e)
 	case schemas.TopicOpenItems:
 		b.items = append(b.items, e)
+	case schemas.TopicExecutions:
+		b.executions = append(b.executions, e)
 	}
 }
 

@@ -56,6 +56,13 @@ func TestEachDifferenceAlone(t *testing.T) {
 		{ResultID: "1", Status: "UNPAID", Effective: "2025-11-06"},
 		{ResultID: "2", Status: "UNPAID", Effective: "2025-11-14"},
 	}}
+	piece := func(part int, no, created int64, done bool) *event {
+		e := &event{}
+		e.ExecutionID, e.Part, e.Parts, e.Piece, e.Created, e.Done = "x", part, 2, no, created, done
+		return e
+	}
+	executed := &event{Collection: "k"}
+	executed.ExecutionID = "x"
 	for what, c := range map[string]struct {
 		books books
 		check func(*books, *Check)
@@ -79,6 +86,31 @@ func TestEachDifferenceAlone(t *testing.T) {
 		},
 		"two answers of a tracked debit": {
 			books{debits: tracked("RM", "2025-11-14"), results: days}, (*books).tracked, "it has one result",
+		},
+		"an execution without its last piece": {
+			books{
+				executions:  []*event{piece(0, 1, 1, true), piece(1, 1, 0, false)},
+				collections: []*event{executed},
+			},
+			(*books).executionsWhole, "has ended on 1 of 2 partitions",
+		},
+		"a piece of an execution is missing": {
+			books{
+				executions:  []*event{piece(0, 1, 0, false), piece(0, 3, 1, true), piece(1, 1, 0, true)},
+				collections: []*event{executed},
+			},
+			(*books).executionsWhole, "on partition 0 piece 3 follows piece 1",
+		},
+		"an execution counts less than before": {
+			books{
+				executions:  []*event{piece(0, 1, 2, false), piece(0, 2, 1, true), piece(1, 1, 0, true)},
+				collections: []*event{executed},
+			},
+			(*books).executionsWhole, "on partition 0 piece 2 counts less",
+		},
+		"an execution whose collections are not there": {
+			books{executions: []*event{piece(0, 1, 1, true), piece(1, 1, 0, true)}},
+			(*books).executionsWhole, "counts 1 collections, and there are 0",
 		},
 		"due changed": {
 			books{collections: []*event{history[0], &due}}, (*books).withinDue, "due changed from R 1.00 to R 2.00",

@@ -56,6 +56,11 @@ var tables = []table{
 		},
 	},
 	{schemas.TopicOpenItems, "open_items_log", []string{"amount_cents"}, amount},
+	{
+		schemas.TopicExecutions, "executions_log",
+		[]string{"collections_created", "unchanged", "refused"},
+		func(e *event) []cents { return []cents{cents(e.Created), cents(e.Unchanged), cents(e.Refused)} },
+	},
 	{schemas.TopicOutcomes, "outcomes_log", nil, none},
 	{schemas.TopicCalendar, "calendar_log", nil, none},
 }

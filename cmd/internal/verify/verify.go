@@ -138,6 +138,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{"versions dense", "versions of collections, policies and statements are 1, 2, 3...", (*books).versionsDense},
 		{"one in flight", "never two debits of a collection with the bank", (*books).oneInFlight},
 		{"tracking", "debits are tracked as their rails allow, and answered once", (*books).tracked},
+		{"executions whole", "each execution ends on each partition, and made what it counts", (*books).executionsWhole},
 		{"within due", "collected + in flight never above due, never below zero", (*books).withinDue},
 		{"moved = collected", "the sum of movements is what was collected, at each version", (*books).movedIsCollected},
 		{"results applied", "what the bank said of each debit led to the state the rules give", (*books).resultsApplied},

@@ -29,12 +29,16 @@ func usage(pids ...int) time.Duration {
 	return time.Duration(ticks) * time.Second / ticksPerSecond
 }
 
-// resident is the memory that a process and all its descendants have in use, in bytes.
-func resident(pid int) int {
-	return os.Getpagesize() * int(ofAll(func(f []string) int64 {
+// resident is the memory that a process has in use, and all its descendants, in bytes.
+func resident(pid int) (own, descendants int) {
+	all := os.Getpagesize() * int(ofAll(func(f []string) int64 {
 		pages, _ := strconv.ParseInt(f[21], 10, 64)
 		return pages
 	}, pid))
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)) // only to be shown
+	var size, pages int
+	_, _ = fmt.Sscan(string(b), &size, &pages)
+	return pages * os.Getpagesize(), all - pages*os.Getpagesize()
 }
 
 // ofAll adds up a figure of processes and all their descendants: what field says of their lines in /proc, from the
