@@ -27,6 +27,30 @@ type Arena struct {
 
 	answers []Answer // to come, by time
 	result  schemas.Result
+	clocks  clocks
+}
+
+// clocks are the cut-off times of the parameters that were in force last.
+type clocks struct {
+	of *rules.Params
+	at []time.Duration // since the day's opening
+}
+
+// on are the cut-off times of a day.
+func (c *clocks) on(p *rules.Params) ([]time.Duration, error) {
+	if c.of == p {
+		return c.at, nil
+	}
+	c.at = nil
+	for _, text := range p.CutoffTimes {
+		clock, err := time.Parse("15:04", text)
+		if err != nil {
+			return nil, fmt.Errorf("cut-off %q: %w", text, err)
+		}
+		c.at = append(c.at, time.Duration(clock.Hour())*time.Hour+time.Duration(clock.Minute())*time.Minute)
+	}
+	c.of = p
+	return c.at, nil
 }
 
 // New makes an arena with a new customer before the first tick. The rules are those of the engine: their calendar and
@@ -43,7 +67,9 @@ func (a *Arena) Reset() {
 
 // Step lets a record happen to the customer now. Errors are those of Engine.Apply.
 func (a *Arena) Step(rec processors.Record) error {
-	a.Out.Reset()
+	if !a.Out.Empty() || a.Out.Execution != (schemas.ExecutionCounts{}) { // most ticks find nothing to do
+		a.Out.Reset()
+	}
 	return a.Engine.Apply(a.Customer, rec, a.Now, &a.Out)
 }
 
@@ -78,13 +104,12 @@ func (a *Arena) Run(from, to civil.Date, o Outside) error {
 		if err := a.tickAt(opening, date, 0, o); err != nil {
 			return err
 		}
-		for i, text := range a.Rules.Params(date).CutoffTimes {
-			clock, err := time.Parse("15:04", text)
-			if err != nil {
-				return fmt.Errorf("arena: cut-off %q of %s: %w", text, date, err)
-			}
-			at := opening.Add(time.Duration(clock.Hour())*time.Hour + time.Duration(clock.Minute())*time.Minute)
-			if err := a.tickAt(at, date, i+1, o); err != nil {
+		cutoffs, err := a.clocks.on(a.Rules.Params(date))
+		if err != nil {
+			return fmt.Errorf("arena: %s: %w", date, err)
+		}
+		for i, clock := range cutoffs {
+			if err := a.tickAt(opening.Add(clock), date, i+1, o); err != nil {
 				return err
 			}
 		}

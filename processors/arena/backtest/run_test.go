@@ -229,7 +229,7 @@ func TestAnEngineForetellsItsDeposits(t *testing.T) {
 func BenchmarkBacktest(b *testing.B) {
 	const households, months = 200, 12
 	accounts := neighbours(b, 1, households, months)
-	o := Options{World: People, Balances: True, Premiums: []int{5}, Contenders: someOf(b, "standard"), Seed: 1}
+	o := Options{World: People, Balances: True, Premiums: []int{5}, Contenders: someOf(b, "kasi"), Seed: 1}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Run(b.Context(), law, accounts, o); err != nil {
