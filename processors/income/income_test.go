@@ -211,6 +211,24 @@ func TestPaydaysByTheStreamsOwnPast(t *testing.T) {
 			Monthly, "2026-01-30",
 		},
 		{
+			"the 1st, more often paid on the 30th", schemas.Salary,
+			[]string{"2026-01-30", "2026-02-27", "2026-04-01", "2026-04-30", "2026-06-01"},
+			Monthly, "2026-07-01",
+		},
+		{
+			"last December's 15th was a Sunday", schemas.Salary,
+			[]string{
+				"2024-11-25", "2024-12-13", "2025-01-24", "2025-02-25", "2025-03-25", "2025-04-25", "2025-05-23", "2025-06-25",
+				"2025-07-25", "2025-08-25", "2025-09-25", "2025-10-24", "2025-11-25",
+			},
+			Monthly, "2025-12-15",
+		},
+		{
+			"a pension of the last day that was early in December", schemas.Pension,
+			[]string{"2024-07-31", "2024-08-30", "2024-09-30", "2024-10-31", "2024-11-29", "2024-12-13"},
+			Monthly, "2025-01-31",
+		},
+		{
 			"an employer who is not early in December", schemas.Salary,
 			[]string{
 				"2024-11-25", "2024-12-24", "2025-01-24", "2025-02-25", "2025-03-25", "2025-04-25", "2025-05-23", "2025-06-25",

@@ -84,7 +84,7 @@ func detect(cal *rules.Calendar, history []Entry, kind schemas.IncomeKind) (Patt
 		next, _ := all.settle(cal, kind, &p)
 		return p, next
 	}
-	if same, ok := all.sameAmount(history); ok {
+	if same, ok := all.sameAmount(history); ok && kind != schemas.Gig {
 		q := same.pattern()
 		if same.n == 2 {
 			q = Pattern{Freq: Monthly, A: same.dom[0], Confidence: matureFrom}
@@ -193,12 +193,12 @@ func (s *sample) sameAmount(history []Entry) (same sample, ok bool) {
 	return same, same.n > 2
 }
 
-// sameCents tells whether two amounts differ by one percent at most, or one is the other and half of it or all of it
-// again, nearly to the cent: with a bonus.
+// sameCents tells whether two amounts are the same but for a thousandth, or one is the other and half of it or all of
+// it again: with a bonus. Odd sums would often meet within a hundredth.
 func sameCents(a, b int64) bool {
 	a, b = min(a, b), max(a, b)
-	near := func(x, most int64) bool { return abs64(2*b-x)*1000 <= x*most }
-	return near(2*a, 10) || near(3*a, 1) || near(4*a, 1)
+	near := func(x int64) bool { return abs64(2*b-x)*1000 <= x }
+	return near(2*a) || near(3*a) || near(4*a)
 }
 
 // byWeek explains gaps of one or two weeks, on about the same weekday.
@@ -254,15 +254,17 @@ func (s *sample) every(days int) fit {
 }
 
 // nominal is the day of the month that was agreed, where weekends and holidays only ever make a payment come earlier:
-// the latest of the days near the usual one. Where they only make it come later, it is the earliest.
+// the latest of the days near the usual one, which may be the 1st beside the 30th. Where they only make it come later,
+// it is the earliest.
 func (s *sample) nominal(usual int, later bool) int {
-	best := usual
+	best, far := usual, 0
 	for _, d := range s.dom[:s.n] {
-		switch {
-		case !later && d-usual <= 3:
-			best = max(best, d)
-		case later && usual-d <= 3:
-			best = min(best, d)
+		ahead := (d - usual + 31) % 31
+		if later {
+			ahead = (usual - d + 31) % 31
+		}
+		if ahead <= 3 && ahead > far {
+			best, far = d, ahead
 		}
 	}
 	return best

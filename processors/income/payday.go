@@ -129,6 +129,7 @@ func (p *paydays) month(d schemas.Day, month, dom int) int {
 	usual := p.usual()
 	switch {
 	case p.isDecember(month, dom):
+	case p.December > 0 && month%12 == december && abs(dom-p.December) <= farOff:
 	case dom-usual >= 15 && dayInMonth(month+1, usual)-d < d-dayInMonth(month, usual):
 		return month + 1
 	case usual-dom >= 15 && d-dayInMonth(month-1, usual) < dayInMonth(month, usual)-d:

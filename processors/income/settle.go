@@ -97,19 +97,25 @@ func (s *sample) candidates(to []Pattern, kind schemas.IncomeKind, p Pattern) []
 	return to
 }
 
-// december is the day of December on which the sample paid last, 0 where it has not or was paid as usual by its kind.
+// december is the day of December by which the sample was paid last: the usual day, the one that is known of early
+// salaries, or else the day itself. It is 0 where no December was seen, and where a kind that is not known to be early
+// was not.
 func (s *sample) december(p *paydays) int {
-	for i := s.n - 1; i >= 0; i-- {
-		if s.month[i]%12 == december && s.dom[i] >= decemberFrom && p.A > 15 {
-			usual := p.place(dayInMonth(s.month[i], p.A))
-			switch {
-			case abs(int(usual-s.days[i])) <= farOff && paysEarly(p.kind):
-				return p.A
-			case abs(int(usual-s.days[i])) > farOff:
-				return s.dom[i]
-			}
-			return 0
+	for i := s.n - 1; i >= 0 && p.A > 15; i-- {
+		if s.month[i]%12 != december || s.dom[i] < decemberFrom {
+			continue
 		}
+		off := func(dom int) int { return abs(int(p.place(dayInMonth(s.month[i], dom)) - s.days[i])) }
+		early := min(p.cal.DecemberDay(s.month[i]/12), p.A)
+		switch {
+		case off(p.A) <= farOff && !paysEarly(p.kind):
+			return 0
+		case off(p.A) <= farOff:
+			return p.A
+		case off(early) <= 2:
+			return early
+		}
+		return s.dom[i]
 	}
 	return 0
 }

@@ -150,14 +150,20 @@ func (c *Calendar) findGrantDays(rules []dated[grantRule], published map[schemas
 	}
 }
 
+// DecemberDay is the day of December by which a year's salaries are paid; 31 where the data name none.
+func (c *Calendar) DecemberDay(year int) int {
+	if day := inForce(c.december, civil.Date{Year: year, Month: time.December, Day: 1}).Day; day > 0 {
+		return day
+	}
+	return 31
+}
+
 // Payday is the day on which a salary due on the given day of the month (31: the last) is paid in the period: that day
 // or the banking day before it; in December not later than the data's December payday.
 func (c *Calendar) Payday(p schemas.Period, day int) civil.Date {
 	date := p.First()
 	if date.Month == time.December {
-		if latest := inForce(c.december, date).Day; latest > 0 {
-			day = min(day, latest)
-		}
+		day = min(day, c.DecemberDay(date.Year))
 	}
 	date.Day = max(1, min(day, p.Last().Day))
 	return c.OnOrBefore(date)
