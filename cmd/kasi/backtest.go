@@ -107,45 +107,55 @@ func oneOf[T ~string](name, value string, allowed []T) (T, error) {
 
 // options are the flags as the backtest reads them; all mistakes are reported at once.
 func (f *backtestFlags) options() (o backtest.Options, err error) {
-	var errs [7]error
+	wrong := func(is error) { err = errors.Join(err, is) }
 	if f.world == "" {
 		if f.world = string(backtest.People); f.file != "" {
 			f.world = string(backtest.Month)
 		}
 	}
-	o.Seed, o.Premiums = f.seed, f.premiums
-	o.World, errs[0] = oneOf("world", f.world, backtest.Worlds())
-	o.Balances, errs[1] = oneOf("balances", f.balances, backtest.AllBalances())
-	o.Train, errs[2] = oneOf("train", f.train, backtest.Halves())
+	var is [5]error
+	o.Seed = f.seed
+	o.World, is[0] = oneOf("world", f.world, backtest.Worlds())
+	o.Balances, is[1] = oneOf("balances", f.balances, backtest.AllBalances())
+	o.Train, is[2] = oneOf("train", f.train, backtest.Halves())
+	o.From, is[3] = monthOf("from", f.from)
+	o.To, is[4] = monthOf("to", f.to)
+	wrong(errors.Join(is[:]...))
 	for _, p := range f.premiums {
 		if p < 1 || p > 100 {
-			errs[3] = fmt.Errorf("--premium: %d is no percentage of 1 to 100", p)
+			wrong(fmt.Errorf("--premium: %d is no percentage of 1 to 100", p))
+		} else if !slices.Contains(o.Premiums, p) {
+			o.Premiums = append(o.Premiums, p)
 		}
 	}
-	if len(f.strategies) == 0 {
-		o.Contenders = backtest.Contenders()
-	} else {
-		o.Contenders, errs[4] = backtest.Named(f.strategies)
+	if len(f.premiums) == 0 {
+		wrong(errors.New("--premium names no percentage"))
+	}
+	o.Contenders = backtest.Contenders()
+	if len(f.strategies) > 0 {
+		var unknown error
+		o.Contenders, unknown = backtest.Named(f.strategies)
+		wrong(unknown)
 	}
 	if f.households < 1 || f.months < 1 || f.months > 600 {
-		errs[5] = errors.New("--households and --months are at least 1, --months at most 600")
+		wrong(errors.New("--households and --months are at least 1, --months at most 600"))
 	}
 	if f.plot != "" {
-		errs[6] = frontier.CheckName(f.plot)
-	}
-	err = errors.Join(errs[:]...)
-	for _, m := range []struct {
-		flag, text string
-		to         *schemas.Period
-	}{{"from", f.from, &o.From}, {"to", f.to, &o.To}} {
-		if m.text != "" {
-			p, wrong := schemas.ParsePeriod(m.text)
-			if *m.to = p; wrong != nil {
-				err = errors.Join(err, fmt.Errorf("--%s: %w", m.flag, wrong))
-			}
-		}
+		wrong(frontier.CheckName(f.plot))
 	}
 	return o, err
+}
+
+// monthOf checks a flag that is a month, or empty.
+func monthOf(name, text string) (schemas.Period, error) {
+	if text == "" {
+		return "", nil
+	}
+	p, err := schemas.ParsePeriod(text)
+	if err != nil {
+		return "", fmt.Errorf("--%s: %w", name, err)
+	}
+	return p, nil
 }
 
 func runBacktest(c call, f *backtestFlags) error {

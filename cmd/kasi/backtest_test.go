@@ -122,6 +122,8 @@ func TestBacktestSaysAllThatIsWrong(t *testing.T) {
 	require.Contains(t, told, "--world people is simulated households")
 	_, _, err = runKasi(t, "backtest", "--transactions", filepath.Join(t.TempDir(), "none.csv"))
 	require.ErrorContains(t, err, "none.csv")
+	_, _, err = runKasi(t, "backtest", "--transactions", bankFile(t), "--from", "2000-01", "--strategies", "oracle")
+	require.ErrorContains(t, err, "no account has a full month among those that are judged")
 	_, _, err = runKasi(t, "backtest", "--households", "0")
 	require.ErrorContains(t, err, "--households")
 }

@@ -124,6 +124,9 @@ func Run(ctx context.Context, law *rules.Rules, accounts []*Account, o Options) 
 			res.Rows = append(res.Rows, r.rows(&o.Contenders[c], percent, of)...)
 		}
 	}
+	if len(res.Rows) == 0 {
+		return nil, errors.New("backtest: no account has a full month among those that are judged")
+	}
 	return res, nil
 }
 
