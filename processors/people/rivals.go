@@ -67,7 +67,7 @@ func (r Rivals) BestFixedDay() (best Outcome) {
 }
 
 // Oracle knows every balance. On each banking day it takes what is there, before the customer spends it, up to what is
-// outstanding; the whole of it where the rail allows no part. No debit of it fails, and nobody collects more.
+// outstanding; the whole of it where the rail allows no part. No debit of it fails.
 func (r Rivals) Oracle() Outcome {
 	return r.play("all-knowing", func(ps *People, d civil.Date, left outstanding) (debits []schemas.DebitInstruction) {
 		if !r.Calendar.IsBankingDay(d) {
