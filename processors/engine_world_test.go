@@ -15,6 +15,7 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/arena"
 	"github.com/kasi-collections/kasi/processors/book"
+	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/processors/strategy"
 	"github.com/kasi-collections/kasi/schemas"
@@ -407,6 +408,7 @@ func (w *world) judgeDecision(ev schemas.DecisionEvent) {
 	require.NotEqual(w.t, ev.Reason, ev.Explanation, "%s is not in the table", ev.Reason)
 	require.Equal(w.t, ev.Action == schemas.DecideDebit, ev.DebitID != "")
 	require.True(w.t, ev.DebitID != "" || ev.TrackingUntil == "")
+	require.NoError(w.t, explain.Check(&ev), "its situation priced again gives the same decision")
 	w.decided[ev.CollectionID] = ev
 }
 

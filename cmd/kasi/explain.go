@@ -23,6 +23,7 @@ const endOfTime = "2147-12-31"
 // question is which decision to explain.
 type question struct {
 	policy, date, period, collection string
+	whatIf                           []string
 	asJSON                           bool
 }
 
@@ -34,8 +35,13 @@ func explainCmd() *cobra.Command {
 		Long: `explain finds the decision about a policy's collection that stood on a day: the latest one on or
 before it. It says what was known, the chance and the value of what was possible, what was decided
 and why. The collection is that of the day's month, or of --period. Without --date the latest
-decision is explained. The command calls the API.`,
+decision is explained. The command calls the API.
+
+--what-if prices the decision again with something changed, and says what would be worth more. The
+guards that come after the price, such as a policy on hold, are not asked again. What may be changed:
+` + whatMayChange(),
 		Example: `  kasi explain --policy POL001 --date 2025-11-12
+  kasi explain --policy POL001 --date 2025-11-12 --what-if balance=500 --what-if tracking=no
   kasi explain --policy POL001 --period 2025-11 --json`,
 	}
 	api := caller(cmd)
@@ -44,6 +50,7 @@ decision is explained. The command calls the API.`,
 	flags.StringVar(&q.date, "date", "", "day that is asked about, YYYY-MM-DD; the latest decision if empty")
 	flags.StringVar(&q.period, "period", "", "period of the collection, YYYY-MM; the month of --date if empty")
 	flags.StringVar(&q.collection, "collection", "", "id of the collection, in the place of --policy")
+	flags.StringArrayVar(&q.whatIf, "what-if", nil, "name=value of something that is changed; may be given several times")
 	flags.BoolVar(&q.asJSON, "json", false, "print a JSON object")
 	return leaf(cmd, func(c call) error {
 		if err := q.check(); err != nil {
@@ -61,8 +68,34 @@ decision is explained. The command calls the API.`,
 		if err := answerOf(c, cl, of, &d); err != nil {
 			return err
 		}
-		return q.show(c.OutOrStdout(), of, d)
+		again, err := q.again(d)
+		if err != nil {
+			return err
+		}
+		return q.show(c.OutOrStdout(), of, d, again)
 	}, "log-level")
+}
+
+// whatMayChange lists the changes of --what-if.
+func whatMayChange() string {
+	names, about := explain.Changes()
+	var b strings.Builder
+	for i, name := range names {
+		fmt.Fprintf(&b, "  %-13s %s\n", name, about[i])
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// again prices a decision again with what was changed; nil where nothing was.
+func (q *question) again(d client.Decision) (*explain.Again, error) {
+	if len(q.whatIf) == 0 {
+		return nil, nil
+	}
+	ev := &schemas.DecisionEvent{Reason: d.Reason, Meta: schemas.Meta{EventID: d.ID}}
+	if text := string(d.Situation); text != "null" {
+		ev.Situation = text
+	}
+	return explain.WhatIf(ev, q.whatIf)
 }
 
 // check refuses a question that names no collection.
@@ -157,7 +190,7 @@ func value(text *string) string {
 }
 
 // show prints the explanation.
-func (q *question) show(w io.Writer, of client.Collection, d client.Decision) error {
+func (q *question) show(w io.Writer, of client.Collection, d client.Decision, again *explain.Again) error {
 	if q.asJSON {
 		return json.NewEncoder(w).Encode(struct {
 			Policy     string          `json:"policy_number"`
@@ -165,7 +198,8 @@ func (q *question) show(w io.Writer, of client.Collection, d client.Decision) er
 			Collection string          `json:"collection_id"`
 			Date       string          `json:"date,omitempty"`
 			Decision   client.Decision `json:"decision"`
-		}{of.PolicyNumber, of.PeriodMonth, of.ID, q.date, d})
+			WhatIf     *explain.Again  `json:"what_if,omitempty"`
+		}{of.PolicyNumber, of.PeriodMonth, of.ID, q.date, d, again})
 	}
 	head := fmt.Sprintf("Policy %s, period %s: decided on %s", of.PolicyNumber, of.PeriodMonth, d.Date)
 	if q.date != "" && q.date != d.Date {
@@ -174,7 +208,13 @@ func (q *question) show(w io.Writer, of client.Collection, d client.Decision) er
 	if _, err := fmt.Fprintln(w, head); err != nil {
 		return err
 	}
-	return say(w, d.Words)
+	words := d.Words
+	if again != nil {
+		for _, l := range again.Words {
+			words = append(words, client.Words(l))
+		}
+	}
+	return say(w, words)
 }
 
 // wordsWidth is how wide the lines of an explanation are.

@@ -10,7 +10,7 @@ type Basis struct {
 	// Chance is that of the debit that was ruled, or of the best one possible, to be paid, in 1/10,000. Below zero: no
 	// debit is possible.
 	Chance int64
-	Value  schemas.Cents // of what was ruled, by month end
+	Value  *schemas.Cents // of what was ruled, by month end; nil: it has no price
 	// Cell is the cell of the learned table that the chance rests on, CellCount how many cases it was learned from.
 	Cell      string
 	CellCount int64
@@ -26,10 +26,10 @@ type Basis struct {
 type Option struct {
 	Action   schemas.DecisionAction
 	Reason   string
-	Amount   schemas.Cents // of the debit; 0 where it is none
-	Tracking schemas.Day   // last day on which the bank would present it; 0: one day only
-	Chance   int64         // of the debit to be paid, in 1/10,000
-	Value    schemas.Cents // by month end
+	Amount   schemas.Cents  // of the debit; 0 where it is none
+	Tracking schemas.Day    // last day on which the bank would present it; 0: one day only
+	Chance   int64          // of the debit to be paid, in 1/10,000
+	Value    *schemas.Cents // by month end; nil: it has no price
 }
 
 // Situation is all that a price was computed from. It is asked for its text where a decision is emitted.
@@ -44,7 +44,7 @@ func (s *Basis) explain(ev *schemas.DecisionEvent) {
 		return
 	}
 	in := &ev.Inputs
-	in.LowestCents, in.ValueCents = cloneCents(&s.Lowest), cloneCents(&s.Value)
+	in.LowestCents, in.ValueCents = cloneCents(&s.Lowest), cloneCents(s.Value)
 	if s.Bounded {
 		in.HighestCents = cloneCents(&s.Highest)
 	}
@@ -64,7 +64,7 @@ func (s *Basis) explain(ev *schemas.DecisionEvent) {
 		a := &ev.Alternatives[i]
 		*a = schemas.Alternative{
 			Action: o.Action, Reason: o.Reason, AmountCents: o.Amount, TrackingUntil: o.Tracking.Text(),
-			ValueCents: cloneCents(&o.Value),
+			ValueCents: cloneCents(o.Value),
 		}
 		if o.Amount > 0 {
 			a.ChancePer10000 = new(o.Chance)

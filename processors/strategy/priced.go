@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"encoding/json"
 	"sync"
 
 	"github.com/kasi-collections/kasi/processors/book"
@@ -74,12 +73,9 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 		c.priced.Learn(c.View, &m)
 	}
 	v := price.Of(&s)
-	r := c.byPrice(o, f, &s, &v)
-	if now := (book.Decided{Reason: r.Reason, Next: r.Next, Amount: r.Amount}); r.Amount > 0 || now != o.k.Decided {
-		r.Basis = c.basis(&s, &v, &m) // it is emitted
-	}
+	c.offered = offered{true, s, v, m, c.trackUntil(o.pol), c.waiting(o.k, f).Reason}
 	c.byDay = true
-	return r
+	return c.byPrice(o, f, &s, &v)
 }
 
 // byMoney rules where only the money that came is known, or nothing at all.
@@ -160,30 +156,4 @@ func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 	c.count(x, &s)
 	m := Met{facts, x, c.sight.taken, c.sight.month + schemas.Day(c.sight.from) - 1, s.Lowest >= x}
 	return s, m
-}
-
-// text is a situation as a decision's event carries it.
-type text struct{ price.Situation }
-
-// Text implements book.Situation.
-func (t text) Text() string {
-	b, err := json.Marshal(t.Situation)
-	if err != nil {
-		panic("strategy: a situation of integers has no text: " + err.Error())
-	}
-	return string(b)
-}
-
-// basis is what the decision's event carries.
-func (c *cutoff) basis(s *price.Situation, v *price.Verdict, m *Met) *book.Basis {
-	b := &book.Basis{
-		Lowest: s.Lowest, Chance: int64(v.Chance), Value: max(v.Debit, v.Track, v.Wait), TableHash: c.priced.Table.Hash,
-		Situation: text{*s}, WindowFrom: c.expected.From, WindowTo: c.expected.To,
-	}
-	table := chance.Held
-	if v.Proved {
-		table = chance.Proof
-	}
-	b.Cell, b.CellCount = m.Name(table), int64(c.priced.Table.Cell(table, &m.Facts).Count)
-	return b
 }

@@ -24,9 +24,10 @@ type cutoff struct {
 	sums        funds
 	summed      bool // sums are those of the wallet as it is now
 
-	priced *Priced // nil: nothing has a price
-	byDay  bool    // a ruling depends on how many days are left
-	sight  sight
+	priced  *Priced // nil: nothing has a price
+	byDay   bool    // a ruling depends on how many days are left
+	sight   sight
+	offered offered // of the collection that is ruled on
 
 	// The banking day after lastNext[0] is lastNext[1]: deposits ask for the same day again and again.
 	lastNext [2]schemas.Day
@@ -60,6 +61,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 		c.sums, c.summed = c.funds(), true
 	}
 	f := c.sums
+	c.offered.priced = false
 	r := c.choose(k, pol, f)
 	if r.Amount > 0 && !c.BankingDay {
 		r = Ruling{Reason: WhyNotBankingDay, Next: c.NextBanking}
@@ -73,6 +75,10 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 		}
 		r.Uses = c.take(r.Amount, r.Blind)
 		c.summed = false
+	}
+	now := book.Decided{Reason: r.Reason, Next: r.Next, Amount: r.Amount}
+	if c.offered.priced && (r.Amount > 0 || now != k.Decided) { // it is emitted
+		r.Basis = c.basis(&r)
 	}
 	return r
 }

@@ -1,0 +1,79 @@
+package strategy
+
+import (
+	"encoding/json"
+
+	"github.com/kasi-collections/kasi/processors/book"
+	"github.com/kasi-collections/kasi/processors/chance"
+	"github.com/kasi-collections/kasi/processors/price"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// offered is what a ruling was priced from, for its decision's event.
+type offered struct {
+	priced    bool
+	situation price.Situation
+	verdict   price.Verdict
+	met       Met
+	until     schemas.Day // the last day of the debit if the bank tracks it
+	waiting   string      // why one would wait
+}
+
+// text is a situation as a decision's event carries it.
+type text struct{ price.Situation }
+
+// Text implements book.Situation.
+func (t text) Text() string {
+	b, err := json.Marshal(t.Situation)
+	if err != nil {
+		panic("strategy: a situation of integers has no text: " + err.Error())
+	}
+	return string(b)
+}
+
+// basis is what the decision's event carries: what was known, what the ruling is worth, and what was priced beside it.
+// A debit of a part, and waiting where all is proved, have no price.
+func (c *cutoff) basis(r *Ruling) *book.Basis {
+	o := &c.offered
+	s, v := &o.situation, &o.verdict
+	b := &book.Basis{
+		Lowest: s.Lowest, Highest: s.Highest, Bounded: s.Known, Chance: int64(v.Chance), TableHash: c.priced.Table.Hash,
+		Situation: text{*s}, WindowFrom: c.expected.From, WindowTo: c.expected.To,
+	}
+	table, reason := chance.Held, WhyLikely
+	if v.Proved {
+		table, reason = chance.Proof, WhyMoneySeen
+	}
+	b.Cell, b.CellCount = o.met.Name(table), int64(c.priced.Table.Cell(table, &o.met.Facts).Count)
+	tracked, today := r.Amount == s.Amount && r.TrackingDay != 0, r.Amount == s.Amount && r.TrackingDay == 0
+	switch {
+	case tracked:
+		b.Value = new(v.Track)
+	case today:
+		b.Chance, b.Value = int64(v.Today), new(v.Debit)
+	case r.Amount == 0 && !v.Proved:
+		b.Value = new(v.Wait)
+	}
+	if r.Amount == 0 && v.Best() {
+		b.Veto = r.Reason
+	}
+	if !tracked && s.Tracks && o.until > c.Today {
+		b.Options = append(b.Options, book.Option{
+			Action: debit, Reason: reason, Amount: s.Amount, Tracking: o.until, Chance: int64(v.Chance),
+			Value: new(v.Track),
+		})
+	}
+	if !today {
+		b.Options = append(b.Options, book.Option{
+			Action: debit, Reason: reason, Amount: s.Amount, Chance: int64(v.Today), Value: new(v.Debit),
+		})
+	}
+	if r.Amount > 0 {
+		waiting := book.Option{Action: wait, Reason: o.waiting}
+		if !v.Proved {
+			waiting.Value = new(v.Wait)
+		}
+		b.Options = append(b.Options, waiting)
+	}
+	return b
+}
