@@ -18,7 +18,7 @@
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, r rule,
 //	            d day of December, u and w window (days from the payday), x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed,
-//	            i income id, x transaction id
+//	            v instant of the reversal, i income id, x transaction id
 //	waiting     i transaction id, t instant, c cents, n kind, s stream, a account, b balance, v reversal,
 //	            u used of what it replaces, m what it moved
 //	income      i id, n kind, d pay date, s state, c cents, k stream, f counted

@@ -30,6 +30,7 @@ type Deposit struct {
 	Income      string        `json:"i,omitempty"` // income id, where the income feed told of it
 	Transaction string        `json:"x,omitempty"` // transaction id, where the bank feed showed it
 	Gone        bool          `json:"g,omitempty"` // reversed; without a source, a reversal that waits for its credit
+	Back        int64         `json:"v,omitempty"` // instant of the debit that reversed it
 }
 
 // Day is the Johannesburg day on which the money came.
@@ -182,7 +183,7 @@ func (b *Book) reverse(w *Waiting) {
 	r := Deposit{At: w.At, Cents: w.Cents, Account: w.Account, Gone: true}
 	for i := range slices.Backward(b.Deposits) {
 		if d := &b.Deposits[i]; d.From&FromBank != 0 && b.reverses(&r, d, d.At) {
-			b.takeBack(d)
+			b.takeBack(d, w.At)
 			return
 		}
 	}
@@ -199,12 +200,27 @@ func (b *Book) reverses(r, d *Deposit, at int64) bool {
 	return !d.Gone && d.Cents == r.Cents && d.Account == r.Account && came && after <= schemas.Day(b.Params.ReversalDays)
 }
 
-// takeBack makes a deposit one that never was: no debit counts on what is left of it, and its stream has not paid. It
-// stays, so that what the income feed says of the same money later makes no deposit either.
-func (b *Book) takeBack(d *Deposit) {
+// takeBack makes a deposit one that never was, by a reversal of an instant: no debit counts on what is left of it, and
+// its stream has not paid. It stays, so that what the income feed says of the same money later makes no deposit either,
+// and with its transaction, so that a booking in its place is known to be reversed too.
+func (b *Book) takeBack(d *Deposit, at int64) {
 	b.Streams.TakeBack(b.rules.Calendar, d.Stream, d.Day(), d.Cents)
-	d.Remaining, d.Transaction, d.Gone = 0, "", true
+	d.Remaining, d.Gone, d.Back = 0, true, at
 	b.lookAgain()
+}
+
+// used is how much of a deposit debits count on that may still be paid, or were.
+func (c *Customer) used(no int) (sum schemas.Cents) {
+	for i := range c.Collections {
+		for j := range c.Collections[i].Debits {
+			for _, u := range c.Collections[i].Debits[j].Uses {
+				if u[0] == int64(no) {
+					sum += schemas.Cents(u[1])
+				}
+			}
+		}
+	}
+	return sum
 }
 
 // deposited emits what was detected in the customer's deposit of that number. The stream is judged as of the deposit's

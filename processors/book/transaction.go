@@ -161,7 +161,7 @@ func (b *Book) arrive(w *Waiting) {
 		}
 		d.Remaining = max(0, d.Remaining-w.Used)
 		if i := slices.IndexFunc(b.Deposits, func(r Deposit) bool { return r.From == 0 && b.reverses(&r, d, w.At) }); i >= 0 {
-			b.takeBack(d)
+			b.takeBack(d, b.Deposits[i].At)
 			b.Deposits = slices.Delete(b.Deposits, i, i+1)
 		}
 	}
@@ -194,10 +194,15 @@ func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cen
 		return 0
 	}
 	d := b.Deposits[i]
-	b.takeBack(&b.Deposits[i])
 	if d.From&FromBank != 0 {
 		b.account(account).book(d.Day(), -d.Cents)
 	}
+	if d.Gone { // its reversal looks for another credit: the booking that comes now, mostly
+		b.Deposits = slices.Delete(b.Deposits, i, i+1)
+		b.reverse(&Waiting{At: d.Back, Cents: d.Cents, Account: d.Account})
+		return b.used(d.No)
+	}
+	b.takeBack(&b.Deposits[i], 0)
 	b.Deposits = slices.Delete(b.Deposits, i, i+1)
 	return d.Cents - d.Remaining
 }
