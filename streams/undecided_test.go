@@ -20,6 +20,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
+	"github.com/kasi-collections/kasi/streams/kafkatest"
 	"github.com/kasi-collections/kasi/streams/progress"
 )
 
@@ -302,6 +303,48 @@ func TestUndecidedIsEndedAsItsOriginsShow(t *testing.T) {
 		_, v := begin(t, -1).judged()
 		require.Equal(t, progress.Unproved, v.Outcome)
 	})
+}
+
+// A marker that is lost where the groups' offsets lie keeps them back for good: a stage would never begin.
+func TestUndecidedOffsetsAreEnded(t *testing.T) {
+	if kafkatest.Chosen() == kafkatest.Embedded {
+		t.Log("the embedded Kafka keeps the groups' offsets in no topic: KASI_TEST_KAFKA=local shows it")
+		return
+	}
+	l := lose(t, kgo.TryCommit, []progress.Place{changelog}, events)
+	_, v := l.judged()
+	require.Equal(t, progress.Committed, v.Outcome)
+	const group = "a group of ours"
+	req := kmsg.NewPtrTxnOffsetCommitRequest()
+	req.TransactionalID, req.Group, req.ProducerID, req.ProducerEpoch = "kasi-test-"+t.Name(), group, l.id, l.epoch
+	part := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	part.Offset = 7
+	topic := kmsg.NewTxnOffsetCommitRequestTopic()
+	topic.Topic, topic.Partitions = schemas.TopicTimeline, append(topic.Partitions, part)
+	req.Topics = append(req.Topics, topic)
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4) // as of produce requests: later ones ask the coordinator
+	cl, err := kgo.NewClient(append(l.Cfg.Client(), kgo.MaxVersions(versions))...)
+	require.NoError(t, err)
+	defer cl.Close()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		resp, err := req.RequestWith(l.Context(), cl)
+		require.NoError(c, err)
+		require.NoError(c, kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode))
+	}, 20*time.Second, 50*time.Millisecond)
+	j := streams.Judge(l.cl)
+	all, err := j.Undecided(l.Context(), progress.OffsetsTopic)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, l.id, all[0].Producer)
+	require.Empty(t, j.EndProved(l.Context(), all[0], slog.New(slog.DiscardHandler)))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		offsets, err := kadm.NewClient(l.cl).FetchOffsets(kadm.RequireStable(l.Context()), group)
+		require.NoError(c, err)
+		o, _ := offsets.Lookup(schemas.TopicTimeline, 0)
+		require.NoError(c, o.Err)
+		require.EqualValues(c, 7, o.At)
+	}, 20*time.Second, 50*time.Millisecond)
 }
 
 // What the coordinator has open, and what others write, is left alone.

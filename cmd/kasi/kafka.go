@@ -53,7 +53,8 @@ open is never ended. The exit code is 1 where a transaction is left.`,
 		}
 		defer cl.Close()
 		judge := streams.Judge(cl)
-		all, err := judge.Undecided(c.Context(), streams.TopicsOf(append(app.RoleNames(), "sink")...)...)
+		topics := append(streams.TopicsOf(app.RoleNames()...), progress.OffsetsTopic)
+		all, err := judge.Undecided(c.Context(), topics...)
 		if err != nil {
 			return err
 		}

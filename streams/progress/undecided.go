@@ -52,6 +52,15 @@ func (u Undecided) WayOut(v Verdict) string {
 // Undecided are the transactions that hold back readers of the topics now, the first of each partition, in the order of
 // their places.
 func (g *Tracker) Undecided(ctx context.Context, topics ...string) ([]Undecided, error) {
+	if i := slices.Index(topics, OffsetsTopic); i >= 0 {
+		there, err := Topics(ctx, g.cl, OffsetsTopic)
+		if err != nil {
+			return nil, err
+		}
+		if len(there[OffsetsTopic].Partitions) == 0 { // no group has committed yet, or a broker that shows no such topic
+			topics = slices.Delete(slices.Clone(topics), i, i+1)
+		}
+	}
 	stable, err := g.Ends(ctx, true, topics...)
 	if err != nil {
 		return nil, err

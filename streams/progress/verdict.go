@@ -17,6 +17,10 @@ import (
 // Outcome is how a transaction ended.
 type Outcome string
 
+// OffsetsTopic is where brokers keep the groups' offsets. A transaction that is undecided there keeps a stage from
+// beginning.
+const OffsetsTopic = "__consumer_offsets"
+
 // The outcomes. A running one is for its producer to end, or for its coordinator once it has timed out. One that is
 // torn was committed on one partition and aborted on another.
 const (
@@ -61,7 +65,7 @@ type Judge struct {
 
 // Judge judges one transaction. An error says that something could not be asked.
 func (j Judge) Judge(ctx context.Context, u Undecided) (Verdict, error) {
-	if !slices.Contains(j.Topics, u.Topic) {
+	if !slices.Contains(j.Topics, u.Topic) && u.Topic != OffsetsTopic {
 		return unproved("others write %s: only its producer's owner knows", u.Topic), nil
 	}
 	if v, err := j.version(ctx); err != nil || v < 2 {
@@ -213,7 +217,8 @@ func outcomeOf(marker *kgo.Record) Outcome {
 	return Unproved
 }
 
-// EndProved ends a transaction where it is proved how it ended. Else it says what is known, and what to do.
+// EndProved ends a transaction where it is proved how it ended. Else it says what is known, and what to do. Of the
+// groups' offsets it says nothing where the transaction is not known to be of ours.
 func (j Judge) EndProved(ctx context.Context, u Undecided, log *slog.Logger) string {
 	v, err := j.Judge(ctx, u)
 	if err == nil && v.Proved() {
@@ -223,7 +228,10 @@ func (j Judge) EndProved(ctx context.Context, u Undecided, log *slog.Logger) str
 			return ""
 		}
 	}
-	if err != nil {
+	switch {
+	case u.Topic == OffsetsTopic && (err != nil || !v.Proved()):
+		return ""
+	case err != nil:
 		return fmt.Sprintf("%s; it is tried again: %v", u, err)
 	}
 	return fmt.Sprintf("%s; %s", u, u.WayOut(v))

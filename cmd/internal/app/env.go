@@ -158,7 +158,7 @@ func (e Env) watchTransactions(ctx context.Context, cfg config.Config, log *slog
 	}
 	defer cl.Close()
 	judge := streams.Judge(cl)
-	judge.WatchUndecided(ctx, undecidedEvery, undecidedPatience, topics,
+	judge.WatchUndecided(ctx, undecidedEvery, undecidedPatience, append(topics, progress.OffsetsTopic),
 		func(ctx context.Context, u progress.Undecided) string { return judge.EndProved(ctx, u, kafka.Log) },
 		func(u progress.Undecided, text string) {
 			kafka.Trouble("transactions", stage.TroubleUndecided, u.Place.String(), text)

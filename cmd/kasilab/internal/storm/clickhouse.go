@@ -48,13 +48,39 @@ func (ch *clickHouse) prepare(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	for _, table := range slices.Sorted(maps.Values(schemas.SunkTopics)) {
+	for _, table := range append(slices.Sorted(maps.Values(schemas.SunkTopics)), "sink_marks") {
 		err := conn.Exec(ctx,
 			"ALTER TABLE "+table+" MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1, "+
 				"max_bytes_to_merge_at_min_space_in_pool = 1, "+
 				"parts_to_delay_insert = 1000000, parts_to_throw_insert = 1000000, max_parts_in_total = 1000000")
 		if err != nil {
 			return fmt.Errorf("forbid merges of %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// bringBack takes away every part that was written since then, marks included: what an older copy would not have. Parts
+// are never merged here.
+func (ch *clickHouse) bringBack(ctx context.Context, since time.Time) error {
+	conn, err := clickhouse.Open(ch.server.ClickHouse())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var parts []struct {
+		Table string `ch:"table"`
+		Name  string `ch:"name"`
+	}
+	err = conn.Select(ctx, &parts, "SELECT table, name FROM system.parts WHERE active AND database = currentDatabase() "+
+		"AND (table LIKE '%_log' OR table = 'sink_marks') AND modification_time > toDateTime({since:Int64})",
+		clickhouse.Named("since", since.Unix()))
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if err := conn.Exec(ctx, "ALTER TABLE "+p.Table+" DROP PART "+schemas.Quote(p.Name)); err != nil {
+			return err
 		}
 	}
 	return nil

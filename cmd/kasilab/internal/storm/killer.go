@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,12 @@ const (
 	moment      = 2 * time.Second
 	shortMoment = 300 * time.Millisecond
 	downtime    = time.Second
+	// asleep is how long a process sleeps (SIGSTOP): longer than the group waits for it, so that it wakes as a member that
+	// others have forgotten.
+	asleep = 20 * time.Second
+	// copyAfter is the day of the month, from 0, at whose beginning an older copy of ClickHouse is of; it is brought back
+	// once, some time after olderAfter.
+	copyAfter, olderAfter = 5, 9
 	// joinEvery is how many kills lie between two instances that join.
 	joinEvery = 4
 	// stay bounds how long an instance that joined stays.
@@ -52,6 +59,7 @@ type killer struct {
 	queue   []*victim
 	back    int // victims on their way back
 	day     civil.Date
+	copied  time.Time // when copyAfter began
 	now     demo.Phase
 	calls   int // advances that were repeated
 	joined  int // instances that joined, and left
@@ -109,7 +117,7 @@ func (k *killer) run(ctx context.Context) {
 // revive starts a victim again and measures how long it takes until it is of use.
 func (k *killer) revive(ctx context.Context, v *victim) {
 	began := time.Now()
-	pause := k.pause(downtime)
+	pause := cmp.Or(v.rest, k.pause(downtime))
 	defer func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -256,6 +264,9 @@ func (k *killer) phase(ctx context.Context, p demo.Phase, d civil.Date) error {
 	k.mu.Lock()
 	k.allowed = max(k.allowed, int(share(p, d)*float64(k.o.Kills)+0.5))
 	k.day, k.now = d, p
+	if k.copied.IsZero() && d.DaysSince(firstDay) >= copyAfter {
+		k.copied = time.Now()
+	}
 	k.mu.Unlock()
 	if p != demo.PhaseMorning {
 		return nil

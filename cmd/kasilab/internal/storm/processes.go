@@ -158,6 +158,14 @@ func (ps *processes) end(name string, sig syscall.Signal) bool {
 	return true
 }
 
+// signal sends a signal to an instance that runs, and tells whether it does.
+func (ps *processes) signal(name string, sig syscall.Signal) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	i := ps.running[name]
+	return i != nil && i.wanted && i.cmd.Process.Signal(sig) == nil
+}
+
 func (ps *processes) kill(name string) bool { return ps.end(name, syscall.SIGKILL) }
 func (ps *processes) stop(name string) bool { return ps.end(name, syscall.SIGTERM) }
 

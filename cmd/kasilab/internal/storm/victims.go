@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -17,6 +18,7 @@ type victim struct {
 	busy       func() bool // where set: whether there is anything to kill now
 	strike     func(instance string) bool
 	revive     func(instance string) error
+	rest       time.Duration // before it is revived; 0: a moment
 	// use makes the question whether the instance is of use again; it is called before the kill.
 	use func(instance string) func(context.Context) bool
 
@@ -69,7 +71,24 @@ func (k *killer) all(ch *clickHouse) []*victim {
 		}
 		out = append(out, v)
 	}
-	out = append(out, &victim{
+	for _, role := range []string{"collect", "sink"} {
+		v := &victim{
+			role: role + " asleep", sign: "a partition it held moves", rest: asleep, use: k.moves(role),
+			strike: func(name string) bool { return k.ps.signal(name, syscall.SIGSTOP) },
+			revive: func(name string) error { k.ps.signal(name, syscall.SIGCONT); return nil },
+		}
+		for i := range 2 {
+			v.instances = append(v.instances, fmt.Sprintf("%s-%d", role, i+1))
+		}
+		out = append(out, v)
+	}
+	older := &victim{
+		role: "clickhouse, older copy", sign: "a query is answered", instances: []string{"clickhouse"},
+		strike: func(string) bool { return k.bringBack(ch) },
+		use:    func(string) func(context.Context) bool { return ch.answers },
+	}
+	older.busy = func() bool { return older.kills == 0 && k.day.After(firstDay.AddDays(olderAfter)) }
+	out = append(out, older, &victim{
 		role: "clickhouse", sign: "a query is answered", instances: []string{"clickhouse"},
 		strike: func(string) bool { ch.kill(); return true },
 		use:    func(string) func(context.Context) bool { return ch.answers },
@@ -103,6 +122,17 @@ func (k *killer) serves(url string) func(string) func(context.Context) bool {
 	return func(string) func(context.Context) bool {
 		return func(ctx context.Context) bool { return answers(ctx, url) }
 	}
+}
+
+// bringBack makes ClickHouse what it was when an earlier day of the month began, under the eyes of the sinks.
+func (k *killer) bringBack(ch *clickHouse) bool {
+	k.mu.Lock()
+	since, ctx := k.copied, k.ps.ctx
+	k.mu.Unlock()
+	if err := ch.bringBack(ctx, since); err != nil {
+		k.fail(fmt.Errorf("an older copy of ClickHouse: %w", err))
+	}
+	return true
 }
 
 func (k *killer) killAdvance(string) bool {
@@ -153,7 +183,7 @@ func (k *killer) print(took time.Duration) {
 	t := table.NewWriter()
 	t.SetOutputMirror(k.o.Out)
 	t.SetStyle(table.StyleLight)
-	t.SetTitle("Killed with kill -9, and seconds until it was of use again")
+	t.SetTitle("Killed with kill -9, or put to sleep, and seconds until it was of use again")
 	t.AppendHeader(table.Row{"Role", "Kills", "p50 s", "max s", "of use again when", "ended by itself"})
 	right := table.ColumnConfig{Align: text.AlignRight}
 	var columns []table.ColumnConfig
