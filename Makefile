@@ -13,7 +13,7 @@ export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
-	kafka-checksums sim histories backtest bench bench-kafka bench-scale build image setup lint fmt generate check-generated ci clean
+	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,7 +63,7 @@ test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers whe
 	@docker build -q --build-arg BASE=kasi:latest -t kasi-clickhouse:test - < deploy/clickhouse/Dockerfile
 	@docker build -q --build-arg BASE=$(TEST_BASE) -t kasi-kafka:test deploy/kafka
 
-storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9, then the books (ARGS=--help)
+storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9 and SIGSTOP, then the books (ARGS=--help)
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab
 	@bin/kasilab storm $(ARGS)
 
@@ -118,6 +118,10 @@ bench-kafka: bench-built ## one table on Apache Kafka: collect, sink and latency
 
 bench-scale: bench-built ## restore of a million customers, one of three instances dying, throughput by partitions (10 minutes)
 	@bin/kasilab bench restore failover partitions $(ARGS)
+
+bench-million: build ## a million policies on the embedded engines: import, execution, days, memory (5 minutes; ARGS="--policies N")
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab bench million $(ARGS)
 
 .PHONY: bench-built
 bench-built: build $(KAFKA_JARS) $(STREAMS_PEER)

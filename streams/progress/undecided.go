@@ -50,16 +50,26 @@ func (u Undecided) WayOut(v Verdict) string {
 }
 
 // Undecided are the transactions that hold back readers of the topics now, the first of each partition, in the order of
-// their places.
+// their places; of OffsetsTopic as far as we may look.
 func (g *Tracker) Undecided(ctx context.Context, topics ...string) ([]Undecided, error) {
-	if i := slices.Index(topics, OffsetsTopic); i >= 0 {
-		there, err := Topics(ctx, g.cl, OffsetsTopic)
-		if err != nil {
-			return nil, err
-		}
-		if len(there[OffsetsTopic].Partitions) == 0 { // no group has committed yet, or a broker that shows no such topic
-			topics = slices.Delete(slices.Clone(topics), i, i+1)
-		}
+	i := slices.Index(topics, OffsetsTopic)
+	if i < 0 {
+		return g.undecided(ctx, topics)
+	}
+	all, err := g.undecided(ctx, slices.Delete(slices.Clone(topics), i, i+1))
+	if err != nil {
+		return nil, err
+	}
+	of, err := g.undecided(ctx, []string{OffsetsTopic})
+	if err != nil { // no group has committed yet, or we may not look
+		return all, nil //nolint:nilerr // the others are what was asked for
+	}
+	return append(of, all...), nil
+}
+
+func (g *Tracker) undecided(ctx context.Context, topics []string) ([]Undecided, error) {
+	if len(topics) == 0 {
+		return nil, nil
 	}
 	stable, err := g.Ends(ctx, true, topics...)
 	if err != nil {

@@ -1,5 +1,6 @@
 // Package storm plays a whole month on the product as processes of their own while it kills them, the broker and
-// ClickHouse with kill -9, again and again, and lets instances join and leave. At the end `kasi verify` holds the
+// ClickHouse with kill -9, again and again, puts stages and sinks to sleep until others have their work, brings back an
+// older copy of ClickHouse once, and lets instances join and leave. At the end `kasi verify` holds the
 // bank's ledger, what the feeds had acknowledged, the topics and ClickHouse against each other.
 package storm
 
