@@ -13,7 +13,8 @@ export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
-	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million build image setup lint fmt generate check-generated ci clean
+	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million \
+	build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'

@@ -20,8 +20,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestStorm is `make storm`, short: a month of some hundred customers, while stages, sinks, the API, ClickHouse and (on
-// Apache Kafka) one of three brokers after the other are killed with kill -9 or put to sleep, and instances join and leave.
-// KASI_TEST_KILLS sets another number of kills.
+// Apache Kafka) one of three brokers after the other are killed with kill -9 or put to sleep, and instances join and
+// leave. KASI_TEST_KILLS sets another number of kills.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	kasi := filepath.Join(t.TempDir(), "kasi")
