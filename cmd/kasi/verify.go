@@ -16,6 +16,8 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/verify"
+	"github.com/kasi-collections/kasi/processors/explain"
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 func verifyCmd() *cobra.Command {
@@ -30,9 +32,10 @@ func verifyCmd() *cobra.Command {
 HTTP, and checks that no transaction, debit, result or row is lost or there twice, that no
 collection ever had two debits in flight or took more than is due, that every debit stands as the
 bank's answers say, that statements, fees and VAT are right, and that the clearing balance is zero.
-It shares no code with the pipeline and changes nothing, so it may be run at any time; what is
-younger than --grace is counted as in transit where it is still on its way. Records that retention has
-removed from outside topics are named in a note. The exit code is 1 where there is any difference.
+It shares no code with the pipeline but the price: logged decisions are priced again. It changes
+nothing, so it may be run at any time; what is younger than --grace is counted as in transit where it
+is still on its way. Records that retention has removed from outside topics are named in a note. The
+exit code is 1 where there is any difference.
 
 The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's
 secrets.yaml.`,
@@ -53,6 +56,7 @@ secrets.yaml.`,
 		if o.Fed, err = fromFile("fed", fed, verify.ReadFed); err != nil {
 			return err
 		}
+		o.Again = pricedAgain
 		r, err := verify.Run(c.Context(), o)
 		if err != nil {
 			return err
@@ -77,6 +81,18 @@ secrets.yaml.`,
 		"how long the ClickHouse sink may take to reach the end of the topics")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
 	return cmd
+}
+
+// pricedAgain prices a decision's event again, where it was priced with this build's table.
+func pricedAgain(decision []byte) (judged bool, err error) {
+	var ev schemas.DecisionEvent
+	if err := json.Unmarshal(decision, &ev); err != nil {
+		return true, err
+	}
+	if !explain.Ours(&ev) {
+		return false, nil
+	}
+	return true, explain.Check(&ev)
 }
 
 // clickhouseOf is the ClickHouse to read. The password is never made anew here: a tool that only reads leaves nothing

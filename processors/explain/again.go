@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kasi-collections/kasi/processors/price"
+	"github.com/kasi-collections/kasi/processors/strategy"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -49,6 +50,9 @@ func Check(ev *schemas.DecisionEvent) error {
 	}
 	return nil
 }
+
+// Ours tells whether a decision was priced with the table that this build has learned.
+func Ours(ev *schemas.DecisionEvent) bool { return ev.Inputs.TableHash == strategy.Kasi(false).Table.Hash }
 
 // priced is the chance and the value of an action. That of waiting is the chance of the best debit.
 func priced(v *price.Verdict, action schemas.DecisionAction, tracked bool) (chance int64, value schemas.Cents) {

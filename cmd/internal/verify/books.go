@@ -128,6 +128,7 @@ type books struct {
 	policies    []*event
 	settlements []*event
 	items       []*event
+	again       Check // of the decisions that were priced
 	executions  []*event
 	results     map[string][]*result // by debit
 	unreadable  []string
@@ -272,6 +273,8 @@ func (b *books) takeEvent(r *kgo.Record, fresh bool) {
 		b.settlements = append(b.settlements, e)
 	case schemas.TopicOpenItems:
 		b.items = append(b.items, e)
+	case schemas.TopicDecisions:
+		b.priceAgain(r, e)
 	case schemas.TopicExecutions:
 		b.executions = append(b.executions, e)
 	}

@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -165,4 +167,26 @@ func TestEachDifferenceAlone(t *testing.T) {
 		check(&b, right)
 	}
 	require.Empty(t, right.Examples)
+}
+
+// A decision that was priced is priced again as it is read; one that was not priced, or by another build, is not judged.
+func TestDecisionsArePricedAgain(t *testing.T) {
+	var asked []string
+	b := books{o: Options{Again: func(decision []byte) (bool, error) {
+		asked = append(asked, string(decision))
+		if strings.Contains(string(decision), "wrong") {
+			return true, errors.New("value_cents is 1; its price is 2")
+		}
+		return !strings.Contains(string(decision), "old"), nil
+	}}}
+	for _, text := range []string{
+		`{"reason":"A"}`, `{"situation":"right"}`, `{"situation":"wrong"}`, `{"situation":"old"}`,
+	} {
+		b.priceAgain(&kgo.Record{Value: []byte(text)}, &event{EventID: "e", Policy: "P"})
+	}
+	c := &Check{}
+	b.pricedAgain(c)
+	require.Len(t, asked, 3)
+	require.Equal(t, []int64{3, 1, 1}, []int64{c.Counted, c.Unchecked, c.Differences})
+	require.Equal(t, []string{"decision e about policy P: value_cents is 1; its price is 2"}, c.Examples)
 }

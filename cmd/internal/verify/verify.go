@@ -1,6 +1,7 @@
 // Package verify checks Kasi's books from outside, at any time: what the bank sent, what lies on the topics and what is
 // in ClickHouse must agree to the cent. It shares no code with the pipeline (of package schemas only the names of
-// topics), and reads no state of a stage: what both got wrong in one way would not be seen.
+// topics), and reads no state of a stage: what both got wrong in one way would not be seen. Only the price of decisions
+// is brought from outside (Options.Again).
 package verify
 
 import (
@@ -36,6 +37,9 @@ type Options struct {
 	Fed map[TransactionKey]bool
 	// Fees are the rates of tenants that have their own; the others pay the documented ones.
 	Fees map[string]Fees
+	// Again prices the situation of a decision's event again. An error says what the decision says otherwise; judged is
+	// false of one that nobody can judge. Nil: decisions are not priced again.
+	Again func(decision []byte) (judged bool, err error)
 }
 
 // maxExamples bounds the differences kept of each check.
@@ -139,6 +143,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{"one in flight", "never two debits of a collection with the bank", (*books).oneInFlight},
 		{"tracking", "debits are tracked as their rails allow, and answered once", (*books).tracked},
 		{"executions whole", "each execution ends on each partition, and made what it counts", (*books).executionsWhole},
+		{"priced again", "each priced decision is the same from its situation", (*books).pricedAgain},
 		{"within due", "collected + in flight never above due, never below zero", (*books).withinDue},
 		{"moved = collected", "the sum of movements is what was collected, at each version", (*books).movedIsCollected},
 		{"results applied", "what the bank said of each debit led to the state the rules give", (*books).resultsApplied},

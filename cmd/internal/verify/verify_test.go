@@ -41,7 +41,7 @@ func TestVerifier(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range r.Checks {
 		require.Empty(t, c.Examples, c.Name)
-		if c.Name != "clickhouse open_items" { // the month's bank leaves none
+		if !slices.Contains([]string{"clickhouse open_items", "priced again"}, c.Name) { // the month's bank leaves none
 			require.Positive(t, c.Counted, "%s looked at nothing", c.Name)
 		}
 		require.Zero(t, c.InTransit, c.Name)
