@@ -206,6 +206,7 @@ type RealResult struct {
 	Bank, ClickHouse schemas.Cents
 	Refused          int
 	DeadLetters      map[string]int
+	book             *people.BankBook
 }
 
 const (
@@ -338,7 +339,7 @@ func upTo(rows []feed.Row, last civil.Date) []feed.Row {
 
 // ask takes the figures from the bank's book, ClickHouse and Kafka.
 func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) error {
-	r.Bank, r.Refused, r.Debits = book.Collected(""), book.Refused, len(book.Debits)
+	r.Bank, r.Refused, r.Debits, r.book = book.Collected(""), book.Refused, len(book.Debits), book
 	for _, d := range book.Debits {
 		if d.State == people.Paid {
 			r.Paid++

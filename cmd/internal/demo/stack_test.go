@@ -17,9 +17,14 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/processors"
+	"github.com/kasi-collections/kasi/processors/arena/backtest"
+	"github.com/kasi-collections/kasi/processors/people"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams/calendar"
+	"github.com/kasi-collections/kasi/streams/feed"
 )
 
 func TestMain(m *testing.M) {
@@ -127,4 +132,43 @@ func TestTheProductReplaysRealShapedTransactions(t *testing.T) {
 	require.Positive(t, r.Bank)
 	require.EqualValues(t, r.Rows, r.Accepted)
 	require.Contains(t, out.String(), "difference R 0.00")
+	theArenaMakesTheSameDebits(t, file, "1993-05-15", r)
+}
+
+// theArenaMakesTheSameDebits: what a backtest says of the engine holds for the whole product, debit by debit. The arena
+// ends with the last full month.
+func theArenaMakesTheSameDebits(t *testing.T, file, until string, r *RealResult) {
+	rows, err := feed.ReadFile(file, "", "demo")
+	require.NoError(t, err)
+	var txs []schemas.Transaction
+	for _, row := range rows {
+		if row.Date.String() <= until {
+			txs = append(txs, row.Transaction)
+		}
+	}
+	law := rules.Default()
+	arena := map[string][]backtest.Debit{}
+	for _, a := range backtest.Accounts(txs, law, false) {
+		all, err := backtest.Debits(law, processors.NewEngine(law), a, backtest.Month, backtest.None, premiumPercent)
+		require.NoError(t, err)
+		arena[all[0].Customer] = all
+	}
+	product := map[string][]backtest.Debit{}
+	for _, d := range r.book.Debits {
+		if d.ActionDate >= until[:len("2006-01")] {
+			continue
+		}
+		on, err := civil.ParseDate(d.ActionDate)
+		require.NoError(t, err)
+		last := on
+		if d.TrackingUntil != "" {
+			last, err = civil.ParseDate(d.TrackingUntil)
+			require.NoError(t, err)
+		}
+		product[d.CustomerID] = append(product[d.CustomerID], backtest.Debit{
+			Customer: d.CustomerID, First: schemas.DayOf(on), Last: schemas.DayOf(last), Cents: d.AmountCents,
+			Paid: d.State == people.Paid, Failed: d.State == people.Unpaid,
+		})
+	}
+	require.Equal(t, product, arena)
 }

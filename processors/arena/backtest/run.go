@@ -1,7 +1,9 @@
 package backtest
 
 import (
+	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/arena"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -23,6 +25,32 @@ func (r *runner) live(c *Contender, ar *arena.Arena, a scene, premium schemas.Ce
 		return life{tries: b.tries}, nil
 	}
 	return life{tries: oracleTries(a, r.days, premium)}, nil
+}
+
+// Debit is one debit, and what became of it.
+type Debit struct {
+	Customer     string
+	First, Last  schemas.Day // of its presentments
+	Cents        schemas.Cents
+	Paid, Failed bool // neither: it had not come back
+}
+
+// Debits are the debits that an engine makes for an account in a world of transactions, in their order. A whole product
+// that runs the same engine on the same transactions makes the same ones.
+func Debits(law *rules.Rules, e *processors.Engine, a *Account, w World, b Balances, percent int) ([]Debit, error) {
+	r, err := newRunner(law, []*Account{a}, Options{World: w, Balances: b})
+	if err != nil {
+		return nil, err
+	}
+	bank := r.bankOf(a.in(w))
+	if _, err := engineTries(arena.New(e, law), a, bank, a.premium(percent), b); err != nil {
+		return nil, err
+	}
+	var all []Debit
+	for _, t := range bank.tries {
+		all = append(all, Debit{a.customer, t.first, t.last, t.cents, t.state == tryPaid, t.state == tryFailed})
+	}
+	return all, nil
 }
 
 // ruleTries lets a schedule live with an account.
