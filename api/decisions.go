@@ -75,11 +75,16 @@ func (s *server) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, pa
 		day = filter(in, "stood_on", params.StoodOn, aDate)
 		return readPage(in, params.Limit, params.Cursor, 2)
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]decided, error) {
-		of, err := find(ctx, "collection", id, (*read.DB).Collection)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := decisionsOf(db, ctx, of, day, p)
+		rows, err := ofCollection(ctx, id, func() ([]read.Decision, error) {
+			if day == "" {
+				return db.Decisions(ctx, id, p)
+			}
+			d, ok, err := db.DecisionOn(ctx, id, day)
+			if !ok {
+				return nil, err
+			}
+			return []read.Decision{d}, err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -95,18 +100,16 @@ func (s *server) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, pa
 	}, decisionBody, func(d decided) []string { return []string{d.BusinessDate, strconv.FormatInt(d.seq, 10)} })
 }
 
-// decisionsOf are a page of the decisions about a collection, or the one that stood on a day.
-func decisionsOf(db *read.DB, ctx context.Context, of read.Collection, day string, p read.Page) (
-	[]read.Decision, error,
-) {
-	if day == "" {
-		return db.Decisions(ctx, of, p)
+// ofCollection asks for rows that belong to a collection. Where there are none, the collection may be none of the
+// tenant's.
+func ofCollection[T any](ctx context.Context, id string, ask func() ([]T, error)) (rows []T, err error) {
+	if isID(id) {
+		rows, err = ask()
 	}
-	d, ok, err := db.DecisionOn(ctx, of, day)
-	if !ok {
-		return nil, err
+	if err == nil && len(rows) == 0 {
+		_, err = find(ctx, "collection", id, (*read.DB).Collection)
 	}
-	return []read.Decision{d}, err
+	return rows, err
 }
 
 func decisionBody(d decided) Decision {
@@ -151,15 +154,11 @@ func (s *server) ListAttempts(w http.ResponseWriter, r *http.Request, id ID, par
 	respondList(s, w, r, params, func(in *input) read.Page {
 		return readPage(in, params.Limit, params.Cursor, 1)
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]attempt, error) {
-		of, err := find(ctx, "collection", id, (*read.DB).Collection)
+		rows, err := ofCollection(ctx, id, func() ([]read.Attempt, error) { return db.Attempts(ctx, id, p) })
 		if err != nil {
 			return nil, err
 		}
-		rows, err := db.Attempts(ctx, of, p)
-		if err != nil || len(rows) == 0 {
-			return nil, err
-		}
-		answers, err := db.Answers(ctx, of, rows)
+		answers, err := db.Answers(ctx, id, rows)
 		out := make([]attempt, len(rows))
 		for i, row := range rows {
 			out[i] = attempt{row, answers[row.DebitID]}

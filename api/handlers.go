@@ -62,11 +62,14 @@ func stream(w http.ResponseWriter, contentType, fileName string, write func(out 
 // query asks for the tenant's object of an id.
 type query[T any] func(db *read.DB, ctx context.Context, id string) (T, bool, error)
 
-// find is the tenant's object of an id out of a path, or a 404. An id is one of ours only if it is written the usual
-// way: uuid.Parse alone also takes braces and urn:uuid:.
+// isID tells whether a text may be an id of ours: one that is written the usual way. uuid.Parse alone also takes braces
+// and urn:uuid:.
+func isID(text string) bool { return uuid.Validate(text) == nil && len(text) == 36 }
+
+// find is the tenant's object of an id out of a path, or a 404.
 func find[T any](ctx context.Context, what, id string, ask query[T]) (row T, err error) {
 	ok := false
-	if uuid.Validate(id) == nil && len(id) == 36 {
+	if isID(id) {
 		row, ok, err = ask(infoOf(ctx).db, ctx, id)
 	}
 	if err == nil && !ok {

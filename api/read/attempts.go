@@ -11,6 +11,7 @@ import (
 // its action date only.
 type Attempt struct {
 	Attempt                   uint32
+	Period                    schemas.Period // of the collection
 	DebitID                   string
 	AmountCents               schemas.Cents
 	ActionDate, TrackingUntil string
@@ -18,20 +19,24 @@ type Attempt struct {
 	TransactionIDs            []string
 }
 
-const sqlAttemptList = `SELECT attempt, debit_id, amount_cents, toString(action_date),
+const sqlAttemptList = `SELECT attempt, period_month, debit_id, amount_cents, toString(action_date),
     ifNull(toString(tracking_until), ''), rail, transaction_ids
 FROM debits_log
-WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id = {id:UUID}
+WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND period_month IN
+    (
+        SELECT period_month FROM collections_log
+        WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID}
+        LIMIT 1
+    )
     AND attempt > toUInt32OrZero({after:String})
 ORDER BY attempt
 LIMIT 1 BY attempt
 LIMIT {limit:UInt32}`
 
-// Attempts are a page of the debits of a collection, in their order.
-func (d *DB) Attempts(ctx context.Context, of Collection, p Page) ([]Attempt, error) {
-	p.Period = string(of.Period)
+// Attempts are a page of the debits of a collection, in their order; none where there is no such collection.
+func (d *DB) Attempts(ctx context.Context, collection string, p Page) ([]Attempt, error) {
 	args := d.page(p, "after")
-	args["id"] = of.ID
+	args["id"] = collection
 	return all[Attempt](ctx, d, sqlAttemptList, args)
 }
 
@@ -54,15 +59,18 @@ ORDER BY version
 LIMIT 1 BY version`
 
 // Answers are the bank's answers to some debits of a collection, in the order in which they counted, by debit.
-func (d *DB) Answers(ctx context.Context, of Collection, to []Attempt) (map[string][]Answer, error) {
+func (d *DB) Answers(ctx context.Context, collection string, to []Attempt) (map[string][]Answer, error) {
+	out := map[string][]Answer{}
+	if len(to) == 0 {
+		return out, nil
+	}
 	debits := make([]string, len(to))
 	for i, a := range to {
 		debits[i] = a.DebitID
 	}
 	rows, err := all[Answer](ctx, d, sqlAttemptAnswers, params{
-		"period": string(of.Period), "id": of.ID, "debits": debits,
+		"period": string(to[0].Period), "id": collection, "debits": debits,
 	})
-	out := map[string][]Answer{}
 	for _, row := range rows {
 		out[row.DebitID] = append(out[row.DebitID], row)
 	}

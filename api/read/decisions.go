@@ -46,36 +46,38 @@ func (d Decision) Event() (*schemas.DecisionEvent, error) {
 	return ev, nil
 }
 
-const sqlDecisionList = `SELECT ` + decisionColumns + `
+// ofCollection are the decisions about a collection: its number and period lead to them by the table's key.
+const ofCollection = `
 FROM decisions_log
-WHERE tenant_id = {tenant:String} AND policy_number = {policy_number:String} AND period_month = {period:String}
-    AND collection_id = {id:UUID} AND business_date >= toDateOrZero({after_date:String})
+WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND (policy_number, period_month) IN
+    (
+        SELECT policy_number, period_month FROM collections_log
+        WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID}
+        LIMIT 1
+    )
+    AND business_date `
+
+const sqlDecisionList = `SELECT ` + decisionColumns + ofCollection + `>= toDateOrZero({after_date:String})
     AND (business_date > toDateOrZero({after_date:String}) OR seq > toInt64OrZero({after_seq:String}))
 ORDER BY business_date, seq
 LIMIT 1 BY event_id
 LIMIT {limit:UInt32}`
 
-// Decisions are a page of the decisions about a collection, in their order.
-func (d *DB) Decisions(ctx context.Context, of Collection, p Page) ([]Decision, error) {
-	p.PolicyNumber, p.Period = of.PolicyNumber, string(of.Period)
+// Decisions are a page of the decisions about a collection, in their order; none where there is no such collection.
+func (d *DB) Decisions(ctx context.Context, collection string, p Page) ([]Decision, error) {
 	args := d.page(p, "after_date", "after_seq")
-	args["id"] = of.ID
+	args["id"] = collection
 	return all[Decision](ctx, d, sqlDecisionList, args)
 }
 
-const sqlDecisionOn = `SELECT ` + decisionColumns + `
-FROM decisions_log
-WHERE tenant_id = {tenant:String} AND policy_number = {policy_number:String} AND period_month = {period:String}
-    AND collection_id = {id:UUID} AND business_date <= toDate({day:String})
+const sqlDecisionOn = `SELECT ` + decisionColumns + ofCollection + `<= toDate({day:String})
 ORDER BY business_date DESC, seq DESC
 LIMIT 1`
 
 // DecisionOn is the decision about a collection that stood when a day (YYYY-MM-DD) ended; ok is false where there was
 // none yet.
-func (d *DB) DecisionOn(ctx context.Context, of Collection, day string) (Decision, bool, error) {
-	return one[Decision](ctx, d, sqlDecisionOn, params{
-		"policy_number": of.PolicyNumber, "period": string(of.Period), "id": of.ID, "day": day,
-	})
+func (d *DB) DecisionOn(ctx context.Context, collection, day string) (Decision, bool, error) {
+	return one[Decision](ctx, d, sqlDecisionOn, params{"id": collection, "day": day})
 }
 
 const sqlDecisionsStanding = `SELECT toString(collection_id), action, reason, explanation,

@@ -98,13 +98,12 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
 		"decision_list": {
-			page(named("policy_number", "P1"), named("period", "2025-11"), named("id", cA), named("after_date", "2025-11-05"),
-				named("after_seq", "4")),
+			page(named("id", cA), named("after_date", "2025-11-05"), named("after_seq", "4")),
 			[]string{b + " 7 2025-11-15 2025-11-15 07:00:00 acme C1 P1 " + cA + " 2025-11 WAIT AWAIT_INCOME Later.  0  " +
 				"2025-11-25 [] {} "},
 		},
 		"decision_on": {
-			[]any{tenant, named("policy_number", "P1"), named("period", "2025-11"), named("id", cA), named("day", "2025-11-14")},
+			[]any{tenant, named("id", cA), named("day", "2025-11-14")},
 			[]string{a + " 4 2025-11-05 2025-11-05 07:00:00 acme C1 P1 " + cA + " 2025-11 DEBIT FIRST_ATTEMPT Now. D1 15000 " +
 				`2025-11-14  [] {} {"due":15000}`},
 		},
@@ -113,8 +112,8 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{cA + " WAIT AWAIT_INCOME Later. 2025-11-25"},
 		},
 		"attempt_list": {
-			page(named("period", "2025-11"), named("id", cA), named("after", "")),
-			[]string{"1 D1 15000 2025-11-05 2025-11-14 RM []", "2 D2 15000 2025-11-26  RM [t1 t2]"},
+			page(named("id", cA), named("after", "")),
+			[]string{"1 2025-11 D1 15000 2025-11-05 2025-11-14 RM []", "2 2025-11 D2 15000 2025-11-26  RM [t1 t2]"},
 		},
 		"attempt_answers": {
 			[]any{tenant, named("period", "2025-11"), named("id", cA), named("debits", []string{"D1", "D2"})},
