@@ -32,7 +32,7 @@ type Engine struct {
 // Option changes how an engine works.
 type Option func(*Engine)
 
-// WithStrategy makes the engine follow a strategy other than strategy.Standard.
+// WithStrategy makes the engine follow a strategy other than strategy.Kasi.
 func WithStrategy(s strategy.Strategy) Option { return func(e *Engine) { e.strategy = s } }
 
 // NeverSleep makes every tick look at every customer. Tests compare such an engine with one that lets customers sleep.
@@ -40,7 +40,7 @@ func NeverSleep() Option { return func(e *Engine) { e.neverSleep = true } }
 
 // NewEngine makes an engine that follows the rules.
 func NewEngine(r *rules.Rules, options ...Option) *Engine {
-	e := &Engine{rules: r, strategy: strategy.Standard{}}
+	e := &Engine{rules: r, strategy: strategy.Kasi(false)}
 	for _, o := range options {
 		o(e)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestFailuresAreABudget is a customer who gets R 20 of cash a day and owes R 300, and a bank that says each time that
-// the money is not there (CONTRACT 4.6). The 15th is not tried at all: the pauses grow. A salary on the 25th is not
+// the money is not there (CONTRACT 4.6). The 15th is not tried at all: the pauses grow. R 20 alone are not worth a presentment. A salary on the 25th is not
 // left to be spent, and the next month begins with a new budget.
 func TestFailuresAreABudget(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestFailuresAreABudget(t *testing.T) {
 	}
 	debits, reasons := month("2026-10", 0)
 	require.Equal(t, []string{
-		"2026-10-01 20.00", "2026-10-02 20.00", "2026-10-05 60.00", "2026-10-12 140.00", "2026-10-27 300.00",
+		"2026-10-05 100.00", "2026-10-08 60.00", "2026-10-12 80.00", "2026-10-19 140.00",
 	}, debits)
 	require.Contains(t, reasons, "FAILURES_IN_A_ROW")
 	require.Contains(t, reasons, "FAILURE_BUDGET_SPENT")

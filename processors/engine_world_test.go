@@ -99,7 +99,7 @@ func newWorld(t require.TestingT, r *rules.Rules) *world {
 		taken: map[string]bool{}, incomes: map[string]bool{}, content: map[string]schemas.Transaction{},
 		replacedOn: map[string]civil.Date{}, pastDays: map[string]bool{},
 	}
-	follow := tracks{strategy.Standard{}, w}
+	follow := tracks{strategy.Kasi(false), w}
 	w.twin = arena.New(processors.NewEngine(r, processors.WithStrategy(follow), processors.NeverSleep()), r)
 	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{follow, w})), r)
 	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}

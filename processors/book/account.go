@@ -75,6 +75,9 @@ func (a *Account) remember(c Curve) {
 	a.Past = past[:end]
 }
 
+// Latest is the day of the account's latest booking.
+func (a *Account) Latest() schemas.Day { return a.Month + schemas.Day(a.Curve.last()) - 1 }
+
 // Levels are the account's money at the end of each day of its month, above what the month began with. Later days are
 // as the latest with bookings.
 func (a *Account) Levels() (l Levels) {

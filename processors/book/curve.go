@@ -49,6 +49,16 @@ func (c Curve) sum(unit schemas.Cents, l *Levels) {
 	}
 }
 
+// last is the last day with bookings, 0 where there is none.
+func (c Curve) last() (dom int) {
+	for i := 0; i < len(c); {
+		dom = int(c[i])
+		_, n := binary.Varint(c[i+1:])
+		i += 1 + max(n, 1)
+	}
+	return dom
+}
+
 // maxPoints is how many days of an earlier month are kept.
 const maxPoints = 12
 

@@ -27,8 +27,8 @@ type Cell struct {
 }
 
 // The tables. Held: a debit that counts on no money seen is paid, though none comes while it is tracked. Soon and
-// Later: what the account holds is proved to be enough within the tracked days, and before the period ends. Proof: a debit of
-// no more than is proved is paid; what leaves an account without a booking makes some fail.
+// Later: what the account holds is proved to be enough within the tracked days, and before the period ends. Proof: a
+// debit of no more than is proved is paid; what leaves an account without a booking makes some fail.
 const (
 	Held = iota
 	Soon

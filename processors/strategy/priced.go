@@ -65,22 +65,31 @@ func (p *Priced) Decide(v *View) ([]Ruling, schemas.Day) {
 
 // price rules on a debit that the rules allow.
 func (c *cutoff) price(o *offer, f funds) Ruling {
-	if !c.sight.seen {
+	c.byDay = c.byDay || c.sight.seen
+	switch {
+	case !c.sight.seen:
+		return c.byMoney(o, f)
+	case c.sight.balance >= 0:
+		return c.byBalance(o, f)
+	case c.unspent() && c.Today-c.sight.account.Since <= youngDays:
 		return c.byMoney(o, f)
 	}
 	s, m := c.situation(o)
+	if c.unspent() && !m.Proved { // what came says little of what is left where no spending is seen
+		return c.byMoney(o, f)
+	}
 	if c.priced.Learn != nil && !o.arrears {
 		c.priced.Learn(c.View, &m)
 	}
 	v := price.Of(&s)
 	c.offered = offered{true, s, v, m, c.trackUntil(o.pol), c.waiting(o.k, f).Reason}
-	c.byDay = true
 	return c.byPrice(o, f, &s, &v)
 }
 
 // byMoney rules where only the money that came is known, or nothing at all.
 func (c *cutoff) byMoney(o *offer, f funds) Ruling {
 	if r := c.fromMoney(f, o.most, o.outstanding, o.parts); r.Reason != "" {
+		r.Proved = c.sight.seen
 		return c.spare(r, f, o.outstanding)
 	}
 	if !o.arrears {
@@ -91,22 +100,48 @@ func (c *cutoff) byMoney(o *offer, f funds) Ruling {
 	return c.waiting(o.k, f)
 }
 
+// byBalance rules where the account's balance is known. A balance is money, whether or not a deposit was seen; what is
+// not ready yet is left. No debit is sent against a balance that is too small: on the last banking day the part that is
+// there is taken.
+func (c *cutoff) byBalance(o *offer, f funds) Ruling {
+	if r := c.fromMoney(f, o.most, o.outstanding, o.parts); r.Reason != "" {
+		return c.spare(r, f, o.outstanding)
+	}
+	f.announced = false
+	if f.usable = max(f.usable, c.wallet.room(c.sight.balance)); c.NextBanking > c.LastBanking {
+		f.usable = max(f.usable, c.wallet.balances[c.sight.balance].cents)
+	}
+	r := c.fromMoney(f, o.most, o.outstanding, o.parts)
+	if r.Reason == "" || r.Amount < o.most && c.NextBanking <= c.LastBanking {
+		return c.waiting(o.k, f)
+	}
+	r.Proved = true
+	return c.spare(r, f, o.outstanding)
+}
+
 // byPrice rules where the account's movements are known.
 func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict) Ruling {
 	switch {
-	case v.Proved && c.clearing(o, f, s):
-		return Ruling{Reason: WhyDepositClearing, Next: f.clearing}
+	case v.Proved && s.Lowest-c.clearing() < o.most && f.clearing != 0 && !s.Last:
+		return Ruling{Reason: WhyDepositClearing, Next: f.clearing} // of regular income (CONTRACT 4.4)
 	case v.Proved && c.unproved():
 		return Ruling{Reason: WhyProofFailed}
 	case v.Proved && v.Best():
-		return c.spare(Ruling{Reason: WhyMoneySeen, Amount: o.most, Proved: true}, f, o.outstanding)
+		r := c.fromMoney(funds{usable: s.Lowest}, o.most, o.outstanding, o.parts)
+		r.Proved = true
+		return c.spare(r, f, o.outstanding)
 	case v.Proved || o.arrears:
 		return c.waiting(o.k, f)
 	}
-	if r := c.fromMoney(f, min(o.most, s.Lowest), o.outstanding, o.parts); r.Reason == WhyPartOfMoney && !f.regular &&
-		r.Amount >= o.outstanding*leastPart/100 {
+	f.usable = min(f.usable, s.Lowest)
+	if r := c.fromMoney(f, o.most, o.outstanding, o.parts); r.Reason != "" && !f.regular {
 		r.Proved = true
 		return c.spare(r, f, o.outstanding)
+	}
+	if !c.known && s.Months == 0 {
+		if r := c.blind(o.k, o.most); r.Reason != "" {
+			return c.spare(r, f, o.outstanding)
+		}
 	}
 	m := &c.sight.facts
 	if !v.Best() || m.Failed || m.Broken && c.sight.fall < 2*o.most || o.k.Collected > 0 && !s.Last {
@@ -115,26 +150,54 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 	return c.spare(Ruling{Reason: WhyLikely, Amount: o.most, Blind: true}, f, o.outstanding)
 }
 
-// clearing tells whether what proves the amount came today, from regular income: it is debited on the next banking day
-// (CONTRACT 4.4), if there is one.
-func (c *cutoff) clearing(o *offer, f funds, s *price.Situation) bool {
-	if f.clearing == 0 || !f.seen || s.Last {
-		return false
+// clearing is what came to the account and is debited from the next banking day on only.
+func (c *cutoff) clearing() (sum schemas.Cents) {
+	for i := range c.Deposits {
+		dep := &c.Deposits[i]
+		if h := c.wallet.deposits[i]; h.worth == worthClearing && dep.From&book.FromBank != 0 &&
+			dep.Account == c.sight.account.ID {
+			sum += h.left
+		}
 	}
-	return s.Lowest-(f.total-f.usable) < o.most
+	return sum
 }
 
-// unproved tells whether a proof of this month has failed on an account that spends nothing: money leaves it unseen. It
-// is tried once more in the period's last days.
+// cameIn is the income of this month that no debit has taken.
+func (c *cutoff) cameIn() schemas.Cents {
+	sum := -c.sight.taken
+	for i := range c.Deposits {
+		if dep := &c.Deposits[i]; dep.Day() >= c.sight.month && !dep.Gone && dep.Account == c.sight.account.ID {
+			sum += dep.Cents
+		}
+	}
+	return max(0, sum)
+}
+
+// unproved tells whether a proof of this month has failed on an account that was not seen to spend: its money leaves
+// unseen. It is tried once more in the period's last days.
 func (c *cutoff) unproved() bool {
 	s := &c.sight
-	return s.facts.Failed && s.fall == 0 && s.facts.Left > lastDays
+	return s.facts.Failed && s.facts.Broken && s.fall == 0 && s.facts.Left > lastDays
 }
 
 const lastDays = 5
 
-// leastPart is what percentage of the outstanding amount a part must be that is worth a presentment.
-const leastPart = 20
+// unspent tells whether the account was never seen to spend: perhaps its feed shows no spending.
+func (c *cutoff) unspent() bool { return c.sight.account.Spent == 0 }
+
+// youngDays is for how many days an account that was never seen to spend may have spent nothing yet.
+const youngDays = 31
+
+// leastPart is the least part of what is outstanding that is worth a presentment. What the mandate allows at most is
+// no part of it.
+func (c *cutoff) leastPart(most, outstanding schemas.Cents) schemas.Cents {
+	if c.priced == nil {
+		return c.Params.MinDebitCents
+	}
+	return max(c.Params.MinDebitCents, min(most, outstanding*leastPartPercent/100))
+}
+
+const leastPartPercent = 20
 
 // situation is what a debit of the offer is priced from.
 func (c *cutoff) situation(o *offer) (price.Situation, Met) {
@@ -154,6 +217,9 @@ func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 		FailureCost: x * schemas.Cents(c.priced.FailurePercent) / 100, Patience: c.priced.Patience,
 	}
 	c.count(x, &s)
+	if c.unspent() {
+		s.Lowest = min(s.Lowest, c.cameIn())
+	}
 	m := Met{facts, x, c.sight.taken, c.sight.month + schemas.Day(c.sight.from) - 1, s.Lowest >= x}
 	return s, m
 }

@@ -13,6 +13,7 @@ import (
 // nothing of what is still there, and nothing is looked at.
 type sight struct {
 	seen    bool
+	balance int // place of the account's balance, where it is as new as the bookings; else -1
 	account book.Account // brought to this month
 	levels  book.Levels
 	month   schemas.Day // its first day
@@ -31,6 +32,7 @@ func (c *cutoff) look() {
 	if a == nil {
 		return
 	}
+	s.balance = c.balanceOf(a)
 	s.seen, s.month = true, book.MonthOf(c.Today)
 	s.account = a.At(s.month)
 	s.levels = s.account.Levels()
@@ -41,9 +43,6 @@ func (c *cutoff) look() {
 	s.facts.Months = len(s.months)
 	s.facts.Left = int(c.PeriodEnds - c.Today)
 	c.lookAtDebits()
-	if s.account.Since >= s.month { // nobody knows what was there before the first booking
-		s.from = max(s.from, int(s.account.Since-s.month)+1)
-	}
 	s.fall = fallOf(&s.levels, 0)
 	if len(s.months) > 0 {
 		s.fall = fallOf(&s.levels, fallOpen(s.months[0], &s.fall))
@@ -53,6 +52,16 @@ func (c *cutoff) look() {
 		s.facts.Steady = s.facts.Steady ||
 			(st.Kind == schemas.Pension || st.Kind == schemas.Grant) && c.Today-st.Last() <= 62
 	}
+}
+
+// balanceOf is the place of an account's balance, or -1 where none is known that is as new as its bookings.
+func (c *cutoff) balanceOf(a *book.Account) int {
+	for i := range c.Balances {
+		if b := &c.Balances[i]; b.Account == a.ID && schemas.DayOfUnix(b.At) >= a.Latest() {
+			return i
+		}
+	}
+	return -1
 }
 
 // mainAccount is the account that the latest income came to; without income the one with the latest bookings.

@@ -70,6 +70,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	r.Budget, r.LastDeposit, r.NextExpected = f.total, c.lastDeposit, c.expected.Day
 	if r.Amount > 0 {
 		c.debited = true
+		c.sight.taken += r.Amount // all policies share it
 		if until := c.trackUntil(pol); c.priced != nil && r.Reason != WhyPartOfMoney && until > c.Today {
 			r.TrackingDay = until
 		}
@@ -141,7 +142,7 @@ func (c *cutoff) fromMoney(f funds, most, outstanding schemas.Cents, parts bool)
 		return Ruling{Reason: WhyAnnouncedIncome, Amount: amount}
 	case amount == outstanding:
 		return Ruling{Reason: WhyMoneySeen, Amount: amount}
-	case parts && amount > 0 && amount >= c.Params.MinDebitCents:
+	case parts && amount > 0 && amount >= c.leastPart(most, outstanding):
 		return Ruling{Reason: WhyPartOfMoney, Amount: amount}
 	}
 	return Ruling{}
