@@ -12,8 +12,8 @@ import (
 )
 
 // TestFailuresAreABudget is a customer who gets R 20 of cash a day and owes R 300, and a bank that says each time that
-// the money is not there (CONTRACT 4.6). The 15th is not tried at all: the pauses grow. R 20 alone are not worth a presentment. A salary on the 25th is not
-// left to be spent, and the next month begins with a new budget.
+// the money is not there (CONTRACT 4.6). R 20 alone are not worth a presentment, and the pauses grow. A salary on the
+// 25th is not left to be spent, and the next month begins with a new budget.
 func TestFailuresAreABudget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, rules.Default())

@@ -73,7 +73,8 @@ func (c *cutoff) worth(dep *book.Deposit) worth {
 	switch {
 	case dep.Day() < c.wallet.fresh:
 		old := c.priced != nil && dep.Day() < schemas.DayOf(c.Period.First()) // what is left of a month is spoken for
-		if c.cover(dep) >= 0 || dep.Cents <= c.Outstanding && dep.From != book.FromAnnounce && !old && c.irregular(dep.Stream) {
+		small := dep.Cents <= c.Outstanding && dep.From != book.FromAnnounce && c.irregular(dep.Stream)
+		if c.cover(dep) >= 0 || small && !old {
 			return worthReady
 		}
 		return worthSpent
