@@ -140,6 +140,7 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 	}
 	if !c.known && s.Months == 0 {
 		if r := c.blind(o.k, o.most); r.Reason != "" {
+			c.offered.priced = false // whatever it is worth
 			return c.spare(r, f, o.outstanding)
 		}
 	}
