@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,7 +171,7 @@ func runBacktest(c call, f *backtestFlags) error {
 		f.file = ""
 		fmt.Fprintln(c.ErrOrStderr(), "--world people is simulated households: the file of --transactions is not read")
 	}
-	accounts, err := f.accounts(c.Context(), o.World, law)
+	accounts, err := f.accounts(o.World, law)
 	if err != nil {
 		return err
 	}
@@ -214,12 +213,11 @@ func (f *backtestFlags) run(c call, law *rules.Rules, accounts []*backtest.Accou
 }
 
 // accounts are those of the file, or else simulated households.
-func (f *backtestFlags) accounts(ctx context.Context, w backtest.World, law *rules.Rules,
-) ([]*backtest.Account, error) {
+func (f *backtestFlags) accounts(w backtest.World, law *rules.Rules) ([]*backtest.Account, error) {
 	if f.file == "" {
-		households, err := backtest.Households(ctx, f.seed, f.households, f.start(), f.months, law)
-		if err != nil || w == backtest.People {
-			return households, err
+		households := backtest.Households(f.seed, f.households, f.start(), f.months, law)
+		if w == backtest.People {
+			return households, nil
 		}
 		return backtest.Told(households, law), nil
 	}

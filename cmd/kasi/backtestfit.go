@@ -43,7 +43,7 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 		return err
 	}
 	law = law.WithoutArrears()
-	accounts, err := f.accounts(c.Context(), backtest.Month, law)
+	accounts, err := f.accounts(backtest.Month, law)
 	if err != nil {
 		return err
 	}

@@ -138,11 +138,14 @@ type creditor struct {
 	day int
 }
 
+// HouseholdID is the id of the ith household, counted from 1.
+func HouseholdID(i int) string { return "H" + strconv.Itoa(i) }
+
 // Household is the ith household, counted from 1. It draws its chances from a source of its own, so how many others
 // there are changes nothing.
 func (n *Neighbourhood) Household(i int) *Household {
 	h := household{
-		Household: &Household{ID: "H" + strconv.Itoa(i), FeedFrom: n.from}, Neighbourhood: n,
+		Household: &Household{ID: HouseholdID(i), FeedFrom: n.from}, Neighbourhood: n,
 		rng: rand.New(rand.NewPCG(n.seed, 1<<40+uint64(i))), to: n.from.AddDays(len(n.banking)),
 	}
 	roll := h.rng.IntN(100)

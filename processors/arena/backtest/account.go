@@ -49,6 +49,17 @@ type Account struct {
 	balance []schemas.Cents       // at the end of each day, from first to that of the last transaction
 
 	life *people.Household // of a simulated account
+	// born makes the whole of a simulated account, of which there may be more than fit into the memory at once; nil where
+	// this is it.
+	born func() *Account
+}
+
+// whole is the account with all that is known of it.
+func (a *Account) whole() *Account {
+	if a.born != nil {
+		return a.born()
+	}
+	return a
 }
 
 // credit is income that came.

@@ -114,33 +114,48 @@ func Run(ctx context.Context, law *rules.Rules, accounts []*Account, o Options) 
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Accounts: len(r.accounts)}
-	for p, percent := range o.Premiums {
-		for c := range o.Contenders {
-			of := make([][len(segments)]sums, len(r.accounts))
-			for i := range all {
-				of[i] = all[i][p*len(o.Contenders)+c]
+	rows := make([][]Row, len(o.Premiums)*len(o.Contenders))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.workers())
+	for i := range rows {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				rows[i] = r.rows(&o.Contenders[i%len(o.Contenders)], o.Premiums[i/len(o.Contenders)], all, i)
 			}
-			res.Rows = append(res.Rows, r.rows(&o.Contenders[c], percent, of)...)
-		}
+			return ctx.Err()
+		})
 	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	res := &Result{Accounts: len(r.accounts), Rows: slices.Concat(rows...)}
 	if len(res.Rows) == 0 {
 		return nil, errors.New("backtest: no account has a full month among those that are judged")
 	}
 	return res, nil
 }
 
-// runAll runs the accounts side by side. What comes of one stands in its own place, so their order does not matter.
-func (r *runner) runAll(ctx context.Context) ([][][len(segments)]sums, error) {
-	n := r.Goroutines
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
+// workers is how many goroutines work.
+func (r *runner) workers() int {
+	if r.Goroutines > 0 {
+		return r.Goroutines
 	}
-	all := make([][][len(segments)]sums, len(r.accounts))
+	return runtime.GOMAXPROCS(0)
+}
+
+// judged is what came of an account: for each premium and contender, the sums of each segment.
+type judged struct {
+	kind string
+	of   [][len(segments)]sums
+}
+
+// runAll runs the accounts side by side. What comes of one stands in its own place, so their order does not matter.
+func (r *runner) runAll(ctx context.Context) ([]judged, error) {
+	all := make([]judged, len(r.accounts))
 	var next, done atomic.Int64
 	total := int64(len(r.accounts) * len(r.Contenders) * len(r.Premiums))
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(n, len(r.accounts)) {
+	for range min(r.workers(), len(r.accounts)) {
 		group.Go(func() error {
 			arenas := r.arenas()
 			for ctx.Err() == nil {
@@ -148,7 +163,8 @@ func (r *runner) runAll(ctx context.Context) ([][][len(segments)]sums, error) {
 				if i >= len(r.accounts) {
 					return nil
 				}
-				of, err := r.account(ctx, r.accounts[i], arenas, func() {
+				a := r.accounts[i].whole()
+				of, err := r.account(ctx, a, arenas, func() {
 					if now := done.Add(1); r.Progress != nil {
 						r.Progress(now, total)
 					}
@@ -156,7 +172,7 @@ func (r *runner) runAll(ctx context.Context) ([][][len(segments)]sums, error) {
 				if err != nil {
 					return err
 				}
-				all[i] = of
+				all[i] = judged{a.Kind, of}
 			}
 			return ctx.Err()
 		})

@@ -1,41 +1,29 @@
 package backtest
 
 import (
-	"context"
-	"runtime"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/civil"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/processors/people"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Households are the accounts of simulated households, so many, who live from the 1st of a month for so many months. It
-// returns the context's error where that ends first.
-func Households(ctx context.Context, seed uint64, n int, from civil.Date, months int, r *rules.Rules,
-) ([]*Account, error) {
+// Households are the accounts of simulated households, so many, who live from the 1st of a month for so many months. A
+// household is made when it is needed.
+func Households(seed uint64, n int, from civil.Date, months int, r *rules.Rules) []*Account {
 	all := make([]*Account, n)
 	hood := people.NewNeighbourhood(seed, from, months, r.Calendar)
-	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error {
-			for ctx.Err() == nil {
-				i := int(next.Add(1))
-				if i > n {
-					return nil
-				}
-				all[i-1] = householdAccount(hood.Household(i), from, from.AddMonths(months))
-			}
-			return ctx.Err()
-		})
+	for i := range all {
+		born := func() *Account { return householdAccount(hood.Household(i+1), from, from.AddMonths(months)) }
+		if i == 0 {
+			all[0] = born()
+		}
+		all[i] = &Account{ID: people.HouseholdID(i + 1), first: all[0].first, months: all[0].months, born: born}
 	}
-	return all, group.Wait()
+	return all
 }
 
 // householdAccount is the account of a household that lives from a day up to the day before another.
@@ -169,6 +157,7 @@ func (l *householdLedger) announced(d schemas.Day) (list []schemas.Income) {
 func Told(households []*Account, r *rules.Rules) []*Account {
 	var all []*Account
 	for _, h := range households {
+		h = h.whole()
 		l := newHouseholdLedger(h.life)
 		var txs []schemas.Transaction
 		room := make([]booking, 0, 16)

@@ -95,12 +95,12 @@ func (r Row) SameTable(o Row) bool {
 // FeesPer100 are the fees in rands per 100 months of a policy.
 func (r Row) FeesPer100() Hundredths { return ratio(int64(r.FeesCents), r.AccountMonths, 1) }
 
-// rows sums up over the accounts: for each segment, all kinds and then each kind.
-func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row {
+// rows sums up over the accounts, from place at of each: for each segment, all kinds and then each kind.
+func (r *runner) rows(c *Contender, percent int, accounts []judged, at int) []Row {
 	kinds := []string{KindAll}
-	for _, a := range r.accounts {
-		if !slices.Contains(kinds, a.Kind) {
-			kinds = append(kinds, a.Kind)
+	for i := range accounts {
+		if !slices.Contains(kinds, accounts[i].kind) {
+			kinds = append(kinds, accounts[i].kind)
 		}
 	}
 	slices.Sort(kinds[1:])
@@ -111,11 +111,11 @@ func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row
 	for s, segment := range segments {
 		for _, kind := range kinds {
 			var total sums
-			var each []sums
-			for i := range of {
-				if x := &of[i][s]; x.months > 0 && (kind == KindAll || r.accounts[i].Kind == kind) {
+			var each []collected
+			for i := range accounts {
+				if x := &accounts[i].of[at][s]; x.months > 0 && (kind == KindAll || accounts[i].kind == kind) {
 					total.add(x)
-					each = append(each, *x)
+					each = append(each, collected{x.collected, x.most})
 				}
 			}
 			if total.months == 0 {
@@ -143,17 +143,20 @@ func (r *runner) rows(c *Contender, percent int, of [][len(segments)]sums) []Row
 // resamples is how many samples of the accounts the bootstrap draws, with replacement.
 const resamples = 1000
 
+// collected is what a contender and the oracle collected from an account.
+type collected struct{ cents, most schemas.Cents }
+
 // interval is where 95 % of the bootstrap's shares of the oracle lie. The same seed and accounts give the same.
-func interval(each []sums, seed uint64) (low, high Hundredths) {
+func interval(each []collected, seed uint64) (low, high Hundredths) {
 	dice := newDice(seed, uint64(len(each)))
 	shares := make([]Hundredths, resamples)
 	for i := range shares {
-		var collected, most schemas.Cents
+		var sum collected
 		for range each {
-			s := &each[dice.IntN(len(each))]
-			collected, most = collected+s.collected, most+s.most
+			x := &each[dice.IntN(len(each))]
+			sum.cents, sum.most = sum.cents+x.cents, sum.most+x.most
 		}
-		shares[i] = ratio(int64(collected), int64(most), 100)
+		shares[i] = ratio(int64(sum.cents), int64(sum.most), 100)
 	}
 	slices.SortFunc(shares, func(a, b Hundredths) int { return cmp.Compare(a, b) })
 	return shares[resamples*25/1000], shares[resamples*975/1000-1]

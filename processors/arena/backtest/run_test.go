@@ -22,16 +22,14 @@ func someOf(t testing.TB, names ...string) []Contender {
 }
 
 // neighbours are so many households who live in 2025 for so many months.
-func neighbours(t testing.TB, seed uint64, n, months int) []*Account {
-	all, err := Households(t.Context(), seed, n, day("2025-01-01").Date(), months, law)
-	require.NoError(t, err)
-	return all
+func neighbours(seed uint64, n, months int) []*Account {
+	return Households(seed, n, day("2025-01-01").Date(), months, law)
 }
 
 func TestTheSameSeedGivesTheSameRowsHoweverManyWork(t *testing.T) {
 	t.Parallel()
 	for _, w := range Worlds() {
-		accounts := neighbours(t, 3, 40, 6)
+		accounts := neighbours(3, 40, 6)
 		if w != People {
 			accounts = Told(accounts, law)
 		}
@@ -84,7 +82,7 @@ func TestRowsAreTheContractsJSON(t *testing.T) {
 
 func TestAHalfIsJudgedByWhatTheOtherTaught(t *testing.T) {
 	t.Parallel()
-	accounts := neighbours(t, 5, 50, 3)
+	accounts := neighbours(5, 50, 3)
 	odd, err := newRunner(law, accounts, Options{Train: Odd})
 	require.NoError(t, err)
 	even, err := newRunner(law, accounts, Options{Train: Even})
@@ -106,7 +104,7 @@ func TestABacktestStopsWhenItIsToldTo(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := Run(ctx, law, neighbours(t, 1, 1000, 3), o)
+	_, err := Run(ctx, law, neighbours(1, 1000, 3), o)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -228,7 +226,7 @@ func TestAnEngineForetellsItsDeposits(t *testing.T) {
 // BenchmarkBacktest is the engine on simulated households.
 func BenchmarkBacktest(b *testing.B) {
 	const households, months = 200, 12
-	accounts := neighbours(b, 1, households, months)
+	accounts := neighbours(1, households, months)
 	o := Options{World: People, Balances: True, Premiums: []int{5}, Contenders: someOf(b, "kasi"), Seed: 1}
 	b.ReportAllocs()
 	for b.Loop() {
