@@ -103,6 +103,8 @@ func TestNobodyCollectsMoreThanTheOracle(t *testing.T) {
 func TestNobodyCollectsMoreThanTheOracleFromPeople(t *testing.T) {
 	t.Parallel()
 	for _, a := range neighbours(1, 60, 7) {
-		noMoreThanTheOracle(t, a.whole(), Options{World: People, Balances: True, Premiums: []int{5, 40}, Contenders: Contenders()})
+		noMoreThanTheOracle(t, a.whole(), Options{
+			World: People, Balances: True, Premiums: []int{5, 40}, Contenders: Contenders(),
+		})
 	}
 }
