@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"cloud.google.com/go/civil"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/api/client"
 	"github.com/kasi-collections/kasi/processors/explain"
@@ -61,12 +61,16 @@ guards that come after the price, such as a policy on hold, are not asked again.
 		if err != nil {
 			return err
 		}
-		d, err := q.decision(c, cl, of)
-		if err != nil {
+		var d client.Decision
+		var attempts []client.Attempt
+		both, _ := errgroup.WithContext(c.Context()) // an answer takes as long as the other
+		both.Go(func() (err error) { d, err = q.decision(c, cl, of); return err })
+		both.Go(func() (err error) { attempts, err = attemptsOf(c, cl, of); return err })
+		if err := both.Wait(); err != nil {
 			return err
 		}
-		if err := answerOf(c, cl, of, &d); err != nil {
-			return err
+		if d.DebitID != nil {
+			d.Words = append(d.Words, client.Words(answerTo(*d.DebitID, attempts)))
 		}
 		again, err := q.again(d)
 		if err != nil {
@@ -156,29 +160,24 @@ func (q *question) decision(c call, cl *client.Client, of client.Collection) (d 
 	return page.Data[0], nil
 }
 
-// answerOf adds to the words of a decision to debit what came back.
-func answerOf(c call, cl *client.Client, of client.Collection, d *client.Decision) error {
-	if d.DebitID == nil {
-		return nil
+// attemptsOf are the debits of a collection: a month has fewer cut-offs than a page has rows.
+func attemptsOf(c call, cl *client.Client, of client.Collection) ([]client.Attempt, error) {
+	if of.NumberOfAttempts == 0 {
+		return nil, nil
 	}
-	params := client.ListAttemptsParams{}
-	for {
-		page, err := answered[client.AttemptList](cl.ListAttempts(c.Context(), of.ID, &params))
-		if err != nil {
-			return err
+	page, err := answered[client.AttemptList](cl.ListAttempts(c.Context(), of.ID, &client.ListAttemptsParams{}))
+	return page.Data, err
+}
+
+// answerTo says what came back of a debit.
+func answerTo(debit string, attempts []client.Attempt) explain.Line {
+	for _, a := range attempts {
+		if n := len(a.Results); a.DebitID == debit && n > 0 {
+			r := a.Results[n-1]
+			return explain.Answer(string(r.Status), value(r.EffectiveDate), value(r.ReasonScheme), value(r.ReasonCode))
 		}
-		i := slices.IndexFunc(page.Data, func(a client.Attempt) bool { return a.DebitID == *d.DebitID })
-		if params.Cursor = page.NextCursor; i < 0 && params.Cursor != nil {
-			continue
-		}
-		said := explain.Answer("", "", "", "")
-		if i >= 0 && len(page.Data[i].Results) > 0 {
-			r := page.Data[i].Results[len(page.Data[i].Results)-1]
-			said = explain.Answer(string(r.Status), value(r.EffectiveDate), value(r.ReasonScheme), value(r.ReasonCode))
-		}
-		d.Words = append(d.Words, client.Words(said))
-		return nil
 	}
+	return explain.Answer("", "", "", "")
 }
 
 // value is what a text is that may be null.
