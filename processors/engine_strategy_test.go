@@ -53,7 +53,7 @@ func (s tracks) Decide(v *strategy.View) ([]strategy.Ruling, schemas.Day) {
 	n := 0
 	for i := range v.Collections {
 		if k := &v.Collections[i]; k.Open() {
-			if r := &rulings[n]; r.Amount > 0 && s.w.track > 0 {
+			if r := &rulings[n]; r.Amount > 0 && s.w.track > 0 && r.Basis == nil { // else it has a price as it is
 				last := v.Rules.TrackingUntil(v.Policies.Find(k.Number).Rail, v.Date)
 				if want := v.Rules.Calendar.OnOrBefore(v.Date.AddDays(s.w.track)); want.Before(last) {
 					last = want

@@ -169,7 +169,8 @@ func TestEachDifferenceAlone(t *testing.T) {
 	require.Empty(t, right.Examples)
 }
 
-// A decision that was priced is priced again as it is read; one that was not priced, or by another build, is not judged.
+// A decision that was priced is priced again as it is read; one that was not priced, or by another build, is not
+// judged.
 func TestDecisionsArePricedAgain(t *testing.T) {
 	var asked []string
 	b := books{o: Options{Again: func(decision []byte) (bool, error) {
