@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"slices"
 	"time"
@@ -14,7 +13,9 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/kasi-collections/kasi/processors/arena/backtest"
 	"github.com/kasi-collections/kasi/processors/people"
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
 )
@@ -209,65 +210,33 @@ type RealResult struct {
 	book             *people.BankBook
 }
 
-const (
-	// premiumPercent of the median monthly income is a real account's made-up premium; at least minPremium.
-	premiumPercent               = 5
-	minPremium     schemas.Cents = 1_000
-	spreadDays                   = 28
-)
+// premiumPercent of the median monthly income is a real account's made-up premium.
+const premiumPercent = 5
 
-// premiums makes one policy an account, ordered by first month and account. Income is every credit but interest; the
-// median is taken over the account's full months, those without income included. Accounts without a full month get no
-// policy.
+// premiums makes one policy an account, ordered by first month and account, as the arena has them. Accounts without a
+// full month get no policy.
 func premiums(rows []feed.Row) []realPolicy {
-	policies, months := map[string]*realPolicy{}, map[string]map[schemas.Period]schemas.Cents{}
-	for _, r := range rows {
-		p := policies[r.AccountID]
-		if p == nil {
-			p = &realPolicy{account: r.AccountID, customer: r.CustomerID, first: schemas.PeriodOf(r.Date.AddDays(-1)).Next()}
-			policies[r.AccountID], months[r.AccountID] = p, map[schemas.Period]schemas.Cents{}
-		}
-		p.end = schemas.PeriodOf(r.Date) // nobody knows what came after the account's last row, so that month is not full
-		if r.Direction == schemas.Credit && r.Symbol != "interest" {
-			months[r.AccountID][p.end] += r.AmountCents
+	txs := make([]schemas.Transaction, len(rows))
+	for i := range rows {
+		txs[i] = rows[i].Transaction
+	}
+	var policies []realPolicy
+	for _, a := range backtest.Accounts(txs, rules.Default(), false) {
+		if first, end, ok := a.FullMonths(); ok {
+			policies = append(policies, realPolicy{a.ID, a.Customer, a.Premium(premiumPercent), first, end})
 		}
 	}
-	var full []realPolicy
-	for account, p := range policies {
-		var incomes []schemas.Cents
-		for m := p.first; m < p.end; m = m.Next() {
-			incomes = append(incomes, months[account][m])
-		}
-		if len(incomes) == 0 {
-			continue
-		}
-		p.premium = max(median(incomes)*premiumPercent/100, minPremium)
-		full = append(full, *p)
-	}
-	slices.SortFunc(full, func(a, b realPolicy) int {
+	slices.SortFunc(policies, func(a, b realPolicy) int {
 		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.account, b.account))
 	})
-	return full
-}
-
-// median of amounts in whole cents; of an even number of amounts the mean of the middle two, cut to the cent. It sorts
-// its argument.
-func median(cents []schemas.Cents) schemas.Cents {
-	slices.Sort(cents)
-	n := len(cents)
-	if n%2 == 1 {
-		return cents[n/2]
-	}
-	return (cents[n/2-1] + cents[n/2]) / 2
+	return policies
 }
 
 // spreadAccounts moves each account's rows 0 to 27 days into the future, by a hash of its number, and sorts by date
 // again.
 func spreadAccounts(rows []feed.Row) []feed.Row {
 	for i := range rows {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(rows[i].AccountID)) // a hash takes everything
-		days := int(h.Sum32() % spreadDays)
+		days := backtest.Offset(rows[i].AccountID)
 		rows[i].Date = rows[i].Date.AddDays(days)
 		rows[i].BookedAt = rows[i].BookedAt.Add(time.Duration(days) * 24 * time.Hour)
 	}

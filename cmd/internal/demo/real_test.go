@@ -7,7 +7,6 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
@@ -19,30 +18,6 @@ func rowsOf(t *testing.T, lines ...string) []feed.Row {
 		"account\n"+strings.Join(lines, "\n")), "made-up.csv", "demo")
 	require.NoError(t, err)
 	return rows
-}
-
-func TestMedianInWholeCents(t *testing.T) {
-	require.Equal(t, schemas.Cents(7), median([]schemas.Cents{9, 7, 1}))
-	require.Equal(t, schemas.Cents(4), median([]schemas.Cents{9, 1, 4, 5}), "the half cent is cut")
-	rapid.Check(t, func(t *rapid.T) {
-		cents := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) schemas.Cents {
-			return schemas.Cents(rapid.Int64Range(0,
-				1_000_000).Draw(t, "cents"))
-		}), 1, 40).Draw(t, "all")
-		m := median(slices.Clone(cents))
-		below, above := 0, 0
-		for _, c := range cents {
-			if c < m {
-				below++
-			}
-			if c > m {
-				above++
-			}
-		}
-		if 2*below > len(cents) || 2*above > len(cents) {
-			t.Fatalf("%d below and %d above %d of %v", below, above, m, cents)
-		}
-	})
 }
 
 func TestPremiumsAreFivePercentOfTheMedianMonth(t *testing.T) {
@@ -138,7 +113,7 @@ func TestSpreadKeepsEachAccountsOwnOrder(t *testing.T) {
 		if _, seen := shift[r.AccountID]; !seen {
 			shift[r.AccountID] = r.Date.DaysSince(before[r.AccountID])
 			require.GreaterOrEqual(t, shift[r.AccountID], 0)
-			require.Less(t, shift[r.AccountID], spreadDays)
+			require.Less(t, shift[r.AccountID], 28)
 			continue
 		}
 		require.Equal(t, shift[r.AccountID]+4, r.Date.DaysSince(before[r.AccountID]))

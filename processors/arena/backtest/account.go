@@ -33,16 +33,16 @@ const (
 // Account is one customer's bank account: what its feed reported, and what follows from that for every world. It does
 // not change once it is made.
 type Account struct {
-	ID   string
-	Kind string // of income, by most of its money: that of the transactions' words, else KindTransfer or KindCash
+	ID       string
+	Customer string
+	Kind     string // of income, by most of its money: that of the transactions' words, else KindTransfer or KindCash
 	// Fee is what the customer's bank charges the customer for a debit that it does not pay.
 	Fee schemas.Cents
 
-	customer string
-	first    schemas.Day // that is known
-	months   []month     // full ones
-	median   schemas.Cents
-	incomes  []credit // in the order of time
+	first   schemas.Day // that is known
+	months  []month     // full ones
+	median  schemas.Cents
+	incomes []credit // in the order of time
 
 	// Of an account of a file.
 	txs     []schemas.Transaction // by time; balances are those of the account
@@ -84,7 +84,7 @@ func Accounts(txs []schemas.Transaction, r *rules.Rules, spread bool) []*Account
 		id := [2]string{tx.CustomerID, tx.AccountID}
 		a := of[id]
 		if a == nil {
-			a = &Account{ID: cmp.Or(tx.AccountID, tx.CustomerID), customer: tx.CustomerID}
+			a = &Account{ID: cmp.Or(tx.AccountID, tx.CustomerID), Customer: tx.CustomerID}
 			of[id] = a
 		}
 		tx.TenantID = tenant
@@ -94,19 +94,19 @@ func Accounts(txs []schemas.Transaction, r *rules.Rules, spread bool) []*Account
 	for _, a := range of {
 		slices.SortStableFunc(a.txs, func(a, b schemas.Transaction) int { return a.BookedAt.Compare(b.BookedAt) })
 		if spread {
-			a.move(offset(a.ID))
+			a.move(Offset(a.ID))
 		}
 		a.read(r)
 		all = append(all, a)
 	}
 	slices.SortFunc(all, func(a, b *Account) int {
-		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID), strings.Compare(a.customer, b.customer))
+		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID), strings.Compare(a.Customer, b.Customer))
 	})
 	return all
 }
 
-// offset is by how many days an account moves.
-func offset(id string) int {
+// Offset is by how many days an account of a file moves.
+func Offset(id string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // a hash takes everything
 	return int(h.Sum32() % spreadDays)
@@ -223,6 +223,14 @@ func (a *Account) paydays() map[schemas.Period]int {
 // before is the period before one.
 func before(p schemas.Period) schemas.Period { return schemas.PeriodOf(p.First().AddDays(-1)) }
 
+// FullMonths are the months from first up to the one before end, if there are any.
+func (a *Account) FullMonths() (first, end schemas.Period, ok bool) {
+	if len(a.months) == 0 {
+		return "", "", false
+	}
+	return a.months[0].period, a.months[len(a.months)-1].period.Next(), true
+}
+
 // at is the balance at the end of a day; 0 before the first.
 func (a *Account) at(d schemas.Day) schemas.Cents {
 	if d < a.first {
@@ -245,7 +253,7 @@ func median(cents []schemas.Cents) schemas.Cents {
 	}
 }
 
-// premium is so many percent of the median monthly income, and at least R 10.
-func (a *Account) premium(percent int) schemas.Cents {
+// Premium is so many percent of the median monthly income, and at least R 10.
+func (a *Account) Premium(percent int) schemas.Cents {
 	return max(a.median*schemas.Cents(percent)/100, minPremium)
 }

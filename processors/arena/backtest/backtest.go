@@ -185,7 +185,7 @@ func (r *runner) account(ctx context.Context, a *Account, arenas []*arena.Arena,
 ) (of [][len(segments)]sums, err error) {
 	found := a.in(r.World)
 	for _, percent := range r.Premiums {
-		premium := a.premium(percent)
+		premium := a.Premium(percent)
 		oracle := oracleTries(found, r.days, premium)
 		for c := range r.Contenders {
 			if err := ctx.Err(); err != nil {

@@ -2,12 +2,14 @@ package backtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
@@ -64,8 +66,8 @@ func TestAnAccountIsReadAsItsTransactionsSay(t *testing.T) {
 	}
 	require.Equal(t, []string{"2025-01", "2025-02", "2025-03"}, months, "full months only")
 	require.Equal(t, schemas.Cents(90_000), a.median)
-	require.Equal(t, schemas.Cents(4_500), a.premium(5))
-	require.Equal(t, schemas.Cents(1_000), a.premium(1), "at least R 10")
+	require.Equal(t, schemas.Cents(4_500), a.Premium(5))
+	require.Equal(t, schemas.Cents(1_000), a.Premium(1), "at least R 10")
 	require.Equal(t, day("2025-02-06"), a.months[1].payday, "January's payday, a month later")
 	require.Equal(t, KindCash, a.Kind)
 }
@@ -130,4 +132,28 @@ func TestWhatIsTakenOfASweepIsMissingUntilTheAccountIsEmpty(t *testing.T) {
 	require.True(t, take(l, &d, "2025-01-08", 300))
 	require.True(t, take(l, &d, "2025-01-21", 300), "spending stopped at nothing: what was taken was spent less")
 	require.False(t, take(l, &d, "2025-01-21", 1))
+}
+
+func TestMedianInWholeCents(t *testing.T) {
+	require.Equal(t, schemas.Cents(7), median([]schemas.Cents{9, 7, 1}))
+	require.Equal(t, schemas.Cents(4), median([]schemas.Cents{9, 1, 4, 5}), "the half cent is cut")
+	rapid.Check(t, func(t *rapid.T) {
+		cents := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) schemas.Cents {
+			return schemas.Cents(rapid.Int64Range(0,
+				1_000_000).Draw(t, "cents"))
+		}), 1, 40).Draw(t, "all")
+		m := median(slices.Clone(cents))
+		below, above := 0, 0
+		for _, c := range cents {
+			if c < m {
+				below++
+			}
+			if c > m {
+				above++
+			}
+		}
+		if 2*below > len(cents) || 2*above > len(cents) {
+			t.Fatalf("%d below and %d above %d of %v", below, above, m, cents)
+		}
+	})
 }

@@ -127,13 +127,13 @@ func (o *outside) earliest(until int64) (processors.Record, int64) {
 func (o *outside) insurer(n int) processors.Record {
 	if n == 0 {
 		o.command = schemas.PolicyCommand{
-			Action: schemas.PolicyImport, TenantID: tenant, CustomerID: o.account.customer, PolicyNumber: policyNumber,
+			Action: schemas.PolicyImport, TenantID: tenant, CustomerID: o.account.Customer, PolicyNumber: policyNumber,
 			Terms: &schemas.PolicyTerms{PremiumCents: o.premium, Rail: schemas.RailDebiCheck},
 		}
 		return &o.command
 	}
 	o.execute = schemas.ExecuteCommand{
-		TenantID: tenant, CustomerID: o.account.customer, PolicyNumber: policyNumber,
+		TenantID: tenant, CustomerID: o.account.Customer, PolicyNumber: policyNumber,
 		PeriodMonth: o.account.months[n-1].period,
 	}
 	return &o.execute

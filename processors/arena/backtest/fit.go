@@ -112,7 +112,7 @@ func (c *counter) account(ar *arena.Arena, a *Account, premiums []int) error {
 	}
 	for _, percent := range premiums {
 		c.met = c.met[:0]
-		if _, err := engineTries(ar, a, c.bankOf(in), a.premium(percent), c.Balances); err != nil {
+		if _, err := engineTries(ar, a, c.bankOf(in), a.Premium(percent), c.Balances); err != nil {
 			return err
 		}
 		for i := range c.met {

@@ -67,7 +67,7 @@ func noMoreThanTheOracle(t require.TestingT, a *Account, o Options) {
 	r, err := newRunner(law, []*Account{a}, o)
 	require.NoError(t, err)
 	for _, percent := range o.Premiums {
-		premium := a.premium(percent)
+		premium := a.Premium(percent)
 		most := make([]schemas.Cents, len(a.months))
 		for _, x := range oracleTries(a.in(o.World), r.days, premium) {
 			most[x.month] += x.cents

@@ -43,12 +43,12 @@ func Debits(law *rules.Rules, e *processors.Engine, a *Account, w World, b Balan
 		return nil, err
 	}
 	bank := r.bankOf(a.in(w))
-	if _, err := engineTries(arena.New(e, law), a, bank, a.premium(percent), b); err != nil {
+	if _, err := engineTries(arena.New(e, law), a, bank, a.Premium(percent), b); err != nil {
 		return nil, err
 	}
 	var all []Debit
 	for _, t := range bank.tries {
-		all = append(all, Debit{a.customer, t.first, t.last, t.cents, t.state == tryPaid, t.state == tryFailed})
+		all = append(all, Debit{a.Customer, t.first, t.last, t.cents, t.state == tryPaid, t.state == tryFailed})
 	}
 	return all, nil
 }
