@@ -67,6 +67,12 @@ func (e *DepositEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.NextExpectedDate != "" {
 		b = AppendText(append(b, `,"next_expected_date":`...), string(e.NextExpectedDate))
 	}
+	if e.DepositNo != 0 {
+		b = strconv.AppendInt(append(b, `,"deposit_no":`...), int64(e.DepositNo), 10)
+	}
+	if e.TakenBack != "" {
+		b = AppendText(append(b, `,"taken_back":`...), string(e.TakenBack))
+	}
 	return append(b, '}'), err
 }
 

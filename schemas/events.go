@@ -28,7 +28,7 @@ type TransactionEvent struct {
 	BookedDate string `json:"booked_date,omitempty" cat:"date"`
 }
 
-// DepositEvent is what was detected in one credit of a customer.
+// DepositEvent is what was detected in one credit of a customer, or that a deposit is taken back.
 //
 //catalog:event TopicDeposits Deposit
 //catalog:table deposits_log tenant_id, customer_id, deposit_date, event_id
@@ -56,7 +56,19 @@ type DepositEvent struct {
 	ConfidencePercent int `json:"confidence_percent" cat:"UInt8 min=0 max=100"`
 	// When the stream should pay next; absent where that is not known.
 	NextExpectedDate string `json:"next_expected_date,omitempty" cat:"date"`
+	// Counts the customer's deposits. The event that takes a deposit back has its number.
+	DepositNo int `json:"deposit_no,omitempty" cat:"min=0"`
+	// Why the deposit is taken back: a debit reversed it, another booking stands in its place, or the income feed says
+	// that it was cancelled. Absent where it was detected.
+	TakenBack string `json:"taken_back,omitempty" cat:"enum=REVERSED,REPLACED,CANCELLED"`
 }
+
+// Why a deposit is taken back.
+const (
+	DepositReversed  = "REVERSED"
+	DepositReplaced  = "REPLACED"
+	DepositCancelled = "CANCELLED"
+)
 
 // DecisionAction is what the engine decided for a collection.
 type DecisionAction string

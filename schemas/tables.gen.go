@@ -64,7 +64,7 @@ func Tables() []Table {
 		},
 		{
 			Name: "deposits_log", Key: "tenant_id, customer_id, deposit_date, event_id",
-			Comment: "What was detected in one credit of a customer. (kasi.deposits.v1)",
+			Comment: "What was detected in one credit of a customer, or that a deposit is taken back. (kasi.deposits.v1)",
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
 				{Name: "customer_id", Type: "String", Comment: "The insurer's id of the customer."},
@@ -78,6 +78,8 @@ func Tables() []Table {
 				{Name: "stream_status", Type: "LowCardinality(String)", Comment: "How sure the pattern is. EARLY_DETECTION, MATURE or ENDED."},
 				{Name: "confidence_percent", Type: "UInt8", Comment: "How much of the stream's history its pattern explains, in percent."},
 				{Name: "next_expected_date", Type: "Nullable(Date)", Comment: "When the stream should pay next; absent where that is not known."},
+				{Name: "deposit_no", Type: "UInt32", Comment: "Counts the customer's deposits. The event that takes a deposit back has its number."},
+				{Name: "taken_back", Type: "LowCardinality(String)", Comment: "Why the deposit is taken back: a debit reversed it, another booking stands in its place, or the income feed says that it was cancelled. Absent where it was detected. REVERSED, REPLACED or CANCELLED."},
 				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
 				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
 				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
@@ -368,8 +370,17 @@ func Views() []View {
 			},
 		},
 		{
-			Name: "deposits", Comment: "Deposits detected, each once",
-			Select: `SELECT *, amount FROM deposits_log FINAL`,
+			Name: "deposits", Comment: "Deposits detected, each once, also those that were taken back",
+			Select: `SELECT d.*, d.amount, if(b.why = '', 'COUNTED', b.why) AS status
+FROM deposits_log AS d FINAL
+LEFT JOIN
+(
+    SELECT tenant_id, customer_id, deposit_no, argMax(taken_back, seq) AS why
+    FROM deposits_log FINAL
+    WHERE taken_back != ''
+    GROUP BY tenant_id, customer_id, deposit_no
+) AS b ON b.tenant_id = d.tenant_id AND b.customer_id = d.customer_id AND b.deposit_no = d.deposit_no
+WHERE d.taken_back = ''`,
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
 				{Name: "customer_id", Type: "String", Comment: "The insurer's id of the customer."},
@@ -382,6 +393,8 @@ func Views() []View {
 				{Name: "stream_status", Type: "LowCardinality(String)", Comment: "How sure the pattern is. EARLY_DETECTION, MATURE or ENDED."},
 				{Name: "confidence_percent", Type: "UInt8", Comment: "How much of the stream's history its pattern explains, in percent."},
 				{Name: "next_expected_date", Type: "Nullable(Date)", Comment: "When the stream should pay next; absent where that is not known."},
+				{Name: "deposit_no", Type: "UInt32", Comment: "Counts the customer's deposits. The event that takes a deposit back has its number."},
+				{Name: "taken_back", Type: "LowCardinality(String)", Comment: "Why the deposit is taken back: a debit reversed it, another booking stands in its place, or the income feed says that it was cancelled. Absent where it was detected. REVERSED, REPLACED or CANCELLED."},
 				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
 				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
 				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
@@ -389,6 +402,7 @@ func Views() []View {
 				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
 				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
 				{Name: "amount", Type: "Decimal(18, 2)", Comment: "Amount of the deposit. In rands."},
+				{Name: "status", Type: "String", Comment: "COUNTED, or why it was taken back: REVERSED, REPLACED, CANCELLED."},
 			},
 		},
 		{

@@ -77,12 +77,12 @@ func TestBookingsInAnyOrder(t *testing.T) {
 		{"replaced, and reversed", []string{"t1 8500.00", "t2 8400.00 >t1", "t3 8400.00 -"}, "0.00", ""},
 		{"replaced by the same amount, and reversed", []string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -"}, "0.00", ""},
 		{
-			"replaced; the reversal is of what was replaced", []string{"t1 8500.00", "t2 8400.00 >t1", "t3 8500.00 -"}, "8400.00",
-			"20390 8400.00",
+			"replaced; the reversal is of what was replaced", []string{"t1 8500.00", "t2 8400.00 >t1", "t3 8500.00 -"},
+			"8400.00", "20390 8400.00",
 		},
 		{
-			"replaced, beside another of its day", []string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -", "t4 100.00"}, "100.00",
-			"20390 100.00",
+			"replaced, beside another of its day", []string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -", "t4 100.00"},
+			"100.00", "20390 100.00",
 		},
 	} {
 		for order := range permutations(len(c.bookings)) {
@@ -103,8 +103,19 @@ func TestBookingsInAnyOrder(t *testing.T) {
 					stream = append(stream, fmt.Sprint(e[0], " ", schemas.Cents(e[1]).String()))
 				}
 			}
+			detected := map[int]schemas.Cents{} // by the events
+			for _, e := range out.Deposits {
+				if detected[e.DepositNo] = e.AmountCents; e.TakenBack != "" {
+					detected[e.DepositNo] = 0
+				}
+			}
+			var byEvents schemas.Cents
+			for _, cents := range detected {
+				byEvents += cents
+			}
 			what := fmt.Sprintf("%s: %s", c.name, strings.Join(told, "; "))
 			require.Equal(t, c.money, money.String(), what)
+			require.Equal(t, c.money, byEvents.String(), "the events, "+what)
 			require.Equal(t, c.stream, strings.Join(stream, ", "), what)
 		}
 	}

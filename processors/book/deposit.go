@@ -184,6 +184,7 @@ func (b *Book) reverse(w *Waiting) {
 	for i := range slices.Backward(b.Deposits) {
 		if d := &b.Deposits[i]; d.From&FromBank != 0 && b.reverses(&r, d, d.At) {
 			b.takeBack(d, w.At)
+			b.takenBack(d, schemas.DepositReversed)
 			return
 		}
 	}
@@ -227,12 +228,34 @@ func (c *Customer) used(no int) (sum schemas.Cents) {
 // day: history told of in one go must not make a stream look ended that was alive when the money came. Decisions judge
 // streams as of the business date.
 func (b *Book) deposited(s *income.Stream, source string, no int, d schemas.Day, cents schemas.Cents) {
+	b.depositEvent(s, source, no, d, cents, "")
+}
+
+// takenBack emits that a deposit counts no more, and why. What was announced only has never been told of.
+func (b *Book) takenBack(d *Deposit, why string) {
+	if d.From == FromAnnounce {
+		return
+	}
+	s := b.Streams.Find(d.Stream)
+	if s == nil {
+		s = &income.Stream{Kind: schemas.OtherIncome, Key: d.Stream} // long silent, and forgotten
+	}
+	b.depositEvent(s, d.source(), d.No, d.Day(), d.Cents, why)
+}
+
+func (b *Book) depositEvent(
+	s *income.Stream, source string, no int, d schemas.Day, cents schemas.Cents, takenBack string,
+) {
 	cal := b.rules.Calendar
+	facts := []string{"deposit", b.Tenant, b.ID, source, strconv.Itoa(no)}
+	if takenBack != "" {
+		facts = append(facts, takenBack)
+	}
 	ev := schemas.DepositEvent{
-		Meta:     b.moment.Meta("deposit", b.Tenant, b.ID, source, strconv.Itoa(no)),
+		Meta:     b.moment.Meta(facts...),
 		TenantID: b.Tenant, CustomerID: b.ID, TransactionID: source, DepositDate: d.Text(), AmountCents: cents,
 		StreamID: income.StreamID(s.Kind, s.Key), Kind: s.Kind, Frequency: s.Freq,
-		StreamStatus: s.Status(cal, d), ConfidencePercent: s.Confidence,
+		StreamStatus: s.Status(cal, d), ConfidencePercent: s.Confidence, DepositNo: no, TakenBack: takenBack,
 	}
 	if x, ok := s.Expects(cal, d); ok && !x.Late { // an odd sum may come while the payday is late
 		ev.NextExpectedDate = x.Day.Text()

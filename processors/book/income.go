@@ -107,6 +107,7 @@ func (b *Book) replaceIncome(was, now Income) Income {
 		if d.From == FromIncome {
 			b.Streams.TakeBack(cal, was.Stream, was.Day, was.Cents)
 		}
+		b.takenBack(d, schemas.DepositCancelled)
 		no := d.No
 		b.Deposits = slices.DeleteFunc(b.Deposits, func(x Deposit) bool { return x.No == no })
 	}

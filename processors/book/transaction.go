@@ -162,6 +162,7 @@ func (b *Book) arrive(w *Waiting) {
 		d.Remaining = max(0, d.Remaining-w.Used)
 		if i := slices.IndexFunc(b.Deposits, func(r Deposit) bool { return r.From == 0 && b.reverses(&r, d, w.At) }); i >= 0 {
 			b.takeBack(d, b.Deposits[i].At)
+			b.takenBack(d, schemas.DepositReversed)
 			b.Deposits = slices.Delete(b.Deposits, i, i+1)
 		}
 	}
@@ -198,11 +199,13 @@ func (b *Book) replace(account, id string, booked schemas.Day) (used schemas.Cen
 		b.account(account).book(d.Day(), -d.Cents)
 	}
 	if d.Gone { // its reversal looks for another credit: the booking that comes now, mostly
+		b.takenBack(&d, schemas.DepositReplaced)
 		b.Deposits = slices.Delete(b.Deposits, i, i+1)
 		b.reverse(&Waiting{At: d.Back, Cents: d.Cents, Account: d.Account})
 		return b.used(d.No)
 	}
 	b.takeBack(&b.Deposits[i], 0)
+	b.takenBack(&d, schemas.DepositReplaced)
 	b.Deposits = slices.Delete(b.Deposits, i, i+1)
 	return d.Cents - d.Remaining
 }

@@ -7,8 +7,18 @@
 -- view transactions: Accepted bank transactions, each once
 SELECT * FROM transactions_log FINAL;
 
--- view deposits: Deposits detected, each once
-SELECT * FROM deposits_log FINAL;
+-- view deposits: Deposits detected, each once, also those that were taken back
+-- status String: COUNTED, or why it was taken back: REVERSED, REPLACED, CANCELLED.
+SELECT d.*, if(b.why = '', 'COUNTED', b.why) AS status
+FROM deposits_log AS d FINAL
+LEFT JOIN
+(
+    SELECT tenant_id, customer_id, deposit_no, argMax(taken_back, seq) AS why
+    FROM deposits_log FINAL
+    WHERE taken_back != ''
+    GROUP BY tenant_id, customer_id, deposit_no
+) AS b ON b.tenant_id = d.tenant_id AND b.customer_id = d.customer_id AND b.deposit_no = d.deposit_no
+WHERE d.taken_back = '';
 
 -- view decisions: Decisions, each once; one stands until the next of its collection
 SELECT * FROM decisions_log FINAL;

@@ -191,7 +191,7 @@ func sample(topic string, partition int32, seq int64) any {
 			Meta: m, TenantID: "acme", CustomerID: name("CUST"), TransactionID: name("TX"), DepositDate: "2025-11-04",
 			AmountCents: 850_000, StreamID: "salary/employer", Kind: schemas.Salary, Frequency: "MONTHLY",
 			StreamStatus:      "MATURE",
-			ConfidencePercent: 97, NextExpectedDate: "2025-12-04",
+			ConfidencePercent: 97, NextExpectedDate: "2025-12-04", DepositNo: 7,
 		}
 	case schemas.TopicDecisions:
 		return schemas.DecisionEvent{

@@ -111,6 +111,8 @@ func depositEvent() table {
 		value("stream_status", func(e *E) string { return e.StreamStatus }),
 		counts[uint8]("confidence_percent", func(e *E) int64 { return int64(e.ConfidencePercent) }),
 		maybeDates("next_expected_date", func(e *E) string { return e.NextExpectedDate }),
+		counts[uint32]("deposit_no", func(e *E) int64 { return int64(e.DepositNo) }),
+		value("taken_back", func(e *E) string { return e.TakenBack }),
 		ids("event_id", func(e *E) string { return e.EventID }),
 		dates("business_date", func(e *E) string { return e.BusinessDate }),
 		instants("at", func(e *E) time.Time { return e.At }),
@@ -138,6 +140,8 @@ func depositEventFields() []field[schemas.DepositEvent] {
 		named("stream_status", func(c *scan, e *E) { e.StreamStatus = c.text() }),
 		named("confidence_percent", func(c *scan, e *E) { e.ConfidencePercent = int(c.integer()) }),
 		named("next_expected_date", func(c *scan, e *E) { e.NextExpectedDate = c.text() }),
+		named("deposit_no", func(c *scan, e *E) { e.DepositNo = int(c.integer()) }),
+		named("taken_back", func(c *scan, e *E) { e.TakenBack = c.text() }),
 	}
 }
 

@@ -56,6 +56,28 @@ func (m month) event(version int64, change schemas.ChangeKind, debit string, mov
 	}
 }
 
+// A deposit that was taken back is one row, which says why; events of earlier builds have no number.
+func TestDepositsSayWhatWasTakenBack(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	event := func(seq int64, customer, tx string, no int, why string) schemas.DepositEvent {
+		return schemas.DepositEvent{
+			Meta: schemas.Meta{
+				EventID: schemas.FactID(customer, tx, why), Seq: seq, BusinessDate: "2025-11-05", At: sampleTime,
+			},
+			TenantID: "acme", CustomerID: customer, TransactionID: tx, DepositDate: "2025-11-04", AmountCents: 850000,
+			StreamID: "SALARY-1", Kind: schemas.Salary, StreamStatus: "EARLY_DETECTION", DepositNo: no, TakenBack: why,
+		}
+	}
+	store(t, conn, schemas.TopicDeposits, 0, 0, event(1, "C1", "t1", 1, ""), event(2, "C1", "t2", 2, ""),
+		event(3, "C1", "t1", 1, schemas.DepositReversed), event(4, "C1", "t1", 1, schemas.DepositReplaced),
+		event(5, "C2", "t1", 1, ""), event(6, "C2", "old", 0, ""), event(7, "C2", "t3", 3, ""),
+		event(8, "C2", "t3", 3, schemas.DepositCancelled))
+	require.Equal(t, []string{
+		`"C1 t1 REPLACED"`, `"C1 t2 COUNTED"`, `"C2 old COUNTED"`, `"C2 t1 COUNTED"`, `"C2 t3 CANCELLED"`,
+	}, lines(t, conn, "SELECT concat(customer_id, ' ', transaction_id, ' ', status) AS d FROM deposits ORDER BY d"))
+	require.Equal(t, []string{"3"}, lines(t, conn, "SELECT count() FROM deposits WHERE status = 'COUNTED'"))
+}
+
 // books is a small known world: three policies over two periods on two partitions, with a late return, and two
 // statements.
 //
