@@ -48,7 +48,7 @@ type Account struct {
 	txs     []schemas.Transaction // by time; balances are those of the account
 	balance []schemas.Cents       // at the end of each day, from first to that of the last transaction
 
-	life *people.Household // of a simulated account
+	household *people.Household // of a simulated account
 	// born makes the whole of a simulated account, of which there may be more than fit into the memory at once; nil where
 	// this is it.
 	born func() *Account

@@ -40,7 +40,6 @@ type sight struct {
 	first, last schemas.Day   // of the month
 	outstanding schemas.Cents // of the month's premium
 	tried       int           // debits of the month
-	lastTry     schemas.Day   // when the latest of them was made
 	payday      schemas.Day   // the last payday's day of the month, in this month; 0 where none is known
 }
 

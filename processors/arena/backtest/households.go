@@ -28,7 +28,7 @@ func Households(seed uint64, n int, from civil.Date, months int, r *rules.Rules)
 
 // householdAccount is the account of a household that lives from a day up to the day before another.
 func householdAccount(h *people.Household, from, to civil.Date) *Account {
-	a := &Account{ID: h.ID, Customer: h.ID, Kind: h.Kind, Fee: h.BankFee, life: h, first: schemas.DayOf(from)}
+	a := &Account{ID: h.ID, Customer: h.ID, Kind: h.Kind, Fee: h.BankFee, household: h, first: schemas.DayOf(from)}
 	earned := map[schemas.Period]schemas.Cents{}
 	for i := range h.Acts {
 		if act := &h.Acts[i]; act.Kind == people.Earn {
@@ -158,7 +158,7 @@ func Told(households []*Account, r *rules.Rules) []*Account {
 	var all []*Account
 	for _, h := range households {
 		h = h.whole()
-		l := newHouseholdLedger(h.life)
+		l := newHouseholdLedger(h.household)
 		var txs []schemas.Transaction
 		room := make([]booking, 0, 16)
 		for d := h.first; d <= h.months[len(h.months)-1].last; d++ {

@@ -67,7 +67,7 @@ func ruleTries(decide rule, a *Account, b *bank, premium schemas.Cents) {
 			if s.outstanding > 0 && b.openTries == len(b.tries) {
 				if cents, until := decide(&s); cents > 0 {
 					b.submit(try{month: i, cents: cents, first: day, last: max(day, until)})
-					s.tried, s.lastTry = s.tried+1, day
+					s.tried++
 				}
 			}
 			b.evening(day, func(t *try) {

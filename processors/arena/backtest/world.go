@@ -66,7 +66,7 @@ type scene struct {
 }
 
 func (a *Account) in(w World) scene {
-	if a.life != nil {
+	if a.household != nil {
 		return scene{Account: a, world: w}
 	}
 	return scene{a, w, a.levels(w)}
@@ -75,8 +75,8 @@ func (a *Account) in(w World) scene {
 // ledger is the account before its first day.
 func (s scene) ledger() ledger {
 	switch {
-	case s.life != nil:
-		return newHouseholdLedger(s.life)
+	case s.household != nil:
+		return newHouseholdLedger(s.household)
 	case s.world == Sweep:
 		return &sweepLedger{recorded: recorded{scene: s}}
 	}
