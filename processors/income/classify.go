@@ -41,8 +41,6 @@ func (r *reading) read(w *words, p *rules.Params, counterparty bool) {
 		case rules.NotAfterKind:
 			r.never = r.never || afterKind && !counterparty
 			r.against = r.against || !counterparty
-		case rules.NotIncomePayer:
-			r.against = true
 		case rules.NamesKind:
 			if !f.Kind.Faint || !counterparty && !w.isInitial(i-1) {
 				r.outweighs = r.outweighs || f.Kind.Outweighs && !counterparty
@@ -51,6 +49,7 @@ func (r *reading) read(w *words, p *rules.Params, counterparty bool) {
 				}
 			}
 		}
+		r.against = r.against || counterparty && f.Payer
 		afterKind = f.Sense == rules.NamesKind
 		i += len(f.Words)
 	}

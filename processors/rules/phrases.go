@@ -26,7 +26,6 @@ const (
 	NeverIncome
 	NotIncome
 	NotAfterKind
-	NotIncomePayer
 	NamesKind
 )
 
@@ -34,6 +33,7 @@ const (
 type Phrase struct {
 	Words []string
 	Sense Sense
+	Payer bool       // it names who pays what is no income, so it counts in a counterparty too
 	Kind  *KindWords // where it names one
 	Rank  int        // of the kind: of two kinds the one of the lower rank counts
 }
@@ -52,7 +52,7 @@ func (p *problems) phrases(line int, v *Params) {
 	p.add(line, "never_income", v.Phrases, v.NeverIncome, Phrase{Sense: NeverIncome})
 	p.add(line, "not_after_kind", v.Phrases, v.NotAfterKind, Phrase{Sense: NotAfterKind})
 	p.add(line, "not_income", v.Phrases, v.NotIncome, Phrase{Sense: NotIncome})
-	p.add(line, "not_income_payers", v.Phrases, v.NotIncomePayers, Phrase{Sense: NotIncomePayer})
+	p.add(line, "not_income_payers", v.Phrases, v.NotIncomePayers, Phrase{Sense: NotIncome, Payer: true})
 	p.add(line, "names", v.Phrases, v.Names, Phrase{Sense: SaysNothing})
 	for i := range v.KindWords {
 		k := &v.KindWords[i]
@@ -62,7 +62,8 @@ func (p *problems) phrases(line int, v *Params) {
 	}
 }
 
-// add adds a list of words to phrases, each first word's phrases with the longest first.
+// add adds a list of words to phrases, each first word's phrases with the longest first. A phrase that is there already
+// keeps its sense.
 func (p *problems) add(line int, name string, to Phrases, list []string, of Phrase) {
 	p.words(line, name, list)
 	for _, text := range list {
@@ -71,6 +72,10 @@ func (p *problems) add(line int, name string, to Phrases, list []string, of Phra
 			continue
 		}
 		same := to[of.Words[0]]
+		if i := slices.IndexFunc(same, func(f Phrase) bool { return slices.Equal(f.Words, of.Words) }); i >= 0 {
+			same[i].Payer = same[i].Payer || of.Payer
+			continue
+		}
 		i := slices.IndexFunc(same, func(f Phrase) bool { return len(f.Words) < len(of.Words) })
 		if i < 0 {
 			i = len(same)

@@ -83,12 +83,13 @@ func TestCollectingParameters(t *testing.T) {
 	}
 	for first, want := range map[string]rules.Sense{
 		"REVERSAL": rules.NeverIncome, "CASHBACK": rules.NotIncome, "REFUND": rules.NotAfterKind,
-		"BETWAY": rules.NotIncomePayer, "SASSA": rules.NamesKind,
+		"BETWAY": rules.NotIncome, "SASSA": rules.NamesKind,
 	} {
 		words, sense := senseOf(first)
 		require.Equal(t, []string{first}, words)
 		require.Equal(t, want, sense, first)
 	}
+	require.True(t, p.Phrases["LOANS"][0].Payer, "a word of two lists")
 	words, sense := senseOf("OLD")
 	require.Equal(t, []string{"OLD", "AGE", "PENSION", "FUND"}, words, "the longest comes first")
 	require.Equal(t, rules.NamesKind, sense)
