@@ -21,6 +21,13 @@ type Account struct {
 	// Spent is the day of the latest booking that took money out and was no debit of ours.
 	Spent schemas.Day `json:"d,omitempty"`
 	Since schemas.Day `json:"s"` // of the first booking
+	// Paid is the day of the latest income that came with a balance, Rich that balance. Gone says of the latest eight
+	// such days, the latest in the lowest bit, whether the balance of the next day showed most of the money gone; Paydays
+	// is how many are known.
+	Paid    schemas.Day   `json:"y,omitempty"`
+	Rich    schemas.Cents `json:"r,omitempty"`
+	Gone    uint8         `json:"g,omitempty"`
+	Paydays int           `json:"n,omitempty"`
 }
 
 // Accounts are the accounts of a customer, in the order of their first bookings.
@@ -119,6 +126,27 @@ func (a *Account) book(d schemas.Day, cents schemas.Cents) {
 	a.Curve = a.Curve.with(int(d-month)+1, cents)
 }
 
+// payday learns whether money stays until the day after it came, from a balance that is told with income and one of
+// the day after; over a weekend, of the Monday.
+func (a *Account) payday(d schemas.Day, income bool, balance schemas.Cents) {
+	next := a.Paid + 1
+	if w := a.Paid.Weekday(); w >= friday {
+		next = a.Paid + schemas.Day(7-w)
+	}
+	switch {
+	case income && d > a.Paid:
+		a.Paid, a.Rich = d, balance
+		a.Gone, a.Paydays = a.Gone<<1, min(a.Paydays+1, 8)
+	case d == a.Paid:
+		a.Rich = max(a.Rich, balance)
+	case d > a.Paid && d <= next && balance < a.Rich/4:
+		a.Gone |= 1
+	}
+}
+
+// friday counts from Monday = 0.
+const friday = 4
+
 // moved lets an account take a booking in. A debit of ours is no news, nor is its money when it comes back: what debits
 // take is known from what the bank answers.
 func (b *Book) moved(w *Waiting) {
@@ -127,6 +155,9 @@ func (b *Book) moved(w *Waiting) {
 	}
 	a := b.account(w.Account)
 	a.book(w.day(), w.Moved)
+	if w.Balance != nil {
+		a.payday(w.day(), w.TxID != "", *w.Balance)
+	}
 	if w.Moved < 0 {
 		a.Spent = max(a.Spent, w.day())
 	}
@@ -168,6 +199,7 @@ func (b *Book) isOurs(w *Waiting) bool {
 }
 
 func (a Account) equal(o Account) bool {
-	return a.ID == o.ID && a.Month == o.Month && a.Spent == o.Spent && a.Over == o.Over && a.Since == o.Since &&
+	return a.ID == o.ID && a.Month == o.Month && a.Spent == o.Spent && a.Over == o.Over && a.Since == o.Since && a.Paid == o.Paid &&
+		a.Rich == o.Rich && a.Gone == o.Gone && a.Paydays == o.Paydays &&
 		bytes.Equal(a.Curve, o.Curve) && bytes.Equal(a.Past, o.Past)
 }

@@ -24,7 +24,8 @@
 //	income      i id, n kind, d pay date, s state, c cents, k stream, f counted
 //	balance     a account, t instant, c cents
 //	account     a account, m the curve's month, c curve, p curves of earlier months, o over its lowest then, d latest
-//	            spending, s first booking
+//	            spending, s first booking, y latest payday with a balance, r that balance, g whether money was gone a day
+//	            later, n paydays known
 //
 // Days are numbers since 1970-01-01 (schemas.Day), instants are Unix seconds, and money is cents.
 package book

@@ -102,27 +102,37 @@ func (c *cutoff) byMoney(o *offer, f funds) Ruling {
 
 // byBalance rules where the account's balance is known. A balance is money, whether or not a deposit was seen; what is
 // not ready yet is left. No debit is sent against a balance that is too small: on the last banking day the part that is
-// there is taken.
+// there is taken. What is left of regular income, hardly enough, is left until more comes, if more is to come: whoever
+// takes an account's last rand finds it spent.
 func (c *cutoff) byBalance(o *offer, f funds) Ruling {
+	last := c.NextBanking > c.LastBanking
+	room, all := c.wallet.room(c.sight.balance), c.wallet.balances[c.sight.balance].cents
+	if last || all >= o.most && c.fleeting(o.most) {
+		room = all
+	}
+	more := !last && c.expected.Day != 0 && c.expected.Day <= c.LastBanking
+	if more && (f.regular || f.usable == 0) && room < o.most*thinPercent/100 {
+		return c.waiting(o.k, f)
+	}
 	if r := c.fromMoney(f, o.most, o.outstanding, o.parts); r.Reason != "" {
 		return c.spare(r, f, o.outstanding)
 	}
-	f.announced = false
-	if f.usable = max(f.usable, c.wallet.room(c.sight.balance)); c.NextBanking > c.LastBanking {
-		f.usable = max(f.usable, c.wallet.balances[c.sight.balance].cents)
-	}
+	f.usable, f.announced = max(f.usable, room), false
 	r := c.fromMoney(f, o.most, o.outstanding, o.parts)
-	if r.Reason == "" || r.Amount < o.most && c.NextBanking <= c.LastBanking {
+	if r.Reason == "" || r.Amount < o.most && !last {
 		return c.waiting(o.k, f)
 	}
 	r.Proved = true
 	return c.spare(r, f, o.outstanding)
 }
 
+// thinPercent is how much of an amount a balance must hold to be more than hardly enough.
+const thinPercent = 125
+
 // byPrice rules where the account's movements are known.
 func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict) Ruling {
 	switch {
-	case v.Proved && s.Lowest-c.clearing() < o.most && f.clearing != 0 && !s.Last:
+	case v.Proved && s.Lowest-c.clearing() < o.most && f.clearing != 0 && !s.Last && !c.fleeting(o.most):
 		return Ruling{Reason: WhyDepositClearing, Next: f.clearing} // of regular income (CONTRACT 4.4)
 	case v.Proved && c.unproved():
 		return Ruling{Reason: WhyProofFailed}

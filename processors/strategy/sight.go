@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/kasi-collections/kasi/processors/book"
@@ -13,7 +14,7 @@ import (
 // nothing of what is still there, and nothing is looked at.
 type sight struct {
 	seen    bool
-	balance int // place of the account's balance, where it is as new as the bookings; else -1
+	balance int          // place of the account's balance, where it is as new as the bookings; else -1
 	account book.Account // brought to this month
 	levels  book.Levels
 	month   schemas.Day // its first day
@@ -220,3 +221,30 @@ func happened(l *book.Levels, dom int, x schemas.Cents) (held, soon, later int) 
 	}
 	return held, soon, later
 }
+
+// fleeting tells whether this customer's own past says that money which proves an amount is gone by the next banking
+// day (CONTRACT 4.4): in more than one of ten months, with a few in which it was not taken for granted.
+func (c *cutoff) fleeting(x schemas.Cents) bool {
+	wait, gone, months := int(c.NextBanking-c.Today), 0, 0
+	for _, l := range c.sight.months {
+		low := l[0]
+		for d := range l {
+			if low = min(low, l[d]); d > 0 && l[d]-low >= x {
+				months++
+				if l[min(d+wait, len(l)-1)]-low < x {
+					gone++
+				}
+				break
+			}
+		}
+	}
+	a := &c.sight.account
+	return chance.Own(gone, months, fleetingPopulation) > fleetingFrom ||
+		chance.Own(bits.OnesCount8(a.Gone), a.Paydays, fleetingPopulation) > fleetingFrom
+}
+
+// Of the population's deposits that prove an amount, in 1/10,000, and from which chance on nobody waits.
+const (
+	fleetingPopulation = 300
+	fleetingFrom       = 1_000
+)
