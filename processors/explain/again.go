@@ -52,7 +52,9 @@ func Check(ev *schemas.DecisionEvent) error {
 }
 
 // Ours tells whether a decision was priced with the table that this build has learned.
-func Ours(ev *schemas.DecisionEvent) bool { return ev.Inputs.TableHash == strategy.Kasi(false).Table.Hash }
+func Ours(ev *schemas.DecisionEvent) bool {
+	return ev.Inputs.TableHash == strategy.Kasi(false).Table.Hash
+}
 
 // priced is the chance and the value of an action. That of waiting is the chance of the best debit.
 func priced(v *price.Verdict, action schemas.DecisionAction, tracked bool) (chance int64, value schemas.Cents) {

@@ -31,6 +31,20 @@ func (t text) Text() string {
 	return string(b)
 }
 
+// priceBalance prices what was ruled by the account's balance, where the decision is news: the event tells what the
+// balance made of the chances. Money of another account has no price.
+func (c *cutoff) priceBalance(o *offer, f funds, r *Ruling) {
+	if now := (book.Decided{Reason: r.Reason, Next: r.Next, Amount: r.Amount}); r.Amount == 0 && now == o.k.Decided {
+		return
+	}
+	s, m := c.situation(o)
+	s.Highest = max(0, c.wallet.balances[c.sight.balance].cents)
+	s.Lowest, s.Known = s.Highest, true
+	m.Proved = s.Lowest >= s.Amount
+	v := price.Of(&s)
+	c.offered = offered{r.Amount != s.Amount || v.Best(), s, v, m, c.trackUntil(o.pol), c.waiting(o.k, f).Reason}
+}
+
 // basis is what the decision's event carries: what was known, what the ruling is worth, and what was priced beside it.
 // A debit of a part, and waiting where all is proved, have no price.
 func (c *cutoff) basis(r *Ruling) *book.Basis {
@@ -54,7 +68,11 @@ func (c *cutoff) basis(r *Ruling) *book.Basis {
 	case r.Amount == 0 && !v.Proved:
 		b.Value = new(v.Wait)
 	}
-	if r.Amount == 0 && v.Best() {
+	switch {
+	case r.Amount > 0 || !v.Best():
+	case s.Known && s.Highest < s.Amount:
+		b.Veto = WhyBalanceTooSmall
+	default:
 		b.Veto = r.Reason
 	}
 	if !tracked && s.Tracks && o.until > c.Today {

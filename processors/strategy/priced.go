@@ -70,7 +70,9 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 	case !c.sight.seen:
 		return c.byMoney(o, f)
 	case c.sight.balance >= 0:
-		return c.byBalance(o, f)
+		r := c.byBalance(o, f)
+		c.priceBalance(o, f, &r)
+		return r
 	case c.unspent() && c.Today-c.sight.account.Since <= youngDays:
 		return c.byMoney(o, f)
 	}

@@ -38,6 +38,9 @@ const (
 	WhyPartNotAllowed  = "PART_NOT_ALLOWED"
 	WhyPeriodEnded     = "PERIOD_ENDED"
 
+	// WhyBalanceTooSmall is only ever a veto.
+	WhyBalanceTooSmall = "BALANCE_TOO_SMALL"
+
 	// WhyBlindRetry is only ever an alternative.
 	WhyBlindRetry = "RETRY_WITHOUT_FUNDS"
 )
@@ -79,6 +82,8 @@ var meanings = map[string]book.Meaning{
 		"this month as may be; the last of them is kept for money that covers all that is outstanding."),
 	WhyProofFailed: row(wait, WhyMoneySeen, "The account should hold the money, but a debit of this month has "+
 		"failed all the same and nothing was seen to be spent: the next follows in the month's last days."),
+	WhyBalanceTooSmall: row(wait, "", "The balance of the account is known, and no debit is sent against one that is too "+
+		"small."),
 	WhyPolicyCancelled: row(stop, "", "The policy is cancelled: it is not debited again."),
 	WhyPolicyLapsed:    row(stop, "", "The policy has lapsed: it is not debited unless it is made active again."),
 	WhyPolicyOnHold: row(stop, "",

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,8 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
+	"github.com/kasi-collections/kasi/processors/explain"
+	"github.com/kasi-collections/kasi/schemas"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/records"
@@ -69,6 +72,11 @@ func playMonth(t *testing.T) (Options, config.Config) {
 		Kafka: records.Source{Brokers: s.Streams().Brokers},
 		ClickHouse: ClickHouse{
 			URL: "http://" + cfg.ClickHouseHTTP, Database: "kasi", User: "analyst", Password: cfg.AnalystPassword,
+		},
+		Again: func(decision []byte) (bool, error) {
+			var ev schemas.DecisionEvent
+			err := json.Unmarshal(decision, &ev)
+			return true, errors.Join(err, explain.Check(&ev))
 		},
 	}, cfg
 }
