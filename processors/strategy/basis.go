@@ -16,7 +16,6 @@ type offered struct {
 	verdict   price.Verdict
 	met       Met
 	until     schemas.Day // the last day of the debit if the bank tracks it
-	waiting   string      // why one would wait
 }
 
 // text is a situation as a decision's event carries it.
@@ -33,7 +32,7 @@ func (t text) Text() string {
 
 // priceBalance prices what was ruled by the account's balance, where the decision is news: the event tells what the
 // balance made of the chances. Money of another account has no price.
-func (c *cutoff) priceBalance(o *offer, f funds, r *Ruling) {
+func (c *cutoff) priceBalance(o *offer, r *Ruling) {
 	if now := (book.Decided{Reason: r.Reason, Next: r.Next, Amount: r.Amount}); r.Amount == 0 && now == o.k.Decided {
 		return
 	}
@@ -42,7 +41,7 @@ func (c *cutoff) priceBalance(o *offer, f funds, r *Ruling) {
 	s.Lowest, s.Known = s.Highest, true
 	m.Proved = s.Lowest >= s.Amount
 	v := price.Of(&s)
-	c.offered = offered{r.Amount != s.Amount || v.Best(), s, v, m, c.trackUntil(o.pol), c.waiting(o.k, f).Reason}
+	c.offered = offered{r.Amount != s.Amount || v.Best(), s, v, m, c.trackUntil(o.pol)}
 }
 
 // basis is what the decision's event carries: what was known, what the ruling is worth, and what was priced beside it.
@@ -86,12 +85,14 @@ func (c *cutoff) basis(r *Ruling) *book.Basis {
 			Action: debit, Reason: reason, Amount: s.Amount, Chance: int64(v.Today), Value: new(v.Debit),
 		})
 	}
-	if r.Amount > 0 {
-		waiting := book.Option{Action: wait, Reason: o.waiting}
-		if !v.Proved {
-			waiting.Value = new(v.Wait)
+	for _, other := range Meaning(r.Reason).Alternatives {
+		if r.Amount > 0 && other.Action == wait {
+			waiting := book.Option{Action: wait, Reason: other.Reason}
+			if !v.Proved {
+				waiting.Value = new(v.Wait)
+			}
+			b.Options = append(b.Options, waiting)
 		}
-		b.Options = append(b.Options, waiting)
 	}
 	return b
 }

@@ -71,7 +71,7 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 		return c.byMoney(o, f)
 	case c.sight.balance >= 0:
 		r := c.byBalance(o, f)
-		c.priceBalance(o, f, &r)
+		c.priceBalance(o, &r)
 		return r
 	case c.unspent() && c.Today-c.sight.account.Since <= youngDays:
 		return c.byMoney(o, f)
@@ -84,7 +84,7 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 		c.priced.Learn(c.View, &m)
 	}
 	v := price.Of(&s)
-	c.offered = offered{true, s, v, m, c.trackUntil(o.pol), c.waiting(o.k, f).Reason}
+	c.offered = offered{true, s, v, m, c.trackUntil(o.pol)}
 	return c.byPrice(o, f, &s, &v)
 }
 
