@@ -191,6 +191,14 @@ func TestPaydaysByTheStreamsOwnPast(t *testing.T) {
 			Monthly, "2025-10-29",
 		},
 		{
+			"moved from the 25th to the 5th", schemas.Salary,
+			[]string{
+				"2025-01-24", "2025-02-25", "2025-03-25", "2025-04-25", "2025-05-23", "2025-06-25", "2025-07-25", "2025-08-05",
+				"2025-09-05", "2025-10-03", "2025-11-05",
+			},
+			Monthly, "2025-12-05",
+		},
+		{
 			"a disability grant", schemas.Grant,
 			[]string{"2025-07-03", "2025-08-06", "2025-09-03", "2025-10-03"},
 			Monthly, "2025-11-05",
@@ -363,6 +371,50 @@ func TestWindowsHold(t *testing.T) {
 			float64(in)*100/float64(all), all, float64(days)/float64(all))
 		require.Greater(t, in*100/all, 87)
 		require.Less(t, days, all*(2*jitter+5))
+	}
+}
+
+// TestAnyHistory draws histories of all sorts, up to the ends of the calendar. What is expected makes sense, and history
+// told of in another order gives the same.
+func TestAnyHistory(t *testing.T) {
+	t.Parallel()
+	first := schemas.DayOf(civil.Date{Year: schemas.FirstYear, Month: 1, Day: 1})
+	last := schemas.DayOf(civil.Date{Year: schemas.LastYear, Month: 12, Day: 31})
+	kinds := []schemas.IncomeKind{
+		schemas.Salary, schemas.Grant, schemas.Pension, schemas.Wage, schemas.Gig, schemas.OtherIncome,
+	}
+	for seed := range uint64(5_000) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		kind, n := kinds[rng.IntN(len(kinds))], 1+rng.IntN(30)
+		at := first + schemas.Day(rng.IntN(int(last-first)))
+		step, jitter := []int{1, 7, 14, 28, 30, 31, 61}[rng.IntN(7)], 1+rng.IntN(6)
+		var entries []Entry
+		for range n {
+			entries = append(entries, Entry{int64(at), []int64{1000, 467300, 701000, 100 + rng.Int64N(900000)}[rng.IntN(4)]})
+			at = min(at+schemas.Day(step+rng.IntN(jitter)), last)
+		}
+		var l, o Streams
+		for _, e := range entries {
+			l.Record(calendar, 1, kind, e.day(), schemas.Cents(e[1]), 24)
+		}
+		for _, i := range rng.Perm(n) {
+			o.Record(calendar, 1, kind, entries[i].day(), schemas.Cents(entries[i][1]), 30)
+		}
+		s := l.Find(1)
+		if n <= 24 {
+			require.True(t, s.Equal(*o.Find(1)), "seed %d", seed)
+		}
+		for _, today := range []schemas.Day{s.Last(), s.Last() + 20, s.Last() + 60} {
+			x, ok := s.Expects(calendar, today)
+			if !ok {
+				continue
+			}
+			require.LessOrEqual(t, x.From, x.Day, "seed %d", seed)
+			require.GreaterOrEqual(t, x.To, x.Day, "seed %d", seed)
+			require.LessOrEqual(t, today, x.Until(), "seed %d", seed)
+			require.Less(t, x.To-x.From, schemas.Day(31), "seed %d", seed)
+			require.Equal(t, x.Late, today > x.Day, "seed %d", seed)
+		}
 	}
 }
 

@@ -270,6 +270,16 @@ func (s *sample) nominal(usual int, later bool) int {
 	return best
 }
 
+// latest is the latest deposits of a sample, so many.
+func (s *sample) latest(n int) sample {
+	of := sample{salary: s.salary, early: s.early, n: n}
+	for i := range n {
+		at := s.n - n + i
+		of.days[i], of.dom[i], of.month[i] = s.days[at], s.dom[at], s.month[at]
+	}
+	return of
+}
+
 // most is the day of the month on which the sample paid most often, of equals the latest paid on.
 func (s *sample) most() int {
 	var times [32]int

@@ -8,6 +8,9 @@ import (
 // farOff is how many days a deposit may lie from a payday and still be its payment.
 const farOff = 4
 
+// recent is how many of the latest payments weigh three times: an employer may have moved the payday.
+const recent = 4
+
 // settle chooses how a pattern places its paydays: by the rule whose paydays lay nearest to the sample's, of equals the
 // one that its kind is known for. It sets the window, and returns the payday after the latest that the sample paid on,
 // and how many deposits came within a day of theirs.
@@ -17,8 +20,12 @@ func (s *sample) settle(cal *rules.Calendar, kind schemas.IncomeKind, pattern *P
 	for _, c := range s.candidates(room[:0], kind, *pattern) {
 		p, off := paydays{c, cal, kind}, 0
 		for i, d := range s.days[:s.n] {
+			weight := 1
+			if i >= s.n-recent {
+				weight = 3
+			}
 			if !p.isDecember(s.month[i], s.dom[i]) {
-				off += min(abs(int(d-p.near(d, s.month[i], s.dom[i]))), farOff+1)
+				off += weight * min(abs(int(d-p.near(d, s.month[i], s.dom[i]))), farOff+1)
 			}
 		}
 		if off < least {
@@ -30,7 +37,7 @@ func (s *sample) settle(cal *rules.Calendar, kind schemas.IncomeKind, pattern *P
 	}
 
 	var errs [window]int
-	n, latest := 0, s.days[s.n-1]
+	n, paid := 0, -1
 	for i, d := range s.days[:s.n] {
 		e := int(d - best.near(d, s.month[i], s.dom[i]))
 		if best.Rule == everyDays && i > 0 {
@@ -38,10 +45,10 @@ func (s *sample) settle(cal *rules.Calendar, kind schemas.IncomeKind, pattern *P
 		}
 		switch {
 		case best.isDecember(s.month[i], s.dom[i]):
-			latest = d
+			paid = i
 			exact++
 		case abs(e) <= farOff:
-			latest = d
+			paid = i
 			errs[n] = e
 			n++
 			if abs(e) <= 1 {
@@ -51,7 +58,10 @@ func (s *sample) settle(cal *rules.Calendar, kind schemas.IncomeKind, pattern *P
 	}
 	best.Early, best.Late = spread(errs[:n])
 	*pattern = best.Pattern
-	return best.after(latest), exact
+	if paid < s.n-2 { // it comes, though never on its days
+		paid = s.n - 1
+	}
+	return best.after(s.days[paid]), exact
 }
 
 // candidates appends the ways to place the paydays of a pattern, the one that its kind is known for first.
@@ -73,18 +83,30 @@ func (s *sample) candidates(to []Pattern, kind schemas.IncomeKind, p Pattern) []
 	if paysBefore(kind) {
 		order = [...]Rule{bankingBefore, onTheDay, bankingAfter}
 	}
-	for _, r := range order {
-		a := p.A
-		switch {
-		case p.Freq != Monthly:
-		case r == onTheDay:
-			a = s.most()
-		default:
-			a = s.nominal(p.A, r == bankingAfter)
+	if p.Freq != Monthly {
+		for _, r := range order {
+			to = append(to, as(r, p.A, p.B))
 		}
-		to = append(to, as(r, a, p.B))
+		return to
 	}
-	if p.Freq == Monthly && s.n > 3 {
+	usual, of := p.A, *s
+	for {
+		for _, r := range order {
+			a := of.most()
+			if r != onTheDay {
+				a = of.nominal(usual, r == bankingAfter)
+			}
+			to = append(to, as(r, a, p.B))
+		}
+		if s.n <= recent || of.n == recent {
+			break
+		}
+		of = s.latest(recent)
+		if usual = middle(of.dom[:recent], 31); ring(usual, p.A, 31) <= farOff {
+			break
+		}
+	}
+	if s.n > 3 {
 		d := s.days[s.n-1]
 		last := dayInMonth(s.month[s.n-1], 31)-d < 7
 		if b := (s.dom[s.n-1] + 6) / 7; b <= 4 {
@@ -139,7 +161,7 @@ func spread(errs []int) (early, late int) {
 	}
 	low, high := bounds(errs[max(0, len(errs)-last):])
 	wide := (margin + 9) / 10
-	return low - wide, high + wide
+	return min(low-wide, 0), max(high+wide, 0)
 }
 
 func bounds(errs []int) (low, high int) {
