@@ -18,6 +18,26 @@ func (p *product) explain(key string, args ...string) (string, error) {
 	return string(out), err
 }
 
+// whatIf feeds a balance that is too small, and asks what a larger one would have changed.
+func (p *product) whatIf() {
+	p.t.Helper()
+	p.send("kasi.feed.transactions.v1", "CPOL001", map[string]any{
+		"transaction_id": "B1", "tenant_id": "demo", "customer_id": "CPOL001", "booked_at": "2025-11-14T09:00:00+02:00",
+		"amount_cents": 2000, "direction": "CREDIT", "description": "CASH DEPOSIT", "balance_after_cents": 2050,
+	})
+	p.advance("2025-11-14")
+	args := []string{"--policy", "POL001", "--date", "2025-11-14", "--what-if", "balance=500", "--what-if", "tracking=no"}
+	out, err := p.explain(testKey, args...)
+	require.NoError(p.t, err, out)
+	require.Contains(p.t, out, "balance=500, tracking=no: A debit of R 150.00 is paid on the day with a chance of")
+	require.Contains(p.t, out, "a debit is worth more than waiting, it was the other way round")
+	out, err = p.explain(testKey, append(args, "--json")...)
+	require.NoError(p.t, err, out)
+	require.Contains(p.t, out, `"what_if":{"changes":["balance=500","tracking=no"],"situation":{"amount":15000,`+
+		`"lowest":50000`)
+	require.Contains(p.t, out, `"proved":true`)
+}
+
 // Why was POL001 not debited on the 12th? The decision that stood then is found, and said in plain words.
 func TestExplain(t *testing.T) {
 	p := start(t, "2025-11-01")
@@ -78,6 +98,10 @@ func TestExplain(t *testing.T) {
 	out, err = p.explain(otherKey, "--collection", said.Collection)
 	require.Error(t, err)
 	require.Contains(t, out, "NOT_FOUND", "another tenant's")
+
+	_, err = p.explain(testKey, "--policy", "POL001", "--date", "2025-11-12", "--what-if", "balance=500")
+	require.Error(t, err, "no feed: nothing was priced")
+	p.whatIf()
 
 	var took []time.Duration
 	for range 20 {
