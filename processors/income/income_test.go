@@ -390,7 +390,8 @@ func TestAnyHistory(t *testing.T) {
 		step, jitter := []int{1, 7, 14, 28, 30, 31, 61}[rng.IntN(7)], 1+rng.IntN(6)
 		var entries []Entry
 		for range n {
-			entries = append(entries, Entry{int64(at), []int64{1000, 467300, 701000, 100 + rng.Int64N(900000)}[rng.IntN(4)]})
+			cents := []int64{1000, 467300, 701000, 100 + rng.Int64N(900000)}[rng.IntN(4)]
+			entries = append(entries, Entry{int64(at), cents})
 			at = min(at+schemas.Day(step+rng.IntN(jitter)), last)
 		}
 		var l, o Streams
