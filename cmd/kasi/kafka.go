@@ -39,65 +39,62 @@ open is never ended. The exit code is 1 where a transaction is left.`,
 		Example: `  kasi kafka undecided
   kasi kafka undecided --end
   kasi kafka undecided --end --topic kasi.customer.timeline.v1 --partition 3 --as aborted`,
-	}, func(c call) error {
-		forced := progress.Outcome(as)
-		switch {
-		case forced != progress.Unproved && forced != progress.Committed && forced != progress.Aborted:
-			return fmt.Errorf("--as %s: expected %s or %s", as, progress.Committed, progress.Aborted)
-		case forced != progress.Unproved && (!end || only.Topic == "" || only.Partition < 0):
-			return errors.New("--as needs --end, --topic and --partition: it decides about the records of one partition")
-		}
-		cl, err := c.kafka().Client()
-		if err != nil {
-			return err
-		}
-		defer cl.Close()
-		judge := streams.Judge(cl)
-		topics := append(streams.TopicsOf(app.RoleNames()...), progress.OffsetsTopic)
-		all, err := judge.Undecided(c.Context(), topics...)
-		if err != nil {
-			return err
-		}
-		left := 0
-		for _, u := range all {
-			if only.Topic != "" && u.Topic != only.Topic || only.Partition >= 0 && u.Partition != only.Partition {
-				continue
-			}
-			v, err := judge.Judge(c.Context(), u)
-			if err != nil {
-				return err
-			}
-			if v.Outcome == progress.Unproved || v.Outcome == progress.Torn {
-				if forced != progress.Unproved {
-					v = progress.Verdict{Outcome: forced, Why: "decided by hand"}
-				}
-			}
-			ended := end && v.Proved()
-			if ended {
-				if err := judge.End(c.Context(), u, v.Outcome); err != nil {
-					return err
-				}
-			} else {
-				left++
-			}
-			if err := showUndecided(c.OutOrStdout(), asJSON, u, v, ended); err != nil {
-				return err
-			}
-		}
-		switch {
-		case left > 0:
-			return fmt.Errorf("%d transactions hold readers back", left)
-		case len(all) == 0 && !asJSON:
-			_, err = fmt.Fprintln(c.OutOrStdout(), "no transaction holds readers back")
-		}
-		return err
-	}, "kafka", "kafka-brokers")
+	}, func(c call) error { return undecided(c, only, end, progress.Outcome(as), asJSON) }, "kafka", "kafka-brokers")
 	cmd.Flags().BoolVar(&end, "end", false, "write the markers that are missing, where it is proved which")
 	cmd.Flags().StringVar(&as, "as", "", "with --end: committed or aborted, where nothing proves it")
 	cmd.Flags().StringVar(&only.Topic, "topic", "", "only this topic")
 	cmd.Flags().Int32Var(&only.Partition, "partition", -1, "only this partition; -1 = all")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a transaction")
 	return cmd
+}
+
+// undecided lists the transactions of one place or all, and ends them where asked to: as forced where nothing is proved.
+func undecided(c call, only progress.Place, end bool, forced progress.Outcome, asJSON bool) error {
+	switch {
+	case forced != progress.Unproved && forced != progress.Committed && forced != progress.Aborted:
+		return fmt.Errorf("--as %s: expected %s or %s", forced, progress.Committed, progress.Aborted)
+	case forced != progress.Unproved && (!end || only.Topic == "" || only.Partition < 0):
+		return errors.New("--as needs --end, --topic and --partition: it decides about the records of one partition")
+	}
+	cl, err := c.kafka().Client()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	judge := streams.Judge(cl)
+	all, err := judge.Undecided(c.Context(), append(streams.TopicsOf(app.RoleNames()...), progress.OffsetsTopic)...)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, u := range all {
+		if only.Topic != "" && u.Topic != only.Topic || only.Partition >= 0 && u.Partition != only.Partition {
+			continue
+		}
+		v, err := judge.Judge(c.Context(), u)
+		if err != nil {
+			return err
+		}
+		if forced != progress.Unproved && (v.Outcome == progress.Unproved || v.Outcome == progress.Torn) {
+			v = progress.Verdict{Outcome: forced, Why: "decided by hand"}
+		}
+		ended := end && v.Proved()
+		if !ended {
+			left++
+		} else if err := judge.End(c.Context(), u, v.Outcome); err != nil {
+			return err
+		}
+		if err := showUndecided(c.OutOrStdout(), asJSON, u, v, ended); err != nil {
+			return err
+		}
+	}
+	switch {
+	case left > 0:
+		return fmt.Errorf("%d transactions hold readers back", left)
+	case len(all) == 0 && !asJSON:
+		_, err = fmt.Fprintln(c.OutOrStdout(), "no transaction holds readers back")
+	}
+	return err
 }
 
 func showUndecided(w io.Writer, asJSON bool, u progress.Undecided, v progress.Verdict, ended bool) error {

@@ -355,7 +355,6 @@ func TestSinkSetsABadRecordAside(t *testing.T) {
 			w.exact()
 			require.Len(t, aside, 3)
 			require.Equal(t, []int64{6, 7}, aside[:2])
-
 		})
 	}
 }
