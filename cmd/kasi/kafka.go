@@ -39,7 +39,9 @@ open is never ended. The exit code is 1 where a transaction is left.`,
 		Example: `  kasi kafka undecided
   kasi kafka undecided --end
   kasi kafka undecided --end --topic kasi.customer.timeline.v1 --partition 3 --as aborted`,
-	}, func(c call) error { return undecided(c, only, end, progress.Outcome(as), asJSON) }, "kafka", "kafka-brokers")
+	}, func(c call) error {
+		return undecided(c, only, end, progress.Outcome(as), asJSON)
+	}, "kafka", "kafka-brokers")
 	cmd.Flags().BoolVar(&end, "end", false, "write the markers that are missing, where it is proved which")
 	cmd.Flags().StringVar(&as, "as", "", "with --end: committed or aborted, where nothing proves it")
 	cmd.Flags().StringVar(&only.Topic, "topic", "", "only this topic")
@@ -48,7 +50,8 @@ open is never ended. The exit code is 1 where a transaction is left.`,
 	return cmd
 }
 
-// undecided lists the transactions of one place or all, and ends them where asked to: as forced where nothing is proved.
+// undecided lists the transactions of one place or all, and ends them where asked to: as forced where nothing is
+// proved.
 func undecided(c call, only progress.Place, end bool, forced progress.Outcome, asJSON bool) error {
 	switch {
 	case forced != progress.Unproved && forced != progress.Committed && forced != progress.Aborted:
