@@ -374,8 +374,8 @@ func TestWindowsHold(t *testing.T) {
 	}
 }
 
-// TestAnyHistory draws histories of all sorts, up to the ends of the calendar. What is expected makes sense, and history
-// told of in another order gives the same.
+// TestAnyHistory draws histories of all sorts, up to the ends of the calendar. What is expected makes sense, and
+// history told of in another order gives the same.
 func TestAnyHistory(t *testing.T) {
 	t.Parallel()
 	first := schemas.DayOf(civil.Date{Year: schemas.FirstYear, Month: 1, Day: 1})
