@@ -25,13 +25,15 @@ type Priced struct {
 type Setting struct {
 	FailurePercent int // of the amount, that a failed presentment costs
 	Patience       int // what of the amount is still worth it after waiting, of chance.One
+	PatienceNew    int // the same where fewer than knownMonths of the account are known: waiting teaches nothing then
+	Careful        bool
 }
 
 // Kasi is the product's strategy, with what the embedded table has learned.
 func Kasi(careful bool) *Priced {
-	s := Setting{40, 9_450}
+	s := Setting{FailurePercent: 40, Patience: 9_650, PatienceNew: 9_250}
 	if careful {
-		s = Setting{120, 9_800}
+		s = Setting{FailurePercent: 130, Patience: 9_900, PatienceNew: 9_900, Careful: true}
 	}
 	return &Priced{Setting: s, Table: learned()}
 }
@@ -198,6 +200,9 @@ const lastDays = 5
 // unspent tells whether the account was never seen to spend: perhaps its feed shows no spending.
 func (c *cutoff) unspent() bool { return c.sight.account.Spent == 0 }
 
+// knownMonths is how many full months make an account known.
+const knownMonths = 3
+
 // youngDays is for how many days an account that was never seen to spend may have spent nothing yet.
 const youngDays = 31
 
@@ -230,6 +235,9 @@ func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 		FailureCost: x * schemas.Cents(c.priced.FailurePercent) / 100, Patience: c.priced.Patience,
 	}
 	c.count(x, &s)
+	if facts.Months < knownMonths {
+		s.Patience = c.priced.PatienceNew
+	}
 	if c.unspent() {
 		s.Lowest = min(s.Lowest, c.cameIn())
 	}

@@ -42,10 +42,10 @@ func (c *cutoff) decide() (rulings []Ruling, wake schemas.Day) {
 	var room [16]held
 	c.lookForIncome()
 	c.lookForFailures()
-	c.openWallet(room[:0])
 	if c.priced != nil {
 		c.look()
 	}
+	c.openWallet(room[:0])
 	for i := range c.Collections {
 		if k := &c.Collections[i]; k.Open() {
 			rulings = append(rulings, c.rule(k))

@@ -70,9 +70,13 @@ func (c *cutoff) openWallet(room []held) {
 
 // worth judges a deposit that has not been used up and has not expired.
 func (c *cutoff) worth(dep *book.Deposit) worth {
+	old := c.priced != nil && dep.Day() < schemas.DayOf(c.Period.First()) // what is left of a month is spoken for
+	if old && c.sight.seen && c.cover(dep) < 0 && (c.priced.Careful || dep.Remaining <= c.Outstanding ||
+		c.expected.Day != 0 && c.expected.Day < c.LastBanking) { // this month has its own income
+		return worthSpent
+	}
 	switch {
 	case dep.Day() < c.wallet.fresh:
-		old := c.priced != nil && dep.Day() < schemas.DayOf(c.Period.First()) // what is left of a month is spoken for
 		small := dep.Cents <= c.Outstanding && dep.From != book.FromAnnounce && c.irregular(dep.Stream)
 		if c.cover(dep) >= 0 || small && !old {
 			return worthReady
