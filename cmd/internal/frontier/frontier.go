@@ -130,7 +130,15 @@ func (c cloud) Plot(canvas draw.Canvas, p *plot.Plot) {
 		text.Color = color.Black
 		place := free(at(q), text.Width(q.Label), font.Points(10), canvas.Rectangle, taken)
 		taken = append(taken, place)
-		canvas.FillText(text, vg.Point{X: place.Min.X, Y: (place.Min.Y + place.Max.Y) / 2}, q.Label)
+		middle := (place.Min.Y + place.Max.Y) / 2
+		if p := at(q); max(middle-p.Y, p.Y-middle) > font.Points(7) { // further away: say whose it is
+			near := place.Min.X
+			if p.X > place.Max.X {
+				near = place.Max.X
+			}
+			canvas.StrokeLine2(draw.LineStyle{Color: light, Width: vg.Points(0.4)}, p.X, p.Y, near, middle)
+		}
+		canvas.FillText(text, vg.Point{X: place.Min.X, Y: middle}, q.Label)
 	}
 }
 
