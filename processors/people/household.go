@@ -212,7 +212,8 @@ func (h *household) drawIncome() {
 		h.income.day = []int{1, 1, 1, 25, 31}[h.rng.IntN(5)]
 		h.income.cents = schemas.Cents(300_000 + h.rng.IntN(1_200_000))
 		h.income.memo = []memo{
-			{"GEPF PENSION PAYMENT", "GEPF", ""}, {"PENSION OLD MUTUAL ANNUITY", "OLD MUTUAL", ""},
+			{"GEPF PENSION PAYMENT", "GEPF", ""},
+			{"PENSION OLD MUTUAL ANNUITY", "OLD MUTUAL", ""},
 			{"MINEWORKERS PENSION FUND", "MINEWORKERS PROVIDENT FUND", ""},
 		}[h.rng.IntN(3)]
 	case kindCash:

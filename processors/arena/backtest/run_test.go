@@ -191,8 +191,10 @@ func TestWhatAnEngineSeesOfAWorld(t *testing.T) {
 		require.NoError(t, err)
 		l, err := r.live(&c, r.arenas()[0], a.in(Sweep), 20_000)
 		require.NoError(t, err)
-		require.Equal(t, try{cents: 10_000, first: day("2025-01-06"), last: day("2025-01-06"), state: tryPaid,
-			on: day("2025-01-06"), id: l.tries[0].id}, l.tries[0])
+		require.Equal(t, try{
+			cents: 10_000, first: day("2025-01-06"), last: day("2025-01-06"), state: tryPaid,
+			on: day("2025-01-06"), id: l.tries[0].id,
+		}, l.tries[0])
 		var got []string
 		for _, d := range days {
 			got = append(got, s.saw[d])
