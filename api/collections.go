@@ -39,7 +39,7 @@ func (s *server) GetCollection(w http.ResponseWriter, r *http.Request, id ID) {
 		if err != nil || !ok {
 			return c, ok, err
 		}
-		rows, err := withNext(db, ctx, []read.Collection{row})
+		rows, err := withNext(ctx, db, []read.Collection{row})
 		if err != nil {
 			return c, false, err
 		}
@@ -62,7 +62,7 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 		if err != nil {
 			return nil, err
 		}
-		return withNext(db, ctx, rows)
+		return withNext(ctx, db, rows)
 	}, collectionBody, func(c collected) []string {
 		return []string{string(c.Period), c.PolicyNumber}
 	})

@@ -17,7 +17,7 @@ type collected struct {
 }
 
 // withNext finds what happens next to each of some collections.
-func withNext(db *read.DB, ctx context.Context, rows []read.Collection) ([]collected, error) {
+func withNext(ctx context.Context, db *read.DB, rows []read.Collection) ([]collected, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}

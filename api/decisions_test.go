@@ -39,7 +39,8 @@ func (p *pipeline) debit(number, id string, attempt int, action, until string) {
 	p.insert("debits_log", "tenant_id, period_month, collection_id, attempt, debit_id, customer_id, policy_number, "+
 		"amount_cents, action_date, tracking_until, rail, transaction_ids", [][]any{{
 		"acme", "2025-11", schemas.CollectionID(schemas.PolicyID("acme", number), "2025-11"), uint32(attempt), id,
-		"C-" + number, number, int64(15000), action, tracked, "DEBICHECK", []string{"t1"},
+		"C-" + number, number, int64(15000), action, tracked, "DEBICHECK",
+		[]string{"t1"},
 	}})
 }
 

@@ -199,7 +199,7 @@ func (b *Book) isOurs(w *Waiting) bool {
 }
 
 func (a Account) equal(o Account) bool {
-	return a.ID == o.ID && a.Month == o.Month && a.Spent == o.Spent && a.Over == o.Over && a.Since == o.Since && a.Paid == o.Paid &&
-		a.Rich == o.Rich && a.Gone == o.Gone && a.Paydays == o.Paydays &&
+	return a.ID == o.ID && a.Month == o.Month && a.Spent == o.Spent && a.Over == o.Over && a.Since == o.Since &&
+		a.Paid == o.Paid && a.Rich == o.Rich && a.Gone == o.Gone && a.Paydays == o.Paydays &&
 		bytes.Equal(a.Curve, o.Curve) && bytes.Equal(a.Past, o.Past)
 }

@@ -77,11 +77,13 @@ func TestBookingsInAnyOrder(t *testing.T) {
 		{"replaced, and reversed", []string{"t1 8500.00", "t2 8400.00 >t1", "t3 8400.00 -"}, "0.00", ""},
 		{"replaced by the same amount, and reversed", []string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -"}, "0.00", ""},
 		{
-			"replaced; the reversal is of what was replaced", []string{"t1 8500.00", "t2 8400.00 >t1", "t3 8500.00 -"},
+			"replaced; the reversal is of what was replaced",
+			[]string{"t1 8500.00", "t2 8400.00 >t1", "t3 8500.00 -"},
 			"8400.00", "20390 8400.00",
 		},
 		{
-			"replaced, beside another of its day", []string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -", "t4 100.00"},
+			"replaced, beside another of its day",
+			[]string{"t1 8500.00", "t2 8500.00 >t1", "t3 8500.00 -", "t4 100.00"},
 			"100.00", "20390 100.00",
 		},
 	} {

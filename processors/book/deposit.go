@@ -71,7 +71,6 @@ func (b *Book) keepDeposit(d Deposit) int {
 
 // MaxDeposits bounds the deposits of a customer: each is looked at for each open collection. Beyond it, a quarter is
 // forgotten, first those that are used up and no reversals that wait, then those that came first. What a debit with the
-
 // bank counts on stays, so that it can be given back.
 const MaxDeposits = 256
 

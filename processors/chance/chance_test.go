@@ -19,8 +19,12 @@ func TestCodesNameTheCells(t *testing.T) {
 	}
 	table := Of(cells)
 	for _, f := range []Facts{
-		{}, {Left: 2, Since: 1}, {Left: 3, Since: 2, Months: 5}, {Left: 20, Since: 30, Failed: true, Over: true},
-		{Left: 21, Since: 31, Spends: true, Broken: true}, {Left: 30, Since: Never, Steady: true, Months: 1},
+		{},
+		{Left: 2, Since: 1},
+		{Left: 3, Since: 2, Months: 5},
+		{Left: 20, Since: 30, Failed: true, Over: true},
+		{Left: 21, Since: 31, Spends: true, Broken: true},
+		{Left: 30, Since: Never, Steady: true, Months: 1},
 		{Left: 10, Since: 45, Broken: true, Steady: true, Months: 2},
 	} {
 		for i := range tables {

@@ -79,7 +79,7 @@ func TestReverses(t *testing.T) {
 	t.Parallel()
 	p := params()
 	for text, want := range map[string]bool{
-		"ACME SALARY REVERSED": true, "REVERSAL123": true, "RTD 0012": true, "salaris omgekeer": true,
+		"ACME SALARY REVERSED": true, "REVERSAL123": true, "RTD 0012": true, "loon omgekeer": true,
 		"reversing camera": false, "RETURNS DEPOT": false, "": false,
 	} {
 		tx := &schemas.Transaction{Direction: schemas.Debit, AmountCents: 100, Description: text}

@@ -301,7 +301,8 @@ func TestWindows(t *testing.T) {
 		from, day, to string
 	}{
 		{
-			"three payments", schemas.Salary, []string{"2025-07-25", "2025-08-25", "2025-09-25"},
+			"three payments", schemas.Salary,
+			[]string{"2025-07-25", "2025-08-25", "2025-09-25"},
 			"2025-10-23", "2025-10-24", "2025-10-25",
 		},
 		{
