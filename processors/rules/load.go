@@ -179,6 +179,7 @@ func anyValue[T any](int, *T) {}
 func (p *problems) collecting(line int, v *collecting) {
 	v.MinDebitCents = schemas.Cents(v.MinDebit)
 	p.between(line, "first_attempt_day", v.FirstAttemptDay, 1, 31)
+	p.between(line, "common_payday", v.CommonPayday, 1, 31)
 	p.between(line, "seen_days", v.SeenDays, 31, 1000)
 	p.between(line, "backfill_days", v.BackfillDays, 0, 3660)
 	p.between(line, "ahead_days", v.AheadDays, 31, 3660)

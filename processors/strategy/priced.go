@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/kasi-collections/kasi/processors/book"
@@ -67,10 +68,12 @@ func (p *Priced) Decide(v *View) ([]Ruling, schemas.Day) {
 
 // price rules on a debit that the rules allow.
 func (c *cutoff) price(o *offer, f funds) Ruling {
-	c.byDay = c.byDay || c.sight.seen
-	switch {
-	case !c.sight.seen:
+	if !c.sight.seen {
 		return c.byMoney(o, f)
+	}
+	c.byDay = true
+	c.study()
+	switch {
 	case c.sight.balance >= 0:
 		r := c.byBalance(o, f)
 		c.priceBalance(o, &r)
@@ -97,11 +100,23 @@ func (c *cutoff) byMoney(o *offer, f funds) Ruling {
 		return c.spare(r, f, o.outstanding)
 	}
 	if !o.arrears {
-		if r := c.blind(o.k, o.most); r.Reason != "" {
-			return c.spare(r, f, o.outstanding)
+		if r := c.blindly(o, f); r.Reason != "" {
+			return r
 		}
 	}
 	return c.waiting(o.k, f)
+}
+
+// blindly is a debit that counts on no money, where it is time for one and no guard forbids it.
+func (c *cutoff) blindly(o *offer, f funds) Ruling {
+	switch r := c.blind(o.k, o.most); {
+	case r.Amount == 0:
+		return r
+	case c.protected():
+		return Ruling{Reason: WhyProtected}
+	default:
+		return c.spare(r, f, o.outstanding)
+	}
 }
 
 // byBalance rules where the account's balance is known. A balance is money, whether or not a deposit was seen; what is
@@ -153,16 +168,41 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 		return c.spare(r, f, o.outstanding)
 	}
 	if !c.known && s.Months == 0 {
-		if r := c.blind(o.k, o.most); r.Reason != "" {
+		if r := c.blindly(o, f); r.Reason != "" {
 			c.offered.priced = false // whatever it is worth
-			return c.spare(r, f, o.outstanding)
+			return r
 		}
 	}
 	m := &c.sight.facts
-	if !v.Best() || m.Failed || m.Broken && c.sight.fall < 2*o.most || o.k.Collected > 0 && !s.Last {
+	if !v.Best() || s.Months == 0 || m.Failed || m.Broken && c.sight.fall < 2*o.most || o.k.Collected > 0 && !s.Last {
 		return c.waiting(o.k, f)
 	}
+	if c.protected() {
+		return Ruling{Reason: WhyProtected, Next: c.expected.Day}
+	}
 	return c.spare(Ruling{Reason: WhyLikely, Amount: o.most, Blind: true}, f, o.outstanding)
+}
+
+// protected tells whether the customer lives on a social grant, of which only what is proved is debited.
+func (c *cutoff) protected() bool {
+	for i := range c.Streams {
+		if s := &c.Streams[i]; s.Kind == schemas.Grant && c.Today-s.Last() <= steadyDays {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Incomes, func(in book.Income) bool {
+		return in.Kind == schemas.Grant && in.State != schemas.IncomeCancelled
+	})
+}
+
+// onCommonPayday debits once more where no feed says anything and the first attempt has failed: on the banking day
+// after the day on which most people are paid (CONTRACT 4.6).
+func (c *cutoff) onCommonPayday(most schemas.Cents) Ruling {
+	day := schemas.DayOf(c.Rules.Calendar.Next(c.Rules.Calendar.Payday(c.Period, c.Params.CommonPayday)))
+	if c.Today < day {
+		return Ruling{Reason: WhyAwaitFunds, Next: day}
+	}
+	return Ruling{Reason: WhyCommonPayday, Amount: most, Blind: true}
 }
 
 // clearing is what came to the account and is debited from the next banking day on only.

@@ -14,6 +14,7 @@ const (
 	WhyFirstAttempt    = "FIRST_ATTEMPT"
 	WhyMonthEnd        = "MONTH_END_ATTEMPT"
 	WhyLikely          = "LIKELY_FUNDS"
+	WhyCommonPayday    = "COMMON_PAYDAY"
 
 	WhyAwaitResult       = "AWAIT_RESULT"
 	WhyPeriodNotStarted  = "PERIOD_NOT_STARTED"
@@ -28,6 +29,7 @@ const (
 	WhyFailuresInARow    = "FAILURES_IN_A_ROW"
 	WhyFailureBudget     = "FAILURE_BUDGET_SPENT"
 	WhyProofFailed       = "MONEY_LEFT_UNSEEN"
+	WhyProtected         = "GRANT_PROTECTED"
 
 	WhyPolicyCancelled = "POLICY_CANCELLED"
 	WhyPolicyLapsed    = "POLICY_LAPSED"
@@ -60,6 +62,8 @@ var meanings = map[string]book.Meaning{
 		"Last banking day of the period and nothing has been tried yet: one attempt of what is outstanding."),
 	WhyLikely: row(debit, WhyAwaitFunds,
 		"By what is known of the account the money is likely to be there: a debit is worth more than waiting for proof."),
+	WhyCommonPayday: row(debit, WhyAwaitFunds, "No feed says anything of the customer, and the first attempt has failed: "+
+		"one more follows the day on which most people are paid."),
 	WhyAwaitResult: row(wait, "",
 		"A debit of this collection is with the bank; without its result nothing further is debited."),
 	WhyPeriodNotStarted: row(wait, "", "The period of this collection has not begun."),
@@ -84,6 +88,8 @@ var meanings = map[string]book.Meaning{
 		"failed all the same and nothing was seen to be spent: the next follows in the month's last days."),
 	WhyBalanceTooSmall: row(wait, "", "The balance of the account is known, and no debit is sent against one that is too "+
 		"small."),
+	WhyProtected: row(wait, WhyBlindRetry,
+		"The customer lives on a social grant: only money that is proved to be there is debited."),
 	WhyPolicyCancelled: row(stop, "", "The policy is cancelled: it is not debited again."),
 	WhyPolicyLapsed:    row(stop, "", "The policy has lapsed: it is not debited unless it is made active again."),
 	WhyPolicyOnHold: row(stop, "",

@@ -10,11 +10,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// sight is what the bookings of the customer's account show at a cut-off. Without spending that was seen, bookings say
-// nothing of what is still there, and nothing is looked at.
+// sight is what the bookings of the customer's account show at a cut-off.
 type sight struct {
 	seen    bool
-	balance int          // place of the account's balance, where it is as new as the bookings; else -1
+	of      *book.Account
+	balance int // place of the account's balance, where it is as new as the bookings; else -1
+
+	// What follows is found out when it is asked for first.
+	studied bool
 	account book.Account // brought to this month
 	levels  book.Levels
 	month   schemas.Day // its first day
@@ -22,38 +25,45 @@ type sight struct {
 	taken   schemas.Cents
 	facts   chance.Facts // but for Since, Spends and Over, which depend on the amount
 	fall    schemas.Cents
-	months  []*book.Levels
-	room    [book.MaxMonths]book.Levels
+	months  []book.Levels // the full ones before, the latest first
 }
 
-// look fills the sight.
+// look finds the account.
 func (c *cutoff) look() {
+	if a := c.mainAccount(); a != nil {
+		c.sight = sight{seen: true, of: a, balance: c.balanceOf(a), month: book.MonthOf(c.Today)}
+	}
+}
+
+// study finds out what the account's bookings show.
+func (c *cutoff) study() {
 	s := &c.sight
-	a := c.mainAccount()
-	if a == nil {
+	if s.studied {
 		return
 	}
-	s.balance = c.balanceOf(a)
-	s.seen, s.month = true, book.MonthOf(c.Today)
-	s.account = a.At(s.month)
+	s.studied = true
+	s.account = s.of.At(s.month)
 	s.levels = s.account.Levels()
+	s.months = make([]book.Levels, 0, book.MaxMonths)
 	for l := range s.account.Months {
-		s.room[len(s.months)] = *l
-		s.months = append(s.months, &s.room[len(s.months)])
+		s.months = append(s.months, *l)
 	}
 	s.facts.Months = len(s.months)
 	s.facts.Left = int(c.PeriodEnds - c.Today)
 	c.lookAtDebits()
 	s.fall = fallOf(&s.levels, 0)
 	if len(s.months) > 0 {
-		s.fall = fallOf(&s.levels, fallOpen(s.months[0], &s.fall))
+		s.fall = fallOf(&s.levels, fallOpen(&s.months[0], &s.fall))
 	}
 	for i := range c.Streams {
 		st := &c.Streams[i]
 		s.facts.Steady = s.facts.Steady ||
-			(st.Kind == schemas.Pension || st.Kind == schemas.Grant) && c.Today-st.Last() <= 62
+			(st.Kind == schemas.Pension || st.Kind == schemas.Grant) && c.Today-st.Last() <= steadyDays
 	}
 }
+
+// steadyDays is for how many days a pension or grant is taken to go on: a month may lie between, and another begun.
+const steadyDays = 62
 
 // balanceOf is the place of an account's balance, or -1 where none is known that is as new as its bookings.
 func (c *cutoff) balanceOf(a *book.Account) int {
@@ -182,7 +192,8 @@ func (c *cutoff) factsFor(amount schemas.Cents) chance.Facts {
 func (c *cutoff) count(x schemas.Cents, p *price.Situation) {
 	dom := c.dom()
 	days := dom + int(c.PeriodEnds-c.Today)
-	for _, l := range c.sight.months {
+	for i := range c.sight.months {
+		l := &c.sight.months[i]
 		p.Months++
 		held, soon, later := happened(l, dom, x)
 		p.Held += held
@@ -226,7 +237,8 @@ func happened(l *book.Levels, dom int, x schemas.Cents) (held, soon, later int) 
 // day (CONTRACT 4.4): in more than one of ten months, with a few in which it was not taken for granted.
 func (c *cutoff) fleeting(x schemas.Cents) bool {
 	wait, gone, months := int(c.NextBanking-c.Today), 0, 0
-	for _, l := range c.sight.months {
+	for i := range c.sight.months {
+		l := &c.sight.months[i]
 		low := l[0]
 		for d := range l {
 			if low = min(low, l[d]); d > 0 && l[d]-low >= x {

@@ -151,7 +151,9 @@ func (c *cutoff) fromMoney(f funds, most, outstanding schemas.Cents, parts bool)
 // blind debits without money seen: once, where no income is known, and once at the end of the period.
 func (c *cutoff) blind(k *book.Collection, most schemas.Cents) Ruling {
 	switch {
-	case k.Attempts > 0:
+	case c.priced != nil && k.Attempts == 1 && k.Failure != "" && !c.known && len(c.Accounts) == 0:
+		return c.onCommonPayday(most)
+	case k.Failure != "" || k.Attempts > 0 && (c.priced == nil || c.Today < c.LastBanking):
 		return Ruling{}
 	case c.Today == c.LastBanking:
 		return Ruling{Reason: WhyMonthEnd, Amount: most, Blind: true}
@@ -309,9 +311,7 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 	sooner(c.LastBanking)
 	sooner(c.paused())
 	for i := range rulings {
-		if rulings[i].Reason == WhyNotBankingDay {
-			sooner(c.NextBanking)
-		}
+		sooner(rulings[i].Next)
 	}
 	knownDays := schemas.Day(c.Params.KnownIncomeDays)
 	if c.lastDeposit != 0 {
