@@ -46,8 +46,8 @@ type RailRule struct {
 type Params struct {
 	// FirstAttemptDay, 1-31, is the day of the first attempt of a collection whose customer has no known income.
 	FirstAttemptDay int `yaml:"first_attempt_day"`
-	// CommonPayday, 1-31, is the day of the month on which most people are paid, or the banking day before it. It stands in
-	// for the paydays of customers of whom no feed says anything.
+	// CommonPayday, 1-31, is the day of the month on which most people are paid, or the banking day before it. It stands
+	// in for the paydays of customers of whom no feed says anything.
 	CommonPayday int `yaml:"common_payday"`
 	// MinDebitCents is the least amount of a partial debit, and the least credit that counts as income.
 	MinDebitCents schemas.Cents `yaml:"-"`
