@@ -65,6 +65,15 @@ type Params struct {
 	StreamHistory   int      `yaml:"stream_history"`    // deposits that a stream keeps
 	// FailureDays is on how many days of a month debits of a customer may fail for want of money (CONTRACT 4.6).
 	FailureDays int `yaml:"failure_days"`
+	// A failed presentment costs FailureCents and FailurePercent of the amount. On a rail where unpaids end the mandate it
+	// costs the premiums of MandateMonths beside, where it is the last that the mandate bears, and a fifth of that else.
+	FailureCents   schemas.Cents `yaml:"failure_cents"`
+	FailurePercent int           `yaml:"failure_percent"`
+	MandateMonths  int           `yaml:"mandate_months"`
+	// Patience is what of an amount is still worth it after waiting, in 1/10,000; PatienceNew the same of an account of
+	// which fewer than three full months are known.
+	Patience    int `yaml:"patience"`
+	PatienceNew int `yaml:"patience_new"`
 	// FailurePauses are the days without a debit after so many failed days in a row; the last holds for all further.
 	FailurePauses []int `yaml:"failure_pauses"`
 	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum

@@ -22,17 +22,17 @@ type Priced struct {
 	Learn func(v *View, m *Met)
 }
 
-// Setting is what a failure and waiting are worth.
+// Setting is what a failure and waiting are worth. The zero value follows the rules.
 type Setting struct {
-	FailurePercent int // of the amount, that a failed presentment costs
-	Patience       int // what of the amount is still worth it after waiting, of chance.One
-	PatienceNew    int // the same where fewer than knownMonths of the account are known: waiting teaches nothing then
-	Careful        bool
+	FailurePercent int  // of the amount, that a failed presentment costs beside the other costs of the rules
+	Patience       int  // what of the amount is still worth it after waiting, of chance.One
+	PatienceNew    int  // the same where fewer than knownMonths of the account are known
+	Careful        bool // what was left of a month is never counted on in the next
 }
 
 // Kasi is the product's strategy, with what the embedded table has learned.
 func Kasi(careful bool) *Priced {
-	s := Setting{FailurePercent: 40, Patience: 9_650, PatienceNew: 9_250}
+	s := Setting{}
 	if careful {
 		s = Setting{FailurePercent: 130, Patience: 9_900, PatienceNew: 9_900, Careful: true}
 	}
@@ -155,7 +155,9 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 		return Ruling{Reason: WhyDepositClearing, Next: f.clearing} // of regular income (CONTRACT 4.4)
 	case v.Proved && c.unproved():
 		return Ruling{Reason: WhyProofFailed}
-	case v.Proved && v.Best():
+	// What has come is debited at any price (CONTRACT 4.4), unless the last debit that was proved has failed.
+	case v.Proved && (v.Best() || f.usable >= o.most && !c.sight.facts.Broken):
+		c.offered.priced = v.Best()
 		r := c.fromMoney(funds{usable: s.Lowest}, o.most, o.outstanding, o.parts)
 		r.Proved = true
 		return c.spare(r, f, o.outstanding)
@@ -240,6 +242,29 @@ const lastDays = 5
 // unspent tells whether the account was never seen to spend: perhaps its feed shows no spending.
 func (c *cutoff) unspent() bool { return c.sight.account.Spent == 0 }
 
+// costs are what a failure costs, and what waiting leaves of the amount.
+func (c *cutoff) costs(o *offer, months int) (failure schemas.Cents, patience int) {
+	set := c.priced.Setting
+	if set.FailurePercent == 0 {
+		set.FailurePercent, set.Patience, set.PatienceNew = c.Params.FailurePercent, c.Params.Patience, c.Params.PatienceNew
+	}
+	failure = c.Params.FailureCents + o.most*schemas.Cents(set.FailurePercent)/100
+	if end := o.rail.UnpaidsEndMandate; end > 0 {
+		life := o.most * schemas.Cents(c.Params.MandateMonths)
+		if o.pol.Unpaids+1 < end {
+			life /= secondUnpaid
+		}
+		failure += life
+	}
+	if months < knownMonths {
+		return failure, set.PatienceNew
+	}
+	return failure, set.Patience
+}
+
+// secondUnpaid is of how many unpaids that a mandate bears one is followed by another.
+const secondUnpaid = 5
+
 // knownMonths is how many full months make an account known.
 const knownMonths = 3
 
@@ -272,12 +297,9 @@ func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 		HeldLastChance: t.Chance(chance.Held, &last),
 		SoonChance:     t.Chance(chance.Soon, &facts), LaterChance: t.Chance(chance.Later, &facts),
 		ProofChance: t.Chance(chance.Proof, &facts), ProofToday: t.Today(chance.Proof, &facts),
-		FailureCost: x * schemas.Cents(c.priced.FailurePercent) / 100, Patience: c.priced.Patience,
 	}
+	s.FailureCost, s.Patience = c.costs(o, facts.Months)
 	c.count(x, &s)
-	if facts.Months < knownMonths {
-		s.Patience = c.priced.PatienceNew
-	}
 	if c.unspent() {
 		s.Lowest = min(s.Lowest, c.cameIn())
 	}
