@@ -64,6 +64,13 @@ func TestVerifier(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a tick written twice counts once", func(t *testing.T) {
+		o := o
+		o.Kafka = tampered{o.Kafka, once(schemas.TopicCalendar, nil, twice)()}
+		r, err := Run(t.Context(), o)
+		require.NoError(t, err)
+		require.Empty(t, r.failing())
+	})
 	t.Run("answers", func(t *testing.T) { answersWhole(t, o.ClickHouse) })
 	t.Run("ledger", func(t *testing.T) { tamperLedger(t, o, lines) })
 	fed := fedOf(t, o)
