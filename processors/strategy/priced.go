@@ -198,12 +198,30 @@ func (c *cutoff) protected() bool {
 	})
 }
 
-// onCommonPayday debits once more where no feed says anything and the first attempt has failed: on the banking day
-// after the day on which most people are paid (CONTRACT 4.6).
+// failedOnPlan tells whether the first attempt of the month before failed on the planned day, or was paid after the
+// common payday: of a customer of whom no feed says anything that is all there is to learn from. It needs a rail that
+// tracks.
+func (c *cutoff) failedOnPlan(k *book.Collection) bool {
+	var last *book.Debit
+	for of := range c.Collections.Of(k.Number) {
+		if n := len(of.Debits); of.Period < k.Period && n > 0 {
+			last = &of.Debits[n-1]
+		}
+	}
+	pol := c.Policies.Find(k.Number)
+	if last == nil || c.Rules.Rail(pol.Rail, c.Date).TrackingDays == 0 {
+		return false
+	}
+	late := last.Action.Date().Day > c.Params.CommonPayday-lastDays
+	return last.WantsMoney(c.Rules) && last.PaidOn == 0 && !late || last.State == book.DebitPaid && late
+}
+
+// onCommonPayday debits where no feed says anything and the planned day did not do: on the banking day after the day on
+// which most people are paid, and the bank tracks the debit to the month's end (CONTRACT 4.6).
 func (c *cutoff) onCommonPayday(most schemas.Cents) Ruling {
 	day := schemas.DayOf(c.Rules.Calendar.Next(c.Rules.Calendar.Payday(c.Period, c.Params.CommonPayday)))
-	if c.Today < day {
-		return Ruling{Reason: WhyAwaitFunds, Next: day}
+	if c.Today < day && day <= c.LastBanking {
+		return Ruling{Reason: WhyAwaitFirstAttempt, Next: day}
 	}
 	return Ruling{Reason: WhyCommonPayday, Amount: most, Blind: true}
 }

@@ -62,8 +62,8 @@ var meanings = map[string]book.Meaning{
 		"Last banking day of the period and nothing has been tried yet: one attempt of what is outstanding."),
 	WhyLikely: row(debit, WhyAwaitFunds,
 		"By what is known of the account the money is likely to be there: a debit is worth more than waiting for proof."),
-	WhyCommonPayday: row(debit, WhyAwaitFunds, "No feed says anything of the customer, and the first attempt has failed: "+
-		"one more follows the day on which most people are paid."),
+	WhyCommonPayday: row(debit, WhyAwaitFunds, "No feed says anything of the customer, and the planned day of the month "+
+		"before did not do: the attempt follows the day on which most people are paid."),
 	WhyAwaitResult: row(wait, "",
 		"A debit of this collection is with the bank; without its result nothing further is debited."),
 	WhyPeriodNotStarted: row(wait, "", "The period of this collection has not begun."),

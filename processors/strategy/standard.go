@@ -151,7 +151,7 @@ func (c *cutoff) fromMoney(f funds, most, outstanding schemas.Cents, parts bool)
 // blind debits without money seen: once, where no income is known, and once at the end of the period.
 func (c *cutoff) blind(k *book.Collection, most schemas.Cents) Ruling {
 	switch {
-	case c.priced != nil && k.Attempts == 1 && k.Failure != "" && !c.known && len(c.Accounts) == 0:
+	case c.priced != nil && k.Attempts == 0 && !c.known && len(c.Accounts) == 0 && c.failedOnPlan(k):
 		return c.onCommonPayday(most)
 	case k.Failure != "" || k.Attempts > 0 && (c.priced == nil || c.Today < c.LastBanking):
 		return Ruling{}
