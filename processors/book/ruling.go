@@ -19,6 +19,10 @@ type Ruling struct {
 	Proved      bool        // the bookings of the account prove that it holds the amount
 	Close       bool        // the collection is not decided again; a policy made active again opens it again
 	Uses        []Use       // the deposits that the debit counts on, oldest first
+	// FromBalance is what the debit takes beyond deposits of the latest balance of account BalanceOf, which is so much
+	// lower from now on.
+	FromBalance schemas.Cents
+	BalanceOf   string
 
 	// What the ruling was made from, for the decision's event.
 	Budget       schemas.Cents // of all deposits not yet used
@@ -202,6 +206,7 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		}
 		d.Uses = append(d.Uses, [2]int64{int64(u.Deposit), int64(u.Cents)})
 	}
+	b.lowerBalance(r.BalanceOf, r.FromBalance)
 	k.Debits = append(k.Debits, d)
 	b.note(k, &d)
 	b.out.Debits = append(b.out.Debits, schemas.DebitInstruction{
@@ -218,10 +223,18 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 func (b *Book) use(u Use) string {
 	d := b.deposit(int64(u.Deposit))
 	d.Remaining -= u.Cents
-	for i := range b.Balances {
-		if u.LowersBalance && b.Balances[i].Account == d.Account {
-			b.Balances[i].Cents -= u.Cents // a later balance from the feed replaces it
-		}
+	if u.LowersBalance {
+		b.lowerBalance(d.Account, u.Cents)
 	}
 	return d.source()
+}
+
+// lowerBalance takes what a debit takes off the latest balance of an account. A later balance from the feed replaces it.
+func (b *Book) lowerBalance(account string, cents schemas.Cents) {
+	if cents == 0 {
+		return
+	}
+	if l := find(b.Balances, func(x *Balance) bool { return x.Account == account }); l != nil {
+		l.Cents -= cents
+	}
 }

@@ -145,6 +145,19 @@ func (c *cutoff) byBalance(o *offer, f funds) Ruling {
 	return c.spare(r, f, o.outstanding)
 }
 
+// takeBalance lets a debit that was ruled by the balance take from it what no deposit brings. All policies share one
+// balance, and the feed may be silent until the next cut-off.
+func (c *cutoff) takeBalance(r *Ruling) {
+	if !c.sight.seen || c.sight.balance < 0 || !r.Proved {
+		return
+	}
+	r.BalanceOf, r.FromBalance = c.sight.account.ID, r.Amount
+	for _, u := range r.Uses {
+		r.FromBalance -= u.Cents
+	}
+	c.wallet.balances[c.sight.balance].cents -= r.FromBalance
+}
+
 // thinPercent is how much of an amount a balance must hold to be more than hardly enough.
 const thinPercent = 125
 

@@ -75,6 +75,7 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 			r.TrackingDay = until
 		}
 		r.Uses = c.take(r.Amount, r.Blind)
+		c.takeBalance(&r)
 		c.summed = false
 	}
 	now := book.Decided{Reason: r.Reason, Next: r.Next, Amount: r.Amount}
