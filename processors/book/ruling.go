@@ -229,7 +229,8 @@ func (b *Book) use(u Use) string {
 	return d.source()
 }
 
-// lowerBalance takes what a debit takes off the latest balance of an account. A later balance from the feed replaces it.
+// lowerBalance takes what a debit takes off the latest balance of an account. A later balance from the feed replaces
+// it.
 func (b *Book) lowerBalance(account string, cents schemas.Cents) {
 	if cents == 0 {
 		return
