@@ -170,7 +170,7 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 		return Ruling{Reason: WhyProofFailed}
 	// What has come is debited at any price (CONTRACT 4.4), unless the last debit that was proved has failed and the bank
 	// can wait for better.
-	case v.Proved && (v.Best() || f.usable >= o.most && !(c.sight.facts.Broken && s.Tracks)):
+	case v.Proved && (v.Best() || f.usable >= o.most && (!c.sight.facts.Broken || !s.Tracks)):
 		c.offered.priced = v.Best()
 		r := c.fromMoney(funds{usable: s.Lowest}, o.most, o.outstanding, o.parts)
 		r.Proved = true

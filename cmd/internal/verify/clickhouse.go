@@ -203,7 +203,8 @@ func (t table) compareSQL(ends []string) string {
 	for _, column := range t.columns {
 		digest += ", ':', toString(" + column + ")"
 	}
-	rows, facts := "count()", fmt.Sprintf("uniqExact(seq), min(seq), max(seq), %s, reinterpretAsInt64(sumWithOverflow(xxHash64(%s))))", sum,
+	rows := "count()"
+	facts := fmt.Sprintf("uniqExact(seq), min(seq), max(seq), %s, reinterpretAsInt64(sumWithOverflow(xxHash64(%s))))", sum,
 		digest)
 	if t.topic == schemas.TopicCalendar {
 		rows = "uniqExact(business_date, cutoff)"
