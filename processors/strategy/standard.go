@@ -310,6 +310,7 @@ func (c *cutoff) wake(rulings []Ruling) schemas.Day {
 		sooner(c.Today + 1)
 	}
 	sooner(c.LastBanking)
+	sooner(c.LastBanking + 1) // its attempt may have been forbidden
 	sooner(c.paused())
 	for i := range rulings {
 		sooner(rulings[i].Next)
