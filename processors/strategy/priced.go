@@ -225,6 +225,7 @@ func (c *cutoff) failedOnPlan(k *book.Collection) bool {
 	if last == nil || c.Rules.Rail(pol.Rail, c.Date).TrackingDays == 0 {
 		return false
 	}
+	c.byDay = true // the debit is forgotten one day
 	late := last.Action.Date().Day > c.Params.CommonPayday-lastDays
 	return last.WantsMoney(c.Rules) && last.PaidOn == 0 && !late || last.State == book.DebitPaid && late
 }
