@@ -34,7 +34,8 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a local Apache Kafka (three brokers where a test kills them)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/progress ./streams/calendar \
-		./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/kasi ./cmd/kasilab/internal/storm
+		./streams/commands ./streams/kafkatest ./sinks/clickhouse
+	@KASI_TEST_KAFKA=local go test -timeout 30m -p 2 ./cmd/kasi ./cmd/kasilab/internal/storm # both wait most of the time
 
 bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab

@@ -220,11 +220,12 @@ func (h hole) part(from, to int64) schemas.Hole {
 }
 
 // bringBack inserts what is missing of some records of one partition, in order, and says how many that were. The token
-// is one that no insert has had: ClickHouse may remember that of the insert whose rows it has lost.
+// is not that of an earlier insert, which ClickHouse may remember though it has lost the rows. Two sinks that fill the
+// same hole at once, while a partition changes hands, share it: both may look before either has inserted.
 func (s *sink) bringBack(ctx context.Context, tp topicPartition, records []*kgo.Record) (int64, error) {
 	c := &chunk{
 		topicPartition: tp, first: records[0].Offset, last: records[len(records)-1].Offset, records: records,
-		maybeStored: true, again: fmt.Sprintf("-refill-%d", time.Now().UnixNano()),
+		maybeStored: true, again: fmt.Sprintf("-refill-%d", time.Now().Truncate(refillShares).Unix()),
 	}
 	lost, err := s.missing(ctx, c)
 	if err != nil || len(lost) == 0 {
@@ -238,6 +239,10 @@ func (s *sink) bringBack(ctx context.Context, tp topicPartition, records []*kgo.
 	}
 	return int64(len(lost)), nil
 }
+
+// refillShares is for how long sinks that fill one hole use one token. Rows that are lost again within it go in under
+// the next (sink.reinsert).
+const refillShares = 10 * time.Minute
 
 // healCalendar brings back ticks. They have no seq, but they are few: what the topic holds is remembered and compared.
 func (s *sink) healCalendar(ctx context.Context, mark int64) error {
