@@ -5,6 +5,150 @@ package schemas
 import "strconv"
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *CollectionEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_id":`...), string(e.PolicyID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = AppendText(append(b, `,"external_customer_ref":`...), string(e.ExternalCustomerRef))
+	b = AppendText(append(b, `,"product_code":`...), string(e.ProductCode))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"execution_id":`...), string(e.ExecutionID))
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	b = strconv.AppendInt(append(b, `,"due_cents":`...), int64(e.DueCents), 10)
+	b = strconv.AppendInt(append(b, `,"collected_cents":`...), int64(e.CollectedCents), 10)
+	b = strconv.AppendInt(append(b, `,"in_flight_cents":`...), int64(e.InFlightCents), 10)
+	b = AppendText(append(b, `,"collection_status":`...), string(e.Status))
+	if e.FirstAttemptDate != "" {
+		b = AppendText(append(b, `,"first_attempt_date":`...), string(e.FirstAttemptDate))
+	}
+	if e.LastAttemptDate != "" {
+		b = AppendText(append(b, `,"last_attempt_date":`...), string(e.LastAttemptDate))
+	}
+	b = strconv.AppendInt(append(b, `,"number_of_attempts":`...), int64(e.Attempts), 10)
+	if e.LastFailureReason != "" {
+		b = AppendText(append(b, `,"last_failure_reason":`...), string(e.LastFailureReason))
+	}
+	b = e.Change.appendJSON(append(b, `,"change":`...))
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = strconv.AppendInt(append(b, `,"row":`...), int64(e.Row), 10)
+	b = AppendText(append(b, `,"code":`...), string(e.Code))
+	if e.Message != "" {
+		b = AppendText(append(b, `,"message":`...), string(e.Message))
+	}
+	if e.PolicyNumber != "" {
+		b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	}
+	if e.ObjectID != "" {
+		b = AppendText(append(b, `,"object_id":`...), string(e.ObjectID))
+	}
+	b = AppendText(append(b, `,"stage":`...), string(e.Stage))
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *ExecutionEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"execution_id":`...), string(e.ExecutionID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	b = strconv.AppendInt(append(b, `,"part":`...), int64(e.Part), 10)
+	b = strconv.AppendInt(append(b, `,"parts":`...), int64(e.Parts), 10)
+	b = strconv.AppendInt(append(b, `,"piece":`...), int64(e.Piece), 10)
+	b = strconv.AppendInt(append(b, `,"policies_queued":`...), int64(e.PoliciesQueued), 10)
+	if e.Named {
+		b = strconv.AppendBool(append(b, `,"named":`...), e.Named)
+	}
+	b = strconv.AppendInt(append(b, `,"collections_created":`...), int64(e.CollectionsCreated), 10)
+	b = strconv.AppendInt(append(b, `,"unchanged":`...), int64(e.Unchanged), 10)
+	b = strconv.AppendInt(append(b, `,"refused":`...), int64(e.Refused), 10)
+	b = strconv.AppendBool(append(b, `,"done":`...), e.Done)
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *DebitInstruction) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(e.Attempt), 10)
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	b = AppendText(append(b, `,"currency":`...), string(e.Currency))
+	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
+	if e.TrackingUntil != "" {
+		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
+	}
+	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
+	if e.MandateReference != "" {
+		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
+	}
+	if len(e.TransactionIDs) > 0 {
+		b = appendList(append(b, `,"transaction_ids":`...), e.TransactionIDs, AppendText)
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *DecisionEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"action":`...), string(e.Action))
+	b = AppendText(append(b, `,"reason":`...), string(e.Reason))
+	b = AppendText(append(b, `,"explanation":`...), string(e.Explanation))
+	if e.DebitID != "" {
+		b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	}
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	if e.TrackingUntil != "" {
+		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
+	}
+	if e.NextDate != "" {
+		b = AppendText(append(b, `,"next_date":`...), string(e.NextDate))
+	}
+	if len(e.Alternatives) > 0 {
+		b = appendList(append(b, `,"alternatives":`...), e.Alternatives, func(b []byte, e Alternative) []byte { return e.appendJSON(b) })
+	}
+	b = e.Inputs.appendJSON(append(b, `,"inputs":`...))
+	if e.Situation != "" {
+		b = AppendText(append(b, `,"situation":`...), string(e.Situation))
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
 func (e *TransactionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
@@ -77,251 +221,6 @@ func (e *DepositEvent) AppendJSON(b []byte) (_ []byte, err error) {
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *DecisionEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = AppendText(append(b, `,"action":`...), string(e.Action))
-	b = AppendText(append(b, `,"reason":`...), string(e.Reason))
-	b = AppendText(append(b, `,"explanation":`...), string(e.Explanation))
-	if e.DebitID != "" {
-		b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
-	}
-	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
-	if e.TrackingUntil != "" {
-		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
-	}
-	if e.NextDate != "" {
-		b = AppendText(append(b, `,"next_date":`...), string(e.NextDate))
-	}
-	if len(e.Alternatives) > 0 {
-		b = appendList(append(b, `,"alternatives":`...), e.Alternatives, func(b []byte, e Alternative) []byte { return e.appendJSON(b) })
-	}
-	b = e.Inputs.appendJSON(append(b, `,"inputs":`...))
-	if e.Situation != "" {
-		b = AppendText(append(b, `,"situation":`...), string(e.Situation))
-	}
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *DebitInstruction) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(e.Attempt), 10)
-	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
-	b = AppendText(append(b, `,"currency":`...), string(e.Currency))
-	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
-	if e.TrackingUntil != "" {
-		b = AppendText(append(b, `,"tracking_until":`...), string(e.TrackingUntil))
-	}
-	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
-	if e.MandateReference != "" {
-		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
-	}
-	if len(e.TransactionIDs) > 0 {
-		b = appendList(append(b, `,"transaction_ids":`...), e.TransactionIDs, AppendText)
-	}
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *PolicyEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"policy_id":`...), string(e.PolicyID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
-	b = AppendText(append(b, `,"external_customer_ref":`...), string(e.ExternalCustomerRef))
-	b = AppendText(append(b, `,"product_code":`...), string(e.ProductCode))
-	b = strconv.AppendInt(append(b, `,"collection_amount_cents":`...), int64(e.PremiumCents), 10)
-	b = AppendText(append(b, `,"status":`...), string(e.Status))
-	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
-	if e.MandateReference != "" {
-		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
-	}
-	if e.MandateMaxCents != 0 {
-		b = strconv.AppendInt(append(b, `,"mandate_max_cents":`...), int64(e.MandateMaxCents), 10)
-	}
-	if e.MandateFixed {
-		b = strconv.AppendBool(append(b, `,"mandate_fixed":`...), e.MandateFixed)
-	}
-	if e.CollectionDay != 0 {
-		b = strconv.AppendInt(append(b, `,"collection_day":`...), int64(e.CollectionDay), 10)
-	}
-	if e.HoldReason != "" {
-		b = AppendText(append(b, `,"hold_reason":`...), string(e.HoldReason))
-	}
-	if e.RequestID != "" {
-		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	}
-	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
-	b = appendInstant(append(b, `,"updated_at":`...), e.UpdatedAt, &err)
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *CollectionEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b = AppendText(append(b, `,"policy_id":`...), string(e.PolicyID))
-	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	b = AppendText(append(b, `,"external_customer_ref":`...), string(e.ExternalCustomerRef))
-	b = AppendText(append(b, `,"product_code":`...), string(e.ProductCode))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = AppendText(append(b, `,"execution_id":`...), string(e.ExecutionID))
-	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
-	b = strconv.AppendInt(append(b, `,"due_cents":`...), int64(e.DueCents), 10)
-	b = strconv.AppendInt(append(b, `,"collected_cents":`...), int64(e.CollectedCents), 10)
-	b = strconv.AppendInt(append(b, `,"in_flight_cents":`...), int64(e.InFlightCents), 10)
-	b = AppendText(append(b, `,"collection_status":`...), string(e.Status))
-	if e.FirstAttemptDate != "" {
-		b = AppendText(append(b, `,"first_attempt_date":`...), string(e.FirstAttemptDate))
-	}
-	if e.LastAttemptDate != "" {
-		b = AppendText(append(b, `,"last_attempt_date":`...), string(e.LastAttemptDate))
-	}
-	b = strconv.AppendInt(append(b, `,"number_of_attempts":`...), int64(e.Attempts), 10)
-	if e.LastFailureReason != "" {
-		b = AppendText(append(b, `,"last_failure_reason":`...), string(e.LastFailureReason))
-	}
-	b = e.Change.appendJSON(append(b, `,"change":`...))
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *OpenItemEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"item_id":`...), string(e.ItemID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
-	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
-	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
-	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
-	b = AppendText(append(b, `,"state":`...), string(e.State))
-	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
-	if e.SaidCents != 0 {
-		b = strconv.AppendInt(append(b, `,"said_cents":`...), int64(e.SaidCents), 10)
-	}
-	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
-	b = AppendText(append(b, `,"since":`...), string(e.Since))
-	if e.ResultID != "" {
-		b = AppendText(append(b, `,"result_id":`...), string(e.ResultID))
-	}
-	if e.Note != "" {
-		b = AppendText(append(b, `,"note":`...), string(e.Note))
-	}
-	if e.RequestID != "" {
-		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	}
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *SettlementEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"settlement_id":`...), string(e.SettlementID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"settlement_number":`...), string(e.Number))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = strconv.AppendInt(append(b, `,"sequence":`...), int64(e.Sequence), 10)
-	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
-	b = strconv.AppendInt(append(b, `,"total_collections_cents":`...), int64(e.TotalCollectionsCents), 10)
-	b = strconv.AppendInt(append(b, `,"adjustments_cents":`...), int64(e.AdjustmentsCents), 10)
-	b = strconv.AppendInt(append(b, `,"distribution_fee_cents":`...), int64(e.DistributionFeeCents), 10)
-	b = strconv.AppendInt(append(b, `,"collections_fee_cents":`...), int64(e.CollectionsFeeCents), 10)
-	b = strconv.AppendInt(append(b, `,"total_fees_cents":`...), int64(e.TotalFeesCents), 10)
-	b = strconv.AppendInt(append(b, `,"vat_cents":`...), int64(e.VATCents), 10)
-	b = strconv.AppendInt(append(b, `,"net_cents":`...), int64(e.NetCents), 10)
-	b = AppendText(append(b, `,"payment_date":`...), string(e.PaymentDate))
-	b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
-	b = AppendText(append(b, `,"status":`...), string(e.Status))
-	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
-	b = appendList(append(b, `,"coverage":`...), e.Coverage, func(b []byte, e Coverage) []byte { return e.appendJSON(b) })
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = strconv.AppendInt(append(b, `,"row":`...), int64(e.Row), 10)
-	b = AppendText(append(b, `,"code":`...), string(e.Code))
-	if e.Message != "" {
-		b = AppendText(append(b, `,"message":`...), string(e.Message))
-	}
-	if e.PolicyNumber != "" {
-		b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
-	}
-	if e.ObjectID != "" {
-		b = AppendText(append(b, `,"object_id":`...), string(e.ObjectID))
-	}
-	b = AppendText(append(b, `,"stage":`...), string(e.Stage))
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
-func (e *ExecutionEvent) AppendJSON(b []byte) (_ []byte, err error) {
-	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
-	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
-	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
-	b = appendInstant(append(b, `,"at":`...), e.At, &err)
-	b = AppendText(append(b, `,"execution_id":`...), string(e.ExecutionID))
-	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
-	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
-	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
-	b = strconv.AppendInt(append(b, `,"part":`...), int64(e.Part), 10)
-	b = strconv.AppendInt(append(b, `,"parts":`...), int64(e.Parts), 10)
-	b = strconv.AppendInt(append(b, `,"piece":`...), int64(e.Piece), 10)
-	b = strconv.AppendInt(append(b, `,"policies_queued":`...), int64(e.PoliciesQueued), 10)
-	if e.Named {
-		b = strconv.AppendBool(append(b, `,"named":`...), e.Named)
-	}
-	b = strconv.AppendInt(append(b, `,"collections_created":`...), int64(e.CollectionsCreated), 10)
-	b = strconv.AppendInt(append(b, `,"unchanged":`...), int64(e.Unchanged), 10)
-	b = strconv.AppendInt(append(b, `,"refused":`...), int64(e.Refused), 10)
-	b = strconv.AppendBool(append(b, `,"done":`...), e.Done)
-	return append(b, '}'), err
-}
-
-// AppendJSON appends the event as encoding/json writes it, to the byte.
 func (e *Transaction) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"transaction_id":`...), string(e.TransactionID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
@@ -388,6 +287,107 @@ func (e *Result) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.AmountCents != nil {
 		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(*e.AmountCents), 10)
 	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *OpenItemEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"item_id":`...), string(e.ItemID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = AppendText(append(b, `,"collection_id":`...), string(e.CollectionID))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = AppendText(append(b, `,"debit_id":`...), string(e.DebitID))
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
+	b = AppendText(append(b, `,"state":`...), string(e.State))
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	if e.SaidCents != 0 {
+		b = strconv.AppendInt(append(b, `,"said_cents":`...), int64(e.SaidCents), 10)
+	}
+	b = AppendText(append(b, `,"action_date":`...), string(e.ActionDate))
+	b = AppendText(append(b, `,"since":`...), string(e.Since))
+	if e.ResultID != "" {
+		b = AppendText(append(b, `,"result_id":`...), string(e.ResultID))
+	}
+	if e.Note != "" {
+		b = AppendText(append(b, `,"note":`...), string(e.Note))
+	}
+	if e.RequestID != "" {
+		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *PolicyEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"policy_id":`...), string(e.PolicyID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"customer_id":`...), string(e.CustomerID))
+	b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	b = AppendText(append(b, `,"external_customer_ref":`...), string(e.ExternalCustomerRef))
+	b = AppendText(append(b, `,"product_code":`...), string(e.ProductCode))
+	b = strconv.AppendInt(append(b, `,"collection_amount_cents":`...), int64(e.PremiumCents), 10)
+	b = AppendText(append(b, `,"status":`...), string(e.Status))
+	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
+	if e.MandateReference != "" {
+		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
+	}
+	if e.MandateMaxCents != 0 {
+		b = strconv.AppendInt(append(b, `,"mandate_max_cents":`...), int64(e.MandateMaxCents), 10)
+	}
+	if e.MandateFixed {
+		b = strconv.AppendBool(append(b, `,"mandate_fixed":`...), e.MandateFixed)
+	}
+	if e.CollectionDay != 0 {
+		b = strconv.AppendInt(append(b, `,"collection_day":`...), int64(e.CollectionDay), 10)
+	}
+	if e.HoldReason != "" {
+		b = AppendText(append(b, `,"hold_reason":`...), string(e.HoldReason))
+	}
+	if e.RequestID != "" {
+		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	}
+	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
+	b = appendInstant(append(b, `,"updated_at":`...), e.UpdatedAt, &err)
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *SettlementEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"settlement_id":`...), string(e.SettlementID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"settlement_number":`...), string(e.Number))
+	b = AppendText(append(b, `,"period_month":`...), string(e.PeriodMonth))
+	b = strconv.AppendInt(append(b, `,"sequence":`...), int64(e.Sequence), 10)
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	b = strconv.AppendInt(append(b, `,"total_collections_cents":`...), int64(e.TotalCollectionsCents), 10)
+	b = strconv.AppendInt(append(b, `,"adjustments_cents":`...), int64(e.AdjustmentsCents), 10)
+	b = strconv.AppendInt(append(b, `,"distribution_fee_cents":`...), int64(e.DistributionFeeCents), 10)
+	b = strconv.AppendInt(append(b, `,"collections_fee_cents":`...), int64(e.CollectionsFeeCents), 10)
+	b = strconv.AppendInt(append(b, `,"total_fees_cents":`...), int64(e.TotalFeesCents), 10)
+	b = strconv.AppendInt(append(b, `,"vat_cents":`...), int64(e.VATCents), 10)
+	b = strconv.AppendInt(append(b, `,"net_cents":`...), int64(e.NetCents), 10)
+	b = AppendText(append(b, `,"payment_date":`...), string(e.PaymentDate))
+	b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
+	b = AppendText(append(b, `,"status":`...), string(e.Status))
+	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
+	b = appendList(append(b, `,"coverage":`...), e.Coverage, func(b []byte, e Coverage) []byte { return e.appendJSON(b) })
 	return append(b, '}'), err
 }
 

@@ -12,17 +12,171 @@ import (
 // tables maps each sunk topic to how its records become rows.
 func tables() map[string]table {
 	return map[string]table{
-		schemas.TopicCalendar:     tickRow(),
-		schemas.TopicTransactions: transactionEvent(),
-		schemas.TopicDeposits:     depositEvent(),
-		schemas.TopicDecisions:    decisionEvent(),
-		schemas.TopicDebits:       debitInstruction(),
-		schemas.TopicPolicies:     policyEvent(),
 		schemas.TopicCollections:  collectionEvent(),
-		schemas.TopicOpenItems:    openItemEvent(),
-		schemas.TopicSettlements:  settlementEvent(),
 		schemas.TopicOutcomes:     outcomeEvent(),
 		schemas.TopicExecutions:   executionEvent(),
+		schemas.TopicCalendar:     tickRow(),
+		schemas.TopicDebits:       debitInstruction(),
+		schemas.TopicDecisions:    decisionEvent(),
+		schemas.TopicTransactions: transactionEvent(),
+		schemas.TopicDeposits:     depositEvent(),
+		schemas.TopicOpenItems:    openItemEvent(),
+		schemas.TopicPolicies:     policyEvent(),
+		schemas.TopicSettlements:  settlementEvent(),
+	}
+}
+
+func collectionEvent() table {
+	type E = schemas.CollectionEvent
+	return newTable(schemas.TopicCollections, collectionEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		ids("collection_id", func(e *E) string { return e.CollectionID }),
+		value("version", func(e *E) int64 { return e.Version }),
+		value("customer_id", func(e *E) string { return e.CustomerID }),
+		value("external_customer_ref", func(e *E) string { return e.ExternalCustomerRef }),
+		ids("policy_id", func(e *E) string { return e.PolicyID }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		value("product_code", func(e *E) string { return e.ProductCode }),
+		value("execution_id", func(e *E) string { return e.ExecutionID }),
+		value("due_cents", func(e *E) int64 { return int64(e.DueCents) }),
+		value("collected_cents", func(e *E) int64 { return int64(e.CollectedCents) }),
+		value("in_flight_cents", func(e *E) int64 { return int64(e.InFlightCents) }),
+		value("collection_status", func(e *E) string { return string(e.Status) }),
+		maybeDates("first_attempt_date", func(e *E) string { return e.FirstAttemptDate }),
+		maybeDates("last_attempt_date", func(e *E) string { return e.LastAttemptDate }),
+		counts[uint32]("number_of_attempts", func(e *E) int64 { return int64(e.Attempts) }),
+		value("last_failure_reason", func(e *E) string { return e.LastFailureReason }),
+		value("change_kind", func(e *E) string { return string(e.Change.Kind) }),
+		value("change_debit_id", func(e *E) string { return e.Change.DebitID }),
+		value("change_result_id", func(e *E) string { return e.Change.ResultID }),
+		value("moved_cents", func(e *E) int64 { return int64(e.Change.MovedCents) }),
+		value("change_amount_cents", func(e *E) int64 { return int64(e.Change.AmountCents) }),
+		value("reason_code", func(e *E) string { return e.Change.ReasonCode }),
+		value("reason_scheme", func(e *E) string { return e.Change.ReasonScheme }),
+		maybeDates("effective_date", func(e *E) string { return e.Change.EffectiveDate }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func collectionEventFields() []field[schemas.CollectionEvent] {
+	type E = schemas.CollectionEvent
+	changes := changeFields()
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
+		named("policy_id", func(c *scan, e *E) { e.PolicyID = c.text() }),
+		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
+		named("external_customer_ref", func(c *scan, e *E) { e.ExternalCustomerRef = c.text() }),
+		named("product_code", func(c *scan, e *E) { e.ProductCode = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("execution_id", func(c *scan, e *E) { e.ExecutionID = c.text() }),
+		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
+		named("due_cents", func(c *scan, e *E) { e.DueCents = schemas.Cents(c.integer()) }),
+		named("collected_cents", func(c *scan, e *E) { e.CollectedCents = schemas.Cents(c.integer()) }),
+		named("in_flight_cents", func(c *scan, e *E) { e.InFlightCents = schemas.Cents(c.integer()) }),
+		named("collection_status", func(c *scan, e *E) { e.Status = schemas.CollectionStatus(c.text()) }),
+		named("first_attempt_date", func(c *scan, e *E) { e.FirstAttemptDate = c.text() }),
+		named("last_attempt_date", func(c *scan, e *E) { e.LastAttemptDate = c.text() }),
+		named("number_of_attempts", func(c *scan, e *E) { e.Attempts = int(c.integer()) }),
+		named("last_failure_reason", func(c *scan, e *E) { e.LastFailureReason = c.text() }),
+		named("change", func(c *scan, e *E) { object(c, changes, &e.Change) }),
+	}
+}
+
+func outcomeEvent() table {
+	type E = schemas.OutcomeEvent
+	return newTable(schemas.TopicOutcomes, outcomeEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("request_id", func(e *E) string { return e.RequestID }),
+		counts[uint32]("row", func(e *E) int64 { return int64(e.Row) }),
+		value("code", func(e *E) string { return e.Code }),
+		value("message", func(e *E) string { return e.Message }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		value("object_id", func(e *E) string { return e.ObjectID }),
+		value("stage", func(e *E) string { return e.Stage }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		maybeDates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func outcomeEventFields() []field[schemas.OutcomeEvent] {
+	type E = schemas.OutcomeEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("row", func(c *scan, e *E) { e.Row = int(c.integer()) }),
+		named("code", func(c *scan, e *E) { e.Code = c.text() }),
+		named("message", func(c *scan, e *E) { e.Message = c.text() }),
+		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
+		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
+		named("stage", func(c *scan, e *E) { e.Stage = c.text() }),
+	}
+}
+
+func executionEvent() table {
+	type E = schemas.ExecutionEvent
+	return newTable(schemas.TopicExecutions, executionEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("execution_id", func(e *E) string { return e.ExecutionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("request_id", func(e *E) string { return e.RequestID }),
+		counts[uint32]("part", func(e *E) int64 { return int64(e.Part) }),
+		counts[uint32]("parts", func(e *E) int64 { return int64(e.Parts) }),
+		value("piece", func(e *E) int64 { return e.Piece }),
+		value("policies_queued", func(e *E) int64 { return e.PoliciesQueued }),
+		value("named", func(e *E) bool { return e.Named }),
+		value("collections_created", func(e *E) int64 { return e.CollectionsCreated }),
+		value("unchanged", func(e *E) int64 { return e.Unchanged }),
+		value("refused", func(e *E) int64 { return e.Refused }),
+		value("done", func(e *E) bool { return e.Done }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func executionEventFields() []field[schemas.ExecutionEvent] {
+	type E = schemas.ExecutionEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("execution_id", func(c *scan, e *E) { e.ExecutionID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
+		named("part", func(c *scan, e *E) { e.Part = int(c.integer()) }),
+		named("parts", func(c *scan, e *E) { e.Parts = int(c.integer()) }),
+		named("piece", func(c *scan, e *E) { e.Piece = c.integer() }),
+		named("policies_queued", func(c *scan, e *E) { e.PoliciesQueued = c.integer() }),
+		named("named", func(c *scan, e *E) { e.Named = c.boolean() }),
+		named("collections_created", func(c *scan, e *E) { e.CollectionsCreated = c.integer() }),
+		named("unchanged", func(c *scan, e *E) { e.Unchanged = c.integer() }),
+		named("refused", func(c *scan, e *E) { e.Refused = c.integer() }),
+		named("done", func(c *scan, e *E) { e.Done = c.boolean() }),
 	}
 }
 
@@ -42,6 +196,115 @@ func tickRowFields() []field[schemas.TickRow] {
 	return []field[E]{
 		named("date", func(c *scan, e *E) { e.Date = c.text() }),
 		named("cutoff", func(c *scan, e *E) { e.Cutoff = int(c.integer()) }),
+	}
+}
+
+func debitInstruction() table {
+	type E = schemas.DebitInstruction
+	return newTable(schemas.TopicDebits, debitInstructionFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("customer_id", func(e *E) string { return e.CustomerID }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		ids("collection_id", func(e *E) string { return e.CollectionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("debit_id", func(e *E) string { return e.DebitID }),
+		counts[uint32]("attempt", func(e *E) int64 { return int64(e.Attempt) }),
+		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		value("currency", func(e *E) string { return e.Currency }),
+		dates("action_date", func(e *E) string { return e.ActionDate }),
+		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
+		value("rail", func(e *E) string { return string(e.Rail) }),
+		value("mandate_reference", func(e *E) string { return e.MandateReference }),
+		value("transaction_ids", func(e *E) []string { return e.TransactionIDs }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func debitInstructionFields() []field[schemas.DebitInstruction] {
+	type E = schemas.DebitInstruction
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
+		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
+		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("attempt", func(c *scan, e *E) { e.Attempt = int(c.integer()) }),
+		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
+		named("currency", func(c *scan, e *E) { e.Currency = c.text() }),
+		named("action_date", func(c *scan, e *E) { e.ActionDate = c.text() }),
+		named("tracking_until", func(c *scan, e *E) { e.TrackingUntil = c.text() }),
+		named("rail", func(c *scan, e *E) { e.Rail = schemas.Rail(c.text()) }),
+		named("mandate_reference", func(c *scan, e *E) { e.MandateReference = c.text() }),
+		named("transaction_ids", func(c *scan, e *E) { e.TransactionIDs = list(c, e.TransactionIDs, (*scan).text) }),
+	}
+}
+
+// decisionEventRow keeps some fields as the JSON they came in: the table shows them, nothing computes with them.
+type decisionEventRow struct {
+	schemas.DecisionEvent
+	Alternatives json.RawMessage `json:"alternatives"`
+	Inputs       json.RawMessage `json:"inputs"`
+}
+
+func decisionEvent() table {
+	type E = decisionEventRow
+	return newTable(schemas.TopicDecisions, decisionEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("customer_id", func(e *E) string { return e.CustomerID }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		ids("collection_id", func(e *E) string { return e.CollectionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("action", func(e *E) string { return string(e.Action) }),
+		value("reason", func(e *E) string { return e.Reason }),
+		value("explanation", func(e *E) string { return e.Explanation }),
+		value("debit_id", func(e *E) string { return e.DebitID }),
+		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
+		maybeDates("next_date", func(e *E) string { return e.NextDate }),
+		jsons("alternatives", func(e *E) json.RawMessage { return e.Alternatives }, `[]`),
+		jsons("inputs", func(e *E) json.RawMessage { return e.Inputs }, `{}`),
+		value("situation", func(e *E) string { return e.Situation }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	})
+}
+
+func decisionEventFields() []field[decisionEventRow] {
+	type E = decisionEventRow
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
+		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
+		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
+		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
+		named("action", func(c *scan, e *E) { e.Action = schemas.DecisionAction(c.text()) }),
+		named("reason", func(c *scan, e *E) { e.Reason = c.text() }),
+		named("explanation", func(c *scan, e *E) { e.Explanation = c.text() }),
+		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
+		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
+		named("tracking_until", func(c *scan, e *E) { e.TrackingUntil = c.text() }),
+		named("next_date", func(c *scan, e *E) { e.NextDate = c.text() }),
+		named("alternatives", func(c *scan, e *E) { e.Alternatives = c.raw() }),
+		named("inputs", func(c *scan, e *E) { e.Inputs = c.raw() }),
+		named("situation", func(c *scan, e *E) { e.Situation = c.text() }),
 	}
 }
 
@@ -145,82 +408,26 @@ func depositEventFields() []field[schemas.DepositEvent] {
 	}
 }
 
-// decisionEventRow keeps some fields as the JSON they came in: the table shows them, nothing computes with them.
-type decisionEventRow struct {
-	schemas.DecisionEvent
-	Alternatives json.RawMessage `json:"alternatives"`
-	Inputs       json.RawMessage `json:"inputs"`
-}
-
-func decisionEvent() table {
-	type E = decisionEventRow
-	return newTable(schemas.TopicDecisions, decisionEventFields(), []column[E]{
+func openItemEvent() table {
+	type E = schemas.OpenItemEvent
+	return newTable(schemas.TopicOpenItems, openItemEventFields(), []column[E]{
 		value("tenant_id", func(e *E) string { return e.TenantID }),
-		value("customer_id", func(e *E) string { return e.CustomerID }),
-		value("policy_number", func(e *E) string { return e.PolicyNumber }),
-		ids("collection_id", func(e *E) string { return e.CollectionID }),
-		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
-		value("action", func(e *E) string { return string(e.Action) }),
-		value("reason", func(e *E) string { return e.Reason }),
-		value("explanation", func(e *E) string { return e.Explanation }),
-		value("debit_id", func(e *E) string { return e.DebitID }),
-		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
-		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
-		maybeDates("next_date", func(e *E) string { return e.NextDate }),
-		jsons("alternatives", func(e *E) json.RawMessage { return e.Alternatives }, `[]`),
-		jsons("inputs", func(e *E) json.RawMessage { return e.Inputs }, `{}`),
-		value("situation", func(e *E) string { return e.Situation }),
-		ids("event_id", func(e *E) string { return e.EventID }),
-		dates("business_date", func(e *E) string { return e.BusinessDate }),
-		instants("at", func(e *E) time.Time { return e.At }),
-		value("seq", func(e *E) int64 { return e.Seq }),
-		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
-}
-
-func decisionEventFields() []field[decisionEventRow] {
-	type E = decisionEventRow
-	return []field[E]{
-		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
-		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
-		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
-		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
-		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
-		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
-		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
-		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
-		named("action", func(c *scan, e *E) { e.Action = schemas.DecisionAction(c.text()) }),
-		named("reason", func(c *scan, e *E) { e.Reason = c.text() }),
-		named("explanation", func(c *scan, e *E) { e.Explanation = c.text() }),
-		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
-		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
-		named("tracking_until", func(c *scan, e *E) { e.TrackingUntil = c.text() }),
-		named("next_date", func(c *scan, e *E) { e.NextDate = c.text() }),
-		named("alternatives", func(c *scan, e *E) { e.Alternatives = c.raw() }),
-		named("inputs", func(c *scan, e *E) { e.Inputs = c.raw() }),
-		named("situation", func(c *scan, e *E) { e.Situation = c.text() }),
-	}
-}
-
-func debitInstruction() table {
-	type E = schemas.DebitInstruction
-	return newTable(schemas.TopicDebits, debitInstructionFields(), []column[E]{
-		value("tenant_id", func(e *E) string { return e.TenantID }),
+		ids("item_id", func(e *E) string { return e.ItemID }),
+		value("version", func(e *E) int64 { return e.Version }),
 		value("customer_id", func(e *E) string { return e.CustomerID }),
 		value("policy_number", func(e *E) string { return e.PolicyNumber }),
 		ids("collection_id", func(e *E) string { return e.CollectionID }),
 		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
 		value("debit_id", func(e *E) string { return e.DebitID }),
-		counts[uint32]("attempt", func(e *E) int64 { return int64(e.Attempt) }),
+		value("kind", func(e *E) string { return string(e.Kind) }),
+		value("state", func(e *E) string { return string(e.State) }),
 		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
-		value("currency", func(e *E) string { return e.Currency }),
+		value("said_cents", func(e *E) int64 { return int64(e.SaidCents) }),
 		dates("action_date", func(e *E) string { return e.ActionDate }),
-		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
-		value("rail", func(e *E) string { return string(e.Rail) }),
-		value("mandate_reference", func(e *E) string { return e.MandateReference }),
-		value("transaction_ids", func(e *E) []string { return e.TransactionIDs }),
+		dates("since", func(e *E) string { return e.Since }),
+		value("result_id", func(e *E) string { return e.ResultID }),
+		value("note", func(e *E) string { return e.Note }),
+		value("request_id", func(e *E) string { return e.RequestID }),
 		ids("event_id", func(e *E) string { return e.EventID }),
 		dates("business_date", func(e *E) string { return e.BusinessDate }),
 		instants("at", func(e *E) time.Time { return e.At }),
@@ -230,27 +437,30 @@ func debitInstruction() table {
 	})
 }
 
-func debitInstructionFields() []field[schemas.DebitInstruction] {
-	type E = schemas.DebitInstruction
+func openItemEventFields() []field[schemas.OpenItemEvent] {
+	type E = schemas.OpenItemEvent
 	return []field[E]{
 		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
 		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
 		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
 		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
+		named("item_id", func(c *scan, e *E) { e.ItemID = c.text() }),
 		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
 		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
 		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
 		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
 		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
-		named("attempt", func(c *scan, e *E) { e.Attempt = int(c.integer()) }),
+		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
+		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
+		named("kind", func(c *scan, e *E) { e.Kind = schemas.OpenItemKind(c.text()) }),
+		named("state", func(c *scan, e *E) { e.State = schemas.OpenItemState(c.text()) }),
 		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
-		named("currency", func(c *scan, e *E) { e.Currency = c.text() }),
+		named("said_cents", func(c *scan, e *E) { e.SaidCents = schemas.Cents(c.integer()) }),
 		named("action_date", func(c *scan, e *E) { e.ActionDate = c.text() }),
-		named("tracking_until", func(c *scan, e *E) { e.TrackingUntil = c.text() }),
-		named("rail", func(c *scan, e *E) { e.Rail = schemas.Rail(c.text()) }),
-		named("mandate_reference", func(c *scan, e *E) { e.MandateReference = c.text() }),
-		named("transaction_ids", func(c *scan, e *E) { e.TransactionIDs = list(c, e.TransactionIDs, (*scan).text) }),
+		named("since", func(c *scan, e *E) { e.Since = c.text() }),
+		named("result_id", func(c *scan, e *E) { e.ResultID = c.text() }),
+		named("note", func(c *scan, e *E) { e.Note = c.text() }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
 	}
 }
 
@@ -309,130 +519,6 @@ func policyEventFields() []field[schemas.PolicyEvent] {
 		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
 		named("created_at", func(c *scan, e *E) { e.CreatedAt = c.instant() }),
 		named("updated_at", func(c *scan, e *E) { e.UpdatedAt = c.instant() }),
-	}
-}
-
-func collectionEvent() table {
-	type E = schemas.CollectionEvent
-	return newTable(schemas.TopicCollections, collectionEventFields(), []column[E]{
-		value("tenant_id", func(e *E) string { return e.TenantID }),
-		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
-		ids("collection_id", func(e *E) string { return e.CollectionID }),
-		value("version", func(e *E) int64 { return e.Version }),
-		value("customer_id", func(e *E) string { return e.CustomerID }),
-		value("external_customer_ref", func(e *E) string { return e.ExternalCustomerRef }),
-		ids("policy_id", func(e *E) string { return e.PolicyID }),
-		value("policy_number", func(e *E) string { return e.PolicyNumber }),
-		value("product_code", func(e *E) string { return e.ProductCode }),
-		value("execution_id", func(e *E) string { return e.ExecutionID }),
-		value("due_cents", func(e *E) int64 { return int64(e.DueCents) }),
-		value("collected_cents", func(e *E) int64 { return int64(e.CollectedCents) }),
-		value("in_flight_cents", func(e *E) int64 { return int64(e.InFlightCents) }),
-		value("collection_status", func(e *E) string { return string(e.Status) }),
-		maybeDates("first_attempt_date", func(e *E) string { return e.FirstAttemptDate }),
-		maybeDates("last_attempt_date", func(e *E) string { return e.LastAttemptDate }),
-		counts[uint32]("number_of_attempts", func(e *E) int64 { return int64(e.Attempts) }),
-		value("last_failure_reason", func(e *E) string { return e.LastFailureReason }),
-		value("change_kind", func(e *E) string { return string(e.Change.Kind) }),
-		value("change_debit_id", func(e *E) string { return e.Change.DebitID }),
-		value("change_result_id", func(e *E) string { return e.Change.ResultID }),
-		value("moved_cents", func(e *E) int64 { return int64(e.Change.MovedCents) }),
-		value("change_amount_cents", func(e *E) int64 { return int64(e.Change.AmountCents) }),
-		value("reason_code", func(e *E) string { return e.Change.ReasonCode }),
-		value("reason_scheme", func(e *E) string { return e.Change.ReasonScheme }),
-		maybeDates("effective_date", func(e *E) string { return e.Change.EffectiveDate }),
-		ids("event_id", func(e *E) string { return e.EventID }),
-		dates("business_date", func(e *E) string { return e.BusinessDate }),
-		instants("at", func(e *E) time.Time { return e.At }),
-		value("seq", func(e *E) int64 { return e.Seq }),
-		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
-}
-
-func collectionEventFields() []field[schemas.CollectionEvent] {
-	type E = schemas.CollectionEvent
-	changes := changeFields()
-	return []field[E]{
-		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
-		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
-		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
-		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
-		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
-		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
-		named("policy_id", func(c *scan, e *E) { e.PolicyID = c.text() }),
-		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
-		named("external_customer_ref", func(c *scan, e *E) { e.ExternalCustomerRef = c.text() }),
-		named("product_code", func(c *scan, e *E) { e.ProductCode = c.text() }),
-		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
-		named("execution_id", func(c *scan, e *E) { e.ExecutionID = c.text() }),
-		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
-		named("due_cents", func(c *scan, e *E) { e.DueCents = schemas.Cents(c.integer()) }),
-		named("collected_cents", func(c *scan, e *E) { e.CollectedCents = schemas.Cents(c.integer()) }),
-		named("in_flight_cents", func(c *scan, e *E) { e.InFlightCents = schemas.Cents(c.integer()) }),
-		named("collection_status", func(c *scan, e *E) { e.Status = schemas.CollectionStatus(c.text()) }),
-		named("first_attempt_date", func(c *scan, e *E) { e.FirstAttemptDate = c.text() }),
-		named("last_attempt_date", func(c *scan, e *E) { e.LastAttemptDate = c.text() }),
-		named("number_of_attempts", func(c *scan, e *E) { e.Attempts = int(c.integer()) }),
-		named("last_failure_reason", func(c *scan, e *E) { e.LastFailureReason = c.text() }),
-		named("change", func(c *scan, e *E) { object(c, changes, &e.Change) }),
-	}
-}
-
-func openItemEvent() table {
-	type E = schemas.OpenItemEvent
-	return newTable(schemas.TopicOpenItems, openItemEventFields(), []column[E]{
-		value("tenant_id", func(e *E) string { return e.TenantID }),
-		ids("item_id", func(e *E) string { return e.ItemID }),
-		value("version", func(e *E) int64 { return e.Version }),
-		value("customer_id", func(e *E) string { return e.CustomerID }),
-		value("policy_number", func(e *E) string { return e.PolicyNumber }),
-		ids("collection_id", func(e *E) string { return e.CollectionID }),
-		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
-		value("debit_id", func(e *E) string { return e.DebitID }),
-		value("kind", func(e *E) string { return string(e.Kind) }),
-		value("state", func(e *E) string { return string(e.State) }),
-		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
-		value("said_cents", func(e *E) int64 { return int64(e.SaidCents) }),
-		dates("action_date", func(e *E) string { return e.ActionDate }),
-		dates("since", func(e *E) string { return e.Since }),
-		value("result_id", func(e *E) string { return e.ResultID }),
-		value("note", func(e *E) string { return e.Note }),
-		value("request_id", func(e *E) string { return e.RequestID }),
-		ids("event_id", func(e *E) string { return e.EventID }),
-		dates("business_date", func(e *E) string { return e.BusinessDate }),
-		instants("at", func(e *E) time.Time { return e.At }),
-		value("seq", func(e *E) int64 { return e.Seq }),
-		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
-}
-
-func openItemEventFields() []field[schemas.OpenItemEvent] {
-	type E = schemas.OpenItemEvent
-	return []field[E]{
-		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
-		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
-		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
-		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("item_id", func(c *scan, e *E) { e.ItemID = c.text() }),
-		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
-		named("customer_id", func(c *scan, e *E) { e.CustomerID = c.text() }),
-		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
-		named("collection_id", func(c *scan, e *E) { e.CollectionID = c.text() }),
-		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
-		named("debit_id", func(c *scan, e *E) { e.DebitID = c.text() }),
-		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
-		named("kind", func(c *scan, e *E) { e.Kind = schemas.OpenItemKind(c.text()) }),
-		named("state", func(c *scan, e *E) { e.State = schemas.OpenItemState(c.text()) }),
-		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
-		named("said_cents", func(c *scan, e *E) { e.SaidCents = schemas.Cents(c.integer()) }),
-		named("action_date", func(c *scan, e *E) { e.ActionDate = c.text() }),
-		named("since", func(c *scan, e *E) { e.Since = c.text() }),
-		named("result_id", func(c *scan, e *E) { e.ResultID = c.text() }),
-		named("note", func(c *scan, e *E) { e.Note = c.text() }),
-		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
 	}
 }
 
@@ -498,92 +584,6 @@ func settlementEventFields() []field[schemas.SettlementEvent] {
 		named("coverage", func(c *scan, e *E) {
 			e.Coverage = list(c, e.Coverage, func(c *scan) (v schemas.Coverage) { object(c, coverages, &v); return v })
 		}),
-	}
-}
-
-func outcomeEvent() table {
-	type E = schemas.OutcomeEvent
-	return newTable(schemas.TopicOutcomes, outcomeEventFields(), []column[E]{
-		value("tenant_id", func(e *E) string { return e.TenantID }),
-		value("request_id", func(e *E) string { return e.RequestID }),
-		counts[uint32]("row", func(e *E) int64 { return int64(e.Row) }),
-		value("code", func(e *E) string { return e.Code }),
-		value("message", func(e *E) string { return e.Message }),
-		value("policy_number", func(e *E) string { return e.PolicyNumber }),
-		value("object_id", func(e *E) string { return e.ObjectID }),
-		value("stage", func(e *E) string { return e.Stage }),
-		ids("event_id", func(e *E) string { return e.EventID }),
-		maybeDates("business_date", func(e *E) string { return e.BusinessDate }),
-		instants("at", func(e *E) time.Time { return e.At }),
-		value("seq", func(e *E) int64 { return e.Seq }),
-		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
-}
-
-func outcomeEventFields() []field[schemas.OutcomeEvent] {
-	type E = schemas.OutcomeEvent
-	return []field[E]{
-		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
-		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
-		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
-		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
-		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
-		named("row", func(c *scan, e *E) { e.Row = int(c.integer()) }),
-		named("code", func(c *scan, e *E) { e.Code = c.text() }),
-		named("message", func(c *scan, e *E) { e.Message = c.text() }),
-		named("policy_number", func(c *scan, e *E) { e.PolicyNumber = c.text() }),
-		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
-		named("stage", func(c *scan, e *E) { e.Stage = c.text() }),
-	}
-}
-
-func executionEvent() table {
-	type E = schemas.ExecutionEvent
-	return newTable(schemas.TopicExecutions, executionEventFields(), []column[E]{
-		value("tenant_id", func(e *E) string { return e.TenantID }),
-		value("execution_id", func(e *E) string { return e.ExecutionID }),
-		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
-		value("request_id", func(e *E) string { return e.RequestID }),
-		counts[uint32]("part", func(e *E) int64 { return int64(e.Part) }),
-		counts[uint32]("parts", func(e *E) int64 { return int64(e.Parts) }),
-		value("piece", func(e *E) int64 { return e.Piece }),
-		value("policies_queued", func(e *E) int64 { return e.PoliciesQueued }),
-		value("named", func(e *E) bool { return e.Named }),
-		value("collections_created", func(e *E) int64 { return e.CollectionsCreated }),
-		value("unchanged", func(e *E) int64 { return e.Unchanged }),
-		value("refused", func(e *E) int64 { return e.Refused }),
-		value("done", func(e *E) bool { return e.Done }),
-		ids("event_id", func(e *E) string { return e.EventID }),
-		dates("business_date", func(e *E) string { return e.BusinessDate }),
-		instants("at", func(e *E) time.Time { return e.At }),
-		value("seq", func(e *E) int64 { return e.Seq }),
-		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
-		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
-}
-
-func executionEventFields() []field[schemas.ExecutionEvent] {
-	type E = schemas.ExecutionEvent
-	return []field[E]{
-		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
-		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
-		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
-		named("at", func(c *scan, e *E) { e.At = c.instant() }),
-		named("execution_id", func(c *scan, e *E) { e.ExecutionID = c.text() }),
-		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
-		named("period_month", func(c *scan, e *E) { e.PeriodMonth = schemas.Period(c.text()) }),
-		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
-		named("part", func(c *scan, e *E) { e.Part = int(c.integer()) }),
-		named("parts", func(c *scan, e *E) { e.Parts = int(c.integer()) }),
-		named("piece", func(c *scan, e *E) { e.Piece = c.integer() }),
-		named("policies_queued", func(c *scan, e *E) { e.PoliciesQueued = c.integer() }),
-		named("named", func(c *scan, e *E) { e.Named = c.boolean() }),
-		named("collections_created", func(c *scan, e *E) { e.CollectionsCreated = c.integer() }),
-		named("unchanged", func(c *scan, e *E) { e.Unchanged = c.integer() }),
-		named("refused", func(c *scan, e *E) { e.Refused = c.integer() }),
-		named("done", func(c *scan, e *E) { e.Done = c.boolean() }),
 	}
 }
 
