@@ -16,4 +16,7 @@ var Queries = map[string]string{
 	"decision_list": sqlDecisionList, "decision_on": sqlDecisionOn, "decisions_standing": sqlDecisionsStanding,
 	"attempt_list": sqlAttemptList, "attempt_answers": sqlAttemptAnswers,
 	"calendar": sqlCalendar, "item_list": sqlItemList, "item_by_id": sqlItemByID,
+	"month_statuses": sqlMonthStatuses, "month_days": sqlMonthDays, "month_reasons": sqlMonthReasons,
+	"attention": sqlAttention, "periods": sqlPeriods, "deposits": sqlDeposits, "facts": sqlFacts, "turns": sqlTurns,
+	"search": sqlSearch, "streams": sqlStreams, "paydays": sqlPaydays,
 }

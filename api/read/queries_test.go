@@ -162,8 +162,42 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
 				"2025-11-07 07:00:00"},
 		},
-		"sink_marks": {[]any{named("topic", "t")}, []string{"0 9 7"}},
-		"calendar":   {nil, []string{"2025-11-05"}},
+		"sink_marks":     {[]any{named("topic", "t")}, []string{"0 9 7"}},
+		"month_statuses": {[]any{tenant, named("period", "2025-11")}, []string{"PAID_FULL 1 0 15000 15000 0"}},
+		"month_days": {[]any{tenant, named("periods", []string{"2025-11"})}, []string{
+			"2025-11 2025-11-05 0 0 1 0", "2025-11 2025-11-28 15000 1 0 0",
+		}},
+		"month_reasons": {[]any{tenant, named("period", "2025-11")}, []string{"ZA 02 1 15000"}},
+		"attention":     {[]any{tenant}, []string{"0 0"}}, // the policy on hold has lapsed, the item is closed
+		"periods":       {[]any{tenant}, []string{"2025-11"}},
+		"deposits": {
+			[]any{tenant, named("customer_id", "C1"), named("from", "2025-11-01"), named("to", "2025-11-30")},
+			[]string{"t1 2025-11-25 850000 s1 SALARY MONTHLY MATURE 90 2025-12-24 REVERSED"},
+		},
+		"facts": {
+			[]any{
+				tenant, named("customer_id", "C1"), named("periods", []string{"2025-11"}),
+				named("numbers", []string{"P1"}),
+			},
+			[]string{
+				cA + " P1 2025-11 DEBIT_PAID D2 15000 15000   2025-11-28 15000 15000 2025-11-28 2025-11-28 07:00:00",
+				cA + " P1 2025-11 DEBIT_UNPAID D1 15000 0 ZA 02 2025-11-05 0 15000 2025-11-06 2025-11-06 07:00:00",
+			},
+		},
+		"turns": {
+			[]any{
+				tenant, named("customer_id", "C1"), named("periods", []string{"2025-11"}),
+				named("numbers", []string{"P1"}),
+			},
+			[]string{
+				cA + " P1 2025-11-15 WAIT AWAIT_INCOME Later. 0 2025-11-25",
+				cA + " P1 2025-11-05 DEBIT FIRST_ATTEMPT Now. 15000 ",
+			},
+		},
+		"search":   {[]any{tenant, named("q", "P1")}, []string{"policy " + a + " C1 P1"}},
+		"streams":  {[]any{tenant}, []string{"SALARY MONTHLY MATURE 1 90"}},
+		"paydays":  {[]any{tenant, named("from", "2025-11-26")}, []string{"2025-12-24 1"}},
+		"calendar": {nil, []string{"2025-11-05"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, e.rows(read.Queries[name], name == "policy_list", c.args...))
@@ -208,16 +242,16 @@ func (e *env) knownRows(a, b, cA, st string) {
 		`INSERT INTO collections_log (tenant_id, period_month, collection_id, version, customer_id, external_customer_ref,
 				policy_id, policy_number, product_code, execution_id,
 			due_cents, collected_cents, collection_status, first_attempt_date, last_attempt_date, number_of_attempts,
-				last_failure_reason, moved_cents, src_partition, src_offset, change_kind, change_debit_id, change_result_id,
-				reason_code, reason_scheme, effective_date, business_date, at) VALUES
+				last_failure_reason, moved_cents, src_partition, src_offset, change_kind, change_amount_cents,
+				change_debit_id, change_result_id, reason_code, reason_scheme, effective_date, business_date, at) VALUES
 			('acme', '2025-11', 'C', 1, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 0, 'UNPAID', '2025-11-05', '2025-11-05', 1,
-				'INSUFFICIENT_FUNDS', 0, 0, 1, 'DEBIT_UNPAID', 'D1', 'R1', '02', 'ZA', '2025-11-05', '2025-11-06',
+				'INSUFFICIENT_FUNDS', 0, 0, 1, 'DEBIT_UNPAID', 15000, 'D1', 'R1', '02', 'ZA', '2025-11-05', '2025-11-06',
 				'2025-11-06 07:00:00'),
 			('acme', '2025-11', 'C', 2, 'C1', 'E1', 'A', 'P1', 'F', 'x1', 15000, 15000, 'PAID_FULL', '2025-11-05',
-				'2025-11-26', 2, '', 15000, 0, 5, 'DEBIT_PAID', 'D2', 'R2', '', '', '2025-11-28', '2025-11-28',
+				'2025-11-26', 2, '', 15000, 0, 5, 'DEBIT_PAID', 15000, 'D2', 'R2', '', '', '2025-11-28', '2025-11-28',
 				'2025-11-28 07:00:00'),
 			('other', '2025-11', 'C', 3, 'C9', 'E9', 'A', 'P1', 'F', 'x1', 1, 1, 'PAID_FULL', NULL, NULL, 0, '', 1, 0, 6,
-				'DEBIT_PAID', 'D2', 'R9', '', '', '2025-11-28', '2025-11-28', '2025-11-28 07:00:00')`,
+				'DEBIT_PAID', 1, 'D2', 'R9', '', '', '2025-11-28', '2025-11-28', '2025-11-28 07:00:00')`,
 		`INSERT INTO decisions_log (tenant_id, customer_id, policy_number, collection_id, period_month, action, reason,
 				explanation, debit_id, amount_cents, tracking_until, next_date, alternatives, inputs, situation, business_date,
 				seq, at, event_id) VALUES
@@ -260,6 +294,12 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('acme', 'x1', '2025-11', 'r1', 0, 2, 2, 7, 3, 1, 0, true, '2025-11-05 07:00:00', 'B'),
 			('acme', 'x1', '2025-11', 'r1', 1, 2, 1, 7, 2, 1, 1, true, '2025-11-05 07:00:00', 'C'),
 			('other', 'x1', '2025-11', 'r1', 0, 2, 3, 9, 9, 9, 9, false, '2025-11-05 07:00:00', 'S')`,
+		`INSERT INTO deposits_log (tenant_id, customer_id, transaction_id, deposit_date, amount_cents, stream_id, kind,
+				frequency, stream_status, confidence_percent, next_expected_date, deposit_no, taken_back, seq, event_id) VALUES
+			('acme', 'C1', 't1', '2025-11-25', 850000, 's1', 'SALARY', 'MONTHLY', 'MATURE', 90, '2025-12-24', 1, '', 1, 'A'),
+			('acme', 'C1', 't1', '2025-11-25', 850000, 's1', 'SALARY', 'MONTHLY', 'MATURE', 90, '2025-12-24', 1, 'REVERSED', 2,
+				'B'),
+			('other', 'C1', 't9', '2025-11-25', 1, 's1', 'WAGE', 'WEEKLY', 'MATURE', 90, '2025-12-24', 1, '', 3, 'S')`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1,
 				3, 2)`,
 	} {

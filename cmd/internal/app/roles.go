@@ -219,6 +219,11 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	pages, err := j.console(db, apiKeys)
+	if err != nil {
+		return err
+	}
+	handler = beside(handler, pages)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --http", err)

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
-	AcceptRules                                                                                    string
+	AcceptRules, ConsoleSecret                                                                     string
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate                                                 int
 }
@@ -34,7 +34,7 @@ func (c *Config) options() *pflag.FlagSet {
 	t := pflag.NewFlagSet("options", pflag.ContinueOnError)
 	t.SortFlags = false
 	t.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "directory of the embedded engines' data")
-	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API")
+	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API and the console")
 	t.StringVar(&c.Kafka, "kafka", "127.0.0.1:9092", "address of the embedded Kafka (loopback only)")
 	t.StringVar(&c.ClickHouseHTTP, "clickhouse-http", "127.0.0.1:8123", "HTTP address of the embedded ClickHouse")
 	t.StringVar(&c.ClickHouseNative, "clickhouse-native", "127.0.0.1:9000", "native address of the embedded ClickHouse")
@@ -51,6 +51,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.APIKeys, "api-keys", "", "tenants and their keys: demo=key1,other=key2")
 	t.StringVar(&c.Password, "clickhouse-password", "", "password of the ClickHouse user kasi")
 	t.StringVar(&c.AnalystPassword, "analyst-password", "", "password of the read-only ClickHouse user analyst")
+	t.StringVar(&c.ConsoleSecret, "console-secret", "",
+		"seals the console's sessions; the same on all instances of the API. Empty = a new one at each start")
 	t.StringVar(&c.Instance, "instance", "1",
 		"stable name of this process among its role's; part of its transactional ids")
 	t.IntVar(&c.Partitions, "partitions", 0,
@@ -70,7 +72,9 @@ func (c *Config) options() *pflag.FlagSet {
 }
 
 // secret options are set in the environment or the file only, and never printed.
-func secret(name string) bool { return name == "api-keys" || strings.HasSuffix(name, "-password") }
+func secret(name string) bool {
+	return name == "api-keys" || name == "console-secret" || strings.HasSuffix(name, "-password")
+}
 
 // Flags registers the named options on a flag set; with no names, all but the secrets.
 func Flags(fs *pflag.FlagSet, names ...string) {

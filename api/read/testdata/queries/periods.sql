@@ -1,0 +1,4 @@
+SELECT DISTINCT period_month FROM collections_log
+WHERE tenant_id = {tenant:String}
+ORDER BY period_month DESC
+LIMIT 24

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/api/console"
+	"github.com/kasi-collections/kasi/processors/explain"
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/records"
+)
+
+// console makes the pages at / of the HTTP address.
+func (j job) console(db driver.Conn, keys []api.Key) (http.Handler, error) {
+	bearers := map[[sha256.Size]byte]console.Bearer{}
+	for _, k := range keys {
+		bearers[sha256.Sum256([]byte(k.Key))] = console.Bearer{Tenant: k.Tenant, CanSettle: true}
+	}
+	names, about := explain.Changes()
+	changes := make([]console.Line, len(names))
+	for i, name := range names {
+		changes[i] = console.Line{About: name, Text: about[i]}
+	}
+	cfg := console.Config{
+		DB: db, Log: j.log, Secret: j.cfg.ConsoleSecret, Changes: changes,
+		Bearer: func(key string) (console.Bearer, bool) {
+			b, ok := bearers[sha256.Sum256([]byte(key))]
+			return b, ok && key != ""
+		},
+		Words: func(ev *schemas.DecisionEvent) []console.Line { return lines(explain.Words(ev)) },
+		WhatIf: func(ev *schemas.DecisionEvent, with []string) ([]console.Line, error) {
+			again, err := explain.WhatIf(ev, with)
+			if err != nil {
+				return nil, err
+			}
+			return lines(again.Words), nil
+		},
+	}
+	if j.Metrics != nil {
+		cfg.Degraded = j.Metrics.Degraded
+	}
+	box := letters.Box{Source: records.Source{Brokers: j.Brokers}}
+	cfg.DeadLetters = func(ctx context.Context) ([]console.Refused, error) {
+		return refused(ctx, box)
+	}
+	return console.New(cfg)
+}
+
+func lines(from []explain.Line) []console.Line {
+	out := make([]console.Line, len(from))
+	for i, l := range from {
+		out[i] = console.Line(l)
+	}
+	return out
+}
+
+// refusedSince is how far back the console counts dead letters.
+const refusedSince = 30 * 24 * time.Hour
+
+// refused counts the dead letters of the last days by class and topic.
+func refused(ctx context.Context, box letters.Box) (out []console.Refused, err error) {
+	counts := map[[2]string]int64{}
+	err = box.Each(ctx, letters.Filter{Since: time.Now().Add(-refusedSince)}, func(l *letters.Letter) error {
+		counts[[2]string{l.Class, l.Origin.Topic}]++
+		return nil
+	})
+	for of, n := range counts {
+		out = append(out, console.Refused{Class: of[0], Topic: of[1], Records: n})
+	}
+	slices.SortFunc(out, func(a, b console.Refused) int {
+		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Topic, b.Topic))
+	})
+	return out, err
+}
+
+// beside serves the API at /v1 and its probes, and the console at every other path.
+func beside(api, console http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, "/v1/"), path == "/v1", path == "/livez", path == "/readyz":
+			api.ServeHTTP(w, r)
+		default:
+			console.ServeHTTP(w, r)
+		}
+	})
+}
