@@ -23,8 +23,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -37,7 +35,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/go-chi/httprate"
 	"github.com/google/uuid"
 	"go.yaml.in/yaml/v3"
 
@@ -62,15 +59,12 @@ type Commands interface {
 	Owed(ctx context.Context) ([]int64, error)
 }
 
-// Key lets its bearer act for a tenant. A tenant can have several.
-type Key struct {
-	Tenant string
-	Key    string
-}
-
 // Config is what the API needs.
 type Config struct {
+	// Keys are those of the configuration. Made finds a key that was made while the API runs; nil means that there are
+	// none.
 	Keys     []Key
+	Made     func(key string) (Grant, bool)
 	DB       driver.Conn
 	Commands Commands
 	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound.
@@ -78,7 +72,9 @@ type Config struct {
 	Whole func(ctx context.Context, until []int64) error
 	// QueriesPerMinute bounds the GETs of one key, UpdatesPerMinute all other calls; 0 means no limit.
 	QueriesPerMinute, UpdatesPerMinute int
-	Log                                *slog.Logger
+	// RefusedPerMinute bounds the calls of one address without a good key; 0 means no limit.
+	RefusedPerMinute int
+	Log              *slog.Logger
 	// Ready tells /readyz whether calls can be served. Nil means always.
 	Ready func(ctx context.Context) error
 	// Words says a decision in plain words.
@@ -100,24 +96,30 @@ const (
 
 type server struct {
 	Config
-	tenants    map[keyHash]string
+	grants     map[keyHash]Grant
 	importWait time.Duration
+	calls      window // of each key, queries and updates apart
+	refused    window // of each address
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
 func New(cfg Config) (http.Handler, error) {
-	tenants, err := hashKeys(cfg.Keys)
+	grants, err := hashKeys(cfg.Keys)
+	if len(grants) == 0 && cfg.Made == nil {
+		err = errors.Join(err, errors.New("api: no keys, so nobody could call it"))
+	}
 	if cfg.DB == nil || cfg.Commands == nil || cfg.Whole == nil || cfg.Log == nil || cfg.Words == nil {
 		err = errors.Join(err, errors.New("api: DB, Commands, Whole, Words and Log must be set"))
 	}
-	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.MaxImportRows) < 0 || cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
+	if min(cfg.QueriesPerMinute, cfg.UpdatesPerMinute, cfg.RefusedPerMinute, cfg.MaxImportRows) < 0 ||
+		cfg.MaxImportBytes < 0 || cfg.Wait < 0 {
 		err = errors.Join(err, errors.New("api: limits and Wait must not be negative"))
 	}
 	asJSON, jsonErr := specJSON()
 	if err = errors.Join(err, jsonErr); err != nil {
 		return nil, err
 	}
-	s := &server{Config: cfg, tenants: tenants, importWait: cmp.Or(cfg.Wait, 30*time.Second)}
+	s := &server{Config: cfg, grants: grants, importWait: cmp.Or(cfg.Wait, 30*time.Second)}
 	s.Wait = cmp.Or(cfg.Wait, 10*time.Second)
 	s.MaxImportBytes = cmp.Or(cfg.MaxImportBytes, 200<<20)
 	s.MaxImportRows = cmp.Or(cfg.MaxImportRows, 1_000_000)
@@ -126,7 +128,7 @@ func New(cfg Config) (http.Handler, error) {
 
 func (s *server) routes(asJSON []byte) http.Handler {
 	root := chi.NewRouter()
-	root.Use(s.observe, middleware.GetHead)
+	root.Use(TimeBodies, compressed, s.observe, boundHeaders(s), middleware.GetHead)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		path := clip(r.URL.Path)
 		s.fail(w, r, newError(http.StatusNotFound, "There is no route %s; the routes are in /v1/openapi.yaml", path))
@@ -137,10 +139,10 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root.Get("/v1/openapi.yaml", document("application/yaml", openapiYAML))
 	root.Get("/v1/openapi.json", document("application/json", asJSON))
 	root.Route("/v1", func(v1 chi.Router) {
-		v1.Use(s.authenticate)
-		s.limit(v1, s.QueriesPerMinute, "queries", isQuery)
-		s.limit(v1, s.UpdatesPerMinute, "updates", func(r *http.Request) bool { return !isQuery(r) })
-		HandlerWithOptions(s, ChiServerOptions{BaseRouter: v1, ErrorHandlerFunc: s.badParameter})
+		v1.Use(s.authenticate, s.limit, s.postOnly("/v1/policies/import", "/v1/collections/execute"))
+		HandlerWithOptions(s, ChiServerOptions{
+			BaseRouter: v1, ErrorHandlerFunc: s.badParameter, Middlewares: []MiddlewareFunc{s.checkScope},
+		})
 	})
 	return root
 }
@@ -182,7 +184,8 @@ func specJSON() ([]byte, error) {
 type requestInfo struct {
 	requestID string
 	tenant    string
-	key       keyHash
+	grant     Grant
+	body      *timedBody // nil where the request has none
 	db        *read.DB
 }
 
@@ -197,6 +200,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		info := &requestInfo{requestID: uuid.NewString()}
+		info.body, _ = r.Body.(*timedBody)
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		out.Header().Set("X-Request-Id", info.requestID)
@@ -228,64 +232,4 @@ func (s *server) answerPanic(w middleware.WrapResponseWriter, r *http.Request, p
 	}
 	s.fail(w, r, fmt.Errorf("panic: %v", p))
 	return true
-}
-
-type keyHash [sha256.Size]byte
-
-// hashKeys is the tenant of each key. Only the keys' hashes are kept in memory.
-func hashKeys(keys []Key) (map[keyHash]string, error) {
-	if len(keys) == 0 {
-		return nil, errors.New("api: no keys, so nobody could call it")
-	}
-	var all []error
-	out := map[keyHash]string{}
-	for i, k := range keys {
-		hash := keyHash(sha256.Sum256([]byte(k.Key)))
-		if k.Key == "" {
-			all = append(all, fmt.Errorf("api: key %d is empty", i+1))
-		} else if out[hash] != "" {
-			all = append(all, fmt.Errorf("api: key %d occurs twice", i+1))
-		}
-		if f := checkText(k.Tenant); f != nil {
-			all = append(all, fmt.Errorf("api: the tenant of key %d %s", i+1, f.message))
-		}
-		out[hash] = k.Tenant
-	}
-	return out, errors.Join(all...)
-}
-
-// authenticate finds the key's tenant. It compares with every key in constant time, so the answer's delay tells
-// nothing.
-func (s *server) authenticate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := infoOf(r.Context())
-		info.key = sha256.Sum256([]byte(r.Header.Get("X-API-Key")))
-		for key, tenant := range s.tenants {
-			if subtle.ConstantTimeCompare(info.key[:], key[:]) == 1 {
-				info.tenant = tenant
-			}
-		}
-		if info.tenant == "" {
-			s.fail(w, r, newError(http.StatusUnauthorized, "Invalid or missing API key"))
-			return
-		}
-		info.db = read.New(s.DB, info.tenant, info.requestID)
-		next.ServeHTTP(w, r)
-	})
-}
-
-func isQuery(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
-
-// limit gives each key a sliding window for the calls that are one of what; 0 means no limit.
-func (s *server) limit(routes chi.Router, perMinute int, what string, isOne func(*http.Request) bool) {
-	if perMinute == 0 {
-		return
-	}
-	byKey := func(r *http.Request) (string, error) { return string(infoOf(r.Context()).key[:]), nil }
-	refuse := func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, newError(http.StatusTooManyRequests,
-			"More than %d %s a minute with this key; wait as long as Retry-After says", perMinute, what))
-	}
-	limited := httprate.LimitBy(perMinute, time.Minute, byKey, httprate.WithLimitHandler(refuse))
-	routes.Use(middleware.Maybe(limited, isOne))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -15,17 +16,19 @@ import (
 
 // codes are the error codes of the API (CONTRACT 3). Each status has one.
 var codes = map[int]string{
-	http.StatusBadRequest:            "VALIDATION_ERROR",
-	http.StatusUnauthorized:          "UNAUTHORIZED",
-	http.StatusNotFound:              "NOT_FOUND",
-	http.StatusMethodNotAllowed:      "METHOD_NOT_ALLOWED",
-	http.StatusConflict:              "CONFLICT",
-	http.StatusRequestEntityTooLarge: "PAYLOAD_TOO_LARGE",
-	http.StatusUnsupportedMediaType:  "UNSUPPORTED_MEDIA_TYPE",
-	http.StatusUnprocessableEntity:   "UNPROCESSABLE",
-	http.StatusTooManyRequests:       "RATE_LIMITED",
-	http.StatusInternalServerError:   "INTERNAL",
-	http.StatusServiceUnavailable:    "UNAVAILABLE",
+	http.StatusBadRequest:                  "VALIDATION_ERROR",
+	http.StatusUnauthorized:                "UNAUTHORIZED",
+	http.StatusForbidden:                   "FORBIDDEN",
+	http.StatusNotFound:                    "NOT_FOUND",
+	http.StatusMethodNotAllowed:            "METHOD_NOT_ALLOWED",
+	http.StatusConflict:                    "CONFLICT",
+	http.StatusRequestEntityTooLarge:       "PAYLOAD_TOO_LARGE",
+	http.StatusUnsupportedMediaType:        "UNSUPPORTED_MEDIA_TYPE",
+	http.StatusUnprocessableEntity:         "UNPROCESSABLE",
+	http.StatusTooManyRequests:             "RATE_LIMITED",
+	http.StatusRequestHeaderFieldsTooLarge: "HEADER_TOO_LARGE",
+	http.StatusInternalServerError:         "INTERNAL",
+	http.StatusServiceUnavailable:          "UNAVAILABLE",
 }
 
 // apiError is an error as the caller sees it. cause is for the log alone.
@@ -113,23 +116,51 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5") // seconds
 	}
+	if info.body != nil {
+		info.body.within(bodyOfRefused)
+	}
 	w.Header().Del("Content-Disposition")
 	writeJSON(w, e.status, ErrorBody{Error: ErrorInfo{
 		Code: codes[e.status], Message: e.message, Details: e.details, RequestID: info.requestID,
 	}})
 }
 
+// methodNotAllowed answers with the methods that there are: HEAD wherever GET is.
 func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	var methods []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
-		if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-			methods = append(methods, method)
+	for _, method := range []string{
+		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	} {
+		if !chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			continue
+		}
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
 		}
 	}
+	s.refuseMethod(w, r, methods)
+}
+
+func (s *server) refuseMethod(w http.ResponseWriter, r *http.Request, methods []string) {
 	allowed := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allowed)
 	s.fail(w, r, newError(http.StatusMethodNotAllowed, "%s is not possible here", clip(r.Method)).
 		at("method", allowed, r.Method))
+}
+
+// postOnly keeps other methods from the paths that are an object's by their form, such as GET /policies/import: there
+// is no policy "import".
+func (s *server) postOnly(paths ...string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slices.Contains(paths, r.URL.Path) && r.Method != http.MethodPost {
+				s.refuseMethod(w, r, []string{http.MethodPost})
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // badParameter answers what the generated code could not read as the parameter's type.

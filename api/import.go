@@ -358,9 +358,11 @@ func readError(err error) error {
 	var known *apiError
 	var malformed *csv.ParseError
 	var large *http.MaxBytesError
-	switch {
+	switch slow := tooSlow(err); {
 	case errors.As(err, &known), errors.As(err, &large):
 		return err
+	case slow != nil:
+		return slow
 	case errors.Is(err, io.EOF):
 		return invalid("file", "a header line and rows", "nothing", "The file is empty")
 	case errors.As(err, &malformed):

@@ -43,9 +43,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBytes))
-	switch {
+	switch slow := tooSlow(err); {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, err
+	case slow != nil:
+		return nil, slow
 	case err != nil:
 		return nil, invalid("", "the whole body", "a part of it", "The body broke off").because(err)
 	case len(bytes.TrimSpace(body)) == 0:

@@ -22,6 +22,7 @@ const (
 	TopicCalendar           = "kasi.calendar.v1"            // one partition: every tick, in order
 	TopicDeadLetters        = "kasi.deadletters.v1"
 	TopicTenants            = "kasi.tenants.v1"       // key tenant: who the insurers are
+	TopicKeys               = "kasi.keys.v1"          // key: the API key's id
 	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
 	TopicStateCollect       = "kasi.state.collect.v1" // changelog: a customer in rows
 	TopicStateSettle        = "kasi.state.settle.v1"  // changelog: one state a tenant
@@ -59,6 +60,7 @@ var Topics = []Topic{
 	{Name: TopicCalendar},
 	{Name: TopicDeadLetters},
 	{Name: TopicTenants, Compacted: true},
+	{Name: TopicKeys, Compacted: true},
 	{Name: TopicStateIntake, Partitioned: true, Compacted: true},
 	{Name: TopicStateCollect, Partitioned: true, Compacted: true},
 	{Name: TopicStateSettle, Partitioned: true, Compacted: true},

@@ -64,8 +64,8 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 		return errors.Join(config.CheckEnv(os.Environ(), flagNames(cmd.Root())...), config.Fill(cmd.Flags(), os.LookupEnv))
 	}
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), tenantsCmd(), runCmd(), apiCmd(),
-		dlqCmd(), sinkCmd(), kafkaCmd(), explainCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
+	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), tenantsCmd(), keysCmd(), runCmd(),
+		apiCmd(), dlqCmd(), sinkCmd(), kafkaCmd(), explainCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
 		configCmd(), rulesCmd(), versionCmd())
 }
 

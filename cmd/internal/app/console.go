@@ -20,7 +20,7 @@ import (
 )
 
 // console makes the pages at / of the HTTP address.
-func (j job) console(db driver.Conn, keys []api.Key) (http.Handler, error) {
+func (j job) console(db driver.Conn, keys []api.Key, made func(string) (api.Grant, bool)) (http.Handler, error) {
 	bearers := map[[sha256.Size]byte]console.Bearer{}
 	for _, k := range keys {
 		bearers[sha256.Sum256([]byte(k.Key))] = console.Bearer{Tenant: k.Tenant, CanSettle: true}
@@ -33,8 +33,12 @@ func (j job) console(db driver.Conn, keys []api.Key) (http.Handler, error) {
 	cfg := console.Config{
 		DB: db, Log: j.log, Secret: j.cfg.ConsoleSecret, Changes: changes,
 		Bearer: func(key string) (console.Bearer, bool) {
-			b, ok := bearers[sha256.Sum256([]byte(key))]
-			return b, ok && key != ""
+			if b, ok := bearers[sha256.Sum256([]byte(key))]; ok && key != "" {
+				return b, true
+			}
+			g, ok := made(key)
+			b := console.Bearer{Tenant: g.Tenant, CanSettle: slices.Contains(g.Scopes, api.ScopeSettle)}
+			return b, ok && slices.Contains(g.Scopes, api.ScopeRead)
 		},
 		Words: func(ev *schemas.DecisionEvent) []console.Line { return lines(explain.Words(ev)) },
 		WhatIf: func(ev *schemas.DecisionEvent, with []string) ([]console.Line, error) {

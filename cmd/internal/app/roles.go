@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +23,7 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/commands"
+	apikeys "github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/topics"
@@ -188,8 +188,12 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 {
-		return errors.New("no API keys: set KASI_API_KEYS=\"tenant=key\"")
+	ring, err := apikeys.Follow(ctx, j.kafka)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 && len(ring.All("")) == 0 {
+		j.log.Warn("there is no API key yet: kasi keys create makes one")
 	}
 	db, err := clickhouse.Open(j.ClickHouse)
 	if err != nil {
@@ -210,7 +214,8 @@ func runAPI(ctx context.Context, j job) error {
 		degraded = j.Metrics.Degraded
 	}
 	handler, err := api.New(api.Config{
-		Keys: apiKeys, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate, UpdatesPerMinute: j.cfg.UpdateRate,
+		Keys: apiKeys, Made: granted(ring), DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate,
+		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
 		Whole: func(ctx context.Context, until []int64) error {
 			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
@@ -219,16 +224,28 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	pages, err := j.console(db, apiKeys)
+	pages, err := j.console(db, apiKeys, granted(ring))
 	if err != nil {
 		return err
 	}
-	handler = beside(handler, pages)
+	handler = beside(handler, api.TimeBodies(pages))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --http", err)
 	}
 	return serve(ctx, listener, handler, j.ready)
+}
+
+// granted finds what a key allows that `kasi keys` has made.
+func granted(ring *apikeys.Ring) func(string) (api.Grant, bool) {
+	return func(text string) (api.Grant, bool) {
+		k, ok := ring.Find(text, time.Now())
+		g := api.Grant{KeyID: k.ID, Tenant: k.TenantID}
+		for _, scope := range k.Scopes {
+			g.Scopes = append(g.Scopes, api.Scope(scope))
+		}
+		return g, ok
+	}
 }
 
 // words are a decision in plain words.

@@ -70,6 +70,7 @@ func (c Config) Check() []error {
 		{"replication", c.Replication, 1, 10},
 		{"queries-per-minute", c.QueryRate, 0, 1 << 30},
 		{"updates-per-minute", c.UpdateRate, 0, 1 << 30},
+		{"refused-per-minute", c.RefusedRate, 0, 1 << 30},
 	} {
 		if n.v < n.least || n.v > n.top {
 			errs = append(errs, fmt.Errorf("%s: %d is not between %d and %d", n.key, n.v, n.least, n.top))

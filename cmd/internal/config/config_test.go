@@ -54,8 +54,9 @@ func TestDefaultsWhole(t *testing.T) {
 		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123",
 		ClickHouseNative: "127.0.0.1:9000",
 		Database:         "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10,
-		LogLevel:  "info",
-		LogFormat: "text",
+		RefusedRate: 20,
+		LogLevel:    "info",
+		LogFormat:   "text",
 	}, c)
 }
 
