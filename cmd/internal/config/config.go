@@ -60,7 +60,7 @@ func (c *Config) options() *pflag.FlagSet {
 	t.IntVar(&c.Replication, "replication", 1, "replication factor of new topics on a real Kafka")
 	t.IntVar(&c.QueryRate, "queries-per-minute", 100, "GET requests a key may make; 0 = no limit")
 	t.IntVar(&c.UpdateRate, "updates-per-minute", 10, "changing requests a key may make; 0 = no limit")
-	t.IntVar(&c.RefusedRate, "refused-per-minute", 20,
+	t.IntVar(&c.RefusedRate, "refused-per-minute", 100,
 		"calls without a good key that an address may make; 0 = no limit")
 	t.StringVar(&c.Rules, "rules", "",
 		"YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters")

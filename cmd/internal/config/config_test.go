@@ -54,7 +54,7 @@ func TestDefaultsWhole(t *testing.T) {
 		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123",
 		ClickHouseNative: "127.0.0.1:9000",
 		Database:         "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10,
-		RefusedRate: 20,
+		RefusedRate: 100,
 		LogLevel:    "info",
 		LogFormat:   "text",
 	}, c)
