@@ -5,6 +5,7 @@ GOLANGCI    := bin/golangci-lint-v2.15.0
 KAFKA_JARS  := deploy/kafka/jars/.checked
 LIBCHDB     := deploy/chdb/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 TEST_BASE   ?= kasi-base:test
+CHROMIUM    := deploy/chromium/bin/chromium
 STREAMS_PEER := cmd/kasilab/internal/bench/peer/target/streams-peer-1.jar
 ARGS        ?=
 KILLS       ?= 50
@@ -12,7 +13,7 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
+.PHONY: help run real test test-kafka test-console bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
 	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million \
 	build image setup lint fmt generate check-generated ci clean
 
@@ -28,6 +29,7 @@ real: build ## a month after the other over a real bank's transactions: make rea
 
 test: setup ## all tests: units, properties, and the six use cases from outside; then make test-kafka where Java and Maven are there
 	@go test -timeout 20m ./...
+	@$(MAKE) --no-print-directory test-console
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory test-kafka; \
 		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
@@ -36,6 +38,16 @@ test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a lo
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 1 ./streams ./streams/stage ./streams/progress ./streams/calendar \
 		./streams/commands ./streams/kafkatest ./sinks/clickhouse
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 2 ./cmd/kasi ./cmd/kasilab/internal/storm # both wait most of the time
+
+test-console: setup $(CHROMIUM) ## the console in a real Chromium, with axe (KASI_TEST_PICTURES=DIR keeps pictures of its pages)
+	@echo 'the tests of the console, in a real Chromium ...'
+	@go test -timeout 10m -tags chromium ./api/console
+
+$(CHROMIUM): deploy/chromium/package-lock.json deploy/chromium/unpack.mjs
+	@echo 'fetching a headless Chromium for the tests (70 MB, once) ...'
+	@npm ci --prefix deploy/chromium --no-audit --no-fund --loglevel=error
+	@node deploy/chromium/unpack.mjs
+	@touch $@
 
 bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab

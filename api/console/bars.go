@@ -1,8 +1,6 @@
 package console
 
-import (
-	"github.com/kasi-collections/kasi/schemas"
-)
+import "github.com/kasi-collections/kasi/schemas"
 
 // bar is one day of a chart: its rectangle in the chart's units, and what it says.
 type bar struct {
@@ -15,7 +13,7 @@ type chart struct {
 	Height int64
 	Bars   []bar
 	Label  string
-	Days   int64
+	Days   []string // the names below it
 }
 
 const chartHeight = 160
@@ -27,7 +25,7 @@ func daily(now, before [32]schemas.Cents, label string) chart {
 	for i := range now {
 		most = max(most, now[i], before[i])
 	}
-	c := chart{Height: chartHeight, Label: label, Days: 31}
+	c := chart{Height: chartHeight, Label: label}
 	const step = 1000 / 31
 	add := func(day int, at, width int64, amount schemas.Cents, class, what string) {
 		if amount <= 0 {
@@ -40,6 +38,7 @@ func daily(now, before [32]schemas.Cents, label string) chart {
 		})
 	}
 	for day := 1; day <= 31; day++ {
+		c.Days = append(c.Days, thousands(day))
 		add(day, 2, step-4, before[day], "before", "last month, day")
 		add(day, 8, step-16, now[day], "now", "this month, day")
 	}

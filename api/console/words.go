@@ -15,7 +15,6 @@ var words = template.FuncMap{
 	"rands": rands, "count": thousands[uint64], "percent": percent, "tone": tone, "plain": plain, "query": query,
 	"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 	"args":    func(v ...any) []any { return v },
-	"below":   func(height int64) int64 { return height + 20 },
 	"sub":     func(a, b schemas.Cents) schemas.Cents { return a - b },
 }
 
