@@ -70,6 +70,9 @@ func (h *history) next() {
 		h.patch()
 	case what == 16:
 		h.execute()
+		if h.pick("void", 4) == 0 {
+			h.give(&schemas.ExecutionCommand{TenantID: "T", ExecutionID: h.id("void"), Voids: "e"})
+		}
 	case what == 17:
 		if h.pick("regular", 2) == 0 {
 			h.regular()
@@ -104,10 +107,14 @@ func (h *history) policy() {
 		MandateMaxCents:  schemas.Cents(rapid.SampledFrom([]int{0, 0, 0, 10000}).Draw(t, "max")),
 		MandateReference: rapid.SampledFrom([]string{"", "M1", "M2"}).Draw(t, "mandate"),
 	}
-	h.give(&schemas.PolicyCommand{
+	cmd := &schemas.PolicyCommand{
 		RequestID: h.id("policy"), TenantID: "T", CustomerID: "C", PolicyNumber: h.number(), Terms: &terms,
 		Action: rapid.SampledFrom([]schemas.PolicyAction{schemas.PolicyImport, schemas.PolicyCreate}).Draw(t, "action"),
-	})
+	}
+	if cmd.Action == schemas.PolicyImport && h.pick("five columns", 2) == 0 {
+		cmd.Given = []string{schemas.GivenReference, schemas.GivenProduct, schemas.GivenPremium}
+	}
+	h.give(cmd)
 	if h.Now.Date.IsValid() && h.pick("execute at once", 3) > 0 {
 		h.execute()
 	}
@@ -118,10 +125,22 @@ func (h *history) patch() {
 		RequestID: h.id("patch"), Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
 		PolicyNumber: h.number(),
 	}
-	if h.pick("what", 3) == 0 {
+	switch what := h.pick("what", 6); what {
+	case 0:
+		all := []string{
+			schemas.GivenRail, schemas.GivenMandate, schemas.GivenMaximum, schemas.GivenFixed, schemas.GivenDay,
+			schemas.GivenBank, schemas.GivenToken,
+		}
+		cmd.Given = all[h.pick("first given", 4):]
+		cmd.IfVersion = int64(h.pick("version", 4))
+		cmd.Terms = &schemas.PolicyTerms{
+			Rail:          rapid.SampledFrom([]schemas.Rail{"", schemas.RailEFT, schemas.RailRM}).Draw(h.t, "rail"),
+			CollectionDay: h.pick("day", 32), MandateMaxCents: schemas.Cents(h.pick("max", 3) * 10000), Bank: "B", AccountToken: "T",
+		}
+	case 1, 2:
 		premium := schemas.Cents(rapid.IntRange(1, 50000).Draw(h.t, "premium"))
 		cmd.SetPremium = &premium
-	} else {
+	default:
 		status := rapid.SampledFrom([]schemas.PolicyStatus{
 			schemas.PolicyActive, schemas.PolicyActive, schemas.PolicyLapsed,
 			schemas.PolicyCancelled,

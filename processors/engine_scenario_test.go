@@ -1,10 +1,12 @@
 package processors_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +25,11 @@ import (
 //
 //	== name                                a new customer on a new calendar
 //	policy POL 150.00 [rail=EFT] [fixed] [max=100.00] [day=25] [mandate=M2] [status=lapsed] [create]
-//	patch POL premium 200.00; patch POL status cancelled
-//	execute POL 2025-11
+//	patch POL premium 200.00; patch POL status cancelled; patch POL rail EFT, max 80.00, mandate M2, day 25, fixed true,
+//	                                       bank 632005, token T1; - clears; [version=1]
+//	import POL 150.00 [as policy]          a file with the five columns, and those that are named
+//	execute POL 2025-11 [id=exec]
+//	void exec                              takes back the collections of that execution; => so many
 //	open 2025-11-01                        the day opens, no cut-off
 //	tick 2025-11-05                        time passes to that day's cut-off; the same day again: one more cut-off
 //	credit 2025-11-05 80.00 "piece job" [id=t1] [balance=90.00] [account=A] [at=10:00] [category=c]
@@ -119,8 +124,11 @@ func opts(words []string) map[string]string {
 
 func (s *scenario) do(w []string, want string) {
 	switch w[0] {
-	case "policy", "patch", "execute", "credit", "debit", "income", "result", "close":
+	case "policy", "import", "patch", "execute", "credit", "debit", "income", "result", "close":
 		s.record(s.read(w), want)
+	case "void":
+		out, _ := s.step(&schemas.ExecutionCommand{TenantID: "T", ExecutionID: "void", Voids: w[1]})
+		require.Equal(s, want, strconv.FormatInt(out.Execution.Voided, 10))
 	case "open":
 		s.step(schemas.Tick{Date: w[1]})
 	case "tick":
@@ -191,24 +199,13 @@ func (s *scenario) read(w []string) processors.Record {
 		id = o["id"]
 	}
 	switch w[0] {
-	case "policy":
+	case "policy", "import":
 		return s.policyCommand(id, w, o)
 	case "patch":
-		cmd := &schemas.PolicyCommand{
-			RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C",
-			PolicyNumber: w[1],
-		}
-		if w[2] == "premium" {
-			c := s.cents(w[3])
-			cmd.SetPremium = &c
-		} else {
-			st := schemas.PolicyStatus(w[3])
-			cmd.SetStatus = &st
-		}
-		return cmd
+		return s.patchCommand(id, w, o)
 	case "execute":
 		return &schemas.ExecuteCommand{
-			RequestID: id, ExecutionID: "exec", TenantID: "T", CustomerID: "C", PolicyNumber: w[1],
+			RequestID: id, ExecutionID: cmp.Or(o["id"], "exec"), TenantID: "T", CustomerID: "C", PolicyNumber: w[1],
 			PeriodMonth: schemas.Period(w[2]),
 		}
 	case "income":
@@ -243,6 +240,39 @@ func (s *scenario) read(w []string) processors.Record {
 	return tx
 }
 
+func (s *scenario) patchCommand(id string, w []string, o map[string]string) *schemas.PolicyCommand {
+	cmd := &schemas.PolicyCommand{
+		RequestID: id, Action: schemas.PolicyPatch, TenantID: "T", CustomerID: "C", PolicyNumber: w[1],
+		Terms: &schemas.PolicyTerms{},
+	}
+	_, _ = fmt.Sscan(o["version"], &cmd.IfVersion)
+	value, t := strings.TrimPrefix(w[3], "-"), cmd.Terms
+	switch w[2] {
+	case "premium":
+		cmd.SetPremium, cmd.Terms = new(s.cents(value)), nil
+	case "status":
+		cmd.SetStatus, cmd.Terms = new(schemas.PolicyStatus(value)), nil
+	case "rail":
+		t.Rail, cmd.Given = schemas.Rail(value), []string{schemas.GivenRail}
+	case "max":
+		t.MandateMaxCents, cmd.Given = s.cents(cmp.Or(value, "0")), []string{schemas.GivenMaximum}
+	case "mandate":
+		t.MandateReference, cmd.Given = value, []string{schemas.GivenMandate}
+	case "fixed":
+		t.MandateFixed, cmd.Given = value == "true", []string{schemas.GivenFixed}
+	case "day":
+		cmd.Given = []string{schemas.GivenDay}
+		_, _ = fmt.Sscan(value, &t.CollectionDay)
+	case "bank":
+		t.Bank, cmd.Given = value, []string{schemas.GivenBank}
+	case "token":
+		t.AccountToken, cmd.Given = value, []string{schemas.GivenToken}
+	default:
+		require.Fail(s, "unknown field "+w[2])
+	}
+	return cmd
+}
+
 func (s *scenario) policyCommand(id string, w []string, o map[string]string) *schemas.PolicyCommand {
 	terms := schemas.PolicyTerms{
 		ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: s.cents(w[2]),
@@ -259,6 +289,17 @@ func (s *scenario) policyCommand(id string, w []string, o map[string]string) *sc
 	}
 	if _, ok := o["create"]; ok {
 		cmd.Action = schemas.PolicyCreate
+	}
+	if w[0] == "import" {
+		cmd.Given = []string{schemas.GivenReference, schemas.GivenProduct, schemas.GivenPremium}
+		for word, field := range map[string]string{
+			"rail": schemas.GivenRail, "fixed": schemas.GivenFixed, "max": schemas.GivenMaximum, "day": schemas.GivenDay,
+			"mandate": schemas.GivenMandate, "status": schemas.GivenStatus,
+		} {
+			if _, ok := o[word]; ok {
+				cmd.Given = append(cmd.Given, field)
+			}
+		}
 	}
 	return cmd
 }

@@ -389,6 +389,7 @@ func add(o, n *book.Outputs) {
 	o.Collections = append(o.Collections, n.Collections...)
 	o.OpenItems = append(o.OpenItems, n.OpenItems...)
 	o.Outcomes = append(o.Outcomes, n.Outcomes...)
+	o.Execution.Add(n.Execution)
 }
 
 // fact checks that an event has a name of its own.
@@ -421,6 +422,8 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 		require.False(w.t, d.CollectionID == ev.CollectionID && d.inFlight(), "never two debits in flight")
 	}
 	due := k.latest.DueCents - k.latest.CollectedCents
+	require.Equal(w.t, pol.Bank+pol.AccountToken, ev.Bank+ev.AccountToken, "a debit names bank and account as its policy does")
+	require.NotEqual(w.t, schemas.CollectionVoided, k.latest.Status, "what was taken back is not debited")
 	rail := rules.Rail(pol.Rail, w.Now.Date)
 	route, err := schemas.DebitRoute(ev.DebitID)
 	require.NoError(w.t, err)
@@ -487,8 +490,16 @@ func (w *world) judgeCollection(ev schemas.CollectionEvent) {
 		w.collections[ev.CollectionID] = k
 	}
 	require.Equal(w.t, k.latest.Version+1, ev.Version, "collection versions are dense")
-	if ev.Version > 1 {
+	follows := ev.Change.Kind == schemas.ChangePolicy && ev.PeriodMonth > schemas.PeriodOf(w.Now.BusinessDate())
+	again := ev.Change.Kind == schemas.ChangeReactivated && k.latest.Status == schemas.CollectionVoided
+	if ev.Version > 1 && !follows && !again {
 		require.Equal(w.t, k.latest.DueCents, ev.DueCents, "a running collection keeps its amount")
+	}
+	if follows || again {
+		require.Equal(w.t, w.policies[ev.PolicyNumber].PremiumCents, ev.DueCents, "one that has not begun follows its policy")
+	}
+	if ev.Status == schemas.CollectionVoided {
+		require.Zero(w.t, ev.Attempts, "what was tried is not taken back")
 	}
 	k.moved += ev.Change.MovedCents
 	k.latest = ev

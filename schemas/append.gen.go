@@ -57,6 +57,9 @@ func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.ObjectID != "" {
 		b = AppendText(append(b, `,"object_id":`...), string(e.ObjectID))
 	}
+	if e.Version != 0 {
+		b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
+	}
 	b = AppendText(append(b, `,"stage":`...), string(e.Stage))
 	return append(b, '}'), err
 }
@@ -78,9 +81,15 @@ func (e *ExecutionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.Named {
 		b = strconv.AppendBool(append(b, `,"named":`...), e.Named)
 	}
+	if e.Voids != "" {
+		b = AppendText(append(b, `,"voids":`...), string(e.Voids))
+	}
 	b = strconv.AppendInt(append(b, `,"collections_created":`...), int64(e.CollectionsCreated), 10)
 	b = strconv.AppendInt(append(b, `,"unchanged":`...), int64(e.Unchanged), 10)
 	b = strconv.AppendInt(append(b, `,"refused":`...), int64(e.Refused), 10)
+	if e.Voided != 0 {
+		b = strconv.AppendInt(append(b, `,"voided":`...), int64(e.Voided), 10)
+	}
 	b = strconv.AppendBool(append(b, `,"done":`...), e.Done)
 	return append(b, '}'), err
 }
@@ -107,6 +116,12 @@ func (e *DebitInstruction) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `,"rail":`...), string(e.Rail))
 	if e.MandateReference != "" {
 		b = AppendText(append(b, `,"mandate_reference":`...), string(e.MandateReference))
+	}
+	if e.Bank != "" {
+		b = AppendText(append(b, `,"bank":`...), string(e.Bank))
+	}
+	if e.AccountToken != "" {
+		b = AppendText(append(b, `,"account_token":`...), string(e.AccountToken))
 	}
 	if len(e.TransactionIDs) > 0 {
 		b = appendList(append(b, `,"transaction_ids":`...), e.TransactionIDs, AppendText)
@@ -352,11 +367,23 @@ func (e *PolicyEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.CollectionDay != 0 {
 		b = strconv.AppendInt(append(b, `,"collection_day":`...), int64(e.CollectionDay), 10)
 	}
+	if e.Bank != "" {
+		b = AppendText(append(b, `,"bank":`...), string(e.Bank))
+	}
+	if e.AccountToken != "" {
+		b = AppendText(append(b, `,"account_token":`...), string(e.AccountToken))
+	}
 	if e.HoldReason != "" {
 		b = AppendText(append(b, `,"hold_reason":`...), string(e.HoldReason))
 	}
 	if e.RequestID != "" {
 		b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	}
+	if e.Action != "" {
+		b = AppendText(append(b, `,"action":`...), string(e.Action))
+	}
+	if e.KeyID != "" {
+		b = AppendText(append(b, `,"key_id":`...), string(e.KeyID))
 	}
 	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
 	b = appendInstant(append(b, `,"updated_at":`...), e.UpdatedAt, &err)

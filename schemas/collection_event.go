@@ -9,6 +9,8 @@ const (
 	PaidPartial         CollectionStatus = "PAID_PARTIAL"
 	Unpaid              CollectionStatus = "UNPAID"
 	CollectionCancelled CollectionStatus = "CANCELLED"
+	// CollectionVoided is taken back with its execution before any attempt. Reports and lists leave it out.
+	CollectionVoided CollectionStatus = "VOIDED"
 )
 
 // CollectionEvent is a collection after a change, with the fact behind it. The highest version is the collection as it
@@ -40,7 +42,7 @@ type CollectionEvent struct {
 	ExecutionID string `json:"execution_id"`
 	// Counts the changes: 1, 2, 3...
 	Version int64 `json:"version" cat:"min=1 after=collection_id"`
-	// Amount due, fixed when the collection was made.
+	// Amount due, fixed once the period has begun.
 	DueCents Cents `json:"due_cents" cat:"min=0"`
 	// Collected so far.
 	CollectedCents Cents `json:"collected_cents"`
@@ -66,12 +68,16 @@ type ChangeKind string
 // The facts in a collection's life. Where the bank answers a debit several times, each worse answer is a fact of its
 // own. An answer that says no takes back what had been paid.
 const (
-	ChangeCreated      ChangeKind = "CREATED"
-	ChangeInstructed   ChangeKind = "DEBIT_INSTRUCTED"
-	ChangeUnpaid       ChangeKind = "DEBIT_UNPAID"
-	ChangeRejected     ChangeKind = "DEBIT_REJECTED" // - the amount, or 0 where it had not been paid
-	ChangeCancelled    ChangeKind = "CANCELLED"
-	ChangeReactivated  ChangeKind = "REACTIVATED"
+	ChangeCreated     ChangeKind = "CREATED"
+	ChangeInstructed  ChangeKind = "DEBIT_INSTRUCTED"
+	ChangeUnpaid      ChangeKind = "DEBIT_UNPAID"
+	ChangeRejected    ChangeKind = "DEBIT_REJECTED" // - the amount, or 0 where it had not been paid
+	ChangeCancelled   ChangeKind = "CANCELLED"
+	ChangeReactivated ChangeKind = "REACTIVATED"
+	// POLICY_CHANGED: before its period began, the collection follows its policy. VOIDED: taken back with its execution,
+	// before any attempt; a later execution makes it again, REACTIVATED.
+	ChangePolicy       ChangeKind = "POLICY_CHANGED"
+	ChangeVoided       ChangeKind = "VOIDED"
 	ChangePaid         ChangeKind = "DEBIT_PAID"     // + the debit's amount
 	ChangeLateUnpaid   ChangeKind = "LATE_UNPAID"    // - the debit's amount: paid before, returned late
 	ChangeDisputed     ChangeKind = "DEBIT_DISPUTED" // - the amount, or 0 where it had not been paid yet

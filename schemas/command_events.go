@@ -14,13 +14,15 @@ type OutcomeEvent struct {
 	// The command's place in its request; of a CSV the row after the header, from 1.
 	Row int `json:"row"`
 	// What came of it.
-	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND"`
+	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND,PRECONDITION_FAILED"`
 	// Why it was refused; empty when it was not.
 	Message string `json:"message,omitempty"`
 	// Policy the command is about; may be empty.
 	PolicyNumber string `json:"policy_number,omitempty"`
 	// The policy, collection or settlement the command made or met.
 	ObjectID string `json:"object_id,omitempty"`
+	// The version of the policy that the command made, where it made one.
+	Version int64 `json:"version,omitempty" cat:"min=1"`
 	// Stage that answered: owners, collect or settle.
 	Stage string `json:"stage" cat:"low"`
 }
@@ -31,6 +33,8 @@ const (
 	OutcomeUnchanged = "UNCHANGED"
 	OutcomeConflict  = "CONFLICT"
 	OutcomeNotFound  = "NOT_FOUND"
+	// OutcomePrecondition: the policy has another version than the command wants.
+	OutcomePrecondition = "PRECONDITION_FAILED"
 )
 
 // ExecutionEvent is how far an execution has come on one partition of the customers. The highest piece is how it stands
@@ -58,6 +62,8 @@ type ExecutionEvent struct {
 	PoliciesQueued int64 `json:"policies_queued" cat:"min=0"`
 	// The call named its policies; what became of each is in the outcomes of its request.
 	Named bool `json:"named,omitempty"`
+	// The execution whose collections it takes back; empty where it makes collections.
+	Voids string `json:"voids,omitempty"`
 	// So far on this partition.
 	ExecutionCounts
 	// True once the partition has nothing left to do.

@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // HeaderKind is the Kafka header that names what a timeline or command record holds; its value is JSON of the type
 // beside each kind.
@@ -41,7 +44,7 @@ const (
 	PolicyCreate PolicyAction = "CREATE"
 	// PolicyImport makes a policy or gives it new terms; the same terms again change nothing.
 	PolicyImport PolicyAction = "IMPORT"
-	// PolicyPatch changes the premium, the status or both of an existing policy.
+	// PolicyPatch changes some fields of an existing policy.
 	PolicyPatch PolicyAction = "PATCH"
 )
 
@@ -54,11 +57,38 @@ type PolicyCommand struct {
 	TenantID     string       `json:"tenant_id"`
 	CustomerID   string       `json:"customer_id"` // empty in a PATCH on the command topic: intake knows the owner
 	PolicyNumber string       `json:"policy_number"`
-	// Terms of a CREATE or IMPORT, whole.
+	// Terms of a CREATE or IMPORT, and of a PATCH that names Given.
 	Terms *PolicyTerms `json:"terms,omitempty"`
-	// SetPremium and SetStatus are the fields of a PATCH.
+	// Given names the fields of Terms that an IMPORT or PATCH is about, as the policy file does; the others stay as they
+	// are stored. A field that is given and empty is cleared. An IMPORT that gives none gives all.
+	Given []string `json:"given,omitempty"`
+	// IfVersion, where not 0, is the version that the policy must have.
+	IfVersion int64 `json:"if_version,omitempty"`
+	// KeyID is the id of the API key that asks.
+	KeyID string `json:"key_id,omitempty"`
+	// SetPremium and SetStatus are fields of a PATCH.
 	SetPremium *Cents        `json:"set_collection_amount_cents,omitempty"`
 	SetStatus  *PolicyStatus `json:"set_status,omitempty"`
+}
+
+// The fields of a policy's terms that a command may give.
+const (
+	GivenReference = "external_customer_ref"
+	GivenProduct   = "product_code"
+	GivenPremium   = "collection_amount"
+	GivenStatus    = "status"
+	GivenRail      = "rail"
+	GivenMandate   = "mandate_reference"
+	GivenMaximum   = "mandate_max_amount"
+	GivenFixed     = "mandate_fixed"
+	GivenDay       = "collection_day"
+	GivenBank      = "bank"
+	GivenToken     = "account_token"
+)
+
+// Gives tells whether the command is about a field of the terms.
+func (c *PolicyCommand) Gives(field string) bool {
+	return c.Given == nil && c.Action != PolicyPatch || slices.Contains(c.Given, field)
 }
 
 // ExecuteCommand makes the collection of one policy for one period, if it is missing. It goes straight to the
@@ -100,6 +130,8 @@ type ExecutionCommand struct {
 	PoliciesQueued int64 `json:"policies_queued"`
 	// Named says that the policies have commands of their own.
 	Named bool `json:"named,omitempty"`
+	// Voids is an execution whose collections without an attempt are taken back; this command makes none then.
+	Voids string `json:"voids,omitempty"`
 	// Size is how many policies are worked on in one piece; one customer's are never cut.
 	Size int `json:"size"`
 
@@ -121,6 +153,8 @@ type ExecutionCounts struct {
 	Unchanged int64 `json:"unchanged" cat:"min=0"`
 	// Active policies whose collection was refused, because the period had passed by then.
 	Refused int64 `json:"refused" cat:"min=0"`
+	// Collections taken back.
+	Voided int64 `json:"voided,omitempty" cat:"min=0"`
 }
 
 // Add counts more.
@@ -128,6 +162,7 @@ func (c *ExecutionCounts) Add(more ExecutionCounts) {
 	c.CollectionsCreated += more.CollectionsCreated
 	c.Unchanged += more.Unchanged
 	c.Refused += more.Refused
+	c.Voided += more.Voided
 }
 
 // Tick is the passing of business time. It is written to every partition of the timeline and of the settlement

@@ -43,6 +43,10 @@ type DebitInstruction struct {
 	Rail Rail `json:"rail"`
 	// The mandate, where the policy names one.
 	MandateReference string `json:"mandate_reference,omitempty"`
+	// The customer's bank, where the policy names it.
+	Bank string `json:"bank,omitempty" cat:"low"`
+	// What stands for the account with whoever files debits, where the policy names it.
+	AccountToken string `json:"account_token,omitempty"`
 	// The deposits that the debit counts on, oldest first, 100 at most. Absent where no money was seen.
 	TransactionIDs []string `json:"transaction_ids,omitempty"`
 }

@@ -41,6 +41,16 @@ func (m Moment) BusinessDate() civil.Date {
 	return m.Date
 }
 
+// Shown is the instant as users see it: the record's. Under a manual calendar it is the same time of the business date.
+func (m Moment) Shown() time.Time {
+	if m.Sent.IsValid() || m.Today() == 0 {
+		return m.At
+	}
+	local := m.At.In(Johannesburg)
+	day := local.Sub(time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, Johannesburg))
+	return m.Date.In(Johannesburg).Add(day).UTC()
+}
+
 // Meta is the head of an event. The facts must name the event among all events.
 func (m Moment) Meta(facts ...string) Meta {
 	return Meta{EventID: FactID(facts...), BusinessDate: DateText(m.BusinessDate()), At: m.At}

@@ -32,6 +32,10 @@ type PolicyTerms struct {
 	MandateFixed bool `json:"mandate_fixed,omitempty"`
 	// Day of the first attempt while no income is known; absent means the configured day.
 	CollectionDay int `json:"collection_day,omitempty" cat:"UInt8 min=1 max=31"`
+	// The customer's bank, by name or universal branch code, where the insurer says it.
+	Bank string `json:"bank,omitempty" cat:"low"`
+	// What stands for the account with whoever files debits, where the insurer says it; never an account number.
+	AccountToken string `json:"account_token,omitempty"`
 }
 
 // PolicyEvent is a policy after a change. The highest version is the policy as it is.
@@ -57,6 +61,10 @@ type PolicyEvent struct {
 	HoldReason string `json:"hold_reason,omitempty" cat:"low"`
 	// The API request behind the change, where there was one.
 	RequestID string `json:"request_id,omitempty"`
+	// The call behind the change: CREATE, IMPORT or PATCH; empty where the bank's answer made it.
+	Action PolicyAction `json:"action,omitempty" cat:"low"`
+	// The API key behind the change, where there was one: its id, not the key.
+	KeyID string `json:"key_id,omitempty" cat:"low"`
 	// When the policy was made, UTC.
 	CreatedAt time.Time `json:"created_at"`
 	// When this version was made, UTC.

@@ -49,7 +49,7 @@ func (t *collectTask) execution(b *stage.Batch, rec *kgo.Record) error {
 		Meta:        m.Meta("execution", cmd.ExecutionID, strconv.Itoa(int(rec.Partition)), strconv.FormatInt(cmd.Piece, 10)),
 		ExecutionID: cmd.ExecutionID, TenantID: cmd.TenantID, PeriodMonth: cmd.PeriodMonth, RequestID: cmd.RequestID,
 		Part: int(rec.Partition), Parts: cmd.Parts, Piece: cmd.Piece, PoliciesQueued: cmd.PoliciesQueued, Named: cmd.Named,
-		ExecutionCounts: cmd.ExecutionCounts, Done: done,
+		Voids: cmd.Voids, ExecutionCounts: cmd.ExecutionCounts, Done: done,
 	}
 	if err := b.Event(schemas.TopicExecutions, cmd.ExecutionID, &ev, rec.Timestamp); err != nil || done {
 		return err

@@ -28,6 +28,8 @@ type Collection struct {
 	Stopped   bool `json:"u,omitempty"`
 	Closed    bool `json:"z,omitempty"`
 	Reopened  bool `json:"y,omitempty"`
+	// Voided: taken back with its execution before any attempt, as if it had not been made.
+	Voided bool `json:"j,omitempty"`
 	// Decisions counts the decisions emitted; Decided is the latest.
 	Decisions int     `json:"i,omitempty"`
 	Decided   Decided `json:"w"`
@@ -112,7 +114,7 @@ func (k *Collection) InFlight() schemas.Cents {
 }
 
 // Open tells whether cut-offs still decide about the collection.
-func (k *Collection) Open() bool { return !k.Closed && k.Collected < k.Due }
+func (k *Collection) Open() bool { return !k.Closed && !k.Voided && k.Collected < k.Due }
 
 // CollectsArrears tells whether the shortfall of an ended period may still be collected: on a rail that may present
 // again, for some periods. Money that went back after the period is no arrears but an adjustment of the settlement.
@@ -126,6 +128,8 @@ func (k *Collection) CollectsArrears(rail rules.RailRule, now schemas.Period, p 
 // brings.
 func (k *Collection) status() schemas.CollectionStatus {
 	switch {
+	case k.Voided:
+		return schemas.CollectionVoided
 	case k.Cancelled:
 		return schemas.CollectionCancelled
 	case k.Collected >= k.Due:
@@ -183,7 +187,7 @@ func inOrder(a, b *Collection) int {
 // arrears of it are collected.
 func (l Collections) Running(number string, p schemas.Period) bool {
 	k := l.Find(number, p)
-	return k != nil && !k.Cancelled
+	return k != nil && !k.Cancelled && !k.Voided
 }
 
 // Execute makes the collection of one policy for one period, with the premium as it is now, if it is missing, and
@@ -201,7 +205,7 @@ func (b *Book) Execute(cmd *schemas.ExecuteCommand) error {
 	pol := b.Policies.Find(cmd.PolicyNumber)
 	is := b.Collections.Find(cmd.PolicyNumber, cmd.PeriodMonth)
 	switch {
-	case is != nil && !b.over(is, now): // one that is over may have been pruned by now or not
+	case is != nil && !is.Voided && !b.over(is, now): // one that is over may have been pruned by now or not
 		answer.Code = schemas.OutcomeUnchanged
 	case pol == nil:
 		answer.Code, answer.Message = schemas.OutcomeNotFound, "there is no policy of this number"

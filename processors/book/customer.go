@@ -7,10 +7,11 @@
 //	core        v layout, t tenant, c customer id, n number of the latest deposit, b balances, y first transaction's day,
 //	            f latest action date that bounced, z wake day
 //	policy      n number, v version, x customer reference, q product, c premium, s status, r rail, m mandate, l mandate's
-//	            maximum, f fixed mandate, d collection day, h hold, a created at (ms), u unpaids in a row
+//	            maximum, f fixed mandate, d collection day, h hold, a created at (ms), u unpaids in a row,
+//	            k bank, t account token, e cancelled on
 //	collection  n policy number, p period, x execution, v version, d due, c collected, g planned day, f first attempt's
 //	            day, l last attempt's day, a attempts, e failure, o cancelled, u stopped by an unknown code, z closed,
-//	            y reopened, i decisions, w latest decision (r reason, n next day, a amount), b debits
+//	            y reopened, j voided, i decisions, w latest decision (r reason, n next day, a amount), b debits
 //	debit       i id, c cents, a action date, t tracked until, r rail, s state, p paid on, b back on, e scheme and code
 //	            of the answer that says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits
 //	            used (number, cents), x hashes of answers, o open item, w shown by the feed, v proved

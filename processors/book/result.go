@@ -294,7 +294,7 @@ func (b *Book) holdFor(pol *Policy, reason string) {
 	}
 	if reason != "" && cmp.Or(cmp.Compare(rank(reason), rank(pol.Hold)), cmp.Compare(reason, pol.Hold)) > 0 {
 		pol.Hold = reason
-		b.policyChanged(pol, "")
+		b.policyChanged(pol, nil)
 	}
 }
 

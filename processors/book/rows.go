@@ -157,7 +157,8 @@ func (k *Collection) equal(o *Collection) bool {
 	return k.Number == o.Number && k.Period == o.Period && k.Execution == o.Execution && k.Version == o.Version &&
 		k.Due == o.Due && k.Collected == o.Collected && k.Plan == o.Plan && k.First == o.First && k.Last == o.Last &&
 		k.Attempts == o.Attempts && k.Failure == o.Failure && k.Cancelled == o.Cancelled && k.Stopped == o.Stopped &&
-		k.Closed == o.Closed && k.Reopened == o.Reopened && k.Decisions == o.Decisions && k.Decided == o.Decided &&
+		k.Closed == o.Closed && k.Reopened == o.Reopened && k.Voided == o.Voided &&
+		k.Decisions == o.Decisions && k.Decided == o.Decided &&
 		slices.EqualFunc(k.Debits, o.Debits, Debit.equal)
 }
 

@@ -213,7 +213,8 @@ func (b *Book) instruct(k *Collection, pol *Policy, r *Ruling) string {
 		Meta:    b.moment.Meta("instruction", d.ID),
 		DebitID: d.ID, TenantID: b.Tenant, CustomerID: b.ID, PolicyNumber: k.Number, CollectionID: id,
 		PeriodMonth: k.Period, Attempt: k.Attempts, AmountCents: d.Cents, Currency: "ZAR", ActionDate: d.Action.Text(),
-		TrackingUntil: d.Until.Text(), Rail: d.Rail, MandateReference: pol.Mandate, TransactionIDs: ids,
+		TrackingUntil: d.Until.Text(), Rail: d.Rail, MandateReference: pol.Mandate, Bank: pol.Bank,
+		AccountToken: pol.Token, TransactionIDs: ids,
 	})
 	b.collectionChanged(k, schemas.Change{Kind: schemas.ChangeInstructed, DebitID: d.ID, AmountCents: d.Cents})
 	return d.ID

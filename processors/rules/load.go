@@ -190,6 +190,7 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "ahead_days", v.AheadDays, 31, 3660)
 	p.between(line, "answer_days", v.AnswerDays, 1, 365)
 	p.between(line, "debit_days", v.DebitDays, 0, 1000)
+	p.between(line, "cancel_back_days", v.CancelBackDays, 0, 366)
 	p.between(line, "arrears_periods", v.ArrearsPeriods, 0, 12)
 	p.between(line, "failure_days", v.FailureDays, 1, 31)
 	if len(v.FailurePauses) == 0 {

@@ -58,6 +58,7 @@ type Params struct {
 	AheadDays       int      `yaml:"ahead_days"`        // for which a feed may run ahead of the business date
 	DebitDays       int      `yaml:"debit_days"`        // after the action date for which a debit is known at least
 	AnswerDays      int      `yaml:"answer_days"`       // after the action date, then a debit without an answer is an item
+	CancelBackDays  int      `yaml:"cancel_back_days"`  // for which a cancellation can be taken back
 	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected
 	CutoffTimes     []string `yaml:"cutoff_times"`      // HH:MM in Johannesburg, ascending
 	DepositDays     int      `yaml:"deposit_days"`      // for which an unused deposit counts at all

@@ -207,7 +207,7 @@ func sample(topic string, partition int32, seq int64) any {
 			Meta: m, DebitID: name("DEB"), TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
 			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Attempt: 2, AmountCents: 15_000, Currency: "ZAR",
 			ActionDate:    "2025-11-06",
-			TrackingUntil: "2025-11-15", Rail: schemas.RailEFT, MandateReference: "MND",
+			TrackingUntil: "2025-11-15", Rail: schemas.RailEFT, MandateReference: "MND", Bank: "632005", AccountToken: "TOK",
 			TransactionIDs: []string{name("TX"), "TX-OTHER"},
 		}
 	case schemas.TopicPolicies:
@@ -217,9 +217,10 @@ func sample(topic string, partition int32, seq int64) any {
 			Version:      3, PolicyTerms: schemas.PolicyTerms{
 				ExternalCustomerRef: "EXT", ProductCode: "FUNERAL_01", PremiumCents: 15_000,
 				Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck, MandateReference: "MND", MandateMaxCents: 30_000,
-				MandateFixed: true, CollectionDay: 25,
+				MandateFixed: true, CollectionDay: 25, Bank: "632005", AccountToken: "TOK",
 			},
-			HoldReason: "MANDATE_ENDED", RequestID: "req", CreatedAt: sampleTime, UpdatedAt: sampleTime.Add(time.Minute),
+			HoldReason: "MANDATE_ENDED", RequestID: "req", Action: schemas.PolicyImport, KeyID: "key",
+			CreatedAt: sampleTime, UpdatedAt: sampleTime.Add(time.Minute),
 		}
 	case schemas.TopicCollections:
 		return sampleCollection(m, name)
@@ -246,13 +247,14 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
-			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Stage: "collect",
+			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect",
 		}
 	case schemas.TopicExecutions:
 		return schemas.ExecutionEvent{
 			Meta: m, ExecutionID: name("EXE"), TenantID: "acme", PeriodMonth: "2025-11", RequestID: name("req"),
 			Part: int(partition), Parts: 8, Piece: 2, PoliciesQueued: 1_000 + seq, Named: true,
-			ExecutionCounts: schemas.ExecutionCounts{CollectionsCreated: seq, Unchanged: seq + 1, Refused: seq + 2}, Done: true,
+			ExecutionCounts: schemas.ExecutionCounts{CollectionsCreated: seq, Unchanged: seq + 1, Refused: seq + 2, Voided: seq + 3},
+			Voids:           "other", Done: true,
 		}
 	case schemas.TopicCalendar:
 		day := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(seq))

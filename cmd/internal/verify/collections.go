@@ -12,7 +12,12 @@ const (
 	lateUnpaid   = "LATE_UNPAID"
 	disputed     = "DEBIT_DISPUTED"
 	paidDisputed = "PAID_DISPUTED"
+	reactivated  = "REACTIVATED"
+	followed     = "POLICY_CHANGED"
 )
+
+// voided is the status of a collection that was taken back with its execution.
+const voided = "VOIDED"
 
 // noAnswer is the kind of an open item.
 const noAnswer = "NO_ANSWER"
@@ -131,16 +136,21 @@ func (b *books) oneInFlight(c *Check) {
 }
 
 func (b *books) withinDue(c *Check) {
-	due := map[string]cents{}
+	due, status := map[string]cents{}, map[string]string{}
 	for _, e := range b.collections {
 		c.Counted++
 		c.must(e.Collected >= 0 && e.InFlight >= 0 && e.Collected+e.InFlight <= e.Due,
 			"collection %s version %d: %s collected and %s in flight of %s", e.Collection, e.Version, e.Collected, e.InFlight,
 			e.Due)
 		was, ok := due[e.Collection]
-		c.must(!ok || was == e.Due, "collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was,
+		// Before its period begins a collection follows its policy; one that was taken back is made anew.
+		mayChange := e.Change.Kind == followed && e.BusinessDate < e.Period+"-01" ||
+			e.Change.Kind == reactivated && status[e.Collection] == voided
+		c.must(!ok || was == e.Due || mayChange, "collection %s version %d: due changed from %s to %s", e.Collection, e.Version, was,
 			e.Due)
-		due[e.Collection] = e.Due
+		due[e.Collection], status[e.Collection] = e.Due, e.Status
+		c.must(e.Status != voided || e.Collected == 0 && e.InFlight == 0, "collection %s version %d was taken back with %s "+
+			"collected and %s in flight", e.Collection, e.Version, e.Collected, e.InFlight)
 		c.must((e.Status == "PAID_FULL") == (e.Collected >= e.Due) || e.Status == "CANCELLED",
 			"collection %s version %d is %s with %s of %s collected", e.Collection, e.Version, e.Status, e.Collected, e.Due)
 	}
