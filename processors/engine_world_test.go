@@ -61,14 +61,10 @@ type debitModel struct {
 	said   map[schemas.ResultStatus]bool
 	ids    map[string]bool
 	failed bool // an event says that it came back
-	heard  civil.Date
 }
 
 // hear takes an answer in, unless its id has been heard before.
-func (d *debitModel) hear(res *schemas.Result, today civil.Date) {
-	if d.inFlight() {
-		d.heard = today
-	}
+func (d *debitModel) hear(res *schemas.Result) {
 	if !d.ids[res.ResultID] {
 		d.ids[res.ResultID], d.said[res.Status] = true, true
 	}
@@ -186,7 +182,7 @@ func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
 	}
 	if isResult && (reject == nil || reject.Class == schemas.RejectContradictsFinal) {
 		require.True(w.t, w.acceptable(res) || w.debits[res.DebitID].ids[res.ResultID])
-		w.debits[res.DebitID].hear(res, w.Now.Date)
+		w.debits[res.DebitID].hear(res)
 	}
 	if isResult || !out.Empty() {
 		w.judge(&out)
@@ -194,12 +190,11 @@ func (w *world) stepAt(rec processors.Record) (book.Outputs, *schemas.Reject) {
 	return out, reject
 }
 
-// acceptable is whether an answer must be taken in, whatever came before (CONTRACT 4.3, 4.9). An id that was taken in
-// before, and a debit that was answered long ago, are another matter.
+// acceptable is whether an answer must be taken in, whatever came before and however late (CONTRACT 4.3, 4.9). An id
+// that was taken in before is another matter.
 func (w *world) acceptable(res *schemas.Result) bool {
 	d := w.debits[res.DebitID]
-	if d == nil || d.ids[res.ResultID] || !d.inFlight() && w.Now.Date.DaysSince(d.heard) > 7 &&
-		w.daysSince(d.lastDay(), w.Now.Date.String()) > w.Rules.Params(w.Now.Date).DebitDays {
+	if d == nil || d.ids[res.ResultID] {
 		return false
 	}
 	on, err := civil.ParseDate(res.EffectiveDate)
@@ -462,7 +457,7 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 		}
 		require.NotContains(w.t, ev.TransactionIDs[:i], id)
 	}
-	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false, civil.Date{}}
+	w.debits[ev.DebitID] = &debitModel{ev, map[schemas.ResultStatus]bool{}, map[string]bool{}, false}
 	w.order = append(w.order, ev.DebitID)
 	w.instructed += ev.AmountCents
 }

@@ -26,6 +26,7 @@ type collectTask struct {
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
 	known  btree.Set[string]   // committed customers in the order of their keys: a tenant's are beside each other
+	routes map[uint32][]string // committed customers by routing hash, once an answer has asked for it
 	out    book.Outputs
 	// due are the customers of the tick that is worked on in slices. Those behind the latest slice are the same whenever
 	// it is asked, since no other record comes between. So a slice that was dropped leaves a list that is still right.
@@ -65,6 +66,7 @@ func (t *collectTask) index(key string, before, after *book.Customer) {
 	})
 	if before == nil {
 		t.known.Insert(key)
+		t.route(key)
 	}
 	if after.NeedsTick() {
 		t.awake[key] = struct{}{}
@@ -116,10 +118,38 @@ func (t *collectTask) result(b *stage.Batch, rec *kgo.Record) error {
 		key, ok = t.debits[res.DebitID]
 	}
 	if !ok {
-		return schemas.Refuse(schemas.RejectUnknownDebit,
-			"no debit of ours has this debit_id, or it is past its dispute window")
+		if key, ok = t.ofOld(res.DebitID); !ok {
+			return schemas.Refuse(schemas.RejectUnknownDebit, "no debit of ours has this debit_id")
+		}
 	}
 	return t.apply(b, rec, key, &res)
+}
+
+// ofOld finds the customer of a debit that is in no index, because it was settled long ago. Its id begins with the
+// customer's routing hash, and the customer knows it.
+func (t *collectTask) ofOld(debit string) (key string, found bool) {
+	if t.routes == nil {
+		t.routes = make(map[uint32][]string, t.known.Len())
+		t.known.Scan(func(key string) bool { t.route(key); return true })
+	}
+	hash, err := schemas.DebitRoute(debit)
+	if err != nil {
+		return "", false
+	}
+	for _, key := range t.routes[hash] {
+		if c, known := t.View(key); known && c.Knows(debit) {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+// route notes a committed customer, where routes are asked for.
+func (t *collectTask) route(key string) {
+	if t.routes != nil {
+		hash := schemas.RoutingHash(key)
+		t.routes[hash] = append(t.routes[hash], key)
+	}
 }
 
 func checkCustomer(id string) error {

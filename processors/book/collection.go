@@ -72,7 +72,7 @@ type Debit struct {
 	RowBefore int `json:"u,omitempty"`
 	// Counted: an UNPAID of it stands in the row, also where a worse answer stands for the debit.
 	Counted bool `json:"n,omitempty"`
-	// Heard is the business date of the first answer, where that came so late that the debit would soon be forgotten.
+	// Heard is the business date of the first answer, where that came so late that the debit would soon be past.
 	Heard schemas.Day `json:"h,omitempty"`
 	// Shown: the bank feed has shown it as a booking. Proved: what the bookings showed was at least its amount.
 	Shown  bool `json:"w,omitempty"`
@@ -256,16 +256,23 @@ func (b *Book) Outstanding(now schemas.Period) schemas.Cents {
 	return sum
 }
 
-// over tells that no decision or answer can need a collection any more.
+// over tells that no decision can need a collection any more, and hardly an answer.
 func (b *Book) over(k *Collection, now schemas.Period) bool {
-	known := func(d *Debit) bool { return !d.forgotten(b.today, b.rules) }
-	return !k.Open() && k.Period < now && find(k.Debits, known) == nil
+	kept := func(d *Debit) bool { return !d.settled(b.today, b.rules) }
+	return !k.Open() && k.Period < now && find(k.Debits, kept) == nil
 }
 
-// Prune drops what no decision or answer can need any more. When it runs makes no difference to any output.
+// Prune puts collections that are over into the past, and drops what nothing can need any more. When it runs makes no
+// difference to any output.
 func (b *Book) Prune(now schemas.Period) {
 	if find(b.Collections, func(k *Collection) bool { return b.over(k, now) }) != nil {
-		b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool { return b.over(&k, now) })
+		b.Collections = slices.DeleteFunc(b.Collections, func(k Collection) bool {
+			over := b.over(&k, now)
+			if over {
+				b.bury(&k)
+			}
+			return over
+		})
 	}
 	b.forgetMoney()
 }

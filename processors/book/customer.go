@@ -16,6 +16,7 @@
 //	            of the answer that says no, u unpaids in a row before PAID, n unpaid counted, h heard late, d deposits
 //	            used (number, cents), x hashes of answers, o open item, w shown by the feed, v proved
 //	item        v version, k kind, s state, d since, c the bank's amount
+//	past        packed bytes (packed.go)
 //	stream      k key, n kind, h history (day, cents), f frequency, p confidence, a and b days of the pattern, r rule,
 //	            d day of December, u and w window (days from the payday), x next payday
 //	deposit     n number, t instant, c cents, r remaining, s stream, a account, f who told of it, g reversed,
@@ -43,8 +44,9 @@ import (
 // Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline
 // is judged by. It is kept in rows (rows.go), none of which grows with history, and what it remembers is bounded:
 // transaction ids are kept for Params.SeenDays from the booking or, if that is later, from the first transaction,
-// deposits for DepositDays and MaxDeposits of them, a stream's last StreamHistory deposits, collections until their
-// debits can no longer be disputed. Debits without a result are kept until it comes, however long that takes.
+// deposits for DepositDays and MaxDeposits of them, a stream's last StreamHistory deposits. Collections are kept whole
+// until their debits can no longer be disputed, and packed for good. Debits without a result are kept whole until it
+// comes, however long that takes.
 //
 // The zero value is a new customer. Only a Book changes one; a strategy reads the rows.
 type Customer struct {
@@ -57,8 +59,10 @@ type Customer struct {
 	Incomes     []Income       // by income id
 	Seen        seenIDs        // transaction ids, in the order of their arrival
 	Accounts    Accounts       // in the order of their first bookings
+	Past        Pasts          // collections that are over, by policy number
 
 	places *debitPlaces // of many debits; found again where it is missing
+	buried *debitPlaces // likewise, of those of the past
 }
 
 // Core is the part of a customer that is small whatever happens, and one row.
@@ -163,6 +167,7 @@ func (c *Customer) Clone() *Customer {
 	n.Balances = slices.Clone(c.Balances)
 	n.Accounts = slices.Clone(c.Accounts) // their curves and profiles are never changed, only replaced
 	n.Seen = c.Seen.clone()
+	n.Past = slices.Clone(c.Past)
 	return &n
 }
 

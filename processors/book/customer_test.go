@@ -68,7 +68,7 @@ func apart(t *testing.T, path string, a, b reflect.Value) {
 // filled is a customer that has two of everything.
 func filled() *Customer {
 	c, n := &Customer{}, int64(0)
-	for _, rows := range []any{&c.Core, &c.Policies, &c.Collections, &c.Streams, &c.Deposits, &c.Incomes} {
+	for _, rows := range []any{&c.Core, &c.Policies, &c.Collections, &c.Streams, &c.Deposits, &c.Incomes, &c.Past} {
 		fill(reflect.ValueOf(rows).Elem(), &n)
 	}
 	c.Version = stateVersion
@@ -125,6 +125,7 @@ func TestCopiesAndRowsHoldEverything(t *testing.T) {
 		{c.Streams, copied.Streams},
 		{c.Deposits, copied.Deposits},
 		{c.Incomes, copied.Incomes},
+		{c.Past, copied.Past},
 	} {
 		apart(t, "Customer", reflect.ValueOf(rows[0]), reflect.ValueOf(rows[1]))
 	}
@@ -175,7 +176,7 @@ func TestEveryChangeIsWritten(t *testing.T) {
 		what := ""
 		for _, rows := range []any{
 			&after.Core, &after.Policies, &after.Collections, &after.Streams, &after.Deposits, &after.Incomes,
-			&after.Waiting[0].List,
+			&after.Waiting[0].List, &after.Past,
 		} {
 			leaves(reflect.ValueOf(rows).Elem(), func(v reflect.Value) {
 				if n++; n-1 != i {

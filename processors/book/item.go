@@ -96,10 +96,15 @@ func (b *Book) CloseItem(cmd *schemas.CloseItemCommand) error {
 		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: 1, Code: schemas.OutcomeOK,
 		ObjectID: schemas.OpenItemID(cmd.DebitID),
 	}
-	k, d := b.debit(cmd.DebitID)
+	k, d, err := b.find(cmd.DebitID)
+	if err == nil && d != nil && d.Item != nil {
+		k, d, err = b.recall(k, d.ID)
+	}
 	switch {
+	case err != nil:
+		return err
 	case d == nil || d.Item == nil:
-		answer.Code, answer.Message = schemas.OutcomeNotFound, "the debit has no open item, or is no longer known"
+		answer.Code, answer.Message = schemas.OutcomeNotFound, "the debit has no open item"
 	case !b.closeItem(k, d, schemas.ItemClosed, schemas.OpenItemEvent{Note: cmd.Note, RequestID: cmd.RequestID}):
 		answer.Code = schemas.OutcomeUnchanged
 	}

@@ -21,15 +21,18 @@ const maxAnswers = 16
 // not from the order in which they came (CONTRACT 4.3): PAID counts while no answer says no, and of several answers
 // that say no the worst stands. A result id again has no effect.
 //
-// Refused are: a debit that is not the customer's or is past disputing (UNKNOWN_DEBIT), a result id that comes again
-// with other content (DUPLICATE_ID), a date before the action date or after the business date (BAD_DATE), another
-// amount (AMOUNT_MISMATCH), and a dispute after its window (DISPUTE_TOO_LATE). A PAID that contradicts what the bank
-// said before is noted, so that the set is the same in every order, and a dead letter too (Outputs.Refused). Where an
-// answer settles nothing, people must see it: it opens an item (CONTRACT 4.13).
+// Refused are: a debit that was never the customer's (UNKNOWN_DEBIT), a result id that comes again with other content
+// (DUPLICATE_ID), a date before the action date or after the business date (BAD_DATE), another amount
+// (AMOUNT_MISMATCH), and a dispute after its window (DISPUTE_TOO_LATE). A PAID that contradicts what the bank said
+// before is noted, so that the set is the same in every order, and a dead letter too (Outputs.Refused). Where an answer
+// settles nothing, people must see it: it opens an item (CONTRACT 4.13).
 func (b *Book) Result(res *schemas.Result) error {
-	k, d := b.debit(res.DebitID)
-	if d == nil || d.forgotten(b.today, b.rules) {
-		return schemas.Refuse(schemas.RejectUnknownDebit, "debit_id names no debit of ours that can still have a result")
+	k, d, err := b.find(res.DebitID)
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return schemas.Refuse(schemas.RejectUnknownDebit, "debit_id names no debit of ours")
 	}
 	id := answerID(res)
 	if i := slices.IndexFunc(d.Results, func(x uint64) bool { return x>>32 == id>>32 }); i >= 0 {
@@ -51,11 +54,14 @@ func (b *Book) Result(res *schemas.Result) error {
 		}
 		return reject
 	}
+	if k, d, err = b.recall(k, d.ID); err != nil {
+		return err
+	}
 
 	if len(d.Results) < maxAnswers {
 		d.Results = append(d.Results, id)
 	}
-	if d.State == DebitInFlight && d.knownUntil(b.rules) < b.today+disputeSlack {
+	if d.State == DebitInFlight && d.keptUntil(b.rules) < b.today+disputeSlack {
 		d.Heard = b.today
 	}
 	b.lookAgain()
@@ -298,20 +304,18 @@ func (b *Book) holdFor(pol *Policy, reason string) {
 	}
 }
 
-// disputeSlack is how many days after the end of its dispute window a debit is still known, so that a dispute of the
-// last day may come late; and after its first answer, if that came late, so that the second finds it in either order.
+// disputeSlack is how many days after the end of its dispute window a debit is kept whole, so that a dispute of the
+// last day may come late; and after its first answer, if that came late, so that the second gives deposits back.
 const disputeSlack = 7
 
-// forgotten tells whether a debit has a result, can no longer be disputed, and has had its days (Params.DebitDays) for
-// an unpaid that comes late: what the bank says of it then is said of an unknown debit, whether it has been pruned yet
-// or not.
-func (d *Debit) forgotten(today schemas.Day, r *rules.Rules) bool {
-	return d.State != DebitInFlight && today > d.knownUntil(r) && (d.Heard == 0 || today > d.Heard+disputeSlack)
+// settled tells whether a debit has a result, can hardly be disputed any more, and has had its days (Params.DebitDays)
+// for an unpaid that comes late: what the bank says of it after that is looked up in the past.
+func (d *Debit) settled(today schemas.Day, r *rules.Rules) bool {
+	return d.State != DebitInFlight && today > d.keptUntil(r) && (d.Heard == 0 || today > d.Heard+disputeSlack)
 }
 
-// knownUntil is the last day on which a debit that was answered in time is known. A window that grew while the debit
-// was known counts; one that grew later does not bring it back.
-func (d *Debit) knownUntil(r *rules.Rules) schemas.Day {
+// keptUntil is the last day on which a debit that was answered in time is kept whole.
+func (d *Debit) keptUntil(r *rules.Rules) schemas.Day {
 	until, on := schemas.Day(0), d.Action
 	for {
 		date := on.Date()

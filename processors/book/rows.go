@@ -30,6 +30,7 @@ const stateVersion = 3
 //	x + number                 a block of transaction ids, as its bytes
 //	w + day + "." + number     a block of what waits for a day
 //	a                          the accounts, as their bookings show them; a state of before they were kept has none
+//	h + policy number          what is kept of a policy's collections that are over, as its bytes
 const (
 	rowPolicy     = 'p'
 	rowCollection = 'k'
@@ -39,6 +40,7 @@ const (
 	rowSeen       = 'x'
 	rowWaiting    = 'w'
 	rowAccounts   = 'a'
+	rowPast       = 'h'
 )
 
 // periodLen is the length of a period: YYYY-MM.
@@ -91,6 +93,11 @@ func Changed(before, after *Customer, row func(name string)) {
 		if was == nil || now == nil || !was.equal(now) {
 			w := cmp.Or(was, now)
 			row(string(rowWaiting) + strconv.Itoa(int(w.Day)) + "." + strconv.Itoa(w.No))
+		}
+	})
+	diff(before.Past, after.Past, byPolicy, func(was, now *Past) {
+		if was == nil || now == nil || *was != *now {
+			row(string(rowPast) + cmp.Or(was, now).Number)
 		}
 	})
 }
@@ -223,6 +230,11 @@ func AppendRow(to []byte, c *Customer, name string) ([]byte, error) {
 			return appendJSON(to, c.Waiting[i].List)
 		}
 		return to, err
+	case rowPast:
+		if p := c.Past.Find(name); p != nil {
+			to = append(to, p.Packed...)
+		}
+		return to, nil
 	}
 	return to, fmt.Errorf("book: no row of a customer is called %q", string(kind)+name)
 }
@@ -288,6 +300,9 @@ func LoadRow(c *Customer, name string, value []byte) error {
 		}
 		i, found := c.Waiting.place(day, no)
 		replace((*[]WaitingBlock)(&c.Waiting), i, found, &b, value == nil)
+		return nil
+	case rowPast:
+		c.Past.set(name, string(value))
 		return nil
 	}
 	return fmt.Errorf("book: no row of a customer is called %q", string(kind)+name)

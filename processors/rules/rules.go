@@ -56,7 +56,7 @@ type Params struct {
 	SeenDays        int      `yaml:"seen_days"`
 	BackfillDays    int      `yaml:"backfill_days"`
 	AheadDays       int      `yaml:"ahead_days"`        // for which a feed may run ahead of the business date
-	DebitDays       int      `yaml:"debit_days"`        // after the action date for which a debit is known at least
+	DebitDays       int      `yaml:"debit_days"`        // after the action date for which a debit is kept whole at least
 	AnswerDays      int      `yaml:"answer_days"`       // after the action date, then a debit without an answer is an item
 	CancelBackDays  int      `yaml:"cancel_back_days"`  // for which a cancellation can be taken back
 	ArrearsPeriods  int      `yaml:"arrears_periods"`   // earlier periods whose shortfall is still collected

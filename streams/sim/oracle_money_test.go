@@ -42,7 +42,7 @@ func (o *oracle) tenant(id string) *clearing {
 }
 
 // judgeResult: an answer counts once. Refused may be only what is of no debit of ours, of another amount, or dated on
-// no day that an answer can have. A dispute after its window is not sent here, nor is an answer to a forgotten debit.
+// no day that an answer can have. A dispute after its window is not sent here.
 func (o *oracle) judgeResult(s *step, rec *kgo.Record) error {
 	var res schemas.Result
 	if err := json.Unmarshal(rec.Value, &res); err != nil {
