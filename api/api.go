@@ -45,6 +45,9 @@ import (
 //go:embed openapi.yaml
 var openapiYAML []byte
 
+// OpenAPI is the document of the API, as YAML.
+func OpenAPI() []byte { return openapiYAML }
+
 // Commands is the way into the pipeline. Each call returns after the brokers' acknowledgement; what became of a command
 // is an outcome.
 type Commands interface {

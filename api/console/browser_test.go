@@ -6,8 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/api/docs"
 )
 
 // chromium is where make test-console unpacks the browser and axe.
@@ -165,4 +170,32 @@ func TestTheSessionIsHidden(t *testing.T) {
 	s.logIn(ctx, "key-a")
 	require.Empty(t, run(ctx, t, chromedp.Evaluate[string]("document.cookie")))
 	require.Equal(t, "/", run(ctx, t, chromedp.Evaluate[string]("location.pathname + location.search")))
+}
+
+// TestReferenceIsTriedWithAClick opens /docs, tries a call as a reader does, and has axe look at it.
+func TestReferenceIsTriedWithAClick(t *testing.T) {
+	spec, err := os.ReadFile("../openapi.yaml")
+	require.NoError(t, err)
+	reference, err := docs.New(spec)
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.Handle("/docs", reference)
+	mux.Handle("/docs/", reference)
+	mux.Handle("/", newSite(t).handler)
+	mux.HandleFunc("/v1/policies/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"path":%q,"key":%q}`, r.URL.Path, r.Header.Get("X-API-Key"))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	ctx := browse(t)
+	run(ctx, t, chromedp.Navigate(server.URL+"/docs#getPolicy"))
+	run(ctx, t, chromedp.SendKeys(chromedp.CSS("#key"), "key-a"))
+	run(ctx, t, chromedp.SendKeys(chromedp.CSS("#getPolicy input[name=id]"), "a/b\r"))
+	run(ctx, t, chromedp.WaitVisible(chromedp.CSS("#getPolicy .answer")))
+	answer := `document.querySelector("#getPolicy .answer").textContent`
+	require.Eventually(t, func() bool {
+		return strings.Contains(run(ctx, t, chromedp.Evaluate[string](answer)), `"key": "key-a"`)
+	}, 10*time.Second, 50*time.Millisecond)
+	require.Contains(t, run(ctx, t, chromedp.Evaluate[string](answer)), "/v1/policies/a%2Fb\n200")
+	require.Empty(t, axe(ctx, t))
 }

@@ -30,6 +30,7 @@ type site struct {
 	t       *testing.T
 	db      driver.Conn
 	url     string
+	handler http.Handler
 	revoked atomic.Bool
 	client  *http.Client
 }
@@ -65,6 +66,7 @@ func newSite(t *testing.T) *site {
 		DeadLetters: nil,
 	})
 	require.NoError(t, err)
+	s.handler = handler
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	jar, err := cookiejar.New(nil)

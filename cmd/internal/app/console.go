@@ -86,12 +86,14 @@ func refused(ctx context.Context, box letters.Box) (out []console.Refused, err e
 	return out, err
 }
 
-// beside serves the API at /v1 and its probes, and the console at every other path.
-func beside(api, console http.Handler) http.Handler {
+// beside serves the API at /v1 and its probes, its reference at /docs, and the console at every other path.
+func beside(api, reference, console http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"), path == "/v1", path == "/livez", path == "/readyz":
 			api.ServeHTTP(w, r)
+		case path == "/docs", strings.HasPrefix(path, "/docs/"):
+			reference.ServeHTTP(w, r)
 		default:
 			console.ServeHTTP(w, r)
 		}

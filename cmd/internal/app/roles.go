@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/api"
+	"github.com/kasi-collections/kasi/api/docs"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/explain"
@@ -228,7 +229,11 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	handler = beside(handler, api.TimeBodies(pages))
+	reference, err := docs.New(api.OpenAPI())
+	if err != nil {
+		return err
+	}
+	handler = beside(handler, reference, api.TimeBodies(pages))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --http", err)
