@@ -78,19 +78,33 @@ func (s *site) text(ctx context.Context) string {
 	return run(ctx, s.t, chromedp.Evaluate[string]("document.querySelector('main').innerText"))
 }
 
-// many stores so many collections more of acme.
+// many stores so many collections more of acme, of this month and of the one before: some are paid on the days on which
+// people are paid, some are not paid, and some wait.
 func (s *site) many(n int) {
 	require.NoError(s.t, s.db.Exec(s.t.Context(), `INSERT INTO collections_log (tenant_id, period_month, collection_id,
-		version, customer_id, policy_number, due_cents, collection_status, change_kind, business_date, src_partition, seq)
-		SELECT 'acme', '2025-11', generateUUIDv4(number), 1, concat('K', toString(number)), concat('Q', toString(number)),
-			15000, 'UNPAID', 'CREATED', '2025-11-01', 0, 100 + number FROM numbers(?)`, n))
+		version, customer_id, policy_number, product_code, due_cents, collected_cents, collection_status,
+		number_of_attempts, last_failure_reason, moved_cents, change_kind, change_amount_cents, reason_code, reason_scheme,
+		effective_date, business_date, src_partition, seq)
+		SELECT 'acme', if(now, '2025-11', '2025-10'), reinterpretAsUUID(sipHash128(k, now)), 2, concat('CUST', toString(k)),
+			concat('POL', toString(10000 + k)), 'FUNERAL_01', due, if(kind = 'DEBIT_PAID', due, 0),
+			if(kind = 'DEBIT_PAID', 'PAID_FULL', 'UNPAID'), kind != 'CREATED', if(kind = 'DEBIT_UNPAID',
+			'INSUFFICIENT_FUNDS', ''), if(kind = 'DEBIT_PAID', due, 0), kind, if(kind = 'CREATED', 0, due),
+			if(kind = 'DEBIT_UNPAID', '02', ''), if(kind = 'DEBIT_UNPAID', 'ZA', ''),
+			if(kind = 'CREATED', NULL, toDate(if(now, '2025-11-01', '2025-10-01')) + day), '2025-11-01', 0, 100 + number
+		FROM
+		(
+			SELECT number, intDiv(number, 2) AS k, number % 2 = 0 AS now, sipHash64(k, now) AS h,
+				15000 + h % 20 * 1000 AS due, [24, 24, 25, 25, 2, 2, 3, 6, 13, 20, 27][1 + h % 11] AS day,
+				multiIf(h % 23 = 0, 'DEBIT_UNPAID', h % 29 = 0, 'CREATED', 'DEBIT_PAID') AS kind
+			FROM numbers(2 * ?)
+		)`, n))
 }
 
 // TestPagesInABrowser looks at each page as people do: dark and light, on a desk and on a phone, with a keyboard. Axe
 // finds nothing, and nothing is wider than the screen. With KASI_TEST_PICTURES set it keeps pictures there.
 func TestPagesInABrowser(t *testing.T) {
 	s := newSite(t)
-	s.many(250)
+	s.many(1000)
 	ctx := browse(t)
 	run(ctx, t, chromedp.Navigate(s.url+"/login"))
 	require.Empty(t, axe(ctx, t), "login")
@@ -128,7 +142,7 @@ func TestPagesInABrowser(t *testing.T) {
 // TestClerksDay does what a clerk does: log in, filter, read on, look why, log out.
 func TestClerksDay(t *testing.T) {
 	s := newSite(t)
-	s.many(250)
+	s.many(1000)
 	ctx := browse(t)
 	s.logIn(ctx, "key-a")
 	require.Contains(t, s.text(ctx), "The month 2025-11")

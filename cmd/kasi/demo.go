@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/demo"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/feed"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 func demoCmd() *cobra.Command {
@@ -49,27 +51,50 @@ func demoLeaf(cmd *cobra.Command, f *demoFlags, dir string, do func(call) error)
 func demoNovember() *cobra.Command {
 	var f demoFlags
 	var o demo.Options
+	var slow bool
 	cmd := demoLeaf(&cobra.Command{
 		Use:   "november",
 		Short: "Import 1,000 policies, collect November 2025 with a pretend bank, and settle it",
 		Long: `november starts the whole stack on embedded engines and plays one month: 1,000 policies imported by
 HTTP from a CSV, executed, and collected from customers with salaries, grants, weekly wages and gig
 income, whose pretend bank speaks to Kasi over Kafka alone. It prints the result and stays up to be
-looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh starts afresh.`,
+looked at until Ctrl-C. Run again, it shows what is there and serves it; --fresh starts afresh.
+--slow plays a day in two seconds, so that one can watch it in the console.`,
 		Example: `  kasi demo november
+  kasi demo november --fresh --slow
   kasi demo november --fresh --seed 7
   kasi demo november --policies 5000 --exit`,
 	}, &f, ".kasi/november", func(c call) error {
 		f.day, f.policy = civil.Date{Year: 2025, Month: time.November, Day: 12}, "POL0001"
 		return runDemo(c, f, "2025-11-01", func(p demo.Product, dir string) error {
 			o.Product, o.Dir = p, dir
+			if slow {
+				o.Phase = slowly(p)
+			}
 			_, err := demo.Month(c.Context(), o)
 			return err
 		})
 	})
 	cmd.Flags().IntVar(&o.Policies, "policies", 1000, "policies to import")
+	cmd.Flags().BoolVar(&slow, "slow", false, "play a day in two seconds, to watch it in the console")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides everything left to chance: the same seed gives the same month")
 	return cmd
+}
+
+// slowly holds each morning up, and says where the month can be watched.
+func slowly(p demo.Product) func(context.Context, demo.Phase, civil.Date) error {
+	said := false
+	return func(ctx context.Context, phase demo.Phase, d civil.Date) error {
+		if phase != demo.PhaseMorning {
+			return nil
+		}
+		if !said {
+			said = true
+			fmt.Fprintf(p.Out, "Watch it at %s/ (log in with the key %s)\n", p.BaseURL, p.APIKey)
+		}
+		fmt.Fprintf(p.Out, "%s, %s\n", d, d.Weekday())
+		return retry.Pause(ctx, 2*time.Second)
+	}
 }
 
 func demoReal() *cobra.Command {
@@ -196,9 +221,10 @@ func lookFurther(c config.Config, f demoFlags) string {
 	return fmt.Sprintf(`
 All of it is still up. Look further:
 
+  Console      http://%[2]s/       (log in with the key %[1]s)
   REST API     curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/reports/collections?period_month=%[9]s'
                curl -H 'X-API-Key: %[1]s' 'http://%[2]s/v1/settlements'
-               http://%[2]s/v1/openapi.yaml
+               http://%[2]s/docs       (its reference, where calls can be tried)
   ClickHouse   curl 'http://%[3]s/?user=analyst&password=%[4]s&database=%[5]s' \
                  -d 'SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL
                      FORMAT PrettyCompact'
