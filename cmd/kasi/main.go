@@ -56,6 +56,7 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 		Example: `  kasi demo november                 # a whole month with a pretend bank, on one machine
   kasi up --calendar manual --date 2025-11-01
   kasi calendar advance --to 2025-11-26`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -63,9 +64,10 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		return errors.Join(config.CheckEnv(os.Environ(), flagNames(cmd.Root())...), config.Fill(cmd.Flags(), os.LookupEnv))
 	}
+	cmd.SetVersionTemplate("kasi {{.Version}}\n")
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), tenantsCmd(), keysCmd(), runCmd(),
-		apiCmd(), dlqCmd(), sinkCmd(), kafkaCmd(), explainCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
+	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), bankCmd(), tenantsCmd(), keysCmd(),
+		runCmd(), apiCmd(), dlqCmd(), sinkCmd(), kafkaCmd(), explainCmd(), openItemsCmd(), verifyCmd(), clickhouseCmd(),
 		configCmd(), rulesCmd(), versionCmd())
 }
 

@@ -137,13 +137,30 @@ for that hash alone, and may stay set.`,
 
 func versionCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  kasi version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			version := "development build"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-				version = info.Main.Version
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "kasi", version)
-		},
+		Use: "version", Short: "Print version, commit and Go", Example: "  kasi version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "kasi", version()) },
 	}
+}
+
+// version names the version, the commit and the Go that this program was built from, as the Go tool noted them.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	name, commit, mended := info.Main.Version, "unknown", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				mended = " with changes"
+			}
+		}
+	}
+	if name == "" || name == "(devel)" {
+		name = "development build"
+	}
+	return fmt.Sprintf("%s (commit %s%s, %s)", name, commit, mended, info.GoVersion)
 }

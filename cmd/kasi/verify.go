@@ -24,7 +24,8 @@ func verifyCmd() *cobra.Command {
 	var o verify.Options
 	var user, ledger, fed string
 	var fees []string
-	var asJSON bool
+	var asJSON, follow bool
+	var every time.Duration
 	cmd := leaf(&cobra.Command{
 		Use:   "verify",
 		Short: "Check from outside that the bank's answers, Kafka and ClickHouse agree to the cent",
@@ -37,10 +38,15 @@ nothing, so it may be run at any time; what is younger than --grace is counted a
 is still on its way. Records that retention has removed from outside topics are named in a note. The
 exit code is 1 where there is any difference.
 
+--follow verifies again and again until Ctrl-C, a line each time, and says the last word as metrics
+where --metrics is set: kasi_verify_differences by check, kasi_verify_timestamp_seconds and
+kasi_verify_failed.
+
 The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in the data directory's
 secrets.yaml.`,
 		Example: `  kasi verify
   kasi verify --kafka-brokers k1:9092 --clickhouse-http ch1:8123 --json
+  kasi verify --follow --metrics 127.0.0.1:9101
   kasi verify --ledger bank.csv            # debit_id,status,amount_cents`,
 	}, func(c call) (err error) {
 		o.Kafka = c.kafka()
@@ -57,6 +63,9 @@ secrets.yaml.`,
 			return err
 		}
 		o.Again = pricedAgain
+		if follow {
+			return followBooks(c, o, every, asJSON)
+		}
 		r, err := verify.Run(c.Context(), o)
 		if err != nil {
 			return err
@@ -68,7 +77,9 @@ secrets.yaml.`,
 			return fmt.Errorf("the books do not agree: %d differences", r.Differences())
 		}
 		return nil
-	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir")
+	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "metrics")
+	cmd.Flags().BoolVar(&follow, "follow", false, "verify again and again until Ctrl-C")
+	cmd.Flags().DurationVar(&every, "every", time.Minute, "with --follow: from one beginning to the next")
 	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
 	cmd.Flags().StringVar(&ledger, "ledger", "",
 		"the bank's own ledger, a CSV with the columns debit_id,status,amount_cents")

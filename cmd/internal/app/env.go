@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -105,6 +108,17 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 		}
 		return serve(ctx, l, m.Handler(), func() {})
 	}, nil
+}
+
+// ServeMetrics serves /metrics of a tool at an address until ctx ends.
+func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registry) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("metrics: %w; choose another address with --metrics", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return serve(ctx, l, mux, func() {})
 }
 
 // Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is
