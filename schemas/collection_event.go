@@ -18,6 +18,7 @@ const (
 //
 //catalog:event TopicCollections Collection
 //catalog:table collections_log tenant_id, period_month, collection_id, version
+//catalog:latest collections_now version tenant_id, period_month, policy_number, collection_id
 //catalog:index by_policy policy_number
 //catalog:rands shortfall after=in_flight_cents due_cents - collected_cents: Due less collected.
 type CollectionEvent struct {

@@ -15,6 +15,7 @@ type TransactionEvent struct {
 //
 //catalog:event TopicDeposits Deposit
 //catalog:table deposits_log tenant_id, customer_id, deposit_date, event_id
+//catalog:latest income_streams_now seq tenant_id, customer_id, stream_id
 type DepositEvent struct {
 	Meta
 	// The insurer.

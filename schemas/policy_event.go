@@ -42,6 +42,7 @@ type PolicyTerms struct {
 //
 //catalog:event TopicPolicies Policy
 //catalog:table policies_log tenant_id, policy_id, version
+//catalog:latest policies_now version tenant_id, policy_number, policy_id
 //catalog:index by_request request_id
 //catalog:index by_policy policy_number
 type PolicyEvent struct {

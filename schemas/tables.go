@@ -14,6 +14,11 @@ type Table struct {
 	Name, Comment string
 	// Key is the sorting key: names of columns between commas.
 	Key string
+	// Of and Latest are set of a table of current states: the table whose latest rows it keeps, and the column whose
+	// greatest value is the latest. Both are empty of a state that several tables make.
+	Of, Latest string
+	// Month says that each period is a part of its own, which can be dropped.
+	Month bool
 	// Indexes are bloom filters: a name and its column.
 	Indexes []string
 	Columns []Column
@@ -43,9 +48,31 @@ func (t Table) Create() string {
 	for _, index := range t.Indexes {
 		lines = append(lines, "    INDEX "+index+" TYPE bloom_filter GRANULARITY 1")
 	}
-	return "CREATE TABLE IF NOT EXISTS " + t.Name + "\n(\n" + strings.Join(lines, ",\n") +
-		"\n)\nENGINE = ReplacingMergeTree\nORDER BY (" + t.Key + ")\nSETTINGS " + deduplication + "\nCOMMENT " +
-		Quote(t.Comment)
+	partition := ""
+	if t.Month {
+		partition = "\nPARTITION BY period_month"
+	}
+	return "CREATE TABLE IF NOT EXISTS " + t.Name + "\n(\n" + strings.Join(lines, ",\n") + "\n)\nENGINE = " + t.engine() +
+		partition + "\nORDER BY (" + t.Key + ")" + t.settings() + "\nCOMMENT " + Quote(t.Comment)
+}
+
+func (t Table) engine() string {
+	switch {
+	case t.Latest != "":
+		return "ReplacingMergeTree(" + t.Latest + ")"
+	case t.Month:
+		return "AggregatingMergeTree"
+	}
+	return "ReplacingMergeTree"
+}
+
+// settings are the windows of the tables of events. A state has none: whatever is written twice changes nothing, and a
+// remembered token could hide rows that are gone.
+func (t Table) settings() string {
+	if t.Latest != "" || t.Month {
+		return ""
+	}
+	return "\nSETTINGS " + deduplication
 }
 
 // Create makes the view or replaces it.

@@ -68,12 +68,12 @@ return map[string]table{`)
 		row := rowType(&t, e)
 		t.f("func %s() table {\ntype E = %s", lower(e.name), row)
 		t.f("return newTable(schemas.%s, %sFields(), []column[E]{", e.topic, lower(e.name))
-		for _, col := range c.columns(e) {
-			if col.fill != "" {
-				t.f("%s,", col.fill)
-			}
+		t.fills(c.columns(e))
+		t.f("},")
+		for _, l := range latestOf(e) {
+			t.f("latest{%q, %#v},", l.table, l.without)
 		}
-		t.f("})\n}\n")
+		t.f(")\n}\n")
 		readers(&t, e, row)
 	}
 	for _, s := range c.order {
@@ -81,7 +81,22 @@ return map[string]table{`)
 			readers(&t, s, "schemas."+s.name)
 		}
 	}
+	for _, e := range c.states {
+		t.f("// %[1]sColumns are the columns of %[2]s.\nfunc %[1]sColumns() []column[schemas.%[3]s] {\ntype E = schemas.%[3]s",
+			lower(e.name), e.table, e.name)
+		t.f("return []column[E]{")
+		t.fills(c.columns(e))
+		t.f("}\n}\n")
+	}
 	return t.String()
+}
+
+func (t *text) fills(cols []column) {
+	for _, col := range cols {
+		if col.fill != "" {
+			t.f("%s,", col.fill)
+		}
+	}
 }
 
 // rowType is the event's own type, or one that keeps as JSON what the table keeps as JSON.

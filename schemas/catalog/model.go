@@ -19,6 +19,7 @@ type catalog struct {
 	order   []*structure
 	named   map[string]string // each declared type, and what it is made of
 	events  []*structure
+	states  []*structure      // rows of current states that several events make
 	topics  map[string]string // constant to name
 	enums   map[string]enum
 }
@@ -39,7 +40,7 @@ type structure struct {
 	kind         string // event: Kasi writes it; feed: it comes from outside; row: it is only stored
 	topic, title string // the topic's constant; the title of its JSON Schema, empty where it has none
 	table, key   string
-	more         map[string][]string // directives of each word: index, rands, nullable
+	more         map[string][]string // directives of each word: index, latest, rands, nullable
 }
 
 type field struct {
@@ -146,7 +147,7 @@ func (c *catalog) fill(s *structure) {
 		if len(spec.Names) == 0 {
 			for _, f := range inner.fields {
 				f := *f
-				f.meta = goType == "Meta"
+				f.meta = f.meta || goType == "Meta"
 				s.fields = append(s.fields, &f)
 			}
 			continue
@@ -237,7 +238,11 @@ func (c *catalog) event(s *structure) {
 			}
 		case "table":
 			s.table, s.key = name, more
-		case "index", "rands", "nullable":
+		case "state":
+			s.table, s.key = name, more
+			c.states = append(c.states, s)
+			s.check()
+		case "index", "latest", "rands", "nullable":
 			s.more[word] = append(s.more[word], rest)
 		default:
 			fail("%s: no directive is named %s", s.name, word)

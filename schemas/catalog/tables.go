@@ -38,6 +38,20 @@ var SunkTopics = map[string]string{`, firstYear, lastYear)
 		}
 		t.columns(all[e.table])
 	}
+	t.f("}\n}\n\n// stateTables are the tables of current states.\nfunc stateTables() []Table {\nreturn []Table{")
+	for _, e := range stored {
+		for _, l := range latestOf(e) {
+			all[l.table] = l.columns(all[e.table])
+			t.f("{\nName: %q, Of: %q, Latest: %q, Key: %q, Month: %t,\nComment: %q,", l.table, e.table, l.version, l.key,
+				strings.Contains(l.key, "period_month"), "The latest row of each in "+e.table+".")
+			t.columns(all[l.table])
+		}
+	}
+	for _, e := range c.states {
+		all[e.table] = c.columns(e)
+		t.f("{\nName: %q, Key: %q, Month: true,\nComment: %q,", e.table, e.key, e.doc)
+		t.columns(all[e.table])
+	}
 	t.f("}\n}\n\n// Views are what readers query.\nfunc Views() []View {\nreturn []View{")
 	for _, block := range strings.Split(strings.TrimSpace(string(views)), "\n\n") {
 		if strings.HasPrefix(block, "-- view ") {
@@ -46,6 +60,31 @@ var SunkTopics = map[string]string{`, firstYear, lastYear)
 	}
 	t.f("}\n}")
 	return t.String()
+}
+
+// latest is a table that keeps the latest row of each of an event's objects, told by the highest version. It has the
+// event's columns but for some.
+type latest struct {
+	table, version, key string
+	without             []string
+}
+
+// latestOf reads the directives `//catalog:latest table version key[; without columns]`.
+func latestOf(e *structure) (all []latest) {
+	for _, text := range e.more["latest"] {
+		text, without, _ := strings.Cut(text, "; without ")
+		words := strings.SplitN(text, " ", 3)
+		l := latest{table: words[0], version: words[1], key: words[2]}
+		if without != "" {
+			l.without = strings.Split(without, ", ")
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+func (l latest) columns(cols []column) []column {
+	return slices.DeleteFunc(slices.Clone(cols), func(col column) bool { return slices.Contains(l.without, col.name) })
 }
 
 // columns ends a table or view.
@@ -101,7 +140,35 @@ func (c *catalog) columns(e *structure) []column {
 	if len(ordered) != len(cols) {
 		fail("%s: a column is said to come after one that is not there", e.name)
 	}
+	if slices.Contains(c.states, e) {
+		merged(ordered, strings.Split(e.key, ", "))
+	}
 	return ordered
+}
+
+// merged makes columns of a state out of those of its events: a merge takes the greatest of each, which is the one that
+// is there. Lists are joined.
+func merged(cols []column, key []string) {
+	for i := range cols {
+		col := &cols[i]
+		switch {
+		case col.expression != "" || slices.Contains(key, col.name):
+		case col.chType == "Array(Int64)":
+			col.chType = "SimpleAggregateFunction(groupUniqArrayArray, " + col.chType + ")"
+		default:
+			col.chType = maxOf + col.chType + ")"
+		}
+	}
+}
+
+const maxOf = "SimpleAggregateFunction(max, "
+
+// plain is a column's type as a view shows it.
+func plain(chType string) string {
+	if inner, ok := strings.CutPrefix(chType, maxOf); ok {
+		return strings.TrimSuffix(inner, ")")
+	}
+	return chType
 }
 
 // columnsOf are the columns of a field: several of an object or list of objects.
@@ -149,11 +216,22 @@ func (e *structure) column(f *field, value string) []column {
 	}
 	fill = fmt.Sprintf("%s(%q, func(e *E) %s { return %s }%s)", fill, name, plain, value, empty)
 	cols := []column{{name: name, chType: chType, doc: f.comment(), after: f.tag["after"], fill: fill}}
+	if day := strings.TrimSuffix(name, "_at") + "_date"; f.goType == "time.Time" && name != "at" && !e.has(day) {
+		return append(cols, column{
+			name: day, chType: "Date", expression: "toDate(" + name + ", 'Africa/Johannesburg')",
+			doc: "The day of " + name + " in Africa/Johannesburg.", after: name,
+		})
+	}
 	if f.goType != "Cents" || f.omit {
 		return cols
 	}
 	beside := cmp.Or(f.tag["rands"], strings.TrimSuffix(name, "_cents"))
 	return append(cols, rands(beside, name, name, f.doc))
+}
+
+// has tells whether the event says something itself.
+func (s *structure) has(json string) bool {
+	return slices.ContainsFunc(s.fields, func(f *field) bool { return f.json == json })
 }
 
 // rands is a column that shows cents as rands.
@@ -175,9 +253,9 @@ func (f *field) comment() string {
 
 var (
 	headLine   = regexp.MustCompile(`^-- (?:view )?(\w+)(?: ([^:]+))?: (.*)$`)
-	selectList = regexp.MustCompile(`(?s)^SELECT (.*?)\s+FROM\s`)
-	listItem   = regexp.MustCompile(`([^,()]|\(([^()]|\([^()]*\))*\))+`) // a comma in parentheses ends none
-	fromTable  = regexp.MustCompile(`\b\w+_log\b`)
+	selectList = regexp.MustCompile(`(?s)^(?:WITH .*?\n)?SELECT (.*?)\s+FROM\s`)
+	fromTable  = regexp.MustCompile(`\b\w+_(log|now)\b`)
+	starBut    = regexp.MustCompile(`^(\w+\.)?\*(?: EXCEPT \(([^)]*)\))?$`)
 	lastName   = regexp.MustCompile(`\w+\)*$`)
 )
 
@@ -209,12 +287,15 @@ func (t *text) view(block string, tables map[string][]column) {
 	if list == nil {
 		fail("view %s: expected SELECT ... FROM", name)
 	}
-	for _, item := range listItem.FindAllString(list[1], -1) {
+	for _, item := range items(list[1]) {
 		item = strings.TrimSpace(item)
-		if alias, star := strings.CutSuffix(item, "*"); star {
+		if star := starBut.FindStringSubmatch(item); star != nil {
 			var computed []column // are not in a star
-			whole := item
+			alias, whole := star[1], item
 			for _, col := range tables[from[0]] {
+				if slices.Contains(strings.Split(star[2], ", "), col.name) {
+					continue
+				}
 				if col.expression == "" {
 					cols = append(cols, col)
 					continue
@@ -227,7 +308,7 @@ func (t *text) view(block string, tables map[string][]column) {
 		expression, as, _ := strings.Cut(item, " AS ")
 		own := strings.TrimRight(lastName.FindString(expression), ")")
 		as = cmp.Or(as, own)
-		col := append(find(declared, as), find(stored, own)...)
+		col := append(append(find(declared, as), find(stored, own)...), find(stored, as)...)
 		if len(col) == 0 {
 			fail("view %s: declare the column %s in the view's head, as `-- name Type: comment`", name, as)
 		}
@@ -236,9 +317,26 @@ func (t *text) view(block string, tables map[string][]column) {
 	}
 	for i := range cols {
 		cols[i].expression = "" // the view's query has it
+		cols[i].chType = plain(cols[i].chType)
 	}
 	t.f("{\nName: %q, Comment: %q,\nSelect: `%s`,", name, comment, sql)
 	t.columns(cols)
+}
+
+// items splits a select list: a comma in parentheses or brackets ends none.
+func items(list string) (items []string) {
+	depth, from := 0, 0
+	for i, c := range list + "," {
+		switch {
+		case strings.ContainsRune("([", c):
+			depth++
+		case strings.ContainsRune(")]", c):
+			depth--
+		case c == ',' && depth == 0:
+			items, from = append(items, list[from:i]), i+1
+		}
+	}
+	return items
 }
 
 // find gives the columns of a name.

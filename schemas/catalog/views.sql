@@ -23,14 +23,14 @@ WHERE d.taken_back = '';
 -- view decisions: Decisions, each once; one stands until the next of its collection
 SELECT * FROM decisions_log FINAL;
 
+-- view standing_decisions: What is decided about each collection as things stand
+SELECT * FROM decisions_now FINAL;
+
 -- view policies: Policies as they are now
-SELECT * FROM policies_log FINAL
-ORDER BY tenant_id, policy_id, version DESC LIMIT 1 BY tenant_id, policy_id, policy_number;
+SELECT * FROM policies_now FINAL;
 
 -- view collections: Collections as they are now
-SELECT * FROM collections_log FINAL
-ORDER BY tenant_id, period_month, collection_id, version DESC
-LIMIT 1 BY tenant_id, period_month, collection_id, policy_number;
+SELECT * FROM collections_now FINAL;
 
 -- view movements: The money ledger: each movement of money, positive when collected, negative when returned
 SELECT tenant_id, period_month, collection_id, policy_number, customer_id, change_kind, change_debit_id AS debit_id,
@@ -39,24 +39,172 @@ SELECT tenant_id, period_month, collection_id, policy_number, customer_id, chang
 FROM collections_log FINAL WHERE moved_cents != 0;
 
 -- view debits: Debits with the latest the bank said of each: pending, paid, unpaid, rejected or disputed
+-- action_date Date: The day on which the account is to be debited.
+-- business_date Date: The calendar's day when it was instructed.
 -- status String: What the bank said last: pending (nothing yet), paid, unpaid, rejected or disputed.
--- reason_code String: The bank's reason code, where it gave one.
+-- reason_code String: The bank's reason code, where it gave one; view reason_codes says what it means.
+-- reason_scheme String: The scheme of the code: ZA or ISO.
 -- effective_date Nullable(Date): The bank's date of what it said last.
-SELECT d.*,
-    multiIf(r.kind = 'DEBIT_PAID', 'paid', r.kind IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
-        r.kind = 'DEBIT_REJECTED', 'rejected', r.kind IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
+-- answered_date Nullable(Date): The calendar's day when the bank's last word was taken in.
+WITH splitByChar(char(9), last_answer) AS said
+SELECT * EXCEPT (action_date, business_date, last_answer, answers, decided_reason, chance_per_10000, last_deposit_date),
+    assumeNotNull(action_date) AS action_date, assumeNotNull(business_date) AS business_date,
+    multiIf(said[2] = 'DEBIT_PAID', 'paid', said[2] IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
+        said[2] = 'DEBIT_REJECTED', 'rejected', said[2] IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
         'pending') AS status,
-    r.code AS reason_code, r.effective AS effective_date
-FROM debits_log AS d FINAL
+    said[3] AS reason_code, said[4] AS reason_scheme, toDateOrNull(said[5]) AS effective_date,
+    toDateOrNull(said[6]) AS answered_date
+FROM debits_now FINAL WHERE amount_cents > 0;
+
+-- view attempts: Debits with why they were made then, what came back, and how long after the money they came
+-- action_date Date: The day on which the account is to be debited.
+-- action_weekday String: The weekday of the action date: MON, TUE ...
+-- status String: What the bank said last: pending (nothing yet), paid, unpaid, rejected or disputed.
+-- reason_scheme String: The scheme of the bank's code: ZA or ISO.
+-- reason_code String: The bank's reason code, where it gave one.
+-- reason String: The name of the reason, such as INSUFFICIENT_FUNDS; empty where there is none.
+-- effective_date Nullable(Date): The bank's date of what it said last.
+-- counts_on_deposit Bool: Money was seen that it counts on.
+-- days_after_deposit Nullable(Int32): Days from the customer's latest deposit to the action date; NULL where it counts on none.
+-- days_to_answer Nullable(Int32): Days from the action date to the bank's date; NULL without an answer.
+WITH splitByChar(char(9), last_answer) AS said,
+    multiIf(said[4] != '', said[4], match(said[3], '^[0-9]+$'), 'ZA', 'ISO') AS scheme,
+    if(scheme = 'ZA', leftPad(trim(LEADING '0' FROM said[3]), 2, '0'), upper(said[3])) AS code
+SELECT a.tenant_id AS tenant_id, a.period_month AS period_month, a.policy_number AS policy_number,
+    a.customer_id AS customer_id, a.product_code AS product_code, a.collection_id AS collection_id,
+    a.debit_id AS debit_id, a.attempt AS attempt, a.rail AS rail, a.amount_cents AS amount_cents,
+    a.amount AS amount, assumeNotNull(a.action_date) AS action_date,
+    upper(formatDateTime(assumeNotNull(a.action_date), '%a')) AS action_weekday,
+    multiIf(said[2] = 'DEBIT_PAID', 'paid', said[2] IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
+        said[2] = 'DEBIT_REJECTED', 'rejected', said[2] IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
+        'pending') AS status,
+    said[4] AS reason_scheme, said[3] AS reason_code,
+    multiIf(status IN ('paid', 'pending'), '', r.reason != '', r.reason, said[3] != '', concat('UNKNOWN_', code),
+        status = 'unpaid', 'UNSPECIFIED', upper(status)) AS reason,
+    toDateOrNull(said[5]) AS effective_date, a.decided_reason AS decided_reason, a.chance_per_10000 AS chance_per_10000,
+    toBool(notEmpty(a.transaction_ids)) AS counts_on_deposit, a.last_deposit_date AS last_deposit_date,
+    if(counts_on_deposit, toInt32(a.action_date - a.last_deposit_date), NULL) AS days_after_deposit,
+    toInt32(effective_date - a.action_date) AS days_to_answer
+FROM debits_now AS a FINAL
+LEFT JOIN reason_codes AS r ON r.reason_scheme = scheme AND r.reason_code = code
+WHERE a.amount_cents > 0;
+
+-- view income_streams: Streams of income as they are now: what a customer is paid, how often, and when next
+-- last_deposit_date Date: The day of its latest deposit in Africa/Johannesburg.
+-- last_amount_cents Int64: Amount of its latest deposit. In cents.
+-- last_amount Decimal(18, 2): Amount of its latest deposit. In rands.
+-- last_deposit_status String: COUNTED, or why its latest deposit was taken back: REVERSED, REPLACED, CANCELLED.
+SELECT tenant_id, customer_id, stream_id, kind, frequency, stream_status, confidence_percent,
+    deposit_date AS last_deposit_date, amount_cents AS last_amount_cents, toDecimal64(amount_cents, 2) / 100 AS last_amount,
+    if(taken_back = '', 'COUNTED', taken_back) AS last_deposit_status, next_expected_date, business_date
+FROM income_streams_now FINAL;
+
+-- view customers: Customers: one row each, with their policies and their main income
+-- customer_id String: The insurer's id of the customer.
+-- external_customer_ref String: The insurer's further reference of the customer; may be empty.
+-- policies UInt64: Policies, whatever their state.
+-- active_policies UInt64: Policies that are active.
+-- premium_cents Int64: Monthly premium of the active policies together. In cents.
+-- premium Decimal(18, 2): Monthly premium of the active policies together. In rands.
+-- first_policy_date Date: The day of the first policy in Africa/Johannesburg.
+-- cohort_month String: The month of the first policy, YYYY-MM.
+-- products Array(String): The products of the policies.
+-- rails Array(String): The rails of the policies.
+-- income_streams UInt64: Streams of income that are known.
+-- income_kind String: Where the main income comes from: of the streams that have not ended the one that pays most; NONE.
+-- income_frequency String: How often the main income comes; empty while it has too few deposits.
+-- income_status String: How sure the pattern of the main income is: EARLY_DETECTION, MATURE, ENDED; empty where there is none.
+-- last_deposit_date Nullable(Date): The day of the latest deposit of the main income.
+-- last_amount_cents Int64: Its amount; 0 where there is none. In cents.
+-- last_amount Decimal(18, 2): Its amount; 0 where there is none. In rands.
+-- next_expected_date Nullable(Date): When the main income should come next; NULL where that is not known.
+SELECT p.tenant_id AS tenant_id, p.customer_id AS customer_id, p.external_customer_ref AS external_customer_ref,
+    p.policies AS policies, p.active_policies AS active_policies, p.premium_cents AS premium_cents,
+    toDecimal64(p.premium_cents, 2) / 100 AS premium, p.first_policy_date AS first_policy_date,
+    formatDateTime(p.first_policy_date, '%Y-%m') AS cohort_month, p.products AS products, p.rails AS rails,
+    i.streams AS income_streams, if(i.streams = 0, 'NONE', i.main.1) AS income_kind, i.main.2 AS income_frequency,
+    i.main.3 AS income_status, if(i.streams = 0, NULL, i.main.4) AS last_deposit_date, i.main.5 AS last_amount_cents,
+    toDecimal64(last_amount_cents, 2) / 100 AS last_amount, i.main.6 AS next_expected_date
+FROM
+(
+    SELECT tenant_id, customer_id, any(external_customer_ref) AS external_customer_ref, count() AS policies,
+        countIf(status = 'active') AS active_policies, sumIf(premium_cents, status = 'active') AS premium_cents,
+        min(created_date) AS first_policy_date, arraySort(groupUniqArray(toString(product_code))) AS products,
+        arraySort(groupUniqArray(toString(rail))) AS rails
+    FROM policies_now FINAL
+    GROUP BY tenant_id, customer_id
+) AS p
 LEFT JOIN
 (
-    SELECT tenant_id, change_debit_id, argMax(change_kind, version) AS kind, argMax(reason_code, version) AS code,
-        argMax(effective_date, version) AS effective
-    FROM collections_log FINAL
-    WHERE change_kind IN ('DEBIT_PAID', 'DEBIT_UNPAID', 'LATE_UNPAID', 'DEBIT_REJECTED', 'DEBIT_DISPUTED',
-        'PAID_DISPUTED')
-    GROUP BY tenant_id, change_debit_id
-) AS r ON r.tenant_id = d.tenant_id AND r.change_debit_id = d.debit_id;
+    SELECT tenant_id, customer_id, count() AS streams,
+        argMax((toString(kind), toString(frequency), toString(stream_status), deposit_date, amount_cents,
+            next_expected_date), (stream_status != 'ENDED', amount_cents, stream_id)) AS main
+    FROM income_streams_now FINAL
+    GROUP BY tenant_id, customer_id
+) AS i ON i.tenant_id = p.tenant_id AND i.customer_id = p.customer_id;
+
+-- view arrears: What is owed of collections that are not cancelled, and for how long; ageing 0 is of a period that still runs
+-- period_end Date: The last day of the period.
+-- shortfall_cents Int64: Due less collected. In cents.
+-- shortfall Decimal(18, 2): Due less collected. In rands.
+-- days_overdue Int32: Days from the period's end to the calendar's day; 0 while the period runs.
+-- ageing String: The same in classes: 0, 1-30, 31-60, 61-90, 91+.
+WITH (SELECT max(t.business_date) FROM calendar_log AS t) AS today
+SELECT tenant_id, period_month, policy_number, customer_id, external_customer_ref, product_code, collection_id,
+    collection_status, due_cents, due, collected_cents, collected, due_cents - collected_cents AS shortfall_cents,
+    toDecimal64(due_cents - collected_cents, 2) / 100 AS shortfall, in_flight_cents, number_of_attempts,
+    last_attempt_date, last_failure_reason, toLastDayOfMonth(toDate(concat(CAST(period_month, 'String'), '-01'))) AS period_end,
+    toInt32(greatest(0, assumeNotNull(today) - period_end)) AS days_overdue,
+    multiIf(days_overdue = 0, '0', days_overdue <= 30, '1-30', days_overdue <= 60, '31-60', days_overdue <= 90, '61-90',
+        '91+') AS ageing
+FROM collections_now FINAL
+WHERE collection_status IN ('UNPAID', 'PAID_PARTIAL') AND due_cents > collected_cents;
+
+-- view reason_codes: What the codes of unpaid and disputed debits mean, and what can be done about them
+-- reason_scheme String: The scheme of the code: ZA or ISO.
+-- reason_code String: The bank's code, such as 02 or AM04.
+-- reason String: Its name in reports and in last_failure_reason, such as INSUFFICIENT_FUNDS.
+-- remedy String: What can be done: RETRY_WHEN_FUNDS, FIX_ACCOUNT, NEW_MANDATE or STOP.
+-- description String: What it means, in a sentence.
+SELECT code.1 AS reason_scheme, code.2 AS reason_code, code.3 AS reason, code.4 AS remedy, code.5 AS description
+FROM
+(
+    SELECT arrayJoin([
+        ('ZA', '02', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
+        ('ISO', 'AM04', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
+        ('ZA', '22', 'EFFECTS_NOT_CLEARED', 'RETRY_WHEN_FUNDS', 'The account''s money was not cleared yet.'),
+        ('ISO', 'MS03', 'BANK_UNSPECIFIED', 'RETRY_WHEN_FUNDS', 'The customer''s bank gave no reason.'),
+        ('ZA', '03', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ISO', 'AG01', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ISO', 'AC13', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ZA', '05', 'ACCOUNT_DORMANT', 'FIX_ACCOUNT', 'The account is dormant.'),
+        ('ZA', '06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
+        ('ISO', 'AC06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
+        ('ZA', '12', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
+        ('ISO', 'AC04', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
+        ('ZA', '14', 'ACCOUNT_TRANSFERRED', 'FIX_ACCOUNT', 'The account has moved within the bank.'),
+        ('ZA', '16', 'ACCOUNT_TRANSFERRED_BANK', 'FIX_ACCOUNT', 'The account has moved to another bank.'),
+        ('ZA', '26', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
+        ('ISO', 'AC01', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
+        ('ISO', 'RC01', 'BANK_IDENTIFIER_INVALID', 'FIX_ACCOUNT', 'The branch or bank code is wrong.'),
+        ('ZA', '56', 'NOT_FICA_COMPLIANT', 'FIX_ACCOUNT', 'The bank has not verified the holder (FICA).'),
+        ('ZA', '32', 'CONTRAVENES_AUTHORITY', 'NEW_MANDATE', 'Disputed: the debit contravened the mandate.'),
+        ('ZA', '34', 'AUTHORITY_CANCELLED', 'NEW_MANDATE', 'Disputed: the customer had cancelled the mandate.'),
+        ('ISO', 'MD01', 'NO_MANDATE', 'NEW_MANDATE', 'The bank knows no valid mandate.'),
+        ('ISO', 'MD02', 'MANDATE_INCOMPLETE', 'NEW_MANDATE', 'The mandate lacks required information.'),
+        ('ISO', 'MD06', 'REFUND_REQUESTED', 'NEW_MANDATE', 'The customer asked the bank for the money back.'),
+        ('ISO', 'AM14', 'ABOVE_MANDATE_LIMIT', 'NEW_MANDATE', 'The amount is above the limit agreed with the bank.'),
+        ('ZA', '04', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
+        ('ISO', 'MS02', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
+        ('ZA', '08', 'SEQUESTRATION', 'STOP', 'The account holder''s estate is under sequestration.'),
+        ('ZA', '10', 'LIQUIDATION', 'STOP', 'The account holder is in liquidation.'),
+        ('ZA', '18', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
+        ('ISO', 'MD07', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
+        ('ZA', '28', 'RECALLED', 'STOP', 'The debit was recalled before it was paid.'),
+        ('ZA', '30', 'NO_AUTHORITY', 'STOP', 'Disputed: the customer never gave authority.'),
+        ('ZA', '36', 'PREVIOUSLY_STOPPED', 'STOP', 'Disputed: the customer had stopped these payments before.')
+    ]) AS code
+);
 
 -- view open_items: What people must see about debits, as it is now; state OPEN until it is closed
 SELECT * FROM open_items_log FINAL

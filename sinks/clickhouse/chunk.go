@@ -18,13 +18,14 @@ type step int
 const (
 	stepStarted   step = iota // the range is chosen, in memory only
 	stepPlanned               // the range is written down in Kafka
-	stepInserted              // its rows are in ClickHouse
+	stepInserted              // its rows are in the tables of events
+	stepKept                  // and in those of current states
 	stepMarked                // sink_marks says so
 	stepCommitted             // Kafka knows the next offset; the chunk is done
 )
 
 func (s step) String() string {
-	return [...]string{"started", "planned", "inserted", "marked", "committed"}[s]
+	return [...]string{"started", "planned", "inserted", "kept", "marked", "committed"}[s]
 }
 
 // chunk is one range of one partition: what one insert writes and one token names.

@@ -234,6 +234,9 @@ func (s *sink) bringBack(ctx context.Context, tp topicPartition, records []*kgo.
 	if err := s.send(s.bounded(ctx), c); err != nil {
 		return 0, err
 	}
+	if err := s.keepRecords(s.bounded(ctx), tp.topic, records); err != nil {
+		return 0, err
+	}
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.Refilled(schemas.SunkTopics[tp.topic], len(lost))
 	}

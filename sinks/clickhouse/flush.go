@@ -80,7 +80,7 @@ func (s *sink) startChunks() []*chunk {
 	return work
 }
 
-// flush is the order that makes the sink exactly once: plan, rows, marks, commit. A chunk that failed a step stays
+// flush is the order that makes the sink exactly once: plan, rows, states, marks, commit. A chunk that failed a step stays
 // there. The others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	if err := s.reached(stepStarted, work); err != nil {
@@ -90,7 +90,10 @@ func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	for _, stage := range []struct {
 		from step
 		do   func(context.Context, []*chunk) error
-	}{{stepStarted, s.writePlans}, {stepPlanned, s.insertAll}, {stepInserted, s.mark}, {stepMarked, s.commit}} {
+	}{
+		{stepStarted, s.writePlans}, {stepPlanned, s.insertAll}, {stepInserted, s.keep}, {stepKept, s.mark},
+		{stepMarked, s.commit},
+	} {
 		var here []*chunk
 		for _, c := range work {
 			if c.step == stage.from {

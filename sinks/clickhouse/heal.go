@@ -79,8 +79,10 @@ func (s *sink) lookAfter(ctx context.Context) error {
 			own[tp] = m
 		}
 	}
-	_, err = s.heal(ctx, own, func(Filled) {})
-	return err
+	if _, err = s.heal(ctx, own, func(Filled) {}); err != nil {
+		return err
+	}
+	return s.healStates(ctx)
 }
 
 // trouble says what is wrong, or, without an error, that it is over.
@@ -113,6 +115,7 @@ func (s *sink) mendSchema(ctx context.Context) error {
 	if len(lacks) == 0 && !lacking(err) {
 		return err
 	}
+	s.statesDue = time.Time{}
 	s.cfg.Log.Warn("sink: ClickHouse lacks parts of the database, which are made again and filled from Kafka", "lacks",
 		strings.Join(lacks, ", "), "err", err)
 	err = migrate.Up(ctx, s.cfg.ClickHouse, s.cfg.Log)

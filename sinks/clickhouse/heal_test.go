@@ -64,14 +64,19 @@ func TestWhatClickHouseLosesComesBack(t *testing.T) {
 	s := w.start(w.config(), watchful())
 	w.caughtUp()
 	for name, statements := range map[string][]string{
-		"rows deleted":      {"DELETE FROM collections_log WHERE seq IN (1, 4, 5, 15)"},
-		"the same again":    {"DELETE FROM collections_log WHERE seq IN (1, 4, 5, 15)"},
-		"the end":           {"DELETE FROM debits_log WHERE seq > 9"},
-		"outcomes":          {"DELETE FROM outcomes_log WHERE seq > 12"},
-		"a tick":            {"DELETE FROM calendar_log WHERE business_date = '2025-11-03'"},
-		"parts detached":    {"ALTER TABLE collections_log DETACH PARTITION tuple()"},
-		"table emptied":     {"TRUNCATE TABLE settlements_log"},
-		"table dropped":     {"DROP TABLE collections_log SYNC"},
+		"rows deleted":   {"DELETE FROM collections_log WHERE seq IN (1, 4, 5, 15)"},
+		"the same again": {"DELETE FROM collections_log WHERE seq IN (1, 4, 5, 15)"},
+		"the end":        {"DELETE FROM debits_log WHERE seq > 9"},
+		"outcomes":       {"DELETE FROM outcomes_log WHERE seq > 12"},
+		"a tick":         {"DELETE FROM calendar_log WHERE business_date = '2025-11-03'"},
+		"parts detached": {"ALTER TABLE collections_log DETACH PARTITION tuple()"},
+		"table emptied":  {"TRUNCATE TABLE settlements_log"},
+		"table dropped":  {"DROP TABLE collections_log SYNC"},
+		"states dropped": {"DROP TABLE collections_now SYNC", "DROP TABLE debits_now SYNC"},
+		"states emptied": {
+			"TRUNCATE TABLE collections_now", "TRUNCATE TABLE policies_now", "TRUNCATE TABLE decisions_now",
+		},
+		"a state's rows":    {"DELETE FROM debits_now WHERE attempt = 2", "DELETE FROM income_streams_now WHERE seq > 9"},
 		"views dropped":     {"DROP VIEW collections", "DROP VIEW movements"},
 		"outcomes dropped":  {"DROP TABLE outcomes_log SYNC"},
 		"calendar dropped":  {"DROP TABLE calendar_log SYNC"},

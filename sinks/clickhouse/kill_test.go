@@ -84,7 +84,7 @@ func TestSinkKilledAtEachStep(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("KASI_TEST_SINK_KILLS")); err == nil {
 		kills = n
 	}
-	for _, at := range []step{stepStarted, stepPlanned, stepInserting, stepInserted, stepMarked, stepCommitted} {
+	for _, at := range []step{stepStarted, stepPlanned, stepInserting, stepInserted, stepKept, stepMarked, stepCommitted} {
 		name := "inserting"
 		if at != stepInserting {
 			name = at.String()

@@ -381,6 +381,11 @@ func (w *world) exact() {
 			table)
 		w.dense(topic)
 	}
+	for _, state := range schemas.States() {
+		short, err := lacks(context.Background(), w.conn, state)
+		require.NoError(w.t, err)
+		require.False(w.t, short, "%s lacks what the events say", state.Name)
+	}
 	w.markedToEnd()
 }
 
@@ -391,6 +396,12 @@ func (w *world) complete() {
 		require.Equal(w.t, uint64(w.rows[topic]), w.number("SELECT count() FROM "+table+" FINAL"), "rows of %s", table)
 		w.dense(topic)
 	}
+	require.Eventually(w.t, func() bool {
+		return !slices.ContainsFunc(schemas.States(), func(state schemas.State) bool {
+			short, err := lacks(context.Background(), w.conn, state)
+			return short || err != nil
+		})
+	}, 20*time.Second, 10*time.Millisecond, "the states that were lost do not come back")
 	w.markedToEnd()
 }
 

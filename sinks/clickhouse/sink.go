@@ -155,7 +155,7 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 
 func newSink(cfg Config, t tuning, conn driver.Conn, ready func()) *sink {
 	return &sink{
-		cfg: cfg, tuning: t, conn: conn, tables: tables(), parts: make(map[topicPartition]*partition), ready: ready,
+		cfg: cfg, tuning: t, conn: conn, tables: withStates(tables()), parts: make(map[topicPartition]*partition), ready: ready,
 		pauses: doubling(t.retryMin, t.retryMax), alarm: make(chan struct{}, 1), gone: make(map[schemas.Hole]bool),
 		ticks: ticks{seen: make(map[schemas.Tick]bool)},
 	}
@@ -231,6 +231,8 @@ type sink struct {
 	alarm chan struct{}
 	gone  map[schemas.Hole]bool
 	ticks ticks
+	// statesDue is when the states are compared with the events again.
+	statesDue time.Time
 
 	// mu guards parts and settings: the group's callbacks run beside the loop. What is inside a partition belongs to the
 	// loop alone, and no partition is dropped between a poll and AllowRebalance.

@@ -50,29 +50,44 @@ type table interface {
 	// fill decodes records of one partition and appends them to a batch that was prepared with insertQuery; its error is a
 	// *BadRecordError.
 	fill(b driver.Batch, records []*kgo.Record) error
+	// states are the tables of current states that the same records are rows of.
+	states() []table
 }
 
 type tableOf[E any] struct {
-	query   string
-	fields  []field[E] // in the order in which they are written
-	columns []column[E]
+	name, query string
+	fields      []field[E] // in the order in which they are written
+	columns     []column[E]
+	kept        []table
 }
 
-func newTable[E any](topic string, fields []field[E], columns []column[E]) *tableOf[E] {
-	t := &tableOf[E]{fields: fields, columns: columns}
-	t.query = "INSERT INTO " + schemas.SunkTopics[topic] + " (" + strings.Join(t.columnNames(), ", ") + ")"
+func newTable[E any](topic string, fields []field[E], columns []column[E], kept ...latest) *tableOf[E] {
+	t := &tableOf[E]{name: schemas.SunkTopics[topic], fields: fields, columns: columns}
+	t.query = insertInto(t.name, columns)
+	for _, l := range kept {
+		some := slices.DeleteFunc(slices.Clone(columns), func(c column[E]) bool { return slices.Contains(l.without, c.name) })
+		t.kept = append(t.kept, &tableOf[E]{
+			name: l.table, query: insertInto(l.table, some), fields: fields, columns: some,
+		})
+	}
 	return t
 }
 
-func (t *tableOf[E]) insertQuery() string { return t.query }
+func insertInto[E any](table string, columns []column[E]) string {
+	return "INSERT INTO " + table + " (" + strings.Join(names(columns), ", ") + ")"
+}
 
-func (t *tableOf[E]) columnNames() []string {
-	names := make([]string, len(t.columns))
-	for i, c := range t.columns {
+func names[E any](columns []column[E]) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
 		names[i] = c.name
 	}
 	return names
 }
+
+func (t *tableOf[E]) insertQuery() string   { return t.query }
+func (t *tableOf[E]) columnNames() []string { return names(t.columns) }
+func (t *tableOf[E]) states() []table       { return t.kept }
 
 // decode reads records into rows.
 func (t *tableOf[E]) decode(records []*kgo.Record, into []row[E]) error {
@@ -104,15 +119,23 @@ func (t *tableOf[E]) fill(b driver.Batch, records []*kgo.Record) error {
 		if err := t.decode(records, rows); err != nil {
 			return err
 		}
-		for i, c := range t.columns {
-			if err := c.fill(b.Column(i), rows); err != nil {
-				if cell := (*cellError)(nil); errors.As(err, &cell) {
-					return badRecord(records[cell.row], c.name, err)
-				}
-				bad := badRecord(records[0], c.name, err)
-				bad.record = nil
-				return bad
+		if err := fillColumns(b, t.columns, rows, records); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillColumns appends rows to a batch; records[i] is the one that made rows[i].
+func fillColumns[E any](b driver.Batch, columns []column[E], rows []row[E], records []*kgo.Record) error {
+	for i, c := range columns {
+		if err := c.fill(b.Column(i), rows); err != nil {
+			if cell := (*cellError)(nil); errors.As(err, &cell) {
+				return badRecord(records[cell.row], c.name, err)
 			}
+			bad := badRecord(records[0], c.name, err)
+			bad.record = nil
+			return bad
 		}
 	}
 	return nil

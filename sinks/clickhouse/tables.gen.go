@@ -61,7 +61,9 @@ func collectionEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+		latest{"collections_now", []string(nil)},
+	)
 }
 
 func collectionEventFields() []field[schemas.CollectionEvent] {
@@ -112,7 +114,8 @@ func outcomeEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func outcomeEventFields() []field[schemas.OutcomeEvent] {
@@ -158,7 +161,8 @@ func executionEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func executionEventFields() []field[schemas.ExecutionEvent] {
@@ -194,7 +198,8 @@ func tickRow() table {
 		instants("at", func(e *E) time.Time { return e.At }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func tickRowFields() []field[schemas.TickRow] {
@@ -230,7 +235,8 @@ func debitInstruction() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func debitInstructionFields() []field[schemas.DebitInstruction] {
@@ -290,7 +296,9 @@ func decisionEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+		latest{"decisions_now", []string{"alternatives", "inputs", "situation"}},
+	)
 }
 
 func decisionEventFields() []field[decisionEventRow] {
@@ -342,7 +350,8 @@ func transactionEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func transactionEventFields() []field[schemas.TransactionEvent] {
@@ -392,7 +401,9 @@ func depositEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+		latest{"income_streams_now", []string(nil)},
+	)
 }
 
 func depositEventFields() []field[schemas.DepositEvent] {
@@ -444,7 +455,8 @@ func openItemEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func openItemEventFields() []field[schemas.OpenItemEvent] {
@@ -505,7 +517,9 @@ func policyEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+		latest{"policies_now", []string(nil)},
+	)
 }
 
 func policyEventFields() []field[schemas.PolicyEvent] {
@@ -570,7 +584,8 @@ func settlementEvent() table {
 		value("seq", func(e *E) int64 { return e.Seq }),
 		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
 		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
-	})
+	},
+	)
 }
 
 func settlementEventFields() []field[schemas.SettlementEvent] {
@@ -625,5 +640,39 @@ func coverageFields() []field[schemas.Coverage] {
 		named("period_month", func(c *scan, e *E) { e.Period = schemas.Period(c.text()) }),
 		named("from", func(c *scan, e *E) { e.From = list(c, e.From, (*scan).integer) }),
 		named("to", func(c *scan, e *E) { e.To = list(c, e.To, (*scan).integer) }),
+	}
+}
+
+// debitStateColumns are the columns of debits_now.
+func debitStateColumns() []column[schemas.DebitState] {
+	type E = schemas.DebitState
+	return []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("customer_id", func(e *E) string { return e.CustomerID }),
+		value("external_customer_ref", func(e *E) string { return e.ExternalCustomerRef }),
+		value("policy_number", func(e *E) string { return e.PolicyNumber }),
+		value("product_code", func(e *E) string { return e.ProductCode }),
+		ids("collection_id", func(e *E) string { return e.CollectionID }),
+		value("period_month", func(e *E) string { return string(e.PeriodMonth) }),
+		value("debit_id", func(e *E) string { return e.DebitID }),
+		counts[uint32]("attempt", func(e *E) int64 { return int64(e.Attempt) }),
+		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		value("currency", func(e *E) string { return e.Currency }),
+		maybeDates("action_date", func(e *E) string { return e.ActionDate }),
+		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
+		value("rail", func(e *E) string { return string(e.Rail) }),
+		value("mandate_reference", func(e *E) string { return e.MandateReference }),
+		value("transaction_ids", func(e *E) []string { return e.TransactionIDs }),
+		value("decided_reason", func(e *E) string { return e.DecidedReason }),
+		value("chance_per_10000", func(e *E) *int64 { return e.ChancePer10000 }),
+		maybeDates("last_deposit_date", func(e *E) string { return e.LastDepositDate }),
+		value("last_answer", func(e *E) string { return e.LastAnswer }),
+		value("answers", func(e *E) []int64 { return e.Answers }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		maybeDates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
 	}
 }

@@ -18,15 +18,25 @@ import (
 // store puts events into their table as the sink does, from the given offset of a partition on.
 func store[E any](t testing.TB, conn driver.Conn, topic string, partition int32, offset int64, events ...E) {
 	t.Helper()
+	rs := recordsOf(t, topic, partition, offset, events...)
+	// A token of its own each time: the point is that duplicates which got past the token do not show.
+	token := fmt.Sprintf("%s-%d-%d-%d", topic, partition, offset, time.Now().UnixNano())
+	into := withStates(tables())[topic]
+	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, into, rs))
+	for _, state := range into.states() {
+		require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), ""), conn, state, rs))
+	}
+}
+
+func recordsOf[E any](t testing.TB, topic string, partition int32, offset int64, events ...E) []*kgo.Record {
+	t.Helper()
 	rs := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		b, err := json.Marshal(e)
 		require.NoError(t, err)
 		rs[i] = &kgo.Record{Topic: topic, Partition: partition, Offset: offset + int64(i), Value: b, Timestamp: sampleTime}
 	}
-	// A token of its own each time: the point is that duplicates which got past the token do not show.
-	token := fmt.Sprintf("%s-%d-%d-%d", topic, partition, offset, time.Now().UnixNano())
-	require.NoError(t, insert(withSettings(context.Background(), insertSettings(0), token), conn, tables()[topic], rs))
+	return rs
 }
 
 // month is one policy's life in events of kasi.collections.v1, with the fact, the money moved and the collected total
@@ -53,6 +63,16 @@ func (m month) event(version int64, change schemas.ChangeKind, debit string, mov
 			Kind: change, DebitID: debit,
 			MovedCents: moved, EffectiveDate: "2025-11-05",
 		},
+	}
+}
+
+func (m month) debit(seq int64, id string) schemas.DebitInstruction {
+	e := m.event(1, schemas.ChangeInstructed, id, 0, 0, schemas.Unpaid)
+	return schemas.DebitInstruction{
+		Meta:    schemas.Meta{EventID: schemas.FactID(id), Seq: seq, BusinessDate: "2025-11-05", At: sampleTime},
+		DebitID: id, TenantID: e.TenantID, CustomerID: e.CustomerID, PolicyNumber: e.PolicyNumber,
+		CollectionID: e.CollectionID, PeriodMonth: e.PeriodMonth, Attempt: 1, AmountCents: 10_000, ActionDate: "2025-11-05",
+		Rail: schemas.RailEFT,
 	}
 }
 
@@ -105,13 +125,11 @@ func books(t testing.TB, conn driver.Conn) {
 		b11.event(1, schemas.ChangePaid, "d7", 5_000, 5_000, schemas.PaidPartial),
 		b11.event(2, schemas.ChangeCancelled, "", 0, 5_000, schemas.CollectionCancelled),
 	)...)
-	for i, d := range []string{"d1", "d2", "d3", "d4", "d5", "d9"} {
-		store(t, conn, schemas.TopicDebits, 0, int64(i), schemas.DebitInstruction{
-			Meta:    schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime},
-			DebitID: d, TenantID: "acme",
-			CollectionID: schemas.FactID("col", d), PeriodMonth: "2025-11", Attempt: 1, AmountCents: 10_000,
-			ActionDate: "2025-11-05", Rail: schemas.RailEFT,
-		})
+	for i, d := range []struct {
+		of month
+		id string
+	}{{a10, "d1"}, {a11, "d2"}, {a11, "d3"}, {c11, "d4"}, {c11, "d5"}, {c11, "d9"}} {
+		store(t, conn, schemas.TopicDebits, 0, int64(i), d.of.debit(int64(i+1), d.id))
 	}
 	first, second := octoberStatement(), novemberStatement()
 	paid := first
@@ -248,12 +266,8 @@ func TestViewsShowTheLatest(t *testing.T) {
 		{[]schemas.ChangeKind{schemas.ChangeDisputed, schemas.ChangePaidDisputed}, "disputed"},
 	} {
 		d := fmt.Sprint("d", i)
-		store(t, conn, schemas.TopicDebits, 0, int64(i), schemas.DebitInstruction{
-			Meta:    schemas.Meta{EventID: schemas.FactID(d), Seq: int64(i + 1), BusinessDate: "2025-11-05", At: sampleTime},
-			DebitID: d, TenantID: "acme", CollectionID: schemas.FactID("col", d), PeriodMonth: "2025-11", Attempt: 1,
-			AmountCents: 100, ActionDate: "2025-11-05", Rail: schemas.RailEFT,
-		})
 		m := month{"POL-" + d, "2025-11", 100}
+		store(t, conn, schemas.TopicDebits, 0, int64(i), m.debit(int64(i+1), d))
 		var said []schemas.CollectionEvent
 		for n, kind := range append([]schemas.ChangeKind{schemas.ChangeInstructed}, c.says...) {
 			said = append(said, m.event(int64(n+1), kind, d, 0, 0, schemas.Unpaid))

@@ -75,7 +75,7 @@ func up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 		return err
 	}
 	defer conn.Close()
-	for _, t := range schemas.Tables() {
+	for _, t := range everyTable() {
 		if err := conn.Exec(ctx, t.Create()); err != nil {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
@@ -90,6 +90,15 @@ func up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 	}
 	log.Info("clickhouse: schema is up to date", "database", opts.Auth.Database, "applied", applied, "changed", changed)
 	return nil
+}
+
+// everyTable is the tables of events, then those of current states.
+func everyTable() []schemas.Table {
+	tables := schemas.Tables()
+	for _, state := range schemas.States() {
+		tables = append(tables, state.Table)
+	}
+	return tables
 }
 
 // numbered runs the files of schemas/clickhouse that this database has not seen.
@@ -157,7 +166,7 @@ func Lacks(ctx context.Context, conn driver.Conn) (lacks []string, err error) {
 	for _, v := range schemas.Views() {
 		names = append(names, v.Name)
 	}
-	for _, t := range schemas.Tables() {
+	for _, t := range everyTable() {
 		names = append(names, t.Name)
 		for _, c := range t.Columns {
 			if place := t.Name + "." + c.Name; tables[t.Name] && !there[place] {
@@ -182,7 +191,7 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 		return 0, fmt.Errorf("read system.tables: %w", err)
 	}
 	var statements []string
-	for _, t := range schemas.Tables() {
+	for _, t := range everyTable() {
 		for i, c := range t.Columns {
 			alter, place, at := "ALTER TABLE "+t.Name, t.Name+"."+c.Name, " FIRST"
 			if i > 0 {
