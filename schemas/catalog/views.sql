@@ -72,8 +72,8 @@ WITH splitByChar(char(9), last_answer) AS said,
     if(scheme = 'ZA', leftPad(trim(LEADING '0' FROM said[3]), 2, '0'), upper(said[3])) AS code
 SELECT a.tenant_id AS tenant_id, a.period_month AS period_month, a.policy_number AS policy_number,
     a.customer_id AS customer_id, a.product_code AS product_code, a.collection_id AS collection_id,
-    a.debit_id AS debit_id, a.attempt AS attempt, a.rail AS rail, a.amount_cents AS amount_cents,
-    a.amount AS amount, assumeNotNull(a.action_date) AS action_date,
+    a.debit_id AS debit_id, a.attempt AS attempt, a.rail AS rail, a.bank AS bank,
+    a.amount_cents AS amount_cents, a.amount AS amount, assumeNotNull(a.action_date) AS action_date,
     upper(formatDateTime(assumeNotNull(a.action_date), '%a')) AS action_weekday,
     multiIf(said[2] = 'DEBIT_PAID', 'paid', said[2] IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
         said[2] = 'DEBIT_REJECTED', 'rejected', said[2] IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
@@ -110,6 +110,7 @@ FROM income_streams_now FINAL;
 -- cohort_month String: The month of the first policy, YYYY-MM.
 -- products Array(String): The products of the policies.
 -- rails Array(String): The rails of the policies.
+-- banks Array(String): The banks of the policies, where they name one.
 -- income_streams UInt64: Streams of income that are known.
 -- income_kind String: Where the main income comes from: of the streams that have not ended the one that pays most; NONE.
 -- income_frequency String: How often the main income comes; empty while it has too few deposits.
@@ -121,7 +122,7 @@ FROM income_streams_now FINAL;
 SELECT p.tenant_id AS tenant_id, p.customer_id AS customer_id, p.external_customer_ref AS external_customer_ref,
     p.policies AS policies, p.active_policies AS active_policies, p.premium_cents AS premium_cents,
     toDecimal64(p.premium_cents, 2) / 100 AS premium, p.first_policy_date AS first_policy_date,
-    formatDateTime(p.first_policy_date, '%Y-%m') AS cohort_month, p.products AS products, p.rails AS rails,
+    formatDateTime(p.first_policy_date, '%Y-%m') AS cohort_month, p.products AS products, p.rails AS rails, p.banks AS banks,
     i.streams AS income_streams, if(i.streams = 0, 'NONE', i.main.1) AS income_kind, i.main.2 AS income_frequency,
     i.main.3 AS income_status, if(i.streams = 0, NULL, i.main.4) AS last_deposit_date, i.main.5 AS last_amount_cents,
     toDecimal64(last_amount_cents, 2) / 100 AS last_amount, i.main.6 AS next_expected_date
@@ -130,7 +131,8 @@ FROM
     SELECT tenant_id, customer_id, any(external_customer_ref) AS external_customer_ref, count() AS policies,
         countIf(status = 'active') AS active_policies, sumIf(premium_cents, status = 'active') AS premium_cents,
         min(created_date) AS first_policy_date, arraySort(groupUniqArray(toString(product_code))) AS products,
-        arraySort(groupUniqArray(toString(rail))) AS rails
+        arraySort(groupUniqArray(toString(rail))) AS rails,
+        arraySort(groupUniqArrayIf(toString(bank), bank != '')) AS banks
     FROM policies_now FINAL
     GROUP BY tenant_id, customer_id
 ) AS p

@@ -662,6 +662,8 @@ func debitStateColumns() []column[schemas.DebitState] {
 		maybeDates("tracking_until", func(e *E) string { return e.TrackingUntil }),
 		value("rail", func(e *E) string { return string(e.Rail) }),
 		value("mandate_reference", func(e *E) string { return e.MandateReference }),
+		value("bank", func(e *E) string { return e.Bank }),
+		value("account_token", func(e *E) string { return e.AccountToken }),
 		value("transaction_ids", func(e *E) []string { return e.TransactionIDs }),
 		value("decided_reason", func(e *E) string { return e.DecidedReason }),
 		value("chance_per_10000", func(e *E) *int64 { return e.ChancePer10000 }),
