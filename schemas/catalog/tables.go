@@ -254,7 +254,7 @@ func (f *field) comment() string {
 var (
 	headLine   = regexp.MustCompile(`^-- (?:view )?(\w+)(?: ([^:]+))?: (.*)$`)
 	selectList = regexp.MustCompile(`(?s)^(?:WITH .*?\n)?SELECT (.*?)\s+FROM\s`)
-	fromTable  = regexp.MustCompile(`\b\w+_(log|now)\b`)
+	fromTable  = regexp.MustCompile(`(?:FROM|JOIN)\s+(\w+)`) // a table, or a view above
 	starBut    = regexp.MustCompile(`^(\w+\.)?\*(?: EXCEPT \(([^)]*)\))?$`)
 	lastName   = regexp.MustCompile(`\w+\)*$`)
 )
@@ -276,12 +276,13 @@ func (t *text) view(block string, tables map[string][]column) {
 		}
 	}
 	sql := strings.TrimSuffix(strings.Join(query, "\n"), ";")
-	from := fromTable.FindAllString(sql, -1)
-	for _, table := range from {
-		if tables[table] == nil {
+	var from []string
+	for _, found := range fromTable.FindAllStringSubmatch(sql, -1) {
+		table := found[1]
+		if tables[table] == nil && regexp.MustCompile(`_(log|now)$`).MatchString(table) {
 			fail("view %s: no event has the table %s", name, table)
 		}
-		stored = append(stored, tables[table]...)
+		from, stored = append(from, table), append(stored, tables[table]...)
 	}
 	list := selectList.FindStringSubmatch(sql)
 	if list == nil {
@@ -319,6 +320,7 @@ func (t *text) view(block string, tables map[string][]column) {
 		cols[i].expression = "" // the view's query has it
 		cols[i].chType = plain(cols[i].chType)
 	}
+	tables[name] = cols
 	t.f("{\nName: %q, Comment: %q,\nSelect: `%s`,", name, comment, sql)
 	t.columns(cols)
 }

@@ -1,6 +1,7 @@
 -- What readers query. FINAL resolves rows that were inserted twice, so the answer is the same before and after merges;
 -- LIMIT 1 BY takes the latest version; it names policy_number, which the ids decide, so that a filter on it reaches the
 -- table and its index. Money is in rands (Decimal); the columns in cents stay beside it for exact sums in other tools.
+-- A view may rest on one above it.
 -- A block is a view: its name and comment, a line for each column that is no column of its tables, and its query. A star
 -- stands for all columns of the first table, those in rands last.
 
@@ -38,6 +39,52 @@ SELECT tenant_id, period_month, collection_id, policy_number, customer_id, chang
     src_offset
 FROM collections_log FINAL WHERE moved_cents != 0;
 
+-- view reason_codes: What the codes of unpaid and disputed debits mean, and what can be done about them
+-- reason_scheme String: The scheme of the code: ZA or ISO.
+-- reason_code String: The bank's code, such as 02 or AM04.
+-- reason String: Its name in reports and in last_failure_reason, such as INSUFFICIENT_FUNDS.
+-- remedy String: What can be done: RETRY_WHEN_FUNDS, FIX_ACCOUNT, NEW_MANDATE or STOP.
+-- description String: What it means, in a sentence.
+SELECT code.1 AS reason_scheme, code.2 AS reason_code, code.3 AS reason, code.4 AS remedy, code.5 AS description
+FROM
+(
+    SELECT arrayJoin([
+        ('ZA', '02', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
+        ('ISO', 'AM04', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
+        ('ZA', '22', 'EFFECTS_NOT_CLEARED', 'RETRY_WHEN_FUNDS', 'The account''s money was not cleared yet.'),
+        ('ISO', 'MS03', 'BANK_UNSPECIFIED', 'RETRY_WHEN_FUNDS', 'The customer''s bank gave no reason.'),
+        ('ZA', '03', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ISO', 'AG01', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ISO', 'AC13', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
+        ('ZA', '05', 'ACCOUNT_DORMANT', 'FIX_ACCOUNT', 'The account is dormant.'),
+        ('ZA', '06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
+        ('ISO', 'AC06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
+        ('ZA', '12', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
+        ('ISO', 'AC04', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
+        ('ZA', '14', 'ACCOUNT_TRANSFERRED', 'FIX_ACCOUNT', 'The account has moved within the bank.'),
+        ('ZA', '16', 'ACCOUNT_TRANSFERRED_BANK', 'FIX_ACCOUNT', 'The account has moved to another bank.'),
+        ('ZA', '26', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
+        ('ISO', 'AC01', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
+        ('ISO', 'RC01', 'BANK_IDENTIFIER_INVALID', 'FIX_ACCOUNT', 'The branch or bank code is wrong.'),
+        ('ZA', '56', 'NOT_FICA_COMPLIANT', 'FIX_ACCOUNT', 'The bank has not verified the holder (FICA).'),
+        ('ZA', '32', 'CONTRAVENES_AUTHORITY', 'NEW_MANDATE', 'Disputed: the debit contravened the mandate.'),
+        ('ZA', '34', 'AUTHORITY_CANCELLED', 'NEW_MANDATE', 'Disputed: the customer had cancelled the mandate.'),
+        ('ISO', 'MD01', 'NO_MANDATE', 'NEW_MANDATE', 'The bank knows no valid mandate.'),
+        ('ISO', 'MD02', 'MANDATE_INCOMPLETE', 'NEW_MANDATE', 'The mandate lacks required information.'),
+        ('ISO', 'MD06', 'REFUND_REQUESTED', 'NEW_MANDATE', 'The customer asked the bank for the money back.'),
+        ('ISO', 'AM14', 'ABOVE_MANDATE_LIMIT', 'NEW_MANDATE', 'The amount is above the limit agreed with the bank.'),
+        ('ZA', '04', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
+        ('ISO', 'MS02', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
+        ('ZA', '08', 'SEQUESTRATION', 'STOP', 'The account holder''s estate is under sequestration.'),
+        ('ZA', '10', 'LIQUIDATION', 'STOP', 'The account holder is in liquidation.'),
+        ('ZA', '18', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
+        ('ISO', 'MD07', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
+        ('ZA', '28', 'RECALLED', 'STOP', 'The debit was recalled before it was paid.'),
+        ('ZA', '30', 'NO_AUTHORITY', 'STOP', 'Disputed: the customer never gave authority.'),
+        ('ZA', '36', 'PREVIOUSLY_STOPPED', 'STOP', 'Disputed: the customer had stopped these payments before.')
+    ]) AS code
+);
+
 -- view debits: Debits with the latest the bank said of each: pending, paid, unpaid, rejected or disputed
 -- action_date Date: The day on which the account is to be debited.
 -- business_date Date: The calendar's day when it was instructed.
@@ -47,7 +94,7 @@ FROM collections_log FINAL WHERE moved_cents != 0;
 -- effective_date Nullable(Date): The bank's date of what it said last.
 -- answered_date Nullable(Date): The calendar's day when the bank's last word was taken in.
 WITH splitByChar(char(9), last_answer) AS said
-SELECT * EXCEPT (action_date, business_date, last_answer, answers, decided_reason, chance_per_10000, last_deposit_date),
+SELECT * EXCEPT (action_date, business_date, last_answer, answers),
     assumeNotNull(action_date) AS action_date, assumeNotNull(business_date) AS business_date,
     multiIf(said[2] = 'DEBIT_PAID', 'paid', said[2] IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
         said[2] = 'DEBIT_REJECTED', 'rejected', said[2] IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
@@ -57,37 +104,30 @@ SELECT * EXCEPT (action_date, business_date, last_answer, answers, decided_reaso
 FROM debits_now FINAL WHERE amount_cents > 0;
 
 -- view attempts: Debits with why they were made then, what came back, and how long after the money they came
--- action_date Date: The day on which the account is to be debited.
 -- action_weekday String: The weekday of the action date: MON, TUE ...
--- status String: What the bank said last: pending (nothing yet), paid, unpaid, rejected or disputed.
--- reason_scheme String: The scheme of the bank's code: ZA or ISO.
--- reason_code String: The bank's reason code, where it gave one.
--- reason String: The name of the reason, such as INSUFFICIENT_FUNDS; empty where there is none.
--- effective_date Nullable(Date): The bank's date of what it said last.
+-- reason String: The name of the reason, such as INSUFFICIENT_FUNDS; empty where it was paid or no answer came.
+-- remedy String: What can be done about it: RETRY_WHEN_FUNDS, FIX_ACCOUNT, NEW_MANDATE or STOP.
 -- counts_on_deposit Bool: Money was seen that it counts on.
 -- days_after_deposit Nullable(Int32): Days from the customer's latest deposit to the action date; NULL where it counts on none.
 -- days_to_answer Nullable(Int32): Days from the action date to the bank's date; NULL without an answer.
-WITH splitByChar(char(9), last_answer) AS said,
-    multiIf(said[4] != '', said[4], match(said[3], '^[0-9]+$'), 'ZA', 'ISO') AS scheme,
-    if(scheme = 'ZA', leftPad(trim(LEADING '0' FROM said[3]), 2, '0'), upper(said[3])) AS code
-SELECT a.tenant_id AS tenant_id, a.period_month AS period_month, a.policy_number AS policy_number,
-    a.customer_id AS customer_id, a.product_code AS product_code, a.collection_id AS collection_id,
-    a.debit_id AS debit_id, a.attempt AS attempt, a.rail AS rail, a.bank AS bank,
-    a.amount_cents AS amount_cents, a.amount AS amount, assumeNotNull(a.action_date) AS action_date,
-    upper(formatDateTime(assumeNotNull(a.action_date), '%a')) AS action_weekday,
-    multiIf(said[2] = 'DEBIT_PAID', 'paid', said[2] IN ('DEBIT_UNPAID', 'LATE_UNPAID'), 'unpaid',
-        said[2] = 'DEBIT_REJECTED', 'rejected', said[2] IN ('DEBIT_DISPUTED', 'PAID_DISPUTED'), 'disputed',
-        'pending') AS status,
-    said[4] AS reason_scheme, said[3] AS reason_code,
-    multiIf(status IN ('paid', 'pending'), '', r.reason != '', r.reason, said[3] != '', concat('UNKNOWN_', code),
-        status = 'unpaid', 'UNSPECIFIED', upper(status)) AS reason,
-    toDateOrNull(said[5]) AS effective_date, a.decided_reason AS decided_reason, a.chance_per_10000 AS chance_per_10000,
-    toBool(notEmpty(a.transaction_ids)) AS counts_on_deposit, a.last_deposit_date AS last_deposit_date,
-    if(counts_on_deposit, toInt32(a.action_date - a.last_deposit_date), NULL) AS days_after_deposit,
-    toInt32(effective_date - a.action_date) AS days_to_answer
-FROM debits_now AS a FINAL
-LEFT JOIN reason_codes AS r ON r.reason_scheme = scheme AND r.reason_code = code
-WHERE a.amount_cents > 0;
+WITH multiIf(d.reason_scheme != '', d.reason_scheme, match(d.reason_code, '^[0-9]+$'), 'ZA', 'ISO') AS scheme,
+    if(scheme = 'ZA', leftPad(trim(LEADING '0' FROM d.reason_code), 2, '0'), upper(d.reason_code)) AS code
+SELECT d.tenant_id AS tenant_id, d.period_month AS period_month, d.policy_number AS policy_number,
+    d.customer_id AS customer_id, d.product_code AS product_code, d.collection_id AS collection_id,
+    d.debit_id AS debit_id, d.attempt AS attempt, d.rail AS rail, d.bank AS bank, d.amount_cents AS amount_cents,
+    d.amount AS amount, d.action_date AS action_date, upper(formatDateTime(d.action_date, '%a')) AS action_weekday,
+    d.status AS status, d.reason_scheme AS reason_scheme, d.reason_code AS reason_code,
+    multiIf(d.status IN ('paid', 'pending'), '', r.reason != '', r.reason, d.reason_code != '',
+        concat('UNKNOWN_', code), d.status = 'unpaid', 'UNSPECIFIED', upper(d.status)) AS reason,
+    multiIf(d.status IN ('paid', 'pending'), '', r.remedy != '', r.remedy, d.reason_code != '', 'STOP',
+        d.status = 'unpaid', 'RETRY_WHEN_FUNDS', d.status = 'rejected', 'FIX_ACCOUNT', 'NEW_MANDATE') AS remedy,
+    d.effective_date AS effective_date, d.answered_date AS answered_date, d.decided_reason AS decided_reason,
+    d.chance_per_10000 AS chance_per_10000, toBool(notEmpty(d.transaction_ids)) AS counts_on_deposit,
+    d.last_deposit_date AS last_deposit_date,
+    if(counts_on_deposit, toInt32(d.action_date - d.last_deposit_date), NULL) AS days_after_deposit,
+    toInt32(d.effective_date - d.action_date) AS days_to_answer
+FROM debits AS d
+LEFT JOIN reason_codes AS r ON r.reason_scheme = scheme AND r.reason_code = code;
 
 -- view income_streams: Streams of income as they are now: what a customer is paid, how often, and when next
 -- last_deposit_date Date: The day of its latest deposit in Africa/Johannesburg.
@@ -161,52 +201,6 @@ SELECT tenant_id, period_month, policy_number, customer_id, external_customer_re
         '91+') AS ageing
 FROM collections_now FINAL
 WHERE collection_status IN ('UNPAID', 'PAID_PARTIAL') AND due_cents > collected_cents;
-
--- view reason_codes: What the codes of unpaid and disputed debits mean, and what can be done about them
--- reason_scheme String: The scheme of the code: ZA or ISO.
--- reason_code String: The bank's code, such as 02 or AM04.
--- reason String: Its name in reports and in last_failure_reason, such as INSUFFICIENT_FUNDS.
--- remedy String: What can be done: RETRY_WHEN_FUNDS, FIX_ACCOUNT, NEW_MANDATE or STOP.
--- description String: What it means, in a sentence.
-SELECT code.1 AS reason_scheme, code.2 AS reason_code, code.3 AS reason, code.4 AS remedy, code.5 AS description
-FROM
-(
-    SELECT arrayJoin([
-        ('ZA', '02', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
-        ('ISO', 'AM04', 'INSUFFICIENT_FUNDS', 'RETRY_WHEN_FUNDS', 'The account did not hold enough money.'),
-        ('ZA', '22', 'EFFECTS_NOT_CLEARED', 'RETRY_WHEN_FUNDS', 'The account''s money was not cleared yet.'),
-        ('ISO', 'MS03', 'BANK_UNSPECIFIED', 'RETRY_WHEN_FUNDS', 'The customer''s bank gave no reason.'),
-        ('ZA', '03', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
-        ('ISO', 'AG01', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
-        ('ISO', 'AC13', 'DEBITS_NOT_ALLOWED', 'FIX_ACCOUNT', 'This kind of account takes no debits.'),
-        ('ZA', '05', 'ACCOUNT_DORMANT', 'FIX_ACCOUNT', 'The account is dormant.'),
-        ('ZA', '06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
-        ('ISO', 'AC06', 'ACCOUNT_FROZEN', 'FIX_ACCOUNT', 'The account is frozen or blocked.'),
-        ('ZA', '12', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
-        ('ISO', 'AC04', 'ACCOUNT_CLOSED', 'FIX_ACCOUNT', 'The account is closed.'),
-        ('ZA', '14', 'ACCOUNT_TRANSFERRED', 'FIX_ACCOUNT', 'The account has moved within the bank.'),
-        ('ZA', '16', 'ACCOUNT_TRANSFERRED_BANK', 'FIX_ACCOUNT', 'The account has moved to another bank.'),
-        ('ZA', '26', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
-        ('ISO', 'AC01', 'NO_SUCH_ACCOUNT', 'FIX_ACCOUNT', 'No such account.'),
-        ('ISO', 'RC01', 'BANK_IDENTIFIER_INVALID', 'FIX_ACCOUNT', 'The branch or bank code is wrong.'),
-        ('ZA', '56', 'NOT_FICA_COMPLIANT', 'FIX_ACCOUNT', 'The bank has not verified the holder (FICA).'),
-        ('ZA', '32', 'CONTRAVENES_AUTHORITY', 'NEW_MANDATE', 'Disputed: the debit contravened the mandate.'),
-        ('ZA', '34', 'AUTHORITY_CANCELLED', 'NEW_MANDATE', 'Disputed: the customer had cancelled the mandate.'),
-        ('ISO', 'MD01', 'NO_MANDATE', 'NEW_MANDATE', 'The bank knows no valid mandate.'),
-        ('ISO', 'MD02', 'MANDATE_INCOMPLETE', 'NEW_MANDATE', 'The mandate lacks required information.'),
-        ('ISO', 'MD06', 'REFUND_REQUESTED', 'NEW_MANDATE', 'The customer asked the bank for the money back.'),
-        ('ISO', 'AM14', 'ABOVE_MANDATE_LIMIT', 'NEW_MANDATE', 'The amount is above the limit agreed with the bank.'),
-        ('ZA', '04', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
-        ('ISO', 'MS02', 'PAYMENT_STOPPED', 'STOP', 'The customer stopped the payment.'),
-        ('ZA', '08', 'SEQUESTRATION', 'STOP', 'The account holder''s estate is under sequestration.'),
-        ('ZA', '10', 'LIQUIDATION', 'STOP', 'The account holder is in liquidation.'),
-        ('ZA', '18', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
-        ('ISO', 'MD07', 'ACCOUNT_HOLDER_DECEASED', 'STOP', 'The account holder has died.'),
-        ('ZA', '28', 'RECALLED', 'STOP', 'The debit was recalled before it was paid.'),
-        ('ZA', '30', 'NO_AUTHORITY', 'STOP', 'Disputed: the customer never gave authority.'),
-        ('ZA', '36', 'PREVIOUSLY_STOPPED', 'STOP', 'Disputed: the customer had stopped these payments before.')
-    ]) AS code
-);
 
 -- view open_items: What people must see about debits, as it is now; state OPEN until it is closed
 SELECT * FROM open_items_log FINAL
