@@ -13,7 +13,7 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka test-console bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
+.PHONY: help run real test test-kafka test-console test-alerts bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
 	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million \
 	build image setup lint fmt generate check-generated ci clean
 
@@ -48,6 +48,10 @@ $(CHROMIUM): deploy/chromium/package-lock.json deploy/chromium/unpack.mjs
 	@npm ci --prefix deploy/chromium --no-audit --no-fund --loglevel=error
 	@node deploy/chromium/unpack.mjs
 	@touch $@
+
+test-alerts: ## the alert rules, by Prometheus's own promtool
+	@command -v promtool >/dev/null || { echo 'promtool is missing: it comes with Prometheus (Debian: apt-get install prometheus)'; exit 1; }
+	@cd deploy/prometheus && promtool check rules alerts.yaml && promtool test rules alerts.test.yaml && promtool check config prometheus.yaml
 
 bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sink-*' some, LIST=1 prints them)
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab
