@@ -98,6 +98,7 @@ func (s *site) many(n int) {
 				multiIf(h % 23 = 0, 'DEBIT_UNPAID', h % 29 = 0, 'CREATED', 'DEBIT_PAID') AS kind
 			FROM numbers(2 * ?)
 		)`, n))
+	s.states()
 }
 
 // TestPagesInABrowser looks at each page as people do: dark and light, on a desk and on a phone, with a keyboard. Axe

@@ -20,6 +20,7 @@ import (
 
 	"github.com/kasi-collections/kasi/api/console"
 	"github.com/kasi-collections/kasi/schemas"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
 )
 
@@ -118,6 +119,14 @@ func (s *site) rows() {
 		q = strings.NewReplacer("'P'", "'"+policyOne+"'", "'C'", "'"+collectionOne+"'", "'S'", "'"+statementOne+"'", "'T'",
 			"'"+theirs+"'", "'D'", "'"+schemas.CollectionID(policyOne, "2025-10")+"'").Replace(q)
 		require.NoError(s.t, s.db.Exec(s.t.Context(), q))
+	}
+	s.states()
+}
+
+// states makes the current states that the sink would keep.
+func (s *site) states() {
+	for _, state := range schemas.States() {
+		require.NoError(s.t, chsink.FillState(s.t.Context(), s.db, state))
 	}
 }
 

@@ -13,18 +13,12 @@ type MonthStatus struct {
 	DueCents, CollectedCents, InFlightCents schemas.Cents
 }
 
-const sqlMonthStatuses = `SELECT status, count(), countIf(attempts = 0), sum(due), sum(collected), sum(in_flight)
-FROM
-(
-    SELECT argMax(collection_status, version) AS status, argMax(number_of_attempts, version) AS attempts,
-        argMax(due_cents, version) AS due, argMax(collected_cents, version) AS collected,
-        argMax(in_flight_cents, version) AS in_flight
-    FROM collections_log
-    WHERE tenant_id = {tenant:String} AND period_month = {period:String}
-    GROUP BY collection_id
-)
-GROUP BY status
-ORDER BY status`
+const sqlMonthStatuses = `SELECT collection_status, count(), countIf(number_of_attempts = 0), sum(due_cents),
+    sum(collected_cents), sum(in_flight_cents)
+FROM collections_now FINAL
+WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+GROUP BY collection_status
+ORDER BY collection_status`
 
 // MonthStatuses are the collections of a period by status.
 func (d *DB) MonthStatuses(ctx context.Context, p schemas.Period) ([]MonthStatus, error) {
@@ -81,13 +75,8 @@ type Attention struct{ Holds, OpenItems uint64 }
 
 const sqlAttention = `SELECT
 (
-    SELECT count() FROM
-    (
-        SELECT argMax(hold_reason, version) AS hold, argMax(status, version) AS status
-        FROM policies_log WHERE tenant_id = {tenant:String}
-        GROUP BY policy_id
-    )
-    WHERE hold != '' AND status = 'active'
+    SELECT count() FROM policies_now FINAL
+    WHERE tenant_id = {tenant:String} AND hold_reason != '' AND status = 'active'
 ),
 (
     SELECT count() FROM
@@ -103,7 +92,7 @@ func (d *DB) Attention(ctx context.Context) (Attention, error) {
 	return a, err
 }
 
-const sqlPeriods = `SELECT DISTINCT period_month FROM collections_log
+const sqlPeriods = `SELECT DISTINCT period_month FROM collections_now
 WHERE tenant_id = {tenant:String}
 ORDER BY period_month DESC
 LIMIT 24`

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/chtest"
 )
 
@@ -60,6 +61,9 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 	st := schemas.SettlementID("acme", "2025-11", 1)
 	for range 2 {
 		e.knownRows(a, b, cA, st)
+	}
+	for _, state := range schemas.States() {
+		require.NoError(t, chsink.FillState(t.Context(), db, state))
 	}
 	tenant, request := clickhouse.Named("tenant", "acme"), clickhouse.Named("request", "r1")
 	named := clickhouse.Named

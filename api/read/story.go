@@ -93,13 +93,13 @@ type Found struct{ Kind, ID, CustomerID, Text string }
 const sqlSearch = `SELECT kind, id, customer, text FROM
 (
     SELECT DISTINCT 'policy' AS kind, toString(policy_id) AS id, customer_id AS customer, policy_number AS text
-    FROM policies_log WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
     UNION ALL
     SELECT DISTINCT 'customer', customer_id, customer_id, customer_id
-    FROM policies_log WHERE tenant_id = {tenant:String} AND customer_id = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND customer_id = {q:String}
     UNION ALL
     SELECT DISTINCT 'customer', customer_id, customer_id, external_customer_ref
-    FROM policies_log WHERE tenant_id = {tenant:String} AND external_customer_ref = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND external_customer_ref = {q:String}
     UNION ALL
     SELECT DISTINCT 'collection', toString(collection_id), customer_id, concat(policy_number, ' ', period_month)
     FROM collections_log WHERE tenant_id = {tenant:String} AND collection_id = toUUIDOrZero({q:String})
@@ -131,17 +131,11 @@ type StreamCount struct {
 	ConfidencePercent       uint64 // the mean
 }
 
-const sqlStreams = `SELECT kind, frequency, status, count(), toUInt64(avg(confidence))
-FROM
-(
-    SELECT argMax(kind, seq) AS kind, argMax(frequency, seq) AS frequency, argMax(stream_status, seq) AS status,
-        argMax(confidence_percent, seq) AS confidence
-    FROM deposits_log
-    WHERE tenant_id = {tenant:String}
-    GROUP BY customer_id, stream_id
-)
-GROUP BY kind, frequency, status
-ORDER BY count() DESC, kind, frequency, status`
+const sqlStreams = `SELECT kind, frequency, stream_status, count(), toUInt64(avg(confidence_percent))
+FROM income_streams_now FINAL
+WHERE tenant_id = {tenant:String}
+GROUP BY kind, frequency, stream_status
+ORDER BY count() DESC, kind, frequency, stream_status`
 
 // Streams counts the income streams found.
 func (d *DB) Streams(ctx context.Context) ([]StreamCount, error) {
@@ -154,17 +148,12 @@ type Payday struct {
 	Streams uint64
 }
 
-const sqlPaydays = `SELECT toString(next), count()
-FROM
-(
-    SELECT argMax(next_expected_date, seq) AS next
-    FROM deposits_log
-    WHERE tenant_id = {tenant:String}
-    GROUP BY customer_id, stream_id
-)
-WHERE next BETWEEN toDate({from:String}) AND toDate({from:String}) + 34
-GROUP BY next
-ORDER BY next`
+const sqlPaydays = `SELECT toString(next_expected_date), count()
+FROM income_streams_now FINAL
+WHERE tenant_id = {tenant:String}
+    AND next_expected_date BETWEEN toDate({from:String}) AND toDate({from:String}) + 34
+GROUP BY next_expected_date
+ORDER BY next_expected_date`
 
 // Paydays are the expected paydays of the five weeks from a day on.
 func (d *DB) Paydays(ctx context.Context, from string) ([]Payday, error) {

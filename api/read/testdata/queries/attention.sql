@@ -1,12 +1,7 @@
 SELECT
 (
-    SELECT count() FROM
-    (
-        SELECT argMax(hold_reason, version) AS hold, argMax(status, version) AS status
-        FROM policies_log WHERE tenant_id = {tenant:String}
-        GROUP BY policy_id
-    )
-    WHERE hold != '' AND status = 'active'
+    SELECT count() FROM policies_now FINAL
+    WHERE tenant_id = {tenant:String} AND hold_reason != '' AND status = 'active'
 ),
 (
     SELECT count() FROM

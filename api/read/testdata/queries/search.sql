@@ -1,13 +1,13 @@
 SELECT kind, id, customer, text FROM
 (
     SELECT DISTINCT 'policy' AS kind, toString(policy_id) AS id, customer_id AS customer, policy_number AS text
-    FROM policies_log WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
     UNION ALL
     SELECT DISTINCT 'customer', customer_id, customer_id, customer_id
-    FROM policies_log WHERE tenant_id = {tenant:String} AND customer_id = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND customer_id = {q:String}
     UNION ALL
     SELECT DISTINCT 'customer', customer_id, customer_id, external_customer_ref
-    FROM policies_log WHERE tenant_id = {tenant:String} AND external_customer_ref = {q:String}
+    FROM policies_now WHERE tenant_id = {tenant:String} AND external_customer_ref = {q:String}
     UNION ALL
     SELECT DISTINCT 'collection', toString(collection_id), customer_id, concat(policy_number, ' ', period_month)
     FROM collections_log WHERE tenant_id = {tenant:String} AND collection_id = toUUIDOrZero({q:String})
