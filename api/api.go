@@ -75,6 +75,8 @@ type Config struct {
 	Whole func(ctx context.Context, until []int64) error
 	// QueriesPerMinute bounds the GETs of one key, UpdatesPerMinute all other calls; 0 means no limit.
 	QueriesPerMinute, UpdatesPerMinute int
+	// LimitsOf are a tenant's own in their place; nil means that no tenant has any.
+	LimitsOf func(tenant string, queries, updates int) (int, int)
 	// RefusedPerMinute bounds the calls of one address without a good key; 0 means no limit.
 	RefusedPerMinute int
 	Log              *slog.Logger

@@ -83,11 +83,15 @@ func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time
 // limit bounds the queries and the updates of each key.
 func (s *server) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		policy, perMinute := "updates", s.UpdatesPerMinute
-		if isQuery(r) {
-			policy, perMinute = "queries", s.QueriesPerMinute
+		grant, queries, updates := infoOf(r.Context()).grant, s.QueriesPerMinute, s.UpdatesPerMinute
+		if s.LimitsOf != nil {
+			queries, updates = s.LimitsOf(grant.Tenant, queries, updates)
 		}
-		q := s.calls.take(policy+" "+infoOf(r.Context()).grant.KeyID, perMinute)
+		policy, perMinute := "updates", updates
+		if isQuery(r) {
+			policy, perMinute = "queries", queries
+		}
+		q := s.calls.take(policy+" "+grant.KeyID, perMinute)
 		q.tell(w, policy)
 		if q.wait > 0 {
 			s.fail(w, r, newError(http.StatusTooManyRequests,

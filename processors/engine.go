@@ -47,6 +47,17 @@ func NewEngine(r *rules.Rules, options ...Option) *Engine {
 	return e
 }
 
+// Under is the engine under the rules of one tenant. Wakened makes it look also at customers that sleep: the rules have
+// changed since they went to sleep.
+func (e *Engine) Under(r *rules.Rules, wakened bool) *Engine {
+	n := *e
+	n.rules, n.neverSleep = r, e.neverSleep || wakened
+	return &n
+}
+
+// Rules are what the engine follows.
+func (e *Engine) Rules() *rules.Rules { return e.rules }
+
 // Hash stands for the data by which the engine decides: the rules, and what the strategy brings of its own, where it
 // has a method Hash.
 func (e *Engine) Hash() string {

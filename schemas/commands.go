@@ -32,6 +32,7 @@ const (
 	KindExecution   Kind = "execution"   // ExecutionCommand
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
+	KindTenant      Kind = "tenant"      // TenantSettings
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own
 )
 

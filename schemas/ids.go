@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
@@ -48,6 +49,12 @@ func OpenItemID(debitID string) string { return FactID("open-item", debitID) }
 
 // CustomerKey is the Kafka key of a customer's records: tenant and customer id, separated by a byte neither may hold.
 func CustomerKey(tenant, customer string) string { return tenant + "\x1f" + customer }
+
+// TenantOf is the tenant of a customer's key.
+func TenantOf(key string) string {
+	tenant, _, _ := strings.Cut(key, "\x1f")
+	return tenant
+}
 
 // RoutingHash decides a key's partition. It is part of every debit id, so it can never change.
 func RoutingHash(key string) uint32 { return uint32(xxhash.Sum64String(key)) }

@@ -22,6 +22,7 @@ import (
 type collectTask struct {
 	*stage.Store[book.Customer]
 	engine *processors.Engine
+	rules  tenantRules
 	debits map[string]string   // committed: debit id -> customer key; a bank's answer holds nothing else
 	fresh  map[string]string   // the open batch's additions to debits
 	awake  map[string]struct{} // committed customers that need the next tick
@@ -39,7 +40,8 @@ type collectTask struct {
 
 func openCollect(_ context.Context, _ stage.Config, n Needs) (stage.Task, stage.Memory) {
 	t := &collectTask{
-		engine: n.Engine, debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{},
+		engine: n.Engine, rules: tenantRules{general: n.Engine.Rules()},
+		debits: map[string]string{}, fresh: map[string]string{}, awake: map[string]struct{}{},
 	}
 	t.last, _ = momentOf(t.lastTick, time.Time{}) // no tick is no date that could be wrong
 	t.Store = NewCustomers()
@@ -83,6 +85,8 @@ func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindTick:
 		return stage.ForAll(func() error { return t.tick(b, rec) })
+	case schemas.KindTenant:
+		return takeSettings(b, rec)
 	case schemas.KindTransaction:
 		tx, err := feeds.Transaction(rec.Value)
 		t.tx = tx
@@ -201,7 +205,7 @@ func (t *collectTask) apply(b *stage.Batch, rec *kgo.Record, key string, decoded
 	}
 	customer, known := t.EditKnown(key)
 	t.out.Reset()
-	err = t.engine.Apply(customer, decoded, m, &t.out)
+	err = t.engineOf(b, key, m).Apply(customer, decoded, m, &t.out)
 	if err != nil || customer.ID == "" { // a pending booking makes nobody a customer
 		t.ForgetIfNew(key, known)
 	}
@@ -222,13 +226,13 @@ func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
 	}
 	keys := t.due
 	if b.Facts.Slice == nil || keys == nil {
-		keys = t.dueAt(m)
+		keys = t.dueAt(b, m)
 	}
 	tick := processors.Record(b.Facts.Tick)
 	err = b.Each(keys, func(key string) error {
 		return b.Guard(rec, key, func() error {
 			t.out.Reset()
-			if err := t.engine.Apply(t.Edit(key), tick, m, &t.out); err != nil {
+			if err := t.engineOf(b, key, m).Apply(t.Edit(key), tick, m, &t.out); err != nil {
 				return fmt.Errorf("tick %s/%d: %w", m.Date, m.Cutoff, err)
 			}
 			return t.emit(b, key, rec.Timestamp)
@@ -236,16 +240,34 @@ func (t *collectTask) tick(b *stage.Batch, rec *kgo.Record) error {
 	})
 	if t.due = nil; b.Unfinished {
 		t.due = keys
+	} else if err == nil {
+		settingsSeen(b, m)
 	}
 	return err
 }
 
-// dueAt are the customers that do not sleep at a tick, in the order of their keys. A sort of all would take longer than
-// their decisions.
-func (t *collectTask) dueAt(m schemas.Moment) []string {
+// engineOf is the engine under the rules of a customer's tenant.
+func (t *collectTask) engineOf(b *stage.Batch, key string, m schemas.Moment) *processors.Engine {
+	if len(b.Facts.Tenants) == 0 {
+		return t.engine
+	}
+	own, has := b.Facts.Tenants[schemas.TenantOf(key)]
+	if !has {
+		return t.engine
+	}
+	return t.engine.Under(t.rules.of(b, own.TenantID), changed(own, m))
+}
+
+// dueAt are the customers that do not sleep at a tick, or are wakened by settings of their tenant, in the order of
+// their keys. A sort of all would take longer than their decisions.
+func (t *collectTask) dueAt(b *stage.Batch, m schemas.Moment) []string {
 	keys := []string{}
+	wakened := map[string]bool{}
+	for tenant, own := range b.Facts.Tenants {
+		wakened[tenant] = changed(own, m)
+	}
 	due := func(key string) {
-		if c, _ := t.View(key); !c.Asleep(m) {
+		if c, _ := t.View(key); !c.Asleep(m) || len(wakened) > 0 && wakened[schemas.TenantOf(key)] {
 			keys = append(keys, key)
 		}
 	}

@@ -78,7 +78,7 @@ func (t *collectTask) executePiece(b *stage.Batch, rec *kgo.Record, cmd *schemas
 		customer := t.Edit(keys[0])
 		t.out.Reset()
 		if err := b.Guard(rec, keys[0], func() error {
-			if err := t.engine.Apply(customer, cmd, m, &t.out); err != nil {
+			if err := t.engineOf(b, keys[0], m).Apply(customer, cmd, m, &t.out); err != nil {
 				return fmt.Errorf("execution %s: %w", cmd.ExecutionID, err)
 			}
 			return t.emit(b, keys[0], rec.Timestamp)

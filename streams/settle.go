@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
@@ -33,7 +32,7 @@ type Ledger interface {
 type settleTask struct {
 	*stage.Store[settlement.Tenant]
 	ctx    context.Context // ends the waiting for the ledger
-	rules  *rules.Rules
+	rules  tenantRules
 	ledger Ledger
 	log    *slog.Logger
 }
@@ -43,7 +42,7 @@ func openSettle(ctx context.Context, cfg stage.Config, n Needs) (stage.Task, sta
 		Clone: (*settlement.Tenant).Clone, Changed: settlement.Changed, Append: settlement.AppendRow,
 		Load: settlement.LoadRow,
 	})
-	return &settleTask{Store: s, ctx: ctx, rules: n.Rules, ledger: n.Ledger, log: cfg.Logger()}, s
+	return &settleTask{Store: s, ctx: ctx, rules: tenantRules{general: n.Rules}, ledger: n.Ledger, log: cfg.Logger()}, s
 }
 
 // Take implements stage.Task.
@@ -51,6 +50,8 @@ func (t *settleTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindTick:
 		return stage.ForAll(func() error { return t.tick(b, rec) })
+	case schemas.KindTenant:
+		return takeSettings(b, rec)
 	case schemas.KindSettle:
 		return t.settle(b, rec)
 	}
@@ -94,7 +95,7 @@ func (t *settleTask) settle(b *stage.Batch, rec *kgo.Record) error {
 	if err != nil {
 		return err
 	}
-	ev, id, err := settlement.Settle(t.rules, tenant, cmd, sums, m, anything)
+	ev, id, err := settlement.Settle(t.rules.of(b, key), tenant, cmd, sums, m, anything)
 	if err != nil {
 		t.ForgetIfNew(key, existed)
 		return err

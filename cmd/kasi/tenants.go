@@ -17,13 +17,14 @@ import (
 func tenantsCmd() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "tenants",
-		Short: "Make tenants, the insurers, and list them",
+		Short: "Make tenants, the insurers, and set what is theirs",
 		Long: `A record of a bank feed whose tenant is not known is a dead letter (UNKNOWN_TENANT). So a tenant is
 made before its first record. The tenants of KASI_API_KEYS are made at the start. The commands talk
 to Kafka only.`,
 		Example: `  kasi tenants create acme
+  kasi tenants set acme --from 2026-01-01 distribution_fee=22.5 patience=9500
   kasi tenants list`,
-	}, tenantsCreate(), tenantsList())
+	}, tenantsCreate(), tenantsList(), tenantsSet(), tenantsShow())
 }
 
 // onTenants gives the Kafka of a running kasi: --kafka-brokers, else the embedded Kafka's usual address.

@@ -227,3 +227,50 @@ func TestHash(t *testing.T) {
 	require.Equal(t, changed, hash("# why\nfees:\n- {distribution_percent: 20, from: 2026-01-01}\n"))
 	require.NotEqual(t, changed, hash(strings.Replace(fees, "20\n", "21\n", 1)))
 }
+
+func TestSettingsOfATenant(t *testing.T) {
+	general, err := rules.Load([]byte(`
+tenant_fees:
+  acme: [{from: 2025-07-01, distribution_percent: 20}]
+`))
+	require.NoError(t, err)
+	own := schemas.TenantSettings{TenantID: "acme", Settings: []schemas.TenantSetting{
+		{From: "2025-10-01", Name: "collections_fee", Value: "3"},
+		{From: "2025-11-01", Name: "distribution_fee", Value: "22.5"},
+		{From: "2025-11-01", Name: "failure_days", Value: "2"},
+		{From: "2025-12-01", Name: "distribution_fee"},
+		{From: "2025-12-01", Name: "failure_days", Value: ""},
+	}}
+	r, err := general.For(own)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		on, distribution, collections string
+		days                          int
+	}{
+		{"2025-06-30", "0.25", "0.035", 5},
+		{"2025-09-30", "0.2", "0.035", 5},
+		{"2025-10-01", "0.2", "0.03", 5},
+		{"2025-11-30", "0.225", "0.03", 2},
+		{"2025-12-01", "0.2", "0.03", 5},
+	} {
+		rates := r.Fees("acme", date(t, c.on))
+		require.Equal(t, c.distribution+" "+c.collections, rates.Distribution.String()+" "+rates.Collections.String(), c.on)
+		require.Equal(t, c.days, r.Params(date(t, c.on)).FailureDays, c.on)
+		require.Equal(t, general.Params(date(t, c.on)).Patience, r.Params(date(t, c.on)).Patience)
+		require.Equal(t, general.Fees("other", date(t, c.on)), r.Fees("other", date(t, c.on)))
+	}
+	require.Equal(t, "0.2", general.Fees("acme", date(t, "2025-11-30")).Distribution.String(), "the general rules stay")
+	require.Equal(t, general.Hash(), r.Hash(), "settings are input, no rules of the program")
+	for text, want := range map[string]string{
+		"2025-11-01 patience 10001":       `patience: "10001" is not a whole number from 0 to 10000`,
+		"2025-11-01 patience 1.5":         "is not a whole number",
+		"2025-11-01 distribution_fee 101": `distribution_fee: "101" is not a percentage`,
+		"2025-11-01 colour blue":          `"colour" is no setting; there are distribution_fee, collections_fee`,
+		"2025-11-1 patience 1":            `from: "2025-11-1" is not a date`,
+	} {
+		w := strings.Fields(text)
+		one := []schemas.TenantSetting{{From: w[0], Name: w[1], Value: w[2]}}
+		_, err := general.For(schemas.TenantSettings{Settings: one})
+		require.ErrorContains(t, err, want)
+	}
+}

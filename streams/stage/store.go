@@ -44,6 +44,8 @@ type Facts struct {
 	// number of the latest of them that it has taken in. One that comes again is known by its number.
 	Left  int64 `json:"left,omitempty"`
 	Taken int64 `json:"taken,omitempty"`
+	// Tenants are the settings of those tenants that have their own. It is never changed in place.
+	Tenants map[string]Settings `json:"tenants,omitempty"`
 	// Seq is the last sequence number written to this partition of each dense output topic.
 	Seq map[string]int64 `json:"seq,omitempty"`
 	// Rules is the hash of what the stage decided by; empty before the first build that writes it.
@@ -52,6 +54,12 @@ type Facts struct {
 	Layout int `json:"layout,omitempty"`
 	// Mass is what the rows of all states add up to. A restore that finds others has not read what was written.
 	Mass Mass `json:"mass"`
+}
+
+// Settings are the settings of a tenant. New tells that no cut-off has passed since they came.
+type Settings struct {
+	schemas.TenantSettings
+	New bool `json:"new,omitempty"`
 }
 
 // Mass adds rows up, in whatever order they come: their number, the bytes of their values, and a hash over their keys

@@ -1,5 +1,6 @@
-// Package tenants keeps who the insurers are: kasi.tenants.v1 has a record of each, under its id, in one partition. The
-// topic is compacted. A tenant is never taken away, so a reader that is behind knows too few, never too many.
+// Package tenants keeps who the insurers are, and their settings: kasi.tenants.v1 has a record of each tenant, under
+// its id, in one partition. The topic is compacted. A tenant is never taken away, so a reader that is behind knows too
+// few, never too many.
 package tenants
 
 import (
@@ -15,7 +16,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/follow"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
@@ -79,11 +82,26 @@ type Registry struct {
 	looks *progress.Tracker
 	next  int64 // offset to read next
 	known map[string]Tenant
+	// own are the latest settings of each tenant, sent the version of those that every partition has, by tenant.
+	own  map[string]schemas.TenantSettings
+	sent map[string]int64
 }
 
 // Follow makes a Registry that knows nobody before its first Refresh. Its connection ends with ctx.
 func Follow(ctx context.Context, cfg stage.Config) *Registry {
-	return &Registry{cfg: cfg, ctx: ctx, known: map[string]Tenant{}}
+	return &Registry{
+		cfg: cfg, ctx: ctx, known: map[string]Tenant{}, own: map[string]schemas.TenantSettings{}, sent: map[string]int64{},
+	}
+}
+
+// FollowAll makes a Registry that knows all there is, and hears of what comes until ctx ends. The topic must exist.
+func FollowAll(ctx context.Context, cfg stage.Config) (*Registry, error) {
+	r := Follow(ctx, cfg)
+	return r, follow.Topic(ctx, cfg, schemas.TopicTenants, func(rec *kgo.Record) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.take(rec)
+	})
 }
 
 // Has tells whether a tenant is known by now.
@@ -120,11 +138,9 @@ func (r *Registry) look(ctx context.Context) error {
 	}
 	at := progress.Place{Topic: schemas.TopicTenants}
 	next, err := r.looks.Scan(ctx, at, r.next, ends[at], 1<<20, func(rec *kgo.Record) error {
-		var t Tenant
-		if rec.Attrs.IsControl() || json.Unmarshal(rec.Value, &t) != nil || t.ID != string(rec.Key) {
-			return nil // not of our making
+		if !rec.Attrs.IsControl() {
+			r.take(rec)
 		}
-		r.known[t.ID] = t
 		return nil
 	})
 	if err != nil {
@@ -132,6 +148,31 @@ func (r *Registry) look(ctx context.Context) error {
 	}
 	r.next = next
 	return nil
+}
+
+// take puts a record in its place: a tenant, its settings, or how far those have been sent. Another's is passed over.
+func (r *Registry) take(rec *kgo.Record) {
+	tenant, what, _ := strings.Cut(string(rec.Key), mark)
+	what, _, _ = strings.Cut(what, mark)
+	switch what {
+	case "":
+		var t Tenant
+		if json.Unmarshal(rec.Value, &t) == nil && t.ID == tenant {
+			r.known[t.ID] = t
+		}
+	case settingsOf:
+		var s schemas.TenantSetting
+		if json.Unmarshal(rec.Value, &s) == nil && rules.CheckSetting(s) == nil {
+			own := place(r.own[tenant], s)
+			own.TenantID, own.Version = tenant, rec.Offset
+			r.own[tenant] = own
+		}
+	case sentOf:
+		var done sent
+		if json.Unmarshal(rec.Value, &done) == nil {
+			r.sent[tenant] = max(r.sent[tenant], done.Version)
+		}
+	}
 }
 
 // open connects, the first time.

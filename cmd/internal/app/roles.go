@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -24,9 +27,12 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/commands"
+	"github.com/kasi-collections/kasi/streams/follow"
 	apikeys "github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/tenants"
 	"github.com/kasi-collections/kasi/streams/topics"
 )
 
@@ -112,7 +118,30 @@ func runTicker(ctx context.Context, j job) (err error) {
 }
 
 func runIntake(ctx context.Context, j job) error {
+	go j.sendSettings(ctx)
 	return streams.Run(ctx, j.kafka, "intake", streams.Needs{}, j.ready)
+}
+
+// settingsEvery is how often intake looks whether a tenant's settings have reached every partition.
+const settingsEvery = 10 * time.Second
+
+// sendSettings sends settings of tenants again that a command was killed over, until ctx ends.
+func (j job) sendSettings(ctx context.Context) {
+	r := tenants.Follow(ctx, j.kafka)
+	for ctx.Err() == nil {
+		cl, n, err := topics.Open(j.kafka)
+		if err == nil {
+			cl.Close()
+			var healed []string
+			if healed, err = r.Heal(ctx, n); len(healed) > 0 {
+				j.log.Warn("settings of tenants had not reached every partition and were sent again", "tenants", healed)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			j.log.Warn("settings of tenants: cannot see whether every partition has them; trying again", "err", err)
+		}
+		_ = retry.Pause(ctx, settingsEvery)
+	}
 }
 
 func runCollect(ctx context.Context, j job) error {
@@ -196,6 +225,10 @@ func runAPI(ctx context.Context, j job) error {
 	if len(keys) == 0 && len(ring.All("")) == 0 {
 		j.log.Warn("there is no API key yet: kasi keys create makes one")
 	}
+	limitsOf, err := j.limits(ctx)
+	if err != nil {
+		return err
+	}
 	db, err := clickhouse.Open(j.ClickHouse)
 	if err != nil {
 		return err
@@ -215,7 +248,7 @@ func runAPI(ctx context.Context, j job) error {
 		degraded = j.Metrics.Degraded
 	}
 	handler, err := api.New(api.Config{
-		Keys: apiKeys, Made: granted(ring), DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate,
+		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate,
 		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
 		Whole: func(ctx context.Context, until []int64) error {
@@ -251,6 +284,33 @@ func granted(ring *apikeys.Ring) func(string) (api.Grant, bool) {
 		}
 		return g, ok
 	}
+}
+
+// limits follows the settings of tenants and the calendar, and tells how many calls a minute a tenant's keys may make
+// on the business date.
+func (j job) limits(ctx context.Context) (func(tenant string, queries, updates int) (int, int), error) {
+	known, err := tenants.FollowAll(ctx, j.kafka)
+	if err != nil {
+		return nil, err
+	}
+	var today atomic.Pointer[string]
+	today.Store(new(string))
+	err = follow.Topic(ctx, j.kafka, schemas.TopicCalendar, func(rec *kgo.Record) {
+		var tick schemas.Tick
+		if json.Unmarshal(rec.Value, &tick) == nil && tick.Date > *today.Load() {
+			today.Store(&tick.Date)
+		}
+	})
+	return func(tenant string, queries, updates int) (int, int) {
+		own := known.Settings(tenant)
+		if n, err := strconv.Atoi(own.On(rules.QueriesPerMinute, *today.Load())); err == nil {
+			queries = n
+		}
+		if n, err := strconv.Atoi(own.On(rules.UpdatesPerMinute, *today.Load())); err == nil {
+			updates = n
+		}
+		return queries, updates
+	}, err
 }
 
 // words are a decision in plain words.

@@ -117,6 +117,7 @@ type result struct {
 
 // books is everything read from Kafka.
 type books struct {
+	own     settings // of tenants
 	o       Options
 	young   time.Time // records since then are in transit
 	ends    records.Ends
@@ -176,6 +177,9 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		maps.Copy(b.ends, ends)
 	}
 	if err := o.Kafka.Read(ctx, b.ends, b.take); err != nil {
+		return nil, err
+	}
+	if err := b.readSettings(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.noteRemoved(ctx); err != nil {

@@ -91,6 +91,7 @@ func (b *books) statements(c *Check) {
 		if !ok {
 			rates = documented
 		}
+		rates = b.own[s.Tenant].over(rates, s.Period+"-31")
 		want := statement{Total: total, Adjustments: adjustments}
 		want.DistributionFee, want.CollectionsFee = percent(total, rates.Distribution), percent(total, rates.Collections)
 		want.TotalFees = want.DistributionFee + want.CollectionsFee
