@@ -58,7 +58,16 @@ type Config struct {
 	Degraded func() []string
 	// DeadLetters counts refused records by class. Nil means that nobody knows.
 	DeadLetters func(ctx context.Context) ([]Refused, error)
-	Log         *slog.Logger
+	// Behind tells what waits for each role. Nil means that nobody knows.
+	Behind func(ctx context.Context) ([]Behind, error)
+	Log    *slog.Logger
+}
+
+// Behind is how many records wait for a role's group, and when the oldest of them was written.
+type Behind struct {
+	Role, Group string
+	Records     int64
+	Oldest      time.Time
 }
 
 // Refused is how many records were refused for a reason.

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -32,6 +33,7 @@ type site struct {
 	db      driver.Conn
 	url     string
 	handler http.Handler
+	kafka   error // what Kafka answers
 	revoked atomic.Bool
 	client  *http.Client
 }
@@ -63,8 +65,13 @@ func newSite(t *testing.T) *site {
 			}
 			return []console.Line{{About: "what if", Text: "then it is debited"}}, nil
 		},
-		Degraded:    func() []string { return []string{"partition 3 is set aside"} },
-		DeadLetters: nil,
+		Degraded: func() []string { return []string{"partition 3 is set aside"} },
+		DeadLetters: func(context.Context) ([]console.Refused, error) {
+			return []console.Refused{{Class: "BAD_JSON", Topic: schemas.TopicRailResults, Records: 3}}, s.kafka
+		},
+		Behind: func(context.Context) ([]console.Behind, error) {
+			return []console.Behind{{Role: "sink", Group: "kasi-sink", Records: 77}}, nil
+		},
 	})
 	require.NoError(t, err)
 	s.handler = handler
@@ -180,7 +187,7 @@ func TestPagesSayWhatIsStored(t *testing.T) {
 			"R\u00a0100.84", "The lines add up to R\u00a0150.00", "That is what the statement says.",
 		},
 		"/engine":                       {"salary", "monthly", "2025-12-24"},
-		"/health":                       {"partition 3 is set aside", "Kafka did not say"},
+		"/health":                       {"partition 3 is set aside", "BAD_JSON", "kasi-sink", "77"},
 		"/search?q=E1":                  {"/customer?id=C1"},
 		"/search?q=" + collectionOne:    {"/collections/" + collectionOne},
 		"/search?q=D1":                  {"debit of P1 2025-11"},
@@ -306,8 +313,12 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, status, path)
 		require.Contains(t, body, says, path)
 	}
+	s.kafka = errors.New("no broker")
+	status, body := s.get("/health")
+	require.Equal(t, http.StatusOK, status, "health is looked at when something is wrong")
+	require.Contains(t, body, "Kafka did not say")
 	require.NoError(t, s.db.Close())
-	status, body := s.get("/")
+	status, body = s.get("/")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Contains(t, body, "ClickHouse does not answer")
 }

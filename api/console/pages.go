@@ -143,7 +143,8 @@ type healthBody struct {
 	Degraded  []string
 	Attention read.Attention
 	Refused   []Refused
-	Knows     bool // whether the dead letters could be asked for
+	Behind    []Behind
+	Kafka     bool // whether Kafka said what was refused and what waits
 	Items     []read.OpenItem
 }
 
@@ -151,18 +152,30 @@ func (c *console) health(r *http.Request, v *visit) (b healthBody, err error) {
 	if c.Degraded != nil {
 		b.Degraded = c.Degraded()
 	}
-	if c.DeadLetters != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		b.Refused, err = c.DeadLetters(ctx)
-		b.Knows = err == nil
-	}
+	b.Kafka = c.askKafka(r.Context(), &b)
 	err = together(r.Context(), into(&b.Attention, v.db.Attention),
 		func(ctx context.Context) (err error) { b.Today, _, err = v.db.BusinessDate(ctx); return err },
 		into(&b.Items, func(ctx context.Context) ([]read.OpenItem, error) {
 			return v.db.OpenItems(ctx, read.Page{Status: "OPEN", After: []string{""}, Limit: 100})
 		}))
 	return b, err
+}
+
+// kafkaPatience bounds what the page waits for Kafka: it is looked at most when something is wrong.
+const kafkaPatience = 2 * time.Second
+
+// askKafka fills in what Kafka knows, and tells whether it answered.
+func (c *console) askKafka(ctx context.Context, b *healthBody) bool {
+	if c.DeadLetters == nil || c.Behind == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, kafkaPatience)
+	defer cancel()
+	err := together(ctx, into(&b.Refused, c.DeadLetters), into(&b.Behind, c.Behind))
+	if err != nil {
+		c.Log.Warn("console: Kafka does not say what waits", "err", err)
+	}
+	return err == nil
 }
 
 type searchBody struct{ Found []read.Found }

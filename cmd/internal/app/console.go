@@ -4,23 +4,28 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/api/console"
 	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/records"
 )
 
 // console makes the pages at / of the HTTP address.
-func (j job) console(db driver.Conn, keys []api.Key, made func(string) (api.Grant, bool)) (http.Handler, error) {
+func (j job) console(ctx context.Context, db driver.Conn, keys []api.Key, made func(string) (api.Grant, bool),
+) (http.Handler, error) {
 	bearers := map[[sha256.Size]byte]console.Bearer{}
 	for _, k := range keys {
 		bearers[sha256.Sum256([]byte(k.Key))] = console.Bearer{Tenant: k.Tenant, CanSettle: true}
@@ -56,7 +61,35 @@ func (j job) console(db driver.Conn, keys []api.Key, made func(string) (api.Gran
 	cfg.DeadLetters = func(ctx context.Context) ([]console.Refused, error) {
 		return refused(ctx, box)
 	}
+	cl, err := kgo.NewClient(j.kafka.Client(kgo.ClientID("kasi-console"))...)
+	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	context.AfterFunc(ctx, cl.Close)
+	queue := progress.New(cl)
+	cfg.Behind = func(ctx context.Context) ([]console.Behind, error) { return behind(ctx, queue) }
 	return console.New(cfg)
+}
+
+// behind is what waits for each role.
+func behind(ctx context.Context, queue *progress.Tracker) (out []console.Behind, err error) {
+	for _, role := range []string{"intake", "collect", "settle", "sink"} { // those that read Kafka in groups
+		for _, group := range streams.GroupsOf(role) {
+			rows, err := queue.Waiting(ctx, group)
+			if err != nil {
+				return nil, err
+			}
+			b := console.Behind{Role: role, Group: group.ID}
+			for _, w := range rows {
+				b.Records += w.Records
+				if b.Oldest.IsZero() || !w.Oldest.IsZero() && w.Oldest.Before(b.Oldest) {
+					b.Oldest = w.Oldest
+				}
+			}
+			out = append(out, b)
+		}
+	}
+	return out, nil
 }
 
 func lines(from []explain.Line) []console.Line {
