@@ -56,9 +56,10 @@ func clickhouseUsersCmd() *cobra.Command {
 		Short: "Print the users kasi and analyst for a ClickHouse server of your own",
 		Long: `users prints a file for the users.d directory of a ClickHouse server: the user kasi, who owns the
 database, and the read-only user analyst, with the same rights and limits as on the embedded
-ClickHouse. The passwords are KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; the file holds
-only their SHA-256. The server takes it up by itself. The database and its tables are made by the
-first role that starts.`,
+ClickHouse. The passwords are KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD; each pair of
+KASI_TENANT_ANALYST_PASSWORDS="acme=word1,other=word2" makes a user analyst_<tenant>, who sees that
+tenant's rows. The file holds only the SHA-256 of passwords. The server takes it up by itself. The
+database and its tables are made by the first role that starts.`,
 		Example: `  kasi clickhouse users > /etc/clickhouse-server/users.d/kasi.xml
   kasi clickhouse users --clickhouse-database premiums
   kasi clickhouse users --also 'kasi_test_*'                # what the tests need beside`,
@@ -68,7 +69,10 @@ first role that starts.`,
 			return errors.New("set KASI_CLICKHOUSE_PASSWORD and KASI_ANALYST_PASSWORD: the users that are printed log in " +
 				"with them")
 		}
-		file, err := chembed.ServerUsers(cfg.Password, cfg.AnalystPassword, append([]string{cfg.Database}, also...)...)
+		file, err := chembed.ServerUsers(chembed.Options{
+			KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Tenants: app.TenantAnalysts(cfg),
+			Databases: append([]string{cfg.Database}, also...),
+		})
 		fmt.Fprint(c.OutOrStdout(), file)
 		return err
 	}, "clickhouse-database")

@@ -201,8 +201,17 @@ func (s *Stack) stopEngines() error {
 func EmbeddedClickHouse(cfg config.Config, log *slog.Logger) chembed.Options {
 	return chembed.Options{
 		Dir: filepath.Join(cfg.DataDir, "clickhouse"), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative,
-		KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Log: log,
+		KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Tenants: TenantAnalysts(cfg), Log: log,
 	}
+}
+
+// TenantAnalysts are the analysts of single tenants, of a configuration that was checked.
+func TenantAnalysts(cfg config.Config) (all []chembed.TenantAnalyst) {
+	pairs, _ := cfg.TenantAnalysts()
+	for _, p := range pairs {
+		all = append(all, chembed.TenantAnalyst{Tenant: p.Tenant, Password: p.Key})
+	}
+	return all
 }
 
 // StopClickHouse ends the embedded ClickHouse. Connection pools are closed before.

@@ -58,6 +58,9 @@ func (c Config) Check() []error {
 	if _, err := c.Keys(); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := c.TenantAnalysts(); err != nil {
+		errs = append(errs, err)
+	}
 	refuse(c.ClickHouseAddr != "" && c.Password == "", "clickhouse-password", "",
 		"is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
 	refuse(strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
@@ -102,6 +105,27 @@ func (c Config) Keys() ([]Key, error) {
 		keys = append(keys, Key{tenant, key})
 	}
 	return keys, nil
+}
+
+// TenantAnalysts are the tenants and passwords of tenant-analyst-passwords. The error names a pair by its place, never
+// by its password.
+func (c Config) TenantAnalysts() ([]Key, error) {
+	var all []Key
+	for i, pair := range split(c.TenantAnalystPasswords) {
+		tenant, password, ok := strings.Cut(pair, "=")
+		switch {
+		case !ok || tenant == "" || password == "":
+			return nil, fmt.Errorf("tenant-analyst-passwords: pair %d is not tenant=password; expected "+
+				"KASI_TENANT_ANALYST_PASSWORDS=\"acme=word1,other=word2\"", i+1)
+		case strings.Trim(tenant, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "":
+			return nil, fmt.Errorf("tenant-analyst-passwords: tenant %q of pair %d cannot be part of a ClickHouse user's name: "+
+				"it may hold letters, digits, _ and - only", tenant, i+1)
+		case slices.ContainsFunc(all, func(k Key) bool { return k.Tenant == tenant }):
+			return nil, fmt.Errorf("tenant-analyst-passwords: pair %d repeats tenant %s; a tenant has one analyst", i+1, tenant)
+		}
+		all = append(all, Key{tenant, password})
+	}
+	return all, nil
 }
 
 // AcceptedRules are the hashes in accept-rules.

@@ -19,6 +19,7 @@ import (
 // field is.
 type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
+	TenantAnalystPasswords                                                                         string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
 	AcceptRules, ConsoleSecret                                                                     string
 	LogLevel, LogFormat                                                                            string
@@ -53,6 +54,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.AnalystPassword, "analyst-password", "", "password of the read-only ClickHouse user analyst")
 	t.StringVar(&c.ConsoleSecret, "console-secret", "",
 		"seals the console's sessions; the same on all instances of the API. Empty = a new one at each start")
+	t.StringVar(&c.TenantAnalystPasswords, "tenant-analyst-passwords", "",
+		"tenants and passwords of the ClickHouse users analyst_<tenant>, who see one tenant: acme=word1,other=word2")
 	t.StringVar(&c.Instance, "instance", "1",
 		"stable name of this process among its role's; part of its transactional ids")
 	t.IntVar(&c.Partitions, "partitions", 0,
@@ -75,7 +78,8 @@ func (c *Config) options() *pflag.FlagSet {
 
 // secret options are set in the environment or the file only, and never printed.
 func secret(name string) bool {
-	return name == "api-keys" || name == "console-secret" || strings.HasSuffix(name, "-password")
+	return name == "api-keys" || name == "console-secret" || strings.HasSuffix(name, "-password") ||
+		strings.HasSuffix(name, "-passwords")
 }
 
 // Flags registers the named options on a flag set; with no names, all but the secrets.

@@ -110,4 +110,23 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	_, err = load(t, "", []string{"KASI_API_KEYS=very-secret"})
 	require.ErrorContains(t, err, "pair 1 is not tenant=key")
 	require.NotContains(t, err.Error(), "very-secret")
+	_, err = load(t, "", []string{"KASI_TENANT_ANALYST_PASSWORDS=a=very-secret,very-secret"})
+	require.ErrorContains(t, err, "tenant-analyst-passwords: pair 2 is not tenant=password")
+	require.NotContains(t, err.Error(), "very-secret")
+}
+
+func TestTenantAnalysts(t *testing.T) {
+	c, err := load(t, "", []string{"KASI_TENANT_ANALYST_PASSWORDS=acme=one, other-1=t=wo"})
+	require.NoError(t, err)
+	all, err := c.TenantAnalysts()
+	require.NoError(t, err)
+	require.Equal(t, []config.Key{{Tenant: "acme", Key: "one"}, {Tenant: "other-1", Key: "t=wo"}}, all)
+	require.Equal(t, "set", c.Printable()["tenant-analyst-passwords"])
+	for given, why := range map[string]string{
+		"a b=x": `tenant "a b" of pair 1 cannot be part`, "a=x,a=y": "pair 2 repeats tenant a", "=x": "pair 1 is not",
+		"a'=x": "cannot be part",
+	} {
+		_, err := load(t, "", []string{"KASI_TENANT_ANALYST_PASSWORDS=" + given})
+		require.ErrorContains(t, err, why, given)
+	}
 }

@@ -49,7 +49,9 @@ func atAddresses(ctx context.Context) (*Server, error) {
 // inContainer runs a server in Docker, with the users that an operator gives a server of his own.
 func inContainer(ctx context.Context) (*Server, error) {
 	s := &Server{Kind: Containers, KasiPassword: random(), AnalystPassword: random()}
-	users, err := embedded.ServerUsers(s.KasiPassword, s.AnalystPassword, "kasi", databasePrefix+"*")
+	users, err := embedded.ServerUsers(embedded.Options{
+		KasiPassword: s.KasiPassword, AnalystPassword: s.AnalystPassword, Databases: []string{"kasi", databasePrefix + "*"},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ const parentEnv = "KASI_TEST_PARENT"
 const (
 	kasiPassword    = `k'"<&>pass`
 	analystPassword = "a-password"
+	tenantPassword  = "t-password"
 )
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,7 @@ func beParent(dir string) int {
 func options(dir string) embedded.Options {
 	return embedded.Options{
 		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: kasiPassword,
-		AnalystPassword: analystPassword,
+		AnalystPassword: analystPassword, Tenants: []embedded.TenantAnalyst{{Tenant: "acme", Password: tenantPassword}},
 	}
 }
 

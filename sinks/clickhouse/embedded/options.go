@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // Options says where the server keeps its data, where it listens and who may log in.
@@ -31,6 +33,8 @@ type Options struct {
 	KasiPassword string
 	// AnalystPassword is the password of the read-only user analyst; empty: there is no such user.
 	AnalystPassword string
+	// Tenants are further analysts, each of the rows of one tenant in the first database.
+	Tenants []TenantAnalyst
 	// Databases are further databases of both users, beside kasi, for tests that make their own. A name may end in *.
 	Databases []string
 	// Grants are further grants of user kasi, written as after the word GRANT, for benchmarks that let the server read
@@ -42,6 +46,9 @@ type Options struct {
 	library    string        // path of libchdb.so
 	firstPause time.Duration // between the first two tries of a restart; doubled at each further one
 }
+
+// TenantAnalyst is the user analyst_<tenant>. The tenant's name holds letters, digits, _ and - only.
+type TenantAnalyst struct{ Tenant, Password string }
 
 // check fills what was left open and refuses what cannot work, all errors at once.
 func (o Options) check() (Options, error) {
@@ -144,6 +151,8 @@ var templates embed.FS
 type configData struct {
 	Options
 	HTTP, Native addr
+	// Open are the tables and views that a tenant's analyst may read, Filtered the tables of which he sees the tenant's rows.
+	Open, Filtered []string
 	// Threads is set for our own engine, which needs profiles and a user of its own.
 	Threads int
 }
@@ -152,7 +161,7 @@ type configData struct {
 func (o Options) writeConfig(http, native addr) error {
 	o.Databases = append([]string{databaseKasi}, o.Databases...)
 	for _, name := range []string{"users.xml", "config.xml"} {
-		text, err := fill(name, configData{o, http, native, min(maxThreads, runtime.NumCPU())})
+		text, err := fill(name, configData{Options: o, HTTP: http, Native: native, Threads: min(maxThreads, runtime.NumCPU())})
 		if err != nil {
 			return err
 		}
@@ -163,16 +172,21 @@ func (o Options) writeConfig(http, native addr) error {
 	return nil
 }
 
-// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users kasi and
-// analyst with the rights that they have on the embedded engine, over databases, whose names may end in *. It holds
+// ServerUsers is a file for the users.d directory of a ClickHouse server of its own. It holds the users of the options
+// with the rights that they have on the embedded engine, over the databases, whose names may end in *. It holds
 // passwords only as hashes.
-func ServerUsers(kasiPassword, analystPassword string, databases ...string) (string, error) {
-	return fill("users.xml", configData{Options: Options{
-		KasiPassword: kasiPassword, AnalystPassword: analystPassword, Databases: databases,
-	}})
-}
+func ServerUsers(o Options) (string, error) { return fill("users.xml", configData{Options: o}) }
 
 func fill(name string, data configData) (string, error) {
+	for _, t := range schemas.Tables() {
+		data.add(t)
+	}
+	for _, s := range schemas.States() {
+		data.add(s.Table)
+	}
+	for _, v := range schemas.Views() {
+		data.Open = append(data.Open, v.Name)
+	}
 	hash := func(password string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(password))) }
 	t, err := template.New(name).Funcs(template.FuncMap{"hash": hash}).ParseFS(templates, name)
 	if err != nil {
@@ -183,6 +197,17 @@ func fill(name string, data configData) (string, error) {
 		return "", fmt.Errorf("fill %s: %w", name, err)
 	}
 	return b.String(), nil
+}
+
+// add lets tenants' analysts read a table: their own rows where it has tenants, all of the calendar, else nothing.
+func (d *configData) add(t schemas.Table) {
+	switch {
+	case slices.ContainsFunc(t.Columns, func(c schemas.Column) bool { return c.Name == "tenant_id" }):
+		d.Filtered = append(d.Filtered, t.Name)
+	case t.Name != schemas.SunkTopics[schemas.TopicCalendar]:
+		return
+	}
+	d.Open = append(d.Open, t.Name)
 }
 
 // libraryEnv overrides where the library is looked for.

@@ -2,12 +2,18 @@ package embedded_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 )
 
 // ClickHouse's error codes.
@@ -111,6 +117,8 @@ func TestTheAnalystReadsKasiAndNothingElse(t *testing.T) {
 	require.NoError(t, conn.Exec(t.Context(), "SHOW TABLES"))
 	require.NoError(t, conn.Exec(t.Context(), "DESCRIBE TABLE v"))
 	require.NoError(t, conn.Exec(t.Context(), "SHOW CREATE TABLE t"))
+	require.Equal(t, uint64(2), count(t, conn, "SELECT count() FROM information_schema.tables WHERE table_schema = 'kasi'"))
+	require.Equal(t, uint64(2), count(t, conn, "SELECT count() FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'kasi'"))
 
 	for _, refused := range []string{
 		"INSERT INTO t VALUES (1)", "CREATE TABLE x (a UInt64) ENGINE = Memory", "DROP TABLE t", "TRUNCATE TABLE t",
@@ -146,9 +154,10 @@ func TestTheAnalystsLimitsHold(t *testing.T) {
 		"SELECT 1 SETTINGS max_execution_time = 0":                                                    constraint,
 		"SELECT 1 SETTINGS max_execution_time = 3600":                                                 constraint,
 		"SELECT 1 SETTINGS max_result_rows = 0":                                                       constraint,
-		"SELECT 1 SETTINGS max_memory_usage = 0":                                                      readonly,
+		"SELECT 1 SETTINGS max_memory_usage = 0":                                                      constraint,
+		"SELECT 1 SETTINGS max_memory_usage = 2000000000":                                             constraint,
 		"SELECT 1 SETTINGS max_memory_usage_for_user = 0":                                             readonly,
-		"SELECT 1 SETTINGS max_rows_to_read = 0":                                                      readonly,
+		"SELECT 1 SETTINGS max_rows_to_read = 0":                                                      constraint,
 		"SELECT 1 SETTINGS readonly = 0":                                                              readonly,
 		"SELECT 1 SETTINGS max_concurrent_queries_for_user = 0":                                       readonly,
 		"SELECT 1 SETTINGS log_queries = 0":                                                           readonly,
@@ -186,7 +195,8 @@ func TestTheAnalystsToolsWork(t *testing.T) {
 		"session_timezone=Africa/Johannesburg&join_use_nulls=1&extremes=1",
 		"enable_http_compression=1&max_execution_time=20&log_comment=x",
 		"date_time_output_format=iso&output_format_json_quote_64bit_integers=0&send_progress_in_http_headers=1",
-		"query_id=q1&session_id=s1",
+		"query_id=q1&session_id=s1", "max_memory_usage=100000000&max_rows_to_read=1000&max_result_bytes=1000",
+		"additional_table_filters=" + url.QueryEscape("{'kasi.t':'a = 1'}"),
 		"http_write_exception_in_output_format=0&network_compression_method=LZ4&max_threads=1&max_block_size=1000",
 	} {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost,
@@ -198,4 +208,64 @@ func TestTheAnalystsToolsWork(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusOK, response.StatusCode, parameters)
 	}
+}
+
+// Drivers such as clickhouse-connect name a session. Several at once are no reason to refuse one.
+func TestSessionsAreNotCounted(t *testing.T) {
+	s := start(t, t.TempDir())
+	held := connect(t, s, "analyst", analystPassword)
+	require.NoError(t, held.Ping(t.Context()))
+	for i := range 8 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			fmt.Sprintf("http://%s/?query=SELECT+1&session_id=s%d", s.HTTPAddr(), i), nil)
+		require.NoError(t, err)
+		request.SetBasicAuth("analyst", analystPassword)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode)
+	}
+}
+
+// A tenant's analyst sees the rows of its tenant in every table and view, and nothing of what has no tenant.
+func TestATenantsAnalystSeesItsTenant(t *testing.T) {
+	s := start(t, t.TempDir())
+	require.NoError(t, migrate.Up(t.Context(), s.ClickHouse(), slog.New(slog.DiscardHandler)))
+	kasi := asKasi(t, s)
+	all := schemas.Tables()
+	for _, state := range schemas.States() {
+		all = append(all, state.Table)
+	}
+	for _, table := range all {
+		if table.Name == "calendar_log" {
+			require.NoError(t, kasi.Exec(t.Context(), "INSERT INTO calendar_log (business_date) VALUES ('2025-11-05')"))
+			continue
+		}
+		for _, tenant := range []string{"acme", "other"} {
+			require.NoError(t, kasi.Exec(t.Context(), "INSERT INTO "+table.Name+" (tenant_id) VALUES ('"+tenant+"')"))
+		}
+	}
+	conn := connect(t, s, "analyst_acme", tenantPassword)
+	for _, table := range all {
+		if table.Name != "calendar_log" {
+			require.EqualValues(t, 1, count(t, conn, "SELECT count() FROM "+table.Name), table.Name)
+			require.EqualValues(t, 0, count(t, conn, "SELECT count() FROM "+table.Name+" WHERE tenant_id != 'acme'"))
+		}
+	}
+	for _, view := range schemas.Views() {
+		if view.Name != "calendar" && view.Name != "reason_codes" {
+			require.EqualValues(t, 0, count(t, conn, "SELECT count() FROM "+view.Name+" WHERE tenant_id != 'acme'"), view.Name)
+		}
+		require.NoError(t, conn.Exec(t.Context(), "SELECT * FROM "+view.Name+" LIMIT 1"), view.Name)
+	}
+	require.EqualValues(t, 1, count(t, conn, "SELECT count() FROM policies"))
+	require.EqualValues(t, 2, count(t, connect(t, s, "analyst", analystPassword), "SELECT count() FROM policies"))
+	require.NoError(t, conn.Exec(t.Context(), "SELECT * FROM information_schema.columns FORMAT Null"))
+	for _, refused := range []string{
+		"SELECT * FROM sink_marks", "SELECT * FROM goose_db_version", "INSERT INTO policies_log (tenant_id) VALUES ('acme')",
+		"SELECT * FROM system.query_log", "DROP VIEW policies",
+	} {
+		require.Contains(t, []int32{accessDenied, readonly}, code(conn.Exec(t.Context(), refused)), refused)
+	}
+	require.EqualValues(t, wrongPassword, code(connect(t, s, "analyst_other", tenantPassword).Ping(t.Context())))
 }
