@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kasi-collections/kasi/api/read"
@@ -137,23 +136,19 @@ func (s *server) whole(ctx context.Context, until []int64) error {
 	case errors.As(err, &twins):
 		return newError(http.StatusServiceUnavailable, "No statement is made: %s", twins).because(err)
 	case errors.As(err, &hole):
-		return newError(http.StatusServiceUnavailable, "ClickHouse has lost events: %s. %s", hole, s.whyMissing(hole)).
+		return newError(http.StatusServiceUnavailable, "ClickHouse has lost events: %s. %s", hole, whyMissing(ctx, hole)).
 			at(hole.Place(), fmt.Sprintf("numbers up to %d", until[hole.Partition]-1),
 				fmt.Sprintf("none from %d to %d", hole.From, hole.To)).because(err)
 	}
 	return unavailable(err, "ClickHouse cannot be asked whether everything is there; try again")
 }
 
-// whyMissing says why a hole is not filled yet, as far as this process knows.
-func (s *server) whyMissing(hole *schemas.Hole) string {
-	if s.Degraded != nil {
-		for _, trouble := range s.Degraded() {
-			if strings.Contains(trouble, hole.Place()) {
-				return "They cannot be filled in: " + trouble
-			}
-		}
+// whyMissing says why a hole is not filled yet, as far as any sink has found out.
+func whyMissing(ctx context.Context, hole *schemas.Hole) string {
+	if why, known, err := infoOf(ctx).db.HoleWhy(ctx, hole); err == nil && known {
+		return "They cannot be filled in: " + why
 	}
-	return "The sink fills them in from Kafka (or: kasi sink refill), or its /readyz says why it cannot; try again then"
+	return "The sink fills them in from Kafka (or: kasi sink refill); try again then"
 }
 
 // GetSettlement is GET /settlements/{id}.

@@ -13,6 +13,7 @@ var Queries = map[string]string{
 	"settlement_covers": sqlSettlementCovers,
 	"outcome_counts":    sqlOutcomeCounts,
 	"outcome_refusals":  sqlOutcomeRefusals, "outcome_first": sqlOutcomeFirst, "sink_marks": sqlSinkMarks,
+	"hole_why":      sqlHoleWhy,
 	"decision_list": sqlDecisionList, "decision_on": sqlDecisionOn, "decisions_standing": sqlDecisionsStanding,
 	"attempt_list": sqlAttemptList, "attempt_answers": sqlAttemptAnswers,
 	"calendar": sqlCalendar, "item_list": sqlItemList, "item_by_id": sqlItemByID,

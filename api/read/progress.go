@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/civil"
+
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 // OutcomeCounts is how many commands of a request have been answered, and how.
@@ -83,6 +85,21 @@ func (d *DB) Marks(ctx context.Context, topic string) (map[int]Mark, error) {
 		marks[int(m.Partition)] = m
 	}
 	return marks, err
+}
+
+const sqlHoleWhy = `SELECT why
+FROM sink_holes
+WHERE topic = {topic:String} AND stage = {stage:String} AND partition = {partition:UInt32}
+    AND from_seq <= {to:Int64} AND to_seq >= {from:Int64}
+ORDER BY at DESC
+LIMIT 1`
+
+// HoleWhy is why the sink could not bring back what is missing, as far as any sink has found that out.
+func (d *DB) HoleWhy(ctx context.Context, h *schemas.Hole) (why string, known bool, err error) {
+	row, known, err := one[struct{ Why string }](ctx, d, sqlHoleWhy, params{
+		"topic": h.Topic, "stage": h.Stage, "partition": uint32(h.Partition), "from": h.From, "to": h.To,
+	})
+	return row.Why, known, err
 }
 
 const sqlCalendar = `SELECT business_date FROM calendar`

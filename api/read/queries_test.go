@@ -166,7 +166,11 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
 				"2025-11-07 07:00:00"},
 		},
-		"sink_marks":     {[]any{named("topic", "t")}, []string{"0 9 7"}},
+		"sink_marks": {[]any{named("topic", "t")}, []string{"0 9 7"}},
+		"hole_why": {
+			[]any{named("topic", "t"), named("stage", ""), named("partition", 0), named("from", 5), named("to", 7)},
+			[]string{"removed"},
+		},
 		"month_statuses": {[]any{tenant, named("period", "2025-11")}, []string{"PAID_FULL 1 0 15000 15000 0"}},
 		"month_days": {[]any{tenant, named("periods", []string{"2025-11"})}, []string{
 			"2025-11 2025-11-05 0 0 1 0", "2025-11 2025-11-28 15000 1 0 0",
@@ -304,6 +308,10 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('acme', 'C1', 't1', '2025-11-25', 850000, 's1', 'SALARY', 'MONTHLY', 'MATURE', 90, '2025-12-24', 1, 'REVERSED', 2,
 				'B'),
 			('other', 'C1', 't9', '2025-11-25', 1, 's1', 'WAGE', 'WEEKLY', 'MATURE', 90, '2025-12-24', 1, '', 3, 'S')`,
+		`INSERT INTO sink_holes (topic, stage, partition, from_seq, to_seq, why, at) VALUES
+			('t', '', 0, 7, 9, 'removed', '2025-11-05 07:00:00'), ('t', '', 0, 6, 6, 'before', '2025-11-04 07:00:00'),
+			('t', '', 0, 8, 9, 'beside', '2025-11-06 07:00:00'), ('t', 's', 0, 5, 7, 'stage', '2025-11-06 07:00:00'),
+			('t', '', 1, 5, 7, 'partition', '2025-11-06 07:00:00'), ('u', '', 0, 5, 7, 'topic', '2025-11-06 07:00:00')`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1,
 				3, 2)`,
 	} {

@@ -187,15 +187,34 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 	}
 	gone(last.To)
 	for _, gone := range f.Gone {
-		s.gone[gone] = true
 		lost := &goneError{gone, refused}
 		s.cfg.Log.Error("sink: "+lost.Error(), "topic", gone.Topic, "partition", gone.Partition, "stage", gone.Stage, "from",
 			gone.From, "to", gone.To)
 		s.trouble("hole", place(series{topic: gone.Topic, stage: gone.Stage}, gone.Partition), lost)
+		if err := s.tellWhy(ctx, gone, lost); err != nil {
+			return f, err
+		}
+		s.gone[gone] = true
 	}
 	s.cfg.Log.Info("sink: filled", "topic", tp.topic, "partition", tp.partition, "stage", first.Stage, "from", f.From,
 		"to", f.To, "rows", f.Rows)
 	return f, nil
+}
+
+// tellWhy writes down why a hole cannot be filled, for those who meet it in other processes.
+func (s *sink) tellWhy(ctx context.Context, h schemas.Hole, why error) error {
+	b, err := s.conn.PrepareBatch(s.withSettings(s.bounded(ctx), ""),
+		"INSERT INTO sink_holes (topic, stage, partition, from_seq, to_seq, why, at)")
+	if err == nil {
+		err = b.Append(h.Topic, h.Stage, uint32(h.Partition), h.From, h.To, why.Error(), time.Now())
+	}
+	if err == nil {
+		err = b.Send()
+	}
+	if err != nil {
+		return fmt.Errorf("write down that %w: %w", why, err)
+	}
+	return nil
 }
 
 // goneError is a hole that cannot be filled: refused says why, where Kafka has what cannot be stored.

@@ -82,6 +82,7 @@ func TestWhatClickHouseLosesComesBack(t *testing.T) {
 		"calendar dropped":  {"DROP TABLE calendar_log SYNC"},
 		"marks emptied":     {"TRUNCATE TABLE sink_marks"},
 		"marks dropped":     {"DROP TABLE sink_marks SYNC"},
+		"reasons dropped":   {"DROP TABLE sink_holes SYNC"},
 		"marks and a table": {"TRUNCATE TABLE sink_marks", "TRUNCATE TABLE debits_log"},
 		"all dropped":       {"DROP DATABASE " + w.opts.Auth.Database + " SYNC"},
 	} {
@@ -184,6 +185,9 @@ func TestRefill(t *testing.T) {
 		Hole: schemas.Hole{Topic: schemas.TopicDebits, From: 1, To: 6}, Rows: 2,
 		Gone: []schemas.Hole{{Topic: schemas.TopicDebits, From: 1, To: 4}},
 	}}, refill(all)[:1])
+	require.EqualValues(t, 1, w.number("SELECT count() FROM sink_holes WHERE topic = '"+schemas.TopicDebits+
+		"' AND partition = 0 AND from_seq = 1 AND to_seq = 4 AND why LIKE '%Kafka does not hold them any more%'"),
+		"other processes can say why")
 	for _, wrong := range []Range{
 		{Topic: "x", Partition: -1},
 		{Partition: 1},

@@ -30,6 +30,9 @@ func (e *RefusedError) Error() string { return e.text }
 // marksTable is made by the first numbered file, and nothing adds columns to it.
 const marksTable = "sink_marks"
 
+// made are the tables of numbered files, by the file that makes them. One that was dropped is made again by its file.
+var made = map[string]int64{marksTable: 1, "sink_holes": 2}
+
 var marksColumns = map[string]string{
 	"topic": "LowCardinality(String)", "partition": "UInt32", "next_offset": "SimpleAggregateFunction(max, Int64)",
 	"next_seq": "SimpleAggregateFunction(max, Int64)", "at": "SimpleAggregateFunction(max, DateTime64(3, 'UTC'))",
@@ -118,18 +121,24 @@ func numbered(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) (
 	if err != nil {
 		return 0, err
 	}
-	// A table of a numbered file that was dropped is made again by that file.
-	var there uint64
-	if err := db.QueryRowContext(ctx, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = '"+
-		marksTable+"'").Scan(&there); err != nil || there > 0 {
-		return len(results), err
+	var there []string
+	if err := db.QueryRowContext(ctx, "SELECT groupArray(name) FROM system.tables WHERE database = currentDatabase()").
+		Scan(&there); err != nil {
+		return 0, err
 	}
-	for _, up := range []bool{false, true} {
-		if _, err := p.ApplyVersion(ctx, 1, up); err != nil {
-			return 0, err
+	applied := len(results)
+	for table, file := range made {
+		if slices.Contains(there, table) {
+			continue
 		}
+		for _, up := range []bool{false, true} {
+			if _, err := p.ApplyVersion(ctx, file, up); err != nil {
+				return 0, err
+			}
+		}
+		applied++
 	}
-	return len(results) + 1, nil
+	return applied, nil
 }
 
 // summed are the columns that sums and their proofs rest on. Every version has had them: where one is missing beside
@@ -157,7 +166,7 @@ func Lacks(ctx context.Context, conn driver.Conn) (lacks []string, err error) {
 		table, _, _ := strings.Cut(p, ".")
 		there[p], tables[table] = true, true
 	}
-	names := []string{marksTable}
+	names := slices.Sorted(maps.Keys(made))
 	for column := range marksColumns {
 		if !there[marksTable+"."+column] {
 			tables[marksTable] = false // Up says what is wrong with it
