@@ -70,6 +70,8 @@ type Config struct {
 	Made     func(key string) (Grant, bool)
 	DB       driver.Conn
 	Commands Commands
+	// Webhooks may be nil: then the calls about them say what an operator has to set.
+	Webhooks Webhooks
 	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound.
 	// The error is a *schemas.Hole where some are missing, and *schemas.Twins where two have one number.
 	Whole func(ctx context.Context, until []int64) error

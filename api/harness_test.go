@@ -99,7 +99,7 @@ func (e *env) route(req *http.Request) *routers.Route {
 		if len(item.Servers) > 0 {
 			prefix = ""
 		}
-		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(prefix+path), `\{id\}`, "[^/]+") + "$"
+		pattern := "^" + anID.ReplaceAllString(regexp.QuoteMeta(prefix+path), "[^/]+") + "$"
 		op := item.GetOperation(req.Method)
 		if op == nil || !regexp.MustCompile(pattern).MatchString(req.URL.Path) || found != nil &&
 			strings.Contains(path, "{") {
@@ -109,6 +109,8 @@ func (e *env) route(req *http.Request) *routers.Route {
 	}
 	return found
 }
+
+var anID = regexp.MustCompile(`\\\{[a-z_]+\\\}`)
 
 // answer is a response, read to its end.
 type answer struct {

@@ -265,6 +265,9 @@ var (
 	aPolicyStatus     = oneOf("a status of a policy", schemas.PolicyActive, schemas.PolicyCancelled, schemas.PolicyLapsed)
 	aCollectionStatus = oneOf("a status of a collection",
 		schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled)
+	aWebhookType    = oneOf("a type of event", schemas.WebhookTypes...)
+	aDeliveryStatus = oneOf("a status of a delivery", schemas.DeliveryPending, schemas.DeliveryRetrying,
+		schemas.DeliveryDelivered, schemas.DeliveryFailed)
 	anItemState       = oneOf("a state of an open item", schemas.ItemOpen, schemas.ItemAnswered, schemas.ItemClosed)
 	aSettlementStatus = oneOf("a status of a settlement",
 		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)

@@ -7,6 +7,10 @@ const (
 	GroupCollect  = "kasi.collect"
 	GroupSettle   = "kasi.settle"
 	GroupSink     = "kasi.sink"
+	GroupWebhooks = "kasi.webhooks" // what webhooks are told of
+	// GroupCouriers shares the partitions of the deliveries; GroupWebhook and a webhook's id hold how far that one is.
+	GroupCouriers = "kasi.webhooks.couriers"
+	GroupWebhook  = "kasi.webhook."
 )
 
 // Source says where in Kafka a row came from. These columns end every table.

@@ -26,6 +26,9 @@ const (
 	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
 	TopicStateCollect       = "kasi.state.collect.v1" // changelog: a customer in rows
 	TopicStateSettle        = "kasi.state.settle.v1"  // changelog: one state a tenant
+	TopicWebhooks           = "kasi.webhooks.v1"      // key webhook: where tenants want to be told
+	// Key webhook: what it is to be told, and what became of that.
+	TopicWebhookDeliveries = "kasi.webhook.deliveries.v1"
 )
 
 // Topic is one row of the topic table.
@@ -64,4 +67,9 @@ var Topics = []Topic{
 	{Name: TopicStateIntake, Partitioned: true, Compacted: true},
 	{Name: TopicStateCollect, Partitioned: true, Compacted: true},
 	{Name: TopicStateSettle, Partitioned: true, Compacted: true},
+	{Name: TopicWebhooks, Compacted: true},
+	{Name: TopicWebhookDeliveries, Partitioned: true},
 }
+
+// Counted tells whether the events of a topic that ClickHouse holds have a seq. Ticks and deliveries have none.
+func Counted(topic string) bool { return topic != TopicCalendar && topic != TopicWebhookDeliveries }

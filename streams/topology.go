@@ -143,10 +143,13 @@ func stagesOf(role string) []Stage {
 	return slices.DeleteFunc(slices.Clone(Topology), func(s Stage) bool { return s.Role != role })
 }
 
-// GroupsOf are the consumer groups of a role: those of its stages, or the sink's.
+// GroupsOf are the consumer groups of a role: those of its stages, or of a sink.
 func GroupsOf(role string) []progress.Group {
-	if role == "sink" {
+	switch role {
+	case "sink":
 		return []progress.Group{{ID: schemas.GroupSink, Role: role, Topics: slices.Sorted(maps.Keys(schemas.SunkTopics))}}
+	case "webhooks":
+		return []progress.Group{{ID: schemas.GroupWebhooks, Role: role, Topics: schemas.WebhookSources()}}
 	}
 	var groups []progress.Group
 	for _, s := range stagesOf(role) {

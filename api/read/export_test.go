@@ -19,5 +19,6 @@ var Queries = map[string]string{
 	"calendar": sqlCalendar, "item_list": sqlItemList, "item_by_id": sqlItemByID,
 	"month_statuses": sqlMonthStatuses, "month_days": sqlMonthDays, "month_reasons": sqlMonthReasons,
 	"attention": sqlAttention, "periods": sqlPeriods, "deposits": sqlDeposits, "facts": sqlFacts, "turns": sqlTurns,
+	"delivery_list": sqlDeliveryList, "delivery_by_id": sqlDeliveryByID,
 	"search": sqlSearch, "streams": sqlStreams, "paydays": sqlPaydays,
 }

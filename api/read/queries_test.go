@@ -115,6 +115,17 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]any{tenant, named("numbers", []string{"P1"}), named("periods", []string{"2025-11"})},
 			[]string{cA + " WAIT AWAIT_INCOME Later. 2025-11-25"},
 		},
+		"delivery_list": {
+			page(named("id", a), named("type", ""), named("object", ""), named("after_created", ""), named("after_id", "")),
+			[]string{
+				cA + " collection.paid O2 delivered 2 200   {\"n\":2} 2025-11-06 07:00:00 2025-11-06 07:00:02",
+				b + " collection.failed O1 pending 0 0   {\"n\":1} 2025-11-05 07:00:00 2025-11-05 07:00:00",
+			},
+		},
+		"delivery_by_id": {
+			[]any{tenant, named("id", a), named("delivery", b)},
+			[]string{b + " collection.failed O1 pending 0 0   {\"n\":1} 2025-11-05 07:00:00 2025-11-05 07:00:00"},
+		},
 		"attempt_list": {
 			page(named("id", cA), named("after", "")),
 			[]string{"1 2025-11 D1 15000 2025-11-05 2025-11-14 RM []", "2 2025-11 D2 15000 2025-11-26  RM [t1 t2]"},
@@ -312,6 +323,18 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('t', '', 0, 7, 9, 'removed', '2025-11-05 07:00:00'), ('t', '', 0, 6, 6, 'before', '2025-11-04 07:00:00'),
 			('t', '', 0, 8, 9, 'beside', '2025-11-06 07:00:00'), ('t', 's', 0, 5, 7, 'stage', '2025-11-06 07:00:00'),
 			('t', '', 1, 5, 7, 'partition', '2025-11-06 07:00:00'), ('u', '', 0, 5, 7, 'topic', '2025-11-06 07:00:00')`,
+		`INSERT INTO webhook_deliveries_log (tenant_id, webhook_id, delivery_id, event_type, object_id, status, attempts,
+				status_code, error, next_attempt_at, payload, since, at, src_offset) VALUES
+			('acme', 'A', 'B', 'collection.failed', 'O1', 'pending', 0, 0, '', '', '{"n":1}', '2025-11-05 07:00:00',
+				'2025-11-05 07:00:00', 1),
+			('acme', 'A', 'C', 'collection.paid', 'O2', 'pending', 0, 0, '', '', '{"n":2}', '2025-11-06 07:00:00',
+				'2025-11-06 07:00:00', 2),
+			('acme', 'A', 'C', 'collection.paid', 'O2', 'retrying', 1, 500, 'answered 500', 'soon', '', '2025-11-06 07:00:00',
+				'2025-11-06 07:00:01', 3),
+			('acme', 'A', 'C', 'collection.paid', 'O2', 'delivered', 2, 200, '', '', '', '2025-11-06 07:00:00',
+				'2025-11-06 07:00:02', 4),
+			('other', 'A', 'S', 'collection.paid', 'O9', 'failed', 9, 0, '', '', '{}', '2025-11-07 07:00:00',
+				'2025-11-07 07:00:00', 5)`,
 		`INSERT INTO sink_marks (topic, partition, next_offset, next_seq) VALUES ('t', 0, 9, 0), ('t', 0, 4, 7), ('u', 1,
 				3, 2)`,
 	} {

@@ -25,7 +25,7 @@ func (s *sink) stranger(ctx context.Context, work []*chunk) error {
 	var marks map[topicPartition]mark
 	for _, c := range work {
 		plain := func(r *kgo.Record) bool { return !r.Attrs.IsTransactional() }
-		if c.topic == schemas.TopicCalendar || c.topic == schemas.TopicOutcomes || c.step > stepPlanned ||
+		if !schemas.Counted(c.topic) || c.topic == schemas.TopicOutcomes || c.step > stepPlanned ||
 			!slices.ContainsFunc(c.records, plain) {
 			continue
 		}

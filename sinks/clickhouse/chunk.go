@@ -73,7 +73,7 @@ func parsePlan(metadata string, first int64) (last int64, ok bool) {
 // count (ticks have none, outcomes one for each stage), and where there is no record.
 func (c *chunk) nextSeqs() (map[series]int64, error) {
 	next := map[series]int64{{topic: c.topic}: 0}
-	if len(c.records) == 0 || c.topic == schemas.TopicCalendar {
+	if len(c.records) == 0 || !schemas.Counted(c.topic) {
 		return next, nil
 	}
 	records := c.records[len(c.records)-1:]

@@ -31,7 +31,7 @@ func (r Range) check() error {
 	case r.Topic == "" && r.Partition >= 0:
 		return errors.New("a partition needs a topic")
 	case (r.From != 0 || r.To != 0) &&
-		(r.Partition < 0 || r.Topic == schemas.TopicCalendar || r.Topic == schemas.TopicOutcomes):
+		(r.Partition < 0 || !schemas.Counted(r.Topic) || r.Topic == schemas.TopicOutcomes):
 		return fmt.Errorf("numbers need a topic, other than %s and %s, and a partition", schemas.TopicCalendar,
 			schemas.TopicOutcomes)
 	case r.From < 0 || r.To < 0 || r.To != 0 && r.To < r.From:

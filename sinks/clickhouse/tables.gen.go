@@ -12,17 +12,18 @@ import (
 // tables maps each sunk topic to how its records become rows.
 func tables() map[string]table {
 	return map[string]table{
-		schemas.TopicCollections:  collectionEvent(),
-		schemas.TopicOutcomes:     outcomeEvent(),
-		schemas.TopicExecutions:   executionEvent(),
-		schemas.TopicCalendar:     tickRow(),
-		schemas.TopicDebits:       debitInstruction(),
-		schemas.TopicDecisions:    decisionEvent(),
-		schemas.TopicTransactions: transactionEvent(),
-		schemas.TopicDeposits:     depositEvent(),
-		schemas.TopicOpenItems:    openItemEvent(),
-		schemas.TopicPolicies:     policyEvent(),
-		schemas.TopicSettlements:  settlementEvent(),
+		schemas.TopicCollections:       collectionEvent(),
+		schemas.TopicOutcomes:          outcomeEvent(),
+		schemas.TopicExecutions:        executionEvent(),
+		schemas.TopicCalendar:          tickRow(),
+		schemas.TopicDebits:            debitInstruction(),
+		schemas.TopicDecisions:         decisionEvent(),
+		schemas.TopicTransactions:      transactionEvent(),
+		schemas.TopicDeposits:          depositEvent(),
+		schemas.TopicOpenItems:         openItemEvent(),
+		schemas.TopicPolicies:          policyEvent(),
+		schemas.TopicSettlements:       settlementEvent(),
+		schemas.TopicWebhookDeliveries: webhookDelivery(),
 	}
 }
 
@@ -617,6 +618,47 @@ func settlementEventFields() []field[schemas.SettlementEvent] {
 		named("coverage", func(c *scan, e *E) {
 			e.Coverage = list(c, e.Coverage, func(c *scan) (v schemas.Coverage) { object(c, coverages, &v); return v })
 		}),
+	}
+}
+
+func webhookDelivery() table {
+	type E = schemas.WebhookDelivery
+	return newTable(schemas.TopicWebhookDeliveries, webhookDeliveryFields(), []column[E]{
+		ids("delivery_id", func(e *E) string { return e.DeliveryID }),
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		ids("webhook_id", func(e *E) string { return e.WebhookID }),
+		value("event_type", func(e *E) string { return string(e.Type) }),
+		value("object_id", func(e *E) string { return e.ObjectID }),
+		value("status", func(e *E) string { return string(e.Status) }),
+		counts[uint32]("attempts", func(e *E) int64 { return int64(e.Attempts) }),
+		counts[uint32]("status_code", func(e *E) int64 { return int64(e.StatusCode) }),
+		value("error", func(e *E) string { return e.Error }),
+		value("next_attempt_at", func(e *E) string { return e.NextAttemptAt }),
+		value("payload", func(e *E) string { return e.Payload }),
+		instants("since", func(e *E) time.Time { return e.Since }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	},
+	)
+}
+
+func webhookDeliveryFields() []field[schemas.WebhookDelivery] {
+	type E = schemas.WebhookDelivery
+	return []field[E]{
+		named("delivery_id", func(c *scan, e *E) { e.DeliveryID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("webhook_id", func(c *scan, e *E) { e.WebhookID = c.text() }),
+		named("type", func(c *scan, e *E) { e.Type = schemas.WebhookType(c.text()) }),
+		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
+		named("status", func(c *scan, e *E) { e.Status = schemas.DeliveryStatus(c.text()) }),
+		named("attempts", func(c *scan, e *E) { e.Attempts = int(c.integer()) }),
+		named("status_code", func(c *scan, e *E) { e.StatusCode = int(c.integer()) }),
+		named("error", func(c *scan, e *E) { e.Error = c.text() }),
+		named("next_attempt_at", func(c *scan, e *E) { e.NextAttemptAt = c.text() }),
+		named("payload", func(c *scan, e *E) { e.Payload = c.text() }),
+		named("since", func(c *scan, e *E) { e.Since = c.instant() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
 	}
 }
 

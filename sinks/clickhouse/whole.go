@@ -59,7 +59,7 @@ func denseSeries(marks map[topicPartition]mark) []series {
 	for tp := range marks {
 		topic, stage, _ := strings.Cut(tp.topic, "/")
 		byStage := topic == schemas.TopicOutcomes
-		if topic != schemas.TopicCalendar && schemas.SunkTopics[topic] != "" && byStage == (stage != "") {
+		if schemas.Counted(topic) && schemas.SunkTopics[topic] != "" && byStage == (stage != "") {
 			found[series{topic: topic, stage: stage}] = true
 		}
 	}

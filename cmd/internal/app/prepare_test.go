@@ -27,7 +27,7 @@ func TestRolesOutlastAClickHouseThatIsAway(t *testing.T) {
 			require.NoError(t, env.Prepare(t.Context(), cfg, quiet(), role.Name), role.Name)
 		}
 	}
-	require.Equal(t, 3, without, "ticker, intake and collect")
+	require.Equal(t, 4, without, "ticker, intake, collect and webhooks")
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	for _, role := range app.Roles {

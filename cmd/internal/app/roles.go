@@ -53,6 +53,7 @@ var Roles = []Role{
 	{"collect", "detects income and decides when to debit", false, runCollect},
 	{"settle", "makes the statements", true, runSettle},
 	{"sink", "takes the events to ClickHouse", true, runSink},
+	{"webhooks", "tells tenants of events", false, runWebhooks},
 	{"api", "serves the REST API", true, runAPI},
 }
 
@@ -218,6 +219,10 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	hooks, err := j.webhooks(ctx)
+	if err != nil {
+		return err
+	}
 	ring, err := apikeys.Follow(ctx, j.kafka)
 	if err != nil {
 		return err
@@ -248,7 +253,8 @@ func runAPI(ctx context.Context, j job) error {
 		degraded = j.Metrics.Degraded
 	}
 	handler, err := api.New(api.Config{
-		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, DB: db, Commands: commands, QueriesPerMinute: j.cfg.QueryRate,
+		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, DB: db, Commands: commands, Webhooks: hooks,
+		QueriesPerMinute: j.cfg.QueryRate,
 		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
 		Whole: func(ctx context.Context, until []int64) error {

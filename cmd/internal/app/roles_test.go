@@ -24,9 +24,10 @@ func TestRolesShareNothing(t *testing.T) {
 	require.Equal(t, names, app.RoleNames())
 	require.ElementsMatch(t, []string{
 		schemas.GroupIntake, schemas.GroupPolicies, schemas.GroupCollect, schemas.GroupSettle, schemas.GroupSink,
+		schemas.GroupWebhooks,
 	}, groups)
 	slices.Sort(stages)
 	require.Len(t, slices.Compact(stages), len(app.Roles)+1, "intake runs two")
 	err := app.Env{}.Run(t.Context(), "nobody", settings(t, nil), quiet(), func() {})
-	require.ErrorContains(t, err, "the roles are [ticker intake collect settle sink api]")
+	require.ErrorContains(t, err, "the roles are [ticker intake collect settle sink webhooks api]")
 }

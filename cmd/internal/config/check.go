@@ -6,10 +6,12 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/civil"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/sinks/webhooks"
 )
 
 // Key is a tenant and the API key that stands for it.
@@ -54,6 +56,11 @@ func (c Config) Check() []error {
 		refuse(err != nil || len(hash) != 16, "accept-rules", hash, "is not a hash of 16 hexadecimal digits; `kasi rules` "+
 			"prints that of this program")
 	}
+	patience, err := time.ParseDuration(c.WebhooksFor)
+	refuse(err != nil || patience < time.Minute, "webhooks-for", c.WebhooksFor,
+		"is not a time of a minute or more, such as 72h")
+	_, err = webhooks.ParsePauses(c.WebhooksPauses)
+	refuse(err != nil, "webhooks-pauses", c.WebhooksPauses, "is no list of growing pauses such as 1s,30s,5m,2h")
 	refuse(c.DataDir == "", "data-dir", "", "is empty")
 	if _, err := c.Keys(); err != nil {
 		errs = append(errs, err)

@@ -21,9 +21,10 @@ type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
 	TenantAnalystPasswords                                                                         string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
-	AcceptRules, ConsoleSecret                                                                     string
+	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor                        string
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                    int
+	WebhooksAllowPrivate                                                                           bool
 }
 
 // DefaultDataDir is the data directory where none is set.
@@ -56,6 +57,13 @@ func (c *Config) options() *pflag.FlagSet {
 		"seals the console's sessions; the same on all instances of the API. Empty = a new one at each start")
 	t.StringVar(&c.TenantAnalystPasswords, "tenant-analyst-passwords", "",
 		"tenants and passwords of the ClickHouse users analyst_<tenant>, who see one tenant: acme=word1,other=word2")
+	t.StringVar(&c.WebhooksSecret, "webhooks-secret", "",
+		"seals the signing secrets of webhooks on Kafka; the same for the roles api and webhooks")
+	t.StringVar(&c.WebhooksPauses, "webhooks-pauses", "1s,5s,15s,30s,1m,2m,5m,10m,20m,30m,1h,2h,4h",
+		"pauses before a webhook's event is sent again; the last one repeats")
+	t.StringVar(&c.WebhooksFor, "webhooks-for", "72h", "for how long a webhook's event is tried")
+	t.BoolVar(&c.WebhooksAllowPrivate, "webhooks-allow-private", false,
+		"let webhooks go to private addresses and over plain http: for tests and closed networks")
 	t.StringVar(&c.Instance, "instance", "1",
 		"stable name of this process among its role's; part of its transactional ids")
 	t.IntVar(&c.Partitions, "partitions", 0,
@@ -78,7 +86,7 @@ func (c *Config) options() *pflag.FlagSet {
 
 // secret options are set in the environment or the file only, and never printed.
 func secret(name string) bool {
-	return name == "api-keys" || name == "console-secret" || strings.HasSuffix(name, "-password") ||
+	return name == "api-keys" || strings.HasSuffix(name, "-secret") || strings.HasSuffix(name, "-password") ||
 		strings.HasSuffix(name, "-passwords")
 }
 
@@ -188,8 +196,11 @@ func set(o *pflag.Flag, given any) error {
 		return nil
 	}
 	want, shown := "text, or a list of texts", fmt.Sprintf("%q ", value)
-	if o.Value.Type() == "int" {
+	switch o.Value.Type() {
+	case "int":
 		want = "a whole number"
+	case "bool":
+		want = "true or false"
 	}
 	if secret(o.Name) {
 		shown = ""
@@ -226,6 +237,9 @@ func (c Config) Printable() map[string]any {
 		out[o.Name] = o.Value.String()
 		if n, err := options.GetInt(o.Name); err == nil {
 			out[o.Name] = n
+		}
+		if b, err := options.GetBool(o.Name); err == nil {
+			out[o.Name] = b
 		}
 		if secret(o.Name) {
 			out[o.Name] = map[bool]string{true: "set", false: "not set"}[o.Value.String() != ""]

@@ -26,6 +26,7 @@ type Metrics struct {
 	refilled                                   *prometheus.CounterVec
 	restore, troubles, missing                 *prometheus.GaugeVec
 	seconds                                    *prometheus.HistogramVec
+	hooks                                      *hooks
 
 	mu    sync.Mutex
 	ready map[string]bool   // by role
@@ -71,6 +72,7 @@ func New(stages map[string][]string) *Metrics {
 		// From 1 ms to about 17 minutes: a stage that was away catches up on old records.
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 11),
 	}, []string{"stage"})
+	m.hooks = newHooks(m.registry)
 	m.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for role, names := range stages {
