@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/kafkatest"
@@ -162,6 +164,53 @@ func TestPartitionComesBack(t *testing.T) {
 	require.Empty(t, trouble())
 	h.requireExactly(row("collect"), newCountTask)
 }
+
+// TestLooksAtAPartitionAsideAreCheap has a partition stay set aside: a look restores it once, and no more while nothing
+// has changed that a look judges by. Records that come on its topic are no such change.
+func TestLooksAtAPartitionAsideAreCheap(t *testing.T) {
+	t.Parallel()
+	heard := &restores{troubled: newTroubled()}
+	h := newCuttable(t, 2, func(c *stage.Config) {
+		c.Observer, c.AgreeTimeout, c.AsidePause = heard, 100*time.Millisecond, 20*time.Millisecond
+	})
+	h.produce(countInput(50, 2)...)
+	end := h.startCount(h.cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	end()
+	rows := h.read(schemas.TopicStateCollect)[0]
+	h.removeBefore(schemas.TopicStateCollect, rows[len(rows)-1].Offset) // the facts alone are left
+	var looks atomic.Int64
+	h.cluster.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		h.cluster.KeepControl()
+		looks.Add(1)
+		return nil, nil, false
+	})
+	h.startCount(h.cfg)
+	trouble := func() string { return heard.of(stage.TroublePartition, schemas.TopicTimeline+"-0") }
+	require.Eventually(t, func() bool { return trouble() != "" }, patience, progress.RetryPause)
+	after := func(n int64) int64 { // so many looks
+		began := looks.Load()
+		require.Eventually(t, func() bool { return looks.Load() >= began+n }, patience, progress.RetryPause)
+		return heard.n.Load()
+	}
+	n := after(3)
+	h.produce(countInput(100, 2)[50:]...)
+	require.Equal(t, n, after(3), "nothing has changed")
+	h.produce(&kgo.Record{
+		Topic: schemas.TopicStateCollect, Key: rows[0].Key, Value: rows[0].Value, Headers: rows[0].Headers,
+	})
+	require.Equal(t, n+1, after(3), "the changelog has changed, and nothing is mended")
+	require.NotEmpty(t, trouble())
+}
+
+// restores counts the restores.
+type restores struct {
+	*troubled
+	n atomic.Int64
+}
+
+// Restored implements stage.Observer.
+func (r *restores) Restored(string, time.Duration) { r.n.Add(1) }
 
 // TestOtherRulesNeedAWord has a stage go on under other rules: refused, until an operator accepts just these. A state
 // that does not say by which it was made takes the present ones.

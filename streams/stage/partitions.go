@@ -131,7 +131,7 @@ type offsets = map[string]map[int32]kgo.Offset
 // Offsets are always explicit, also where the group has committed none: an aborted first transaction is read again from
 // a known place.
 func (r *session) assign(ctx context.Context, offsets offsets) (offsets, error) {
-	ids, err := r.topicIDs(ctx)
+	ids, err := r.topicIDs(ctx, r.row.Inputs...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (r *session) assign(ctx context.Context, offsets offsets) (offsets, error) 
 			slots[progress.Place{Topic: topic, Partition: p}] = s
 		}
 	}
-	hopeless, err := r.restoreAll(ctx, slots, next)
+	hopeless, err := r.restoreAll(ctx, slots, next, r.cfg.AgreeTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +167,10 @@ const agreePause = 250 * time.Millisecond
 // State, group and topic can disagree for a moment: a broker that comes back as the leader that it was knows an old
 // high watermark, so the restore ends too early, or the topic seems to. Taken at its word, the stage would take records
 // in a second time, and debit a second time. So what disagrees is restored again, up to bounds that are asked for anew,
-// until it agrees. What stays is hopeless: it is for an operator.
-func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64) (
-	hopeless map[progress.Place]error, err error,
-) {
+// until it agrees, for as long as patience lasts. What stays is hopeless: it is for an operator.
+func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot, next map[progress.Place]int64,
+	patience time.Duration,
+) (hopeless map[progress.Place]error, err error) {
 	looks := progress.New(r.sess.Client())
 	open := maps.Clone(slots)
 	hopeless = map[progress.Place]error{}
@@ -199,7 +199,7 @@ func (r *session) restoreAll(ctx context.Context, slots map[progress.Place]*slot
 			case err == nil:
 				next[at] = offset
 				delete(open, at)
-			case IsFatal(err) || time.Since(began) > r.cfg.AgreeTimeout:
+			case IsFatal(err) || time.Since(began) >= patience:
 				hopeless[at] = err
 				delete(open, at)
 			default:
@@ -411,9 +411,9 @@ func (id topicID) text() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// topicIDs are the ids of the input topics.
-func (r *session) topicIDs(ctx context.Context) (map[string]topicID, error) {
-	topics, err := progress.Topics(ctx, r.sess.Client(), r.row.Inputs...)
+// topicIDs are the ids of topics.
+func (r *session) topicIDs(ctx context.Context, names ...string) (map[string]topicID, error) {
+	topics, err := progress.Topics(ctx, r.sess.Client(), names...)
 	if err != nil {
 		return nil, fmt.Errorf("ids of the topics: %w", err)
 	}
