@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -108,7 +109,7 @@ func (c *console) routes() (http.Handler, error) {
 	r.Use(http.NewCrossOriginProtection().Handler) // a form of another site changes nothing
 	r.Handle("/static/*", http.StripPrefix("/static/", cached(http.FileServerFS(static))))
 	r.Get("/login", c.loginPage)
-	r.With(httprate.LimitByIP(10, time.Minute)).Post("/login", c.login)
+	r.With(httprate.LimitBy(10, time.Minute, address)).Post("/login", c.login)
 	r.Post("/logout", c.logout)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, nil, http.StatusNotFound, "There is no page at this address.")
@@ -128,6 +129,12 @@ func (c *console) routes() (http.Handler, error) {
 		r.Get("/search", page(c, "search", c.search))
 	})
 	return r, nil
+}
+
+// address is where a request comes from. Behind a proxy all share the proxy's: logins are few.
+func address(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return host, err
 }
 
 // secured sets what every answer says to the browser: nothing from elsewhere, no frame, no guess of a type.

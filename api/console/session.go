@@ -90,8 +90,9 @@ func (c *console) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<14)
 	key, next := strings.TrimSpace(r.PostFormValue("key")), r.PostFormValue("next")
 	if _, ok := c.Bearer(key); !ok {
-		c.render(w, http.StatusUnauthorized, "login", frame{Page: "login", Body: loginBody{next,
-			"This key is not known. Keys are made with kasi keys create."}})
+		c.render(w, http.StatusUnauthorized, "login", frame{
+			Page: "login", Body: loginBody{next, "This key is not known. Keys are made with kasi keys create."},
+		})
 		return
 	}
 	value, err := c.seal.cookie(session{key, time.Now().Add(sessionLasts)})
