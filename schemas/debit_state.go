@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// DebitState is a debit as it stands. Its decision, its instruction and each answer of the bank are rows of their own. A
-// merge, or FINAL, makes one of them by taking of each column what is there.
+// DebitState is a debit as it stands. Its decision, its instruction and each answer of the bank are rows of their own.
+// A merge, or FINAL, makes one of them by taking of each column what is there.
 //
 //catalog:state debits_now tenant_id, period_month, policy_number, collection_id, debit_id
 //catalog:nullable action_date

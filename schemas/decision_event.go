@@ -15,7 +15,8 @@ const (
 //
 //catalog:event TopicDecisions Decision
 //catalog:table decisions_log tenant_id, policy_number, period_month, business_date, seq, event_id
-//catalog:latest decisions_now seq tenant_id, period_month, policy_number, collection_id; without alternatives, inputs, situation
+//catalog:latest decisions_now seq tenant_id, period_month, policy_number, collection_id
+//catalog:without decisions_now alternatives, inputs, situation
 type DecisionEvent struct {
 	Meta
 	// The insurer.

@@ -69,7 +69,8 @@ SELECT tenant_id, period_month, policy_number, collection_id, change_debit_id, c
 FROM collections_log WHERE change_debit_id != ''`,
 			"INSERT INTO " + t.Name + " (" + t.Key + `, customer_id, decided_reason, chance_per_10000, last_deposit_date)
 SELECT tenant_id, period_month, policy_number, collection_id, debit_id, customer_id, reason,
-    JSONExtract(inputs, 'chance_per_10000', 'Nullable(Int64)'), toDateOrNull(JSONExtractString(inputs, 'last_deposit_date'))
+    JSONExtract(inputs, 'chance_per_10000', 'Nullable(Int64)'),
+    toDateOrNull(JSONExtractString(inputs, 'last_deposit_date'))
 FROM decisions_log WHERE debit_id != ''`,
 		},
 		Holds: "SELECT countIf(amount_cents > 0) + sum(length(answers)) + countIf(decided_reason != '') FROM " + t.Name +

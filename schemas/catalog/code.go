@@ -82,8 +82,9 @@ return map[string]table{`)
 		}
 	}
 	for _, e := range c.states {
-		t.f("// %[1]sColumns are the columns of %[2]s.\nfunc %[1]sColumns() []column[schemas.%[3]s] {\ntype E = schemas.%[3]s",
-			lower(e.name), e.table, e.name)
+		t.f("// %[1]sColumns are the columns of %[2]s.\nfunc %[1]sColumns() []column[schemas.%[3]s] {", lower(e.name),
+			e.table, e.name)
+		t.f("type E = schemas.%s", e.name)
 		t.f("return []column[E]{")
 		t.fills(c.columns(e))
 		t.f("}\n}\n")

@@ -36,6 +36,7 @@ func main() {
 		}
 		files[name] = string(source)
 	}
+	files["schemas/DICTIONARY.md"] = dictionary(c, "../sinks/clickhouse/questions/sql")
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join("..", name), []byte(text), 0o644); err != nil {
 			fail("%v", err)

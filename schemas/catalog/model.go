@@ -21,6 +21,7 @@ type catalog struct {
 	events  []*structure
 	states  []*structure      // rows of current states that several events make
 	topics  map[string]string // constant to name
+	views   []view
 	enums   map[string]enum
 }
 
@@ -40,7 +41,7 @@ type structure struct {
 	kind         string // event: Kasi writes it; feed: it comes from outside; row: it is only stored
 	topic, title string // the topic's constant; the title of its JSON Schema, empty where it has none
 	table, key   string
-	more         map[string][]string // directives of each word: index, latest, rands, nullable
+	more         map[string][]string // directives of each word: index, latest, without, rands, nullable
 }
 
 type field struct {
@@ -242,7 +243,7 @@ func (c *catalog) event(s *structure) {
 			s.table, s.key = name, more
 			c.states = append(c.states, s)
 			s.check()
-		case "index", "latest", "rands", "nullable":
+		case "index", "latest", "without", "rands", "nullable":
 			s.more[word] = append(s.more[word], rest)
 		default:
 			fail("%s: no directive is named %s", s.name, word)

@@ -55,7 +55,7 @@ var SunkTopics = map[string]string{`, firstYear, lastYear)
 	t.f("}\n}\n\n// Views are what readers query.\nfunc Views() []View {\nreturn []View{")
 	for _, block := range strings.Split(strings.TrimSpace(string(views)), "\n\n") {
 		if strings.HasPrefix(block, "-- view ") {
-			t.view(block, all)
+			c.views = append(c.views, t.view(block, all))
 		}
 	}
 	t.f("}\n}")
@@ -69,14 +69,15 @@ type latest struct {
 	without             []string
 }
 
-// latestOf reads the directives `//catalog:latest table version key[; without columns]`.
+// latestOf reads the directives `//catalog:latest table version key` and `//catalog:without table columns`.
 func latestOf(e *structure) (all []latest) {
 	for _, text := range e.more["latest"] {
-		text, without, _ := strings.Cut(text, "; without ")
 		words := strings.SplitN(text, " ", 3)
 		l := latest{table: words[0], version: words[1], key: words[2]}
-		if without != "" {
-			l.without = strings.Split(without, ", ")
+		for _, text := range e.more["without"] {
+			if names, ok := strings.CutPrefix(text, l.table+" "); ok {
+				l.without = strings.Split(names, ", ")
+			}
 		}
 		all = append(all, l)
 	}
@@ -261,7 +262,7 @@ var (
 
 // view writes one block of views.sql. Its select list is read for the columns' names; a column that the block's head
 // does not declare is one of the tables', under its own name or another.
-func (t *text) view(block string, tables map[string][]column) {
+func (t *text) view(block string, tables map[string][]column) view {
 	var name, comment string
 	var query []string
 	var declared, stored, cols []column
@@ -323,6 +324,13 @@ func (t *text) view(block string, tables map[string][]column) {
 	tables[name] = cols
 	t.f("{\nName: %q, Comment: %q,\nSelect: `%s`,", name, comment, sql)
 	t.columns(cols)
+	return view{name, comment, cols}
+}
+
+// view is what readers query.
+type view struct {
+	name, comment string
+	columns       []column
 }
 
 // items splits a select list: a comma in parentheses or brackets ends none.

@@ -80,8 +80,8 @@ func (s *sink) startChunks() []*chunk {
 	return work
 }
 
-// flush is the order that makes the sink exactly once: plan, rows, states, marks, commit. A chunk that failed a step stays
-// there. The others go on.
+// flush is the order that makes the sink exactly once: plan, rows, states, marks, commit. A chunk that failed a step
+// stays there. The others go on.
 func (s *sink) flush(ctx context.Context, work []*chunk) error {
 	if err := s.reached(stepStarted, work); err != nil {
 		return err

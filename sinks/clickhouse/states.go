@@ -138,8 +138,8 @@ func (s *sink) keepRecords(ctx context.Context, topic string, records []*kgo.Rec
 	return nil
 }
 
-// stateSettings are those of an insert of states. ClickHouse must not take a block for a repetition: it may have lost the
-// rows of the first one. A chunk may hold many periods, each a part.
+// stateSettings are those of an insert of states. ClickHouse must not take a block for a repetition: it may have lost
+// the rows of the first one. A chunk may hold many periods, each a part.
 func (s *sink) stateSettings(ctx context.Context) context.Context {
 	s.mu.Lock()
 	settings := maps.Clone(s.settings)
@@ -152,8 +152,8 @@ func (s *sink) stateSettings(ctx context.Context) context.Context {
 }
 
 // healStates makes the states again that lack something: after a table or a part was lost, and where an earlier build
-// had none. It compares numbers with the tables of events, which are whole by now. That reads all of them, so it rests a
-// hundred times as long as it looked.
+// had none. It compares numbers with the tables of events, which are whole by now. That reads all of them, so it rests
+// a hundred times as long as it looked.
 func (s *sink) healStates(ctx context.Context) error {
 	if time.Now().Before(s.statesDue) {
 		return nil

@@ -151,7 +151,8 @@ var templates embed.FS
 type configData struct {
 	Options
 	HTTP, Native addr
-	// Open are the tables and views that a tenant's analyst may read, Filtered the tables of which he sees the tenant's rows.
+	// Open are the tables and views that a tenant's analyst may read, Filtered the tables of which he sees the tenant's
+	// rows.
 	Open, Filtered []string
 	// Threads is set for our own engine, which needs profiles and a user of its own.
 	Threads int
@@ -161,7 +162,9 @@ type configData struct {
 func (o Options) writeConfig(http, native addr) error {
 	o.Databases = append([]string{databaseKasi}, o.Databases...)
 	for _, name := range []string{"users.xml", "config.xml"} {
-		text, err := fill(name, configData{Options: o, HTTP: http, Native: native, Threads: min(maxThreads, runtime.NumCPU())})
+		text, err := fill(name, configData{
+			Options: o, HTTP: http, Native: native, Threads: min(maxThreads, runtime.NumCPU()),
+		})
 		if err != nil {
 			return err
 		}

@@ -32,18 +32,19 @@ var parts = []part{
 	{"failover", benchFailover},
 	{"partitions", benchPartitions},
 	{"million", benchMillion},
+	{"analysts", benchAnalysts},
 }
 
 // Command is `kasilab bench`.
 func Command() *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
-		Use:   "bench [collect|sink|latency|restore|failover|partitions|million]...",
+		Use:   "bench [collect|sink|latency|restore|failover|partitions|million|analysts]...",
 		Short: "Measure Kasi on Apache Kafka beside its peers",
 		Long: `bench starts Apache Kafka (make kafka-jars) and ClickHouse on this machine, measures the named
 parts (default: collect, sink and latency) and prints one table. Each contender is a process of its
 own; contenders take turns, and each is warm before its clock starts. million is one run of the whole
-product on its embedded engines.`,
+product on its embedded engines. analysts times the analysts' questions over six months of --policies.`,
 		Example: `  kasilab bench                            # what make bench-kafka prints
   kasilab bench collect --rounds 1 --profile /tmp/collect.pprof`,
 		Args: cobra.OnlyValidArgs,
@@ -63,7 +64,7 @@ product on its embedded engines.`,
 	f.IntVar(&o.load, "load", 0, "feed records a second for latency (0: half of the throughput measured first)")
 	f.IntVar(&o.seconds, "seconds", 45, "seconds of the latency measurement, the first 20 of them not counted")
 	f.IntVar(&o.states, "states", 1_000_000, "customers to restore")
-	f.IntVar(&o.policies, "policies", 1_000_000, "policies of million")
+	f.IntVar(&o.policies, "policies", 1_000_000, "policies of million and analysts")
 	f.StringVar(&o.heap, "heap", "", "file for a profile of the product's heap at the end of million")
 	f.StringVar(&o.profile, "profile", "", "file for a processor profile of Kasi's own contender (collect, sink)")
 	cmd.AddCommand(childCmd())
@@ -75,7 +76,9 @@ func measure(ctx context.Context, o *options, names []string) error {
 		names = []string{"collect", "sink", "latency"}
 	}
 	var k *kafka
-	if slices.ContainsFunc(names, func(name string) bool { return name != "million" }) {
+	if slices.ContainsFunc(names, func(name string) bool {
+		return name != "million" && name != "analysts"
+	}) {
 		var err error
 		if k, err = startKafka(); err != nil {
 			return err
