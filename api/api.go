@@ -56,6 +56,8 @@ type Commands interface {
 	// Execution asks for all policies of a tenant, or names an execution of named ones.
 	Execution(ctx context.Context, cmd schemas.ExecutionCommand) error
 	Settle(ctx context.Context, cmd schemas.SettleCommand) error
+	// Statement changes a statement: a dispute, or how it was resolved.
+	Statement(ctx context.Context, cmd schemas.StatementCommand) error
 	CloseItem(ctx context.Context, cmd schemas.CloseItemCommand) error
 	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has
 	// been told so far.

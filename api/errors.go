@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ var codes = map[int]string{
 // apiError is an error as the caller sees it. cause is for the log alone.
 type apiError struct {
 	status  int
+	code    string // where it is not the status's own
 	message string
 	details ErrorDetails
 	cause   error
@@ -41,9 +43,9 @@ type apiError struct {
 
 func (e *apiError) Error() string {
 	if e.cause != nil {
-		return codes[e.status] + ": " + e.cause.Error()
+		return cmp.Or(e.code, codes[e.status]) + ": " + e.cause.Error()
 	}
-	return codes[e.status]
+	return cmp.Or(e.code, codes[e.status])
 }
 
 func (e *apiError) Unwrap() error { return e.cause }
@@ -121,7 +123,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Del("Content-Disposition")
 	writeJSON(w, e.status, ErrorBody{Error: ErrorInfo{
-		Code: codes[e.status], Message: e.message, Details: e.details, RequestID: info.requestID,
+		Code: cmp.Or(e.code, codes[e.status]), Message: e.message, Details: e.details, RequestID: info.requestID,
 	}})
 }
 

@@ -239,6 +239,8 @@ const (
 
 const (
 	maxTextBytes   = 128
+	maxNoteBytes   = 1000
+	expectedNote   = "1 to 1000 bytes of text"
 	expectedText   = "1 to 128 bytes of text without control characters and without blanks around it"
 	expectedAmount = "a number above 0 with at most two decimals, such as 150.00"
 	expectedPeriod = "YYYY-MM, such as 2025-11"
@@ -256,6 +258,7 @@ type kind[T any] struct {
 
 var (
 	aText             = kind[string]{jsonString, expectedText, func(v string) (string, *fault) { return v, checkText(v) }}
+	aNote             = kind[string]{jsonString, expectedNote, func(v string) (string, *fault) { return v, checkNote(v) }}
 	anAmount          = kind[schemas.Cents]{jsonNumber, expectedAmount, checkAmount}
 	aPeriod           = kind[schemas.Period]{jsonString, expectedPeriod, checkPeriod}
 	aDate             = kind[string]{jsonString, expectedDate, checkDate}
@@ -270,7 +273,7 @@ var (
 		schemas.DeliveryDelivered, schemas.DeliveryFailed)
 	anItemState       = oneOf("a state of an open item", schemas.ItemOpen, schemas.ItemAnswered, schemas.ItemClosed)
 	aSettlementStatus = oneOf("a status of a settlement",
-		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed)
+		schemas.SettlementPending, schemas.SettlementPaid, schemas.SettlementDisputed, schemas.SettlementCarried)
 )
 
 // fault is why a value is refused. message follows the field's name: "is empty".
@@ -279,6 +282,19 @@ type fault struct{ code, expected, message string }
 // as400 names the field a refused value came from.
 func (f *fault) as400(field, received string) *apiError {
 	return invalid(field, f.expected, received, "%s %s", field, f.message)
+}
+
+// checkNote is the rule for what a person has to say.
+func checkNote(v string) *fault {
+	switch {
+	case strings.TrimSpace(v) == "":
+		return &fault{rowMissing, expectedNote, "is empty"}
+	case len(v) > maxNoteBytes:
+		return &fault{rowInvalid, expectedNote, fmt.Sprintf("has %d bytes; at most %d are possible", len(v), maxNoteBytes)}
+	case strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 && r != '\n' || r == 0x7f }):
+		return &fault{rowInvalid, expectedNote, "contains a control character other than a line break"}
+	}
+	return nil
 }
 
 // checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts

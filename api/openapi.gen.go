@@ -442,6 +442,17 @@ type ImportResult struct {
 	Errors []RowError `json:"errors"`
 }
 
+// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+// counts in a later statement.
+type InFlight struct {
+	Count int `json:"count"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+}
+
 // NextStep What happens next to a collection, and why. Null once it is paid in full.
 type NextStep struct {
 	// Action DEBIT, WAIT or STOP.
@@ -717,7 +728,9 @@ type RowError struct {
 	Message string `json:"message"`
 }
 
-// Settlement A statement.
+// Settlement A statement. `net_amount` is its own; `brought_forward` is the sum of earlier nets that were not paid, zero or negative;
+// `payable_amount` is both. A payable of zero or less is never paid: the status is `carried_forward`, and the next statement takes it
+// up.
 type Settlement struct {
 	ID string `json:"id"`
 
@@ -765,9 +778,57 @@ type Settlement struct {
 	// Status State of a statement.
 	Status SettlementStatus `json:"status"`
 
-	// PaymentReference Example: EFT-20251203-001
-	PaymentReference string    `json:"payment_reference"`
+	// PaymentReference Null where nothing is paid
+	//
+	// Example: EFT-20251203-001
+	PaymentReference *string   `json:"payment_reference"`
 	CreatedAt        time.Time `json:"created_at"`
+
+	// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+	// counts in a later statement.
+	InFlight InFlight `json:"in_flight"`
+
+	// BroughtForward Rands, exactly two decimals.
+	//
+	// Example: 150
+	BroughtForward Rands `json:"brought_forward"`
+
+	// PayableAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	PayableAmount Rands `json:"payable_amount"`
+
+	// Adjustments Rands, exactly two decimals.
+	//
+	// Example: 150
+	Adjustments Rands `json:"adjustments"`
+
+	// PaidDate The day on which it was paid, YYYY-MM-DD; null before
+	PaidDate *string `json:"paid_date"`
+
+	// PayoutState How the EFT instruction stands: INSTRUCTED, PAID or FAILED; null before it
+	PayoutState *string `json:"payout_state"`
+
+	// Note Why it was disputed last, or how that was resolved; null before
+	Note *string `json:"note"`
+
+	// History Each change
+	History *[]SettlementChange `json:"history,omitempty"`
+}
+
+// SettlementChange One change of a statement.
+type SettlementChange struct {
+	Version int64 `json:"version"`
+
+	// Change CREATED, PAYOUT_INSTRUCTED, PAID, PAYOUT_FAILED, PAYOUT_RETRIED, DISPUTED or RESOLVED
+	Change string `json:"change"`
+
+	// Status State of a statement.
+	Status SettlementStatus `json:"status"`
+
+	// Date The business date, YYYY-MM-DD
+	Date string  `json:"date"`
+	Note *string `json:"note"`
 }
 
 // SettlementCreated A statement as POST answers it.
@@ -819,12 +880,49 @@ type SettlementCreated struct {
 	Status SettlementStatus `json:"status"`
 }
 
+// SettlementDispute Why a statement is disputed.
+type SettlementDispute struct {
+	Reason string `json:"reason"`
+}
+
 // SettlementInput What to settle.
 type SettlementInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
 	// Example: 2025-11
 	PeriodMonth Period `json:"period_month"`
+
+	// Preview Figures only; no statement is made
+	Preview *bool `json:"preview,omitempty"`
+}
+
+// SettlementLine One line of a statement.
+type SettlementLine struct {
+	SettlementNumber string `json:"settlement_number"`
+	LineType         string `json:"line_type"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth         Period `json:"period_month"`
+	CollectionID        string `json:"collection_id"`
+	CustomerID          string `json:"customer_id"`
+	ExternalCustomerRef string `json:"external_customer_ref"`
+	PolicyNumber        string `json:"policy_number"`
+	ProductCode         string `json:"product_code"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+}
+
+// SettlementLineList One page of lines.
+type SettlementLineList struct {
+	Data []SettlementLine `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
 }
 
 // SettlementList One page of statements.
@@ -833,6 +931,78 @@ type SettlementList struct {
 
 	// NextCursor Null on the last page
 	NextCursor *string `json:"next_cursor"`
+}
+
+// SettlementPreview What a statement would say if it were made now.
+type SettlementPreview struct {
+	// ID Null: there is no statement
+	ID *string `json:"id"`
+
+	// SettlementNumber Null: no number is taken
+	SettlementNumber *string `json:"settlement_number"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth Period `json:"period_month"`
+
+	// TotalCollections Rands, exactly two decimals.
+	//
+	// Example: 150
+	TotalCollections Rands `json:"total_collections"`
+
+	// DistributionFee Rands, exactly two decimals.
+	//
+	// Example: 150
+	DistributionFee Rands `json:"distribution_fee"`
+
+	// CollectionsFee Rands, exactly two decimals.
+	//
+	// Example: 150
+	CollectionsFee Rands `json:"collections_fee"`
+
+	// TotalFees Rands, exactly two decimals.
+	//
+	// Example: 150
+	TotalFees Rands `json:"total_fees"`
+
+	// Vat Rands, exactly two decimals.
+	//
+	// Example: 150
+	Vat Rands `json:"vat"`
+
+	// NetAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	NetAmount Rands `json:"net_amount"`
+
+	// PaymentDate YYYY-MM-DD
+	PaymentDate string `json:"payment_date"`
+	Status      string `json:"status"`
+
+	// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+	// counts in a later statement.
+	InFlight InFlight `json:"in_flight"`
+
+	// BroughtForward Rands, exactly two decimals.
+	//
+	// Example: 150
+	BroughtForward Rands `json:"brought_forward"`
+
+	// PayableAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	PayableAmount Rands `json:"payable_amount"`
+
+	// Adjustments Rands, exactly two decimals.
+	//
+	// Example: 150
+	Adjustments Rands `json:"adjustments"`
+}
+
+// SettlementResolve How a dispute was resolved.
+type SettlementResolve struct {
+	Note string `json:"note"`
 }
 
 // SettlementStatus State of a statement.
@@ -990,9 +1160,23 @@ type ReportCollectionsParams struct {
 type ListSettlementsParams struct {
 	PeriodMonth *string `form:"period_month,omitempty" json:"period_month,omitempty"`
 
-	// Status pending, paid or disputed, in any case
+	// Status pending, paid, disputed or carried_forward, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateSettlement200JSONResponseBody defines parameters for CreateSettlement.
+type CreateSettlement200JSONResponseBody struct {
+	union json.RawMessage
+}
+
+// ListSettlementLinesParams defines parameters for ListSettlementLines.
+type ListSettlementLinesParams struct {
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1036,11 +1220,79 @@ type PatchPolicyJSONRequestBody = PolicyPatch
 // CreateSettlementJSONRequestBody defines body for CreateSettlement for application/json ContentType.
 type CreateSettlementJSONRequestBody = SettlementInput
 
+// DisputeSettlementJSONRequestBody defines body for DisputeSettlement for application/json ContentType.
+type DisputeSettlementJSONRequestBody = SettlementDispute
+
+// ResolveSettlementJSONRequestBody defines body for ResolveSettlement for application/json ContentType.
+type ResolveSettlementJSONRequestBody = SettlementResolve
+
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
 
 // PatchWebhookJSONRequestBody defines body for PatchWebhook for application/json ContentType.
 type PatchWebhookJSONRequestBody = WebhookPatch
+
+// AsSettlementCreated returns the union data inside the CreateSettlement200JSONResponseBody as a SettlementCreated
+func (t CreateSettlement200JSONResponseBody) AsSettlementCreated() (SettlementCreated, error) {
+	var body SettlementCreated
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSettlementCreated overwrites any union data inside the CreateSettlement200JSONResponseBody as the provided SettlementCreated
+func (t *CreateSettlement200JSONResponseBody) FromSettlementCreated(v SettlementCreated) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeSettlementCreated performs a merge with any union data inside the CreateSettlement200JSONResponseBody, using the provided SettlementCreated
+func (t *CreateSettlement200JSONResponseBody) MergeSettlementCreated(v SettlementCreated) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSettlementPreview returns the union data inside the CreateSettlement200JSONResponseBody as a SettlementPreview
+func (t CreateSettlement200JSONResponseBody) AsSettlementPreview() (SettlementPreview, error) {
+	var body SettlementPreview
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSettlementPreview overwrites any union data inside the CreateSettlement200JSONResponseBody as the provided SettlementPreview
+func (t *CreateSettlement200JSONResponseBody) FromSettlementPreview(v SettlementPreview) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeSettlementPreview performs a merge with any union data inside the CreateSettlement200JSONResponseBody, using the provided SettlementPreview
+func (t *CreateSettlement200JSONResponseBody) MergeSettlementPreview(v SettlementPreview) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t CreateSettlement200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *CreateSettlement200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1095,12 +1347,21 @@ type ServerInterface interface {
 	// CreateSettlement Make the statement of a period.
 	// (POST /settlements)
 	CreateSettlement(w http.ResponseWriter, r *http.Request)
-	// GetSettlement One statement.
+	// GetSettlement One statement, with its history.
 	// (GET /settlements/{id})
 	GetSettlement(w http.ResponseWriter, r *http.Request, id ID)
+	// DisputeSettlement Dispute a statement.
+	// (POST /settlements/{id}/dispute)
+	DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID)
 	// ExportSettlement The lines of a statement as CSV.
 	// (GET /settlements/{id}/export)
 	ExportSettlement(w http.ResponseWriter, r *http.Request, id ID)
+	// ListSettlementLines The lines of a statement, adjustments last.
+	// (GET /settlements/{id}/lines)
+	ListSettlementLines(w http.ResponseWriter, r *http.Request, id ID, params ListSettlementLinesParams)
+	// ResolveSettlement Resolve the dispute of a statement.
+	// (POST /settlements/{id}/resolve)
+	ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID)
 	// ListWebhooks The webhooks, the oldest first.
 	// (GET /webhooks)
 	ListWebhooks(w http.ResponseWriter, r *http.Request)
@@ -1233,15 +1494,33 @@ func (_ Unimplemented) CreateSettlement(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetSettlement One statement.
+// GetSettlement One statement, with its history.
 // (GET /settlements/{id})
 func (_ Unimplemented) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DisputeSettlement Dispute a statement.
+// (POST /settlements/{id}/dispute)
+func (_ Unimplemented) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // ExportSettlement The lines of a statement as CSV.
 // (GET /settlements/{id}/export)
 func (_ Unimplemented) ExportSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListSettlementLines The lines of a statement, adjustments last.
+// (GET /settlements/{id}/lines)
+func (_ Unimplemented) ListSettlementLines(w http.ResponseWriter, r *http.Request, id ID, params ListSettlementLinesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ResolveSettlement Resolve the dispute of a statement.
+// (POST /settlements/{id}/resolve)
+func (_ Unimplemented) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2062,6 +2341,32 @@ func (siw *ServerInterfaceWrapper) GetSettlement(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// DisputeSettlement operation middleware
+func (siw *ServerInterfaceWrapper) DisputeSettlement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DisputeSettlement(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ExportSettlement operation middleware
 func (siw *ServerInterfaceWrapper) ExportSettlement(w http.ResponseWriter, r *http.Request) {
 
@@ -2079,6 +2384,87 @@ func (siw *ServerInterfaceWrapper) ExportSettlement(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ExportSettlement(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSettlementLines operation middleware
+func (siw *ServerInterfaceWrapper) ListSettlementLines(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSettlementLinesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSettlementLines(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResolveSettlement operation middleware
+func (siw *ServerInterfaceWrapper) ResolveSettlement(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResolveSettlement(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2509,6 +2895,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/settlements/{id}/export", wrapper.ExportSettlement)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/settlements/{id}/lines", wrapper.ListSettlementLines)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/settlements/{id}/dispute", wrapper.DisputeSettlement)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/settlements/{id}/resolve", wrapper.ResolveSettlement)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/open-items", wrapper.ListOpenItems)

@@ -2,18 +2,22 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
+	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
 
 const partitions = 2
@@ -25,9 +29,11 @@ type pipeline struct {
 	db driver.Conn
 
 	mu          sync.Mutex
-	policies    map[string]schemas.PolicyEvent     // by id
-	collections map[string]schemas.CollectionEvent // by id
-	statements  map[string][]schemas.SettlementEvent
+	policies    map[string]schemas.PolicyEvent       // by id
+	collections map[string]schemas.CollectionEvent   // by id
+	statements  map[string][]schemas.SettlementEvent // by tenant and period
+	settled     map[string]*settlement.Tenant
+	today       civil.Date        // of the settle stage
 	ends        [partitions]int64 // of kasi.collections.v1
 	seq         [partitions]int64
 	commands    int
@@ -48,7 +54,8 @@ type pipeline struct {
 func newPipeline(t *testing.T, db driver.Conn) *pipeline {
 	return &pipeline{
 		t: t, db: db, policies: map[string]schemas.PolicyEvent{}, collections: map[string]schemas.CollectionEvent{},
-		statements: map[string][]schemas.SettlementEvent{},
+		statements: map[string][]schemas.SettlementEvent{}, settled: map[string]*settlement.Tenant{},
+		today: civil.Date{Year: 2025, Month: time.December, Day: 2},
 	}
 }
 
@@ -103,10 +110,11 @@ func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {
 	for _, o := range outs {
 		rows = append(rows, []any{
 			o.TenantID, o.RequestID, uint32(o.Row), o.Code, o.Message, o.PolicyNumber, o.ObjectID,
-			o.Stage, uuid.New(),
+			o.Stage, o.Statement, uuid.New(),
 		})
 	}
-	p.insert("outcomes_log", "tenant_id, request_id, row, code, message, policy_number, object_id, stage, event_id", rows)
+	p.insert("outcomes_log", "tenant_id, request_id, row, code, message, policy_number, object_id, stage, statement, "+
+		"event_id", rows)
 }
 
 const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, " +
@@ -344,7 +352,12 @@ func (p *pipeline) Owed(context.Context) ([]int64, error) {
 	return append([]int64(nil), p.ends[:]...), p.cutErr
 }
 
-// Settle makes a statement of the period's movements since its last one, with the documented rates.
+// moment is the settle stage's business time.
+func (p *pipeline) moment() schemas.Moment {
+	return schemas.Moment{Date: p.today, Cutoff: 1, At: time.Date(2025, 12, 2, 8, 0, 0, 0, time.UTC)}
+}
+
+// Settle makes a statement of the period's movements since its last one, as the settle stage does.
 func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -354,77 +367,93 @@ func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 	if p.fail != nil || p.deaf {
 		return p.fail
 	}
-	key := cmd.TenantID + string(cmd.PeriodMonth)
-	from := make([]int64, partitions)
-	if n := len(p.statements[key]); n > 0 {
-		from = p.statements[key][n-1].Coverage[0].To
+	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, Stage: "settle"}
+	if from, open := settlement.OpenUntil(cmd.PeriodMonth, p.moment()); open && !cmd.Preview {
+		out.Code = schemas.OutcomePeriodOpen
+		out.Message = fmt.Sprintf("%s has not ended; it can be settled from %s", cmd.PeriodMonth, from)
+		p.outcomes([]schemas.OutcomeEvent{out})
+		return nil
 	}
-	var total, count int64
-	for part := range partitions {
-		var sum int64
-		var n uint64
-		require.NoError(p.t, p.db.QueryRow(ctx,
-			"SELECT sum(moved_cents), countIf(moved_cents != 0) FROM collections_log FINAL WHERE tenant_id = ? AND "+
-				"period_month = ? AND src_partition = ? AND seq >= ? AND seq < ?", cmd.TenantID, string(cmd.PeriodMonth), part,
-			from[part],
-			cmd.Cut[part]).Scan(&sum, &n))
-		total, count = total+sum, count+int64(n)
+	if p.settled[cmd.TenantID] == nil {
+		p.settled[cmd.TenantID] = &settlement.Tenant{}
 	}
-	out := schemas.OutcomeEvent{
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeUnchanged,
-		Stage: "settle",
+	tenant := p.settled[cmd.TenantID]
+	if cmd.Preview {
+		tenant = tenant.Clone()
 	}
-	if n := len(p.statements[key]); n > 0 && count == 0 {
-		out.ObjectID = p.statements[key][n-1].SettlementID
-	} else {
-		st := statement(cmd, n+1, schemas.Cents(total), from)
-		p.statements[key] = append(p.statements[key], st)
-		p.store(st)
-		out.Code, out.ObjectID = schemas.OutcomeOK, st.SettlementID
+	cover, err := settlement.Cover(tenant, cmd)
+	require.NoError(p.t, err)
+	sums, err := chsink.Ledger{Conn: p.db}.Sum(ctx, cmd.TenantID, cmd.PeriodMonth, cover)
+	require.NoError(p.t, err)
+	anything, err := chsink.Ledger{Conn: p.db}.HasCollections(ctx, cmd.TenantID, cmd.PeriodMonth, cmd.Cut)
+	require.NoError(p.t, err)
+	ev, id, err := settlement.Settle(rules.Default(), tenant, cmd, sums, p.moment(), anything)
+	require.NoError(p.t, err)
+	out.ObjectID = id
+	switch {
+	case ev != nil && cmd.Preview:
+		text, err := json.Marshal(ev)
+		require.NoError(p.t, err)
+		out.ObjectID, out.Statement = "", string(text)
+	case ev != nil:
+		key := cmd.TenantID + string(cmd.PeriodMonth)
+		p.statements[key] = append(p.statements[key], *ev)
+		p.store(*ev)
+	case id != "":
+		out.Code = schemas.OutcomeUnchanged
+	default:
+		out.Code, out.Message = schemas.OutcomeNotFound, "the period has no collections"
 	}
 	p.outcomes([]schemas.OutcomeEvent{out})
 	return nil
 }
 
-func statement(cmd schemas.SettleCommand, seq int, total schemas.Cents, from []int64) schemas.SettlementEvent {
-	share := func(c schemas.Cents, rate string) schemas.Cents {
-		return schemas.RoundRands(c.Decimal().Mul(decimal.RequireFromString(rate)))
+// Statement disputes and resolves statements, as the settle stage does.
+func (p *pipeline) Statement(_ context.Context, cmd schemas.StatementCommand) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil || p.deaf {
+		return p.fail
 	}
-	st := schemas.SettlementEvent{
-		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, seq), TenantID: cmd.TenantID, Sequence: seq,
-		Version: 1,
-		Number:  fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, seq), PeriodMonth: cmd.PeriodMonth,
-		TotalCollectionsCents: total,
-		DistributionFeeCents:  share(total, "0.25"), CollectionsFeeCents: share(total, "0.035"), PaymentDate: "2025-12-03",
-		PaymentReference: fmt.Sprintf("EFT-20251203-%03d", seq), Status: schemas.SettlementPending, RequestID: cmd.RequestID,
-		CreatedAt: time.Date(2025, 12, 2, 8, 0, 0, 0, time.UTC), Coverage: []schemas.Coverage{{
-			Period: cmd.PeriodMonth,
-			From:   from, To: cmd.Cut,
-		}},
+	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, Stage: "settle"}
+	ev, err := settlement.Change(rules.Default(), p.settled[cmd.TenantID], cmd, p.moment())
+	switch {
+	case err != nil:
+		out.Code, out.Message = schemas.OutcomeConflict, err.Error()
+	case ev == nil:
+		out.Code = schemas.OutcomeUnchanged
+	default:
+		p.store(*ev)
 	}
-	st.TotalFeesCents = st.DistributionFeeCents + st.CollectionsFeeCents
-	st.VATCents = share(st.TotalFeesCents, "0.15")
-	st.NetCents = total - st.TotalFeesCents - st.VATCents
-	return st
+	p.outcomes([]schemas.OutcomeEvent{out})
+	return nil
 }
 
 func (p *pipeline) store(st schemas.SettlementEvent) {
-	date, err := time.Parse(time.DateOnly, st.PaymentDate)
-	require.NoError(p.t, err)
+	day := func(text string) *time.Time {
+		if text == "" {
+			return nil
+		}
+		date, err := time.Parse(time.DateOnly, text)
+		require.NoError(p.t, err)
+		return &date
+	}
+	var periods []string
+	var from, to [][]int64
+	for _, c := range st.Coverage {
+		periods, from, to = append(periods, string(c.Period)), append(from, c.From), append(to, c.To)
+	}
 	p.insert("settlements_log",
 		"tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, "+
-			"distribution_fee_cents, "+
-			"collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status, "+
-			"request_id, created_at, coverage_period, "+
+			"adjustments_cents, distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, "+
+			"brought_forward_cents, payable_cents, in_flight_debits, in_flight_cents, payment_date, payment_reference, "+
+			"status, change_kind, note, payout_state, paid_date, request_id, created_at, business_date, coverage_period, "+
 			"coverage_from, coverage_to, event_id", [][]any{{
 			st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version,
-			int64(st.TotalCollectionsCents),
-			int64(st.DistributionFeeCents), int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents),
-			int64(st.NetCents), date, st.PaymentReference,
-			string(st.Status), st.RequestID, st.CreatedAt,
-			[]string{string(st.PeriodMonth)},
-			[][]int64{st.Coverage[0].From},
-			[][]int64{st.Coverage[0].To},
-			uuid.New(),
+			int64(st.TotalCollectionsCents), int64(st.AdjustmentsCents), int64(st.DistributionFeeCents),
+			int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents), int64(st.NetCents),
+			int64(st.BroughtForwardCents), int64(st.PayableCents), uint32(st.InFlightDebits), int64(st.InFlightCents),
+			day(st.PaymentDate), st.PaymentReference, string(st.Status), string(st.Change), st.Note, string(st.PayoutState),
+			day(st.PaidDate), st.RequestID, st.CreatedAt, day(st.BusinessDate), periods, from, to, uuid.New(),
 		}})
 }

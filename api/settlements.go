@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,8 +22,45 @@ func settlementBody(st read.Settlement) Settlement {
 		CollectionsFee: schemas.Rands(st.CollectionsFeeCents), TotalFees: schemas.Rands(st.TotalFeesCents),
 		Vat: schemas.Rands(st.VATCents), NetAmount: schemas.Rands(st.NetCents),
 		PaymentDate: st.PaymentDate.UTC().Format(time.DateOnly), Status: st.Status,
-		PaymentReference: st.PaymentReference, CreatedAt: st.CreatedAt.UTC(),
+		PaymentReference: orNull(st.PaymentReference), CreatedAt: st.CreatedAt.UTC(),
+		InFlight:       InFlight{Count: int(st.InFlightDebits), Amount: schemas.Rands(st.InFlightCents)},
+		BroughtForward: schemas.Rands(st.BroughtForwardCents), PayableAmount: schemas.Rands(st.PayableCents),
+		Adjustments: schemas.Rands(st.AdjustmentsCents), PaidDate: dayOrNull(st.PaidDate),
+		PayoutState: orNull(st.PayoutState), Note: orNull(st.Note),
 	}
+}
+
+func dayOrNull(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	return orNull(t.UTC().Format(time.DateOnly))
+}
+
+// createdBody is the statement as POST answers it.
+func createdBody(st read.Settlement) SettlementCreated {
+	b := settlementBody(st)
+	return SettlementCreated{
+		ID: b.ID, SettlementNumber: b.SettlementNumber, PeriodMonth: b.PeriodMonth, TotalCollections: b.TotalCollections,
+		DistributionFee: b.DistributionFee, CollectionsFee: b.CollectionsFee, TotalFees: b.TotalFees, Vat: b.Vat,
+		NetAmount: b.NetAmount, PaymentDate: b.PaymentDate, Status: b.Status,
+	}
+}
+
+func previewBody(text string) (b SettlementPreview, err error) {
+	var ev schemas.SettlementEvent
+	if err := json.Unmarshal([]byte(text), &ev); err != nil {
+		return b, fmt.Errorf("preview: %w", err)
+	}
+	return SettlementPreview{
+		PeriodMonth: ev.PeriodMonth, TotalCollections: schemas.Rands(ev.TotalCollectionsCents),
+		DistributionFee: schemas.Rands(ev.DistributionFeeCents), CollectionsFee: schemas.Rands(ev.CollectionsFeeCents),
+		TotalFees: schemas.Rands(ev.TotalFeesCents), Vat: schemas.Rands(ev.VATCents), NetAmount: schemas.Rands(ev.NetCents),
+		PaymentDate: ev.PaymentDate, Status: "preview",
+		InFlight:       InFlight{Count: ev.InFlightDebits, Amount: schemas.Rands(ev.InFlightCents)},
+		BroughtForward: schemas.Rands(ev.BroughtForwardCents), PayableAmount: schemas.Rands(ev.PayableCents),
+		Adjustments: schemas.Rands(ev.AdjustmentsCents),
+	}, nil
 }
 
 // CreateSettlement is POST /settlements. It computes over what is provably there: it asks what the pipeline owes by
@@ -30,8 +68,9 @@ func settlementBody(st read.Settlement) Settlement {
 // asks for the statement. The settle stage counts once more when it sums; what is lost in between makes it wait.
 func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		in := readInput(w, r, "period_month")
+		in := readInput(w, r, "period_month", "preview")
 		period, _ := check(in, "period_month", true, aPeriod)
+		preview, _ := check(in, "preview", false, aBool)
 		if in.err != nil {
 			return in.err
 		}
@@ -42,13 +81,9 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 		if err := s.whole(ctx, arrived); err != nil {
 			return err
 		}
-		if executed, err := info.db.HasCollections(ctx, period); err != nil {
-			return err
-		} else if !executed {
-			return conflict("Nothing was executed for %s, so there is nothing to settle", period).
-				at("period_month", "a period with collections", string(period))
+		cmd := schemas.SettleCommand{
+			RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived, Preview: preview,
 		}
-		cmd := schemas.SettleCommand{RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived}
 		if err := s.Commands.Settle(ctx, cmd); err != nil {
 			return unavailable(err, "The command could not be written to Kafka")
 		}
@@ -60,7 +95,19 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 			}
 			return s.late(err, hint)
 		}
-		if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
+		switch {
+		case o.Code == schemas.OutcomePeriodOpen:
+			return periodOpen(period, o.Message)
+		case o.Code == schemas.OutcomeNotFound:
+			return conflict("Nothing was executed for %s, so there is nothing to settle", period).
+				at("period_month", "a period with collections", string(period))
+		case o.Statement != "":
+			body, err := previewBody(o.Statement)
+			if err == nil {
+				writeJSON(w, http.StatusOK, body)
+			}
+			return err
+		case o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged:
 			return conflict("The period cannot be settled: %s", o.Message).
 				at("period_month", "a period that can be settled", string(period))
 		}
@@ -75,13 +122,18 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusCreated
 			w.Header().Set("Location", "/v1/settlements/"+st.ID)
 		}
-		writeJSON(w, status, struct { // a SettlementCreated: all fields but these two
-			Settlement
-			PaymentReference *string    `json:"payment_reference,omitempty"`
-			CreatedAt        *time.Time `json:"created_at,omitempty"`
-		}{Settlement: settlementBody(st)})
+		writeJSON(w, status, createdBody(st))
 		return nil
 	})
+}
+
+// periodOpen refuses the settlement of a period that has not ended. message says from when on it can be settled.
+func periodOpen(period schemas.Period, message string) error {
+	e := conflict("%s. {\"preview\":true} gives its figures now", message).
+		at("period_month", "a period that has ended; this one can be settled from "+period.Next().First().String(),
+			string(period))
+	e.code = "PERIOD_OPEN"
+	return e
 }
 
 // arrived waits until ClickHouse holds all that the pipeline owes by now, or says which partition of
@@ -153,7 +205,108 @@ func whyMissing(ctx context.Context, hole *schemas.Hole) string {
 
 // GetSettlement is GET /settlements/{id}.
 func (s *server) GetSettlement(w http.ResponseWriter, r *http.Request, id ID) {
-	respondWith(s, w, r, "settlement", id, (*read.DB).Settlement, settlementBody)
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
+		if err != nil {
+			return err
+		}
+		return s.writeSettlement(ctx, w, st)
+	})
+}
+
+// writeSettlement answers one statement with its history.
+func (s *server) writeSettlement(ctx context.Context, w http.ResponseWriter, st read.Settlement) error {
+	changes, err := infoOf(ctx).db.SettlementHistory(ctx, st.ID)
+	if err != nil {
+		return err
+	}
+	history := make([]SettlementChange, len(changes))
+	for i, c := range changes {
+		history[i] = SettlementChange{
+			Version: c.Version, Change: c.Change, Status: c.Status, Date: c.Date.UTC().Format(time.DateOnly),
+		}
+		if c.Change == string(schemas.SettlementInDispute) || c.Change == string(schemas.SettlementResolved) {
+			history[i].Note = orNull(c.Note)
+		}
+	}
+	body := settlementBody(st)
+	body.History = &history
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// DisputeSettlement is POST /settlements/{id}/dispute.
+func (s *server) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	s.changeStatement(w, r, id, schemas.StatementDispute, "reason")
+}
+
+// ResolveSettlement is POST /settlements/{id}/resolve.
+func (s *server) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	s.changeStatement(w, r, id, schemas.StatementResolve, "note")
+}
+
+func (s *server) changeStatement(w http.ResponseWriter, r *http.Request, id ID, action schemas.StatementAction,
+	field string,
+) {
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		in := readInput(w, r, field)
+		note, _ := check(in, field, true, aNote)
+		if in.err != nil {
+			return in.err
+		}
+		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
+		if err != nil {
+			return err
+		}
+		cmd := schemas.StatementCommand{
+			RequestID: info.requestID, TenantID: info.tenant, Action: action, SettlementID: st.ID, Note: note,
+		}
+		if err := s.Commands.Statement(ctx, cmd); err != nil {
+			return unavailable(err, "The command could not be written to Kafka")
+		}
+		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
+		if err == nil && o.Code == schemas.OutcomeOK {
+			st, err = pollUntil(ctx, s.Wait, func(ctx context.Context) (read.Settlement, bool, error) {
+				now, ok, err := info.db.Settlement(ctx, id)
+				return now, ok && now.Version > st.Version, err
+			})
+		}
+		if err != nil {
+			return s.late(err, "It will be carried out: look at GET /v1/settlements/"+st.ID)
+		}
+		if o.Code != schemas.OutcomeOK && o.Code != schemas.OutcomeUnchanged {
+			return conflict("The settlement stays as it is: %s", o.Message)
+		}
+		return s.writeSettlement(ctx, w, st)
+	})
+}
+
+// ListSettlementLines is GET /settlements/{id}/lines. As with the export, nothing is answered over a hole.
+func (s *server) ListSettlementLines(w http.ResponseWriter, r *http.Request, id ID, params ListSettlementLinesParams) {
+	respondList(s, w, r, params, func(in *input) read.Page {
+		return readPage(in, params.Limit, params.Cursor, 4)
+	}, func(db *read.DB, ctx context.Context, p read.Page) ([]read.SettlementLine, error) {
+		st, err := find(ctx, "settlement", id, (*read.DB).Settlement)
+		if err != nil {
+			return nil, err
+		}
+		covered, err := db.SettlementCovers(ctx, st.ID)
+		if err == nil {
+			err = s.whole(ctx, covered)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return db.SettlementLines(ctx, st.ID, p)
+	}, func(l read.SettlementLine) SettlementLine {
+		return SettlementLine{
+			SettlementNumber: l.Number, LineType: l.Type, PeriodMonth: l.Period, CollectionID: l.CollectionID,
+			CustomerID: l.CustomerID, ExternalCustomerRef: l.ExternalCustomerRef, PolicyNumber: l.PolicyNumber,
+			ProductCode: l.ProductCode, Amount: schemas.Rands(l.AmountCents),
+		}
+	}, func(l read.SettlementLine) []string {
+		return []string{l.Type, string(l.Period), l.PolicyNumber, l.CollectionID}
+	})
 }
 
 // ListSettlements is GET /settlements.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/api"
@@ -40,7 +41,10 @@ func TestDocumentedSettlement(t *testing.T) {
 
 	require.Equal(t, figures+"}\n", string(e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusOK).body),
 		"the same call, the same statement")
-	require.Equal(t, figures+`,"payment_reference":"EFT-20251203-001","created_at":"2025-12-02T08:00:00Z"}`+"\n",
+	require.Equal(t, figures+`,"payment_reference":"EFT-20251203-001","created_at":"2025-12-02T08:00:00Z",`+
+		`"in_flight":{"count":0,"amount":0.00},"brought_forward":0.00,"payable_amount":28570.62,"adjustments":0.00,`+
+		`"paid_date":null,"payout_state":null,"note":null,`+
+		`"history":[{"version":1,"change":"CREATED","status":"pending","date":"2025-12-02","note":null}]}`+"\n",
 		string(e.get("/v1/settlements/"+id).is(http.StatusOK).body))
 
 	export := e.get("/v1/settlements/" + id + "/export").is(http.StatusOK)
@@ -60,15 +64,19 @@ func TestMovementsAfterAStatementMakeTheNext(t *testing.T) {
 	a := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)
 	require.True(t, strings.HasPrefix(string(a.body),
 		`{"id":"`+second+`","settlement_number":"SETTLE-2025-11-002","period_month":"2025-11","total_collections":-50.00,`))
-	require.Equal(t, exportColumns+"SETTLE-2025-11-002,COLLECTION,2025-11,C-POL001,EXT,POL001,FUNERAL_01,-50.00\n",
+	require.Contains(t, string(a.body), `"payment_date":"2025-12-03","status":"carried_forward"}`)
+	require.Equal(t, exportColumns+"SETTLE-2025-11-002,ADJUSTMENT,2025-11,C-POL001,EXT,POL001,FUNERAL_01,-50.00\n",
 		string(e.get("/v1/settlements/"+second+"/export").is(http.StatusOK).body))
 
-	first := e.get("/v1/settlements?limit=1&period_month=2025-11&status=PENDING").is(http.StatusOK)
+	first := e.get("/v1/settlements?limit=1&period_month=2025-11").is(http.StatusOK)
 	l := decoded[api.SettlementList](first)
 	require.Equal(t, "SETTLE-2025-11-001", l.Data[0].SettlementNumber)
 	last := string(e.get("/v1/settlements?limit=1&cursor=" + *l.NextCursor).is(http.StatusOK).body)
 	require.Contains(t, last, `"settlement_number":"SETTLE-2025-11-002"`)
+	require.Contains(t, last, `"payment_reference":null`)
 	require.Contains(t, last, `"next_cursor":null`)
+	require.Len(t, decoded[api.SettlementList](e.get("/v1/settlements?status=PENDING")).Data, 1)
+	require.Len(t, decoded[api.SettlementList](e.get("/v1/settlements?status=carried_forward")).Data, 1)
 	require.Empty(t, decoded[api.SettlementList](e.get("/v1/settlements?status=paid")).Data)
 
 	paid := e.pipe.statements["acme2025-11"][0]
@@ -77,6 +85,115 @@ func TestMovementsAfterAStatementMakeTheNext(t *testing.T) {
 	l = decoded[api.SettlementList](e.get("/v1/settlements?status=paid"))
 	require.Len(t, l.Data, 1)
 	require.Equal(t, schemas.SettlementPaid, l.Data[0].Status)
+}
+
+// A period that has not ended is not settled (PERIOD_OPEN); a preview gives its figures and changes nothing.
+func TestAnOpenPeriodIsPreviewedOnly(t *testing.T) {
+	e := newEnv(t)
+	e.paidPolicy("POL001", "150.00", 15000)
+	e.pipe.today = civil.Date{Year: 2025, Month: 11, Day: 30}
+	got := e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusConflict).err()
+	require.Equal(t, "PERIOD_OPEN", got.Code)
+	require.Contains(t, got.Message, "2025-11 has not ended; it can be settled from 2025-12-01")
+	require.Equal(t, "period_month", got.Details.Field)
+	require.Contains(t, got.Details.Expected, "2025-12-01")
+	never := e.post("/v1/settlements", `{"period_month":"2026-05"}`).is(http.StatusConflict).err()
+	require.Equal(t, "PERIOD_OPEN", never.Code, "also where nothing was executed")
+
+	const preview = `{"period_month":"2025-11","preview":true}`
+	figures := `{"id":null,"settlement_number":null,"period_month":"2025-11","total_collections":150.00,` +
+		`"distribution_fee":37.50,"collections_fee":5.25,"total_fees":42.75,"vat":6.41,"net_amount":100.84,` +
+		`"payment_date":"2025-12-03","status":"preview","in_flight":{"count":0,"amount":0.00},"brought_forward":0.00,` +
+		`"payable_amount":100.84,"adjustments":0.00}` + "\n"
+	for range 2 {
+		require.Equal(t, figures, string(e.post("/v1/settlements", preview).is(http.StatusOK).body))
+	}
+	require.Empty(t, decoded[api.SettlementList](e.get("/v1/settlements")).Data)
+	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-10","preview":true}`).is(http.StatusConflict).
+		err().Message, "Nothing was executed")
+
+	e.pipe.today = civil.Date{Year: 2025, Month: 12, Day: 1}
+	made := e.post("/v1/settlements", `{"period_month":"2025-11","preview":false}`).is(http.StatusCreated)
+	require.Contains(t, string(made.body), `"settlement_number":"SETTLE-2025-11-001"`, "previews take no number")
+	require.Equal(t, string(made.body), string(e.post("/v1/settlements", preview).is(http.StatusOK).body),
+		"nothing has moved since: the preview is the statement that stands")
+	e.pipe.pay("POL001", "2025-11", -5000, "2025-12-02")
+	p := decoded[api.SettlementPreview](e.post("/v1/settlements", preview).is(http.StatusOK))
+	require.EqualValues(t, -5000, p.TotalCollections)
+	require.EqualValues(t, -5000, p.Adjustments)
+	require.Contains(t, e.post("/v1/settlements", `{"period_month":"2025-11","preview":"yes"}`).
+		is(http.StatusBadRequest).err().Message, "preview")
+}
+
+// The lines of a statement as pages of JSON add up to it.
+func TestSettlementLines(t *testing.T) {
+	e := newEnv(t)
+	for _, number := range []string{"POL001", "POL002", "POL003"} {
+		e.paidPolicy(number, "150.00", 15000)
+	}
+	id := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).ID
+	e.pipe.pay("POL001", "2025-11", -15000, "2025-12-02")
+	e.pipe.pay("POL003", "2025-11", 100, "2025-12-02")
+	second := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).
+		is(http.StatusCreated)).ID
+	pages := func(id string) (lines []string) {
+		path := "/v1/settlements/" + id + "/lines?limit=2"
+		for cursor := ""; ; {
+			l := decoded[api.SettlementLineList](e.get(path + cursor).is(http.StatusOK))
+			for _, line := range l.Data {
+				lines = append(lines, line.LineType+" "+line.PolicyNumber+" "+schemas.Cents(line.Amount).String())
+			}
+			if l.NextCursor == nil {
+				return lines
+			}
+			cursor = "&cursor=" + *l.NextCursor
+		}
+	}
+	require.Equal(t, []string{"COLLECTION POL001 150.00", "COLLECTION POL002 150.00", "COLLECTION POL003 150.00"},
+		pages(id))
+	require.Equal(t, []string{"COLLECTION POL003 1.00", "ADJUSTMENT POL001 -150.00"}, pages(second))
+	e.request(http.MethodGet, "/v1/settlements/"+id+"/lines", otherKey, "", nil).is(http.StatusNotFound)
+	e.get("/v1/settlements/" + id + "/lines?cursor=x").is(http.StatusBadRequest)
+}
+
+// A statement is disputed and resolved, with its history.
+func TestDispute(t *testing.T) {
+	e := newEnv(t, func(c *api.Config) { c.Wait = time.Second })
+	e.paidPolicy("POL001", "150.00", 15000)
+	id := decoded[api.SettlementCreated](e.post("/v1/settlements", `{"period_month":"2025-11"}`).is(http.StatusCreated)).ID
+	path := "/v1/settlements/" + id
+	require.Contains(t, e.post(path+"/resolve", `{"note":"x"}`).is(http.StatusConflict).err().Message, "not disputed")
+	require.Contains(t, e.post(path+"/dispute", `{}`).is(http.StatusBadRequest).err().Message, "reason")
+	e.post(path+"/dispute", `{"reason":" "}`).is(http.StatusBadRequest)
+	e.post(path+"/dispute", `{"reason":"`+strings.Repeat("x", 1001)+`"}`).is(http.StatusBadRequest)
+	e.post("/v1/settlements/"+schemas.SettlementID("acme", "2025-11", 9)+"/dispute", `{"reason":"x"}`).
+		is(http.StatusNotFound)
+	e.request(http.MethodPost, path+"/dispute", otherKey, "application/json", strings.NewReader(`{"reason":"x"}`)).
+		is(http.StatusNotFound)
+
+	for range 2 { // the same call again
+		st := decoded[api.Settlement](e.post(path+"/dispute", `{"reason":"POL001 was not paid"}`).is(http.StatusOK))
+		require.Equal(t, schemas.SettlementDisputed, st.Status)
+		require.Equal(t, "POL001 was not paid", *st.Note)
+		require.Len(t, *st.History, 2)
+	}
+	require.Contains(t, e.post(path+"/dispute", `{"reason":"other"}`).is(http.StatusConflict).err().Message, "already")
+	require.Len(t, decoded[api.SettlementList](e.get("/v1/settlements?status=disputed")).Data, 1)
+	st := decoded[api.Settlement](e.post(path+"/resolve", `{"note":"it was"}`).is(http.StatusOK))
+	require.Equal(t, schemas.SettlementPending, st.Status)
+	var history []string
+	for _, c := range *decoded[api.Settlement](e.get(path)).History {
+		history = append(history, c.Change+" "+string(c.Status)+" "+c.Date)
+	}
+	require.Equal(t, []string{
+		"CREATED pending 2025-12-02", "DISPUTED disputed 2025-12-02", "RESOLVED pending 2025-12-02",
+	}, history)
+	e.pipe.today = civil.Date{Year: 2026, Month: 1, Day: 2}
+	require.Contains(t, e.post(path+"/dispute", `{"reason":"late"}`).is(http.StatusConflict).err().Message,
+		"until 2026-01-01")
+	e.pipe.deaf = true
+	require.Contains(t, e.post(path+"/resolve", `{"note":"x"}`).is(http.StatusServiceUnavailable).err().Message,
+		"It will be carried out")
 }
 
 func TestOtherTenantsSettlementsDoNotExist(t *testing.T) {

@@ -60,7 +60,7 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 	o := &outgoing{schemas: map[string]*jsonschema.Schema{}, seen: map[string]int{}}
 	topics := []string{
 		schemas.TopicDeposits, schemas.TopicDecisions, schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections,
-		schemas.TopicSettlements, schemas.TopicOpenItems,
+		schemas.TopicSettlements, schemas.TopicPayouts, schemas.TopicOpenItems,
 	}
 	for _, topic := range topics {
 		o.schemas[topic] = schematest.Of(t, topic)
@@ -110,9 +110,11 @@ func TestOutgoingEventsFollowTheirSchemas(t *testing.T) {
 		}, schemas.LedgerSums{TotalCents: total, Movements: 1}, m, true)
 		require.NoError(t, err)
 		o.check(t, schemas.TopicSettlements, &ev.Meta, ev)
-		m.Date = m.Date.AddDays(60)
-		for _, paid := range settlement.Tick(tenant, m) {
+		m.Date = rules.Calendar.OnOrAfter(m.Date.AddDays(60))
+		due := settlement.Tick(rules, settlement.Assumed, tenant, m)
+		for i, paid := range due.Statements {
 			o.check(t, schemas.TopicSettlements, &paid.Meta, &paid)
+			o.check(t, schemas.TopicPayouts, &due.Payouts[i].Meta, &due.Payouts[i])
 		}
 	})
 	for _, topic := range topics {

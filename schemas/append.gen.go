@@ -61,6 +61,9 @@ func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
 		b = strconv.AppendInt(append(b, `,"version":`...), int64(e.Version), 10)
 	}
 	b = AppendText(append(b, `,"stage":`...), string(e.Stage))
+	if e.Statement != "" {
+		b = AppendText(append(b, `,"statement":`...), string(e.Statement))
+	}
 	return append(b, '}'), err
 }
 
@@ -340,6 +343,31 @@ func (e *OpenItemEvent) AppendJSON(b []byte) (_ []byte, err error) {
 }
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *PayoutEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"payout_id":`...), string(e.PayoutID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = AppendText(append(b, `,"settlement_id":`...), string(e.SettlementID))
+	b = AppendText(append(b, `,"settlement_number":`...), string(e.SettlementNumber))
+	b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(e.AmountCents), 10)
+	b = AppendText(append(b, `,"currency":`...), string(e.Currency))
+	b = AppendText(append(b, `,"payment_date":`...), string(e.PaymentDate))
+	b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *PayoutResult) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"payout_id":`...), string(e.PayoutID))
+	b = AppendText(append(b, `,"status":`...), string(e.Status))
+	b = AppendText(append(b, `,"effective_date":`...), string(e.EffectiveDate))
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
 func (e *PolicyEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
@@ -409,11 +437,34 @@ func (e *SettlementEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = strconv.AppendInt(append(b, `,"total_fees_cents":`...), int64(e.TotalFeesCents), 10)
 	b = strconv.AppendInt(append(b, `,"vat_cents":`...), int64(e.VATCents), 10)
 	b = strconv.AppendInt(append(b, `,"net_cents":`...), int64(e.NetCents), 10)
+	b = strconv.AppendInt(append(b, `,"brought_forward_cents":`...), int64(e.BroughtForwardCents), 10)
+	b = strconv.AppendInt(append(b, `,"payable_cents":`...), int64(e.PayableCents), 10)
+	b = strconv.AppendInt(append(b, `,"in_flight_debits":`...), int64(e.InFlightDebits), 10)
+	b = strconv.AppendInt(append(b, `,"in_flight_cents":`...), int64(e.InFlightCents), 10)
 	b = AppendText(append(b, `,"payment_date":`...), string(e.PaymentDate))
-	b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
+	if e.PaymentReference != "" {
+		b = AppendText(append(b, `,"payment_reference":`...), string(e.PaymentReference))
+	}
 	b = AppendText(append(b, `,"status":`...), string(e.Status))
+	b = AppendText(append(b, `,"change":`...), string(e.Change))
+	if e.Note != "" {
+		b = AppendText(append(b, `,"note":`...), string(e.Note))
+	}
+	if e.PayoutID != "" {
+		b = AppendText(append(b, `,"payout_id":`...), string(e.PayoutID))
+	}
+	if e.PayoutState != "" {
+		b = AppendText(append(b, `,"payout_state":`...), string(e.PayoutState))
+	}
+	b = strconv.AppendInt(append(b, `,"payouts":`...), int64(e.Payouts), 10)
+	if e.PaidDate != "" {
+		b = AppendText(append(b, `,"paid_date":`...), string(e.PaidDate))
+	}
 	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
 	b = appendInstant(append(b, `,"created_at":`...), e.CreatedAt, &err)
+	if e.MadeDate != "" {
+		b = AppendText(append(b, `,"made_date":`...), string(e.MadeDate))
+	}
 	b = appendList(append(b, `,"coverage":`...), e.Coverage, func(b []byte, e Coverage) []byte { return e.appendJSON(b) })
 	return append(b, '}'), err
 }

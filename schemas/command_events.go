@@ -14,7 +14,7 @@ type OutcomeEvent struct {
 	// The command's place in its request; of a CSV the row after the header, from 1.
 	Row int `json:"row"`
 	// What came of it.
-	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND,PRECONDITION_FAILED"`
+	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND,PRECONDITION_FAILED,PERIOD_OPEN"`
 	// Why it was refused; empty when it was not.
 	Message string `json:"message,omitempty"`
 	// Policy the command is about; may be empty.
@@ -25,6 +25,8 @@ type OutcomeEvent struct {
 	Version int64 `json:"version,omitempty" cat:"min=1"`
 	// Stage that answered: owners, collect or settle.
 	Stage string `json:"stage" cat:"low"`
+	// The figures of a preview, as JSON of a settlement that was not made; empty on other answers.
+	Statement string `json:"statement,omitempty"`
 }
 
 // The outcome codes.
@@ -35,6 +37,8 @@ const (
 	OutcomeNotFound  = "NOT_FOUND"
 	// OutcomePrecondition: the policy has another version than the command wants.
 	OutcomePrecondition = "PRECONDITION_FAILED"
+	// OutcomePeriodOpen is the answer to the settlement of a period that has not ended.
+	OutcomePeriodOpen = "PERIOD_OPEN"
 )
 
 // ExecutionEvent is how far an execution has come on one partition of the customers. The highest piece is how it stands

@@ -33,6 +33,8 @@ const (
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
 	KindTenant      Kind = "tenant"      // TenantSettings
+	KindStatement   Kind = "statement"   // StatementCommand
+	KindPayout      Kind = "payout"      // PayoutResult
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own
 )
 
@@ -201,4 +203,26 @@ type SettleCommand struct {
 	TenantID    string  `json:"tenant_id"`
 	PeriodMonth Period  `json:"period_month"`
 	Cut         []int64 `json:"cut"`
+	// Preview asks for the figures alone: no statement is made.
+	Preview bool `json:"preview,omitempty"`
+}
+
+// StatementAction says what is to become of a statement.
+type StatementAction string
+
+// The actions on a statement.
+const (
+	StatementDispute StatementAction = "DISPUTE" // it is not paid until that is resolved
+	StatementResolve StatementAction = "RESOLVE"
+	StatementRetry   StatementAction = "RETRY" // pay it again, after its payout has failed
+)
+
+// StatementCommand changes the state of a statement. It travels on the settlement commands, keyed by the tenant.
+type StatementCommand struct {
+	RequestID string          `json:"request_id"`
+	TenantID  string          `json:"tenant_id"`
+	Action    StatementAction `json:"action"`
+	// SettlementID names the statement.
+	SettlementID string `json:"settlement_id"`
+	Note         string `json:"note,omitempty"`
 }

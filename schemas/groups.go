@@ -2,7 +2,7 @@ package schemas
 
 // Consumer groups, one a stage. A stage's progress is its group's committed offsets.
 const (
-	GroupIntake   = "kasi.intake"          // the three outside topics
+	GroupIntake   = "kasi.intake"          // the outside topics
 	GroupPolicies = "kasi.intake.policies" // the policy commands
 	GroupCollect  = "kasi.collect"
 	GroupSettle   = "kasi.settle"
@@ -23,8 +23,12 @@ type Source struct {
 
 // LedgerSums is what a settlement needs to know of the movements its coverage counts.
 type LedgerSums struct {
-	// TotalCents is the signed sum of all movements counted; AdjustmentsCents is the part of it from other periods.
+	// TotalCents is the signed sum of all movements counted. AdjustmentsCents is the part of it from other periods, or
+	// that takes back what an earlier statement had counted.
 	TotalCents, AdjustmentsCents Cents
 	// Movements is how many were counted.
 	Movements int64
+	// InFlightDebits and InFlightCents are the debits of the periods counted that were with the bank at the cut.
+	InFlightDebits int
+	InFlightCents  Cents
 }

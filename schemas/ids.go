@@ -66,26 +66,42 @@ func PartitionOf(hash uint32, n int32) int32 { return int32(uint64(hash) % uint6
 // bytes are the customer's routing hash: a bank returns nothing but this id, and the id itself leads to the partition.
 // The rest is made of (collection, attempt).
 func DebitID(tenant, customer, collectionID string, attempt int) string {
-	sum := sha256.Sum256([]byte(collectionID + "/" + strconv.Itoa(attempt)))
+	return routedID(RoutingHash(CustomerKey(tenant, customer)), collectionID+"/"+strconv.Itoa(attempt))
+}
+
+// PayoutID is written as a debit's, with the tenant's routing hash. The rest is made of (settlement, number of the
+// instruction).
+func PayoutID(tenant, settlementID string, payout int) string {
+	return routedID(RoutingHash(tenant), settlementID+"/"+strconv.Itoa(payout))
+}
+
+// routedID is a UUIDv8 of a text that begins with a routing hash.
+func routedID(hash uint32, text string) string {
+	sum := sha256.Sum256([]byte(text))
 	var u uuid.UUID
 	copy(u[:], sum[:16])
-	binary.BigEndian.PutUint32(u[:4], RoutingHash(CustomerKey(tenant, customer)))
+	binary.BigEndian.PutUint32(u[:4], hash)
 	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
 	return hex.EncodeToString(u[:])
 }
 
 // DebitRoute is the routing hash inside a debit id. It refuses ids that cannot be ours.
-func DebitRoute(debitID string) (uint32, error) {
+func DebitRoute(debitID string) (uint32, error) { return route("debit_id", debitID) }
+
+// PayoutRoute is the routing hash inside a payout id. It refuses ids that cannot be ours.
+func PayoutRoute(payoutID string) (uint32, error) { return route("payout_id", payoutID) }
+
+func route(field, id string) (uint32, error) {
 	var u uuid.UUID
-	if len(debitID) != 32 {
-		return 0, fmt.Errorf("debit_id has %d characters; ours have 32 hexadecimal digits", len(debitID))
+	if len(id) != 32 {
+		return 0, fmt.Errorf("%s has %d characters; ours have 32 hexadecimal digits", field, len(id))
 	}
-	if _, err := hex.Decode(u[:], []byte(debitID)); err != nil {
-		return 0, fmt.Errorf("debit_id is not hexadecimal")
+	if _, err := hex.Decode(u[:], []byte(id)); err != nil {
+		return 0, fmt.Errorf("%s is not hexadecimal", field)
 	}
 	if u.Version() != 8 || u.Variant() != uuid.RFC4122 {
-		return 0, fmt.Errorf("debit_id is not a UUIDv8")
+		return 0, fmt.Errorf("%s is not a UUIDv8", field)
 	}
 	return binary.BigEndian.Uint32(u[:4]), nil
 }

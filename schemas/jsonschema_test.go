@@ -26,6 +26,8 @@ var published = map[string]reflect.Type{
 	schemas.TopicPolicies:         reflect.TypeFor[schemas.PolicyEvent](),
 	schemas.TopicCollections:      reflect.TypeFor[schemas.CollectionEvent](),
 	schemas.TopicSettlements:      reflect.TypeFor[schemas.SettlementEvent](),
+	schemas.TopicPayouts:          reflect.TypeFor[schemas.PayoutEvent](),
+	schemas.TopicPayoutResults:    reflect.TypeFor[schemas.PayoutResult](),
 	schemas.TopicOpenItems:        reflect.TypeFor[schemas.OpenItemEvent](),
 }
 
@@ -138,7 +140,7 @@ func TestSettlementSchemaOnAValue(t *testing.T) {
 		PeriodMonth: "2025-11",
 		Sequence:    1, Version: 1, TotalCollectionsCents: -5, PaymentDate: "2025-12-03",
 		PaymentReference: "EFT-20251203-001",
-		Status:           schemas.SettlementPending, Coverage: []schemas.Coverage{{
+		Status:           schemas.SettlementPending, Change: schemas.SettlementCreated, Coverage: []schemas.Coverage{{
 			Period: "2025-11", From: []int64{0},
 			To: []int64{7},
 		}},

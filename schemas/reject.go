@@ -28,6 +28,7 @@ const (
 
 	RejectUnknownTenant    = "UNKNOWN_TENANT"
 	RejectUnknownDebit     = "UNKNOWN_DEBIT"
+	RejectUnknownPayout    = "UNKNOWN_PAYOUT"
 	RejectAmountMismatch   = "AMOUNT_MISMATCH"
 	RejectContradictsFinal = "CONTRADICTS_FINAL"
 	RejectDisputeTooLate   = "DISPUTE_TOO_LATE"
@@ -56,8 +57,9 @@ func RejectClasses() []RejectClass {
 		{RejectBadEnum, "A value is not one of those its field allows."},
 		{RejectUnknownTenant, "The tenant is not one of ours; `kasi tenants create` makes it one."},
 		{RejectUnknownDebit, "A result names no debit of ours."},
+		{RejectUnknownPayout, "A payout result names no EFT instruction of ours that is still known."},
 		{RejectAmountMismatch, "A result's amount is not the debit's."},
-		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit."},
+		{RejectContradictsFinal, "A result contradicts what the bank has finally said of the debit or payout."},
 		{RejectDisputeTooLate, "A dispute came after the dispute window had closed."},
 		{RejectDuplicateID, "An id came again with another content."},
 		{RejectTooOld, "A transaction was booked before the days for which duplicates are recognised."},

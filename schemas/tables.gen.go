@@ -16,6 +16,7 @@ var SunkTopics = map[string]string{
 	TopicTransactions:      "transactions_log",
 	TopicDeposits:          "deposits_log",
 	TopicOpenItems:         "open_items_log",
+	TopicPayouts:           "payouts_log",
 	TopicPolicies:          "policies_log",
 	TopicSettlements:       "settlements_log",
 	TopicWebhookDeliveries: "webhook_deliveries_log",
@@ -75,12 +76,13 @@ func Tables() []Table {
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "Insurer that asked."},
 				{Name: "request_id", Type: "String", Comment: "API request."},
 				{Name: "row", Type: "UInt32", Comment: "The command's place in its request; of a CSV the row after the header, from 1."},
-				{Name: "code", Type: "LowCardinality(String)", Comment: "What came of it. OK, UNCHANGED, CONFLICT, NOT_FOUND or PRECONDITION_FAILED."},
+				{Name: "code", Type: "LowCardinality(String)", Comment: "What came of it. OK, UNCHANGED, CONFLICT, NOT_FOUND, PRECONDITION_FAILED or PERIOD_OPEN."},
 				{Name: "message", Type: "String", Comment: "Why it was refused; empty when it was not."},
 				{Name: "policy_number", Type: "String", Comment: "Policy the command is about; may be empty."},
 				{Name: "object_id", Type: "String", Comment: "The policy, collection or settlement the command made or met."},
 				{Name: "version", Type: "Int64", Comment: "The version of the policy that the command made, where it made one."},
 				{Name: "stage", Type: "LowCardinality(String)", Comment: "Stage that answered: owners, collect or settle."},
+				{Name: "statement", Type: "String", Comment: "The figures of a preview, as JSON of a settlement that was not made; empty on other answers."},
 				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
 				{Name: "business_date", Type: "Nullable(Date)", Comment: "The calendar's day when it happened."},
 				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
@@ -270,6 +272,27 @@ func Tables() []Table {
 			},
 		},
 		{
+			Name: "payouts_log", Key: "tenant_id, settlement_id, payout_id",
+			Comment: "An instruction to pay a settlement by EFT. Each is given once; one that failed is followed by another with an id of its own. (kasi.payouts.v1)",
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer that is paid."},
+				{Name: "settlement_id", Type: "UUID", Comment: "The statement that is paid."},
+				{Name: "payout_id", Type: "String", Comment: "32 hexadecimal digits, made of the settlement and the number of its instruction."},
+				{Name: "settlement_number", Type: "String", Comment: "The statement's number."},
+				{Name: "amount_cents", Type: "Int64", Comment: "Paid. In cents."},
+				{Name: "amount", Type: "Decimal(18, 2)", Expression: "toDecimal64(amount_cents, 2) / 100", Comment: "Paid. In rands."},
+				{Name: "currency", Type: "LowCardinality(String)", Comment: "ZAR."},
+				{Name: "payment_date", Type: "Date", Comment: "The day on which it is paid."},
+				{Name: "payment_reference", Type: "String", Comment: "The reference that the insurer sees on its bank statement."},
+				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
+				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
+				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
+				{Name: "seq", Type: "Int64", Comment: "Counts the records of this partition of the topic: 1, 2, 3... without a gap."},
+				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
+				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
+			},
+		},
+		{
 			Name: "policies_log", Key: "tenant_id, policy_id, version",
 			Comment: "A policy after a change. The highest version is the policy as it is. (kasi.policies.v1)",
 			Indexes: []string{"by_request request_id", "by_policy policy_number"},
@@ -309,7 +332,7 @@ func Tables() []Table {
 		},
 		{
 			Name: "settlements_log", Key: "tenant_id, period_month, sequence, version",
-			Comment: "A settlement statement after a change. Its figures never change; its status does. total_fees_cents + vat_cents + net_cents = total_collections_cents. (kasi.settlements.v1)",
+			Comment: "A settlement statement after a change. Its figures never change; its status does. total_fees_cents + vat_cents + net_cents = total_collections_cents; net_cents + brought_forward_cents = payable_cents. (kasi.settlements.v1)",
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
 				{Name: "settlement_id", Type: "UUID", Comment: "Made of tenant, period and sequence."},
@@ -319,8 +342,8 @@ func Tables() []Table {
 				{Name: "version", Type: "Int64", Comment: "Counts the changes of status: 1, 2..."},
 				{Name: "total_collections_cents", Type: "Int64", Comment: "Money collected less adjustments. In cents."},
 				{Name: "total_collections", Type: "Decimal(18, 2)", Expression: "toDecimal64(total_collections_cents, 2) / 100", Comment: "Money collected less adjustments. In rands."},
-				{Name: "adjustments_cents", Type: "Int64", Comment: "Part of the total that belongs to earlier periods. In cents."},
-				{Name: "adjustments", Type: "Decimal(18, 2)", Expression: "toDecimal64(adjustments_cents, 2) / 100", Comment: "Part of the total that belongs to earlier periods. In rands."},
+				{Name: "adjustments_cents", Type: "Int64", Comment: "Part of the total that belongs to earlier periods, or takes back what an earlier statement had counted. In cents."},
+				{Name: "adjustments", Type: "Decimal(18, 2)", Expression: "toDecimal64(adjustments_cents, 2) / 100", Comment: "Part of the total that belongs to earlier periods, or takes back what an earlier statement had counted. In rands."},
 				{Name: "distribution_fee_cents", Type: "Int64", Comment: "Distribution fee. In cents."},
 				{Name: "distribution_fee", Type: "Decimal(18, 2)", Expression: "toDecimal64(distribution_fee_cents, 2) / 100", Comment: "Distribution fee. In rands."},
 				{Name: "collections_fee_cents", Type: "Int64", Comment: "Collections fee. In cents."},
@@ -329,14 +352,28 @@ func Tables() []Table {
 				{Name: "total_fees", Type: "Decimal(18, 2)", Expression: "toDecimal64(total_fees_cents, 2) / 100", Comment: "Both fees. In rands."},
 				{Name: "vat_cents", Type: "Int64", Comment: "VAT on the fees. In cents."},
 				{Name: "vat", Type: "Decimal(18, 2)", Expression: "toDecimal64(vat_cents, 2) / 100", Comment: "VAT on the fees. In rands."},
-				{Name: "net_cents", Type: "Int64", Comment: "What the insurer is paid. In cents."},
-				{Name: "net_amount", Type: "Decimal(18, 2)", Expression: "toDecimal64(net_cents, 2) / 100", Comment: "What the insurer is paid. In rands."},
-				{Name: "payment_date", Type: "Date", Comment: "The day of the EFT."},
-				{Name: "payment_reference", Type: "String", Comment: "EFT-YYYYMMDD-NNN, counted per tenant and payment date."},
-				{Name: "status", Type: "LowCardinality(String)", Comment: "State of the statement. pending, paid or disputed."},
+				{Name: "net_cents", Type: "Int64", Comment: "Total less fees and VAT: what the statement by itself is worth to the insurer. In cents."},
+				{Name: "net_amount", Type: "Decimal(18, 2)", Expression: "toDecimal64(net_cents, 2) / 100", Comment: "Total less fees and VAT: what the statement by itself is worth to the insurer. In rands."},
+				{Name: "brought_forward_cents", Type: "Int64", Comment: "Nets of earlier statements that were not paid, zero or negative; each is taken up once. In cents."},
+				{Name: "brought_forward", Type: "Decimal(18, 2)", Expression: "toDecimal64(brought_forward_cents, 2) / 100", Comment: "Nets of earlier statements that were not paid, zero or negative; each is taken up once. In rands."},
+				{Name: "payable_cents", Type: "Int64", Comment: "What the insurer is paid: net and brought forward. Zero or less is carried forward. In cents."},
+				{Name: "payable_amount", Type: "Decimal(18, 2)", Expression: "toDecimal64(payable_cents, 2) / 100", Comment: "What the insurer is paid: net and brought forward. Zero or less is carried forward. In rands."},
+				{Name: "in_flight_debits", Type: "UInt32", Comment: "Debits of the periods counted that were with the bank at the cut. They count in a later statement."},
+				{Name: "in_flight_cents", Type: "Int64", Comment: "Amount of the debits that were with the bank at the cut. In cents."},
+				{Name: "in_flight", Type: "Decimal(18, 2)", Expression: "toDecimal64(in_flight_cents, 2) / 100", Comment: "Amount of the debits that were with the bank at the cut. In rands."},
+				{Name: "payment_date", Type: "Date", Comment: "The day of the EFT; a later one where it could not be sent on its day."},
+				{Name: "payment_reference", Type: "String", Comment: "EFT-YYYYMMDD-NNN, counted per tenant and payment date; absent where nothing is paid."},
+				{Name: "status", Type: "LowCardinality(String)", Comment: "State of the statement. pending, paid, disputed or carried_forward."},
+				{Name: "change_kind", Type: "LowCardinality(String)", Comment: "The fact that made this version. CREATED, PAYOUT_INSTRUCTED, PAID, PAYOUT_FAILED, PAYOUT_RETRIED, DISPUTED or RESOLVED."},
+				{Name: "note", Type: "String", Comment: "Why it was disputed last, or how that was resolved; absent before."},
+				{Name: "payout_id", Type: "String", Comment: "The latest EFT instruction; absent before the first."},
+				{Name: "payout_state", Type: "LowCardinality(String)", Comment: "How that instruction stands; absent before it. INSTRUCTED, PAID or FAILED."},
+				{Name: "payouts", Type: "UInt32", Comment: "EFT instructions given: more than one where an earlier one failed."},
+				{Name: "paid_date", Type: "Nullable(Date)", Comment: "The day on which it was paid; absent before."},
 				{Name: "request_id", Type: "String", Comment: "The API request that made the statement."},
 				{Name: "created_at", Type: "DateTime64(3, 'UTC')", Comment: "When the statement was made, UTC."},
 				{Name: "created_date", Type: "Date", Expression: "toDate(created_at, 'Africa/Johannesburg')", Comment: "The day of created_at in Africa/Johannesburg."},
+				{Name: "made_date", Type: "Nullable(Date)", Comment: "The business date on which the statement was made."},
 				{Name: "coverage_period", Type: "Array(String)", Comment: "The period whose movements are counted, YYYY-MM."},
 				{Name: "coverage_from", Type: "Array(Array(Int64))", Comment: "For each partition the first seq counted."},
 				{Name: "coverage_to", Type: "Array(Array(Int64))", Comment: "For each partition the first seq not counted."},
@@ -1058,7 +1095,7 @@ ORDER BY tenant_id, item_id, version DESC LIMIT 1 BY tenant_id, item_id, policy_
 		},
 		{
 			Name: "settlements", Comment: "Settlement statements as they are now",
-			Select: `SELECT *, total_collections, adjustments, distribution_fee, collections_fee, total_fees, vat, net_amount, created_date FROM settlements_log FINAL
+			Select: `SELECT *, total_collections, adjustments, distribution_fee, collections_fee, total_fees, vat, net_amount, brought_forward, payable_amount, in_flight, created_date FROM settlements_log FINAL
 ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, period_month, sequence`,
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
@@ -1068,17 +1105,28 @@ ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, p
 				{Name: "sequence", Type: "UInt32", Comment: "Statement of the period: 1, 2, 3..."},
 				{Name: "version", Type: "Int64", Comment: "Counts the changes of status: 1, 2..."},
 				{Name: "total_collections_cents", Type: "Int64", Comment: "Money collected less adjustments. In cents."},
-				{Name: "adjustments_cents", Type: "Int64", Comment: "Part of the total that belongs to earlier periods. In cents."},
+				{Name: "adjustments_cents", Type: "Int64", Comment: "Part of the total that belongs to earlier periods, or takes back what an earlier statement had counted. In cents."},
 				{Name: "distribution_fee_cents", Type: "Int64", Comment: "Distribution fee. In cents."},
 				{Name: "collections_fee_cents", Type: "Int64", Comment: "Collections fee. In cents."},
 				{Name: "total_fees_cents", Type: "Int64", Comment: "Both fees. In cents."},
 				{Name: "vat_cents", Type: "Int64", Comment: "VAT on the fees. In cents."},
-				{Name: "net_cents", Type: "Int64", Comment: "What the insurer is paid. In cents."},
-				{Name: "payment_date", Type: "Date", Comment: "The day of the EFT."},
-				{Name: "payment_reference", Type: "String", Comment: "EFT-YYYYMMDD-NNN, counted per tenant and payment date."},
-				{Name: "status", Type: "LowCardinality(String)", Comment: "State of the statement. pending, paid or disputed."},
+				{Name: "net_cents", Type: "Int64", Comment: "Total less fees and VAT: what the statement by itself is worth to the insurer. In cents."},
+				{Name: "brought_forward_cents", Type: "Int64", Comment: "Nets of earlier statements that were not paid, zero or negative; each is taken up once. In cents."},
+				{Name: "payable_cents", Type: "Int64", Comment: "What the insurer is paid: net and brought forward. Zero or less is carried forward. In cents."},
+				{Name: "in_flight_debits", Type: "UInt32", Comment: "Debits of the periods counted that were with the bank at the cut. They count in a later statement."},
+				{Name: "in_flight_cents", Type: "Int64", Comment: "Amount of the debits that were with the bank at the cut. In cents."},
+				{Name: "payment_date", Type: "Date", Comment: "The day of the EFT; a later one where it could not be sent on its day."},
+				{Name: "payment_reference", Type: "String", Comment: "EFT-YYYYMMDD-NNN, counted per tenant and payment date; absent where nothing is paid."},
+				{Name: "status", Type: "LowCardinality(String)", Comment: "State of the statement. pending, paid, disputed or carried_forward."},
+				{Name: "change_kind", Type: "LowCardinality(String)", Comment: "The fact that made this version. CREATED, PAYOUT_INSTRUCTED, PAID, PAYOUT_FAILED, PAYOUT_RETRIED, DISPUTED or RESOLVED."},
+				{Name: "note", Type: "String", Comment: "Why it was disputed last, or how that was resolved; absent before."},
+				{Name: "payout_id", Type: "String", Comment: "The latest EFT instruction; absent before the first."},
+				{Name: "payout_state", Type: "LowCardinality(String)", Comment: "How that instruction stands; absent before it. INSTRUCTED, PAID or FAILED."},
+				{Name: "payouts", Type: "UInt32", Comment: "EFT instructions given: more than one where an earlier one failed."},
+				{Name: "paid_date", Type: "Nullable(Date)", Comment: "The day on which it was paid; absent before."},
 				{Name: "request_id", Type: "String", Comment: "The API request that made the statement."},
 				{Name: "created_at", Type: "DateTime64(3, 'UTC')", Comment: "When the statement was made, UTC."},
+				{Name: "made_date", Type: "Nullable(Date)", Comment: "The business date on which the statement was made."},
 				{Name: "coverage_period", Type: "Array(String)", Comment: "The period whose movements are counted, YYYY-MM."},
 				{Name: "coverage_from", Type: "Array(Array(Int64))", Comment: "For each partition the first seq counted."},
 				{Name: "coverage_to", Type: "Array(Array(Int64))", Comment: "For each partition the first seq not counted."},
@@ -1089,39 +1137,81 @@ ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, p
 				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
 				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
 				{Name: "total_collections", Type: "Decimal(18, 2)", Comment: "Money collected less adjustments. In rands."},
-				{Name: "adjustments", Type: "Decimal(18, 2)", Comment: "Part of the total that belongs to earlier periods. In rands."},
+				{Name: "adjustments", Type: "Decimal(18, 2)", Comment: "Part of the total that belongs to earlier periods, or takes back what an earlier statement had counted. In rands."},
 				{Name: "distribution_fee", Type: "Decimal(18, 2)", Comment: "Distribution fee. In rands."},
 				{Name: "collections_fee", Type: "Decimal(18, 2)", Comment: "Collections fee. In rands."},
 				{Name: "total_fees", Type: "Decimal(18, 2)", Comment: "Both fees. In rands."},
 				{Name: "vat", Type: "Decimal(18, 2)", Comment: "VAT on the fees. In rands."},
-				{Name: "net_amount", Type: "Decimal(18, 2)", Comment: "What the insurer is paid. In rands."},
+				{Name: "net_amount", Type: "Decimal(18, 2)", Comment: "Total less fees and VAT: what the statement by itself is worth to the insurer. In rands."},
+				{Name: "brought_forward", Type: "Decimal(18, 2)", Comment: "Nets of earlier statements that were not paid, zero or negative; each is taken up once. In rands."},
+				{Name: "payable_amount", Type: "Decimal(18, 2)", Comment: "What the insurer is paid: net and brought forward. Zero or less is carried forward. In rands."},
+				{Name: "in_flight", Type: "Decimal(18, 2)", Comment: "Amount of the debits that were with the bank at the cut. In rands."},
 				{Name: "created_date", Type: "Date", Comment: "The day of created_at in Africa/Johannesburg."},
 			},
 		},
 		{
-			Name: "settlement_lines", Comment: "The lines of each statement: what each collection, or adjustment of an earlier period, moved",
-			Select: `SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
-    if(c.period_month = s.period_month, 'COLLECTION', 'ADJUSTMENT') AS line_type, c.period_month AS period_month,
-    c.collection_id AS collection_id, any(c.customer_id) AS customer_id,
-    any(c.external_customer_ref) AS external_customer_ref, any(c.policy_number) AS policy_number,
-    any(c.product_code) AS product_code, sum(c.moved_cents) AS amount_cents,
-    toDecimal64(amount_cents, 2) / 100 AS amount
+			Name: "payouts", Comment: "EFT instructions, each once, and how each stands",
+			Select: `SELECT p.*, p.amount, s.state AS payout_state, s.paid AS paid_date
+FROM payouts_log AS p FINAL
+LEFT JOIN
+(
+    SELECT tenant_id, payout_id, argMax(payout_state, version) AS state, argMax(paid_date, version) AS paid
+    FROM settlements_log FINAL
+    WHERE payout_state != ''
+    GROUP BY tenant_id, payout_id
+) AS s ON s.tenant_id = p.tenant_id AND s.payout_id = p.payout_id`,
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer that is paid."},
+				{Name: "settlement_id", Type: "UUID", Comment: "The statement that is paid."},
+				{Name: "payout_id", Type: "String", Comment: "32 hexadecimal digits, made of the settlement and the number of its instruction."},
+				{Name: "settlement_number", Type: "String", Comment: "The statement's number."},
+				{Name: "amount_cents", Type: "Int64", Comment: "Paid. In cents."},
+				{Name: "currency", Type: "LowCardinality(String)", Comment: "ZAR."},
+				{Name: "payment_date", Type: "Date", Comment: "The day on which it is paid."},
+				{Name: "payment_reference", Type: "String", Comment: "The reference that the insurer sees on its bank statement."},
+				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
+				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
+				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
+				{Name: "seq", Type: "Int64", Comment: "Counts the records of this partition of the topic: 1, 2, 3... without a gap."},
+				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
+				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
+				{Name: "amount", Type: "Decimal(18, 2)", Comment: "Paid. In rands."},
+				{Name: "payout_state", Type: "String", Comment: "INSTRUCTED, PAID or FAILED."},
+				{Name: "paid_date", Type: "Nullable(Date)", Comment: "The day on which it was paid."},
+			},
+		},
+		{
+			Name: "settlement_lines", Comment: "The lines of each statement: what each collection, or adjustment, moved within it",
+			Select: `SELECT d.tenant_id AS tenant_id, d.settlement_id AS settlement_id, d.settlement_number AS settlement_number,
+    if(d.period = d.period_settled AND d.cents >= 0, 'COLLECTION', 'ADJUSTMENT') AS line_type, d.period AS period_month,
+    d.collection_id AS collection_id, any(d.customer_id) AS customer_id,
+    any(d.external_customer_ref) AS external_customer_ref, any(d.policy_number) AS policy_number,
+    any(d.product_code) AS product_code, sum(d.cents) AS amount_cents, toDecimal64(amount_cents, 2) / 100 AS amount
 FROM
 (
-    SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
-    FROM settlements_log FINAL
-    ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
-    WHERE version = 1
-) AS s
-INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
-    ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
-WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
-GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id`,
+    SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
+        s.period_month AS period_settled, c.period_month AS period, c.collection_id AS collection_id,
+        any(c.customer_id) AS customer_id, any(c.external_customer_ref) AS external_customer_ref,
+        any(c.policy_number) AS policy_number, any(c.product_code) AS product_code, sum(c.moved_cents) AS cents
+    FROM
+    (
+        SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
+        FROM settlements_log FINAL
+        ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
+        WHERE version = 1
+    ) AS s
+    INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
+        ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
+    WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
+    GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id,
+        c.change_debit_id
+) AS d
+GROUP BY d.tenant_id, d.settlement_id, d.settlement_number, line_type, d.period, d.collection_id`,
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
 				{Name: "settlement_id", Type: "UUID", Comment: "Made of tenant, period and sequence."},
 				{Name: "settlement_number", Type: "String", Comment: "SETTLE-YYYY-MM-NNN, gap-free per tenant and period."},
-				{Name: "line_type", Type: "String", Comment: "COLLECTION, or ADJUSTMENT where the movement belongs to an earlier period."},
+				{Name: "line_type", Type: "String", Comment: "COLLECTION, or ADJUSTMENT of an earlier period or of what an earlier statement had counted."},
 				{Name: "period_month", Type: "LowCardinality(String)", Comment: "The period of the collection, YYYY-MM."},
 				{Name: "collection_id", Type: "UUID", Comment: "Made of policy and period."},
 				{Name: "customer_id", Type: "String", Comment: "The insurer's id of the customer."},
@@ -1130,6 +1220,118 @@ GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.pe
 				{Name: "product_code", Type: "String", Comment: "The insurer's product; may be empty."},
 				{Name: "amount_cents", Type: "Int64", Comment: "What the collection moved within the statement. In cents."},
 				{Name: "amount", Type: "Decimal(18, 2)", Comment: "What the collection moved within the statement. In rands."},
+			},
+		},
+		{
+			Name: "ledger", Comment: "The double-entry ledger of every rand; an entry's postings add up to zero, debits positive",
+			Select: `SELECT tenant_id, business_date, entry_id, entry_kind, settlement_id, posting.1 AS account, posting.2 AS cents,
+    toDecimal64(cents, 2) / 100 AS amount
+FROM
+(
+    SELECT tenant_id, business_date, toString(event_id) AS entry_id, 'MOVEMENT' AS entry_kind,
+        CAST(NULL, 'Nullable(UUID)') AS settlement_id,
+        arrayJoin([('bank', moved_cents), ('unsettled', -moved_cents)]) AS posting
+    FROM collections_log FINAL
+    WHERE moved_cents != 0
+    UNION ALL
+    SELECT tenant_id, business_date, toString(event_id), 'STATEMENT', settlement_id, arrayJoin([
+        ('unsettled', total_collections_cents), ('collected', adjustments_cents - total_collections_cents),
+        ('adjustments', -adjustments_cents), ('settled', total_collections_cents),
+        ('distribution_fee', -distribution_fee_cents), ('collections_fee', -collections_fee_cents), ('vat', -vat_cents),
+        ('payable', -net_cents)])
+    FROM settlements_log FINAL
+    WHERE version = 1
+    UNION ALL
+    SELECT tenant_id, business_date, toString(event_id), change_kind, settlement_id,
+        arrayJoin([(multiIf(change_kind = 'PAID' AND status = 'disputed', 'in_dispute', change_kind = 'RESOLVED',
+            'in_dispute', 'payable'), payable_cents), (multiIf(change_kind = 'PAID', 'paid', change_kind = 'RESOLVED',
+            'payable', 'in_dispute'), -payable_cents)])
+    FROM settlements_log FINAL
+    WHERE payable_cents > 0 AND (change_kind = 'PAID' OR change_kind IN ('DISPUTED', 'RESOLVED') AND paid_date IS NULL)
+)`,
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
+				{Name: "business_date", Type: "Date", Comment: "The calendar's day when it happened."},
+				{Name: "entry_id", Type: "String", Comment: "The fact that was booked: the event id of a movement or of a statement's version."},
+				{Name: "entry_kind", Type: "String", Comment: "MOVEMENT, STATEMENT, PAID, DISPUTED or RESOLVED."},
+				{Name: "settlement_id", Type: "Nullable(UUID)", Comment: "The statement; NULL of a movement."},
+				{Name: "account", Type: "String", Comment: "bank, unsettled, collected, adjustments, settled, *_fee, vat, payable, in_dispute or paid; bank came in."},
+				{Name: "cents", Type: "Int64", Comment: "What was posted, debits positive. In cents."},
+				{Name: "amount", Type: "Decimal(18, 2)", Comment: "What was posted, debits positive. In rands."},
+			},
+		},
+		{
+			Name: "ledger_balances", Comment: "The balance of each account of the ledger; those of a tenant add up to zero",
+			Select: `SELECT l.tenant_id AS tenant_id, l.account AS account, sum(l.cents) AS cents, toDecimal64(cents, 2) / 100 AS amount
+FROM ledger AS l
+GROUP BY l.tenant_id, l.account`,
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
+				{Name: "account", Type: "String", Comment: "The account, as in the ledger."},
+				{Name: "cents", Type: "Int64", Comment: "The balance, debits positive. In cents."},
+				{Name: "amount", Type: "Decimal(18, 2)", Comment: "The balance, debits positive. In rands."},
+			},
+		},
+		{
+			Name: "settlement_proof", Comment: "Each statement held against its lines, the ledger and its payments; ok says that all agree",
+			Select: `SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
+    s.period_month AS period_month, n.now AS status, s.total_collections AS total_collections,
+    toDecimal64(l.cents, 2) / 100 AS lines, s.net_amount AS net_amount, s.brought_forward AS brought_forward,
+    s.payable_amount AS payable_amount, toDecimal64(p.cents, 2) / 100 AS instructed,
+    toDecimal64(b.paid_out, 2) / 100 AS paid,
+    toBool(s.total_collections_cents = l.cents AND s.adjustments_cents = l.adjusted
+        AND s.total_collections_cents = s.distribution_fee_cents + s.collections_fee_cents + s.vat_cents + s.net_cents
+        AND s.total_fees_cents = s.distribution_fee_cents + s.collections_fee_cents
+        AND s.payable_cents = s.net_cents + s.brought_forward_cents AND s.brought_forward_cents = least(s.payable_before, 0)
+        AND b.rest = 0 AND b.counted = s.total_collections_cents
+        AND b.paid_out = if(n.state = 'PAID', s.payable_cents, 0)
+        AND p.cents = if(n.state = '' OR n.state = 'FAILED', 0, s.payable_cents)) AS ok
+FROM
+(
+    SELECT *, total_collections, net_amount, brought_forward, payable_amount,
+        lagInFrame(payable_cents, 1, toInt64(0)) OVER (PARTITION BY tenant_id ORDER BY seq
+            ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS payable_before
+    FROM settlements_log FINAL
+    WHERE version = 1
+) AS s
+INNER JOIN
+(
+    SELECT settlement_id, argMax(status, version) AS now, argMax(payout_state, version) AS state
+    FROM settlements_log
+    GROUP BY settlement_id
+) AS n ON n.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(amount_cents) AS cents, sumIf(amount_cents, line_type = 'ADJUSTMENT') AS adjusted
+    FROM settlement_lines
+    GROUP BY settlement_id
+) AS l ON l.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(cents) AS rest, sumIf(cents, account = 'unsettled') AS counted,
+        -sumIf(cents, account = 'paid') AS paid_out
+    FROM ledger
+    WHERE settlement_id IS NOT NULL
+    GROUP BY settlement_id
+) AS b ON b.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(amount_cents) AS cents FROM payouts WHERE payout_state != 'FAILED' GROUP BY settlement_id
+) AS p ON p.settlement_id = s.settlement_id`,
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},
+				{Name: "settlement_id", Type: "UUID", Comment: "Made of tenant, period and sequence."},
+				{Name: "settlement_number", Type: "String", Comment: "SETTLE-YYYY-MM-NNN, gap-free per tenant and period."},
+				{Name: "period_month", Type: "LowCardinality(String)", Comment: "The period settled, YYYY-MM."},
+				{Name: "status", Type: "String", Comment: "State of the statement."},
+				{Name: "total_collections", Type: "Decimal(18, 2)", Comment: "Money collected less adjustments. In rands."},
+				{Name: "lines", Type: "Decimal(18, 2)", Comment: "What the statement's lines add up to. In rands."},
+				{Name: "net_amount", Type: "Decimal(18, 2)", Comment: "Total less fees and VAT: what the statement by itself is worth to the insurer. In rands."},
+				{Name: "brought_forward", Type: "Decimal(18, 2)", Comment: "Nets of earlier statements that were not paid, zero or negative; each is taken up once. In rands."},
+				{Name: "payable_amount", Type: "Decimal(18, 2)", Comment: "What the insurer is paid: net and brought forward. Zero or less is carried forward. In rands."},
+				{Name: "instructed", Type: "Decimal(18, 2)", Comment: "EFT instructions for it that have not failed. In rands."},
+				{Name: "paid", Type: "Decimal(18, 2)", Comment: "What the ledger says was paid. In rands."},
+				{Name: "ok", Type: "Bool", Comment: "Lines, figures, what is brought forward, ledger and payments agree to the cent."},
 			},
 		},
 		{

@@ -12,6 +12,8 @@ const (
 	TopicCollections      = "kasi.collections.v1"
 	TopicSettlements      = "kasi.settlements.v1"
 	TopicOpenItems        = "kasi.openitems.v1"
+	TopicPayouts          = "kasi.payouts.v1"
+	TopicPayoutResults    = "kasi.payout.results.v1"
 
 	TopicPolicyCommands     = "kasi.policy.commands.v1"     // key (tenant, policy number): who owns a number
 	TopicTimeline           = "kasi.customer.timeline.v1"   // key (tenant, customer): all that can change a customer
@@ -47,6 +49,7 @@ var Topics = []Topic{
 	{Name: TopicFeedTransactions, Partitioned: true, Public: true},
 	{Name: TopicFeedIncomes, Partitioned: true, Public: true},
 	{Name: TopicRailResults, Partitioned: true, Public: true},
+	{Name: TopicPayoutResults, Partitioned: true, Public: true},
 	{Name: TopicDebits, Partitioned: true, Public: true},
 	{Name: TopicDeposits, Partitioned: true, Public: true},
 	{Name: TopicDecisions, Partitioned: true, Public: true},
@@ -54,6 +57,7 @@ var Topics = []Topic{
 	{Name: TopicCollections, Partitioned: true, Public: true},
 	{Name: TopicSettlements, Partitioned: true, Public: true},
 	{Name: TopicOpenItems, Partitioned: true, Public: true},
+	{Name: TopicPayouts, Partitioned: true, Public: true},
 	{Name: TopicPolicyCommands, Partitioned: true},
 	{Name: TopicTimeline, Partitioned: true},
 	{Name: TopicTransactions, Partitioned: true},

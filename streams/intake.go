@@ -56,11 +56,12 @@ func (t *feedTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	})
 }
 
-// pass writes an entry's event where it belongs on the timeline.
+// pass writes an entry's event where it belongs: on the timeline, or among the settlement commands.
 func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
 	var kind schemas.Kind
 	var tenant, key string
 	var hash uint32
+	to := schemas.TopicTimeline
 	switch ev := e.Event.(type) {
 	case *schemas.Transaction:
 		kind, tenant, key = schemas.KindTransaction, ev.TenantID, schemas.CustomerKey(ev.TenantID, ev.CustomerID)
@@ -74,6 +75,12 @@ func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
 		if hash, err = schemas.DebitRoute(key); err != nil {
 			return schemas.Refuse(schemas.RejectUnknownDebit, err.Error())
 		}
+	case *schemas.PayoutResult:
+		to, kind, key = schemas.TopicSettlementCommands, schemas.KindPayout, ev.PayoutID
+		var err error
+		if hash, err = schemas.PayoutRoute(key); err != nil {
+			return schemas.Refuse(schemas.RejectUnknownPayout, err.Error())
+		}
 	}
 	if known, err := t.known(tenant); err != nil {
 		return err
@@ -84,7 +91,7 @@ func (t *feedTask) pass(b *stage.Batch, rec *kgo.Record, e *feeds.Entry) error {
 	if err != nil {
 		return err
 	}
-	b.Route(schemas.TopicTimeline, kind, hash, key, value, rec.Timestamp, letters.OriginHeaders(rec, e.No, value)...)
+	b.Route(to, kind, hash, key, value, rec.Timestamp, letters.OriginHeaders(rec, e.No, value)...)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/progress"
 	"github.com/kasi-collections/kasi/streams/stage"
@@ -29,10 +30,13 @@ import (
 var Topology = []Stage{
 	{Row: stage.Row{
 		Name: "intake", Role: "intake", Group: schemas.GroupIntake,
-		Inputs:    []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults},
+		Inputs: []string{
+			schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults, schemas.TopicPayoutResults,
+		},
 		Processor: "feeds: validate, make an event of ours of each entry",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer; debit_id of a result", Routed: true},
+			{Topic: schemas.TopicSettlementCommands, Key: "payout_id of a result", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
 		DeadLetters: schemas.TopicDeadLetters, CountOf: schemas.TopicTimeline,
@@ -72,9 +76,10 @@ var Topology = []Stage{
 	{Row: stage.Row{
 		Name: "settle", Role: "settle", Group: schemas.GroupSettle,
 		Inputs:    []string{schemas.TopicSettlementCommands},
-		Processor: "rules.Rules.Settle over Ledger sums",
+		Processor: "settlement: statements over Ledger sums, payouts",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicSettlements, Key: "tenant", Dense: true},
+			{Topic: schemas.TopicPayouts, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
@@ -95,6 +100,8 @@ type Needs struct {
 	Engine *processors.Engine // collect
 	Rules  *rules.Rules       // settle
 	Ledger Ledger             // settle
+	// Payouts says when settle counts a statement as paid; empty means settlement.Assumed.
+	Payouts settlement.Payouts
 
 	tenants tenantList // intake; Run follows them
 }

@@ -445,6 +445,17 @@ type ImportResult struct {
 	Errors []RowError `json:"errors"`
 }
 
+// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+// counts in a later statement.
+type InFlight struct {
+	Count int `json:"count"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+}
+
 // NextStep What happens next to a collection, and why. Null once it is paid in full.
 type NextStep struct {
 	// Action DEBIT, WAIT or STOP.
@@ -712,7 +723,9 @@ type RowError struct {
 	Message string `json:"message"`
 }
 
-// Settlement A statement.
+// Settlement A statement. `net_amount` is its own; `brought_forward` is the sum of earlier nets that were not paid, zero or negative;
+// `payable_amount` is both. A payable of zero or less is never paid: the status is `carried_forward`, and the next statement takes it
+// up.
 type Settlement struct {
 	ID string `json:"id"`
 
@@ -760,9 +773,57 @@ type Settlement struct {
 	// Status State of a statement.
 	Status SettlementStatus `json:"status"`
 
-	// PaymentReference Example: EFT-20251203-001
-	PaymentReference string    `json:"payment_reference"`
+	// PaymentReference Null where nothing is paid
+	//
+	// Example: EFT-20251203-001
+	PaymentReference *string   `json:"payment_reference"`
 	CreatedAt        time.Time `json:"created_at"`
+
+	// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+	// counts in a later statement.
+	InFlight InFlight `json:"in_flight"`
+
+	// BroughtForward Rands, exactly two decimals.
+	//
+	// Example: 150
+	BroughtForward Rands `json:"brought_forward"`
+
+	// PayableAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	PayableAmount Rands `json:"payable_amount"`
+
+	// Adjustments Rands, exactly two decimals.
+	//
+	// Example: 150
+	Adjustments Rands `json:"adjustments"`
+
+	// PaidDate The day on which it was paid, YYYY-MM-DD; null before
+	PaidDate *string `json:"paid_date"`
+
+	// PayoutState How the EFT instruction stands: INSTRUCTED, PAID or FAILED; null before it
+	PayoutState *string `json:"payout_state"`
+
+	// Note Why it was disputed last, or how that was resolved; null before
+	Note *string `json:"note"`
+
+	// History Each change
+	History *[]SettlementChange `json:"history,omitempty"`
+}
+
+// SettlementChange One change of a statement.
+type SettlementChange struct {
+	Version int64 `json:"version"`
+
+	// Change CREATED, PAYOUT_INSTRUCTED, PAID, PAYOUT_FAILED, PAYOUT_RETRIED, DISPUTED or RESOLVED
+	Change string `json:"change"`
+
+	// Status State of a statement.
+	Status SettlementStatus `json:"status"`
+
+	// Date The business date, YYYY-MM-DD
+	Date string  `json:"date"`
+	Note *string `json:"note"`
 }
 
 // SettlementCreated A statement as POST answers it.
@@ -814,12 +875,49 @@ type SettlementCreated struct {
 	Status SettlementStatus `json:"status"`
 }
 
+// SettlementDispute Why a statement is disputed.
+type SettlementDispute struct {
+	Reason string `json:"reason"`
+}
+
 // SettlementInput What to settle.
 type SettlementInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
 	// Example: 2025-11
 	PeriodMonth Period `json:"period_month"`
+
+	// Preview Figures only; no statement is made
+	Preview *bool `json:"preview,omitempty"`
+}
+
+// SettlementLine One line of a statement.
+type SettlementLine struct {
+	SettlementNumber string `json:"settlement_number"`
+	LineType         string `json:"line_type"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth         Period `json:"period_month"`
+	CollectionID        string `json:"collection_id"`
+	CustomerID          string `json:"customer_id"`
+	ExternalCustomerRef string `json:"external_customer_ref"`
+	PolicyNumber        string `json:"policy_number"`
+	ProductCode         string `json:"product_code"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount Rands `json:"amount"`
+}
+
+// SettlementLineList One page of lines.
+type SettlementLineList struct {
+	Data []SettlementLine `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
 }
 
 // SettlementList One page of statements.
@@ -828,6 +926,78 @@ type SettlementList struct {
 
 	// NextCursor Null on the last page
 	NextCursor *string `json:"next_cursor"`
+}
+
+// SettlementPreview What a statement would say if it were made now.
+type SettlementPreview struct {
+	// ID Null: there is no statement
+	ID *string `json:"id"`
+
+	// SettlementNumber Null: no number is taken
+	SettlementNumber *string `json:"settlement_number"`
+
+	// PeriodMonth A calendar month, YYYY-MM.
+	//
+	// Example: 2025-11
+	PeriodMonth Period `json:"period_month"`
+
+	// TotalCollections Rands, exactly two decimals.
+	//
+	// Example: 150
+	TotalCollections Rands `json:"total_collections"`
+
+	// DistributionFee Rands, exactly two decimals.
+	//
+	// Example: 150
+	DistributionFee Rands `json:"distribution_fee"`
+
+	// CollectionsFee Rands, exactly two decimals.
+	//
+	// Example: 150
+	CollectionsFee Rands `json:"collections_fee"`
+
+	// TotalFees Rands, exactly two decimals.
+	//
+	// Example: 150
+	TotalFees Rands `json:"total_fees"`
+
+	// Vat Rands, exactly two decimals.
+	//
+	// Example: 150
+	Vat Rands `json:"vat"`
+
+	// NetAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	NetAmount Rands `json:"net_amount"`
+
+	// PaymentDate YYYY-MM-DD
+	PaymentDate string `json:"payment_date"`
+	Status      string `json:"status"`
+
+	// InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
+	// counts in a later statement.
+	InFlight InFlight `json:"in_flight"`
+
+	// BroughtForward Rands, exactly two decimals.
+	//
+	// Example: 150
+	BroughtForward Rands `json:"brought_forward"`
+
+	// PayableAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	PayableAmount Rands `json:"payable_amount"`
+
+	// Adjustments Rands, exactly two decimals.
+	//
+	// Example: 150
+	Adjustments Rands `json:"adjustments"`
+}
+
+// SettlementResolve How a dispute was resolved.
+type SettlementResolve struct {
+	Note string `json:"note"`
 }
 
 // SettlementStatus State of a statement.
@@ -985,9 +1155,23 @@ type ReportCollectionsParams struct {
 type ListSettlementsParams struct {
 	PeriodMonth *string `form:"period_month,omitempty" json:"period_month,omitempty"`
 
-	// Status pending, paid or disputed, in any case
+	// Status pending, paid, disputed or carried_forward, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateSettlement200JSONResponseBody defines parameters for CreateSettlement.
+type CreateSettlement200JSONResponseBody struct {
+	union json.RawMessage
+}
+
+// ListSettlementLinesParams defines parameters for ListSettlementLines.
+type ListSettlementLinesParams struct {
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1031,11 +1215,79 @@ type PatchPolicyJSONRequestBody = PolicyPatch
 // CreateSettlementJSONRequestBody defines body for CreateSettlement for application/json ContentType.
 type CreateSettlementJSONRequestBody = SettlementInput
 
+// DisputeSettlementJSONRequestBody defines body for DisputeSettlement for application/json ContentType.
+type DisputeSettlementJSONRequestBody = SettlementDispute
+
+// ResolveSettlementJSONRequestBody defines body for ResolveSettlement for application/json ContentType.
+type ResolveSettlementJSONRequestBody = SettlementResolve
+
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
 
 // PatchWebhookJSONRequestBody defines body for PatchWebhook for application/json ContentType.
 type PatchWebhookJSONRequestBody = WebhookPatch
+
+// AsSettlementCreated returns the union data inside the CreateSettlement200JSONResponseBody as a SettlementCreated
+func (t CreateSettlement200JSONResponseBody) AsSettlementCreated() (SettlementCreated, error) {
+	var body SettlementCreated
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSettlementCreated overwrites any union data inside the CreateSettlement200JSONResponseBody as the provided SettlementCreated
+func (t *CreateSettlement200JSONResponseBody) FromSettlementCreated(v SettlementCreated) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeSettlementCreated performs a merge with any union data inside the CreateSettlement200JSONResponseBody, using the provided SettlementCreated
+func (t *CreateSettlement200JSONResponseBody) MergeSettlementCreated(v SettlementCreated) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSettlementPreview returns the union data inside the CreateSettlement200JSONResponseBody as a SettlementPreview
+func (t CreateSettlement200JSONResponseBody) AsSettlementPreview() (SettlementPreview, error) {
+	var body SettlementPreview
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSettlementPreview overwrites any union data inside the CreateSettlement200JSONResponseBody as the provided SettlementPreview
+func (t *CreateSettlement200JSONResponseBody) FromSettlementPreview(v SettlementPreview) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeSettlementPreview performs a merge with any union data inside the CreateSettlement200JSONResponseBody, using the provided SettlementPreview
+func (t *CreateSettlement200JSONResponseBody) MergeSettlementPreview(v SettlementPreview) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t CreateSettlement200JSONResponseBody) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *CreateSettlement200JSONResponseBody) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1281,7 +1533,10 @@ type ClientInterface interface {
 	//
 	// Counts everything the engine has emitted up to the call: it waits until all of that is in ClickHouse, or answers 503 and says
 	// what is missing. The same call again returns the same statement (200); movements since then make the next one (201). A period for
-	// which nothing was ever executed is a 409.
+	// which nothing was ever executed is a 409. A period that has not ended is a 409 `PERIOD_OPEN`, which says from which day on it can
+	// be settled. With `"preview":true` the answer (200) holds the figures, also of an open period: no statement is made, no number is
+	// taken, `id` and `settlement_number` are null and `status` is `preview`. Where the call would return a statement that stands, the
+	// preview is that statement.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1292,26 +1547,77 @@ type ClientInterface interface {
 	//
 	// Counts everything the engine has emitted up to the call: it waits until all of that is in ClickHouse, or answers 503 and says
 	// what is missing. The same call again returns the same statement (200); movements since then make the next one (201). A period for
-	// which nothing was ever executed is a 409.
+	// which nothing was ever executed is a 409. A period that has not ended is a 409 `PERIOD_OPEN`, which says from which day on it can
+	// be settled. With `"preview":true` the answer (200) holds the figures, also of an open period: no statement is made, no number is
+	// taken, `id` and `settlement_number` are null and `status` is `preview`. Where the call would return a statement that stands, the
+	// preview is that statement.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /settlements (the `CreateSettlement` operationId).
 	CreateSettlement(ctx context.Context, body CreateSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSettlement One statement.
+	// GetSettlement One statement, with its history.
 	//
 	// Corresponds with GET /settlements/{id} (the `GetSettlement` operationId).
 	GetSettlement(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DisputeSettlementWithBody Dispute a statement.
+	//
+	// Possible for 30 days from the day on which it was made, also once it is paid; later it is a 409. A statement that is disputed is
+	// not paid until that is resolved. The same call again is answered with the statement as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
+	DisputeSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DisputeSettlement Dispute a statement.
+	//
+	// Possible for 30 days from the day on which it was made, also once it is paid; later it is a 409. A statement that is disputed is
+	// not paid until that is resolved. The same call again is answered with the statement as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
+	DisputeSettlement(ctx context.Context, id ID, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExportSettlement The lines of a statement as CSV.
 	//
 	// Columns `settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number,product_code,amount`; line_type
-	// is `COLLECTION`, or `ADJUSTMENT` for money of earlier periods. The amounts add up to `total_collections` to the cent; this is
-	// checked before the first byte is sent and again at the end.
+	// is `COLLECTION`, or `ADJUSTMENT` for money of earlier periods, and for money that went back after an earlier
+	// statement had counted it. The amounts add up to `total_collections` to the cent; this is checked before the first byte is sent and
+	// again at the end.
 	//
 	// Corresponds with GET /settlements/{id}/export (the `ExportSettlement` operationId).
 	ExportSettlement(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSettlementLines The lines of a statement, adjustments last.
+	//
+	// The lines of the export as JSON. All pages together add up to `total_collections` to the cent.
+	//
+	// Corresponds with GET /settlements/{id}/lines (the `ListSettlementLines` operationId).
+	ListSettlementLines(ctx context.Context, id ID, params *ListSettlementLinesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveSettlementWithBody Resolve the dispute of a statement.
+	//
+	// The statement is again what it was. One whose payment date has passed meanwhile is paid on the next banking day. One that is not
+	// disputed is a 409.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
+	ResolveSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveSettlement Resolve the dispute of a statement.
+	//
+	// The statement is again what it was. One whose payment date has passed meanwhile is paid on the next banking day. One that is not
+	// disputed is a 409.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
+	ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhooks The webhooks, the oldest first.
 	//
@@ -1760,7 +2066,10 @@ func (c *Client) ListSettlements(ctx context.Context, params *ListSettlementsPar
 //
 // Counts everything the engine has emitted up to the call: it waits until all of that is in ClickHouse, or answers 503 and says
 // what is missing. The same call again returns the same statement (200); movements since then make the next one (201). A period for
-// which nothing was ever executed is a 409.
+// which nothing was ever executed is a 409. A period that has not ended is a 409 `PERIOD_OPEN`, which says from which day on it can
+// be settled. With `"preview":true` the answer (200) holds the figures, also of an open period: no statement is made, no number is
+// taken, `id` and `settlement_number` are null and `status` is `preview`. Where the call would return a statement that stands, the
+// preview is that statement.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1781,7 +2090,10 @@ func (c *Client) CreateSettlementWithBody(ctx context.Context, contentType strin
 //
 // Counts everything the engine has emitted up to the call: it waits until all of that is in ClickHouse, or answers 503 and says
 // what is missing. The same call again returns the same statement (200); movements since then make the next one (201). A period for
-// which nothing was ever executed is a 409.
+// which nothing was ever executed is a 409. A period that has not ended is a 409 `PERIOD_OPEN`, which says from which day on it can
+// be settled. With `"preview":true` the answer (200) holds the figures, also of an open period: no statement is made, no number is
+// taken, `id` and `settlement_number` are null and `status` is `preview`. Where the call would return a statement that stands, the
+// preview is that statement.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1798,7 +2110,7 @@ func (c *Client) CreateSettlement(ctx context.Context, body CreateSettlementJSON
 	return c.Client.Do(req)
 }
 
-// GetSettlement One statement.
+// GetSettlement One statement, with its history.
 //
 // Corresponds with GET /settlements/{id} (the `GetSettlement` operationId).
 func (c *Client) GetSettlement(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1813,15 +2125,113 @@ func (c *Client) GetSettlement(ctx context.Context, id ID, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
+// DisputeSettlementWithBody Dispute a statement.
+//
+// Possible for 30 days from the day on which it was made, also once it is paid; later it is a 409. A statement that is disputed is
+// not paid until that is resolved. The same call again is answered with the statement as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
+func (c *Client) DisputeSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDisputeSettlementRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DisputeSettlement Dispute a statement.
+//
+// Possible for 30 days from the day on which it was made, also once it is paid; later it is a 409. A statement that is disputed is
+// not paid until that is resolved. The same call again is answered with the statement as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
+func (c *Client) DisputeSettlement(ctx context.Context, id ID, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDisputeSettlementRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ExportSettlement The lines of a statement as CSV.
 //
 // Columns `settlement_number,line_type,period_month,customer_id,external_customer_ref,policy_number,product_code,amount`; line_type
-// is `COLLECTION`, or `ADJUSTMENT` for money of earlier periods. The amounts add up to `total_collections` to the cent; this is
-// checked before the first byte is sent and again at the end.
+// is `COLLECTION`, or `ADJUSTMENT` for money of earlier periods, and for money that went back after an earlier
+// statement had counted it. The amounts add up to `total_collections` to the cent; this is checked before the first byte is sent and
+// again at the end.
 //
 // Corresponds with GET /settlements/{id}/export (the `ExportSettlement` operationId).
 func (c *Client) ExportSettlement(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportSettlementRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSettlementLines The lines of a statement, adjustments last.
+//
+// The lines of the export as JSON. All pages together add up to `total_collections` to the cent.
+//
+// Corresponds with GET /settlements/{id}/lines (the `ListSettlementLines` operationId).
+func (c *Client) ListSettlementLines(ctx context.Context, id ID, params *ListSettlementLinesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSettlementLinesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveSettlementWithBody Resolve the dispute of a statement.
+//
+// The statement is again what it was. One whose payment date has passed meanwhile is paid on the next banking day. One that is not
+// disputed is a 409.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
+func (c *Client) ResolveSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveSettlementRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveSettlement Resolve the dispute of a statement.
+//
+// The statement is again what it was. One whose payment date has passed meanwhile is paid on the next banking day. One that is not
+// disputed is a 409.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
+func (c *Client) ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveSettlementRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3061,6 +3471,53 @@ func NewGetSettlementRequest(server string, id ID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewDisputeSettlementRequest calls the generic DisputeSettlement builder with application/json body
+func NewDisputeSettlementRequest(server string, id ID, body DisputeSettlementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDisputeSettlementRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewDisputeSettlementRequestWithBody constructs an http.Request for the DisputeSettlement method, with any body, and a specified content type
+func NewDisputeSettlementRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/settlements/%s/dispute", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewExportSettlementRequest constructs an http.Request for the ExportSettlement method
 func NewExportSettlementRequest(server string, id ID) (*http.Request, error) {
 	var err error
@@ -3091,6 +3548,126 @@ func NewExportSettlementRequest(server string, id ID) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListSettlementLinesRequest constructs an http.Request for the ListSettlementLines method
+func NewListSettlementLinesRequest(server string, id ID, params *ListSettlementLinesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/settlements/%s/lines", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewResolveSettlementRequest calls the generic ResolveSettlement builder with application/json body
+func NewResolveSettlementRequest(server string, id ID, body ResolveSettlementJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveSettlementRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewResolveSettlementRequestWithBody constructs an http.Request for the ResolveSettlement method, with any body, and a specified content type
+func NewResolveSettlementRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/settlements/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }

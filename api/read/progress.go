@@ -51,10 +51,11 @@ func (d *DB) Refusals(ctx context.Context, limit int) ([]Refusal, error) {
 	return all[Refusal](ctx, d, sqlOutcomeRefusals, params{"limit": limit})
 }
 
-// Outcome is what became of a command. ObjectID is the policy, collection or statement it was about.
-type Outcome struct{ Code, Message, ObjectID string }
+// Outcome is what became of a command. ObjectID is the policy, collection or statement it was about; Statement is a
+// preview's.
+type Outcome struct{ Code, Message, ObjectID, Statement string }
 
-const sqlOutcomeFirst = `SELECT code, message, object_id
+const sqlOutcomeFirst = `SELECT code, message, object_id, statement
 FROM outcomes_log
 WHERE request_id = {request:String} AND tenant_id = {tenant:String}
 ORDER BY row, event_id

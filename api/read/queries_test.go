@@ -151,22 +151,30 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"settlement_list": {
 			page(named("period", ""), named("after_period", ""), named("after_number", "")),
 			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 " +
-				"2025-12-02 08:00:00"},
+				"2025-12-02 08:00:00 1 300 -50 10034 -10 2025-12-03 PAID dealt with 2"},
 		},
 		"settlement_by_id": {
 			[]any{tenant, named("id", st)},
 			[]string{st + " SETTLE-2025-11-001 2025-11 15000 3750 525 4275 641 10084 2025-12-03 paid EFT-20251203-001 " +
-				"2025-12-02 08:00:00"},
+				"2025-12-02 08:00:00 1 300 -50 10034 -10 2025-12-03 PAID dealt with 2"},
+		},
+		"settlement_history": {
+			[]any{tenant, named("id", st)}, []string{"1 CREATED pending 2025-12-02 ", "2 PAID paid 2025-12-03 dealt with"},
+		},
+		"settlement_lines_page": {
+			page(named("id", st), named("after_type", "COLLECTION"), named("after_period", "2025-11"),
+				named("after_number", "P0"), named("after_id", "")),
+			[]string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000 " + cA},
 		},
 		"settlement_lines": {
 			[]any{tenant, named("id", st)},
-			[]string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000"},
+			[]string{"SETTLE-2025-11-001 COLLECTION 2025-11 C1 E1 P1 F 15000 " + cA},
 		},
 		"settlement_lines_sum": {[]any{tenant, named("id", st)}, []string{"15000"}},
 		"settlement_covers":    {[]any{tenant, named("id", st)}, []string{"[7]"}},
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
 		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
-		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1"}},
+		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1 "}},
 		"item_list": {
 			page(named("after", ""), named("policy_number", "P1"), named("customer_id", ""), named("period", "2025-11")),
 			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
@@ -288,13 +296,15 @@ func (e *env) knownRows(a, b, cA, st string) {
 		`INSERT INTO settlements_log (tenant_id, settlement_id, settlement_number, period_month, sequence, version,
 				total_collections_cents, distribution_fee_cents,
 			collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, payment_reference, status,
-				created_at, coverage_period, coverage_from, coverage_to) VALUES
+				created_at, coverage_period, coverage_from, coverage_to, in_flight_debits, in_flight_cents,
+				brought_forward_cents, payable_cents, adjustments_cents, paid_date, payout_state, note, change_kind,
+				business_date) VALUES
 			('acme', 'S', 'SETTLE-2025-11-001', '2025-11', 1, 1, 15000, 3750, 525, 4275, 641, 10084, '2025-12-03',
 				'EFT-20251203-001', 'pending', '2025-12-02 08:00:00',
-			['2025-11'], [[0]], [[7]]),
+			['2025-11'], [[0]], [[7]], 1, 300, -50, 10034, -10, NULL, '', '', 'CREATED', '2025-12-02'),
 			('acme', 'S', 'SETTLE-2025-11-001', '2025-11', 1, 2, 15000, 3750, 525, 4275, 641, 10084, '2025-12-03',
 				'EFT-20251203-001', 'paid', '2025-12-02 08:00:00',
-			['2025-11'], [[0]], [[7]])`,
+			['2025-11'], [[0]], [[7]], 1, 300, -50, 10034, -10, '2025-12-03', 'PAID', 'dealt with', 'PAID', '2025-12-03')`,
 		`INSERT INTO outcomes_log (tenant_id, request_id, row, code, message, object_id, event_id) VALUES ('acme', 'r1', 1,
 				'OK', '', 'p1', 'A'),
 			('acme', 'r1', 2, 'UNCHANGED', '', '` + b + `', 'B'), ('acme', 'r1', 3, 'CONFLICT', 'taken', '', 'C'), ('other',

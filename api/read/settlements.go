@@ -9,7 +9,8 @@ import (
 
 const settlementColumns = `settlement_id, settlement_number, period_month, total_collections_cents,
     distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, status,
-    payment_reference, created_at`
+    payment_reference, created_at, in_flight_debits, in_flight_cents, brought_forward_cents, payable_cents,
+    adjustments_cents, paid_date, payout_state, note, version`
 
 // Settlement is the latest version of a statement. PaymentDate is midnight UTC.
 type Settlement struct {
@@ -21,6 +22,12 @@ type Settlement struct {
 	Status                                                           schemas.SettlementStatus
 	PaymentReference                                                 string
 	CreatedAt                                                        time.Time
+	InFlightDebits                                                   uint32
+	InFlightCents, BroughtForwardCents, PayableCents                 schemas.Cents
+	AdjustmentsCents                                                 schemas.Cents
+	PaidDate                                                         *time.Time
+	PayoutState, Note                                                string
+	Version                                                          int64
 }
 
 const sqlSettlementList = `SELECT ` + settlementColumns + `
@@ -55,6 +62,26 @@ func (d *DB) Settlement(ctx context.Context, id string) (Settlement, bool, error
 	return one[Settlement](ctx, d, sqlSettlementByID, params{"id": id})
 }
 
+// SettlementChange is one version of a statement. Date is midnight UTC.
+type SettlementChange struct {
+	Version int64
+	Change  string
+	Status  schemas.SettlementStatus
+	Date    time.Time
+	Note    string
+}
+
+const sqlSettlementHistory = `SELECT version, change_kind, status, business_date, note
+FROM settlements_log
+WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
+ORDER BY version
+LIMIT 1 BY version`
+
+// SettlementHistory is each version of a statement, the first one first.
+func (d *DB) SettlementHistory(ctx context.Context, id string) ([]SettlementChange, error) {
+	return all[SettlementChange](ctx, d, sqlSettlementHistory, params{"id": id})
+}
+
 const sqlSettlementCovers = `SELECT arrayReduce('maxForEach', coverage_to)
 FROM settlements_log
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
@@ -73,6 +100,7 @@ type SettlementLine struct {
 	Period                                                     schemas.Period
 	CustomerID, ExternalCustomerRef, PolicyNumber, ProductCode string
 	AmountCents                                                schemas.Cents
+	CollectionID                                               string
 }
 
 // The periods covered are named once more from outside, since only that reaches the index of collections_log through
@@ -87,13 +115,27 @@ WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
     )`
 
 const sqlSettlementLines = `SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref,
-    policy_number, product_code, amount_cents` + linesOfSettlement + `
+    policy_number, product_code, amount_cents, collection_id` + linesOfSettlement + `
 ORDER BY line_type = 'ADJUSTMENT', period_month, policy_number, collection_id`
 
 // EachSettlementLine hands over the lines of a statement one after the other, adjustments last. It has no time limit of
 // its own.
 func (d *DB) EachSettlementLine(ctx context.Context, id string, use func(SettlementLine) error) error {
 	return each(ctx, d, sqlSettlementLines, params{"id": id}, use)
+}
+
+const sqlSettlementLinesPage = `SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref,
+    policy_number, product_code, amount_cents, collection_id` + linesOfSettlement + `
+    AND (line_type = 'ADJUSTMENT', period_month, policy_number, toString(collection_id)) >
+        ({after_type:String} = 'ADJUSTMENT', {after_period:String}, {after_number:String}, {after_id:String})
+ORDER BY line_type = 'ADJUSTMENT', period_month, policy_number, toString(collection_id)
+LIMIT {limit:UInt32}`
+
+// SettlementLines are a page of the lines of a statement, in the order of EachSettlementLine.
+func (d *DB) SettlementLines(ctx context.Context, id string, p Page) ([]SettlementLine, error) {
+	values := d.page(p, "after_type", "after_period", "after_number", "after_id")
+	values["id"] = id
+	return all[SettlementLine](ctx, d, sqlSettlementLinesPage, values)
 }
 
 const sqlSettlementLinesSum = `SELECT sum(amount_cents)` + linesOfSettlement

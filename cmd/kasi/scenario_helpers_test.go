@@ -131,19 +131,21 @@ func (p *product) ends(period, policy string) string {
 
 // statement is a settlement as the API shows it; amounts as they were written.
 type statement struct {
-	ID            string      `json:"id"`
-	Number        string      `json:"settlement_number"`
-	Total         json.Number `json:"total_collections"`
-	Distribution  json.Number `json:"distribution_fee"`
-	Collections   json.Number `json:"collections_fee"`
-	Fees          json.Number `json:"total_fees"`
-	VAT           json.Number `json:"vat"`
-	Net           json.Number `json:"net_amount"`
-	PaymentDate   string      `json:"payment_date"`
-	PaymentRef    string      `json:"payment_reference"`
-	Status        string      `json:"status"`
-	PeriodMonth   string      `json:"period_month"`
-	lines, export string
+	ID             string      `json:"id"`
+	Number         string      `json:"settlement_number"`
+	Total          json.Number `json:"total_collections"`
+	Distribution   json.Number `json:"distribution_fee"`
+	Collections    json.Number `json:"collections_fee"`
+	Fees           json.Number `json:"total_fees"`
+	VAT            json.Number `json:"vat"`
+	Net            json.Number `json:"net_amount"`
+	PaymentDate    string      `json:"payment_date"`
+	PaymentRef     string      `json:"payment_reference"`
+	BroughtForward json.Number `json:"brought_forward"`
+	Payable        json.Number `json:"payable_amount"`
+	Status         string      `json:"status"`
+	PeriodMonth    string      `json:"period_month"`
+	lines, export  string
 }
 
 // settle asks for a tenant's statement and reads it back with its export.

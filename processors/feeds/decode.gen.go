@@ -171,3 +171,39 @@ func takeResult(fields []value) (v schemas.Result, err error) {
 	}
 	return v, nil
 }
+
+func indexPayoutResult(key []byte) int {
+	switch string(key) {
+	case "payout_id":
+		return 0
+	case "status":
+		return 1
+	case "effective_date":
+		return 2
+	}
+	return -1
+}
+
+const fieldsOfPayoutResult = 3
+
+func decodePayoutResult(b []byte) (v schemas.PayoutResult, err error) {
+	var fields [fieldsOfPayoutResult]value
+	s := scanner{text: b}
+	if err := s.object(fields[:], indexPayoutResult); err != nil {
+		return v, err
+	}
+	return takePayoutResult(fields[:])
+}
+
+func takePayoutResult(fields []value) (v schemas.PayoutResult, err error) {
+	r := record{fields: fields, err: &err}
+	v = schemas.PayoutResult{
+		PayoutID:      r.id(0, "payout_id", maxID, required),
+		Status:        choice(&r, 1, "status", required, schemas.PayoutWasPaid, schemas.PayoutHasFailed),
+		EffectiveDate: r.date(2, "effective_date"),
+	}
+	if err != nil {
+		return schemas.PayoutResult{}, err
+	}
+	return v, nil
+}

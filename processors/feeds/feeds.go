@@ -33,3 +33,16 @@ func Result(b []byte) (schemas.Result, error) {
 	}
 	return result, nil
 }
+
+// PayoutResult reads a record of kasi.payout.results.v1, as Result does one of kasi.rail.results.v1.
+func PayoutResult(b []byte) (schemas.PayoutResult, error) {
+	result, err := decodePayoutResult(b)
+	if err != nil {
+		return schemas.PayoutResult{}, err
+	}
+	result.PayoutID = strings.ToLower(result.PayoutID)
+	if _, err := schemas.PayoutRoute(result.PayoutID); err != nil {
+		return schemas.PayoutResult{}, schemas.Refuse(schemas.RejectUnknownPayout, err.Error())
+	}
+	return result, nil
+}

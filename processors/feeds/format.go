@@ -25,13 +25,17 @@ var formats = map[string][]Format{
 	},
 	schemas.TopicFeedIncomes: {jsonOf(Income, func(r *Reader) *schemas.Income { return &r.income })},
 	schemas.TopicRailResults: {jsonOf(Result, func(r *Reader) *schemas.Result { return &r.result })},
+	schemas.TopicPayoutResults: {
+		jsonOf(PayoutResult, func(r *Reader) *schemas.PayoutResult { return &r.payout }),
+	},
 }
 
 // Entry is one entry of a record: an event, or why it is refused. One does not hinder another.
 type Entry struct {
 	// No counts the entries of a record from 1. It is 0 where the format knows one only, which is the record.
 	No int
-	// Event is a *schemas.Transaction, *schemas.Income or *schemas.Result. The next entry uses its memory again.
+	// Event is a *schemas.Transaction, *schemas.Income, *schemas.Result or *schemas.PayoutResult. The next entry uses its
+	// memory again.
 	Event Event
 	// Err is the *schemas.Reject of an entry without an event.
 	Err error
@@ -52,6 +56,7 @@ type Reader struct {
 	transaction schemas.Transaction
 	income      schemas.Income
 	result      schemas.Result
+	payout      schemas.PayoutResult
 	entry       Entry
 }
 

@@ -37,6 +37,7 @@ type dataFile struct {
 	VAT             list[dated[percentage]]         `yaml:"vat"`
 	TenantFees      map[string]list[dated[feePair]] `yaml:"tenant_fees"`
 	PaymentDay      list[dated[dayOfMonth]]         `yaml:"payment_day"`
+	Statements      list[dated[window]]             `yaml:"statement_disputes"`
 	Collecting      list[dated[collecting]]         `yaml:"collecting"`
 }
 
@@ -136,6 +137,12 @@ func build(p *problems, f *dataFile) *Rules {
 		tenants:  map[string][]dated[feePair]{},
 		payday: timeline(p, f.PaymentDay, false,
 			func(line int, v *dayOfMonth) { p.between(line, "payment_day", v.Day, 1, 28) }),
+		statements: timeline(p, f.Statements, false, func(line int, v *window) {
+			p.between(line, "days", v.Days, 0, 366)
+			if len(v.Rails) > 0 {
+				p.addf(line, "statement_disputes: rails are not known here")
+			}
+		}),
 		vat: timeline(p, f.VAT, false, func(line int, v *percentage) {
 			if !v.Percent.Valid {
 				p.addf(line, "vat: percent is missing; expected 0 to 100")

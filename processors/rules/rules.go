@@ -25,7 +25,9 @@ type Rules struct {
 	vat      []dated[percentage]
 	tenants  map[string][]dated[feePair] // rates of single tenants
 	payday   []dated[dayOfMonth]         // on which statements are paid
-	hash     string
+	// statements is for how many days those may be disputed.
+	statements []dated[window]
+	hash       string
 }
 
 // Hash stands for all that the rules say, as 16 hexadecimal digits: the built-in data and the override file. What was
@@ -181,6 +183,11 @@ func (r *Rules) PaymentDate(p schemas.Period, notBefore civil.Date) civil.Date {
 			return pay
 		}
 	}
+}
+
+// DisputedUntil is the last day on which a statement made on a day may be disputed.
+func (r *Rules) DisputedUntil(made civil.Date) civil.Date {
+	return made.AddDays(inForce(r.statements, made).Days)
 }
 
 // WithoutArrears are the same rules, but a period that has ended is not collected later: what a backtest judges by.

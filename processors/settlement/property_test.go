@@ -72,6 +72,8 @@ type settleModel struct {
 	events  map[string][]schemas.SettlementEvent
 	today   civil.Date
 	sent    []schemas.SettleCommand
+	paid    map[string]bool          // payouts
+	out     map[string]schemas.Cents // what each tenant was paid
 }
 
 func (m *settleModel) settle(cmd schemas.SettleCommand) {
@@ -108,7 +110,7 @@ func (m *settleModel) hasCollections(tenant string, p schemas.Period) bool {
 // check is the law of conservation: what the statements total, and what no statement counts yet, is all that moved.
 func (m *settleModel) check() {
 	for tenant, state := range m.tenants {
-		var moved, open, settled schemas.Cents
+		var moved, open, settled, nets, carried, payable, waiting schemas.Cents
 		for partition, records := range m.partitions {
 			for offset, mv := range records {
 				if mv.tenant != tenant {
@@ -130,11 +132,25 @@ func (m *settleModel) check() {
 			next[ev.PeriodMonth]++
 			require.Equal(m.t, fmt.Sprintf("SETTLE-%s-%03d", ev.PeriodMonth, next[ev.PeriodMonth]), ev.Number)
 			require.False(m.t, references[ev.PaymentReference], "a payment reference is used once")
-			references[ev.PaymentReference] = true
+			require.Equal(m.t, ev.PayableCents > 0, ev.PaymentReference != "")
+			references[ev.PaymentReference] = ev.PaymentReference != ""
+			nets += ev.NetCents
+			require.LessOrEqual(m.t, ev.BroughtForwardCents, schemas.Cents(0))
+			require.Equal(m.t, ev.PayableCents, ev.NetCents+ev.BroughtForwardCents)
+			carried = min(ev.PayableCents, 0)
+			payable += max(ev.PayableCents, 0)
 			require.Equal(m.t, ev.TotalCollectionsCents, ev.TotalFeesCents+ev.VATCents+ev.NetCents)
 			require.Equal(m.t, ev.TotalFeesCents, ev.DistributionFeeCents+ev.CollectionsFeeCents)
 		}
 		require.Equal(m.t, moved, settled+open, "conservation for %s", tenant)
+		require.Equal(m.t, nets, payable+carried, "each net is payable or carried forward, once")
+		require.Equal(m.t, carried, state.CarriedCents)
+		for _, ev := range state.Open {
+			if ev.Status == schemas.SettlementPending {
+				waiting += ev.PayableCents
+			}
+		}
+		require.Equal(m.t, payable, m.out[tenant]+waiting, "what is payable was paid or waits for its day")
 	}
 }
 
@@ -150,6 +166,7 @@ func TestSettlementConservesMoney(t *testing.T) {
 			tenants: map[string]*settlement.Tenant{"acme": {}, "other": {}},
 			events:  map[string][]schemas.SettlementEvent{},
 			today:   civil.Date{Year: 2025, Month: 10, Day: 1},
+			paid:    map[string]bool{}, out: map[string]schemas.Cents{},
 		}
 		tenant, period := rapid.SampledFrom([]string{"acme", "other"}), rapid.SampledFrom(periods)
 		t.Repeat(map[string]func(*rapid.T){
@@ -181,9 +198,16 @@ func TestSettlementConservesMoney(t *testing.T) {
 			"tick": func(t *rapid.T) {
 				m.today = m.today.AddDays(rapid.IntRange(0, 20).Draw(t, "days"))
 				for name, state := range m.tenants {
-					for _, paid := range settlement.Tick(state, schemas.Moment{Date: m.today, Cutoff: 1}) {
+					due := settlement.Tick(rules, settlement.Assumed, state, schemas.Moment{Date: m.today, Cutoff: 1})
+					require.Len(t, due.Payouts, len(due.Statements))
+					for i, paid := range due.Statements {
 						require.Equal(t, name, paid.TenantID)
 						require.LessOrEqual(t, paid.PaymentDate, m.today.String())
+						require.Equal(t, schemas.SettlementPaid, paid.Status)
+						require.Equal(t, paid.PayableCents, due.Payouts[i].AmountCents)
+						require.False(t, m.paid[due.Payouts[i].PayoutID], "paid twice")
+						m.paid[due.Payouts[i].PayoutID] = true
+						m.out[name] += due.Payouts[i].AmountCents
 					}
 				}
 			},

@@ -13,11 +13,12 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// layout is that of a tenant's rows. Before it, a tenant was one JSON object under the tenant's key.
-const layout = 3
+// layout is that of a tenant's rows. Layout 3 knew neither payables nor disputes. Before it, a tenant was one JSON
+// object under the tenant's key.
+const layout = 4
 
 // The rows of a tenant's state: "" is the payment references, p and a period how far that is settled, s with period and
-// sequence a statement that is not paid. So a settlement writes what it moves on, however many periods there were.
+// sequence a statement that may still change. So a settlement writes what it moves on, however many periods there were.
 const (
 	rowPeriod    = 'p'
 	rowStatement = 's'
@@ -27,6 +28,8 @@ const (
 type references struct {
 	Layout     int            `json:"layout"`
 	References map[string]int `json:"references,omitempty"`
+	// CarriedCents is brought forward by the next statement.
+	CarriedCents schemas.Cents `json:"carried_cents,omitempty"`
 }
 
 // Changed calls row with the name of each row in which two states of a tenant may differ, and of all rows where before
@@ -61,11 +64,11 @@ func union[K cmp.Ordered, V any](a, b map[K]V) map[K]struct{} {
 	return keys
 }
 
-// statements are those that are not paid, by the names of their rows.
+// statements are those that may still change, by the names of their rows.
 func statements(t *Tenant) map[string]*schemas.SettlementEvent {
 	l := map[string]*schemas.SettlementEvent{}
-	for i := range t.Pending {
-		ev := &t.Pending[i]
+	for i := range t.Open {
+		ev := &t.Open[i]
 		l[string(rowStatement)+string(ev.PeriodMonth)+"."+strconv.Itoa(ev.Sequence)] = ev
 	}
 	return l
@@ -76,7 +79,7 @@ func AppendRow(to []byte, t *Tenant, name string) ([]byte, error) {
 	var row any
 	switch {
 	case name == "":
-		row = references{layout, t.References}
+		row = references{layout, t.References, t.CarriedCents}
 	case t.oneRow:
 		return to, nil // it lies in one record
 	case name[0] == rowPeriod:
@@ -132,16 +135,17 @@ func (t *Tenant) loadOne(value []byte) error {
 	case row.Layout == 0:
 		*t = Tenant{Periods: row.Periods, References: row.References, oneRow: true}
 		for i := range row.Pending {
-			at, _ := t.pending(&row.Pending[i])
-			t.Pending = slices.Insert(t.Pending, at, row.Pending[i])
+			upgrade(&row.Pending[i])
+			at, _ := t.place(&row.Pending[i])
+			t.Open = slices.Insert(t.Open, at, row.Pending[i])
 		}
 		return nil
-	case row.Layout != layout:
+	case row.Layout != layout && row.Layout != layout-1:
 		return fmt.Errorf("settlement: the state of a tenant has layout %d; this program reads up to %d", row.Layout, layout)
 	case t.oneRow:
 		*t = Tenant{} // the rows that follow say all
 	}
-	t.References = row.References
+	t.References, t.CarriedCents = row.References, row.CarriedCents
 	return nil
 }
 
@@ -152,9 +156,9 @@ func (t *Tenant) loadStatement(name string, value []byte) error {
 		return fmt.Errorf("settlement: a statement's row is called %q: %w", name, err)
 	}
 	ev := schemas.SettlementEvent{PeriodMonth: schemas.Period(period), Sequence: n}
-	i, found := t.pending(&ev)
+	i, found := t.place(&ev)
 	if found {
-		t.Pending = slices.Delete(t.Pending, i, i+1)
+		t.Open = slices.Delete(t.Open, i, i+1)
 	}
 	if value == nil {
 		return nil
@@ -162,6 +166,16 @@ func (t *Tenant) loadStatement(name string, value []byte) error {
 	if err := json.Unmarshal(value, &ev); err != nil {
 		return fmt.Errorf("settlement: read the statement %s: %w", name, err)
 	}
-	t.Pending = slices.Insert(t.Pending, i, ev)
+	upgrade(&ev)
+	t.Open = slices.Insert(t.Open, i, ev)
 	return nil
+}
+
+// upgrade fills in what the layout before did not know: its statements are paid their net. One of zero or less, which
+// that build called paid on its date, is not brought forward.
+func upgrade(ev *schemas.SettlementEvent) {
+	if ev.Change == "" {
+		ev.Change, ev.PayableCents = schemas.SettlementCreated, ev.NetCents
+		ev.Status = standing(ev)
+	}
 }

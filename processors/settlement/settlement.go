@@ -55,29 +55,25 @@ func Settle(
 	ev = &schemas.SettlementEvent{
 		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, sequence), TenantID: cmd.TenantID,
 		Number: fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, sequence), PeriodMonth: cmd.PeriodMonth, Sequence: sequence,
-		PaymentDate: pay.String(), PaymentReference: t.nextReference(pay, m.Date), RequestID: cmd.RequestID,
-		CreatedAt: m.At, Coverage: cover,
+		InFlightDebits: sums.InFlightDebits, InFlightCents: sums.InFlightCents, PaymentDate: pay.String(),
+		RequestID: cmd.RequestID, CreatedAt: m.At, MadeDate: m.Date.String(), Coverage: cover,
 	}
 	setFigures(ev, sums, r.Fees(cmd.TenantID, cmd.PeriodMonth.Last()))
-	advance(ev, schemas.SettlementPending, m)
+	ev.BroughtForwardCents = t.CarriedCents
+	ev.PayableCents = ev.NetCents + ev.BroughtForwardCents
+	if ev.PayableCents > 0 {
+		ev.PaymentReference = t.nextReference(pay, m.Date)
+	}
+	ev.Status = standing(ev)
+	advance(ev, schemas.SettlementCreated, m)
 	t.record(*ev)
 	return ev, ev.SettlementID, nil
 }
 
-// Tick marks the statements as paid whose payment date's cut-off has passed, and returns their new versions.
-func Tick(t *Tenant, m schemas.Moment) []schemas.SettlementEvent {
-	var paid, pending []schemas.SettlementEvent
-	for _, ev := range t.Pending {
-		pay, err := civil.ParseDate(ev.PaymentDate)
-		if err == nil && (m.Date.After(pay) || m.Date == pay && m.Cutoff >= 1) {
-			advance(&ev, schemas.SettlementPaid, m)
-			paid = append(paid, ev)
-		} else {
-			pending = append(pending, ev)
-		}
-	}
-	t.Pending = pending
-	return paid
+// OpenUntil tells whether a period has not ended on the business date, and from which date on it can be settled.
+func OpenUntil(p schemas.Period, m schemas.Moment) (from civil.Date, open bool) {
+	from = p.Next().First()
+	return from, m.Date.Before(from)
 }
 
 // setFigures rounds each figure to the cent, half away from zero, and leaves the net to subtraction: total = fees + VAT
@@ -94,25 +90,18 @@ func setFigures(ev *schemas.SettlementEvent, sums schemas.LedgerSums, rates rule
 	ev.NetCents = ev.TotalCollectionsCents - ev.TotalFeesCents - ev.VATCents
 }
 
-// advance makes the next version of a statement.
-func advance(ev *schemas.SettlementEvent, status schemas.SettlementStatus, m schemas.Moment) {
-	ev.Version++
-	ev.Status = status
-	ev.Meta = schemas.Meta{
-		EventID:      schemas.FactID("settlement event", ev.SettlementID, fmt.Sprint(ev.Version)),
-		BusinessDate: m.Date.String(), At: m.At,
-	}
-}
-
 // Tenant is the settlement state of one tenant; the settle stage keeps it in rows (rows.go). The zero value is a tenant
 // without statements.
 type Tenant struct {
 	// Periods holds, for each period that has a statement, how far it is settled.
 	Periods map[schemas.Period]SettledPeriod
-	// Pending holds the statements that are not paid yet, by period and sequence.
-	Pending []schemas.SettlementEvent
+	// Open holds the statements that may still change, by period and sequence: those that are to be paid, and those that
+	// may be disputed or are.
+	Open []schemas.SettlementEvent
 	// References counts the payment references of each payment date that has not passed.
 	References map[string]int
+	// CarriedCents is what the next statement brings forward: the payable of the latest one where that was zero or less.
+	CarriedCents schemas.Cents
 
 	oneRow bool // it lies in the changelog as one record, as the build before wrote it
 }
@@ -128,7 +117,8 @@ type SettledPeriod struct {
 // Clone is a deep copy: the stage works on a copy until its transaction has committed. It lies in rows.
 func (t *Tenant) Clone() *Tenant {
 	c := &Tenant{
-		Periods: maps.Clone(t.Periods), Pending: slices.Clone(t.Pending), References: maps.Clone(t.References),
+		Periods: maps.Clone(t.Periods), Open: slices.Clone(t.Open), References: maps.Clone(t.References),
+		CarriedCents: t.CarriedCents,
 	}
 	for p, settled := range c.Periods {
 		settled.Covered = slices.Clone(settled.Covered)
@@ -171,7 +161,8 @@ func (t *Tenant) cover(p schemas.Period, cut []int64) schemas.Coverage {
 	return c
 }
 
-// record takes a new statement over: what it counts is covered, and it is pending.
+// record takes a new statement over: what it counts is covered, and what it brings forward is taken up by it. It is
+// open.
 func (t *Tenant) record(ev schemas.SettlementEvent) {
 	if t.Periods == nil {
 		t.Periods = map[schemas.Period]SettledPeriod{}
@@ -184,13 +175,14 @@ func (t *Tenant) record(ev schemas.SettlementEvent) {
 		}
 		t.Periods[c.Period] = settled
 	}
-	i, _ := t.pending(&ev)
-	t.Pending = slices.Insert(t.Pending, i, ev)
+	t.CarriedCents = min(ev.PayableCents, 0)
+	i, _ := t.place(&ev)
+	t.Open = slices.Insert(t.Open, i, ev)
 }
 
-// pending is where a statement stands among those that are not paid, or would stand.
-func (t *Tenant) pending(ev *schemas.SettlementEvent) (i int, found bool) {
-	return slices.BinarySearchFunc(t.Pending, ev, func(a schemas.SettlementEvent, b *schemas.SettlementEvent) int {
+// place is where a statement stands among the open ones, or would stand.
+func (t *Tenant) place(ev *schemas.SettlementEvent) (i int, found bool) {
+	return slices.BinarySearchFunc(t.Open, ev, func(a schemas.SettlementEvent, b *schemas.SettlementEvent) int {
 		return cmp.Or(cmp.Compare(a.PeriodMonth, b.PeriodMonth), cmp.Compare(a.Sequence, b.Sequence))
 	})
 }

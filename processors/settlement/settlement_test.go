@@ -55,11 +55,14 @@ func TestStatementOfTheDocumentedExample(t *testing.T) {
 		TotalFeesCents:        1211250,
 		VATCents:              181688,
 		NetCents:              2857062,
+		PayableCents:          2857062,
 		PaymentDate:           "2025-12-03",
 		PaymentReference:      "EFT-20251203-001",
 		Status:                schemas.SettlementPending,
+		Change:                schemas.SettlementCreated,
 		RequestID:             "req-1",
 		CreatedAt:             m.At,
+		MadeDate:              "2025-12-02",
 		Coverage:              []schemas.Coverage{{Period: "2025-11", From: []int64{0, 0}, To: []int64{10, 20}}},
 	}, ev)
 	require.NotEmpty(t, ev.EventID)
@@ -115,7 +118,7 @@ func TestNumbersAreGapFreeAndRepeatsReturnTheSameStatement(t *testing.T) {
 	second, id, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 12), sums(500, 0, 1), m, true)
 	require.NoError(t, err)
 	require.Equal(t, "SETTLE-2025-11-002", second.Number)
-	require.Equal(t, "EFT-20251203-002", second.PaymentReference)
+	require.Equal(t, "EFT-20251203-001", second.PaymentReference, "the statement of zero has none")
 	require.Equal(t, []schemas.Coverage{{Period: "2025-11", From: []int64{5}, To: []int64{12}}}, second.Coverage)
 	require.Equal(t, second.SettlementID, id)
 
@@ -181,34 +184,6 @@ func TestPaymentDate(t *testing.T) {
 	}
 }
 
-func TestStatementsArePaidAtTheCutOffOfTheirDate(t *testing.T) {
-	r, tenant := rules.Default(), &settlement.Tenant{}
-	ev, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10), sums(30000, 0, 2), on(t, "2025-12-02"), true)
-	require.NoError(t, err)
-
-	require.Empty(t, settlement.Tick(tenant, on(t, "2025-12-02")))
-	morning := on(t, "2025-12-03")
-	morning.Cutoff = 0
-	require.Empty(t, settlement.Tick(tenant, morning), "not before the cut-off")
-	paid := settlement.Tick(tenant, on(t, "2025-12-03"))
-	require.Len(t, paid, 1)
-	require.Equal(t, schemas.SettlementPaid, paid[0].Status)
-	require.Equal(t, int64(2), paid[0].Version)
-	require.NotEqual(t, ev.EventID, paid[0].EventID)
-	require.Equal(t, "2025-12-03", paid[0].BusinessDate)
-
-	want := *ev // nothing but the status, the version and when it happened has changed
-	want.Meta, want.Status, want.Version = paid[0].Meta, paid[0].Status, paid[0].Version
-	require.Equal(t, want, paid[0])
-	require.Empty(t, settlement.Tick(tenant, on(t, "2025-12-04")), "once only")
-
-	_, _, err = settlement.Settle(r, tenant, settle("acme", "2025-11", 12), sums(100, 0, 1), on(t, "2025-12-03"), true)
-	require.NoError(t, err)
-	late := on(t, "2025-12-10")
-	late.Cutoff = 0
-	require.Len(t, settlement.Tick(tenant, late), 1, "a day that was jumped over is made up for as soon as possible")
-}
-
 func TestCutsThatCannotBeCompared(t *testing.T) {
 	r, tenant, m := rules.Default(), &settlement.Tenant{}, on(t, "2025-12-02")
 	_, _, err := settlement.Settle(r, tenant, settle("acme", "2025-11", 10, 20), sums(100, 0, 1), m, true)
@@ -241,7 +216,7 @@ func TestTenantStateRoundTripsAndClones(t *testing.T) {
 	copied := tenant.Clone()
 	_, _, err = settlement.Settle(r, copied, settle("acme", "2025-12", 30, 40), sums(100, 0, 1), on(t, "2026-01-02"), true)
 	require.NoError(t, err)
-	settlement.Tick(copied, on(t, "2026-01-05"))
+	settlement.Tick(r, settlement.Assumed, copied, on(t, "2026-01-05"))
 	again := map[string]string{}
 	write(t, again, nil, tenant)
 	require.Equal(t, stored, again, "the original is untouched")
@@ -249,7 +224,7 @@ func TestTenantStateRoundTripsAndClones(t *testing.T) {
 
 	write(t, rows, tenant, copied)
 	require.Equal(t, copied, restored(t, rows), "the rows that changed are all that the changelog lacks")
-	require.Len(t, rows, 3, "paid statements are gone")
+	require.Len(t, rows, 4, "a statement that is paid and may be disputed no more is gone")
 }
 
 // write writes the rows in which two states differ, as the stage does, and restored reads them in any order.
@@ -278,14 +253,15 @@ func TestTenantOfOneRow(t *testing.T) {
 		`{"settlement_id":"a","period_month":"2025-11","sequence":1}],"references":{"2025-12-03":2}}`
 	was := &settlement.Tenant{}
 	require.NoError(t, settlement.LoadRow(was, "", []byte(old)))
-	require.Equal(t, "a", was.Pending[0].SettlementID)
+	require.Equal(t, "a", was.Open[0].SettlementID)
 	now, rows := was.Clone(), map[string]string{"": old}
 	write(t, rows, was, now)
 	require.Len(t, rows, 5)
 	require.Equal(t, now, restored(t, rows))
+	require.Equal(t, schemas.SettlementCreated, was.Open[0].Change)
 	require.NoError(t, settlement.LoadRow(was, "", []byte(rows[""])))
 	require.Empty(t, was.Periods, "the rows that follow say all")
-	require.ErrorContains(t, settlement.LoadRow(was, "", []byte(`{"layout":4}`)), "layout 4")
+	require.ErrorContains(t, settlement.LoadRow(was, "", []byte(`{"layout":5}`)), "layout 5")
 	require.ErrorContains(t, settlement.LoadRow(was, "?", []byte(`{}`)), `called "?"`)
 	require.ErrorContains(t, settlement.LoadRow(was, "s2025-11.x", []byte(`{}`)), "is called")
 }
@@ -301,9 +277,9 @@ func TestSettlementReplays(t *testing.T) {
 				on(t, "2025-12-02"),
 				true)
 			require.NoError(t, err)
-			all = append(all, ev, settlement.Tick(tenant, on(t, "2025-12-02")))
+			all = append(all, ev, settlement.Tick(r, settlement.Assumed, tenant, on(t, "2025-12-02")))
 		}
-		all = append(all, settlement.Tick(tenant, on(t, "2025-12-03")), tenant)
+		all = append(all, settlement.Tick(r, settlement.Assumed, tenant, on(t, "2025-12-03")), tenant)
 		text, err := json.Marshal(all)
 		require.NoError(t, err)
 		return string(text)

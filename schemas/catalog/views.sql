@@ -210,29 +210,143 @@ ORDER BY tenant_id, item_id, version DESC LIMIT 1 BY tenant_id, item_id, policy_
 SELECT * FROM settlements_log FINAL
 ORDER BY tenant_id, period_month, sequence, version DESC LIMIT 1 BY tenant_id, period_month, sequence;
 
--- view settlement_lines: The lines of each statement: what each collection, or adjustment of an earlier period, moved
--- line_type String: COLLECTION, or ADJUSTMENT where the movement belongs to an earlier period.
+-- view payouts: EFT instructions, each once, and how each stands
+-- payout_state String: INSTRUCTED, PAID or FAILED.
+-- paid_date Nullable(Date): The day on which it was paid.
+SELECT p.*, s.state AS payout_state, s.paid AS paid_date
+FROM payouts_log AS p FINAL
+LEFT JOIN
+(
+    SELECT tenant_id, payout_id, argMax(payout_state, version) AS state, argMax(paid_date, version) AS paid
+    FROM settlements_log FINAL
+    WHERE payout_state != ''
+    GROUP BY tenant_id, payout_id
+) AS s ON s.tenant_id = p.tenant_id AND s.payout_id = p.payout_id;
+
+-- view settlement_lines: The lines of each statement: what each collection, or adjustment, moved within it
+-- line_type String: COLLECTION, or ADJUSTMENT of an earlier period or of what an earlier statement had counted.
 -- period_month LowCardinality(String): The period of the collection, YYYY-MM.
 -- product_code String: The insurer's product; may be empty.
 -- amount_cents Int64: What the collection moved within the statement. In cents.
 -- amount Decimal(18, 2): What the collection moved within the statement. In rands.
-SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
-    if(c.period_month = s.period_month, 'COLLECTION', 'ADJUSTMENT') AS line_type, c.period_month AS period_month,
-    c.collection_id AS collection_id, any(c.customer_id) AS customer_id,
-    any(c.external_customer_ref) AS external_customer_ref, any(c.policy_number) AS policy_number,
-    any(c.product_code) AS product_code, sum(c.moved_cents) AS amount_cents,
-    toDecimal64(amount_cents, 2) / 100 AS amount
+SELECT d.tenant_id AS tenant_id, d.settlement_id AS settlement_id, d.settlement_number AS settlement_number,
+    if(d.period = d.period_settled AND d.cents >= 0, 'COLLECTION', 'ADJUSTMENT') AS line_type, d.period AS period_month,
+    d.collection_id AS collection_id, any(d.customer_id) AS customer_id,
+    any(d.external_customer_ref) AS external_customer_ref, any(d.policy_number) AS policy_number,
+    any(d.product_code) AS product_code, sum(d.cents) AS amount_cents, toDecimal64(amount_cents, 2) / 100 AS amount
 FROM
 (
-    SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
+    SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
+        s.period_month AS period_settled, c.period_month AS period, c.collection_id AS collection_id,
+        any(c.customer_id) AS customer_id, any(c.external_customer_ref) AS external_customer_ref,
+        any(c.policy_number) AS policy_number, any(c.product_code) AS product_code, sum(c.moved_cents) AS cents
+    FROM
+    (
+        SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
+        FROM settlements_log FINAL
+        ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
+        WHERE version = 1
+    ) AS s
+    INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
+        ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
+    WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
+    GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id,
+        c.change_debit_id
+) AS d
+GROUP BY d.tenant_id, d.settlement_id, d.settlement_number, line_type, d.period, d.collection_id;
+
+-- view ledger: The double-entry ledger of every rand; an entry's postings add up to zero, debits positive
+-- entry_id String: The fact that was booked: the event id of a movement or of a statement's version.
+-- entry_kind String: MOVEMENT, STATEMENT, PAID, DISPUTED or RESOLVED.
+-- settlement_id Nullable(UUID): The statement; NULL of a movement.
+-- account String: bank, unsettled, collected, adjustments, settled, *_fee, vat, payable, in_dispute or paid; bank came in.
+-- cents Int64: What was posted, debits positive. In cents.
+-- amount Decimal(18, 2): What was posted, debits positive. In rands.
+SELECT tenant_id, business_date, entry_id, entry_kind, settlement_id, posting.1 AS account, posting.2 AS cents,
+    toDecimal64(cents, 2) / 100 AS amount
+FROM
+(
+    SELECT tenant_id, business_date, toString(event_id) AS entry_id, 'MOVEMENT' AS entry_kind,
+        CAST(NULL, 'Nullable(UUID)') AS settlement_id,
+        arrayJoin([('bank', moved_cents), ('unsettled', -moved_cents)]) AS posting
+    FROM collections_log FINAL
+    WHERE moved_cents != 0
+    UNION ALL
+    SELECT tenant_id, business_date, toString(event_id), 'STATEMENT', settlement_id, arrayJoin([
+        ('unsettled', total_collections_cents), ('collected', adjustments_cents - total_collections_cents),
+        ('adjustments', -adjustments_cents), ('settled', total_collections_cents),
+        ('distribution_fee', -distribution_fee_cents), ('collections_fee', -collections_fee_cents), ('vat', -vat_cents),
+        ('payable', -net_cents)])
     FROM settlements_log FINAL
-    ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
+    WHERE version = 1
+    UNION ALL
+    SELECT tenant_id, business_date, toString(event_id), change_kind, settlement_id,
+        arrayJoin([(multiIf(change_kind = 'PAID' AND status = 'disputed', 'in_dispute', change_kind = 'RESOLVED',
+            'in_dispute', 'payable'), payable_cents), (multiIf(change_kind = 'PAID', 'paid', change_kind = 'RESOLVED',
+            'payable', 'in_dispute'), -payable_cents)])
+    FROM settlements_log FINAL
+    WHERE payable_cents > 0 AND (change_kind = 'PAID' OR change_kind IN ('DISPUTED', 'RESOLVED') AND paid_date IS NULL)
+);
+
+-- view ledger_balances: The balance of each account of the ledger; those of a tenant add up to zero
+-- tenant_id LowCardinality(String): The insurer.
+-- account String: The account, as in the ledger.
+-- cents Int64: The balance, debits positive. In cents.
+-- amount Decimal(18, 2): The balance, debits positive. In rands.
+SELECT l.tenant_id AS tenant_id, l.account AS account, sum(l.cents) AS cents, toDecimal64(cents, 2) / 100 AS amount
+FROM ledger AS l
+GROUP BY l.tenant_id, l.account;
+
+-- view settlement_proof: Each statement held against its lines, the ledger and its payments; ok says that all agree
+-- status String: State of the statement.
+-- lines Decimal(18, 2): What the statement's lines add up to. In rands.
+-- instructed Decimal(18, 2): EFT instructions for it that have not failed. In rands.
+-- paid Decimal(18, 2): What the ledger says was paid. In rands.
+-- ok Bool: Lines, figures, what is brought forward, ledger and payments agree to the cent.
+SELECT s.tenant_id AS tenant_id, s.settlement_id AS settlement_id, s.settlement_number AS settlement_number,
+    s.period_month AS period_month, n.now AS status, s.total_collections AS total_collections,
+    toDecimal64(l.cents, 2) / 100 AS lines, s.net_amount AS net_amount, s.brought_forward AS brought_forward,
+    s.payable_amount AS payable_amount, toDecimal64(p.cents, 2) / 100 AS instructed,
+    toDecimal64(b.paid_out, 2) / 100 AS paid,
+    toBool(s.total_collections_cents = l.cents AND s.adjustments_cents = l.adjusted
+        AND s.total_collections_cents = s.distribution_fee_cents + s.collections_fee_cents + s.vat_cents + s.net_cents
+        AND s.total_fees_cents = s.distribution_fee_cents + s.collections_fee_cents
+        AND s.payable_cents = s.net_cents + s.brought_forward_cents AND s.brought_forward_cents = least(s.payable_before, 0)
+        AND b.rest = 0 AND b.counted = s.total_collections_cents
+        AND b.paid_out = if(n.state = 'PAID', s.payable_cents, 0)
+        AND p.cents = if(n.state = '' OR n.state = 'FAILED', 0, s.payable_cents)) AS ok
+FROM
+(
+    SELECT *, total_collections, net_amount, brought_forward, payable_amount,
+        lagInFrame(payable_cents, 1, toInt64(0)) OVER (PARTITION BY tenant_id ORDER BY seq
+            ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS payable_before
+    FROM settlements_log FINAL
     WHERE version = 1
 ) AS s
-INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
-    ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
-WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
-GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id;
+INNER JOIN
+(
+    SELECT settlement_id, argMax(status, version) AS now, argMax(payout_state, version) AS state
+    FROM settlements_log
+    GROUP BY settlement_id
+) AS n ON n.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(amount_cents) AS cents, sumIf(amount_cents, line_type = 'ADJUSTMENT') AS adjusted
+    FROM settlement_lines
+    GROUP BY settlement_id
+) AS l ON l.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(cents) AS rest, sumIf(cents, account = 'unsettled') AS counted,
+        -sumIf(cents, account = 'paid') AS paid_out
+    FROM ledger
+    WHERE settlement_id IS NOT NULL
+    GROUP BY settlement_id
+) AS b ON b.settlement_id = s.settlement_id
+LEFT JOIN
+(
+    SELECT settlement_id, sum(amount_cents) AS cents FROM payouts WHERE payout_state != 'FAILED' GROUP BY settlement_id
+) AS p ON p.settlement_id = s.settlement_id;
 
 -- view calendar: The calendar's day and the cut-offs passed on it; no row before the first tick
 -- business_date Date: The calendar's day.

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -27,6 +28,33 @@ WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
 GROUP BY src_partition
 SETTINGS short_circuit_function_evaluation = 'force_enable'`
 
+// queryReturned adds up, of the statement's own period, what it counts debit by debit: a debit below zero takes back
+// money that an earlier statement had counted, since within one range money comes before it goes. The second column is
+// all of it, by which queryLedger's sums are held against this look at the table.
+const queryReturned = `
+SELECT sumIf(cents, cents < 0), sum(cents)
+FROM
+(
+    SELECT sum(moved_cents) AS cents
+    FROM collections_log FINAL
+    WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND moved_cents != 0
+        AND seq >= {from:Array(Int64)}[src_partition + 1] AND seq < {to:Array(Int64)}[src_partition + 1]
+    GROUP BY collection_id, change_debit_id
+)`
+
+// queryInFlight counts the debits of the periods covered that were with the bank at the cut. A collection has at most
+// one; its latest version below the cut has its amount.
+const queryInFlight = `
+SELECT toInt64(countIf(cents > 0)), sum(cents)
+FROM
+(
+    SELECT argMax(in_flight_cents, version) AS cents
+    FROM collections_log
+    WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)}
+        AND seq < {to:Array(Array(Int64))}[indexOf({periods:Array(String)}, period_month)][src_partition + 1]
+    GROUP BY period_month, collection_id
+)`
+
 // Ledger reads the movements of money for settlements over Conn, whose database is Kasi's.
 //
 // Both answers are given only over what is there: every event up to the bounds, each once. Else the error is a
@@ -35,7 +63,8 @@ type Ledger struct{ Conn driver.Conn }
 
 // Sum adds up the movements that a statement of (tenant, period) with coverage cov counts. It first waits until
 // everything covered is in ClickHouse. If ctx ends before, the error names the partition that is behind and how far it
-// is. Adjustments are the part of the total that belongs to other periods than the statement's.
+// is. Adjustments are the part of the total that belongs to other periods than the statement's, or takes back what an
+// earlier one counted.
 func (l Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage) (
 	schemas.LedgerSums, error,
 ) {
@@ -43,10 +72,47 @@ func (l Ledger) Sum(ctx context.Context, tenant string, period schemas.Period, c
 		return schemas.LedgerSums{}, nil
 	}
 	b, err := l.look(ctx, tenant, period, cov, nil)
+	if err == nil {
+		err = l.detail(ctx, tenant, period, cov, &b.sums)
+	}
 	if err != nil {
 		return schemas.LedgerSums{}, fmt.Errorf("ledger of %s %s: %w", tenant, period, err)
 	}
 	return b.sums, nil
+}
+
+// detail adds to the sums what took back earlier statements' money, and the debits in flight.
+func (l Ledger) detail(ctx context.Context, tenant string, period schemas.Period, cov []schemas.Coverage,
+	sums *schemas.LedgerSums,
+) error {
+	periods, _, to, err := arrays(cov)
+	if err != nil {
+		return err
+	}
+	var debits int64
+	err = l.Conn.QueryRow(ctx, queryInFlight, clickhouse.Named("tenant", tenant), clickhouse.Named("periods", periods),
+		clickhouse.Named("to", to)).Scan(&debits, (*int64)(&sums.InFlightCents))
+	if err != nil {
+		return err
+	}
+	sums.InFlightDebits = int(debits)
+	for _, c := range cov {
+		if c.Period != period || !slices.ContainsFunc(c.From, func(seq int64) bool { return seq > 0 }) {
+			continue // nothing of it has been counted before
+		}
+		var returned, own schemas.Cents
+		err := l.Conn.QueryRow(ctx, queryReturned, clickhouse.Named("tenant", tenant),
+			clickhouse.Named("period", string(period)), clickhouse.Named("from", c.From), clickhouse.Named("to", c.To)).
+			Scan((*int64)(&returned), (*int64)(&own))
+		if err != nil {
+			return err
+		}
+		if want := sums.TotalCents - sums.AdjustmentsCents; own != want {
+			return fmt.Errorf("the movements of %s add up to %s, and a moment before to %s", period, own, want)
+		}
+		sums.AdjustmentsCents += returned
+	}
+	return nil
 }
 
 // HasCollections tells whether (tenant, period) has any collection before the cut, which is a seq for each partition.

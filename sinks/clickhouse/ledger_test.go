@@ -35,6 +35,26 @@ WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
 GROUP BY src_partition
 SETTINGS short_circuit_function_evaluation = 'force_enable'`, queryLedger)
 	require.Equal(t, `
+SELECT sumIf(cents, cents < 0), sum(cents)
+FROM
+(
+    SELECT sum(moved_cents) AS cents
+    FROM collections_log FINAL
+    WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND moved_cents != 0
+        AND seq >= {from:Array(Int64)}[src_partition + 1] AND seq < {to:Array(Int64)}[src_partition + 1]
+    GROUP BY collection_id, change_debit_id
+)`, queryReturned)
+	require.Equal(t, `
+SELECT toInt64(countIf(cents > 0)), sum(cents)
+FROM
+(
+    SELECT argMax(in_flight_cents, version) AS cents
+    FROM collections_log
+    WHERE tenant_id = {tenant:String} AND period_month IN {periods:Array(String)}
+        AND seq < {to:Array(Array(Int64))}[indexOf({periods:Array(String)}, period_month)][src_partition + 1]
+    GROUP BY period_month, collection_id
+)`, queryInFlight)
+	require.Equal(t, `
 SELECT src_partition, toInt64(count()), toInt64(groupBitmap(toUInt64(seq)))
 FROM %s
 WHERE seq >= 1 AND seq < {until:Array(Int64)}[src_partition + 1]
@@ -96,7 +116,8 @@ func TestLedgerSums(t *testing.T) {
 	next := []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}}
 	sums, err = l.Sum(ctx, "acme", "2025-11", next)
 	require.NoError(t, err)
-	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, Movements: 1}, sums)
+	require.Equal(t, schemas.LedgerSums{TotalCents: -8_000, AdjustmentsCents: -8_000, Movements: 1}, sums,
+		"it takes back what the first one counted")
 
 	sums, err = l.Sum(ctx, "other", "2025-11", novemberStatement().Coverage)
 	require.NoError(t, err)
@@ -115,6 +136,52 @@ func TestLedgerSums(t *testing.T) {
 	}
 	_, err = l.Sum(ctx, "acme", "2025-11", []schemas.Coverage{{Period: "2025-11", From: []int64{0}, To: []int64{1, 2}}})
 	require.ErrorContains(t, err, "coverage of 2025-11")
+}
+
+// Debits with the bank at the cut are named, those of covered periods alone. Money that comes and goes within one
+// statement is no adjustment.
+func TestLedgerNamesWhatIsInFlight(t *testing.T) {
+	conn := open(t, chtest.New(t))
+	nov, dec := month{"POL-A", "2025-11", 10_000}, month{"POL-A", "2025-12", 10_000}
+	with := func(m month, version int64, inFlight schemas.Cents, kind schemas.ChangeKind, debit string,
+		moved schemas.Cents,
+	) schemas.CollectionEvent {
+		e := m.event(version, kind, debit, moved, moved, schemas.Unpaid)
+		e.InFlightCents = inFlight
+		return e
+	}
+	store(t, conn, schemas.TopicCollections, 0, 0, numbered(1,
+		with(nov, 1, 0, schemas.ChangeCreated, "", 0),
+		with(nov, 2, 10_000, schemas.ChangeInstructed, "d1", 0),
+		with(dec, 1, 7_000, schemas.ChangeInstructed, "d2", 0),
+		with(nov, 3, 0, schemas.ChangePaid, "d1", 10_000), // 4
+		with(nov, 4, 0, schemas.ChangeLateUnpaid, "d1", -10_000),
+		with(nov, 5, 9_000, schemas.ChangeInstructed, "d3", 0), // 6
+	)...)
+	require.NoError(t, conn.Exec(t.Context(), "INSERT INTO sink_marks VALUES ('kasi.collections.v1', 0, 6, 7, now64(3))"))
+	for _, c := range []struct {
+		period    schemas.Period
+		from, to  int64
+		want      schemas.LedgerSums
+		otherwise string
+	}{
+		{"2025-11", 0, 4, schemas.LedgerSums{InFlightDebits: 1, InFlightCents: 10_000}, "the debit of December is not its"},
+		{"2025-11", 0, 5, schemas.LedgerSums{TotalCents: 10_000, Movements: 1}, "answered"},
+		{
+			"2025-11", 3, 7, schemas.LedgerSums{Movements: 2, InFlightDebits: 1, InFlightCents: 9_000},
+			"came and went, and another is under way",
+		},
+		{
+			"2025-11", 5, 7, schemas.LedgerSums{
+				TotalCents: -10_000, AdjustmentsCents: -10_000, Movements: 1, InFlightDebits: 1, InFlightCents: 9_000,
+			}, "came before",
+		},
+	} {
+		cov := []schemas.Coverage{{Period: c.period, From: []int64{c.from}, To: []int64{c.to}}}
+		sums, err := Ledger{conn}.Sum(t.Context(), "acme", c.period, cov)
+		require.NoError(t, err)
+		require.Equal(t, c.want, sums, c.otherwise)
+	}
 }
 
 // before stores what came before the books: numbers below 10 of partition 0 and below 20 of partition 1.

@@ -230,12 +230,22 @@ func sample(topic string, partition int32, seq int64) any {
 			PeriodMonth: "2025-11", Sequence: int(partition)*1_000_000 + int(seq), Version: 1, TotalCollectionsCents: 4_250_000,
 			AdjustmentsCents: -15_000, DistributionFeeCents: 1_062_500,
 			CollectionsFeeCents: 148_750, TotalFeesCents: 1_211_250, VATCents: 181_688, NetCents: 2_857_062,
+			BroughtForwardCents: -7_062, PayableCents: 2_850_000, InFlightDebits: 2, InFlightCents: 30_000,
 			PaymentDate:      "2025-12-03",
-			PaymentReference: "EFT-20251203-001", Status: schemas.SettlementPending, RequestID: "req", CreatedAt: sampleTime,
+			PaymentReference: "EFT-20251203-001", Status: schemas.SettlementPending, Change: schemas.SettlementInstructed,
+			Note: "resolved", PayoutID: schemas.PayoutID("acme", name("S"), 1), PayoutState: schemas.PayoutInstructed,
+			Payouts: 1, PaidDate: "2025-12-03", RequestID: "req", CreatedAt: sampleTime, MadeDate: "2025-12-02",
 			Coverage: []schemas.Coverage{
 				{Period: "2025-11", From: []int64{0, 0}, To: []int64{7, 8}},
 				{Period: "2025-10", From: []int64{1, 2}, To: []int64{7, 8}},
 			},
+		}
+	case schemas.TopicPayouts:
+		return schemas.PayoutEvent{
+			Meta: m, PayoutID: schemas.PayoutID("acme", name("S"), 1), TenantID: "acme",
+			SettlementID:     schemas.SettlementID("acme", "2025-11", int(partition)*1_000_000+int(seq)),
+			SettlementNumber: "SETTLE-2025-11-001", AmountCents: 2_850_000, Currency: "ZAR", PaymentDate: "2025-12-03",
+			PaymentReference: "EFT-20251203-001",
 		}
 	case schemas.TopicOpenItems:
 		return schemas.OpenItemEvent{
@@ -247,7 +257,7 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
-			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect",
+			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect", Statement: `{"net_cents":1}`,
 		}
 	case schemas.TopicExecutions:
 		return schemas.ExecutionEvent{

@@ -142,8 +142,8 @@ func TestEveryFieldArrives(t *testing.T) {
 	var got strings.Builder
 	for _, from := range []string{
 		"transactions", "deposits", "decisions", "debits", "policies", "collections", "movements", "settlements",
-		"settlement_lines", "open_items", "calendar", "standing_decisions", "attempts", "income_streams", "customers",
-		"arrears",
+		"settlement_lines", "payouts", "ledger ORDER BY ALL", "settlement_proof", "open_items", "calendar",
+		"standing_decisions", "attempts", "income_streams", "customers", "arrears",
 		"reason_codes WHERE reason = 'INSUFFICIENT_FUNDS'", "outcomes_log FINAL", "executions_log FINAL", "executions",
 		"webhook_deliveries_log",
 	} {

@@ -21,6 +21,7 @@ func tables() map[string]table {
 		schemas.TopicTransactions:      transactionEvent(),
 		schemas.TopicDeposits:          depositEvent(),
 		schemas.TopicOpenItems:         openItemEvent(),
+		schemas.TopicPayouts:           payoutEvent(),
 		schemas.TopicPolicies:          policyEvent(),
 		schemas.TopicSettlements:       settlementEvent(),
 		schemas.TopicWebhookDeliveries: webhookDelivery(),
@@ -109,6 +110,7 @@ func outcomeEvent() table {
 		value("object_id", func(e *E) string { return e.ObjectID }),
 		value("version", func(e *E) int64 { return e.Version }),
 		value("stage", func(e *E) string { return e.Stage }),
+		value("statement", func(e *E) string { return e.Statement }),
 		ids("event_id", func(e *E) string { return e.EventID }),
 		maybeDates("business_date", func(e *E) string { return e.BusinessDate }),
 		instants("at", func(e *E) time.Time { return e.At }),
@@ -135,6 +137,7 @@ func outcomeEventFields() []field[schemas.OutcomeEvent] {
 		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
 		named("version", func(c *scan, e *E) { e.Version = c.integer() }),
 		named("stage", func(c *scan, e *E) { e.Stage = c.text() }),
+		named("statement", func(c *scan, e *E) { e.Statement = c.text() }),
 	}
 }
 
@@ -487,6 +490,45 @@ func openItemEventFields() []field[schemas.OpenItemEvent] {
 	}
 }
 
+func payoutEvent() table {
+	type E = schemas.PayoutEvent
+	return newTable(schemas.TopicPayouts, payoutEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		ids("settlement_id", func(e *E) string { return e.SettlementID }),
+		value("payout_id", func(e *E) string { return e.PayoutID }),
+		value("settlement_number", func(e *E) string { return e.SettlementNumber }),
+		value("amount_cents", func(e *E) int64 { return int64(e.AmountCents) }),
+		value("currency", func(e *E) string { return e.Currency }),
+		dates("payment_date", func(e *E) string { return e.PaymentDate }),
+		value("payment_reference", func(e *E) string { return e.PaymentReference }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		dates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	},
+	)
+}
+
+func payoutEventFields() []field[schemas.PayoutEvent] {
+	type E = schemas.PayoutEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("payout_id", func(c *scan, e *E) { e.PayoutID = c.text() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("settlement_id", func(c *scan, e *E) { e.SettlementID = c.text() }),
+		named("settlement_number", func(c *scan, e *E) { e.SettlementNumber = c.text() }),
+		named("amount_cents", func(c *scan, e *E) { e.AmountCents = schemas.Cents(c.integer()) }),
+		named("currency", func(c *scan, e *E) { e.Currency = c.text() }),
+		named("payment_date", func(c *scan, e *E) { e.PaymentDate = c.text() }),
+		named("payment_reference", func(c *scan, e *E) { e.PaymentReference = c.text() }),
+	}
+}
+
 func policyEvent() table {
 	type E = schemas.PolicyEvent
 	return newTable(schemas.TopicPolicies, policyEventFields(), []column[E]{
@@ -571,11 +613,22 @@ func settlementEvent() table {
 		value("total_fees_cents", func(e *E) int64 { return int64(e.TotalFeesCents) }),
 		value("vat_cents", func(e *E) int64 { return int64(e.VATCents) }),
 		value("net_cents", func(e *E) int64 { return int64(e.NetCents) }),
+		value("brought_forward_cents", func(e *E) int64 { return int64(e.BroughtForwardCents) }),
+		value("payable_cents", func(e *E) int64 { return int64(e.PayableCents) }),
+		counts[uint32]("in_flight_debits", func(e *E) int64 { return int64(e.InFlightDebits) }),
+		value("in_flight_cents", func(e *E) int64 { return int64(e.InFlightCents) }),
 		dates("payment_date", func(e *E) string { return e.PaymentDate }),
 		value("payment_reference", func(e *E) string { return e.PaymentReference }),
 		value("status", func(e *E) string { return string(e.Status) }),
+		value("change_kind", func(e *E) string { return string(e.Change) }),
+		value("note", func(e *E) string { return e.Note }),
+		value("payout_id", func(e *E) string { return e.PayoutID }),
+		value("payout_state", func(e *E) string { return string(e.PayoutState) }),
+		counts[uint32]("payouts", func(e *E) int64 { return int64(e.Payouts) }),
+		maybeDates("paid_date", func(e *E) string { return e.PaidDate }),
 		value("request_id", func(e *E) string { return e.RequestID }),
 		instants("created_at", func(e *E) time.Time { return e.CreatedAt }),
+		maybeDates("made_date", func(e *E) string { return e.MadeDate }),
 		lists("coverage_period", func(e *E) []schemas.Coverage { return e.Coverage }, func(e *schemas.Coverage) string { return string(e.Period) }),
 		lists("coverage_from", func(e *E) []schemas.Coverage { return e.Coverage }, func(e *schemas.Coverage) []int64 { return e.From }),
 		lists("coverage_to", func(e *E) []schemas.Coverage { return e.Coverage }, func(e *schemas.Coverage) []int64 { return e.To }),
@@ -610,11 +663,22 @@ func settlementEventFields() []field[schemas.SettlementEvent] {
 		named("total_fees_cents", func(c *scan, e *E) { e.TotalFeesCents = schemas.Cents(c.integer()) }),
 		named("vat_cents", func(c *scan, e *E) { e.VATCents = schemas.Cents(c.integer()) }),
 		named("net_cents", func(c *scan, e *E) { e.NetCents = schemas.Cents(c.integer()) }),
+		named("brought_forward_cents", func(c *scan, e *E) { e.BroughtForwardCents = schemas.Cents(c.integer()) }),
+		named("payable_cents", func(c *scan, e *E) { e.PayableCents = schemas.Cents(c.integer()) }),
+		named("in_flight_debits", func(c *scan, e *E) { e.InFlightDebits = int(c.integer()) }),
+		named("in_flight_cents", func(c *scan, e *E) { e.InFlightCents = schemas.Cents(c.integer()) }),
 		named("payment_date", func(c *scan, e *E) { e.PaymentDate = c.text() }),
 		named("payment_reference", func(c *scan, e *E) { e.PaymentReference = c.text() }),
 		named("status", func(c *scan, e *E) { e.Status = schemas.SettlementStatus(c.text()) }),
+		named("change", func(c *scan, e *E) { e.Change = schemas.SettlementChange(c.text()) }),
+		named("note", func(c *scan, e *E) { e.Note = c.text() }),
+		named("payout_id", func(c *scan, e *E) { e.PayoutID = c.text() }),
+		named("payout_state", func(c *scan, e *E) { e.PayoutState = schemas.PayoutState(c.text()) }),
+		named("payouts", func(c *scan, e *E) { e.Payouts = int(c.integer()) }),
+		named("paid_date", func(c *scan, e *E) { e.PaidDate = c.text() }),
 		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
 		named("created_at", func(c *scan, e *E) { e.CreatedAt = c.instant() }),
+		named("made_date", func(c *scan, e *E) { e.MadeDate = c.text() }),
 		named("coverage", func(c *scan, e *E) {
 			e.Coverage = list(c, e.Coverage, func(c *scan) (v schemas.Coverage) { object(c, coverages, &v); return v })
 		}),

@@ -132,9 +132,17 @@ func books(t testing.TB, conn driver.Conn) {
 		store(t, conn, schemas.TopicDebits, 0, int64(i), d.of.debit(int64(i+1), d.id))
 	}
 	first, second := octoberStatement(), novemberStatement()
+	second.Seq = 2
 	paid := first
-	paid.Version, paid.Status, paid.EventID = 2, schemas.SettlementPaid, schemas.FactID("s1", "2")
+	paid.Version, paid.Status, paid.EventID, paid.Seq = 2, schemas.SettlementPaid, schemas.FactID("s1", "2"), 3
+	paid.Change, paid.PaidDate, paid.PayoutState = schemas.SettlementPaidOut, "2025-12-03", schemas.PayoutPaid
+	paid.PayoutID = schemas.PayoutID("acme", paid.SettlementID, 1)
 	store(t, conn, schemas.TopicSettlements, 0, 0, first, second, paid)
+	store(t, conn, schemas.TopicPayouts, 0, 0, schemas.PayoutEvent{
+		Meta: first.Meta, PayoutID: paid.PayoutID, TenantID: "acme", SettlementID: paid.SettlementID,
+		SettlementNumber: paid.Number, AmountCents: paid.PayableCents, Currency: "ZAR", PaymentDate: "2025-12-03",
+		PaymentReference: "EFT-20251203-001",
+	})
 	store(t, conn, schemas.TopicCalendar, 0, 0, schemas.Tick{Date: "2025-11-05"},
 		schemas.Tick{Date: "2025-11-05", Cutoff: 1}, schemas.Tick{Date: "2025-11-04", Cutoff: 2})
 }
@@ -169,6 +177,7 @@ func statement(p schemas.Period, total, adjustments schemas.Cents, cov []schemas
 		SettlementID: schemas.SettlementID("acme", p, 1), TenantID: "acme", Number: "SETTLE-" + string(p) + "-001",
 		PeriodMonth: p, Sequence: 1, Version: 1,
 		TotalCollectionsCents: total, AdjustmentsCents: adjustments, PaymentDate: "2025-12-03",
+		NetCents: total, PayableCents: total, Change: schemas.SettlementCreated,
 		Status: schemas.SettlementPending, CreatedAt: sampleTime, Coverage: cov,
 	}
 }
@@ -220,6 +229,15 @@ func knownAnswers(t *testing.T, conn driver.Conn) {
 		`"SETTLE-2025-11-001","COLLECTION","POL-A",100`, `"SETTLE-2025-11-001","COLLECTION","POL-B",50`,
 		`"SETTLE-2025-11-001","COLLECTION","POL-C",150.01`,
 	}, lines(t, conn, "SELECT settlement_number, line_type, policy_number, amount FROM settlement_lines ORDER BY ALL"))
+	require.Equal(t, []string{
+		`"SETTLE-2025-10-001","paid",300,300,300,true`, `"SETTLE-2025-11-001","pending",200.01,0,0,true`,
+	}, lines(t, conn, "SELECT settlement_number, status, lines, instructed, paid, ok FROM settlement_proof ORDER BY ALL"))
+	require.Equal(t, []string{
+		`"adjustments",100`, `"bank",420.01`, `"collected",-600.01`, `"collections_fee",0`, `"distribution_fee",0`,
+		`"paid",-300`, `"payable",-200.01`, `"settled",500.01`, `"unsettled",80`, `"vat",0`,
+	}, lines(t, conn, "SELECT account, amount FROM ledger_balances WHERE tenant_id = 'acme' ORDER BY account"))
+	require.Equal(t, []string{"0"},
+		lines(t, conn, "SELECT count() FROM (SELECT sum(cents) AS c FROM ledger GROUP BY entry_id HAVING c != 0)"))
 	require.Equal(t, []string{
 		`"SETTLE-2025-10-001",300,"paid",1,1`, `"SETTLE-2025-11-001",200.01,"pending",1,1`,
 	}, lines(t, conn, `

@@ -98,6 +98,12 @@ func (c *Commands) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 		func(cmd *schemas.SettleCommand) string { return cmd.TenantID })
 }
 
+// Statement writes a command about a statement to the settlement commands.
+func (c *Commands) Statement(ctx context.Context, cmd schemas.StatementCommand) error {
+	return write(ctx, c, schemas.TopicSettlementCommands, schemas.KindStatement, []schemas.StatementCommand{cmd},
+		func(cmd *schemas.StatementCommand) string { return cmd.TenantID })
+}
+
 // write writes commands, each routed by its key as every partitioned topic of ours.
 func write[T any](ctx context.Context, c *Commands, topic string, kind schemas.Kind, cmds []T, key func(*T) string,
 ) error {

@@ -77,7 +77,7 @@ func originOf(rec *kgo.Record) Origin {
 // ignored.
 func passedOn(rec *kgo.Record) (o Origin, ok bool) {
 	for _, h := range rec.Headers {
-		if h.Key != headerOrigin || rec.Topic != schemas.TopicTimeline {
+		if h.Key != headerOrigin || !fromIntake(rec.Topic) {
 			continue
 		}
 		if n, _ := fmt.Sscan(string(h.Value), &o.Topic, &o.Partition, &o.Offset, &o.Entry); n >= 3 {
@@ -85,6 +85,11 @@ func passedOn(rec *kgo.Record) (o Origin, ok bool) {
 		}
 	}
 	return Origin{}, false
+}
+
+// fromIntake tells whether intake writes to a topic.
+func fromIntake(topic string) bool {
+	return topic == schemas.TopicTimeline || topic == schemas.TopicSettlementCommands
 }
 
 // OriginOf is the outsider's record that became an event of the timeline or a dead letter.
@@ -128,7 +133,7 @@ func Of(rec *kgo.Record, stage, topic string, why *schemas.Reject) *kgo.Record {
 	from := originOf(rec)
 	for _, h := range rec.Headers {
 		switch {
-		case h.Key == headerSent && rec.Topic == schemas.TopicTimeline:
+		case h.Key == headerSent && fromIntake(rec.Topic):
 			dead.Value = h.Value
 		case !strings.HasPrefix(h.Key, Prefix) && h.Key != headerOrigin:
 			dead.Headers = append(dead.Headers, h)

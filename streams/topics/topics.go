@@ -25,7 +25,9 @@ import (
 )
 
 // outside are written by integrators with any client, so they may have any number of partitions.
-var outside = []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
+var outside = []string{
+	schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults, schemas.TopicPayoutResults,
+}
 
 // brokerPatience is how long Ensure waits for a broker that does not answer.
 const brokerPatience = 30 * time.Second

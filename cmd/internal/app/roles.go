@@ -22,6 +22,7 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 	"github.com/kasi-collections/kasi/streams"
@@ -173,7 +174,9 @@ func runSettle(ctx context.Context, j job) error {
 		return err
 	}
 	defer db.Close()
-	needs := streams.Needs{Rules: j.rules, Ledger: chsink.Ledger{Conn: db}}
+	needs := streams.Needs{
+		Rules: j.rules, Ledger: chsink.Ledger{Conn: db}, Payouts: settlement.Payouts(j.cfg.Payouts),
+	}
 	return streams.Run(ctx, j.deciding(), "settle", needs, j.ready)
 }
 

@@ -39,6 +39,7 @@ func (c Config) Check() []error {
 	for _, a := range slices.Concat(split(c.KafkaBrokers), split(c.ClickHouseAddr)) {
 		refuse(!hostPort(a), "kafka-brokers or clickhouse-addr", a, "is not host:port")
 	}
+	refuse(c.Payouts != "assumed" && c.Payouts != "confirmed", "payouts", c.Payouts, "is neither assumed nor confirmed")
 	refuse(c.Calendar != "real" && c.Calendar != "manual", "calendar", c.Calendar, "is neither real nor manual")
 	if c.Date != "" {
 		_, err := civil.ParseDate(c.Date)

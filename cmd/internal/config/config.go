@@ -21,7 +21,7 @@ type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
 	TenantAnalystPasswords                                                                         string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
-	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor                        string
+	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor, Payouts               string
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                    int
 	WebhooksAllowPrivate                                                                           bool
@@ -75,6 +75,8 @@ func (c *Config) options() *pflag.FlagSet {
 		"calls without a good key that an address may make; 0 = no limit")
 	t.StringVar(&c.Rules, "rules", "",
 		"YAML file over the built-in dated rules: proclaimed holidays, fees per tenant, parameters")
+	t.StringVar(&c.Payouts, "payouts", "assumed",
+		"when a statement counts as paid: assumed (on its payment date) or confirmed (when the bank says so)")
 	t.StringVar(&c.AcceptRules, "accept-rules", "",
 		"hashes of rules by which to go on where earlier decisions were made by others, comma-separated (kasi rules)")
 	t.StringVar(&c.Metrics, "metrics", "",

@@ -54,6 +54,7 @@ func TestDefaultsWhole(t *testing.T) {
 		DataDir: ".kasi", HTTP: "127.0.0.1:8080", Kafka: "127.0.0.1:9092", ClickHouseHTTP: "127.0.0.1:8123",
 		ClickHouseNative: "127.0.0.1:9000",
 		Database:         "kasi", Calendar: "real", Instance: "1", Replication: 1, QueryRate: 100, UpdateRate: 10,
+		Payouts:     "assumed",
 		RefusedRate: 100, WebhooksPauses: "1s,5s,15s,30s,1m,2m,5m,10m,20m,30m,1h,2h,4h", WebhooksFor: "72h",
 		LogLevel:  "info",
 		LogFormat: "text",

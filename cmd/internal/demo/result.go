@@ -252,6 +252,10 @@ func (r *Result) printFailures(w io.Writer) {
 
 func (r *Result) printSettlement(w io.Writer) {
 	s := r.Settlement
+	reference := "none: carried forward"
+	if s.PaymentReference != nil {
+		reference = *s.PaymentReference
+	}
 	show(w, "Settlement "+s.SettlementNumber, 2, nil, []table.Row{
 		{"total collections R", schemas.Cents(s.TotalCollections)},
 		{"distribution fee R", schemas.Cents(s.DistributionFee)},
@@ -261,7 +265,7 @@ func (r *Result) printSettlement(w io.Writer) {
 		{"net amount R", schemas.Cents(s.NetAmount)},
 		{"status", s.Status},
 		{"payment date", s.PaymentDate},
-		{"payment reference", s.PaymentReference},
+		{"payment reference", reference},
 	})
 }
 

@@ -26,7 +26,7 @@ func agreed() *Result {
 		Failures: []people.Failure{{Code: "02", Meaning: "not provided for", Debits: 2, Cents: 30_000}},
 		Settlement: client.Settlement{
 			SettlementNumber: "SETTLE-2025-11-001", Status: "paid", TotalCollections: 4_250_000, NetAmount: 2_857_062,
-			PaymentDate: "2025-12-03", PaymentReference: "EFT-20251203-001",
+			PaymentDate: "2025-12-03", PaymentReference: new("EFT-20251203-001"),
 		},
 		All: KindLine{Due: 5_000_000},
 		Rivals: []people.Outcome{

@@ -75,13 +75,22 @@ type execution struct {
 	Done        bool   `json:"done"`
 }
 
-// change is the fact behind a version of a collection.
+// change is the fact behind a version of a collection. Of a statement it is a word, the kind.
 type change struct {
 	Kind     string `json:"kind"`
 	DebitID  string `json:"debit_id"`
 	ResultID string `json:"result_id"`
 	Moved    cents  `json:"moved_cents"`
 	Amount   cents  `json:"amount_cents"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *change) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &c.Kind)
+	}
+	type plain change
+	return json.Unmarshal(b, (*plain)(c))
 }
 
 // statement holds the fields of a settlement.
@@ -96,8 +105,15 @@ type statement struct {
 	TotalFees       cents  `json:"total_fees_cents"`
 	VAT             cents  `json:"vat_cents"`
 	Net             cents  `json:"net_cents"`
+	BroughtForward  cents  `json:"brought_forward_cents"`
+	Payable         cents  `json:"payable_cents"`
 	PaymentStatus   string `json:"status"`
 	PaymentDate     string `json:"payment_date"`
+	Reference       string `json:"payment_reference"`
+	PayoutID        string `json:"payout_id"`
+	PayoutState     string `json:"payout_state"`
+	PaidDate        string `json:"paid_date"`
+	Payouts         int    `json:"payouts"`
 	Coverage        []struct {
 		Period   string  `json:"period_month"`
 		From, To []int64 // by partition of kasi.collections.v1
@@ -128,6 +144,8 @@ type books struct {
 	collections []*event // versions, in order within a partition
 	policies    []*event
 	settlements []*event
+	payouts     []*event
+	answers     map[string][]*result // of the bank, by payout
 	items       []*event
 	again       Check // of the decisions that were priced
 	executions  []*event
@@ -159,16 +177,19 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 	b := &books{
 		o: o, young: time.Now().Add(-o.Grace), ends: records.Ends{}, tallies: map[tallyKey]*tally{},
 		results: map[string][]*result{}, accepted: map[uint64]int64{}, deadPlaces: map[string]bool{},
-		deadFed: map[uint64]bool{}, gone: map[string]bool{},
+		deadFed: map[uint64]bool{}, gone: map[string]bool{}, answers: map[string][]*result{},
 	}
 	for _, topics := range [][]string{
 		{schemas.TopicFeedTransactions},
 		{schemas.TopicSettlements},
 		{
 			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
-			schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicExecutions, schemas.TopicCalendar,
+			schemas.TopicPayouts, schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicExecutions, schemas.TopicCalendar,
 		},
-		{schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicDeadLetters},
+		{
+			schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicPayoutResults,
+			schemas.TopicDeadLetters,
+		},
 	} {
 		ends, err := o.Kafka.Ends(ctx, topics...)
 		if err != nil {
@@ -186,9 +207,11 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		return nil, err
 	}
 	b.takePlain()
-	for _, rs := range b.results {
-		for _, r := range rs {
-			r.maybe = r.maybe || b.deadPlaces[r.place] || b.gone[schemas.TopicDeadLetters]
+	for _, sent := range []map[string][]*result{b.results, b.answers} {
+		for _, rs := range sent {
+			for _, r := range rs {
+				r.maybe = r.maybe || b.deadPlaces[r.place] || b.gone[schemas.TopicDeadLetters]
+			}
 		}
 	}
 	slices.SortStableFunc(b.collections, func(x, y *event) int {
@@ -201,7 +224,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 // the dead letters. It looks after the reading, so that nothing is missed that was removed meanwhile.
 func (b *books) noteRemoved(ctx context.Context) error {
 	starts, err := b.o.Kafka.Starts(ctx, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults,
-		schemas.TopicDeadLetters)
+		schemas.TopicPayoutResults, schemas.TopicDeadLetters)
 	if err != nil {
 		return err
 	}
@@ -226,6 +249,9 @@ func (b *books) take(r *kgo.Record) error {
 		return nil
 	case schemas.TopicRailResults:
 		b.takeResult(r, fresh)
+		return nil
+	case schemas.TopicPayoutResults:
+		b.takeAnswer(r, fresh)
 		return nil
 	}
 	if r.Topic == schemas.TopicFeedTransactions {
@@ -275,6 +301,8 @@ func (b *books) takeEvent(r *kgo.Record, fresh bool) {
 		b.policies = append(b.policies, e)
 	case schemas.TopicSettlements:
 		b.settlements = append(b.settlements, e)
+	case schemas.TopicPayouts:
+		b.payouts = append(b.payouts, e)
 	case schemas.TopicOpenItems:
 		b.items = append(b.items, e)
 	case schemas.TopicDecisions:

@@ -26,7 +26,7 @@ func TestEachDifferenceAlone(t *testing.T) {
 	statement := func(number string, sequence int, from, to int64) *event {
 		s := &event{Tenant: "t", Period: "2025-11", Version: 1, BusinessDate: "2025-12-02"}
 		s.SettlementID, s.Number, s.Sequence = number, number, sequence
-		s.PaymentStatus, s.PaymentDate = "pending", "2025-12-03"
+		s.PaymentStatus, s.PaymentDate = "carried_forward", "2025-12-03"
 		s.Coverage = []struct {
 			Period   string `json:"period_month"`
 			From, To []int64
@@ -36,11 +36,16 @@ func TestEachDifferenceAlone(t *testing.T) {
 	settled := func() *event {
 		s := statement("S1", 1, 0, 9)
 		s.Total, s.DistributionFee, s.CollectionsFee, s.TotalFees, s.VAT, s.Net = 100, 25, 4, 29, 4, 67
+		s.Payable, s.PaymentStatus, s.Reference, s.Change = 67, "pending", "EFT", change{Kind: "CREATED"}
 		return s
 	}
 	version := func(s *event, version int64, state, day string) *event {
 		next := *s
 		next.Version, next.PaymentStatus, next.BusinessDate = version, state, day
+		if state == "paid" {
+			next.PaidDate, next.PayoutState, next.PayoutID, next.Payouts = day, "PAID", "p", 1
+			next.Change.Kind = "PAID"
+		}
 		return &next
 	}
 	history := []*event{paidFull(1, instructed, "", 0), paidFull(2, paid, "r", 100)}
@@ -50,6 +55,27 @@ func TestEachDifferenceAlone(t *testing.T) {
 	due.Version, due.Due, due.Change = 3, 200, change{Kind: "CANCELLED"}
 	cent := settled()
 	cent.Net++
+	cent.Payable++
+	payout := func(change func(*event)) []*event {
+		p := &event{Tenant: "t", Amount: 67}
+		p.PayoutID, p.SettlementID, p.Reference = "p", "S1", "EFT"
+		change(p)
+		return []*event{p}
+	}
+	whole := func(*event) {}
+	paidStatement := []*event{settled(), version(settled(), 2, "paid", "2025-12-03")}
+	ordered := version(settled(), 2, "pending", "2025-12-03")
+	ordered.Change.Kind, ordered.PayoutID, ordered.PayoutState, ordered.Payouts = "PAYOUT_INSTRUCTED", "p",
+		"INSTRUCTED", 1
+	inDispute := version(settled(), 2, "disputed", "2025-12-02")
+	owing := statement("S1", 1, 0, 9)
+	owing.Net, owing.Payable = -40, -40
+	referenced := version(owing, 1, "carried_forward", "2025-12-02")
+	referenced.Reference = "EFT"
+	forgets := settled()
+	forgets.Version, forgets.SettlementID, forgets.Number = 1, "S2", "S2"
+	twice := statement("S2", 2, 9, 9)
+	twice.BroughtForward, twice.Payable = -40, -39
 	tracked := func(rail, until string) []*event {
 		return []*event{{DebitID: "d", Amount: 100, ActionDate: "2025-11-05", TrackingUntil: until, Rail: rail}}
 	}
@@ -136,6 +162,45 @@ func TestEachDifferenceAlone(t *testing.T) {
 			books{settlements: []*event{statement("S1", 1, 1, 9)}}, (*books).settledOnce, "from number 1",
 		},
 		"a statement's net": {books{collections: history, settlements: []*event{cent}}, (*books).statements, "net R 0.68"},
+		"a statement paid that owes": {
+			books{settlements: []*event{version(statement("S1", 1, 0, 9), 1, "pending", "2025-12-02")}},
+			(*books).statements, `version 1 is "pending"; payable R 0.00, paid on "", it is "carried_forward"`,
+		},
+		"what is owed is forgotten": {
+			books{settlements: []*event{owing, forgets}}, (*books).carriedForward, "S2 of t brings R 0.00 forward",
+		},
+		"a payable that is no sum": {
+			books{settlements: []*event{owing, twice}}, (*books).carriedForward, "payable R -0.39 is not net",
+		},
+		"a carried statement with a reference": {
+			books{settlements: []*event{referenced}}, (*books).carriedForward, `R -0.40 under the reference "EFT"`,
+		},
+		"a payout given twice": {
+			books{settlements: paidStatement, payouts: append(payout(whole), payout(whole)...)},
+			(*books).paidOnce, "payout p is instructed twice",
+		},
+		"a payout of another amount": {
+			books{settlements: paidStatement, payouts: payout(func(p *event) { p.Amount = 68 })},
+			(*books).paidOnce, "payout p of R 0.68",
+		},
+		"a payout under another reference": {
+			books{settlements: paidStatement, payouts: payout(func(p *event) { p.Reference = "EFT-2" })},
+			(*books).paidOnce, "reference EFT-2",
+		},
+		"a payout of no statement": {
+			books{payouts: payout(whole)}, (*books).paidOnce, "payout p is of no statement",
+		},
+		"paid without a payout": {
+			books{settlements: paidStatement}, (*books).paidOnce, "has 0 payouts; it says 1",
+		},
+		"paid while it is disputed": {
+			books{settlements: []*event{settled(), inDispute, ordered}, payouts: payout(whole)},
+			(*books).paidOnce, "is paid while it is disputed",
+		},
+		"paid without the bank's word": {
+			books{settlements: []*event{settled(), ordered, paidStatement[1]}, payouts: payout(whole)},
+			(*books).paidOnce, "rests on a PAID of payout p that the bank never sent",
+		},
 		"a statement unpaid again": {
 			books{collections: history, settlements: []*event{
 				settled(), version(settled(), 2, "paid", "2025-12-03"), version(settled(), 3, "pending", "2025-12-04"),
@@ -158,11 +223,12 @@ func TestEachDifferenceAlone(t *testing.T) {
 		require.Contains(t, strings.Join(found.Examples, "\n"), c.finds, what)
 	}
 	right := &Check{}
-	b := books{debits: debits, results: bank, collections: history, settlements: []*event{
-		settled(), version(settled(), 2, "paid", "2025-12-03"),
-	}}
+	b := books{
+		debits: debits, results: bank, collections: history, settlements: paidStatement, payouts: payout(whole),
+	}
 	for _, check := range []func(*books, *Check){
 		(*books).resultsApplied, (*books).withinDue, (*books).settledOnce, (*books).statements, (*books).tracked,
+		(*books).carriedForward, (*books).paidOnce,
 	} {
 		check(&b, right)
 	}

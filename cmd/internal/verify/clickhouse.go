@@ -49,12 +49,16 @@ var tables = []table{
 		schemas.TopicSettlements, "settlements_log",
 		[]string{
 			"net_cents", "total_collections_cents", "adjustments_cents", "distribution_fee_cents", "collections_fee_cents",
-			"total_fees_cents", "vat_cents",
+			"total_fees_cents", "vat_cents", "brought_forward_cents", "payable_cents", "in_flight_cents",
 		},
 		func(e *event) []cents {
-			return []cents{e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT}
+			return []cents{
+				e.Net, e.Total, e.Adjustments, e.DistributionFee, e.CollectionsFee, e.TotalFees, e.VAT, e.BroughtForward,
+				e.Payable, e.InFlight,
+			}
 		},
 	},
+	{schemas.TopicPayouts, "payouts_log", []string{"amount_cents"}, amount},
 	{schemas.TopicOpenItems, "open_items_log", []string{"amount_cents"}, amount},
 	{
 		schemas.TopicExecutions, "executions_log",
@@ -156,6 +160,8 @@ func (r *Report) clickhouse(ctx context.Context, b *books, o Options) {
 	}
 	r.run("clickhouse lines", "the lines of each statement add up to it",
 		func(c *Check) error { return b.lines(ctx, c, o.ClickHouse) })
+	r.run("double entry", "each rand stands in the ledger, and statement = lines = ledger = payment",
+		func(c *Check) error { return b.doubleEntry(ctx, c, o.ClickHouse) })
 }
 
 // waitForSink waits until the sink has reached the ends, and says where it has not.

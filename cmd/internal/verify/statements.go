@@ -56,7 +56,20 @@ func (b *books) movements() map[string][]*event {
 
 // statuses are those that may follow one of a statement; the first follows none.
 var statuses = map[string][]string{
-	"": {"pending", "paid"}, "pending": {"paid", "disputed"}, "paid": {"disputed"}, "disputed": {"pending", "paid"},
+	"":        {"pending", "carried_forward"},
+	"pending": {"pending", "paid", "disputed"}, "paid": {"disputed"}, "carried_forward": {"disputed"},
+	"disputed": {"disputed", "pending", "paid", "carried_forward"},
+}
+
+// status is what a statement is while nobody disputes it.
+func (e *event) status() string {
+	switch {
+	case e.PaidDate != "":
+		return "paid"
+	case e.Payable <= 0:
+		return "carried_forward"
+	}
+	return "pending"
 }
 
 // statements recomputes the figures of every statement, at every version, and follows its status.
@@ -69,6 +82,8 @@ func (b *books) statements(c *Check) {
 		now := s.PaymentStatus
 		c.must(slices.Contains(statuses[was], now), "%s of %s version %d is %q after %q", s.Number, s.Tenant, s.Version, now,
 			was)
+		c.must(now == "disputed" || now == s.status(), "%s of %s version %d is %q; payable %s, paid on %q, it is %q",
+			s.Number, s.Tenant, s.Version, now, s.Payable, s.PaidDate, s.status())
 		c.must(now != "paid" || s.BusinessDate >= s.PaymentDate, "%s of %s is paid on %s, before its payment date %s",
 			s.Number, s.Tenant, s.BusinessDate, s.PaymentDate)
 		status[s.SettlementID] = now
@@ -79,13 +94,19 @@ func (b *books) statements(c *Check) {
 		}
 		first[s.SettlementID] = s
 		var total, adjustments cents
+		byDebit := map[string]cents{}
 		for _, m := range moved[s.Tenant] {
 			if !s.counts(m) {
 				continue
 			}
 			if total += m.Change.Moved; m.Period != s.Period {
 				adjustments += m.Change.Moved
+			} else {
+				byDebit[m.Change.DebitID] += m.Change.Moved
 			}
+		}
+		for _, n := range byDebit { // below zero: an earlier statement has counted it
+			adjustments += min(n, 0)
 		}
 		rates, ok := b.o.Fees[s.Tenant]
 		if !ok {

@@ -150,6 +150,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{"clearing balance", "instructed - succeeded - failed - disputed - pending = 0", (*books).clearing},
 		{"statements", "each statement is the sum of its movements; fees and VAT by the rates", (*books).statements},
 		{"settled once", "no movement in two statements, none left out between two", (*books).settledOnce},
+		{"carried forward", "what a statement does not pay is brought forward by the next, once", (*books).carriedForward},
+		{"paid once", "each payable is instructed once, and paid as the bank said", (*books).paidOnce},
 	} {
 		r.run(check.name, check.about, func(c *Check) error { check.do(b, c); return nil })
 	}

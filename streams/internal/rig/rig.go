@@ -125,7 +125,7 @@ func (r *Rig) Intake(gate <-chan struct{}) {
 		return &kgo.Record{Topic: schemas.TopicTimeline, Partition: in.Partition, Key: in.Key, Value: in.Value}
 	}
 	r.Stage(schemas.GroupIntake, gate, toTimeline,
-		schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults)
+		schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults, schemas.TopicPayoutResults)
 	r.Stage(schemas.GroupPolicies, gate, toTimeline, schemas.TopicPolicyCommands)
 }
 

@@ -1,4 +1,4 @@
-SELECT code, message, object_id
+SELECT code, message, object_id, statement
 FROM outcomes_log
 WHERE request_id = {request:String} AND tenant_id = {tenant:String}
 ORDER BY row, event_id

@@ -1,5 +1,5 @@
 SELECT settlement_number, line_type, period_month, customer_id, external_customer_ref,
-    policy_number, product_code, amount_cents
+    policy_number, product_code, amount_cents, collection_id
 FROM settlement_lines
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
     AND period_month IN
