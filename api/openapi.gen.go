@@ -200,6 +200,18 @@ type CollectionList struct {
 // CollectionStatus Outcome of a collection.
 type CollectionStatus = schemas.CollectionStatus
 
+// Customer A customer's story.
+type Customer struct {
+	CustomerID    string         `json:"customer_id"`
+	IncomeStreams []IncomeStream `json:"income_streams"`
+	Deposits      []Deposit      `json:"deposits"`
+	Policies      []Policy       `json:"policies"`
+	Collections   []Collection   `json:"collections"`
+
+	// NextStep What happens next to a collection, and why. Null once it is paid in full.
+	NextStep *NextStep `json:"next_step"`
+}
+
 // Decision A decision about a collection. It stands until the next one.
 type Decision struct {
 	// ID The event_id of kasi.decisions.v1
@@ -359,6 +371,23 @@ type DeliveryList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Deposit Money that was detected as income or other money.
+type Deposit struct {
+	// TransactionID The bank's transaction, or the income's id
+	TransactionID string `json:"transaction_id"`
+	Date          string `json:"date"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount   Rands  `json:"amount"`
+	StreamID string `json:"stream_id"`
+	Kind     string `json:"kind"`
+
+	// Status COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
+	Status string `json:"status"`
+}
+
 // ErrorBody Every error looks like this.
 type ErrorBody struct {
 	// Error What went wrong.
@@ -451,6 +480,31 @@ type InFlight struct {
 	//
 	// Example: 150
 	Amount Rands `json:"amount"`
+}
+
+// IncomeStream A stream of a customer's income as it is now.
+type IncomeStream struct {
+	StreamID string `json:"stream_id"`
+
+	// Kind SALARY, GRANT, PENSION, WAGE, GIG or OTHER
+	Kind string `json:"kind"`
+
+	// Frequency WEEKLY, BIWEEKLY, SEMI_MONTHLY, MONTHLY or IRREGULAR; null while it has too few deposits
+	Frequency *string `json:"frequency"`
+
+	// Status EARLY_DETECTION, MATURE or ENDED
+	Status            string `json:"status"`
+	ConfidencePercent int    `json:"confidence_percent"`
+	LastDepositDate   string `json:"last_deposit_date"`
+
+	// LastAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	LastAmount Rands `json:"last_amount"`
+
+	// LastDepositStatus COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
+	LastDepositStatus string  `json:"last_deposit_status"`
+	NextExpectedDate  *string `json:"next_expected_date"`
 }
 
 // NextStep What happens next to a collection, and why. Null once it is paid in full.
@@ -1011,6 +1065,38 @@ type SettlementStatus = schemas.SettlementStatus
 // Text 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 type Text = string
 
+// Trace A path.
+type Trace struct {
+	ID string `json:"id"`
+
+	// Kind transaction, income, debit, collection or settlement
+	Kind  string      `json:"kind"`
+	Steps []TraceStep `json:"steps"`
+}
+
+// TraceStep One step of a path.
+type TraceStep struct {
+	// Kind transaction, deposit, decision, debit, collection, settlement, settlement_line or payout
+	Kind         string  `json:"kind"`
+	ID           string  `json:"id"`
+	CollectionID *string `json:"collection_id"`
+
+	// Date The calendar's day
+	Date *string    `json:"date"`
+	At   *time.Time `json:"at"`
+
+	// Topic Null where the step is no record of its own
+	Topic     *string `json:"topic"`
+	Partition *int    `json:"partition"`
+	Offset    *int64  `json:"offset"`
+
+	// Table The table of ClickHouse that holds its row
+	Table  *string        `json:"table"`
+	Status string         `json:"status"`
+	Amount *schemas.Rands `json:"amount"`
+	Text   string         `json:"text"`
+}
+
 // Webhook A webhook, without its secret.
 type Webhook struct {
 	ID        string        `json:"id"`
@@ -1311,6 +1397,9 @@ type ServerInterface interface {
 	// ListDecisions What was decided about a collection, oldest first.
 	// (GET /collections/{id}/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, id ID, params ListDecisionsParams)
+	// GetCustomer A customer's story: income streams, deposits, policies, collections, next step.
+	// (GET /customers/{customer_id})
+	GetCustomer(w http.ResponseWriter, r *http.Request, customerID string)
 	// GetExecution How far an execution is.
 	// (GET /executions/{id})
 	GetExecution(w http.ResponseWriter, r *http.Request, id ID)
@@ -1362,6 +1451,9 @@ type ServerInterface interface {
 	// ResolveSettlement Resolve the dispute of a statement.
 	// (POST /settlements/{id}/resolve)
 	ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID)
+	// GetTrace The whole path of a transaction, income, debit, collection or settlement.
+	// (GET /trace/{id})
+	GetTrace(w http.ResponseWriter, r *http.Request, id string)
 	// ListWebhooks The webhooks, the oldest first.
 	// (GET /webhooks)
 	ListWebhooks(w http.ResponseWriter, r *http.Request)
@@ -1419,6 +1511,12 @@ func (_ Unimplemented) ListAttempts(w http.ResponseWriter, r *http.Request, id I
 // ListDecisions What was decided about a collection, oldest first.
 // (GET /collections/{id}/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetCustomer A customer's story: income streams, deposits, policies, collections, next step.
+// (GET /customers/{customer_id})
+func (_ Unimplemented) GetCustomer(w http.ResponseWriter, r *http.Request, customerID string) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1521,6 +1619,12 @@ func (_ Unimplemented) ListSettlementLines(w http.ResponseWriter, r *http.Reques
 // ResolveSettlement Resolve the dispute of a statement.
 // (POST /settlements/{id}/resolve)
 func (_ Unimplemented) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTrace The whole path of a transaction, income, debit, collection or settlement.
+// (GET /trace/{id})
+func (_ Unimplemented) GetTrace(w http.ResponseWriter, r *http.Request, id string) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1833,6 +1937,32 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCustomer operation middleware
+func (siw *ServerInterfaceWrapper) GetCustomer(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "customer_id" -------------
+	var customerID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", chi.URLParam(r, "customer_id"), &customerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "customer_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCustomer(w, r, customerID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2474,6 +2604,32 @@ func (siw *ServerInterfaceWrapper) ResolveSettlement(w http.ResponseWriter, r *h
 	handler.ServeHTTP(w, r)
 }
 
+// GetTrace operation middleware
+func (siw *ServerInterfaceWrapper) GetTrace(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTrace(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWebhooks operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhooks(w http.ResponseWriter, r *http.Request) {
 
@@ -2913,6 +3069,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/open-items/{id}/close", wrapper.CloseOpenItem)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/customers/{customer_id}", wrapper.GetCustomer)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/trace/{id}", wrapper.GetTrace)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/webhooks", wrapper.ListWebhooks)

@@ -203,6 +203,18 @@ type CollectionList struct {
 // CollectionStatus Outcome of a collection.
 type CollectionStatus = schemas.CollectionStatus
 
+// Customer A customer's story.
+type Customer struct {
+	CustomerID    string         `json:"customer_id"`
+	IncomeStreams []IncomeStream `json:"income_streams"`
+	Deposits      []Deposit      `json:"deposits"`
+	Policies      []Policy       `json:"policies"`
+	Collections   []Collection   `json:"collections"`
+
+	// NextStep What happens next to a collection, and why. Null once it is paid in full.
+	NextStep *NextStep `json:"next_step"`
+}
+
 // Decision A decision about a collection. It stands until the next one.
 type Decision struct {
 	// ID The event_id of kasi.decisions.v1
@@ -362,6 +374,23 @@ type DeliveryList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Deposit Money that was detected as income or other money.
+type Deposit struct {
+	// TransactionID The bank's transaction, or the income's id
+	TransactionID string `json:"transaction_id"`
+	Date          string `json:"date"`
+
+	// Amount Rands, exactly two decimals.
+	//
+	// Example: 150
+	Amount   Rands  `json:"amount"`
+	StreamID string `json:"stream_id"`
+	Kind     string `json:"kind"`
+
+	// Status COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
+	Status string `json:"status"`
+}
+
 // ErrorBody Every error looks like this.
 type ErrorBody struct {
 	// Error What went wrong.
@@ -454,6 +483,31 @@ type InFlight struct {
 	//
 	// Example: 150
 	Amount Rands `json:"amount"`
+}
+
+// IncomeStream A stream of a customer's income as it is now.
+type IncomeStream struct {
+	StreamID string `json:"stream_id"`
+
+	// Kind SALARY, GRANT, PENSION, WAGE, GIG or OTHER
+	Kind string `json:"kind"`
+
+	// Frequency WEEKLY, BIWEEKLY, SEMI_MONTHLY, MONTHLY or IRREGULAR; null while it has too few deposits
+	Frequency *string `json:"frequency"`
+
+	// Status EARLY_DETECTION, MATURE or ENDED
+	Status            string `json:"status"`
+	ConfidencePercent int    `json:"confidence_percent"`
+	LastDepositDate   string `json:"last_deposit_date"`
+
+	// LastAmount Rands, exactly two decimals.
+	//
+	// Example: 150
+	LastAmount Rands `json:"last_amount"`
+
+	// LastDepositStatus COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
+	LastDepositStatus string  `json:"last_deposit_status"`
+	NextExpectedDate  *string `json:"next_expected_date"`
 }
 
 // NextStep What happens next to a collection, and why. Null once it is paid in full.
@@ -1006,6 +1060,38 @@ type SettlementStatus = schemas.SettlementStatus
 // Text 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 type Text = string
 
+// Trace A path.
+type Trace struct {
+	ID string `json:"id"`
+
+	// Kind transaction, income, debit, collection or settlement
+	Kind  string      `json:"kind"`
+	Steps []TraceStep `json:"steps"`
+}
+
+// TraceStep One step of a path.
+type TraceStep struct {
+	// Kind transaction, deposit, decision, debit, collection, settlement, settlement_line or payout
+	Kind         string  `json:"kind"`
+	ID           string  `json:"id"`
+	CollectionID *string `json:"collection_id"`
+
+	// Date The calendar's day
+	Date *string    `json:"date"`
+	At   *time.Time `json:"at"`
+
+	// Topic Null where the step is no record of its own
+	Topic     *string `json:"topic"`
+	Partition *int    `json:"partition"`
+	Offset    *int64  `json:"offset"`
+
+	// Table The table of ClickHouse that holds its row
+	Table  *string        `json:"table"`
+	Status string         `json:"status"`
+	Amount *schemas.Rands `json:"amount"`
+	Text   string         `json:"text"`
+}
+
 // Webhook A webhook, without its secret.
 type Webhook struct {
 	ID        string        `json:"id"`
@@ -1408,6 +1494,13 @@ type ClientInterface interface {
 	// Corresponds with GET /collections/{id}/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, id ID, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCustomer A customer's story: income streams, deposits, policies, collections, next step.
+	//
+	// Of each list the first 1,000; deposits and collections the latest first.
+	//
+	// Corresponds with GET /customers/{customer_id} (the `GetCustomer` operationId).
+	GetCustomer(ctx context.Context, customerID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetExecution How far an execution is.
 	//
 	// Corresponds with GET /executions/{id} (the `GetExecution` operationId).
@@ -1619,6 +1712,15 @@ type ClientInterface interface {
 	// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
 	ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetTrace The whole path of a transaction, income, debit, collection or settlement.
+	//
+	// From the money that came in over the decision, the debit and the bank's answer to the line of the statement and its payment. Each
+	// record says where it lies on Kafka (topic, partition, offset) and in which table of ClickHouse. The records stand in the order in
+	// which they came, lines and payments at the end.
+	//
+	// Corresponds with GET /trace/{id} (the `GetTrace` operationId).
+	GetTrace(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWebhooks The webhooks, the oldest first.
 	//
 	// Corresponds with GET /webhooks (the `ListWebhooks` operationId).
@@ -1791,6 +1893,23 @@ func (c *Client) ListAttempts(ctx context.Context, id ID, params *ListAttemptsPa
 // Corresponds with GET /collections/{id}/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, id ID, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDecisionsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCustomer A customer's story: income streams, deposits, policies, collections, next step.
+//
+// Of each list the first 1,000; deposits and collections the latest first.
+//
+// Corresponds with GET /customers/{customer_id} (the `GetCustomer` operationId).
+func (c *Client) GetCustomer(ctx context.Context, customerID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCustomerRequest(c.Server, customerID)
 	if err != nil {
 		return nil, err
 	}
@@ -2232,6 +2351,25 @@ func (c *Client) ResolveSettlementWithBody(ctx context.Context, id ID, contentTy
 // Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
 func (c *Client) ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResolveSettlementRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrace The whole path of a transaction, income, debit, collection or settlement.
+//
+// From the money that came in over the decision, the debit and the bank's answer to the line of the statement and its payment. Each
+// record says where it lies on Kafka (topic, partition, offset) and in which table of ClickHouse. The records stand in the order in
+// which they came, lines and payments at the end.
+//
+// Corresponds with GET /trace/{id} (the `GetTrace` operationId).
+func (c *Client) GetTrace(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTraceRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -2754,6 +2892,40 @@ func NewListDecisionsRequest(server string, id ID, params *ListDecisionsParams) 
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCustomerRequest constructs an http.Request for the GetCustomer method
+func NewGetCustomerRequest(server string, customerID string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/customers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3668,6 +3840,40 @@ func NewResolveSettlementRequestWithBody(server string, id ID, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetTraceRequest constructs an http.Request for the GetTrace method
+func NewGetTraceRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trace/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

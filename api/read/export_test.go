@@ -20,6 +20,8 @@ var Queries = map[string]string{
 	"calendar": sqlCalendar, "item_list": sqlItemList, "item_by_id": sqlItemByID,
 	"month_statuses": sqlMonthStatuses, "month_days": sqlMonthDays, "month_reasons": sqlMonthReasons,
 	"attention": sqlAttention, "periods": sqlPeriods, "deposits": sqlDeposits, "facts": sqlFacts, "turns": sqlTurns,
+	"trace_kind": sqlTraceKind, "trace_debits": sqlTraceDebits, "trace_lines": sqlTraceLines, "trace_steps": sqlTraceSteps,
+	"income_streams": sqlIncomeStreams, "customer_collections": sqlCustomerCollections,
 	"delivery_list": sqlDeliveryList, "delivery_by_id": sqlDeliveryByID,
 	"search": sqlSearch, "streams": sqlStreams, "paydays": sqlPaydays,
 }

@@ -70,6 +70,12 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 	page := func(more ...any) []any {
 		return append([]any{tenant, named("limit", 10), named("status", "")}, more...)
 	}
+	traced := func(kind any) []any {
+		return []any{
+			tenant, kind, named("settlements", []string{st}), named("collections", []string{cA}),
+			named("debits", []string{"D1", "D2"}), named("transactions", []string{"t9"}),
+		}
+	}
 	for name, c := range map[string]struct {
 		args []any
 		want []string
@@ -114,6 +120,29 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"decisions_standing": {
 			[]any{tenant, named("numbers", []string{"P1"}), named("periods", []string{"2025-11"})},
 			[]string{cA + " WAIT AWAIT_INCOME Later. 2025-11-25"},
+		},
+		"trace_kind":   {[]any{tenant, named("id", "D1")}, []string{"debit"}},
+		"trace_debits": {[]any{tenant, named("id", "t1"), named("kind", "transaction")}, []string{"D2 " + cA + " [t1 t2]"}},
+		"trace_lines":  {traced(named("kind", "collection")), []string{st + " SETTLE-2025-11-001 COLLECTION " + cA + " P1 2025-11 15000"}},
+		"trace_steps": {traced(named("kind", "debit")), []string{
+			"debit D1 " + cA + " 1970-01-01 1970-01-01 00:00:00 kasi.debits.v1 0 0 debits_log RM 15000 attempt 1 of P1, " +
+				"action date 2025-11-05",
+			"debit D2 " + cA + " 1970-01-01 1970-01-01 00:00:00 kasi.debits.v1 0 0 debits_log RM 15000 attempt 2 of P1, " +
+				"action date 2025-11-26",
+			"settlement " + st + "  1970-01-01 1970-01-01 00:00:00 kasi.settlements.v1 0 0 settlements_log pending 10084 " +
+				"SETTLE-2025-11-001",
+			"decision " + a + " " + cA + " 2025-11-05 2025-11-05 07:00:00 kasi.decisions.v1 0 0 decisions_log DEBIT 15000 " +
+				"FIRST_ATTEMPT: Now.",
+			"collection " + cA + " " + cA + " 2025-11-06 2025-11-06 07:00:00 kasi.collections.v1 0 1 collections_log " +
+				"DEBIT_UNPAID 0 version 1: UNPAID, the bank said ZA 02",
+		}},
+		"income_streams": {
+			[]any{tenant, named("customer_id", "C1")},
+			[]string{"s1 SALARY MONTHLY MATURE 90 2025-11-25 850000 REVERSED 2025-12-24"},
+		},
+		"customer_collections": {
+			[]any{tenant, named("customer_id", "C1"), named("limit", 10)},
+			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
 		"delivery_list": {
 			page(named("id", a), named("type", ""), named("object", ""), named("after_created", ""), named("after_id", "")),

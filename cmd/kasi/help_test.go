@@ -41,7 +41,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 
 func TestRunNamesItsRoles(t *testing.T) {
 	for _, args := range []string{"", "foo", "sink api"} {
-		require.ErrorContains(t, oneRole(nil, strings.Fields(args)), "ticker, intake, collect, settle, sink, api")
+		require.ErrorContains(t, oneRole(nil, strings.Fields(args)), "ticker, intake, collect, settle, sink, webhooks, api")
 	}
 	require.NoError(t, oneRole(nil, []string{"sink"}))
 }
