@@ -23,6 +23,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -81,6 +82,9 @@ type Config struct {
 	QueriesPerMinute, UpdatesPerMinute int
 	// LimitsOf are a tenant's own in their place; nil means that no tenant has any.
 	LimitsOf func(tenant string, queries, updates int) (int, int)
+	// Begin takes the Idempotency-Key of a tenant's call that asks for body, or finds its answer. The error is a
+	// *schemas.StillRunning, schemas.ErrOtherBody, or says why nobody knows. Nil means that keys are not looked at.
+	Begin func(ctx context.Context, tenant, key string, body [sha256.Size]byte) (KeyedCall, error)
 	// RefusedPerMinute bounds the calls of one address without a good key; 0 means no limit.
 	RefusedPerMinute int
 	Log              *slog.Logger
@@ -150,7 +154,7 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root.Route("/v1", func(v1 chi.Router) {
 		v1.Use(s.authenticate, s.limit, s.postOnly("/v1/policies/import", "/v1/collections/execute"))
 		HandlerWithOptions(s, ChiServerOptions{
-			BaseRouter: v1, ErrorHandlerFunc: s.badParameter, Middlewares: []MiddlewareFunc{s.checkScope},
+			BaseRouter: v1, ErrorHandlerFunc: s.badParameter, Middlewares: []MiddlewareFunc{s.once, s.checkScope},
 		})
 	})
 	return root
@@ -192,10 +196,15 @@ func specJSON() ([]byte, error) {
 // requestInfo is what is known of a request; authenticate fills in the others.
 type requestInfo struct {
 	requestID string
-	tenant    string
-	grant     Grant
-	body      *timedBody // nil where the request has none
-	db        *read.DB
+	// command is the id under which the pipeline hears of the call: the request's own, but for a call that is tried again
+	// under its Idempotency-Key.
+	command string
+	again   bool // an earlier try may have been carried out
+	since   time.Time
+	tenant  string
+	grant   Grant
+	body    *timedBody // nil where the request has none
+	db      *read.DB
 }
 
 type infoKey struct{}
@@ -209,6 +218,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		info := &requestInfo{requestID: uuid.NewString()}
+		info.command = info.requestID
 		info.body, _ = r.Body.(*timedBody)
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		out := middleware.NewWrapResponseWriter(w, r.ProtoMajor)

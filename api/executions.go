@@ -46,9 +46,14 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 			return in.err
 		}
 		e := &execution{server: s, requestInfo: info, cmd: schemas.ExecutionCommand{
-			ExecutionID: uuid.Must(uuid.NewV7()).String(), RequestID: info.requestID, TenantID: info.tenant,
+			ExecutionID: info.newID(), RequestID: info.command, TenantID: info.tenant,
 			PeriodMonth: period, Named: numbers != nil,
 		}}
+		if info.again {
+			if found, err := e.earlier(ctx, w); found || err != nil {
+				return err
+			}
+		}
 		if err := e.checkNotPassed(ctx); err != nil {
 			return err
 		}
@@ -61,6 +66,27 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 		})
 		return nil
 	})
+}
+
+// earlier answers with the execution that an earlier try has begun. Where it has begun none, the execution gets another
+// id: on some of the partitions the first one may be.
+func (e *execution) earlier(ctx context.Context, w http.ResponseWriter) (found bool, err error) {
+	if err = e.workedOff(ctx); err != nil {
+		return false, err
+	}
+	x, err := pollUntil(ctx, earlierPatience, func(ctx context.Context) (read.Execution, bool, error) {
+		return e.db.Execution(ctx, e.cmd.ExecutionID)
+	})
+	if errors.Is(err, errLate) {
+		e.cmd.ExecutionID = uuid.Must(uuid.NewV7()).String()
+		return false, nil
+	}
+	if err == nil {
+		writeJSON(w, http.StatusAccepted, ExecutionAccepted{
+			ExecutionID: e.cmd.ExecutionID, Status: "processing", PoliciesQueued: int(x.Queued),
+		})
+	}
+	return err == nil, err
 }
 
 // checkNotPassed refuses a period that has fully passed on the business calendar, because its collections could not be
@@ -167,7 +193,7 @@ func (e *execution) named(ctx context.Context, numbers []string) ([]schemas.Exec
 		for _, p := range batch {
 			if !have[p.ID] {
 				cmds = append(cmds, schemas.ExecuteCommand{
-					RequestID: e.requestID, ExecutionID: e.cmd.ExecutionID, Row: len(cmds) + 1, TenantID: e.tenant,
+					RequestID: e.command, ExecutionID: e.cmd.ExecutionID, Row: len(cmds) + 1, TenantID: e.tenant,
 					CustomerID: p.CustomerID, PolicyNumber: p.Number, PeriodMonth: e.cmd.PeriodMonth,
 				})
 			}

@@ -122,8 +122,15 @@ type answer struct {
 
 func (e *env) request(method, path, key, contentType string, body io.Reader) *answer {
 	e.t.Helper()
+	return e.with(http.Header{}, method, path, key, contentType, body)
+}
+
+// with is request with further headers.
+func (e *env) with(header http.Header, method, path, key, contentType string, body io.Reader) *answer {
+	e.t.Helper()
 	req, err := http.NewRequestWithContext(e.t.Context(), method, e.url+path, body)
 	require.NoError(e.t, err)
+	req.Header = header
 	if key != "" {
 		req.Header.Set("X-API-Key", key)
 	}

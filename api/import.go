@@ -104,7 +104,7 @@ func (i *importing) read(ctx context.Context, rows *policyReader, parts *multipa
 			i.result.Failed++
 			i.result.Errors = append(i.result.Errors, bad[:min(len(bad), maxListedErrors-len(i.result.Errors))]...)
 		default:
-			cmd.RequestID, cmd.TenantID = i.requestID, i.tenant
+			cmd.RequestID, cmd.TenantID = i.command, i.tenant
 			batch = append(batch, cmd)
 		}
 		if len(batch) == importBatch || done && len(batch) > 0 {

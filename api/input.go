@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,19 +44,27 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBytes))
-	switch slow := tooSlow(err); {
-	case errors.As(err, new(*http.MaxBytesError)):
-		return nil, err
-	case slow != nil:
-		return nil, slow
+	switch {
 	case err != nil:
-		return nil, invalid("", "the whole body", "a part of it", "The body broke off").because(err)
+		return nil, bodyError(err)
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil, invalid("", "a JSON object", "nothing", "The body is empty")
 	case !utf8.Valid(body):
 		return nil, invalid("", "JSON in UTF-8", "other bytes", "The body is not UTF-8")
 	}
 	return body, nil
+}
+
+// bodyError is the error of a body that could not be read to its end.
+func bodyError(err error) error {
+	var files *os.PathError
+	if errors.As(err, new(*http.MaxBytesError)) || errors.As(err, &files) {
+		return err
+	}
+	if slow := tooSlow(err); slow != nil {
+		return slow
+	}
+	return invalid("", "the whole body", "a part of it", "The body broke off").because(err)
 }
 
 func readObject(body []byte, known []string) (map[string]json.RawMessage, error) {

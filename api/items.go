@@ -37,7 +37,7 @@ func (s *server) GetOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
 // CloseOpenItem is POST /open-items/{id}/close.
 func (s *server) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
-		cmd := schemas.CloseItemCommand{RequestID: info.requestID, TenantID: info.tenant}
+		cmd := schemas.CloseItemCommand{RequestID: info.command, TenantID: info.tenant}
 		if r.ContentLength != 0 {
 			in := readInput(w, r, "note")
 			cmd.Note, _ = check(in, "note", false, aText)
@@ -50,11 +50,8 @@ func (s *server) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
 			return err
 		}
 		cmd.CustomerID, cmd.DebitID = item.CustomerID, item.DebitID
-		if err := s.Commands.CloseItem(ctx, cmd); err != nil {
-			return unavailable(err, "The command could not be written to Kafka")
-		}
-		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
-		if err == nil && o.Code == schemas.OutcomeOK {
+		o, err := s.outcome(ctx, func() error { return s.Commands.CloseItem(ctx, cmd) })
+		if err == nil && o.Code == schemas.OutcomeOK && !info.again {
 			item, err = pollUntil(ctx, s.Wait, func(ctx context.Context) (read.OpenItem, bool, error) {
 				now, ok, err := info.db.OpenItem(ctx, id)
 				return now, ok && now.Version > item.Version, err

@@ -77,7 +77,7 @@ func (s *server) authenticate(next http.Handler) http.Handler {
 			return
 		}
 		info.grant, info.tenant = grant, grant.Tenant
-		info.db = read.New(s.DB, info.tenant, info.requestID)
+		info.db = read.New(s.DB, info.tenant, info.command)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -32,7 +32,7 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 		// The pipeline decides; asking first only spares the caller the way through it.
 		if _, exists, err := info.db.Policy(ctx, id); err != nil {
 			return err
-		} else if exists {
+		} else if exists && !info.again {
 			return taken
 		}
 		o, err := s.changePolicy(ctx, cmd)
@@ -76,11 +76,8 @@ func readPolicy(in *input) schemas.PolicyCommand {
 // changePolicy sends one command and waits until its outcome, and the version it made, can be read.
 func (s *server) changePolicy(ctx context.Context, cmd schemas.PolicyCommand) (read.Outcome, error) {
 	info := infoOf(ctx)
-	cmd.RequestID, cmd.TenantID = info.requestID, info.tenant
-	if err := s.Commands.Policies(ctx, []schemas.PolicyCommand{cmd}); err != nil {
-		return read.Outcome{}, unavailable(err, "The command could not be written to Kafka")
-	}
-	o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
+	cmd.RequestID, cmd.TenantID = info.command, info.tenant
+	o, err := s.outcome(ctx, func() error { return s.Commands.Policies(ctx, []schemas.PolicyCommand{cmd}) })
 	if err == nil && o.Code == schemas.OutcomeOK {
 		err = awaitCount(ctx, s.Wait, 1, info.db.PoliciesOfRequest)
 	}

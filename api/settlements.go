@@ -82,13 +82,10 @@ func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		cmd := schemas.SettleCommand{
-			RequestID: info.requestID, TenantID: info.tenant, PeriodMonth: period, Cut: arrived, Preview: preview,
-		}
-		if err := s.Commands.Settle(ctx, cmd); err != nil {
-			return unavailable(err, "The command could not be written to Kafka")
+			RequestID: info.command, TenantID: info.tenant, PeriodMonth: period, Cut: arrived, Preview: preview,
 		}
 		const hint = "Call again: it returns the same statement"
-		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
+		o, err := s.outcome(ctx, func() error { return s.Commands.Settle(ctx, cmd) })
 		if err != nil {
 			if lost := s.whole(ctx, arrived); errors.As(lost, new(*schemas.Hole)) {
 				return lost
@@ -259,13 +256,10 @@ func (s *server) changeStatement(w http.ResponseWriter, r *http.Request, id ID, 
 			return err
 		}
 		cmd := schemas.StatementCommand{
-			RequestID: info.requestID, TenantID: info.tenant, Action: action, SettlementID: st.ID, Note: note,
+			RequestID: info.command, TenantID: info.tenant, Action: action, SettlementID: st.ID, Note: note,
 		}
-		if err := s.Commands.Statement(ctx, cmd); err != nil {
-			return unavailable(err, "The command could not be written to Kafka")
-		}
-		o, err := pollUntil(ctx, s.Wait, info.db.Outcome)
-		if err == nil && o.Code == schemas.OutcomeOK {
+		o, err := s.outcome(ctx, func() error { return s.Commands.Statement(ctx, cmd) })
+		if err == nil && o.Code == schemas.OutcomeOK && !info.again {
 			st, err = pollUntil(ctx, s.Wait, func(ctx context.Context) (read.Settlement, bool, error) {
 				now, ok, err := info.db.Settlement(ctx, id)
 				return now, ok && now.Version > st.Version, err

@@ -51,6 +51,38 @@ func pollUntil[T any](ctx context.Context, bound time.Duration, ask func(context
 	return v, err
 }
 
+// outcome sends one command and waits for what became of it. Where an earlier try under the same Idempotency-Key may
+// have sent it, that one's outcome is looked for first, once the pipeline has worked off what was there: the caller is
+// to hear what the call has done, not that it was done already.
+func (s *server) outcome(ctx context.Context, send func() error) (o read.Outcome, err error) {
+	info := infoOf(ctx)
+	if info.again {
+		if err = s.workedOff(ctx); err != nil {
+			return o, err
+		}
+		if o, err = pollUntil(ctx, earlierPatience, info.db.Outcome); !errors.Is(err, errLate) {
+			return o, err
+		}
+	}
+	if err := send(); err != nil {
+		return o, unavailable(err, "The command could not be written to Kafka")
+	}
+	return pollUntil(ctx, s.Wait, info.db.Outcome)
+}
+
+// earlierPatience is how long the sink may take to bring what an earlier try has done.
+const earlierPatience = 2 * time.Second
+
+// workedOff waits until the pipeline has worked off all that was there at the call.
+func (s *server) workedOff(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Wait)
+	defer cancel()
+	if _, err := s.Commands.Owed(ctx); err != nil {
+		return unavailable(err, "An earlier try of this call may not have been worked off yet; try again")
+	}
+	return nil
+}
+
 // count asks how many there are by now.
 type count func(ctx context.Context) (uint64, error)
 

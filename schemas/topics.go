@@ -25,6 +25,7 @@ const (
 	TopicDeadLetters        = "kasi.deadletters.v1"
 	TopicTenants            = "kasi.tenants.v1"       // key tenant: who the insurers are
 	TopicKeys               = "kasi.keys.v1"          // key: the API key's id
+	TopicIdempotency        = "kasi.idempotency.v1"   // key: hash of tenant and Idempotency-Key
 	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
 	TopicStateCollect       = "kasi.state.collect.v1" // changelog: a customer in rows
 	TopicStateSettle        = "kasi.state.settle.v1"  // changelog: one state a tenant
@@ -40,6 +41,8 @@ type Topic struct {
 	Partitioned bool
 	// Compacted topics are changelogs: the last record of a key is the state.
 	Compacted bool
+	// KeepDays is after how many days records are forgotten; 0 means never.
+	KeepDays int
 	// Public topics are the contract of CONTRACT 8.
 	Public bool
 }
@@ -68,6 +71,7 @@ var Topics = []Topic{
 	{Name: TopicDeadLetters},
 	{Name: TopicTenants, Compacted: true},
 	{Name: TopicKeys, Compacted: true},
+	{Name: TopicIdempotency, Compacted: true, KeepDays: 31},
 	{Name: TopicStateIntake, Partitioned: true, Compacted: true},
 	{Name: TopicStateCollect, Partitioned: true, Compacted: true},
 	{Name: TopicStateSettle, Partitioned: true, Compacted: true},

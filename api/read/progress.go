@@ -58,7 +58,7 @@ type Outcome struct{ Code, Message, ObjectID, Statement string }
 const sqlOutcomeFirst = `SELECT code, message, object_id, statement
 FROM outcomes_log
 WHERE request_id = {request:String} AND tenant_id = {tenant:String}
-ORDER BY row, event_id
+ORDER BY row, code != 'OK', event_id
 LIMIT 1`
 
 // Outcome is the outcome of a request of one command.

@@ -91,7 +91,7 @@ var kept = append([]string{
 func checkRetention(ctx context.Context, cl *kgo.Client, cfg stage.Config) error {
 	names := slices.Clone(kept)
 	for _, t := range schemas.Topics {
-		if t.Compacted {
+		if t.Compacted && t.KeepDays == 0 {
 			names = append(names, t.Name)
 		}
 	}
@@ -297,6 +297,14 @@ func topicConfigs(cfg stage.Config, t schemas.Topic) [][2]string {
 	} else {
 		// The embedded broker's compaction is not crash-safe, so there a changelog is an ordinary log that nothing cuts.
 		configs = [][2]string{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}
+	}
+	if t.KeepDays > 0 {
+		keep := [2]string{"retention.ms", strconv.FormatInt((time.Duration(t.KeepDays) * 24 * time.Hour).Milliseconds(), 10)}
+		if cfg.FreshTxnID {
+			configs = [][2]string{{"cleanup.policy", "delete"}, keep}
+		} else {
+			configs = [][2]string{{"cleanup.policy", "compact,delete"}, {"segment.bytes", "67108864"}, keep}
+		}
 	}
 	// Our records carry the timestamp of the outside record that caused them, so that a replay is identical: one from a
 	// clock that runs ahead must not stall a stage.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/follow"
 	apikeys "github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/letters"
+	"github.com/kasi-collections/kasi/streams/once"
 	"github.com/kasi-collections/kasi/streams/retry"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/tenants"
@@ -255,9 +257,13 @@ func runAPI(ctx context.Context, j job) error {
 	if j.Metrics != nil {
 		degraded = j.Metrics.Degraded
 	}
+	calls, err := once.Open(ctx, j.kafka)
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Config{
-		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, DB: db, Commands: commands, Webhooks: hooks,
-		QueriesPerMinute: j.cfg.QueryRate,
+		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, Begin: begun(calls), DB: db, Commands: commands,
+		Webhooks: hooks, QueriesPerMinute: j.cfg.QueryRate,
 		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
 		Whole: func(ctx context.Context, until []int64) error {
@@ -281,6 +287,17 @@ func runAPI(ctx context.Context, j job) error {
 		return fmt.Errorf("%w; choose another address with --http", err)
 	}
 	return serve(ctx, listener, handler, j.ready)
+}
+
+// begun takes Idempotency-Keys.
+func begun(calls *once.Calls) func(context.Context, string, string, [sha256.Size]byte) (api.KeyedCall, error) {
+	return func(ctx context.Context, tenant, key string, body [sha256.Size]byte) (api.KeyedCall, error) {
+		call, err := calls.Begin(ctx, tenant, key, body)
+		if err != nil {
+			return nil, err
+		}
+		return call, nil
+	}
 }
 
 // granted finds what a key allows that `kasi keys` has made.
