@@ -200,7 +200,8 @@ type RealResult struct {
 	Accepted, Deposits int64
 	// Fixed is what debit orders on a fixed day would have come to.
 	Fixed fixedDays
-	// Statuses are collections, due and collected cents by status, Streams the deposits by frequency, as the engine saw
+	// Statuses are collections by status, and their cents: due, collected within the month they were due for, collected
+	// later. Streams the deposits by frequency, as the engine saw
 	// them.
 	Statuses, Streams []figures
 	// Bank and ClickHouse are the money collected in all periods, as both know it.
@@ -333,8 +334,14 @@ func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) 
 		return err
 	}
 	r.Accepted, r.Deposits = counts[0].n[0], counts[0].n[1]
-	if r.Statuses, err = p.figures(ctx, `SELECT collection_status, count(), sum(due_cents), sum(collected_cents)
-FROM collections WHERE tenant_id = {tenant:String} GROUP BY collection_status ORDER BY collection_status`,
+	if r.Statuses, err = p.figures(ctx, `SELECT c.collection_status, count(), sum(c.due_cents), sum(m.within), sum(m.later)
+FROM collections AS c LEFT JOIN
+(
+    SELECT tenant_id, collection_id, sumIf(moved_cents, formatDateTime(effective_date, '%Y-%m') <= period_month) AS within,
+        sum(moved_cents) - within AS later
+    FROM movements GROUP BY tenant_id, collection_id
+) AS m ON m.tenant_id = c.tenant_id AND m.collection_id = c.collection_id
+WHERE c.tenant_id = {tenant:String} GROUP BY c.collection_status ORDER BY c.collection_status`,
 		nil); err != nil {
 		return err
 	}
@@ -345,6 +352,12 @@ WHERE tenant_id = {tenant:String} GROUP BY f ORDER BY count() DESC, f`,
 	}
 	r.DeadLetters, err = p.deadLetters(ctx)
 	return err
+}
+
+// statusRow is a line of RealResult.Statuses. What was collected later is apart from the month's own rate.
+func statusRow(name string, n []int64) table.Row {
+	due, within, later := schemas.Cents(n[1]), schemas.Cents(n[2]), schemas.Cents(n[3])
+	return table.Row{name, n[0], due, within, rate(within, due), later, rate(within+later, due)}
 }
 
 func (r *RealResult) print(w io.Writer) {
@@ -366,16 +379,20 @@ func (r *RealResult) print(w io.Writer) {
 	sayf(w, "On the same balances, one debit on a fixed day of the month would be paid in %s (day %d, the best for all) "+
 		"to %s (day %d, the worst)\n", rate(r.Fixed.Paid[best], r.Fixed.Attempts), best,
 		rate(r.Fixed.Paid[worst], r.Fixed.Attempts), worst)
-	streams, statuses := []table.Row{}, []table.Row{}
+	streams, statuses, all := []table.Row{}, []table.Row{}, [4]int64{}
 	for _, s := range r.Streams {
 		streams = append(streams, table.Row{s.name, s.n[0], rate(s.n[0], r.Deposits)})
 	}
 	for _, s := range r.Statuses {
-		due, collected := schemas.Cents(s.n[1]), schemas.Cents(s.n[2])
-		statuses = append(statuses, table.Row{s.name, s.n[0], due, collected, rate(collected, due)})
+		for i := range all {
+			all[i] += s.n[i]
+		}
+		statuses = append(statuses, statusRow(s.name, s.n))
 	}
 	show(w, "Deposits by frequency then", 2, table.Row{"frequency", "deposits", "share"}, streams)
 	sayf(w, "")
-	show(w, "Collections by status", 2, table.Row{"status", "collections", "due R", "collected R", "rate"}, statuses)
+	show(w, "Collections by status", 2, table.Row{
+		"status", "collections", "due R", "in its month R", "rate", "later, as arrears R", "rate with arrears",
+	}, statuses, statusRow("all", all[:]))
 	sayf(w, "\nThe bank's own ledger R %s, ClickHouse R %s, difference R %s", r.Bank, r.ClickHouse, r.ClickHouse-r.Bank)
 }

@@ -48,6 +48,7 @@ type KindLine struct {
 	Kind                schemas.IncomeKind
 	Collections, Full   int
 	Partial, Unpaid     int
+	Cancelled           int
 	Due, Collected      schemas.Cents
 	Attempts            int
 	Tried, FirstSuccess int // collections debited at all; collections whose first debit was paid
@@ -102,6 +103,8 @@ func (m *month) byKind(report []client.ReportRow) (kinds []KindLine, all KindLin
 				k.Partial++
 			case schemas.Unpaid:
 				k.Unpaid++
+			case schemas.CollectionCancelled:
+				k.Cancelled++
 			}
 		})
 	}
@@ -169,7 +172,7 @@ func show(w io.Writer, title string, right int, header table.Row, rows []table.R
 	t.Style().Format.Header, t.Style().Format.Footer = text.FormatDefault, text.FormatDefault
 	t.SetTitle(title)
 	var columns []table.ColumnConfig
-	for i := right; right > 0 && i <= 11; i++ { // no table has more
+	for i := right; right > 0 && i <= 12; i++ { // no table has more
 		columns = append(columns, table.ColumnConfig{
 			Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight,
 		})
@@ -220,7 +223,7 @@ func (r *Result) print(w io.Writer) {
 func (r *Result) printKinds(w io.Writer) {
 	row := func(k KindLine) table.Row {
 		return table.Row{
-			k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Due, k.Collected, rate(k.Collected, k.Due),
+			k.Kind, k.Collections, k.Full, k.Partial, k.Unpaid, k.Cancelled, k.Due, k.Collected, rate(k.Collected, k.Due),
 			k.Attempts, per(k.Attempts, k.Collections), rate(k.FirstSuccess, k.Tried),
 		}
 	}
@@ -229,7 +232,7 @@ func (r *Result) printKinds(w io.Writer) {
 		rows = append(rows, row(k))
 	}
 	show(w, fmt.Sprintf("%s by kind of income", r.Period), 2, table.Row{
-		"income", "collections", "full", "partial", "unpaid", "due R", "collected R", "rate",
+		"income", "collections", "full", "partial", "unpaid", "cancelled", "due R", "collected R", "rate",
 		"attempts", "a collection", "first attempt paid",
 	}, rows, row(r.All))
 }

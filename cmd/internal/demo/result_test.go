@@ -72,6 +72,15 @@ func TestAnyDifferenceFailsTheRealRun(t *testing.T) {
 	}
 }
 
+// Arrears that later months bring are no part of the month's own rate.
+func TestArrearsAreApart(t *testing.T) {
+	var out bytes.Buffer
+	(&RealResult{Statuses: []figures{
+		{"PAID_FULL", []int64{9, 90_000, 86_000, 4_000}}, {"UNPAID", []int64{1, 10_000, 0, 0}},
+	}}).print(&out)
+	require.Regexp(t, `all +│ +10 │ +1000.00 │ +860.00 │ +86.0 % │ +40.00 │ +90.0 %`, out.String())
+}
+
 func TestTheResultShowsEveryFigure(t *testing.T) {
 	var out bytes.Buffer
 	r := agreed()
@@ -108,15 +117,17 @@ func TestFirstAttemptsAreJudgedByTheBanksAnswers(t *testing.T) {
 			CollectionStatus: schemas.PaidFull, NumberOfAttempts: 2,
 		},
 		{CustomerID: customer, CollectionAmountDue: 100, CollectionStatus: schemas.Unpaid, NumberOfAttempts: 1},
+		{CustomerID: customer, CollectionAmountDue: 100, CollectionStatus: schemas.CollectionCancelled},
 		{CustomerID: "SOMEBODY ELSE"},
 	}
 	kinds, _ := m.byKind(report)
 	for _, k := range kinds {
 		if k.Kind == kind {
 			require.Equal(t, KindLine{
-				Kind: kind, Collections: 2, Full: 1, Unpaid: 1, Due: 200, Collected: 100, Attempts: 3,
+				Kind: kind, Collections: 3, Full: 1, Unpaid: 1, Cancelled: 1, Due: 300, Collected: 100, Attempts: 3,
 				Tried: 2, FirstSuccess: 1,
 			}, k)
+			require.Equal(t, k.Collections, k.Full+k.Partial+k.Unpaid+k.Cancelled, "the columns add up")
 		} else {
 			require.Equal(t, KindLine{Kind: k.Kind}, k)
 		}
