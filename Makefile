@@ -13,9 +13,9 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka test-console test-alerts bugs storm test-sink-kills replay test-containers docker-answers test-images kafka-jars \
-	kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million bench-analysts \
-	build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka test-drivers test-console test-alerts bugs storm test-sink-kills replay test-containers \
+	docker-answers test-images kafka-jars kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million \
+	bench-analysts build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bugs: setup ## plant each mistake of bugs.yaml and see a test catch it (BUG='sin
 
 test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its steps, 50 times each (KILLS=)
 	@KASI_TEST_SINK_KILLS=$(KILLS) go test -timeout 30m -count 1 -v -run TestSinkKilledAtEachStep ./sinks/clickhouse
+
+test-drivers: build ## the drivers that analysts use, from PyPI, npm and Maven, on a kasi of its own (2 minutes; fetches 100 MB)
+	@deploy/drivers/test.sh
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
