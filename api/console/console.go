@@ -33,8 +33,8 @@ var files embed.FS
 // Bearer is whom an API key lets in.
 type Bearer struct {
 	Tenant string
-	// CanSettle lets the bearer dispute and resolve settlements.
-	CanSettle bool
+	// CanWrite lets the bearer close open items, CanSettle dispute and resolve settlements. The API refuses it else.
+	CanWrite, CanSettle bool
 }
 
 // Line is one thing that is said of a decision.
@@ -59,6 +59,8 @@ type Config struct {
 	Degraded func() []string
 	// DeadLetters counts refused records by class. Nil means that nobody knows.
 	DeadLetters func(ctx context.Context) ([]Refused, error)
+	// API carries out what a page changes, with the session's key: its rules, limits and audit hold here too.
+	API http.Handler
 	// Behind tells what waits for each role. Nil means that nobody knows.
 	Behind func(ctx context.Context) ([]Behind, error)
 	Log    *slog.Logger
@@ -85,8 +87,8 @@ type console struct {
 
 // New makes the handler of everything under /.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.DB == nil || cfg.Bearer == nil || cfg.Words == nil || cfg.WhatIf == nil || cfg.Log == nil {
-		return nil, errors.New("console: DB, Bearer, Words, WhatIf and Log must be set")
+	if cfg.DB == nil || cfg.Bearer == nil || cfg.Words == nil || cfg.WhatIf == nil || cfg.API == nil || cfg.Log == nil {
+		return nil, errors.New("console: DB, Bearer, Words, WhatIf, API and Log must be set")
 	}
 	c := &console{Config: cfg}
 	var err error
@@ -124,6 +126,9 @@ func (c *console) routes() (http.Handler, error) {
 		r.Get("/settlements", page(c, "settlements", c.settlements))
 		r.Get("/settlements/{id}", page(c, "settlement", c.settlement))
 		r.Get("/settlements/{id}/lines.csv", c.settlementCSV)
+		r.Post("/settlements/{id}/dispute", c.act("reason", "/settlements/"))
+		r.Post("/settlements/{id}/resolve", c.act("note", "/settlements/"))
+		r.Post("/open-items/{id}/close", c.act("note", "/health"))
 		r.Get("/engine", page(c, "engine", c.engine))
 		r.Get("/health", page(c, "health", c.health))
 		r.Get("/search", page(c, "search", c.search))
@@ -157,10 +162,11 @@ func cached(next http.Handler) http.Handler {
 	})
 }
 
-// visit is a request of somebody who is let in.
+// visit is a request of somebody who is let in. The key is for the API alone.
 type visit struct {
 	Bearer
-	db *read.DB
+	key string
+	db  *read.DB
 }
 
 type visitKey struct{}
@@ -168,12 +174,13 @@ type visitKey struct{}
 // session lets in whoever has a cookie with a key that is still good; all others are sent to the login.
 func (c *console) session(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		bearer, ok := c.Bearer(c.seal.keyOf(r, time.Now()))
+		key := c.seal.keyOf(r, time.Now())
+		bearer, ok := c.Bearer(key)
 		if !ok {
 			http.Redirect(w, r, loginWith(r), http.StatusSeeOther)
 			return
 		}
-		v := &visit{bearer, read.New(c.DB, bearer.Tenant, uuid.NewString())}
+		v := &visit{bearer, key, read.New(c.DB, bearer.Tenant, uuid.NewString())}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
 	})
 }

@@ -34,6 +34,7 @@ type site struct {
 	url     string
 	handler http.Handler
 	kafka   error // what Kafka answers
+	calls   []string
 	revoked atomic.Bool
 	client  *http.Client
 }
@@ -54,7 +55,7 @@ func newSite(t *testing.T) *site {
 		DB: db, Log: slog.New(slog.DiscardHandler), Changes: []console.Line{{About: "balance", Text: "in rands"}},
 		Bearer: func(key string) (console.Bearer, bool) {
 			tenant := map[string]string{"key-a": "acme", "key-o": "other"}[key]
-			return console.Bearer{Tenant: tenant}, tenant != "" && !s.revoked.Load()
+			return console.Bearer{Tenant: tenant, CanSettle: true, CanWrite: true}, tenant != "" && !s.revoked.Load()
 		},
 		Words: func(ev *schemas.DecisionEvent) []console.Line {
 			return []console.Line{{About: "why", Text: ev.Explanation}}
@@ -69,6 +70,14 @@ func newSite(t *testing.T) *site {
 		DeadLetters: func(context.Context) ([]console.Refused, error) {
 			return []console.Refused{{Class: "BAD_JSON", Topic: schemas.TopicRailResults, Records: 3}}, s.kafka
 		},
+		API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			s.calls = append(s.calls, r.Method+" "+r.URL.Path+" "+r.Header.Get("X-API-Key")+" "+string(body))
+			if strings.Contains(string(body), "refuse") {
+				w.WriteHeader(http.StatusConflict)
+				_, _ = w.Write([]byte(`{"error":{"code":"CONFLICT","message":"The 30 days are over."}}`))
+			}
+		}),
 		Behind: func(context.Context) ([]console.Behind, error) {
 			return []console.Behind{{Role: "sink", Group: "kasi-sink", Records: 77}}, nil
 		},
@@ -321,4 +330,41 @@ func TestPagesThatCannotBeMade(t *testing.T) {
 	status, body = s.get("/")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Contains(t, body, "ClickHouse does not answer")
+}
+
+// What a page changes, the API carries out, under the session's key. What it refuses is shown in its words.
+func TestFormsAskTheAPI(t *testing.T) {
+	s := newSite(t)
+	s.login("key-a", "/")
+	post := func(path, text string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path,
+			strings.NewReader(url.Values{"text": {text}}.Encode()))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return s.do(req)
+	}
+	status, body := post("/settlements/"+statementOne+"/dispute", " C1 paid cash ")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "SETTLE-2025-11-001", "it leads back to the statement")
+	require.Contains(t, body, "What is wrong with it")
+	status, body = post("/settlements/"+statementOne+"/resolve", "refuse")
+	require.Equal(t, http.StatusConflict, status)
+	require.Contains(t, body, "The 30 days are over.")
+	_, body = post("/open-items/"+statementOne+"/close", "seen")
+	require.Contains(t, body, "Health")
+	require.Equal(t, []string{
+		"POST /v1/settlements/" + statementOne + `/dispute key-a {"reason":"C1 paid cash"}`,
+		"POST /v1/settlements/" + statementOne + `/resolve key-a {"note":"refuse"}`,
+		"POST /v1/open-items/" + statementOne + `/close key-a {"note":"seen"}`,
+	}, s.calls)
+}
+
+// Whoever guesses keys is stopped.
+func TestLoginsAreLimited(t *testing.T) {
+	s := newSite(t)
+	var last int
+	for range 11 {
+		last, _ = s.login("guess", "/")
+	}
+	require.Equal(t, http.StatusTooManyRequests, last)
 }

@@ -139,6 +139,7 @@ func (c *console) engine(r *http.Request, v *visit) (b engineBody, err error) {
 }
 
 type healthBody struct {
+	CanWrite  bool
 	Today     civil.Date
 	Degraded  []string
 	Attention read.Attention
@@ -149,6 +150,7 @@ type healthBody struct {
 }
 
 func (c *console) health(r *http.Request, v *visit) (b healthBody, err error) {
+	b.CanWrite = v.CanWrite
 	if c.Degraded != nil {
 		b.Degraded = c.Degraded()
 	}
@@ -198,9 +200,11 @@ func (c *console) settlements(r *http.Request, v *visit) (b settlementsBody, err
 
 type settlementBody struct {
 	read.Settlement
-	Lines    []read.SettlementLine
-	LinesSum schemas.Cents
-	More     bool // there are more lines than are shown
+	CanSettle bool
+	History   []read.SettlementChange
+	Lines     []read.SettlementLine
+	LinesSum  schemas.Cents
+	More      bool // there are more lines than are shown
 }
 
 const linesShown = 200
@@ -215,6 +219,10 @@ func (c *console) settlement(r *http.Request, v *visit) (b settlementBody, err e
 		err = missing("There is no settlement with this id.")
 	}
 	if err != nil {
+		return b, err
+	}
+	b.CanSettle = v.CanSettle
+	if b.History, err = v.db.SettlementHistory(r.Context(), id); err != nil {
 		return b, err
 	}
 	err = v.db.EachSettlementLine(r.Context(), id, func(l read.SettlementLine) error {

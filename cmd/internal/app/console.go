@@ -24,11 +24,12 @@ import (
 )
 
 // console makes the pages at / of the HTTP address.
-func (j job) console(ctx context.Context, db driver.Conn, keys []api.Key, made func(string) (api.Grant, bool),
+func (j job) console(ctx context.Context, calls http.Handler, db driver.Conn, keys []api.Key,
+	made func(string) (api.Grant, bool),
 ) (http.Handler, error) {
 	bearers := map[[sha256.Size]byte]console.Bearer{}
 	for _, k := range keys {
-		bearers[sha256.Sum256([]byte(k.Key))] = console.Bearer{Tenant: k.Tenant, CanSettle: true}
+		bearers[sha256.Sum256([]byte(k.Key))] = console.Bearer{Tenant: k.Tenant, CanWrite: true, CanSettle: true}
 	}
 	names, about := explain.Changes()
 	changes := make([]console.Line, len(names))
@@ -36,13 +37,16 @@ func (j job) console(ctx context.Context, db driver.Conn, keys []api.Key, made f
 		changes[i] = console.Line{About: name, Text: about[i]}
 	}
 	cfg := console.Config{
-		DB: db, Log: j.log, Secret: j.cfg.ConsoleSecret, Changes: changes,
+		DB: db, API: calls, Log: j.log, Secret: j.cfg.ConsoleSecret, Changes: changes,
 		Bearer: func(key string) (console.Bearer, bool) {
 			if b, ok := bearers[sha256.Sum256([]byte(key))]; ok && key != "" {
 				return b, true
 			}
 			g, ok := made(key)
-			b := console.Bearer{Tenant: g.Tenant, CanSettle: slices.Contains(g.Scopes, api.ScopeSettle)}
+			b := console.Bearer{
+				Tenant: g.Tenant, CanWrite: slices.Contains(g.Scopes, api.ScopeWrite),
+				CanSettle: slices.Contains(g.Scopes, api.ScopeSettle),
+			}
 			return b, ok && slices.Contains(g.Scopes, api.ScopeRead)
 		},
 		Words: func(ev *schemas.DecisionEvent) []console.Line { return lines(explain.Words(ev)) },

@@ -273,7 +273,7 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	pages, err := j.console(ctx, db, apiKeys, granted(ring))
+	pages, err := j.console(ctx, handler, db, apiKeys, granted(ring))
 	if err != nil {
 		return err
 	}
