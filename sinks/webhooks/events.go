@@ -236,6 +236,8 @@ type settlement struct {
 	TotalFees        schemas.Rands            `json:"total_fees"`
 	VAT              schemas.Rands            `json:"vat"`
 	NetAmount        schemas.Rands            `json:"net_amount"`
+	BroughtForward   schemas.Rands            `json:"brought_forward"`
+	PayableAmount    schemas.Rands            `json:"payable_amount"`
 	PaymentDate      *string                  `json:"payment_date"`
 	PaymentReference *string                  `json:"payment_reference"`
 	Status           schemas.SettlementStatus `json:"status"`
@@ -247,9 +249,9 @@ func ofSettlement(ev *schemas.SettlementEvent) *event {
 	switch {
 	case ev.Version == 1:
 		e.kind = schemas.WebhookSettled
-	case ev.Status == schemas.SettlementPaid:
+	case ev.Change == schemas.SettlementPaidOut:
 		e.kind = schemas.WebhookSettlementPaid
-	case ev.Status == schemas.SettlementDisputed:
+	case ev.Change == schemas.SettlementInDispute:
 		e.kind = schemas.WebhookSettlementDisputed
 	default:
 		return nil
@@ -258,7 +260,9 @@ func ofSettlement(ev *schemas.SettlementEvent) *event {
 		ID: ev.SettlementID, SettlementNumber: ev.Number, PeriodMonth: ev.PeriodMonth,
 		TotalCollections: schemas.Rands(ev.TotalCollectionsCents), DistributionFee: schemas.Rands(ev.DistributionFeeCents),
 		CollectionsFee: schemas.Rands(ev.CollectionsFeeCents), TotalFees: schemas.Rands(ev.TotalFeesCents),
-		VAT: schemas.Rands(ev.VATCents), NetAmount: schemas.Rands(ev.NetCents), PaymentDate: orNull(ev.PaymentDate),
+		VAT: schemas.Rands(ev.VATCents), NetAmount: schemas.Rands(ev.NetCents),
+		BroughtForward: schemas.Rands(ev.BroughtForwardCents), PayableAmount: schemas.Rands(ev.PayableCents),
+		PaymentDate:      orNull(ev.PaymentDate),
 		PaymentReference: orNull(ev.PaymentReference), Status: ev.Status, Version: ev.Version,
 	}
 	return e
