@@ -179,19 +179,19 @@ func lineStep(l read.TraceLine) TraceStep {
 	}
 }
 
-// withPayouts adds the payment of each statement that has one.
+// withPayouts adds the payment of each statement that is to be paid and for which no instruction is given yet.
 func withPayouts(ctx context.Context, db *read.DB, ids []string, steps []TraceStep) ([]TraceStep, error) {
 	for _, id := range ids {
 		st, ok, err := db.Settlement(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if !ok || st.PaymentReference == "" {
+		if !ok || st.PaymentReference == "" || st.PayoutState != "" {
 			continue
 		}
 		steps = append(steps, TraceStep{
-			Kind: "payout", ID: st.PaymentReference, Date: orNull(dateOf(&st.PaymentDate)), Status: string(st.Status),
-			Amount: new(schemas.Rands(st.NetCents)), Text: "of " + st.Number,
+			Kind: "payout", ID: st.PaymentReference, Date: orNull(dateOf(&st.PaymentDate)), Status: "PLANNED",
+			Amount: new(schemas.Rands(st.PayableCents)), Text: st.PaymentReference + " of " + st.Number,
 		})
 	}
 	return steps, nil

@@ -129,12 +129,12 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 				"action date 2025-11-05",
 			"debit D2 " + cA + " 1970-01-01 1970-01-01 00:00:00 kasi.debits.v1 0 0 debits_log RM 15000 attempt 2 of P1, " +
 				"action date 2025-11-26",
-			"settlement " + st + "  1970-01-01 1970-01-01 00:00:00 kasi.settlements.v1 0 0 settlements_log pending 10084 " +
-				"SETTLE-2025-11-001",
 			"decision " + a + " " + cA + " 2025-11-05 2025-11-05 07:00:00 kasi.decisions.v1 0 0 decisions_log DEBIT 15000 " +
 				"FIRST_ATTEMPT: Now.",
 			"collection " + cA + " " + cA + " 2025-11-06 2025-11-06 07:00:00 kasi.collections.v1 0 1 collections_log " +
 				"DEBIT_UNPAID 0 version 1: UNPAID, the bank said ZA 02",
+			"settlement " + st + "  2025-12-02 1970-01-01 00:00:00 kasi.settlements.v1 0 0 settlements_log pending 10084 " +
+				"SETTLE-2025-11-001, version 1: CREATED",
 		}},
 		"income_streams": {
 			[]any{tenant, named("customer_id", "C1")},

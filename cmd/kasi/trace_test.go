@@ -56,6 +56,12 @@ func TestTraceFromDepositToPayout(t *testing.T) {
 	require.Equal(t, "collection", string(from.Kind))
 	kinds, _ = trace(st.ID)
 	require.Equal(t, []string{"settlement", "settlement_line", "payout"}, slices.Compact(kinds))
+	p.advance("2025-12-03")
+	kinds, from = trace(st.ID)
+	require.Contains(t, kinds, "payout")
+	payout := from.Steps[slices.Index(kinds, "payout")]
+	require.Equal(t, "kasi.payouts.v1", *payout.Topic)
+	require.Equal(t, "INSTRUCTED", payout.Status)
 	code, _ = p.call("GET", "/v1/trace/nothing", "", "")
 	require.Equal(t, http.StatusNotFound, code)
 	code, _ = p.callAs(otherKey, "GET", "/v1/trace/"+debits[0].DebitID, "", "")

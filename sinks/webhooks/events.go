@@ -240,18 +240,20 @@ type settlement struct {
 	PayableAmount    schemas.Rands            `json:"payable_amount"`
 	PaymentDate      *string                  `json:"payment_date"`
 	PaymentReference *string                  `json:"payment_reference"`
+	PaidDate         *string                  `json:"paid_date"`
 	Status           schemas.SettlementStatus `json:"status"`
+	Note             *string                  `json:"note"` // of a dispute
 	Version          int64                    `json:"version"`
 }
 
 func ofSettlement(ev *schemas.SettlementEvent) *event {
 	e := &event{tenant: ev.TenantID, object: ev.SettlementID}
-	switch {
-	case ev.Version == 1:
+	switch ev.Change {
+	case schemas.SettlementCreated:
 		e.kind = schemas.WebhookSettled
-	case ev.Change == schemas.SettlementPaidOut:
+	case schemas.SettlementPaidOut:
 		e.kind = schemas.WebhookSettlementPaid
-	case ev.Change == schemas.SettlementInDispute:
+	case schemas.SettlementInDispute:
 		e.kind = schemas.WebhookSettlementDisputed
 	default:
 		return nil
@@ -262,8 +264,8 @@ func ofSettlement(ev *schemas.SettlementEvent) *event {
 		CollectionsFee: schemas.Rands(ev.CollectionsFeeCents), TotalFees: schemas.Rands(ev.TotalFeesCents),
 		VAT: schemas.Rands(ev.VATCents), NetAmount: schemas.Rands(ev.NetCents),
 		BroughtForward: schemas.Rands(ev.BroughtForwardCents), PayableAmount: schemas.Rands(ev.PayableCents),
-		PaymentDate:      orNull(ev.PaymentDate),
-		PaymentReference: orNull(ev.PaymentReference), Status: ev.Status, Version: ev.Version,
+		PaymentDate: orNull(ev.PaymentDate), PaymentReference: orNull(ev.PaymentReference), PaidDate: orNull(ev.PaidDate),
+		Status: ev.Status, Note: orNull(ev.Note), Version: ev.Version,
 	}
 	return e
 }

@@ -77,6 +77,10 @@ func fanOut(ctx context.Context, cfg Config, registry *Registry, ready chan<- st
 		return fmt.Errorf("kafka client: %w", err)
 	}
 	defer f.close()
+	// This fences a predecessor that was killed, and ends what it left open, which holds back all readers.
+	if _, _, err := f.sess.Client().ProducerID(ctx); err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
 	for flushed := time.Now(); ; {
 		deliveries, err := f.round(ctx)
 		if err != nil {

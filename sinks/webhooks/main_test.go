@@ -50,13 +50,17 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) config() Config {
-	log := slog.New(slog.DiscardHandler)
+// testLog says something where WEBHOOKS_LOG is set.
+func testLog() *slog.Logger {
 	if os.Getenv("WEBHOOKS_LOG") != "" {
-		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		return slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func (w *world) config() Config {
 	return Config{
-		Brokers: w.kafka.Brokers, Instance: "1", FreshTxnID: true, Secret: "seal", AllowPrivate: true, Log: log,
+		Brokers: w.kafka.Brokers, Instance: "1", FreshTxnID: true, Secret: "seal", AllowPrivate: true, Log: testLog(),
 		Pauses: []time.Duration{20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond}, Patience: time.Minute,
 	}
 }

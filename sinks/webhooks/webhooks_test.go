@@ -203,6 +203,46 @@ func TestFailsForGoodAndIsRedelivered(t *testing.T) {
 	w.allDelivered(hook.ID, 1)
 }
 
+// What waits survives a stop, behind what was delivered after it, and is not sent before its pause is over.
+func TestWhatWaitsSurvives(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.Pauses = []time.Duration{3 * time.Second}
+	stop := w.start(cfg)
+	var up atomic.Bool
+	r := newReceiver(t, func(out http.ResponseWriter, _ *http.Request, g got) {
+		if g.Data.ID == schemas.FactID("1") && !up.Load() {
+			out.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	hook, _ := w.webhook(r.URL, schemas.WebhookPaid)
+	w.change(1, schemas.ChangePaid)
+	w.change(1, schemas.ChangePaid)
+	for i := 2; i < 20; i++ {
+		w.change(i, schemas.ChangePaid)
+	}
+	r.gets(18)
+	require.Eventually(t, func() bool {
+		d := w.standing(hook.ID)[schemas.WebhookDeliveryID(hook.ID, schemas.FactID("collection", "1", "1"),
+			schemas.WebhookPaid)]
+		return d.Status == schemas.DeliveryRetrying
+	}, 10*time.Second, 10*time.Millisecond)
+	stop()
+	up.Store(true)
+	before := len(r.tried())
+	w.start(cfg)
+	all := r.gets(20)
+	inOrder(t, all)
+	require.Len(t, r.tried(), before+2, "what was delivered is not sent again")
+	var first []got
+	for _, g := range r.tried() {
+		if g.Data.Version == 1 && g.Data.ID == schemas.FactID("1") {
+			first = append(first, g)
+		}
+	}
+	require.GreaterOrEqual(t, first[1].at.Sub(first[0].at), 2*time.Second, "its pause was not over")
+}
+
 // A changed address is tried at once.
 func TestChangedAddress(t *testing.T) {
 	w := newWorld(t)

@@ -1,7 +1,7 @@
 SELECT kind, id, collection, date, at, topic, partition, offset, table, status, cents, text FROM
 (
-    SELECT 1 AS rank, 'transaction' AS kind, transaction_id AS id, '' AS collection, toString(business_date) AS date, at,
-        'kasi.transactions.v1' AS topic, src_partition AS partition, src_offset AS offset, 'transactions_log' AS table,
+    SELECT 1 AS rank, 'transaction' AS kind, transaction_id AS id, '' AS collection, toString(business_date) AS date,
+        at, 'kasi.transactions.v1' AS topic, src_partition AS partition, src_offset AS offset, 'transactions_log' AS table,
         toString(direction) AS status, amount_cents AS cents,
         concat(description, ', booked ', toString(booked_date)) AS text, event_id
     FROM transactions_log WHERE tenant_id = {tenant:String} AND transaction_id IN {transactions:Array(String)}
@@ -32,8 +32,14 @@ SELECT kind, id, collection, date, at, topic, partition, offset, table, status, 
         AND ({kind:String} = 'collection' OR change_debit_id IN {debits:Array(String)})
     UNION ALL
     SELECT 7, 'settlement', toString(settlement_id), '', toString(business_date), at, 'kasi.settlements.v1',
-        src_partition, src_offset, 'settlements_log', toString(status), net_cents, settlement_number, event_id
+        src_partition, src_offset, 'settlements_log', toString(status), net_cents,
+        concat(settlement_number, ', version ', toString(version), ': ', change_kind), event_id
     FROM settlements_log
+    WHERE tenant_id = {tenant:String} AND settlement_id IN {settlements:Array(UUID)}
+    UNION ALL
+    SELECT 8, 'payout', payout_id, '', toString(business_date), at, 'kasi.payouts.v1', src_partition, src_offset,
+        'payouts_log', 'INSTRUCTED', amount_cents, concat(payment_reference, ' of ', settlement_number), event_id
+    FROM payouts_log
     WHERE tenant_id = {tenant:String} AND settlement_id IN {settlements:Array(UUID)}
 )
 ORDER BY date, at, rank, offset, id
