@@ -44,9 +44,9 @@ import (
 // Customer is all that is known of one customer of one tenant, and all that the next record of the customer's timeline
 // is judged by. It is kept in rows (rows.go), of which only a policy's past grows with the years. What it remembers is
 // bounded: transaction ids are kept for Params.SeenDays from the booking or, if that is later, from the first
-// transaction, deposits for DepositDays and MaxDeposits of them, a stream's last StreamHistory deposits. Collections are
-// kept whole until their debits can no longer be disputed, and packed for good. Debits without a result are kept whole
-// until it comes, however long that takes.
+// transaction, deposits for DepositDays and MaxDeposits of them, a stream's last StreamHistory deposits. Collections
+// are kept whole until their debits can no longer be disputed, and packed for good. Debits without a result are kept
+// whole until it comes, however long that takes.
 //
 // The zero value is a new customer. Only a Book changes one; a strategy reads the rows.
 type Customer struct {

@@ -218,8 +218,8 @@ func TestPastThatIsDamaged(t *testing.T) {
 	require.True(t, slices.IsSortedFunc(c.Past, func(a, b Past) int { return byPolicy(&a, &b) }))
 }
 
-// TestPastKnowsEveryField fails where a collection, a debit or an item has a field more: say in packed.go how it is kept,
-// or here that it need not be.
+// TestPastKnowsEveryField fails where a collection, a debit or an item has a field more: say in packed.go how it is
+// kept, or here that it need not be.
 func TestPastKnowsEveryField(t *testing.T) {
 	t.Parallel()
 	fields := func(of any) (names []string) {
@@ -228,10 +228,10 @@ func TestPastKnowsEveryField(t *testing.T) {
 		}
 		return names
 	}
-	require.Equal(t, strings.Fields("Number Period Execution Version Due Collected Plan First Last Attempts Failure Cancelled "+
-		"Stopped Closed Reopened Voided Decisions Decided Debits"), fields(Collection{}),
+	require.Equal(t, strings.Fields("Number Period Execution Version Due Collected Plan First Last Attempts Failure "+
+		"Cancelled Stopped Closed Reopened Voided Decisions Decided Debits"), fields(Collection{}),
 		"Voided has no debits; Decided is not kept; sums, dates and failures follow from the debits")
-	require.Equal(t, strings.Fields("ID Cents Action Until Rail State PaidOn BackOn Code RowBefore Counted Heard Shown Proved "+
-		"Uses Item Results"), fields(Debit{}), "Heard and Uses are not kept; the id follows from the place")
+	require.Equal(t, strings.Fields("ID Cents Action Until Rail State PaidOn BackOn Code RowBefore Counted Heard Shown "+
+		"Proved Uses Item Results"), fields(Debit{}), "Heard and Uses are not kept; the id follows from the place")
 	require.Equal(t, strings.Fields("Version Kind State Since Said"), fields(Item{}))
 }

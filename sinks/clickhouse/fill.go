@@ -186,19 +186,27 @@ func (s *sink) fill(ctx context.Context, holes []hole, told func(Filled)) (Fille
 		return f, err
 	}
 	gone(last.To)
-	for _, gone := range f.Gone {
+	if err := s.tellGone(ctx, f.Gone, refused); err != nil {
+		return f, err
+	}
+	s.cfg.Log.Info("sink: filled", "topic", tp.topic, "partition", tp.partition, "stage", first.Stage, "from", f.From,
+		"to", f.To, "rows", f.Rows)
+	return f, nil
+}
+
+// tellGone tells of holes that cannot be filled, so that they are not looked for again.
+func (s *sink) tellGone(ctx context.Context, holes []schemas.Hole, refused error) error {
+	for _, gone := range holes {
 		lost := &goneError{gone, refused}
 		s.cfg.Log.Error("sink: "+lost.Error(), "topic", gone.Topic, "partition", gone.Partition, "stage", gone.Stage, "from",
 			gone.From, "to", gone.To)
 		s.trouble("hole", place(series{topic: gone.Topic, stage: gone.Stage}, gone.Partition), lost)
 		if err := s.tellWhy(ctx, gone, lost); err != nil {
-			return f, err
+			return err
 		}
 		s.gone[gone] = true
 	}
-	s.cfg.Log.Info("sink: filled", "topic", tp.topic, "partition", tp.partition, "stage", first.Stage, "from", f.From,
-		"to", f.To, "rows", f.Rows)
-	return f, nil
+	return nil
 }
 
 // tellWhy writes down why a hole cannot be filled, for those who meet it in other processes.

@@ -31,7 +31,7 @@ func (c *meeting) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Two sinks fill one hole at the same moment, as they may while a partition changes hands: each has looked and has found
+// Two sinks fill one hole at the same moment, as they may while a partition changes hands: each has looked and found
 // the rows missing before either inserts. No row is stored twice, hidden by a merge or not.
 func TestTwoSinksFillOneHole(t *testing.T) {
 	w := newWorld(t, 1)

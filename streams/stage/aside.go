@@ -56,8 +56,8 @@ type evidence struct {
 // needs: records that go on coming change nothing.
 func (e evidence) same(now evidence) bool {
 	return e.topic == now.topic && e.state == now.state && e.changelog == now.changelog && e.group == now.group &&
-		max(e.input.start, e.next) == max(now.input.start, e.next) && min(e.input.end, e.next) == min(now.input.end, e.next) &&
-		now.at.Sub(e.at) < asideAnyway
+		max(e.input.start, e.next) == max(now.input.start, e.next) &&
+		min(e.input.end, e.next) == min(now.input.end, e.next) && now.at.Sub(e.at) < asideAnyway
 }
 
 // mended are those of some partitions that were set aside that could go on. Those of which found holds the same

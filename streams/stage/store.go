@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/segmentio/encoding/json"
-
 )
 
 // Store is the state of one partition: what is committed, and over it what the open batch has changed.
