@@ -47,16 +47,17 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 	if err != nil {
 		return err
 	}
-	cells, err := backtest.Fit(c.Context(), law, accounts, train, f.premiums)
+	learned, err := backtest.Fit(c.Context(), law, accounts, train, f.premiums)
 	if err != nil {
 		return err
 	}
 	// Whoever reads the table must see what it was counted from.
-	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today. Package chance says what cells are.
+	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today, and points of bins: bin,count,paid,today,later,last. Package chance
+# says what they are.
 # Made by kasi backtest fit from %s, the %s half of its accounts, premiums of %v %%
 # of the median monthly income, in the worlds month and sweep together.
 `, filepath.Base(f.file), train, f.premiums)
-	text = append(text, chance.Write(cells)...)
+	text = append(text, chance.Write(learned.Cells, learned.Scores)...)
 	if out == "" {
 		_, err = c.OutOrStdout().Write(text)
 		return err
@@ -64,6 +65,6 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 	if err := os.WriteFile(out, text, 0o644); err != nil {
 		return fmt.Errorf("fit: write the table: %w", err)
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "%d cells in %s\n", len(cells), out)
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%d cells and %d bins in %s\n", len(learned.Cells), len(learned.Scores), out)
 	return err
 }

@@ -14,9 +14,8 @@ import (
 // unsure is a situation in which R 150.00 may be there or not, and money may come.
 func unsure() price.Situation {
 	return price.Situation{
-		Amount: 15000, Lowest: 2000, Tracks: true, Months: 3, Held: 1, Soon: 1, Later: 2, HeldChance: 4000, HeldToday: 3000,
-		HeldLastChance: 2000, SoonChance: 5000, LaterChance: 7000, ProofChance: 9900, ProofToday: 9800, FailureCost: 6000,
-		Patience: 9500,
+		Amount: 15000, Lowest: 2000, Tracks: true, PaidChance: 7000, TodayChance: 3000, LaterChance: 6000, LastChance: 2000,
+		ProofChance: 9900, ProofToday: 9800, FailureCost: 6000, Patience: 9500,
 	}
 }
 

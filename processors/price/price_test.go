@@ -13,16 +13,14 @@ import (
 
 func draw(t *rapid.T) Situation {
 	n := func(name string, most int) int { return rapid.IntRange(0, most).Draw(t, name) }
-	months := n("months", 12)
 	s := Situation{
 		Amount: schemas.Cents(1 + n("amount", 90_000)), Lowest: schemas.Cents(n("lowest", 90_000)),
-		Tracks: n("tracks", 1) == 1, Ends: n("ends", 1) == 1, Last: n("last", 1) == 1, Months: months,
-		Held: n("held", months), HeldLast: n("held last", months), Soon: n("soon", months), Later: n("later", months),
-		After: n("after", months), HeldChance: n("c1", chance.One), HeldLastChance: n("c3", chance.One),
-		SoonChance: n("c4", chance.One), LaterChance: n("c5", chance.One), ProofChance: n("c6", chance.One),
+		Tracks: n("tracks", 1) == 1, Ends: n("ends", 1) == 1, Last: n("last", 1) == 1,
+		PaidChance: n("paid", chance.One), TodayChance: n("today", chance.One), LaterChance: n("later", chance.One),
+		LastChance: n("last days", chance.One), ProofChance: n("proof", chance.One),
 		FailureCost: schemas.Cents(n("cost", 20_000)), Patience: n("patience", chance.One),
 	}
-	s.HeldToday, s.ProofToday = n("c2", s.HeldChance), n("c7", s.ProofChance)
+	s.ProofToday = n("proof today", s.ProofChance)
 	return s
 }
 
@@ -69,17 +67,23 @@ func TestAKnownBalanceThatIsTooSmall(t *testing.T) {
 func TestWaitingForProof(t *testing.T) {
 	t.Parallel()
 	s := Situation{
-		Amount: 15_000, Tracks: true, Months: 6, Soon: 0, Later: 6, HeldChance: 5_000, SoonChance: 1_000, LaterChance: 9_500,
-		HeldLastChance: 2_000, ProofChance: 9_950, FailureCost: 6_000, Patience: 9_500,
+		Amount: 15_000, Tracks: true, PaidChance: 5_000, TodayChance: 4_000, LaterChance: 9_500, LastChance: 2_000,
+		ProofChance: 9_950, FailureCost: 6_000, Patience: 9_500,
 	}
 	v := Of(&s)
 	require.False(t, v.Best(), "the salary comes in three weeks: %+v", v)
-	s.Later = 0
+	s.LaterChance = 1_000
 	v = Of(&s)
-	require.False(t, v.Best(), "nothing was there on this day in any month: %+v", v)
-	s.Held = 6
+	require.True(t, v.Best(), "no income is to come, and the money may be there: %+v", v)
+	s.PaidChance = 1_000
 	v = Of(&s)
-	require.True(t, v.Best(), "no income is to come, and the money was there in each month: %+v", v)
+	require.False(t, v.Best(), "it hardly is: %+v", v)
+	s.PaidChance, s.LaterChance, s.LastChance = 7_000, 1_000, 9_900
+	v = Of(&s)
+	require.False(t, v.Best(), "in the month's last days it is there: %+v", v)
+	s.Ends = true
+	v = Of(&s)
+	require.True(t, v.Best(), "these are the last days: %+v", v)
 	s.Lowest = 15_000
 	v = Of(&s)
 	require.True(t, v.Proved && v.Best())

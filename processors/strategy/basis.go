@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"github.com/kasi-collections/kasi/processors/book"
-	"github.com/kasi-collections/kasi/processors/chance"
 	"github.com/kasi-collections/kasi/processors/price"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -53,11 +52,12 @@ func (c *cutoff) basis(r *Ruling) *book.Basis {
 		Lowest: s.Lowest, Highest: s.Highest, Bounded: s.Known, Chance: int64(v.Chance), TableHash: c.priced.Table.Hash,
 		Situation: text{*s}, WindowFrom: c.expected.From, WindowTo: c.expected.To,
 	}
-	table, reason := chance.Held, WhyLikely
+	reason := WhyLikely
 	if v.Proved {
-		table, reason = chance.Proof, WhyMoneySeen
+		reason = WhyMoneySeen
 	}
-	b.Cell, b.CellCount = o.met.Name(table), int64(c.priced.Table.Cell(table, &o.met.Facts).Count)
+	cell, count := c.priced.Table.Cell(&o.met.Facts, v.Proved)
+	b.Cell, b.CellCount = cell, int64(count)
 	tracked, today := r.Amount == s.Amount && r.TrackingDay != 0, r.Amount == s.Amount && r.TrackingDay == 0
 	switch {
 	case tracked:

@@ -183,14 +183,14 @@ func (c *cutoff) byPrice(o *offer, f funds, s *price.Situation, v *price.Verdict
 		r.Proved = true
 		return c.spare(r, f, o.outstanding)
 	}
-	if !c.known && s.Months == 0 {
+	if !c.known && c.sight.facts.Months == 0 {
 		if r := c.blindly(o, f); r.Reason != "" {
 			c.offered.priced = false // whatever it is worth
 			return r
 		}
 	}
 	m := &c.sight.facts
-	if !v.Best() || s.Months == 0 || m.Failed || m.Broken && c.sight.fall < 2*o.most || o.k.Collected > 0 && !s.Last {
+	if !v.Best() || m.Months == 0 || m.Failed || m.Broken && c.sight.fall < 2*o.most || o.k.Collected > 0 && !s.Last {
 		return c.waiting(o.k, f)
 	}
 	if c.protected() {
@@ -318,21 +318,20 @@ const leastPartPercent = 20
 // situation is what a debit of the offer is priced from.
 func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 	x := o.most
-	facts := c.factsFor(x)
-	until := c.trackUntil(o.pol)
-	t := c.priced.Table
-	last := facts
-	last.Left = trackDays
+	tracked, until := trackDays, c.trackUntil(o.pol)
+	if o.rail.TrackingDays > 0 {
+		tracked = int(until - c.Today)
+	}
+	facts := c.factsFor(x, tracked)
+	chances := c.priced.Table.Chances(&facts)
 	s := price.Situation{
 		Amount: x, Lowest: c.lowest(), Tracks: o.rail.TrackingDays > 0, Ends: until >= c.LastBanking,
 		Last:       c.NextBanking > c.LastBanking,
-		HeldChance: t.Chance(chance.Held, &facts), HeldToday: t.Today(chance.Held, &facts),
-		HeldLastChance: t.Chance(chance.Held, &last),
-		SoonChance:     t.Chance(chance.Soon, &facts), LaterChance: t.Chance(chance.Later, &facts),
-		ProofChance: t.Chance(chance.Proof, &facts), ProofToday: t.Today(chance.Proof, &facts),
+		PaidChance: chances[chance.Paid], TodayChance: chances[chance.Today],
+		LaterChance: chances[chance.Later], LastChance: chances[chance.Last],
 	}
+	s.ProofChance, s.ProofToday = c.priced.Table.Proof(&facts)
 	s.FailureCost, s.Patience = c.costs(o, facts.Months)
-	c.count(x, &s)
 	if c.unspent() {
 		s.Lowest = min(s.Lowest, c.cameIn())
 	}

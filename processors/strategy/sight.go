@@ -6,7 +6,6 @@ import (
 
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/chance"
-	"github.com/kasi-collections/kasi/processors/price"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -23,7 +22,7 @@ type sight struct {
 	month   schemas.Day // its first day
 	from    int         // the day of the month that the lowest level counts from; 0: with what the month began with
 	taken   schemas.Cents
-	facts   chance.Facts // but for Since, Spends and Over, which depend on the amount
+	facts   chance.Facts // but for what depends on the amount
 	fall    schemas.Cents
 	months  []book.Levels // the full ones before, the latest first
 }
@@ -50,6 +49,9 @@ func (c *cutoff) study() {
 	}
 	s.facts.Months = len(s.months)
 	s.facts.Left = int(c.PeriodEnds - c.Today)
+	if s.facts.Next = chance.Never; c.expected.Day != 0 {
+		s.facts.Next = int(c.expected.Day - c.Today)
+	}
 	c.lookAtDebits()
 	s.fall = fallOf(&s.levels, 0)
 	if len(s.months) > 0 {
@@ -173,8 +175,8 @@ func (c *cutoff) trackUntil(pol *book.Policy) schemas.Day {
 	return schemas.DayOf(c.Rules.TrackingUntil(pol.Rail, c.Date))
 }
 
-// factsFor are the facts for a debit of an amount.
-func (c *cutoff) factsFor(amount schemas.Cents) chance.Facts {
+// factsFor are the facts for a debit of an amount that the bank would track for so many days.
+func (c *cutoff) factsFor(amount schemas.Cents, tracked int) chance.Facts {
 	s := &c.sight
 	f := s.facts
 	f.Since = c.since(amount)
@@ -185,37 +187,36 @@ func (c *cutoff) factsFor(amount schemas.Cents) chance.Facts {
 		over = max(0, over+low) // below what was left of the month before
 	}
 	f.Over = s.levels[c.dom()]-low+over >= amount+s.taken
+	c.count(amount, tracked, &f)
 	return f
 }
 
 // count counts the customer's own months.
-func (c *cutoff) count(x schemas.Cents, p *price.Situation) {
+func (c *cutoff) count(x schemas.Cents, tracked int, f *chance.Facts) {
 	dom := c.dom()
 	days := dom + int(c.PeriodEnds-c.Today)
 	for i := range c.sight.months {
 		l := &c.sight.months[i]
-		p.Months++
-		held, soon, later := happened(l, dom, x)
-		p.Held += held
-		p.Soon += soon
-		p.Later += later
-		held, _, _ = happened(l, days-trackDays, x)
-		p.HeldLast += held
-		_, _, later = happened(l, min(dom+trackDays+1, 31), x)
-		p.After += later
+		held, soon, later := happened(l, dom, tracked, x)
+		f.Held += held
+		f.Soon += soon
+		f.Later += later
+		held, _, _ = happened(l, days-trackDays, trackDays, x)
+		f.HeldLast += held
 	}
 }
 
+// trackDays is for how many days banks track, where the rail does not say.
 const trackDays = 10
 
 // happened tells of a month whether from a day on an amount was held until after the tracked days, and whether what
 // came proved it, in the tracked days and before the month ended.
-func happened(l *book.Levels, dom int, x schemas.Cents) (held, soon, later int) {
+func happened(l *book.Levels, dom, tracked int, x schemas.Cents) (held, soon, later int) {
 	dom = max(dom, 1)
 	low := l[len(l)-1]
 	for d := len(l) - 1; d >= dom; d-- {
 		low = min(low, l[d])
-		if d <= dom+trackDays && l[d]-low >= x {
+		if d <= dom+tracked && l[d]-low >= x {
 			held = 1
 		}
 	}
@@ -224,7 +225,7 @@ func happened(l *book.Levels, dom int, x schemas.Cents) (held, soon, later int) 
 		low = min(low, l[d])
 		if l[d]-low >= x {
 			later = 1
-			if d <= dom+trackDays {
+			if d <= dom+tracked {
 				soon = 1
 			}
 			break

@@ -26,6 +26,8 @@ const (
 const (
 	KindTransfer = "TRANSFER"
 	KindCash     = "CASH"
+	// KindNoFeed is a simulated household of whom no feed says anything, whatever it lives on.
+	KindNoFeed = "NO_FEED"
 	// KindAll stands for the accounts of all kinds.
 	KindAll = "ALL"
 )

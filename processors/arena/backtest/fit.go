@@ -21,40 +21,64 @@ import (
 // first round knows nothing, and after four little changes.
 const fitRounds = 4
 
+// Learned is what a chance.Table is made of.
+type Learned struct {
+	Cells  map[string]chance.Cell
+	Scores map[string]chance.Scored
+}
+
+// counts are what became of situations: of those that bookings prove by their cell, of the others by their case.
+type counts struct {
+	cells map[string]chance.Cell
+	cases map[chance.Case]*chance.Counted
+}
+
+func newCounts() counts {
+	return counts{map[string]chance.Cell{}, map[chance.Case]*chance.Counted{}}
+}
+
 // Fit counts, over the half of the accounts that a backtest would not judge and over the worlds Month and Sweep, what
-// became of the situations that the product's engine meets without balances: the cells of a chance.Table. The same
-// accounts give the same cells. Households teach nothing: they live by a simulator's rules.
-func Fit(ctx context.Context, law *rules.Rules, accounts []*Account, train Half, premiums []int,
-) (map[string]chance.Cell, error) {
+// became of the situations that the product's engine meets without balances, and makes a table of it. The same accounts
+// give the same table. Households teach nothing: they live by a simulator's rules.
+func Fit(ctx context.Context, law *rules.Rules, accounts []*Account, train Half, premiums []int) (l Learned, err error) {
 	if train != Odd && train != Even {
-		return nil, errors.New("backtest: say which half of the accounts to fit on, odd or even")
+		return l, errors.New("backtest: say which half of the accounts to fit on, odd or even")
 	}
 	judge := map[Half]Half{Odd: Even, Even: Odd}[train] // a runner keeps the other half than it was told of
-	cells := map[string]chance.Cell{}
+	return fit(ctx, law, accounts, Options{Train: judge, Premiums: premiums})
+}
+
+// fit learns from the accounts and months that a backtest would judge.
+func fit(ctx context.Context, law *rules.Rules, accounts []*Account, o Options) (l Learned, err error) {
+	o.Balances = None
 	for range fitRounds {
-		sum := map[string]chance.Cell{}
-		for _, w := range []World{Month, Sweep} {
-			r, err := newRunner(law, accounts, Options{World: w, Balances: None, Train: judge})
+		t, err := chance.Of(l.Cells, l.Scores)
+		if err != nil {
+			return l, err
+		}
+		sum := newCounts()
+		for _, o.World = range []World{Month, Sweep} {
+			r, err := newRunner(law, accounts, o)
 			if err != nil {
-				return nil, err
+				return l, err
 			}
-			if err := r.count(ctx, chance.Of(cells), premiums, sum); err != nil {
-				return nil, err
+			if err := r.count(ctx, t, &sum); err != nil {
+				return l, err
 			}
 		}
-		cells = sum
+		l = Learned{sum.cells, chance.Learn(sum.cases)}
 	}
-	return cells, nil
+	return l, nil
 }
 
 // count adds up what the accounts of a runner teach.
-func (r *runner) count(ctx context.Context, t *chance.Table, premiums []int, sum map[string]chance.Cell) error {
+func (r *runner) count(ctx context.Context, t *chance.Table, sum *counts) error {
 	var next atomic.Int64
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(runtime.GOMAXPROCS(0), len(r.accounts)) {
 		group.Go(func() error {
-			c := &counter{runner: r, cells: map[string]chance.Cell{}}
+			c := &counter{runner: r, counts: newCounts()}
 			kasi := strategy.Kasi(false)
 			kasi.Table, kasi.Learn = t, c.meet
 			e := processors.NewEngine(r.rules, processors.WithStrategy(kasi))
@@ -64,29 +88,42 @@ func (r *runner) count(ctx context.Context, t *chance.Table, premiums []int, sum
 				if i >= len(r.accounts) {
 					break
 				}
-				if err := c.account(ar, r.accounts[i], premiums); err != nil {
+				if err := c.account(ar, r.accounts[i]); err != nil {
 					return err
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for name, n := range c.cells {
-				s := sum[name]
-				sum[name] = chance.Cell{
-					Count: s.Count + n.Count, Tracked: s.Tracked + n.Tracked, Today: s.Today + n.Today,
-				}
-			}
+			sum.add(&c.counts)
 			return ctx.Err()
 		})
 	}
 	return group.Wait()
 }
 
+// add adds up.
+func (c *counts) add(o *counts) {
+	for name, n := range o.cells {
+		s := c.cells[name]
+		c.cells[name] = chance.Cell{Count: s.Count + n.Count, Tracked: s.Tracked + n.Tracked, Today: s.Today + n.Today}
+	}
+	for of, n := range o.cases {
+		c.of(of).Join(n)
+	}
+}
+
+func (c *counts) of(which chance.Case) *chance.Counted {
+	if c.cases[which] == nil {
+		c.cases[which] = &chance.Counted{}
+	}
+	return c.cases[which]
+}
+
 // counter counts what becomes of the situations of one account after another.
 type counter struct {
 	*runner
-	met   []met
-	cells map[string]chance.Cell
+	counts
+	met []met
 }
 
 type met struct {
@@ -102,7 +139,7 @@ func (c *counter) meet(v *strategy.View, m *strategy.Met) {
 }
 
 // account lets the engine live with an account and counts.
-func (c *counter) account(ar *arena.Arena, a *Account, premiums []int) error {
+func (c *counter) account(ar *arena.Arena, a *Account) error {
 	available := make([]schemas.Cents, len(a.balance))
 	in := a.in(c.World)
 	l := in.ledger()
@@ -110,7 +147,7 @@ func (c *counter) account(ar *arena.Arena, a *Account, premiums []int) error {
 		l.open(a.first+schemas.Day(i), nil)
 		available[i] = l.available()
 	}
-	for _, percent := range premiums {
+	for _, percent := range c.Premiums {
 		c.met = c.met[:0]
 		if _, err := engineTries(ar, a, c.bankOf(in), a.Premium(percent), c.Balances); err != nil {
 			return err
@@ -127,44 +164,36 @@ func (c *counter) outcome(a *Account, available []schemas.Cents, m *met) {
 	var last schemas.Day
 	for i := range a.months {
 		if a.months[i].first <= m.today && m.today <= a.months[i].last {
+			if p := a.months[i].period; p < c.From || c.To != "" && p > c.To {
+				return
+			}
 			last = a.months[i].last
 		}
 	}
 	low := a.at(max(a.first, m.From))
-	var soon, later, tracked, today bool
+	var of struct{ paid, today, later, last bool }
 	for d := max(a.first, m.From); d <= last; d++ {
 		at := a.at(d)
 		low = min(low, at)
 		if d < m.today || !c.days.are(d) {
 			continue
 		}
-		within := d <= m.today+trackingDays
-		if d > m.today && at-low-m.Taken >= m.Amount {
-			soon, later = soon || within, true
-		}
-		if within && available[d-a.first]-m.Taken >= m.Amount {
-			tracked, today = true, today || d == m.today
+		of.later = of.later || d > m.today && at-low-m.Taken >= m.Amount
+		if available[d-a.first]-m.Taken >= m.Amount {
+			of.paid = of.paid || d <= m.today+trackingDays
+			of.today = of.today || d == m.today
+			of.last = of.last || d >= last-trackingDays
 		}
 	}
-	add := func(table int, tracked, today bool) {
-		name := m.Name(table)
-		n := c.cells[name]
-		n.Count++
-		if tracked {
-			n.Tracked++
+	name := m.Proof()
+	if !m.Proved {
+		c.of(m.Case()).Add(of.paid, of.today, of.later, of.last)
+		if name = chance.FailedCell; !m.Failed {
+			return
 		}
-		if today {
-			n.Today++
-		}
-		c.cells[name] = n
 	}
-	if m.Proved {
-		add(chance.Proof, tracked, today)
-		return
-	}
-	add(chance.Soon, soon, false)
-	add(chance.Later, later, false)
-	if !soon {
-		add(chance.Held, tracked, today)
+	n := c.cells[name]
+	c.cells[name] = chance.Cell{
+		Count: n.Count + 1, Tracked: n.Tracked + int(count(of.paid)), Today: n.Today + int(count(of.today)),
 	}
 }

@@ -29,6 +29,9 @@ func Households(seed uint64, n int, from civil.Date, months int, r *rules.Rules)
 // householdAccount is the account of a household that lives from a day up to the day before another.
 func householdAccount(h *people.Household, from, to civil.Date) *Account {
 	a := &Account{ID: h.ID, Customer: h.ID, Kind: h.Kind, Fee: h.BankFee, household: h, first: schemas.DayOf(from)}
+	if h.NoFeed && !h.Listed {
+		a.Kind = KindNoFeed
+	}
 	earned := map[schemas.Period]schemas.Cents{}
 	for i := range h.Acts {
 		if act := &h.Acts[i]; act.Kind == people.Earn {
