@@ -14,7 +14,7 @@ export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run real test test-kafka test-drivers test-console test-alerts bugs storm test-sink-kills replay test-containers \
-	docker-answers test-images kafka-jars kafka-checksums sim histories backtest bench bench-kafka bench-scale bench-million \
+	docker-answers test-images kafka-jars kafka-checksums sim rounding histories backtest bench bench-kafka bench-scale bench-million \
 	bench-analysts build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
@@ -113,6 +113,9 @@ sim: ## the stages on virtual time, faults from a seed: make sim SEED=1 N=200; a
 	@go test -overlay bin/_sim-overlay/overlay.json -c -o bin/sim.test ./streams/sim \
 		|| { echo 'the dice of this Go version cannot be loaded: see streams/sim/overlay.sh'; exit 1; }
 	@KASI_SIM_EXACT=1 bin/sim.test -test.timeout 0 -test.run '^(TestReplay|TestSeeds)$$' -seed $(SEED) -n $(N) $(ARGS)
+
+rounding: ## a statement's figures over random amounts against exact fractions: make rounding N=1000000
+	@go test ./processors/settlement -run '^TestFiguresAreExactFractionsRounded$$' -rapid.checks=$(N) -rapid.nofailfile
 
 histories: ## random lives of customers against the model of the rules: make histories N=1000000 SEED=1
 	@go test -c -o bin/processors.test ./processors

@@ -84,6 +84,33 @@ func TestIntakeRoutes(t *testing.T) {
 	}
 }
 
+// TestIntakeTakesPayoutResultsToTheirTenant: the bank's answer to an EFT instruction holds the payout's id alone, which
+// leads to the partition of the tenant's settlements.
+func TestIntakeTakesPayoutResultsToTheirTenant(t *testing.T) {
+	t.Parallel()
+	id := schemas.PayoutID("acme", schemas.SettlementID("acme", "2025-11", 1), 1)
+	in := outside(schemas.TopicPayoutResults,
+		`{"status":"PAID","payout_id":"`+strings.ToUpper(id)+`","effective_date":"2025-12-03"}`)
+	out := feed(t, in)
+	require.Len(t, out, 1)
+	require.Equal(t, schemas.TopicSettlementCommands, out[0].Topic)
+	require.Equal(t, schemas.PartitionOf(schemas.RoutingHash("acme"), 16), out[0].Partition)
+	require.Equal(t, schemas.KindPayout, kindOf(out[0]))
+	require.Equal(t, id, string(out[0].Key))
+	require.Equal(t, `{"payout_id":"`+id+`","status":"PAID","effective_date":"2025-12-03"}`, string(out[0].Value))
+	origin, known := letters.OriginOf(out[0])
+	require.True(t, known)
+	require.Equal(t, schemas.TopicPayoutResults, origin.Topic, "a dead letter of settle names what the bank sent")
+	for value, class := range map[string]string{
+		`{"payout_id":"x","status":"PAID","effective_date":"2025-12-03"}`:            schemas.RejectUnknownPayout,
+		`{"payout_id":"` + id + `","status":"UNPAID","effective_date":"2025-12-03"}`: schemas.RejectBadEnum,
+		`{"payout_id":"` + id + `","status":"PAID","effective_date":"1900-01-01"}`:   schemas.RejectBadDate,
+		`{"payout_id":"` + id + `","status":"PAID"}`:                                 schemas.RejectMissingField,
+	} {
+		require.Equal(t, []string{class}, classes(feed(t, outside(schemas.TopicPayoutResults, value))), value)
+	}
+}
+
 // TestIntakeRefuses writes a dead letter with the record untouched and the reason in headers, without what the record
 // says of a person.
 func TestIntakeRefuses(t *testing.T) {

@@ -149,7 +149,8 @@ func (t *settleTask) stateFor(cmd schemas.SettleCommand) (tenant *settlement.Ten
 // preview puts the figures of a statement that is not made into the answer.
 func preview(out *schemas.OutcomeEvent, ev *schemas.SettlementEvent) error {
 	figures := *ev
-	figures.Coverage = nil
+	figures.EventID, figures.RequestID, figures.SettlementID = "", "", ""
+	figures.Number, figures.PaymentReference, figures.Coverage = "", "", nil
 	text, err := figures.AppendJSON(nil)
 	if err != nil {
 		return stage.Fatal(fmt.Errorf("a preview does not marshal: %w", err))

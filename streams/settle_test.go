@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/settlement"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/progress"
@@ -106,7 +107,8 @@ func settled(t *testing.T, records []*kgo.Record) (numbers []string, codes []str
 			require.NoError(t, json.Unmarshal(r.Value, &ev))
 			codes = append(codes, ev.RequestID+" "+ev.Code)
 			require.Equal(t, "settle", ev.Stage)
-			require.Equal(t, ev.Code == schemas.OutcomeNotFound, ev.ObjectID == "")
+			names := ev.Code != schemas.OutcomeNotFound && ev.Code != schemas.OutcomePeriodOpen && ev.Statement == ""
+			require.Equal(t, names, ev.ObjectID != "")
 		}
 	}
 	return numbers, codes
@@ -132,6 +134,90 @@ func TestSettleNumbers(t *testing.T) {
 		"SETTLE-2025-11-001 pending", "SETTLE-2025-11-002 pending", "SETTLE-2025-11-001 pending",
 		"SETTLE-2025-11-001 paid", "SETTLE-2025-11-002 paid", "SETTLE-2025-11-001 paid",
 	}, numbers)
+}
+
+// TestSettlePreview: a preview gives the figures of an open period and changes nothing; without it such a period is
+// refused.
+func TestSettlePreview(t *testing.T) {
+	t.Parallel()
+	preview := func(request string) *kgo.Record {
+		value, err := json.Marshal(schemas.SettleCommand{
+			RequestID: request, TenantID: "acme", PeriodMonth: "2025-11", Cut: []int64{10}, Preview: true,
+		})
+		require.NoError(t, err)
+		return settleRecord(schemas.KindSettle, 0, "acme", value)
+	}
+	tk, mem := settleTasks(&bookLedger{})()
+	out := takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-11-30", 1, 0), preview("a"),
+		settleInput(t, 1, "acme", "b", 10), preview("c"))
+	numbers, codes := settled(t, out)
+	require.Empty(t, numbers)
+	require.Equal(t, []string{"a OK", "b PERIOD_OPEN", "c OK"}, codes)
+	require.Zero(t, mem.Keys(), "no state")
+	var answers []schemas.OutcomeEvent
+	for _, r := range out {
+		var ev schemas.OutcomeEvent
+		require.NoError(t, json.Unmarshal(r.Value, &ev))
+		answers = append(answers, ev)
+	}
+	require.Contains(t, answers[1].Message, "2025-12-01")
+	require.Equal(t, answers[0].Statement, answers[2].Statement)
+	require.Contains(t, answers[0].Statement, `"total_collections_cents":10000`)
+
+	numbers, codes = settled(t, takeAll(t, row("settle"), tk, mem, 1, settleTick("2025-12-01", 0, 0),
+		settleInput(t, 1, "acme", "d", 10), preview("e"), settleInput(t, 1, "acme", "f", 12)))
+	require.Equal(t, []string{"SETTLE-2025-11-001 pending", "SETTLE-2025-11-002 pending"}, numbers)
+	require.Equal(t, []string{"d OK", "e UNCHANGED", "f OK"}, codes)
+}
+
+// TestSettlePayouts takes the bank's answers by the payout's id alone, of whatever tenant, and disputes by command.
+func TestSettlePayouts(t *testing.T) {
+	t.Parallel()
+	tk, mem := func() (stage.Task, stage.Memory) {
+		return openSettle(context.Background(), stage.Config{}, Needs{
+			Rules: rules.Default(), Ledger: &bookLedger{}, Payouts: settlement.Confirmed,
+		})
+	}()
+	id := func(tenant string) string { return schemas.SettlementID(tenant, "2025-11", 1) }
+	answer := func(payout, status string) *kgo.Record {
+		return settleRecord(schemas.KindPayout, 0, payout,
+			[]byte(`{"payout_id":"`+payout+`","status":"`+status+`","effective_date":"2025-12-03"}`))
+	}
+	change := func(action schemas.StatementAction, tenant, settlement string) *kgo.Record {
+		value, err := json.Marshal(schemas.StatementCommand{
+			RequestID: "r", TenantID: tenant, Action: action, SettlementID: settlement, Note: "n",
+		})
+		require.NoError(t, err)
+		return settleRecord(schemas.KindStatement, 0, tenant, value)
+	}
+	other := schemas.PayoutID("other", id("other"), 1)
+	out := takeAll(t, row("settle"), tk, mem, 1,
+		settleTick("2025-12-02", 0, 0), settleInput(t, 1, "acme", "a", 10), settleInput(t, 1, "other", "b", 7),
+		change(schemas.StatementDispute, "acme", id("acme")),
+		change(schemas.StatementDispute, "acme", id("other")), // another tenant's
+		change("PAY", "acme", id("acme")), change(schemas.StatementDispute, "", id("acme")),
+		settleTick("2025-12-03", 1, 0),
+		answer(other, "PAID"), answer(other, "PAID"), answer(other, "FAILED"),
+		answer(schemas.PayoutID("acme", id("acme"), 1), "PAID"), // which was not instructed
+	)
+	numbers, codes := settled(t, out)
+	require.Equal(t, []string{
+		"SETTLE-2025-11-001 pending", "SETTLE-2025-11-001 pending", "SETTLE-2025-11-001 disputed",
+		"SETTLE-2025-11-001 pending", "SETTLE-2025-11-001 paid",
+	}, numbers)
+	require.Equal(t, []string{"a OK", "b OK", "r OK", "r CONFLICT"}, codes)
+	require.Equal(t, []string{
+		letters.ClassBadCommand, letters.ClassBadCommand, schemas.RejectContradictsFinal, schemas.RejectUnknownPayout,
+	}, classes(out))
+	var payouts []schemas.PayoutEvent
+	for _, r := range out {
+		if r.Topic == schemas.TopicPayouts {
+			payouts = append(payouts, schemas.PayoutEvent{})
+			require.NoError(t, json.Unmarshal(r.Value, &payouts[len(payouts)-1]))
+		}
+	}
+	require.Len(t, payouts, 1)
+	require.Equal(t, other, payouts[0].PayoutID)
 }
 
 // TestSettleNothing answers NOT_FOUND where the period has no collections, and keeps no state of it.
@@ -195,8 +281,16 @@ func TestSettleOnKafka(t *testing.T) {
 		}
 		stopStage()
 	}
+	for _, date := range []string{"2025-12-03", "2025-12-04"} { // the payment date, met by a stage that is stopped in it
+		stopStage := start()
+		for p := range int32(partitions) {
+			h.produce(settleTick(date, 1, p))
+		}
+		stopStage()
+	}
 	start()
 	h.caughtUp(schemas.GroupSettle, schemas.TopicSettlementCommands)
+	require.Len(t, flat(h.read(schemas.TopicPayouts)), 9, "each payable statement once")
 	h.requireExactly(row("settle"), settleTasks(&bookLedger{}))
 	require.Greater(t, ledger.asked, 12)
 }
