@@ -30,9 +30,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
+	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -53,6 +56,7 @@ func OpenAPI() []byte { return openapiYAML }
 // is an outcome.
 type Commands interface {
 	Policies(ctx context.Context, cmds []schemas.PolicyCommand) error
+	Import(ctx context.Context, entries []schemas.ImportEntry) error
 	Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error
 	// Execution asks for all policies of a tenant, or names an execution of named ones.
 	Execution(ctx context.Context, cmd schemas.ExecutionCommand) error
@@ -100,6 +104,13 @@ type Config struct {
 	// MaxImportBytes and MaxImportRows bound a CSV file. Default: 200 MB and 1,000,000.
 	MaxImportBytes int64
 	MaxImportRows  int
+	// ImportDir keeps imports under way, so that the next process goes on with those that this one leaves behind. Empty:
+	// they are kept among the temporary files, and a process that ends leaves them undone.
+	ImportDir string
+	// Background runs what goes on after its call was answered, until its ctx ends. Nil: it ends with the process.
+	Background func(run func(ctx context.Context))
+	// LastDebits is the last day of a period on which banks take debits. Nil means that nobody knows.
+	LastDebits func(schemas.Period) civil.Date
 }
 
 const (
@@ -111,8 +122,9 @@ type server struct {
 	Config
 	grants     map[keyHash]Grant
 	importWait time.Duration
-	calls      window // of each key, queries and updates apart
-	refused    window // of each address
+	calls      window   // of each key, queries and updates apart
+	refused    window   // of each address
+	running    sync.Map // imports that this process works on, by id
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming all that is wrong with it.
@@ -136,6 +148,12 @@ func New(cfg Config) (http.Handler, error) {
 	s.Wait = cmp.Or(cfg.Wait, 10*time.Second)
 	s.MaxImportBytes = cmp.Or(cfg.MaxImportBytes, 200<<20)
 	s.MaxImportRows = cmp.Or(cfg.MaxImportRows, 1_000_000)
+	if s.ImportDir != "" {
+		if err := os.MkdirAll(s.ImportDir, 0o700); err != nil {
+			return nil, fmt.Errorf("api: the directory of imports: %w", err)
+		}
+		s.background(s.resumeImports)
+	}
 	return s.routes(asJSON), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kasi-collections/kasi/api/read"
@@ -20,7 +21,8 @@ func collectionBody(c collected) Collection {
 		CollectionAmountCollected: schemas.Rands(c.CollectedCents), Shortfall: schemas.Rands(c.DueCents - c.CollectedCents),
 		CollectionStatus: c.Status, FirstAttemptDate: orNull(dateOf(c.FirstAttempt)),
 		LastAttemptDate: orNull(dateOf(c.LastAttempt)), NumberOfAttempts: int(c.Attempts),
-		LastFailureReason: orNull(c.LastFailureReason), InFlight: schemas.Rands(c.InFlightCents), NextStep: c.next,
+		LastFailureReason: orNull(c.LastFailureReason), InFlight: schemas.Rands(c.InFlightCents), Hold: orNull(c.hold),
+		NextStep: c.next,
 	}
 }
 
@@ -56,6 +58,13 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 		p.CustomerID = filter(in, "customer_id", params.CustomerID, aText)
 		p.PolicyNumber = filter(in, "policy_number", params.PolicyNumber, aText)
 		p.Status = filter(in, "collection_status", params.CollectionStatus, aCollectionStatus)
+		if params.Status != nil {
+			p.Status = filter(in, "status", params.Status, aCollectionStatus)
+		}
+		p.ProductCode = filter(in, "product_code", params.ProductCode, aText)
+		p.Reason = strings.ToUpper(filter(in, "failure_reason", params.FailureReason, aText))
+		p.Failed, p.Attempted = yesOrNo(in, "failed", params.Failed), yesOrNo(in, "attempted", params.Attempted)
+		p.UpdatedSince = since(in, params.UpdatedSince)
 		return p
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]collected, error) {
 		rows, err := db.Collections(ctx, p)
@@ -80,6 +89,9 @@ func (s *server) ReportCollections(w http.ResponseWriter, r *http.Request, param
 		if bad != nil {
 			return bad.as400("period_month", params.PeriodMonth)
 		}
+		if err := markReport(ctx, w, info.db, period); err != nil {
+			return err
+		}
 		each := func(use func(read.Collection) error) error { return info.db.EachCollection(ctx, period, use) }
 		switch {
 		case params.Format == nil || *params.Format == "csv":
@@ -89,6 +101,26 @@ func (s *server) ReportCollections(w http.ResponseWriter, r *http.Request, param
 		}
 		return invalid("format", "csv or json", *params.Format, "format is neither csv nor json")
 	})
+}
+
+// markReport says whether the figures of a period can still change: while it runs, and while a debit of it is open.
+func markReport(ctx context.Context, w http.ResponseWriter, db *read.DB, period schemas.Period) error {
+	mark := "provisional"
+	day, known, err := db.BusinessDate(ctx)
+	if err != nil {
+		return err
+	}
+	if known && day.After(period.Last()) {
+		open, err := db.CollectionsInFlight(ctx, period)
+		if err != nil {
+			return err
+		}
+		if open == 0 {
+			mark = "final"
+		}
+	}
+	w.Header().Set("Kasi-Report", mark)
+	return nil
 }
 
 func reportCSV(w http.ResponseWriter, period schemas.Period, each func(use func(read.Collection) error) error) error {
@@ -114,6 +146,7 @@ func reportJSON(w http.ResponseWriter, period schemas.Period, each func(use func
 				Collection
 				ID       *string        `json:"id,omitempty"`
 				InFlight *schemas.Rands `json:"in_flight,omitempty"`
+				Hold     *string        `json:"hold,omitempty"`
 				NextStep *NextStep      `json:"next_step,omitempty"`
 			}{Collection: collectionBody(collected{Collection: c})})
 			_, _ = buf.WriteString(comma)

@@ -197,7 +197,7 @@ func TestCollectionsShowThe13Fields(t *testing.T) {
 		`"product_code":"FUNERAL_01","collection_amount_due":150.00,"collection_amount_collected":50.00,`+
 		`"shortfall":100.00,"collection_status":"PAID_PARTIAL",`+
 		`"first_attempt_date":"2025-11-05","last_attempt_date":"2025-11-28","number_of_attempts":2,`+
-		`"last_failure_reason":"INSUFFICIENT_FUNDS","in_flight":0.00,"next_step":{"action":"WAIT","date":null,`+
+		`"last_failure_reason":"INSUFFICIENT_FUNDS","in_flight":0.00,"hold":null,"next_step":{"action":"WAIT","date":null,`+
 		`"reason":"AWAIT_CUTOFF","explanation":"The next cut-off decides what happens."}}`+"\n",
 		string(e.get("/v1/collections/"+id).is(http.StatusOK).body))
 	require.Equal(t, "NOT_FOUND", e.request(http.MethodGet, "/v1/collections/"+id, otherKey, "",

@@ -23,13 +23,13 @@ func FuzzPolicyReader(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		r, err := newPolicyReader(strings.NewReader(string(file)), 50)
+		r, err := newPolicyReader(strings.NewReader(string(file)), 1<<20, 50)
 		if err != nil {
 			requireRefusal(t, err)
 			return
 		}
 		for row := 1; ; row++ {
-			cmd, bad, err := r.next()
+			got, err := r.next()
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -37,6 +37,7 @@ func FuzzPolicyReader(f *testing.F) {
 				requireRefusal(t, err)
 				return
 			}
+			cmd, bad := got.cmd, got.bad
 			for _, e := range bad {
 				require.Equal(t, row, e.Row)
 				require.NotEmpty(t, e.Code)
@@ -93,10 +94,10 @@ func BenchmarkPolicyReader(b *testing.B) {
 		strings.Repeat("CUST000001,EXT123456,POL001,FUNERAL_01,150.00\n", 10_000)
 	b.SetBytes(int64(len(file)))
 	for b.Loop() {
-		r, err := newPolicyReader(strings.NewReader(file), 100_000)
+		r, err := newPolicyReader(strings.NewReader(file), 1<<30, 100_000)
 		require.NoError(b, err)
 		for err == nil {
-			_, _, err = r.next()
+			_, err = r.next()
 		}
 		require.ErrorIs(b, err, io.EOF)
 	}

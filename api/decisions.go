@@ -13,6 +13,7 @@ import (
 // collected is a collection and what is decided about it.
 type collected struct {
 	read.Collection
+	hold string // of its policy
 	next *NextStep
 }
 
@@ -22,9 +23,14 @@ func withNext(ctx context.Context, db *read.DB, rows []read.Collection) ([]colle
 		return nil, nil
 	}
 	standing, err := db.Standing(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := db.PoliciesOf(ctx, rows)
 	out := make([]collected, len(rows))
 	for i, c := range rows {
-		out[i] = collected{c, nextStep(c, standing[c.ID])}
+		p := policies[c.PolicyNumber]
+		out[i] = collected{c, p.HoldReason, nextStep(c, &p, standing[c.ID])}
 	}
 	return out, err
 }
@@ -34,12 +40,22 @@ const (
 	whyAwaitCutoff = "AWAIT_CUTOFF"
 	whyAwaitResult = "AWAIT_RESULT"
 	whyCancelled   = "POLICY_CANCELLED"
+	whyAboveMax    = "ABOVE_MANDATE_MAXIMUM"
+	whyOnHold      = "POLICY_ON_HOLD"
+	whyVoided      = "EXECUTION_VOIDED"
 )
 
 // nextStep is what happens next to a collection: what the standing decision, if there is one, says, unless something
-// has happened since. A collection that is paid in full has none.
-func nextStep(c read.Collection, d read.Standing) *NextStep {
+// has happened since. What the policy's own terms forbid it says at once, before any cut-off. A collection that is paid
+// in full has none.
+func nextStep(c read.Collection, p *read.Policy, d read.Standing) *NextStep {
+	left := c.DueCents - c.CollectedCents
+	stop := func(reason, explanation string) *NextStep {
+		return &NextStep{Action: schemas.DecideStop, Reason: reason, Explanation: explanation}
+	}
 	switch {
+	case c.Status == schemas.CollectionVoided:
+		return stop(whyVoided, "Its execution was taken back before anything was tried.")
 	case c.Status == schemas.PaidFull, c.CollectedCents >= c.DueCents:
 		return nil
 	case c.InFlightCents > 0:
@@ -48,13 +64,18 @@ func nextStep(c read.Collection, d read.Standing) *NextStep {
 			Explanation: "A debit of R " + c.InFlightCents.String() +
 				" is with the bank; nothing further is debited before its answer.",
 		}
+	case c.Status != schemas.CollectionCancelled && p.Status == schemas.PolicyActive && p.HoldReason != "" &&
+		d.Action != schemas.DecideStop:
+		return stop(whyOnHold, "The policy is on hold ("+p.HoldReason+"): it is not debited until its mandate changes or its "+
+			"status is set to active.")
+	case c.Status != schemas.CollectionCancelled && p.MandateMaxCents > 0 && left > p.MandateMaxCents &&
+		(p.MandateFixed || p.Rail == schemas.RailEFT) && d.Action != schemas.DecideStop:
+		return stop(whyAboveMax, "R "+left.String()+" is outstanding, the mandate's maximum is R "+p.MandateMaxCents.String()+
+			", and parts are not allowed: it is not debited until the maximum is raised.")
 	case d.Action == schemas.DecideStop, d.Action == schemas.DecideWait && c.Status != schemas.CollectionCancelled:
 		return &NextStep{Action: d.Action, Date: orNull(d.NextDate), Reason: d.Reason, Explanation: d.Explanation}
 	case c.Status == schemas.CollectionCancelled:
-		return &NextStep{
-			Action: schemas.DecideStop, Reason: whyCancelled,
-			Explanation: "The policy is cancelled or lapsed: it is not debited.",
-		}
+		return stop(whyCancelled, "The policy is cancelled or lapsed: it is not debited.")
 	}
 	return &NextStep{
 		Action: schemas.DecideWait, Reason: whyAwaitCutoff, Explanation: "The next cut-off decides what happens.",

@@ -23,6 +23,7 @@ var codes = map[int]string{
 	http.StatusNotFound:                    "NOT_FOUND",
 	http.StatusMethodNotAllowed:            "METHOD_NOT_ALLOWED",
 	http.StatusConflict:                    "CONFLICT",
+	http.StatusPreconditionFailed:          "PRECONDITION_FAILED",
 	http.StatusRequestEntityTooLarge:       "PAYLOAD_TOO_LARGE",
 	http.StatusUnsupportedMediaType:        "UNSUPPORTED_MEDIA_TYPE",
 	http.StatusUnprocessableEntity:         "UNPROCESSABLE",

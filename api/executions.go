@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -32,7 +33,8 @@ const (
 type execution struct {
 	*server
 	*requestInfo
-	cmd schemas.ExecutionCommand
+	cmd      schemas.ExecutionCommand
+	warnings []Warning
 }
 
 // ExecuteCollections is POST /collections/execute.
@@ -63,6 +65,7 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 		e.await(ctx, began)
 		writeJSON(w, http.StatusAccepted, ExecutionAccepted{
 			ExecutionID: e.cmd.ExecutionID, Status: "processing", PoliciesQueued: int(e.cmd.PoliciesQueued),
+			Warnings: orNone(e.warnings),
 		})
 		return nil
 	})
@@ -106,6 +109,15 @@ func (e *execution) checkNotPassed(ctx context.Context) error {
 	if period < now {
 		return newError(http.StatusUnprocessableEntity, "The period %s has passed: the business date is %s", period, day).
 			at("period_month", string(now)+" or later", string(period))
+	}
+	if period == now && e.LastDebits != nil {
+		if last := e.LastDebits(period); last.Before(day) {
+			e.warnings = append(e.warnings, Warning{"period_month", "NO_BANKING_DAY_LEFT", fmt.Sprintf("The last banking day of "+
+				"%s was %s: collections made now are not debited in this period", period, last)})
+		} else if last == day {
+			e.warnings = append(e.warnings, Warning{"period_month", "LAST_BANKING_DAY", fmt.Sprintf("Today, %s, is the last banking "+
+				"day of %s: collections are tried at its last cut-off, and not at all where that has passed", last, period)})
+		}
 	}
 	if last := schemas.PeriodOf(now.First().AddMonths(executeAhead)); period > last {
 		return newError(http.StatusUnprocessableEntity,
@@ -263,6 +275,52 @@ func executionBody(x read.Execution) Execution {
 	}
 	return Execution{
 		ExecutionID: x.ID, PeriodMonth: x.Period, Status: status, PoliciesQueued: int(x.Queued), PoliciesDone: int(done),
-		CollectionsCreated: int(x.Created), Unchanged: int(x.Unchanged), Refused: int(x.Refused), CreatedAt: x.CreatedAt,
+		CollectionsCreated: int(x.Created), Unchanged: int(x.Unchanged), Refused: int(x.Refused), CollectionsVoided: int(x.Voided),
+		CreatedAt: x.CreatedAt.UTC(),
 	}
+}
+
+// DeleteExecution is DELETE /executions/{id}. What it takes back is named by the execution, so calling it again is safe.
+func (s *server) DeleteExecution(w http.ResponseWriter, r *http.Request, id ID) {
+	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
+		x, err := find(ctx, "execution", id, (*read.DB).Execution)
+		if err != nil {
+			return err
+		}
+		if !x.Completed {
+			// Its pieces come one behind the other; a command between them would leave out those that follow.
+			x, err = pollUntil(ctx, s.Wait, func(ctx context.Context) (read.Execution, bool, error) {
+				x, _, err := info.db.Execution(ctx, id)
+				return x, x.Completed, err
+			})
+			if errors.Is(err, errLate) {
+				return conflict("The execution is still being worked on; call again once it is completed")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		cmd := schemas.ExecutionCommand{
+			ExecutionID: uuid.Must(uuid.NewV7()).String(), RequestID: info.requestID, TenantID: info.tenant,
+			PeriodMonth: x.Period, Voids: x.ID,
+		}
+		if err := s.Commands.Execution(context.WithoutCancel(ctx), cmd); err != nil {
+			return unavailable(err, "The command was not written to Kafka as a whole; calling again is safe")
+		}
+		status := http.StatusOK
+		err = poll(ctx, s.Wait, func() (bool, uint64, error) {
+			done, voided, err := info.db.VoidOf(ctx, x.Period, cmd.ExecutionID, x.ID)
+			return done, voided, err
+		})
+		if errors.Is(err, errLate) {
+			status, err = http.StatusAccepted, nil
+		}
+		if err == nil {
+			x, _, err = info.db.Execution(ctx, id)
+		}
+		if err == nil {
+			writeJSON(w, status, executionBody(x))
+		}
+		return err
+	})
 }

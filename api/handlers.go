@@ -13,11 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 
 	"github.com/kasi-collections/kasi/api/read"
+	"github.com/kasi-collections/kasi/schemas"
 )
 
 const maxPageSize = 1000
@@ -137,6 +139,38 @@ func filter[T ~string](in *input, name string, v *string, k kind[T]) string {
 		in.refuse(bad.as400(name, *v))
 	}
 	return string(out)
+}
+
+// since reads updated_since: an instant, or a day in Johannesburg.
+func since(in *input, v *string) time.Time {
+	if v == nil {
+		return time.Time{}
+	}
+	if at, err := time.Parse(time.RFC3339, *v); err == nil {
+		return at
+	}
+	if day, bad := checkDate(*v); bad == nil {
+		at, _ := time.ParseInLocation(time.DateOnly, day, schemas.Johannesburg)
+		return at
+	}
+	in.refuse(invalid("updated_since", "an instant such as 2025-11-01T08:00:00Z, or a day", *v,
+		"updated_since is neither an instant nor a day"))
+	return time.Time{}
+}
+
+// yesOrNo reads a filter that is true or false: yes or no, and empty when absent.
+func yesOrNo(in *input, name string, v *string) string {
+	if v == nil {
+		return ""
+	}
+	yes, bad := checkBool(*v)
+	if bad != nil {
+		in.refuse(bad.as400(name, *v))
+	}
+	if yes {
+		return "yes"
+	}
+	return "no"
 }
 
 // readPage reads limit and cursor; faults are in the input. keys is how many values the list's sorting key has.

@@ -57,6 +57,16 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	e := &env{t: t, db: db, pipe: newPipeline(t, db), log: &logBuffer{}, spec: spec(t)}
+	e = e.again(change...)
+	e.pipe.day("2025-11-05")
+	return e
+}
+
+// again is another API on the same ClickHouse and pipeline.
+func (e *env) again(change ...func(*api.Config)) *env {
+	t, db := e.t, e.db
+	t.Helper()
+	e = new(*e)
 	cfg := api.Config{
 		Keys: []api.Key{{Tenant: "acme", Key: acmeKey}, {Tenant: "other", Key: otherKey}},
 		DB:   db, Commands: e.pipe, Log: slog.New(slog.NewJSONHandler(e.log, nil)), Wait: 5 * time.Second,
@@ -70,6 +80,10 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 			t.Logf("the API's log:\n%s", e.log)
 		}
 	})
+	var jobs sync.WaitGroup // what goes on behind a call must not outlive the database
+	jobCtx, stop := context.WithCancel(context.Background())
+	t.Cleanup(func() { stop(); jobs.Wait() })
+	cfg.Background = func(run func(context.Context)) { jobs.Go(func() { run(jobCtx) }) }
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -78,7 +92,6 @@ func newEnv(t *testing.T, change ...func(*api.Config)) *env {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	e.url = server.URL
-	e.pipe.day("2025-11-05")
 	return e
 }
 

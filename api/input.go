@@ -13,9 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"cloud.google.com/go/civil"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -266,7 +268,9 @@ type kind[T any] struct {
 }
 
 var (
-	aText             = kind[string]{jsonString, expectedText, func(v string) (string, *fault) { return v, checkText(v) }}
+	aText = kind[string]{jsonString, expectedText, func(v string) (string, *fault) {
+		return norm.NFC.String(v), checkText(norm.NFC.String(v))
+	}}
 	aNote             = kind[string]{jsonString, expectedNote, func(v string) (string, *fault) { return v, checkNote(v) }}
 	anAmount          = kind[schemas.Cents]{jsonNumber, expectedAmount, checkAmount}
 	aPeriod           = kind[schemas.Period]{jsonString, expectedPeriod, checkPeriod}
@@ -307,8 +311,10 @@ func checkNote(v string) *fault {
 }
 
 // checkText is the rule for ids and other short texts. Control characters are refused because they separate the parts
-// of Kafka keys.
+// of Kafka keys; what nobody sees, because two ids that look alike are one to whoever reads them.
 func checkText(v string) *fault {
+	unseen := func(r rune) bool { return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) }
+	oddBlank := func(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 	switch {
 	case v == "":
 		return &fault{rowMissing, expectedText, "is empty"}
@@ -316,8 +322,12 @@ func checkText(v string) *fault {
 		return &fault{rowEncoding, "UTF-8", "is not UTF-8; save the file as UTF-8"}
 	case len(v) > maxTextBytes:
 		return &fault{rowInvalid, expectedText, fmt.Sprintf("has %d bytes; at most %d are possible", len(v), maxTextBytes)}
-	case strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+	case strings.ContainsFunc(v, unicode.IsControl):
 		return &fault{rowInvalid, expectedText, "contains a control character such as a tab or a line break"}
+	case strings.ContainsFunc(v, unseen):
+		return &fault{rowInvalid, expectedText, "contains a character that is not seen, such as a zero-width space"}
+	case strings.ContainsFunc(v, oddBlank):
+		return &fault{rowInvalid, expectedText, "contains a no-break space or another blank that is no plain one"}
 	case strings.TrimSpace(v) != v:
 		return &fault{rowInvalid, expectedText, "has blanks around it"}
 	}
@@ -390,36 +400,51 @@ func oneOf[T ~string](what string, words ...T) kind[T] {
 	}}
 }
 
-// policyField is one field of a policy as POST /policies and the import file take it: its name, whether it must be
-// there, its kind, and how its value gets into the command.
+// policyField is one field of a policy as POST and PATCH /policies and the import file take it: its name, whether it must
+// be there, its kind, and how its value gets into the command. given is its name in Given, empty for the ids.
 type policyField struct {
 	name           string
 	required       bool
 	json, expected string
-	set            func(cmd *command, v string) *fault
+	given          string
+	set, setCell   func(cmd *command, v string) *fault
+	clear          func(cmd *command)
 }
 
 type command = schemas.PolicyCommand
 
 // policyFields are in the order in which a caller hears of their faults.
 var policyFields = []policyField{
-	field("customer_id", true, aText, func(c *command) *string { return &c.CustomerID }),
-	field("external_customer_ref", true, aText, func(c *command) *string { return &c.Terms.ExternalCustomerRef }),
-	field("policy_number", true, aText, func(c *command) *string { return &c.PolicyNumber }),
-	field("product_code", true, aText, func(c *command) *string { return &c.Terms.ProductCode }),
-	field("collection_amount", true, anAmount, func(c *command) *schemas.Cents { return &c.Terms.PremiumCents }),
-	field("rail", false, aRail, func(c *command) *schemas.Rail { return &c.Terms.Rail }),
-	field("mandate_reference", false, aText, func(c *command) *string { return &c.Terms.MandateReference }),
-	field("mandate_max_amount", false, anAmount, func(c *command) *schemas.Cents { return &c.Terms.MandateMaxCents }),
-	field("mandate_fixed", false, aBool, func(c *command) *bool { return &c.Terms.MandateFixed }),
-	field("collection_day", false, aDay, func(c *command) *int { return &c.Terms.CollectionDay }),
+	field("customer_id", "", true, aText, anIDCell, func(c *command) *string { return &c.CustomerID }),
+	field("external_customer_ref", schemas.GivenReference, true, aText, aText,
+		func(c *command) *string { return &c.Terms.ExternalCustomerRef }),
+	field("policy_number", "", true, aText, anIDCell, func(c *command) *string { return &c.PolicyNumber }),
+	field("product_code", schemas.GivenProduct, true, aText, aText, func(c *command) *string { return &c.Terms.ProductCode }),
+	field("collection_amount", schemas.GivenPremium, true, anAmount, anAmountCell,
+		func(c *command) *schemas.Cents { return &c.Terms.PremiumCents }),
+	field("status", schemas.GivenStatus, false, aPolicyStatus, aPolicyStatus,
+		func(c *command) *schemas.PolicyStatus { return &c.Terms.Status }),
+	field("rail", schemas.GivenRail, false, aRail, aRail, func(c *command) *schemas.Rail { return &c.Terms.Rail }),
+	field("mandate_reference", schemas.GivenMandate, false, aText, aText,
+		func(c *command) *string { return &c.Terms.MandateReference }),
+	field("mandate_max_amount", schemas.GivenMaximum, false, anAmount, anAmountCell,
+		func(c *command) *schemas.Cents { return &c.Terms.MandateMaxCents }),
+	field("mandate_fixed", schemas.GivenFixed, false, aBool, aBool, func(c *command) *bool { return &c.Terms.MandateFixed }),
+	field("collection_day", schemas.GivenDay, false, aDay, aDay, func(c *command) *int { return &c.Terms.CollectionDay }),
+	field("bank", schemas.GivenBank, false, aText, aText, func(c *command) *string { return &c.Terms.Bank }),
+	field("account_token", schemas.GivenToken, false, aText, aText,
+		func(c *command) *string { return &c.Terms.AccountToken }),
 }
 
-func field[T any](name string, required bool, k kind[T], at func(*command) *T) policyField {
-	return policyField{name, required, k.json, k.expected, func(cmd *command, v string) (f *fault) {
-		*at(cmd), f = k.check(v)
-		return f
-	}}
+// field makes a policyField. cell is the kind as a file has it.
+func field[T any](name, given string, required bool, k, cell kind[T], at func(*command) *T) policyField {
+	set := func(k kind[T]) func(*command, string) *fault {
+		return func(cmd *command, v string) (f *fault) {
+			*at(cmd), f = k.check(v)
+			return f
+		}
+	}
+	return policyField{name, required, k.json, k.expected, given, set(k), set(cell), func(c *command) { *at(c) = *new(T) }}
 }
 
 func fieldNames() (names []string) {
@@ -432,5 +457,8 @@ func fieldNames() (names []string) {
 // newPolicy is a command with the terms that hold where the caller names none.
 func newPolicy(row int, action schemas.PolicyAction) command {
 	terms := schemas.PolicyTerms{Status: schemas.PolicyActive, Rail: schemas.RailDebiCheck}
+	if action == schemas.PolicyImport {
+		terms = schemas.PolicyTerms{} // what is not given stays
+	}
 	return command{Row: row, Action: action, Terms: &terms}
 }

@@ -185,6 +185,9 @@ type Collection struct {
 	// Example: 150
 	InFlight Rands `json:"in_flight"`
 
+	// Hold Why its policy is not debited until mandate or account is mended; null if it may be
+	Hold *string `json:"hold"`
+
 	// NextStep What happens next to a collection, and why. Null once it is paid in full.
 	NextStep *NextStep `json:"next_step"`
 }
@@ -399,6 +402,9 @@ type ErrorDetails struct {
 	Field    string `json:"field,omitempty"`
 	Expected string `json:"expected,omitempty"`
 	Received string `json:"received,omitempty"`
+
+	// Errors Of a file without a good row: its first 1,000 errors
+	Errors *[]RowError `json:"errors,omitempty"`
 }
 
 // ErrorInfo What went wrong.
@@ -446,8 +452,11 @@ type Execution struct {
 	Unchanged int `json:"unchanged"`
 
 	// Refused Policies that could not be executed any more: the period had passed, or a named one was no longer active
-	Refused   int       `json:"refused"`
-	CreatedAt time.Time `json:"created_at"`
+	Refused int `json:"refused"`
+
+	// CollectionsVoided Collections taken back by DELETE
+	CollectionsVoided int       `json:"collections_voided"`
+	CreatedAt         time.Time `json:"created_at"`
 }
 
 // ExecutionAccepted An execution that was accepted.
@@ -457,6 +466,34 @@ type ExecutionAccepted struct {
 
 	// PoliciesQueued Policies newly queued by this call
 	PoliciesQueued int `json:"policies_queued"`
+
+	// Warnings What may keep them from being debited
+	Warnings *[]Warning `json:"warnings,omitempty"`
+}
+
+// Import How far an import is.
+type Import struct {
+	ImportID string `json:"import_id"`
+	Status   string `json:"status"`
+	Mode     string `json:"mode"`
+	DryRun   bool   `json:"dry_run"`
+
+	// Rows Rows of the file
+	Rows int `json:"rows"`
+
+	// RowsDone How many of them are done, refused ones included
+	RowsDone  int `json:"rows_done"`
+	Imported  int `json:"imported"`
+	Failed    int `json:"failed"`
+	Created   int `json:"created"`
+	Updated   int `json:"updated"`
+	Unchanged int `json:"unchanged"`
+	Cancelled int `json:"cancelled"`
+
+	// Warnings How many there are
+	Warnings    int        `json:"warnings"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CompletedAt *time.Time `json:"completed_at"`
 }
 
 // ImportResult What became of the rows of a file.
@@ -469,6 +506,24 @@ type ImportResult struct {
 
 	// Errors The first 1,000 errors, by row. One row can have several. `failed` counts every refused row.
 	Errors []RowError `json:"errors"`
+
+	// ImportID For GET /imports/{id}
+	ImportID string `json:"import_id"`
+
+	// Created Policies made
+	Created int `json:"created"`
+
+	// Updated Rows that changed a policy, also one that cancelled it
+	Updated int `json:"updated"`
+
+	// Unchanged Rows that changed nothing
+	Unchanged int `json:"unchanged"`
+
+	// Cancelled Policies cancelled: by their row, or because a file with mode=full lacks them
+	Cancelled int `json:"cancelled"`
+
+	// Warnings The first 1,000 warnings, by row. The rows are imported all the same.
+	Warnings []RowError `json:"warnings"`
 }
 
 // InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
@@ -609,10 +664,19 @@ type Policy struct {
 	MandateMaxAmount *schemas.Rands `json:"mandate_max_amount"`
 	MandateFixed     bool           `json:"mandate_fixed"`
 
+	// AccountToken What stands for the account with whoever files debits
+	AccountToken *string `json:"account_token"`
+
+	// Bank Name or universal branch code, where the insurer says it
+	Bank *string `json:"bank"`
+
 	// CollectionDay First attempt's day while no income is known; null means the configured day
 	CollectionDay *int `json:"collection_day"`
 
-	// HoldReason Why no debit is allowed until mandate or account is mended; null if allowed
+	// Hold Why no debit is allowed until mandate or account is mended; null if allowed
+	Hold *string `json:"hold"`
+
+	// HoldReason The same as hold
 	HoldReason *string `json:"hold_reason"`
 
 	// Version Counts the changes: 1, 2, 3...
@@ -629,6 +693,12 @@ type PolicyCreated struct {
 	// Status State of a policy; read in any case.
 	Status    PolicyStatus `json:"status"`
 	CreatedAt time.Time    `json:"created_at"`
+}
+
+// PolicyHistory One page of versions.
+type PolicyHistory struct {
+	Data       []PolicyVersion `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
 }
 
 // PolicyInput A new policy.
@@ -667,6 +737,12 @@ type PolicyInput struct {
 
 	// Status A new policy is active; nothing else is accepted
 	Status *string `json:"status,omitempty"`
+
+	// Bank Name or universal branch code
+	Bank *string `json:"bank,omitempty"`
+
+	// AccountToken What stands for the account with whoever files debits; never an account number
+	AccountToken *string `json:"account_token,omitempty"`
 }
 
 // PolicyList One page of policies.
@@ -684,6 +760,23 @@ type PolicyPatch struct {
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `json:"status,omitempty"`
+
+	// Rail EFT, DEBICHECK or RM, in any case; null is DEBICHECK
+	Rail             *string `json:"rail,omitempty"`
+	MandateReference *string `json:"mandate_reference,omitempty"`
+
+	// MandateMaxAmount The most one debit may take
+	MandateMaxAmount *schemas.Rands `json:"mandate_max_amount,omitempty"`
+
+	// MandateFixed The mandate allows only the full amount
+	MandateFixed        *bool   `json:"mandate_fixed,omitempty"`
+	CollectionDay       *int    `json:"collection_day,omitempty"`
+	ExternalCustomerRef *string `json:"external_customer_ref,omitempty"`
+	ProductCode         *string `json:"product_code,omitempty"`
+
+	// Bank Name or universal branch code
+	Bank         *string `json:"bank,omitempty"`
+	AccountToken *string `json:"account_token,omitempty"`
 }
 
 // PolicyPatched The policy after the change.
@@ -699,10 +792,31 @@ type PolicyPatched struct {
 	// Status State of a policy; read in any case.
 	Status    PolicyStatus `json:"status"`
 	UpdatedAt time.Time    `json:"updated_at"`
+
+	// Warnings What this change is in the way of
+	Warnings *[]Warning `json:"warnings,omitempty"`
 }
 
 // PolicyStatus State of a policy; read in any case.
 type PolicyStatus = schemas.PolicyStatus
+
+// PolicyVersion A version of a policy, and the call that made it.
+type PolicyVersion struct {
+	Version   int64     `json:"version"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Action CREATE (POST /policies), IMPORT or PATCH; BANK where an answer of the bank made it
+	Action string `json:"action"`
+
+	// RequestID The call's X-Request-Id, or the import_id
+	RequestID *string `json:"request_id"`
+
+	// KeyID The key that was used
+	KeyID *string `json:"key_id"`
+
+	// Policy A policy as it is now.
+	Policy Policy `json:"policy"`
+}
 
 // Probe A probe's answer.
 type Probe struct {
@@ -769,15 +883,21 @@ type ReportRow struct {
 	LastFailureReason *string `json:"last_failure_reason"`
 }
 
-// RowError An error in one row of a file.
+// RowError An error in one row of a file, or a warning of it.
 type RowError struct {
-	// Row 1 is the first row after the header
+	// Line The line of the file
+	Line int `json:"line"`
+
+	// Row 1 is the first row after the header; rows of separators only are not counted
 	Row int `json:"row"`
+
+	// PolicyNumber Empty where it cannot be read
+	PolicyNumber string `json:"policy_number"`
 
 	// Column The column at fault; empty where the row as a whole is
 	Column string `json:"column"`
 
-	// Code MISSING_VALUE, INVALID_VALUE, INVALID_AMOUNT, INVALID_ENCODING, WRONG_COLUMN_COUNT, MALFORMED_ROW, DUPLICATE_ROW, CONFLICT or NOT_FOUND
+	// Code MISSING_VALUE, INVALID_VALUE, INVALID_AMOUNT, INVALID_ENCODING, SPREADSHEET_VALUE, WRONG_COLUMN_COUNT, MALFORMED_ROW, CONFLICT or NOT_FOUND; of a warning PREMIUM_CHANGE, SIMILAR_NUMBER, DUPLICATE_ROW, MAXIMUM_BELOW_PREMIUM, LOOKS_LIKE_DATE, NO_LINE_END or POLICY_NOT_ACTIVE
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
@@ -1097,6 +1217,13 @@ type TraceStep struct {
 	Text   string         `json:"text"`
 }
 
+// Warning Something that was done and may not be meant.
+type Warning struct {
+	Field   string `json:"field"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
 // Webhook A webhook, without its secret.
 type Webhook struct {
 	ID        string        `json:"id"`
@@ -1159,6 +1286,9 @@ type ID = string
 // Limit defines model for limit.
 type Limit = int
 
+// UpdatedSince defines model for updatedSince.
+type UpdatedSince = string
+
 // Error Every error looks like this.
 type Error = ErrorBody
 
@@ -1168,8 +1298,24 @@ type ListCollectionsParams struct {
 	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
 
-	// CollectionStatus PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
+	// Status PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// CollectionStatus The same as status
 	CollectionStatus *string `form:"collection_status,omitempty" json:"collection_status,omitempty"`
+	ProductCode      *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+
+	// Failed true: those with a last_failure_reason; false: those without
+	Failed *string `form:"failed,omitempty" json:"failed,omitempty"`
+
+	// FailureReason A last_failure_reason such as INSUFFICIENT_FUNDS
+	FailureReason *string `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
+
+	// Attempted true: those with an attempt; false: those without
+	Attempted *string `form:"attempted,omitempty" json:"attempted,omitempty"`
+
+	// UpdatedSince Only what changed at or after this instant (RFC 3339) or day
+	UpdatedSince *UpdatedSince `form:"updated_since,omitempty" json:"updated_since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1216,11 +1362,16 @@ type ListOpenItemsParams struct {
 
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	PolicyNumber        *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID          *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	ExternalCustomerRef *string `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
+	ProductCode         *string `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// UpdatedSince Only what changed at or after this instant (RFC 3339) or day
+	UpdatedSince *UpdatedSince `form:"updated_since,omitempty" json:"updated_since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1231,7 +1382,45 @@ type ListPoliciesParams struct {
 
 // ImportPoliciesMultipartBody defines parameters for ImportPolicies.
 type ImportPoliciesMultipartBody struct {
-	File openapi_types.File `json:"file"`
+	DryRun        *string            `json:"dry_run,omitempty"`
+	ExpectedRows  *string            `json:"expected_rows,omitempty"`
+	ExpectedTotal *string            `json:"expected_total,omitempty"`
+	File          openapi_types.File `json:"file"`
+	MaxCancel     *string            `json:"max_cancel,omitempty"`
+	Mode          *string            `json:"mode,omitempty"`
+}
+
+// ImportPoliciesParams defines parameters for ImportPolicies.
+type ImportPoliciesParams struct {
+	// Mode merge (default) or full
+	Mode *string `form:"mode,omitempty" json:"mode,omitempty"`
+
+	// DryRun true: change nothing
+	DryRun *string `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// ExpectedRows How many rows the file must have
+	ExpectedRows *string `form:"expected_rows,omitempty" json:"expected_rows,omitempty"`
+
+	// ExpectedTotal The sum of collection_amount, such as 42500.00
+	ExpectedTotal *string `form:"expected_total,omitempty" json:"expected_total,omitempty"`
+
+	// MaxCancel With mode=full: how many policies may be cancelled
+	MaxCancel *string `form:"max_cancel,omitempty" json:"max_cancel,omitempty"`
+}
+
+// PatchPolicyParams defines parameters for PatchPolicy.
+type PatchPolicyParams struct {
+	// IfMatch The ETag of the policy that is to be changed
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListPolicyHistoryParams defines parameters for ListPolicyHistory.
+type ListPolicyHistoryParams struct {
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ReportCollectionsParams defines parameters for ReportCollections.
@@ -1302,6 +1491,9 @@ type ImportPoliciesMultipartRequestBody ImportPoliciesMultipartBody
 
 // PatchPolicyJSONRequestBody defines body for PatchPolicy for application/json ContentType.
 type PatchPolicyJSONRequestBody = PolicyPatch
+
+// PatchPolicyApplicationMergePatchPlusJSONRequestBody defines body for PatchPolicy for application/merge-patch+json ContentType.
+type PatchPolicyApplicationMergePatchPlusJSONRequestBody = PolicyPatch
 
 // CreateSettlementJSONRequestBody defines body for CreateSettlement for application/json ContentType.
 type CreateSettlementJSONRequestBody = SettlementInput
@@ -1400,9 +1592,18 @@ type ServerInterface interface {
 	// GetCustomer A customer's story: income streams, deposits, policies, collections, next step.
 	// (GET /customers/{customer_id})
 	GetCustomer(w http.ResponseWriter, r *http.Request, customerID string)
+	// DeleteExecution Take back those of an execution's collections that have no attempt yet.
+	// (DELETE /executions/{id})
+	DeleteExecution(w http.ResponseWriter, r *http.Request, id ID)
 	// GetExecution How far an execution is.
 	// (GET /executions/{id})
 	GetExecution(w http.ResponseWriter, r *http.Request, id ID)
+	// GetImport How far an import is.
+	// (GET /imports/{id})
+	GetImport(w http.ResponseWriter, r *http.Request, id ID)
+	// ListImportErrors All errors of an import as CSV.
+	// (GET /imports/{id}/errors)
+	ListImportErrors(w http.ResponseWriter, r *http.Request, id ID)
 	// ListOpenItems What people must see about debits, by id.
 	// (GET /open-items)
 	ListOpenItems(w http.ResponseWriter, r *http.Request, params ListOpenItemsParams)
@@ -1420,13 +1621,16 @@ type ServerInterface interface {
 	CreatePolicy(w http.ResponseWriter, r *http.Request)
 	// ImportPolicies Import policies from a CSV file.
 	// (POST /policies/import)
-	ImportPolicies(w http.ResponseWriter, r *http.Request)
+	ImportPolicies(w http.ResponseWriter, r *http.Request, params ImportPoliciesParams)
 	// GetPolicy One policy as it is now.
 	// (GET /policies/{id})
 	GetPolicy(w http.ResponseWriter, r *http.Request, id ID)
-	// PatchPolicy Change premium, status or both.
+	// PatchPolicy Change some fields of a policy.
 	// (PATCH /policies/{id})
-	PatchPolicy(w http.ResponseWriter, r *http.Request, id ID)
+	PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, params PatchPolicyParams)
+	// ListPolicyHistory Every version of a policy, the first one first.
+	// (GET /policies/{id}/history)
+	ListPolicyHistory(w http.ResponseWriter, r *http.Request, id ID, params ListPolicyHistoryParams)
 	// ReportCollections All collections of a period, for reconciliation.
 	// (GET /reports/collections)
 	ReportCollections(w http.ResponseWriter, r *http.Request, params ReportCollectionsParams)
@@ -1520,9 +1724,27 @@ func (_ Unimplemented) GetCustomer(w http.ResponseWriter, r *http.Request, custo
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// DeleteExecution Take back those of an execution's collections that have no attempt yet.
+// (DELETE /executions/{id})
+func (_ Unimplemented) DeleteExecution(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetExecution How far an execution is.
 // (GET /executions/{id})
 func (_ Unimplemented) GetExecution(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetImport How far an import is.
+// (GET /imports/{id})
+func (_ Unimplemented) GetImport(w http.ResponseWriter, r *http.Request, id ID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListImportErrors All errors of an import as CSV.
+// (GET /imports/{id}/errors)
+func (_ Unimplemented) ListImportErrors(w http.ResponseWriter, r *http.Request, id ID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1558,7 +1780,7 @@ func (_ Unimplemented) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 
 // ImportPolicies Import policies from a CSV file.
 // (POST /policies/import)
-func (_ Unimplemented) ImportPolicies(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) ImportPolicies(w http.ResponseWriter, r *http.Request, params ImportPoliciesParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1568,9 +1790,15 @@ func (_ Unimplemented) GetPolicy(w http.ResponseWriter, r *http.Request, id ID) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// PatchPolicy Change premium, status or both.
+// PatchPolicy Change some fields of a policy.
 // (PATCH /policies/{id})
-func (_ Unimplemented) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, params PatchPolicyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListPolicyHistory Every version of a policy, the first one first.
+// (GET /policies/{id}/history)
+func (_ Unimplemented) ListPolicyHistory(w http.ResponseWriter, r *http.Request, id ID, params ListPolicyHistoryParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1733,6 +1961,19 @@ func (siw *ServerInterfaceWrapper) ListCollections(w http.ResponseWriter, r *htt
 		return
 	}
 
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "collection_status" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "collection_status", r.URL.Query(), &params.CollectionStatus, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1742,6 +1983,71 @@ func (siw *ServerInterfaceWrapper) ListCollections(w http.ResponseWriter, r *htt
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "collection_status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "collection_status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "product_code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product_code", r.URL.Query(), &params.ProductCode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "product_code"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "product_code", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "failed" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "failed", r.URL.Query(), &params.Failed, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "failed"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "failed", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "failure_reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "failure_reason", r.URL.Query(), &params.FailureReason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "failure_reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "failure_reason", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "attempted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "attempted", r.URL.Query(), &params.Attempted, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "attempted"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "attempted", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "updated_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "updated_since", r.URL.Query(), &params.UpdatedSince, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "updated_since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "updated_since", Err: err})
 		}
 		return
 	}
@@ -1972,6 +2278,32 @@ func (siw *ServerInterfaceWrapper) GetCustomer(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteExecution operation middleware
+func (siw *ServerInterfaceWrapper) DeleteExecution(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteExecution(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetExecution operation middleware
 func (siw *ServerInterfaceWrapper) GetExecution(w http.ResponseWriter, r *http.Request) {
 
@@ -1989,6 +2321,58 @@ func (siw *ServerInterfaceWrapper) GetExecution(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetExecution(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetImport(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListImportErrors operation middleware
+func (siw *ServerInterfaceWrapper) ListImportErrors(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListImportErrors(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2183,6 +2567,32 @@ func (siw *ServerInterfaceWrapper) ListPolicies(w http.ResponseWriter, r *http.R
 		return
 	}
 
+	// ------------- Optional query parameter "external_customer_ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_customer_ref", r.URL.Query(), &params.ExternalCustomerRef, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "external_customer_ref"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "external_customer_ref", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "product_code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product_code", r.URL.Query(), &params.ProductCode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "product_code"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "product_code", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "status" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2192,6 +2602,19 @@ func (siw *ServerInterfaceWrapper) ListPolicies(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "updated_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "updated_since", r.URL.Query(), &params.UpdatedSince, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "updated_since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "updated_since", Err: err})
 		}
 		return
 	}
@@ -2250,8 +2673,79 @@ func (siw *ServerInterfaceWrapper) CreatePolicy(w http.ResponseWriter, r *http.R
 // ImportPolicies operation middleware
 func (siw *ServerInterfaceWrapper) ImportPolicies(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportPoliciesParams
+
+	// ------------- Optional query parameter "mode" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mode", r.URL.Query(), &params.Mode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "mode"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "mode", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", r.URL.Query(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dry_run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dry_run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "expected_rows" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expected_rows", r.URL.Query(), &params.ExpectedRows, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expected_rows"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expected_rows", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "expected_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expected_total", r.URL.Query(), &params.ExpectedTotal, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "expected_total"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "expected_total", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "max_cancel" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_cancel", r.URL.Query(), &params.MaxCancel, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "max_cancel"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "max_cancel", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ImportPolicies(w, r)
+		siw.Handler.ImportPolicies(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2302,8 +2796,87 @@ func (siw *ServerInterfaceWrapper) PatchPolicy(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchPolicyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.PatchPolicy(w, r, id)
+		siw.Handler.PatchPolicy(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPolicyHistory operation middleware
+func (siw *ServerInterfaceWrapper) ListPolicyHistory(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPolicyHistoryParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPolicyHistory(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3014,13 +3587,25 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/policies/import", wrapper.ImportPolicies)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/imports/{id}", wrapper.GetImport)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/imports/{id}/errors", wrapper.ListImportErrors)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/policies/{id}", wrapper.GetPolicy)
 	})
 	r.Group(func(r chi.Router) {
 		r.Patch(options.BaseURL+"/policies/{id}", wrapper.PatchPolicy)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/policies/{id}/history", wrapper.ListPolicyHistory)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/collections/execute", wrapper.ExecuteCollections)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/executions/{id}", wrapper.DeleteExecution)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/executions/{id}", wrapper.GetExecution)

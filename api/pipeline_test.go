@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -109,23 +110,24 @@ func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {
 	var rows [][]any
 	for _, o := range outs {
 		rows = append(rows, []any{
-			o.TenantID, o.RequestID, uint32(o.Row), o.Code, o.Message, o.PolicyNumber, o.ObjectID,
-			o.Stage, o.Statement, uuid.New(),
+			o.TenantID, o.RequestID, uint32(o.Row), uint32(o.Line), o.Code, o.Message, o.PolicyNumber, o.ObjectID,
+			o.Version, o.Stage, o.Statement, uuid.New(),
 		})
 	}
-	p.insert("outcomes_log", "tenant_id, request_id, row, code, message, policy_number, object_id, stage, statement, "+
-		"event_id", rows)
+	p.insert("outcomes_log", "tenant_id, request_id, row, line, code, message, policy_number, object_id, version, "+
+		"stage, statement, event_id", rows)
 }
 
 const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, " +
 	"premium_cents, status, rail, mandate_reference, " +
-	"mandate_max_cents, mandate_fixed, collection_day, hold_reason, version, request_id, created_at, updated_at, event_id"
+	"mandate_max_cents, mandate_fixed, collection_day, bank, account_token, action, key_id, hold_reason, version, request_id, created_at, updated_at, event_id"
 
 func policyRow(e schemas.PolicyEvent) []any {
 	return []any{
 		e.TenantID, e.PolicyID, e.PolicyNumber, e.CustomerID, e.ExternalCustomerRef, e.ProductCode, int64(e.PremiumCents),
 		string(e.Status), string(e.Rail),
-		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.HoldReason, e.Version,
+		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.Bank, e.AccountToken, string(e.Action),
+		e.KeyID, e.HoldReason, e.Version,
 		e.RequestID, e.CreatedAt, e.UpdatedAt, uuid.New(),
 	}
 }
@@ -148,14 +150,15 @@ func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) err
 		now, code, message := p.decide(c, old, exists)
 		if code == schemas.OutcomeOK {
 			now.PolicyID, now.TenantID, now.PolicyNumber, now.RequestID = id, c.TenantID, c.PolicyNumber, c.RequestID
-			now.Version, now.UpdatedAt = old.Version+1, time.Now()
+			now.Version, now.UpdatedAt, now.Action, now.KeyID = old.Version+1, time.Now(), c.Action, c.KeyID
 			if !p.forget {
 				p.policies[id] = now
 			}
 			rows = append(rows, policyRow(now))
 		}
 		outs = append(outs, schemas.OutcomeEvent{
-			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Code: code, Message: message, PolicyNumber: c.PolicyNumber,
+			RequestID: c.RequestID, TenantID: c.TenantID, Row: c.Row, Line: c.Line, Code: code, Message: message,
+			PolicyNumber: c.PolicyNumber, Version: now.Version,
 			ObjectID: id, Stage: "collect",
 		})
 	}
@@ -168,32 +171,72 @@ func (p *pipeline) decide(c schemas.PolicyCommand, old schemas.PolicyEvent, exis
 	message string,
 ) {
 	now = old
+	patch := c.Action == schemas.PolicyPatch
 	switch {
-	case c.Action == schemas.PolicyPatch && !exists:
+	case patch && !exists:
 		return now, schemas.OutcomeNotFound, "there is no such policy"
-	case exists && old.Status == schemas.PolicyCancelled:
-		return now, schemas.OutcomeConflict, "the policy is cancelled"
 	case c.Action == schemas.PolicyCreate && exists:
 		return now, schemas.OutcomeConflict, "the policy number exists"
-	case c.Action == schemas.PolicyPatch:
-		if c.SetPremium != nil {
-			now.PremiumCents = *c.SetPremium
-		}
-		if c.SetStatus != nil {
-			now.Status = *c.SetStatus
-		}
-	case exists && old.CustomerID != c.CustomerID:
+	case c.IfVersion != 0 && c.IfVersion != old.Version:
+		return now, schemas.OutcomePrecondition, "the policy has another version"
+	case !patch && exists && old.CustomerID != c.CustomerID:
 		return now, schemas.OutcomeConflict, "the policy number belongs to another customer"
-	default:
-		now.PolicyTerms, now.CustomerID = *c.Terms, c.CustomerID
-		if !exists {
-			now.CreatedAt = time.Now()
-		}
 	}
-	if exists && now.PolicyTerms == old.PolicyTerms {
+	if c.SetStatus != nil {
+		now.Status = *c.SetStatus
+	}
+	if t := c.Terms; t != nil {
+		take := func(field string, f func()) {
+			if c.Gives(field) {
+				f()
+			}
+		}
+		take(schemas.GivenReference, func() { now.ExternalCustomerRef = t.ExternalCustomerRef })
+		take(schemas.GivenProduct, func() { now.ProductCode = t.ProductCode })
+		take(schemas.GivenPremium, func() { now.PremiumCents = t.PremiumCents })
+		take(schemas.GivenStatus, func() { now.Status = t.Status })
+		take(schemas.GivenRail, func() { now.Rail = t.Rail })
+		take(schemas.GivenMandate, func() { now.MandateReference = t.MandateReference })
+		take(schemas.GivenMaximum, func() { now.MandateMaxCents = t.MandateMaxCents })
+		take(schemas.GivenFixed, func() { now.MandateFixed = t.MandateFixed })
+		take(schemas.GivenDay, func() { now.CollectionDay = t.CollectionDay })
+		take(schemas.GivenBank, func() { now.Bank = t.Bank })
+		take(schemas.GivenToken, func() { now.AccountToken = t.AccountToken })
+	}
+	if !exists {
+		now.CustomerID, now.CreatedAt = c.CustomerID, time.Now()
+		now.Status = cmp.Or(now.Status, schemas.PolicyActive)
+	}
+	now.Rail = cmp.Or(now.Rail, schemas.RailDebiCheck)
+	switch {
+	case exists && old.Status == schemas.PolicyCancelled && now.Status != schemas.PolicyActive &&
+		(now.PolicyTerms != old.PolicyTerms || !patch && !c.Gives(schemas.GivenStatus)):
+		return now, schemas.OutcomeConflict, "the policy is cancelled"
+	case exists && now.PolicyTerms == old.PolicyTerms:
 		return now, schemas.OutcomeUnchanged, ""
 	}
 	return now, schemas.OutcomeOK, ""
+}
+
+// Import writes entries of an import.
+func (p *pipeline) Import(_ context.Context, entries []schemas.ImportEntry) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fail != nil {
+		return p.fail
+	}
+	var rows [][]any
+	for _, e := range entries {
+		rows = append(rows, []any{
+			e.TenantID, e.ImportID, e.No, string(e.Kind), uint32(e.Line), uint32(e.Row), e.PolicyNumber, e.Column, e.Code,
+			e.Message, e.Mode, e.DryRun, e.KeyID, e.AskedAt, e.Rows, e.LeftOut, e.Warnings, e.Failed, e.Imported, e.Created,
+			e.Updated, e.Unchanged, e.Cancelled, uuid.New(), time.Now(),
+		})
+	}
+	p.insert("imports_log", "tenant_id, import_id, no, kind, line, row, policy_number, column_name, code, message, mode, "+
+		"dry_run, key_id, asked_at, rows, left_out, warnings, failed, imported, created, updated, unchanged, cancelled, "+
+		"event_id, at", rows)
+	return nil
 }
 
 func (p *pipeline) Execute(_ context.Context, cmds []schemas.ExecuteCommand) error {
@@ -241,11 +284,18 @@ func (p *pipeline) Execution(ctx context.Context, cmd schemas.ExecutionCommand) 
 	}
 	var made []schemas.CollectionEvent
 	var counts schemas.ExecutionCounts
+	for _, c := range p.collections {
+		if cmd.Voids != "" && c.ExecutionID == cmd.Voids && c.Attempts == 0 && c.Status != schemas.CollectionVoided {
+			counts.Voided++
+			c.Status, c.Change = schemas.CollectionVoided, schemas.Change{Kind: schemas.ChangeVoided}
+			made = append(made, c)
+		}
+	}
 	for id, policy := range p.policies {
 		collection := schemas.CollectionID(id, cmd.PeriodMonth)
-		switch _, exists := p.collections[collection]; {
-		case cmd.Named || policy.TenantID != cmd.TenantID || policy.Status != schemas.PolicyActive:
-		case exists:
+		switch is, exists := p.collections[collection]; {
+		case cmd.Named || cmd.Voids != "" || policy.TenantID != cmd.TenantID || policy.Status != schemas.PolicyActive:
+		case exists && is.Status != schemas.CollectionVoided:
 			counts.Unchanged++
 		default:
 			counts.CollectionsCreated++
@@ -262,12 +312,12 @@ func (p *pipeline) Execution(ctx context.Context, cmd schemas.ExecutionCommand) 
 	}
 	p.write(made...)
 	columns := "tenant_id, execution_id, period_month, request_id, part, parts, piece, policies_queued, named, " +
-		"collections_created, unchanged, refused, done, at, event_id"
+		"collections_created, unchanged, refused, voided, voids, done, business_date, at, event_id"
 	row := func(piece int64, c schemas.ExecutionCounts, done bool) []any {
 		return []any{
 			cmd.TenantID, cmd.ExecutionID, string(cmd.PeriodMonth), cmd.RequestID, uint32(0), uint32(1), piece,
-			cmd.PoliciesQueued, cmd.Named, c.CollectionsCreated, c.Unchanged, c.Refused, done,
-			time.Date(2025, 11, 5, 7, 0, 0, 0, time.UTC), uuid.New(),
+			cmd.PoliciesQueued, cmd.Named, c.CollectionsCreated, c.Unchanged, c.Refused, c.Voided, cmd.Voids, done,
+			time.Date(2025, 11, 5, 0, 0, 0, 0, time.UTC), time.Date(2025, 11, 5, 7, 0, 0, 0, time.UTC), uuid.New(),
 		}
 	}
 	p.insert("executions_log", columns, [][]any{row(1, schemas.ExecutionCounts{}, false), row(2, counts, !p.half)})

@@ -71,14 +71,15 @@ func TestPatchPolicy(t *testing.T) {
 	require.Regexp(t, `^\{"id":"`+id+`","policy_number":"POL001","collection_amount":200.00,"status":"active",`+
 		`"updated_at":"[^"]+Z"\}\n$`, string(a.body))
 	unchanged := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
-		`{"collection_amount":200.00,"status":null}`).is(http.StatusOK))
+		`{"collection_amount":200.00}`).is(http.StatusOK))
 	require.Equal(t, decoded[api.PolicyPatched](a), unchanged)
+	require.Equal(t, "status", e.send(http.MethodPatch, path, `{"status":null}`).is(http.StatusBadRequest).err().Details.Field)
 
 	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
 		`{"collection_amount":210.05,"status":"LAPSED"}`).is(http.StatusOK))
 	require.Equal(t, schemas.PolicyLapsed, p.Status)
 	e.send(http.MethodPatch, path, `{"status":"cancelled"}`).is(http.StatusOK)
-	got := e.send(http.MethodPatch, path, `{"status":"active"}`).is(http.StatusConflict).err()
+	got := e.send(http.MethodPatch, path, `{"collection_amount":9}`).is(http.StatusConflict).err()
 	require.Contains(t, got.Message, "cancelled")
 	require.EqualValues(t, 4, decoded[api.Policy](e.get(path)).Version)
 }

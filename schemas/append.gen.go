@@ -47,6 +47,9 @@ func (e *OutcomeEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
 	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
 	b = strconv.AppendInt(append(b, `,"row":`...), int64(e.Row), 10)
+	if e.Line != 0 {
+		b = strconv.AppendInt(append(b, `,"line":`...), int64(e.Line), 10)
+	}
 	b = AppendText(append(b, `,"code":`...), string(e.Code))
 	if e.Message != "" {
 		b = AppendText(append(b, `,"message":`...), string(e.Message))
@@ -305,6 +308,56 @@ func (e *Result) AppendJSON(b []byte) (_ []byte, err error) {
 	if e.AmountCents != nil {
 		b = strconv.AppendInt(append(b, `,"amount_cents":`...), int64(*e.AmountCents), 10)
 	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *ImportEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	b = AppendText(append(b, `,"import_id":`...), string(e.ImportID))
+	b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	b = strconv.AppendInt(append(b, `,"no":`...), int64(e.No), 10)
+	b = AppendText(append(b, `,"kind":`...), string(e.Kind))
+	if e.Line != 0 {
+		b = strconv.AppendInt(append(b, `,"line":`...), int64(e.Line), 10)
+	}
+	if e.Row != 0 {
+		b = strconv.AppendInt(append(b, `,"row":`...), int64(e.Row), 10)
+	}
+	if e.PolicyNumber != "" {
+		b = AppendText(append(b, `,"policy_number":`...), string(e.PolicyNumber))
+	}
+	if e.Column != "" {
+		b = AppendText(append(b, `,"column":`...), string(e.Column))
+	}
+	if e.Code != "" {
+		b = AppendText(append(b, `,"code":`...), string(e.Code))
+	}
+	if e.Message != "" {
+		b = AppendText(append(b, `,"message":`...), string(e.Message))
+	}
+	if e.Mode != "" {
+		b = AppendText(append(b, `,"mode":`...), string(e.Mode))
+	}
+	if e.DryRun {
+		b = strconv.AppendBool(append(b, `,"dry_run":`...), e.DryRun)
+	}
+	if e.KeyID != "" {
+		b = AppendText(append(b, `,"key_id":`...), string(e.KeyID))
+	}
+	b = appendInstant(append(b, `,"asked_at":`...), e.AskedAt, &err)
+	b = strconv.AppendInt(append(b, `,"rows":`...), int64(e.Rows), 10)
+	b = strconv.AppendInt(append(b, `,"left_out":`...), int64(e.LeftOut), 10)
+	b = strconv.AppendInt(append(b, `,"warnings":`...), int64(e.Warnings), 10)
+	b = strconv.AppendInt(append(b, `,"failed":`...), int64(e.Failed), 10)
+	b = strconv.AppendInt(append(b, `,"imported":`...), int64(e.Imported), 10)
+	b = strconv.AppendInt(append(b, `,"created":`...), int64(e.Created), 10)
+	b = strconv.AppendInt(append(b, `,"updated":`...), int64(e.Updated), 10)
+	b = strconv.AppendInt(append(b, `,"unchanged":`...), int64(e.Unchanged), 10)
+	b = strconv.AppendInt(append(b, `,"cancelled":`...), int64(e.Cancelled), 10)
 	return append(b, '}'), err
 }
 

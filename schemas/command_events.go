@@ -13,6 +13,8 @@ type OutcomeEvent struct {
 	TenantID string `json:"tenant_id" cat:"low"`
 	// The command's place in its request; of a CSV the row after the header, from 1.
 	Row int `json:"row"`
+	// Line of the file, where the command was a row of one.
+	Line int `json:"line,omitempty" cat:"min=1"`
 	// What came of it.
 	Code string `json:"code" cat:"enum=OK,UNCHANGED,CONFLICT,NOT_FOUND,PRECONDITION_FAILED,PERIOD_OPEN"`
 	// Why it was refused; empty when it was not.

@@ -29,6 +29,7 @@ const (
 	KindPolicy      Kind = "policy"      // PolicyCommand
 	KindExecute     Kind = "execute"     // ExecuteCommand
 	KindCloseItem   Kind = "close-item"  // CloseItemCommand
+	KindImport      Kind = "import"      // ImportEntry
 	KindExecution   Kind = "execution"   // ExecutionCommand
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
@@ -56,6 +57,7 @@ const (
 type PolicyCommand struct {
 	RequestID    string       `json:"request_id"`
 	Row          int          `json:"row"`
+	Line         int          `json:"line,omitempty"` // of the file, where the command is a row of one
 	Action       PolicyAction `json:"action"`
 	TenantID     string       `json:"tenant_id"`
 	CustomerID   string       `json:"customer_id"` // empty in a PATCH on the command topic: intake knows the owner

@@ -19,6 +19,7 @@ const (
 	TopicTimeline           = "kasi.customer.timeline.v1"   // key (tenant, customer): all that can change a customer
 	TopicTransactions       = "kasi.transactions.v1"        // each accepted bank transaction once
 	TopicOutcomes           = "kasi.outcomes.v1"            // the answer to each API command
+	TopicImports            = "kasi.imports.v1"             // what each import of policies has to say
 	TopicExecutions         = "kasi.executions.v1"          // how far each execution is
 	TopicSettlementCommands = "kasi.settlement.commands.v1" // key tenant
 	TopicCalendar           = "kasi.calendar.v1"            // one partition: every tick, in order
@@ -65,6 +66,7 @@ var Topics = []Topic{
 	{Name: TopicTimeline, Partitioned: true},
 	{Name: TopicTransactions, Partitioned: true},
 	{Name: TopicOutcomes, Partitioned: true},
+	{Name: TopicImports, Partitioned: true},
 	{Name: TopicExecutions, Partitioned: true},
 	{Name: TopicSettlementCommands, Partitioned: true},
 	{Name: TopicCalendar},

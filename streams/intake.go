@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -129,8 +130,13 @@ func openOwners(context.Context, stage.Config, Needs) (stage.Task, stage.Memory)
 
 // Take implements stage.Task.
 func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
-	if kindOf(rec) != schemas.KindPolicy {
-		return schemas.Refuse(letters.ClassUnknownKind, "a record of the policy commands needs header kasi.kind = policy")
+	switch kindOf(rec) {
+	case schemas.KindPolicy:
+	case schemas.KindImport:
+		return t.importEntry(b, rec)
+	default:
+		return schemas.Refuse(letters.ClassUnknownKind,
+			"a record of the policy commands needs header kasi.kind = policy or import")
 	}
 	cmd, err := readOwn(rec.Value, "command", checkPolicy)
 	if err != nil {
@@ -160,11 +166,29 @@ func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	return nil
 }
 
+// importEntry makes an event of an entry of an import.
+func (t ownerTask) importEntry(b *stage.Batch, rec *kgo.Record) error {
+	e, err := readOwn(rec.Value, "entry of an import", func(e schemas.ImportEntry) error {
+		if e.TenantID == "" || e.ImportID == "" || e.No < 1 || e.Kind == "" {
+			return badCommand("tenant_id, import_id, no and kind are required")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ev := schemas.ImportEvent{Meta: schemas.Meta{At: rec.Timestamp.UTC()}, ImportEntry: e}
+	ev.EventID = schemas.FactID("import", e.TenantID, e.ImportID, strconv.FormatInt(e.No, 10),
+		strconv.FormatInt(rec.Timestamp.UnixNano(), 10))
+	return b.Event(schemas.TopicImports, e.ImportID, &ev, rec.Timestamp)
+}
+
 // answer emits the outcome of a command that does not reach a customer.
 func (t ownerTask) answer(b *stage.Batch, rec *kgo.Record, cmd schemas.PolicyCommand, key, code, message string) error {
 	ev := schemas.OutcomeEvent{
 		Meta:      schemas.Meta{At: rec.Timestamp.UTC()},
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Code: code, Message: message,
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Line: cmd.Line, Code: code,
+		Message:      message,
 		PolicyNumber: cmd.PolicyNumber, Stage: b.Row.Name,
 	}
 	if code == schemas.OutcomeConflict {

@@ -48,6 +48,7 @@ var Topology = []Stage{
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer", Routed: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant, policy number", Dense: true},
+			{Topic: schemas.TopicImports, Key: "import", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
 		State: schemas.TopicStateIntake, StateKey: "tenant, policy number",

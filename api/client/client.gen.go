@@ -188,6 +188,9 @@ type Collection struct {
 	// Example: 150
 	InFlight Rands `json:"in_flight"`
 
+	// Hold Why its policy is not debited until mandate or account is mended; null if it may be
+	Hold *string `json:"hold"`
+
 	// NextStep What happens next to a collection, and why. Null once it is paid in full.
 	NextStep *NextStep `json:"next_step"`
 }
@@ -402,6 +405,9 @@ type ErrorDetails struct {
 	Field    string `json:"field,omitempty"`
 	Expected string `json:"expected,omitempty"`
 	Received string `json:"received,omitempty"`
+
+	// Errors Of a file without a good row: its first 1,000 errors
+	Errors *[]RowError `json:"errors,omitempty"`
 }
 
 // ErrorInfo What went wrong.
@@ -449,8 +455,11 @@ type Execution struct {
 	Unchanged int `json:"unchanged"`
 
 	// Refused Policies that could not be executed any more: the period had passed, or a named one was no longer active
-	Refused   int       `json:"refused"`
-	CreatedAt time.Time `json:"created_at"`
+	Refused int `json:"refused"`
+
+	// CollectionsVoided Collections taken back by DELETE
+	CollectionsVoided int       `json:"collections_voided"`
+	CreatedAt         time.Time `json:"created_at"`
 }
 
 // ExecutionAccepted An execution that was accepted.
@@ -460,6 +469,34 @@ type ExecutionAccepted struct {
 
 	// PoliciesQueued Policies newly queued by this call
 	PoliciesQueued int `json:"policies_queued"`
+
+	// Warnings What may keep them from being debited
+	Warnings *[]Warning `json:"warnings,omitempty"`
+}
+
+// Import How far an import is.
+type Import struct {
+	ImportID string `json:"import_id"`
+	Status   string `json:"status"`
+	Mode     string `json:"mode"`
+	DryRun   bool   `json:"dry_run"`
+
+	// Rows Rows of the file
+	Rows int `json:"rows"`
+
+	// RowsDone How many of them are done, refused ones included
+	RowsDone  int `json:"rows_done"`
+	Imported  int `json:"imported"`
+	Failed    int `json:"failed"`
+	Created   int `json:"created"`
+	Updated   int `json:"updated"`
+	Unchanged int `json:"unchanged"`
+	Cancelled int `json:"cancelled"`
+
+	// Warnings How many there are
+	Warnings    int        `json:"warnings"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CompletedAt *time.Time `json:"completed_at"`
 }
 
 // ImportResult What became of the rows of a file.
@@ -472,6 +509,24 @@ type ImportResult struct {
 
 	// Errors The first 1,000 errors, by row. One row can have several. `failed` counts every refused row.
 	Errors []RowError `json:"errors"`
+
+	// ImportID For GET /imports/{id}
+	ImportID string `json:"import_id"`
+
+	// Created Policies made
+	Created int `json:"created"`
+
+	// Updated Rows that changed a policy, also one that cancelled it
+	Updated int `json:"updated"`
+
+	// Unchanged Rows that changed nothing
+	Unchanged int `json:"unchanged"`
+
+	// Cancelled Policies cancelled: by their row, or because a file with mode=full lacks them
+	Cancelled int `json:"cancelled"`
+
+	// Warnings The first 1,000 warnings, by row. The rows are imported all the same.
+	Warnings []RowError `json:"warnings"`
 }
 
 // InFlight Debits that were with the bank when the statement was made, of its period and of earlier ones that are settled. What comes of them
@@ -612,10 +667,19 @@ type Policy struct {
 	MandateMaxAmount *schemas.Rands `json:"mandate_max_amount"`
 	MandateFixed     bool           `json:"mandate_fixed"`
 
+	// AccountToken What stands for the account with whoever files debits
+	AccountToken *string `json:"account_token"`
+
+	// Bank Name or universal branch code, where the insurer says it
+	Bank *string `json:"bank"`
+
 	// CollectionDay First attempt's day while no income is known; null means the configured day
 	CollectionDay *int `json:"collection_day"`
 
-	// HoldReason Why no debit is allowed until mandate or account is mended; null if allowed
+	// Hold Why no debit is allowed until mandate or account is mended; null if allowed
+	Hold *string `json:"hold"`
+
+	// HoldReason The same as hold
 	HoldReason *string `json:"hold_reason"`
 
 	// Version Counts the changes: 1, 2, 3...
@@ -632,6 +696,12 @@ type PolicyCreated struct {
 	// Status State of a policy; read in any case.
 	Status    PolicyStatus `json:"status"`
 	CreatedAt time.Time    `json:"created_at"`
+}
+
+// PolicyHistory One page of versions.
+type PolicyHistory struct {
+	Data       []PolicyVersion `json:"data"`
+	NextCursor *string         `json:"next_cursor"`
 }
 
 // PolicyInput A new policy.
@@ -670,6 +740,12 @@ type PolicyInput struct {
 
 	// Status A new policy is active; nothing else is accepted
 	Status *string `json:"status,omitempty"`
+
+	// Bank Name or universal branch code
+	Bank *string `json:"bank,omitempty"`
+
+	// AccountToken What stands for the account with whoever files debits; never an account number
+	AccountToken *string `json:"account_token,omitempty"`
 }
 
 // PolicyList One page of policies.
@@ -687,6 +763,23 @@ type PolicyPatch struct {
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `json:"status,omitempty"`
+
+	// Rail EFT, DEBICHECK or RM, in any case; null is DEBICHECK
+	Rail             *string `json:"rail,omitempty"`
+	MandateReference *string `json:"mandate_reference,omitempty"`
+
+	// MandateMaxAmount The most one debit may take
+	MandateMaxAmount *schemas.Rands `json:"mandate_max_amount,omitempty"`
+
+	// MandateFixed The mandate allows only the full amount
+	MandateFixed        *bool   `json:"mandate_fixed,omitempty"`
+	CollectionDay       *int    `json:"collection_day,omitempty"`
+	ExternalCustomerRef *string `json:"external_customer_ref,omitempty"`
+	ProductCode         *string `json:"product_code,omitempty"`
+
+	// Bank Name or universal branch code
+	Bank         *string `json:"bank,omitempty"`
+	AccountToken *string `json:"account_token,omitempty"`
 }
 
 // PolicyPatched The policy after the change.
@@ -702,10 +795,31 @@ type PolicyPatched struct {
 	// Status State of a policy; read in any case.
 	Status    PolicyStatus `json:"status"`
 	UpdatedAt time.Time    `json:"updated_at"`
+
+	// Warnings What this change is in the way of
+	Warnings *[]Warning `json:"warnings,omitempty"`
 }
 
 // PolicyStatus State of a policy; read in any case.
 type PolicyStatus = schemas.PolicyStatus
+
+// PolicyVersion A version of a policy, and the call that made it.
+type PolicyVersion struct {
+	Version   int64     `json:"version"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Action CREATE (POST /policies), IMPORT or PATCH; BANK where an answer of the bank made it
+	Action string `json:"action"`
+
+	// RequestID The call's X-Request-Id, or the import_id
+	RequestID *string `json:"request_id"`
+
+	// KeyID The key that was used
+	KeyID *string `json:"key_id"`
+
+	// Policy A policy as it is now.
+	Policy Policy `json:"policy"`
+}
 
 // Rail How a debit reaches the bank; read in any case.
 type Rail = schemas.Rail
@@ -764,15 +878,21 @@ type ReportRow struct {
 	LastFailureReason *string `json:"last_failure_reason"`
 }
 
-// RowError An error in one row of a file.
+// RowError An error in one row of a file, or a warning of it.
 type RowError struct {
-	// Row 1 is the first row after the header
+	// Line The line of the file
+	Line int `json:"line"`
+
+	// Row 1 is the first row after the header; rows of separators only are not counted
 	Row int `json:"row"`
+
+	// PolicyNumber Empty where it cannot be read
+	PolicyNumber string `json:"policy_number"`
 
 	// Column The column at fault; empty where the row as a whole is
 	Column string `json:"column"`
 
-	// Code MISSING_VALUE, INVALID_VALUE, INVALID_AMOUNT, INVALID_ENCODING, WRONG_COLUMN_COUNT, MALFORMED_ROW, DUPLICATE_ROW, CONFLICT or NOT_FOUND
+	// Code MISSING_VALUE, INVALID_VALUE, INVALID_AMOUNT, INVALID_ENCODING, SPREADSHEET_VALUE, WRONG_COLUMN_COUNT, MALFORMED_ROW, CONFLICT or NOT_FOUND; of a warning PREMIUM_CHANGE, SIMILAR_NUMBER, DUPLICATE_ROW, MAXIMUM_BELOW_PREMIUM, LOOKS_LIKE_DATE, NO_LINE_END or POLICY_NOT_ACTIVE
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
@@ -1092,6 +1212,13 @@ type TraceStep struct {
 	Text   string         `json:"text"`
 }
 
+// Warning Something that was done and may not be meant.
+type Warning struct {
+	Field   string `json:"field"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
 // Webhook A webhook, without its secret.
 type Webhook struct {
 	ID        string        `json:"id"`
@@ -1154,6 +1281,9 @@ type ID = string
 // Limit defines model for limit.
 type Limit = int
 
+// UpdatedSince defines model for updatedSince.
+type UpdatedSince = string
+
 // Error Every error looks like this.
 type Error = ErrorBody
 
@@ -1163,8 +1293,24 @@ type ListCollectionsParams struct {
 	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
 
-	// CollectionStatus PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
+	// Status PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// CollectionStatus The same as status
 	CollectionStatus *string `form:"collection_status,omitempty" json:"collection_status,omitempty"`
+	ProductCode      *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+
+	// Failed true: those with a last_failure_reason; false: those without
+	Failed *string `form:"failed,omitempty" json:"failed,omitempty"`
+
+	// FailureReason A last_failure_reason such as INSUFFICIENT_FUNDS
+	FailureReason *string `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
+
+	// Attempted true: those with an attempt; false: those without
+	Attempted *string `form:"attempted,omitempty" json:"attempted,omitempty"`
+
+	// UpdatedSince Only what changed at or after this instant (RFC 3339) or day
+	UpdatedSince *UpdatedSince `form:"updated_since,omitempty" json:"updated_since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1211,11 +1357,16 @@ type ListOpenItemsParams struct {
 
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	PolicyNumber        *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID          *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	ExternalCustomerRef *string `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
+	ProductCode         *string `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// UpdatedSince Only what changed at or after this instant (RFC 3339) or day
+	UpdatedSince *UpdatedSince `form:"updated_since,omitempty" json:"updated_since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1226,7 +1377,45 @@ type ListPoliciesParams struct {
 
 // ImportPoliciesMultipartBody defines parameters for ImportPolicies.
 type ImportPoliciesMultipartBody struct {
-	File openapi_types.File `json:"file"`
+	DryRun        *string            `json:"dry_run,omitempty"`
+	ExpectedRows  *string            `json:"expected_rows,omitempty"`
+	ExpectedTotal *string            `json:"expected_total,omitempty"`
+	File          openapi_types.File `json:"file"`
+	MaxCancel     *string            `json:"max_cancel,omitempty"`
+	Mode          *string            `json:"mode,omitempty"`
+}
+
+// ImportPoliciesParams defines parameters for ImportPolicies.
+type ImportPoliciesParams struct {
+	// Mode merge (default) or full
+	Mode *string `form:"mode,omitempty" json:"mode,omitempty"`
+
+	// DryRun true: change nothing
+	DryRun *string `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// ExpectedRows How many rows the file must have
+	ExpectedRows *string `form:"expected_rows,omitempty" json:"expected_rows,omitempty"`
+
+	// ExpectedTotal The sum of collection_amount, such as 42500.00
+	ExpectedTotal *string `form:"expected_total,omitempty" json:"expected_total,omitempty"`
+
+	// MaxCancel With mode=full: how many policies may be cancelled
+	MaxCancel *string `form:"max_cancel,omitempty" json:"max_cancel,omitempty"`
+}
+
+// PatchPolicyParams defines parameters for PatchPolicy.
+type PatchPolicyParams struct {
+	// IfMatch The ETag of the policy that is to be changed
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListPolicyHistoryParams defines parameters for ListPolicyHistory.
+type ListPolicyHistoryParams struct {
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ReportCollectionsParams defines parameters for ReportCollections.
@@ -1297,6 +1486,9 @@ type ImportPoliciesMultipartRequestBody ImportPoliciesMultipartBody
 
 // PatchPolicyJSONRequestBody defines body for PatchPolicy for application/json ContentType.
 type PatchPolicyJSONRequestBody = PolicyPatch
+
+// PatchPolicyApplicationMergePatchPlusJSONRequestBody defines body for PatchPolicy for application/merge-patch+json ContentType.
+type PatchPolicyApplicationMergePatchPlusJSONRequestBody = PolicyPatch
 
 // CreateSettlementJSONRequestBody defines body for CreateSettlement for application/json ContentType.
 type CreateSettlementJSONRequestBody = SettlementInput
@@ -1501,10 +1693,30 @@ type ClientInterface interface {
 	// Corresponds with GET /customers/{customer_id} (the `GetCustomer` operationId).
 	GetCustomer(ctx context.Context, customerID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteExecution Take back those of an execution's collections that have no attempt yet.
+	//
+	// They are in no list and no report any more; executing the period again makes them anew. Collections with an attempt stay. An
+	// execution that is still being worked on is a 409.
+	//
+	// Corresponds with DELETE /executions/{id} (the `DeleteExecution` operationId).
+	DeleteExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetExecution How far an execution is.
 	//
 	// Corresponds with GET /executions/{id} (the `GetExecution` operationId).
 	GetExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImport How far an import is.
+	//
+	// Corresponds with GET /imports/{id} (the `GetImport` operationId).
+	GetImport(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListImportErrors All errors of an import as CSV.
+	//
+	// Columns `line,row,policy_number,column,code,message`, by row.
+	//
+	// Corresponds with GET /imports/{id}/errors (the `ListImportErrors` operationId).
+	ListImportErrors(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOpenItems What people must see about debits, by id.
 	//
@@ -1564,49 +1776,78 @@ type ClientInterface interface {
 
 	// ImportPoliciesWithBody Import policies from a CSV file.
 	//
-	// multipart/form-data with one part named `file`: CSV in UTF-8 (with or without byte order mark), comma separated, quotes as in
-	// RFC 4180, LF or CRLF. The first line names the columns in any order. Required: `customer_id`, `external_customer_ref`,
-	// `policy_number`, `product_code`, `collection_amount`. Optional: `rail`, `mandate_reference`, `mandate_max_amount`,
-	// `mandate_fixed` (`true` or `false`), `collection_day`. Any other column is refused, so that no data is dropped silently. Blanks
-	// around a value are cut off. Blank lines are not counted.
+	// multipart/form-data with one part named `file`: CSV whose first line names the columns, in any order. Required: `customer_id`,
+	// `external_customer_ref`, `policy_number`, `product_code`, `collection_amount`. Optional: `status`, `rail`, `mandate_reference`,
+	// `mandate_max_amount`, `mandate_fixed` (`true` or `false`), `collection_day`, `bank` (name or universal branch code),
+	// `account_token`. Any other column is refused, so that no data is dropped silently; columns without a name and values are passed
+	// over. The options below may also be fields of the form.
 	//
-	// Good rows are imported, bad rows are not. A row whose policy number exists gives that policy these terms; importing the same file
-	// again changes nothing. A file lists active policies: a lapsed one becomes active again, a cancelled one is a `CONFLICT`, as is a
-	// number of another customer. A policy number that occurs a second time in one file is an error of the second row (numbers are
-	// compared by 64-bit hashes: for the largest file the chance of one wrong refusal is below one in ten million).
+	// * A column that is absent leaves what is stored. A blank cell of a column that is present clears an optional value (the rail becomes
+	//   DEBICHECK); a blank status leaves the status.
+	// * `mode=full`: the file is the whole book. Active policies that it lacks are cancelled. More than 10 % of the book is a 409 unless
+	//   `max_cancel` allows it. A file with a row whose policy number cannot be read is a 422 then.
+	// * `dry_run=true` answers the same and changes nothing.
+	// * `expected_rows` and `expected_total` (of `collection_amount`, in rands) are control totals: a file that differs is a 422.
+	// * The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are imported.
+	//   Rows of separators only are skipped. No good row at all is a 422, whose `details.errors` lists the errors.
+	// * A cancelled policy is a `CONFLICT` unless its row says `status` active within 30 days, as is a number of another customer.
+	// * What spreadsheets write is taken: byte order mark, semicolons or tabs, decimal commas, quotes, UTF-16, gzip (`Content-Encoding:
+	//   gzip`, or the part packed). Values that they have spoiled are named. A file that was cut off within its last line is refused.
+	// * Importing the same file again changes nothing. Of two rows of one policy the later counts, with a warning.
 	//
-	// Rows are sent on while the file is still being read. Where the file breaks off or turns out to be too large, the error says how
-	// many rows were taken over before; sending the mended file again is safe.
+	// A file that was accepted is carried out, whatever becomes of the caller. Where the answer takes too long it is a 503 that names the
+	// import; `GET /imports/{id}` says how far it is.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /policies/import (the `ImportPolicies` operationId).
-	ImportPoliciesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ImportPoliciesWithBody(ctx context.Context, params *ImportPoliciesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetPolicy One policy as it is now.
 	//
 	// Corresponds with GET /policies/{id} (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PatchPolicyWithBody Change premium, status or both.
+	// PatchPolicyWithBody Change some fields of a policy.
 	//
-	// A new `collection_amount` counts from the next period: a running collection keeps its amount. A cancelled or lapsed policy is not
-	// debited again. Cancelling is final: any later change is a 409. Setting `active` also lifts a hold.
+	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+	// `ETag` is a 412 where the policy has changed since.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
-	PatchPolicyWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PatchPolicyWithBody(ctx context.Context, id ID, params *PatchPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PatchPolicy Change premium, status or both.
+	// PatchPolicy Change some fields of a policy.
 	//
-	// A new `collection_amount` counts from the next period: a running collection keeps its amount. A cancelled or lapsed policy is not
-	// debited again. Cancelling is final: any later change is a 409. Setting `active` also lifts a hold.
+	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+	// `ETag` is a 412 where the policy has changed since.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
-	PatchPolicy(ctx context.Context, id ID, body PatchPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PatchPolicy(ctx context.Context, id ID, params *PatchPolicyParams, body PatchPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchPolicyWithApplicationMergePatchPlusJSONBody Change some fields of a policy.
+	//
+	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+	// `ETag` is a 412 where the policy has changed since.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
+	PatchPolicyWithApplicationMergePatchPlusJSONBody(ctx context.Context, id ID, params *PatchPolicyParams, body PatchPolicyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPolicyHistory Every version of a policy, the first one first.
+	//
+	// Corresponds with GET /policies/{id}/history (the `ListPolicyHistory` operationId).
+	ListPolicyHistory(ctx context.Context, id ID, params *ListPolicyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportCollections All collections of a period, for reconciliation.
 	//
@@ -1920,11 +2161,61 @@ func (c *Client) GetCustomer(ctx context.Context, customerID string, reqEditors 
 	return c.Client.Do(req)
 }
 
+// DeleteExecution Take back those of an execution's collections that have no attempt yet.
+//
+// They are in no list and no report any more; executing the period again makes them anew. Collections with an attempt stay. An
+// execution that is still being worked on is a 409.
+//
+// Corresponds with DELETE /executions/{id} (the `DeleteExecution` operationId).
+func (c *Client) DeleteExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteExecutionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetExecution How far an execution is.
 //
 // Corresponds with GET /executions/{id} (the `GetExecution` operationId).
 func (c *Client) GetExecution(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetExecutionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImport How far an import is.
+//
+// Corresponds with GET /imports/{id} (the `GetImport` operationId).
+func (c *Client) GetImport(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImportRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListImportErrors All errors of an import as CSV.
+//
+// Columns `line,row,policy_number,column,code,message`, by row.
+//
+// Corresponds with GET /imports/{id}/errors (the `ListImportErrors` operationId).
+func (c *Client) ListImportErrors(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListImportErrorsRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -2063,25 +2354,33 @@ func (c *Client) CreatePolicy(ctx context.Context, body CreatePolicyJSONRequestB
 
 // ImportPoliciesWithBody Import policies from a CSV file.
 //
-// multipart/form-data with one part named `file`: CSV in UTF-8 (with or without byte order mark), comma separated, quotes as in
-// RFC 4180, LF or CRLF. The first line names the columns in any order. Required: `customer_id`, `external_customer_ref`,
-// `policy_number`, `product_code`, `collection_amount`. Optional: `rail`, `mandate_reference`, `mandate_max_amount`,
-// `mandate_fixed` (`true` or `false`), `collection_day`. Any other column is refused, so that no data is dropped silently. Blanks
-// around a value are cut off. Blank lines are not counted.
+// multipart/form-data with one part named `file`: CSV whose first line names the columns, in any order. Required: `customer_id`,
+// `external_customer_ref`, `policy_number`, `product_code`, `collection_amount`. Optional: `status`, `rail`, `mandate_reference`,
+// `mandate_max_amount`, `mandate_fixed` (`true` or `false`), `collection_day`, `bank` (name or universal branch code),
+// `account_token`. Any other column is refused, so that no data is dropped silently; columns without a name and values are passed
+// over. The options below may also be fields of the form.
 //
-// Good rows are imported, bad rows are not. A row whose policy number exists gives that policy these terms; importing the same file
-// again changes nothing. A file lists active policies: a lapsed one becomes active again, a cancelled one is a `CONFLICT`, as is a
-// number of another customer. A policy number that occurs a second time in one file is an error of the second row (numbers are
-// compared by 64-bit hashes: for the largest file the chance of one wrong refusal is below one in ten million).
+//   - A column that is absent leaves what is stored. A blank cell of a column that is present clears an optional value (the rail becomes
+//     DEBICHECK); a blank status leaves the status.
+//   - `mode=full`: the file is the whole book. Active policies that it lacks are cancelled. More than 10 % of the book is a 409 unless
+//     `max_cancel` allows it. A file with a row whose policy number cannot be read is a 422 then.
+//   - `dry_run=true` answers the same and changes nothing.
+//   - `expected_rows` and `expected_total` (of `collection_amount`, in rands) are control totals: a file that differs is a 422.
+//   - The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are imported.
+//     Rows of separators only are skipped. No good row at all is a 422, whose `details.errors` lists the errors.
+//   - A cancelled policy is a `CONFLICT` unless its row says `status` active within 30 days, as is a number of another customer.
+//   - What spreadsheets write is taken: byte order mark, semicolons or tabs, decimal commas, quotes, UTF-16, gzip (`Content-Encoding:
+//     gzip`, or the part packed). Values that they have spoiled are named. A file that was cut off within its last line is refused.
+//   - Importing the same file again changes nothing. Of two rows of one policy the later counts, with a warning.
 //
-// Rows are sent on while the file is still being read. Where the file breaks off or turns out to be too large, the error says how
-// many rows were taken over before; sending the mended file again is safe.
+// A file that was accepted is carried out, whatever becomes of the caller. Where the answer takes too long it is a 503 that names the
+// import; `GET /imports/{id}` says how far it is.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /policies/import (the `ImportPolicies` operationId).
-func (c *Client) ImportPoliciesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewImportPoliciesRequestWithBody(c.Server, contentType, body)
+func (c *Client) ImportPoliciesWithBody(ctx context.Context, params *ImportPoliciesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportPoliciesRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2107,16 +2406,18 @@ func (c *Client) GetPolicy(ctx context.Context, id ID, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
-// PatchPolicyWithBody Change premium, status or both.
+// PatchPolicyWithBody Change some fields of a policy.
 //
-// A new `collection_amount` counts from the next period: a running collection keeps its amount. A cancelled or lapsed policy is not
-// debited again. Cancelling is final: any later change is a 409. Setting `active` also lifts a hold.
+// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+// `ETag` is a 412 where the policy has changed since.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
-func (c *Client) PatchPolicyWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPolicyRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PatchPolicyWithBody(ctx context.Context, id ID, params *PatchPolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPolicyRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2127,16 +2428,55 @@ func (c *Client) PatchPolicyWithBody(ctx context.Context, id ID, contentType str
 	return c.Client.Do(req)
 }
 
-// PatchPolicy Change premium, status or both.
+// PatchPolicy Change some fields of a policy.
 //
-// A new `collection_amount` counts from the next period: a running collection keeps its amount. A cancelled or lapsed policy is not
-// debited again. Cancelling is final: any later change is a 409. Setting `active` also lifts a hold.
+// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+// `ETag` is a 412 where the policy has changed since.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
-func (c *Client) PatchPolicy(ctx context.Context, id ID, body PatchPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchPolicyRequest(c.Server, id, body)
+func (c *Client) PatchPolicy(ctx context.Context, id ID, params *PatchPolicyParams, body PatchPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPolicyRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchPolicyWithApplicationMergePatchPlusJSONBody Change some fields of a policy.
+//
+// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
+// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
+// `ETag` is a 412 where the policy has changed since.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /policies/{id} (the `PatchPolicy` operationId).
+func (c *Client) PatchPolicyWithApplicationMergePatchPlusJSONBody(ctx context.Context, id ID, params *PatchPolicyParams, body PatchPolicyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchPolicyRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPolicyHistory Every version of a policy, the first one first.
+//
+// Corresponds with GET /policies/{id}/history (the `ListPolicyHistory` operationId).
+func (c *Client) ListPolicyHistory(ctx context.Context, id ID, params *ListPolicyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPolicyHistoryRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2620,9 +2960,81 @@ func NewListCollectionsRequest(server string, params *ListCollectionsParams) (*h
 
 		}
 
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.CollectionStatus != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "collection_status", *params.CollectionStatus, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ProductCode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "product_code", *params.ProductCode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Failed != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "failed", *params.Failed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FailureReason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "failure_reason", *params.FailureReason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Attempted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "attempted", *params.Attempted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UpdatedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updated_since", *params.UpdatedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -2936,6 +3348,40 @@ func NewGetCustomerRequest(server string, customerID string) (*http.Request, err
 	return req, nil
 }
 
+// NewDeleteExecutionRequest constructs an http.Request for the DeleteExecution method
+func NewDeleteExecutionRequest(server string, id ID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/executions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetExecutionRequest constructs an http.Request for the GetExecution method
 func NewGetExecutionRequest(server string, id ID) (*http.Request, error) {
 	var err error
@@ -2953,6 +3399,74 @@ func NewGetExecutionRequest(server string, id ID) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/executions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetImportRequest constructs an http.Request for the GetImport method
+func NewGetImportRequest(server string, id ID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/imports/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListImportErrorsRequest constructs an http.Request for the ListImportErrors method
+func NewListImportErrorsRequest(server string, id ID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/imports/%s/errors", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3217,9 +3731,45 @@ func NewListPoliciesRequest(server string, params *ListPoliciesParams) (*http.Re
 
 		}
 
+		if params.ExternalCustomerRef != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_customer_ref", *params.ExternalCustomerRef, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ProductCode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "product_code", *params.ProductCode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Status != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UpdatedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updated_since", *params.UpdatedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3308,7 +3858,7 @@ func NewCreatePolicyRequestWithBody(server string, contentType string, body io.R
 }
 
 // NewImportPoliciesRequestWithBody constructs an http.Request for the ImportPolicies method, with any body, and a specified content type
-func NewImportPoliciesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewImportPoliciesRequestWithBody(server string, params *ImportPoliciesParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3324,6 +3874,81 @@ func NewImportPoliciesRequestWithBody(server string, contentType string, body io
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Mode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", *params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpectedRows != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expected_rows", *params.ExpectedRows, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpectedTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expected_total", *params.ExpectedTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxCancel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_cancel", *params.MaxCancel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -3371,18 +3996,29 @@ func NewGetPolicyRequest(server string, id ID) (*http.Request, error) {
 }
 
 // NewPatchPolicyRequest calls the generic PatchPolicy builder with application/json body
-func NewPatchPolicyRequest(server string, id ID, body PatchPolicyJSONRequestBody) (*http.Request, error) {
+func NewPatchPolicyRequest(server string, id ID, params *PatchPolicyParams, body PatchPolicyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPatchPolicyRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPatchPolicyRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewPatchPolicyRequestWithApplicationMergePatchPlusJSONBody calls the generic PatchPolicy builder with application/merge-patch+json body
+func NewPatchPolicyRequestWithApplicationMergePatchPlusJSONBody(server string, id ID, params *PatchPolicyParams, body PatchPolicyApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchPolicyRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
 }
 
 // NewPatchPolicyRequestWithBody constructs an http.Request for the PatchPolicy method, with any body, and a specified content type
-func NewPatchPolicyRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPatchPolicyRequestWithBody(server string, id ID, params *PatchPolicyParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3413,6 +4049,94 @@ func NewPatchPolicyRequestWithBody(server string, id ID, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListPolicyHistoryRequest constructs an http.Request for the ListPolicyHistory method
+func NewListPolicyHistoryRequest(server string, id ID, params *ListPolicyHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/policies/%s/history", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

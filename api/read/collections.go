@@ -23,6 +23,10 @@ type Collection struct {
 	LastFailureReason                                          string
 }
 
+// shownAt is when a row was made, as users see it: under a manual calendar it is the same time of the business date.
+const shownAt = `fromUnixTimestamp64Milli(toUnixTimestamp64Milli(at) +
+        86400000 * toInt64(business_date - toDate(at, 'Africa/Johannesburg')), 'UTC')`
+
 const sqlCollectionList = `SELECT ` + collectionColumns + `
 FROM
 (
@@ -36,7 +40,13 @@ FROM
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )
-WHERE empty({status:String}) OR collection_status = {status:String}
+WHERE collection_status != 'VOIDED'
+    AND (empty({status:String}) OR collection_status = {status:String})
+    AND (empty({product_code:String}) OR product_code = {product_code:String})
+    AND (empty({failure_reason:String}) OR last_failure_reason = {failure_reason:String})
+    AND (empty({failed:String}) OR (last_failure_reason != '') = ({failed:String} = 'yes'))
+    AND (empty({attempted:String}) OR (number_of_attempts > 0) = ({attempted:String} = 'yes'))
+    AND ` + shownAt + ` >= fromUnixTimestamp64Milli({updated_since:Int64}, 'UTC')
 ORDER BY period_month, policy_number
 LIMIT {limit:UInt32}`
 
@@ -64,6 +74,7 @@ FROM
     ORDER BY collection_id, version DESC
     LIMIT 1 BY collection_id
 )
+WHERE collection_status != 'VOIDED'
 ORDER BY policy_number, collection_id`
 
 // EachCollection hands over the collections of a period one after the other, in the order of their policy numbers. It
@@ -72,9 +83,11 @@ func (d *DB) EachCollection(ctx context.Context, p schemas.Period, use func(Coll
 	return each(ctx, d, sqlCollectionReport, params{"period": string(p)}, use)
 }
 
-const sqlCollectedAmong = `SELECT DISTINCT policy_id
+const sqlCollectedAmong = `SELECT policy_id
 FROM collections_log
-WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}`
+WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id IN {ids:Array(UUID)}
+GROUP BY policy_id
+HAVING argMax(collection_status, version) != 'VOIDED'`
 
 // CollectedAmong is which policies have one of the collections of the period.
 func (d *DB) CollectedAmong(ctx context.Context, p schemas.Period, ids []string) (map[string]bool, error) {
@@ -106,4 +119,39 @@ FROM (SELECT 1 FROM collections_log WHERE tenant_id = {tenant:String} AND period
 func (d *DB) HasCollections(ctx context.Context, p schemas.Period) (bool, error) {
 	n, err := count(ctx, d, sqlCollectionsExist, params{"period": string(p)})
 	return n > 0, err
+}
+
+const sqlReportOpen = `SELECT count()
+FROM
+(
+    SELECT in_flight_cents FROM collections_log
+    WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+    ORDER BY collection_id, version DESC
+    LIMIT 1 BY collection_id
+)
+WHERE in_flight_cents > 0`
+
+// CollectionsInFlight counts the collections of a period that have a debit with the bank.
+func (d *DB) CollectionsInFlight(ctx context.Context, p schemas.Period) (uint64, error) {
+	return count(ctx, d, sqlReportOpen, params{"period": string(p)})
+}
+
+const sqlPoliciesOf = `SELECT ` + policyColumns + `
+FROM policies_log
+WHERE tenant_id = {tenant:String} AND policy_id IN {ids:Array(UUID)}
+ORDER BY policy_id, version DESC
+LIMIT 1 BY policy_id`
+
+// PoliciesOf are the policies of some collections, by their numbers.
+func (d *DB) PoliciesOf(ctx context.Context, rows []Collection) (map[string]Policy, error) {
+	ids := make([]string, len(rows))
+	for i, c := range rows {
+		ids[i] = schemas.PolicyID(d.tenant, c.PolicyNumber)
+	}
+	found, err := all[Policy](ctx, d, sqlPoliciesOf, params{"ids": ids})
+	out := make(map[string]Policy, len(found))
+	for _, p := range found {
+		out[p.Number] = p
+	}
+	return out, err
 }

@@ -35,11 +35,11 @@ func (d *DB) AnsweredBetween(ctx context.Context, from, to int) (uint64, error) 
 
 // Refusal is why the pipeline refused a row of a request.
 type Refusal struct {
-	Row           uint32
-	Code, Message string
+	Row, Line                   uint32
+	PolicyNumber, Code, Message string
 }
 
-const sqlOutcomeRefusals = `SELECT row, any(code), any(message)
+const sqlOutcomeRefusals = `SELECT row, any(line), any(policy_number), any(code), any(message)
 FROM outcomes_log
 WHERE request_id = {request:String} AND tenant_id = {tenant:String} AND code NOT IN ('OK', 'UNCHANGED')
 GROUP BY row

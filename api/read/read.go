@@ -80,6 +80,9 @@ func (d *DB) args(p params) []any {
 // key of the last item seen before, and at most how many items.
 type Page struct {
 	Period, CustomerID, PolicyNumber, Status string
+	ExternalCustomerRef, ProductCode, Reason string
+	Failed, Attempted                        string    // yes or no
+	UpdatedSince                             time.Time // zero: from the beginning
 	After                                    []string
 	Limit                                    int
 }
@@ -89,6 +92,8 @@ func (d *DB) page(p Page, after ...string) params {
 	out := params{
 		"period": p.Period, "customer_id": p.CustomerID, "policy_number": p.PolicyNumber,
 		"policy_id": schemas.PolicyID(d.tenant, p.PolicyNumber), "status": p.Status, "limit": p.Limit,
+		"external_customer_ref": p.ExternalCustomerRef, "product_code": p.ProductCode, "failure_reason": p.Reason,
+		"failed": p.Failed, "attempted": p.Attempted, "updated_since": max(p.UpdatedSince.UnixMilli(), 0),
 	}
 	for i, name := range after {
 		out[name] = p.After[i]
@@ -100,16 +105,20 @@ func (d *DB) page(p Page, after ...string) params {
 // types only, so a field of a named type goes to it as its plain one.
 func columns(row any) []any {
 	v := reflect.ValueOf(row).Elem()
-	out := make([]any, v.NumField())
-	for i := range out {
+	var out []any
+	for i := range v.NumField() {
 		field := v.Field(i).Addr()
+		if v.Type().Field(i).Anonymous {
+			out = append(out, columns(field.Interface())...)
+			continue
+		}
 		switch v.Field(i).Kind() {
 		case reflect.String:
 			field = field.Convert(reflect.TypeFor[*string]())
 		case reflect.Int64:
 			field = field.Convert(reflect.TypeFor[*int64]())
 		}
-		out[i] = field.Interface()
+		out = append(out, field.Interface())
 	}
 	return out
 }

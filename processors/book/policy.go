@@ -50,8 +50,9 @@ func (b *Book) Policy(cmd *schemas.PolicyCommand) error {
 		return err
 	}
 	answer := schemas.OutcomeEvent{
-		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, PolicyNumber: cmd.PolicyNumber,
-		ObjectID: schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), Code: schemas.OutcomeOK,
+		RequestID: cmd.RequestID, TenantID: cmd.TenantID, Row: cmd.Row, Line: cmd.Line,
+		PolicyNumber: cmd.PolicyNumber,
+		ObjectID:     schemas.PolicyID(cmd.TenantID, cmd.PolicyNumber), Code: schemas.OutcomeOK,
 	}
 	was := b.Policies.Find(cmd.PolicyNumber)
 	now, refusal := b.policyAfter(was, cmd)

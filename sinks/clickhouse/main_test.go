@@ -256,9 +256,18 @@ func sample(topic string, partition int32, seq int64) any {
 		}
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
-			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Code: schemas.OutcomeConflict, Message: "taken",
-			PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect", Statement: `{"net_cents":1}`,
+			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Line: int(seq) + 1, Code: schemas.OutcomeConflict,
+			Message: "taken", PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect",
+			Statement: `{"net_cents":1}`,
 		}
+	case schemas.TopicImports:
+		return schemas.ImportEvent{Meta: m, ImportEntry: schemas.ImportEntry{
+			ImportID: name("IMP"), TenantID: "acme", No: seq, Kind: schemas.ImportError, Line: 3, Row: 2, PolicyNumber: name("POL"),
+			Column: "rail", Code: "INVALID_VALUE", Message: "wrong", Mode: "full", DryRun: true, KeyID: "key", AskedAt: sampleTime,
+			ImportCounts: schemas.ImportCounts{
+				Rows: 9, LeftOut: 8, Warnings: 7, Failed: 6, Imported: 5, Created: 4, Updated: 3, Unchanged: 2, Cancelled: 1,
+			},
+		}}
 	case schemas.TopicExecutions:
 		return schemas.ExecutionEvent{
 			Meta: m, ExecutionID: name("EXE"), TenantID: "acme", PeriodMonth: "2025-11", RequestID: name("req"),

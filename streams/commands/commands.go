@@ -50,6 +50,13 @@ func (c *Commands) Policies(ctx context.Context, cmds []schemas.PolicyCommand) e
 	})
 }
 
+// Import writes entries of an import, in order.
+func (c *Commands) Import(ctx context.Context, entries []schemas.ImportEntry) error {
+	return write(ctx, c, schemas.TopicPolicyCommands, schemas.KindImport, entries, func(e *schemas.ImportEntry) string {
+		return schemas.CustomerKey(e.TenantID, e.ImportID)
+	})
+}
+
 // Execute writes execute commands to the customers' timeline.
 func (c *Commands) Execute(ctx context.Context, cmds []schemas.ExecuteCommand) error {
 	return write(ctx, c, schemas.TopicTimeline, schemas.KindExecute, cmds, func(cmd *schemas.ExecuteCommand) string {

@@ -8,8 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -253,6 +256,10 @@ func runAPI(ctx context.Context, j job) error {
 	for _, k := range keys {
 		apiKeys = append(apiKeys, api.Key(k))
 	}
+	var jobs sync.WaitGroup
+	jobCtx, stopJobs := context.WithCancel(ctx)
+	defer jobs.Wait()
+	defer stopJobs()
 	degraded := func() []string { return nil }
 	if j.Metrics != nil {
 		degraded = j.Metrics.Degraded
@@ -265,7 +272,9 @@ func runAPI(ctx context.Context, j job) error {
 		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, Begin: begun(calls), DB: db, Commands: commands,
 		Webhooks: hooks, QueriesPerMinute: j.cfg.QueryRate,
 		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
-		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words,
+		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words, ImportDir: j.importDir(),
+		Background: func(run func(context.Context)) { jobs.Go(func() { run(jobCtx) }) },
+		LastDebits: func(p schemas.Period) civil.Date { return j.rules.Calendar.OnOrBefore(p.Last()) },
 		Whole: func(ctx context.Context, until []int64) error {
 			return chsink.Whole(ctx, db, schemas.TopicCollections, until)
 		},
@@ -298,6 +307,16 @@ func begun(calls *once.Calls) func(context.Context, string, string, [sha256.Size
 		}
 		return call, nil
 	}
+}
+
+// importDir is where imports under way are kept, so that a process that is started again goes on with them.
+func (j job) importDir() string {
+	dir := filepath.Join(j.cfg.DataDir, "imports")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		j.log.Warn("imports under way are lost where this process ends", "error", err)
+		return ""
+	}
+	return dir
 }
 
 // granted finds what a key allows that `kasi keys` has made.

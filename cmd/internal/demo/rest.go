@@ -45,7 +45,7 @@ func (i *insurer) importPolicies(ctx context.Context, csv []byte) (client.Import
 	if err := errors.Join(err, form.Close()); err != nil {
 		return client.ImportResult{}, fmt.Errorf("demo: build the upload: %w", err)
 	}
-	reply, err := answer[client.ImportResult](i.ImportPoliciesWithBody(ctx, form.FormDataContentType(), &upload))
+	reply, err := answer[client.ImportResult](i.ImportPoliciesWithBody(ctx, nil, form.FormDataContentType(), &upload))
 	if err == nil && reply.Failed > 0 {
 		err = fmt.Errorf("demo: %d of %d policies were not imported, the first error is %+v", reply.Failed,
 			reply.Failed+reply.Imported, reply.Errors[:min(1, len(reply.Errors))])
@@ -79,7 +79,7 @@ func (i *insurer) patch(ctx context.Context, number string, change client.Policy
 	if len(found.Data) != 1 {
 		return fmt.Errorf("demo: the API knows %d policies numbered %s; expected one", len(found.Data), number)
 	}
-	_, err = content(i.PatchPolicy(ctx, found.Data[0].ID, change))
+	_, err = content(i.PatchPolicy(ctx, found.Data[0].ID, nil, change))
 	return err
 }
 

@@ -184,7 +184,8 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		{schemas.TopicSettlements},
 		{
 			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
-			schemas.TopicPayouts, schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicExecutions, schemas.TopicCalendar,
+			schemas.TopicPayouts, schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicImports, schemas.TopicExecutions,
+			schemas.TopicCalendar,
 		},
 		{
 			schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicPayoutResults,

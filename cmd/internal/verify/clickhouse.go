@@ -66,6 +66,7 @@ var tables = []table{
 		func(e *event) []cents { return []cents{cents(e.Created), cents(e.Unchanged), cents(e.Refused)} },
 	},
 	{schemas.TopicOutcomes, "outcomes_log", nil, none},
+	{schemas.TopicImports, "imports_log", nil, none},
 	{schemas.TopicCalendar, "calendar_log", nil, none},
 }
 

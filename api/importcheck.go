@@ -1,0 +1,442 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/kasi-collections/kasi/api/read"
+	"github.com/kasi-collections/kasi/schemas"
+)
+
+// The codes of warnings.
+const (
+	warnPremium   = "PREMIUM_CHANGE"
+	warnSimilar   = "SIMILAR_NUMBER"
+	warnTwice     = "DUPLICATE_ROW"
+	warnMaximum   = "MAXIMUM_BELOW_PREMIUM"
+	warnDate      = "LOOKS_LIKE_DATE"
+	warnLineEnd   = "NO_LINE_END"
+	warnNotActive = "POLICY_NOT_ACTIVE"
+)
+
+// bookShare is the part of the active policies beyond which cancelling what a file lacks needs the caller's word.
+const bookShare = 10 // percent
+
+// inFile is what the check remembers of a row, 64 bytes: hashes where it only compares. Two texts share a hash with a
+// chance of n²/2^65 for n rows, below one in ten million for the largest file; the seed is random.
+type inFile struct {
+	fold, number, customer, terms uint64
+	premium                       schemas.Cents
+	at                            int64 // of its command among the commands; -1 where it has none
+	row, line                     int32
+	status                        schemas.PolicyStatus
+	stored                        bool
+	alike                         bool // warned of as like another
+}
+
+var importSeed = maphash.MakeSeed()
+
+func hashOf(v string) uint64 { return maphash.String(importSeed, v) }
+
+// folded is a number without what people do not tell apart: leading zeros, case and width.
+func folded(number string) string {
+	var out strings.Builder
+	zeros := true // at the start of a run of digits
+	for _, r := range strings.ToLower(norm.NFKC.String(number)) {
+		switch {
+		case unicode.IsSpace(r):
+			continue
+		case r == '0' && zeros:
+			continue
+		case unicode.IsDigit(r):
+			zeros = false
+		default:
+			zeros = true
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+// read reads the file whole. It writes down a command for each good row, and the errors of the bad ones.
+func (j *importJob) read(rows *policyReader) error {
+	var at int64
+	j.given = rows.given
+	for {
+		row, err := rows.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		j.Counts.Rows++
+		if row.cmd.Terms != nil {
+			j.total += row.cmd.Terms.PremiumCents
+		}
+		if len(row.bad) > 0 {
+			j.Counts.Failed++
+			for _, e := range row.bad {
+				if err := j.fault(schemas.ImportError, e); err != nil {
+					return err
+				}
+			}
+			if row.number == "" {
+				j.noNumber++
+			} else {
+				j.index = append(j.index, inFile{
+					fold: hashOf(folded(row.number)), number: hashOf(norm.NFC.String(row.number)), row: int32(row.row),
+					line: int32(row.line), at: -1,
+				})
+			}
+			continue
+		}
+		cmd := &row.cmd
+		cmd.RequestID, cmd.TenantID, cmd.KeyID = j.ImportID, j.TenantID, j.KeyID
+		n, err := j.write(cmd)
+		if err != nil {
+			return err
+		}
+		j.index = append(j.index, inFile{
+			fold: hashOf(folded(cmd.PolicyNumber)), number: hashOf(cmd.PolicyNumber), customer: hashOf(cmd.CustomerID),
+			terms: hashOf(termsText(cmd.Terms, cmd.Given)), premium: cmd.Terms.PremiumCents, row: int32(row.row),
+			line: int32(row.line), status: cmd.Terms.Status, at: at,
+		})
+		at += n
+		if err := j.warnOfRow(&row); err != nil {
+			return err
+		}
+	}
+	if rows.noLineEnd() {
+		return j.warn(rows.last.line, rows.last.row, rows.last.number, "", warnLineEnd,
+			"the last line has no line end; if the file was cut off there, send it again")
+	}
+	return nil
+}
+
+// write writes a command down and counts it.
+func (j *importJob) write(cmd *schemas.PolicyCommand) (int64, error) {
+	text, err := json.Marshal(cmd)
+	if err == nil {
+		_, err = j.toCommands.Write(append(text, '\n'))
+	}
+	j.Sent++
+	return int64(len(text)) + 1, err
+}
+
+// fault writes an error or a warning down.
+func (j *importJob) fault(kind schemas.ImportKind, e RowError) error {
+	list := &j.errors
+	if kind == schemas.ImportWarning {
+		list = &j.warnings
+		j.Counts.Warnings++
+	}
+	if len(*list) < maxListedErrors {
+		*list = append(*list, e)
+	}
+	j.Entries++
+	text, err := json.Marshal(importFault{kind, e})
+	if err == nil {
+		_, err = j.toFaults.Write(append(text, '\n'))
+	}
+	return err
+}
+
+func (j *importJob) warn(line, row int, number, column, code, message string) error {
+	return j.fault(schemas.ImportWarning, RowError{
+		Line: line, Row: row, PolicyNumber: number, Column: column, Code: code, Message: message,
+	})
+}
+
+// warnOfRow warns of what the row alone shows.
+func (j *importJob) warnOfRow(row *fileRow) error {
+	t := row.cmd.Terms
+	if t.MandateMaxCents > 0 && t.MandateMaxCents < t.PremiumCents {
+		if err := j.warn(row.line, row.row, row.number, "mandate_max_amount", warnMaximum, belowPremium(t.MandateMaxCents,
+			t.PremiumCents)); err != nil {
+			return err
+		}
+	}
+	for column, v := range map[string]string{"policy_number": row.cmd.PolicyNumber, "customer_id": row.cmd.CustomerID} {
+		if aDateCell.MatchString(v) {
+			if err := j.warn(row.line, row.row, row.number, column, warnDate,
+				column+" looks like a date, which a spreadsheet may have made of another id"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func belowPremium(most, premium schemas.Cents) string {
+	return fmt.Sprintf("the mandate's maximum %s is below the premium %s: no debit may take the whole premium at once", most,
+		premium)
+}
+
+// termsText is the terms that are given, for comparing.
+func termsText(t *schemas.PolicyTerms, given []string) string {
+	all := map[string]any{
+		schemas.GivenReference: t.ExternalCustomerRef, schemas.GivenProduct: t.ProductCode, schemas.GivenPremium: t.PremiumCents,
+		schemas.GivenStatus: t.Status, schemas.GivenRail: cmp.Or(t.Rail, schemas.RailDebiCheck),
+		schemas.GivenMandate: t.MandateReference, schemas.GivenMaximum: t.MandateMaxCents, schemas.GivenFixed: t.MandateFixed,
+		schemas.GivenDay: t.CollectionDay, schemas.GivenBank: t.Bank, schemas.GivenToken: t.AccountToken,
+	}
+	var out strings.Builder
+	for _, f := range given {
+		fmt.Fprintf(&out, "%v\x1f", all[f])
+	}
+	return out.String()
+}
+
+// check compares the file with the control totals and with the book, and refuses it or leaves it ready.
+func (j *importJob) check(ctx context.Context, o importOptions) error {
+	if j.DryRun = o.dryRun; o.full {
+		j.Mode = "full"
+	}
+	switch {
+	case o.rows != nil && *o.rows != j.Counts.Rows:
+		return differs("expected_rows", fmt.Sprint(*o.rows), fmt.Sprint(j.Counts.Rows))
+	case o.total != nil && *o.total != j.total:
+		return differs("expected_total", o.total.String(), j.total.String())
+	case j.Sent == 0:
+		e := newError(http.StatusUnprocessableEntity, "None of the %d rows can be taken over; the first error is in line %d: %s",
+			j.Counts.Rows, j.errors[0].Line, j.errors[0].Message)
+		e.details = ErrorDetails{Field: j.errors[0].Column, Received: "no good row", Errors: &j.errors}
+		return e
+	case o.full && j.noNumber > 0:
+		return newError(http.StatusUnprocessableEntity, "The policy number of %d rows cannot be read (the first error is in "+
+			"line %d), so nobody can tell which policies the file lacks; mend them, or send the file with mode=merge",
+			j.noNumber, j.errors[0].Line).at("policy_number", "a policy number in each row", "rows without one")
+	}
+	slices.SortFunc(j.index, func(a, b inFile) int {
+		return cmp.Or(cmp.Compare(a.fold, b.fold), cmp.Compare(a.number, b.number), cmp.Compare(a.row, b.row))
+	})
+	if err := j.flush(); err != nil {
+		return err
+	}
+	if err := j.compareRows(); err != nil {
+		return err
+	}
+	active, err := j.compareBook(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := j.mayCancel(o, active); err != nil {
+		return err
+	}
+	if j.DryRun {
+		j.foresee()
+	}
+	slices.SortStableFunc(j.errors, func(a, b RowError) int { return a.Row - b.Row })
+	slices.SortStableFunc(j.warnings, func(a, b RowError) int { return a.Row - b.Row })
+	return j.flush()
+}
+
+func (j *importJob) flush() error { return errors.Join(j.toCommands.Flush(), j.toFaults.Flush()) }
+
+func differs(field, expected, received string) error {
+	return newError(http.StatusUnprocessableEntity, "%s is %s, and the file has %s; nothing was taken over", field, expected,
+		received).at(field, expected, received)
+}
+
+// numberAt is the policy number of a row, read back from its command.
+func (j *importJob) numberAt(e *inFile) string {
+	if e.at < 0 {
+		return ""
+	}
+	var cmd schemas.PolicyCommand
+	_ = json.NewDecoder(io.NewSectionReader(j.commands, e.at, 1<<20)).Decode(&cmd)
+	return cmd.PolicyNumber
+}
+
+// compareRows warns of rows of one policy, and of numbers that look alike.
+func (j *importJob) compareRows() error {
+	for i := range j.index[1:] {
+		a, b := &j.index[i], &j.index[i+1]
+		if a.fold != b.fold || b.at < 0 || a.at < 0 {
+			continue
+		}
+		if len(j.warnings) >= maxListedErrors {
+			j.Counts.Warnings++
+			continue
+		}
+		code, message := warnTwice, fmt.Sprintf("the policy is in line %d too; the later line counts", a.line)
+		if a.number != b.number {
+			code, b.alike = warnSimilar, true
+			message = fmt.Sprintf("differs from %q of line %d in leading zeros, case or width only", j.numberAt(a), a.line)
+		}
+		if err := j.warn(int(b.line), int(b.row), j.numberAt(b), "policy_number", code, message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsLike are the rows whose number looks like a given one.
+func (j *importJob) rowsLike(fold uint64) []inFile {
+	i, _ := slices.BinarySearchFunc(j.index, fold, func(e inFile, f uint64) int { return cmp.Compare(e.fold, f) })
+	n := i
+	for n < len(j.index) && j.index[n].fold == fold {
+		n++
+	}
+	return j.index[i:n]
+}
+
+// compareBook goes through the tenant's policies once: what differs from the file, and what the file lacks.
+func (j *importJob) compareBook(ctx context.Context, o importOptions) (active int64, err error) {
+	type alike struct {
+		row    *inFile
+		number string
+	}
+	var similar []alike
+	next := int(j.Counts.Rows)
+	err = j.db.EachPolicy(ctx, func(p read.Policy) error {
+		if p.Status == schemas.PolicyActive {
+			active++
+		}
+		number, found := hashOf(p.Number), false
+		rows := j.rowsLike(hashOf(folded(p.Number)))
+		for i := range rows {
+			if e := &rows[i]; e.number == number {
+				found, e.stored = true, true
+				if err := j.compareStored(e, &p); err != nil {
+					return err
+				}
+			}
+		}
+		for i := range rows {
+			if e := &rows[i]; e.number != number && e.at >= 0 && !e.alike && len(similar) < maxListedErrors {
+				similar = append(similar, alike{e, p.Number})
+			}
+		}
+		if found || !o.full || p.Status != schemas.PolicyActive {
+			return nil
+		}
+		j.Counts.LeftOut++
+		next++
+		cancelled := schemas.PolicyCancelled
+		_, err := j.write(&schemas.PolicyCommand{
+			RequestID: j.ImportID, KeyID: j.KeyID, Row: next, Action: schemas.PolicyPatch, TenantID: j.TenantID,
+			PolicyNumber: p.Number, SetStatus: &cancelled,
+		})
+		return err
+	})
+	for _, s := range similar {
+		if err == nil && !s.row.stored && !s.row.alike {
+			s.row.alike = true
+			err = j.warn(int(s.row.line), int(s.row.row), j.numberAt(s.row), "policy_number", warnSimilar,
+				fmt.Sprintf("is new, and differs from your policy %q in leading zeros, case or width only", s.number))
+		}
+	}
+	return active, err
+}
+
+// compareStored compares a row with the policy that is stored under its number.
+func (j *importJob) compareStored(e *inFile, p *read.Policy) error {
+	const fivefold = 5
+	warn := func(column, code, message string) error {
+		return j.warn(int(e.line), int(e.row), p.Number, column, code, message)
+	}
+	if e.at < 0 {
+		return nil
+	}
+	var all []error
+	if e.premium > fivefold*p.PremiumCents || p.PremiumCents > fivefold*e.premium {
+		all = append(all, warn("collection_amount", warnPremium, fmt.Sprintf("the premium changes from %s to %s: more than "+
+			"fivefold", p.PremiumCents, e.premium)))
+	}
+	given := j.givenOf(e)
+	if !slices.Contains(given, schemas.GivenMaximum) && p.MandateMaxCents > 0 && p.MandateMaxCents < e.premium {
+		all = append(all, warn("collection_amount", warnMaximum, belowPremium(p.MandateMaxCents, e.premium)))
+	}
+	if e.status == "" && p.Status == schemas.PolicyLapsed {
+		all = append(all, warn("status", warnNotActive,
+			"the policy is lapsed and stays so; the column status with active changes that"))
+	}
+	if j.DryRun {
+		all = append(all, j.foreseeStored(e, p, given))
+	}
+	return errors.Join(all...)
+}
+
+// givenOf are the fields that a row gives.
+func (j *importJob) givenOf(e *inFile) []string {
+	if e.status != "" {
+		return j.given
+	}
+	return slices.DeleteFunc(slices.Clone(j.given), func(f string) bool { return f == schemas.GivenStatus })
+}
+
+// foreseeStored counts what would become of a row whose policy is stored.
+func (j *importJob) foreseeStored(e *inFile, p *read.Policy, given []string) error {
+	refuse := func(message string) error {
+		j.Counts.Failed++
+		return j.fault(schemas.ImportError, RowError{
+			Line: int(e.line), Row: int(e.row), PolicyNumber: p.Number, Column: "policy_number", Code: schemas.OutcomeConflict,
+			Message: message,
+		})
+	}
+	switch terms := p.Terms(); {
+	case hashOf(p.CustomerID) != e.customer:
+		return refuse("the policy number belongs to another customer")
+	case p.Status == schemas.PolicyCancelled && e.status == "":
+		return refuse("the policy is cancelled; status active takes that back within 30 days")
+	case hashOf(termsText(&terms, given)) == e.terms:
+		j.Counts.Unchanged++
+	default:
+		j.Counts.Updated++
+		if e.status == schemas.PolicyCancelled && p.Status != schemas.PolicyCancelled {
+			j.Counts.Cancelled++
+		}
+	}
+	return nil
+}
+
+// foresee counts what would become of all rows.
+func (j *importJob) foresee() {
+	last := uint64(0)
+	for i := range j.index {
+		e := &j.index[i]
+		switch {
+		case e.at < 0 || e.stored:
+		case e.number == last:
+			j.Counts.Updated++
+		default:
+			j.Counts.Created++
+		}
+		last = e.number
+	}
+	c := &j.Counts
+	c.Imported, c.Cancelled = c.Created+c.Updated+c.Unchanged, c.Cancelled+c.LeftOut
+}
+
+// mayCancel refuses a file that would cancel more of the book than its sender can have meant.
+func (j *importJob) mayCancel(o importOptions, active int64) error {
+	left := j.Counts.LeftOut
+	switch {
+	case left == 0:
+		return nil
+	case o.maxCancel != nil && left <= *o.maxCancel:
+		return nil
+	case o.maxCancel == nil && left*100 <= active*bookShare:
+		return nil
+	}
+	allowed := fmt.Sprintf("%d %% of the book, or max_cancel", bookShare)
+	if o.maxCancel != nil {
+		allowed = fmt.Sprintf("max_cancel=%d", *o.maxCancel)
+	}
+	return conflict("The file lacks %d of your %d active policies; cancelling them is more than %s allows, and nothing was "+
+		"taken over. If it is meant, send max_cancel=%d", left, active, allowed, left).
+		at("max_cancel", fmt.Sprintf("at least %d", left), allowed)
+}
