@@ -667,17 +667,8 @@ type Policy struct {
 	MandateMaxAmount *schemas.Rands `json:"mandate_max_amount"`
 	MandateFixed     bool           `json:"mandate_fixed"`
 
-	// AccountToken What stands for the account with whoever files debits
-	AccountToken *string `json:"account_token"`
-
-	// Bank Name or universal branch code, where the insurer says it
-	Bank *string `json:"bank"`
-
 	// CollectionDay First attempt's day while no income is known; null means the configured day
 	CollectionDay *int `json:"collection_day"`
-
-	// Hold Why no debit is allowed until mandate or account is mended; null if allowed
-	Hold *string `json:"hold"`
 
 	// HoldReason The same as hold
 	HoldReason *string `json:"hold_reason"`
@@ -686,6 +677,15 @@ type Policy struct {
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// Hold Why no debit is allowed until mandate or account is mended; null if allowed
+	Hold *string `json:"hold"`
+
+	// Bank Name or universal branch code, where the insurer says it
+	Bank *string `json:"bank"`
+
+	// AccountToken What stands for the account with whoever files debits
+	AccountToken *string `json:"account_token"`
 }
 
 // PolicyCreated The new policy.

@@ -68,7 +68,10 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 	tenant, request := clickhouse.Named("tenant", "acme"), clickhouse.Named("request", "r1")
 	named := clickhouse.Named
 	page := func(more ...any) []any {
-		return append([]any{tenant, named("limit", 10), named("status", "")}, more...)
+		return append([]any{
+			tenant, named("limit", 10), named("status", ""), named("external_customer_ref", ""), named("product_code", ""),
+			named("failure_reason", ""), named("failed", ""), named("attempted", ""), named("updated_since", 0),
+		}, more...)
 	}
 	traced := func(kind any) []any {
 		return []any{
@@ -86,7 +89,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		},
 		"policy_by_id": {
 			[]any{tenant, named("id", a)},
-			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25 MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
+			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
 		},
 		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed",
 			b+" P2 C2 active")},
@@ -94,14 +97,33 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"policies_without": {[]any{tenant, named("period", "2025-11")}, []string{"1"}},
 		"execution": {
 			[]any{tenant, named("execution", "x1")},
-			[]string{"x1 2025-11 r1 false 7 5 2 1 true 2025-11-05 07:00:00"},
+			[]string{"x1 2025-11 r1 false 7 5 2 1 true 2025-11-05 07:00:00  0 false"},
 		},
 		"policy_of_request": {
 			[]any{tenant, named("id", a), request},
-			[]string{a + " P1 C1 E1 F 15000 active RM M1 30000 true 25  1 2025-11-01 07:00:00 2025-11-01 07:00:00"},
+			[]string{a + " P1 C1 E1 F 15000 active RM M1 30000 true 25    1 2025-11-01 07:00:00 2025-11-01 07:00:00"},
 		},
-		"policies_of_request": {[]any{tenant, request}, []string{"2"}},
-		"policies_unchanged":  {[]any{tenant, request}, []string{"1"}},
+		"versions_of_request": {[]any{tenant, request}, []string{"2"}},
+		"policy_each": {[]any{tenant}, sorted(t, e,
+			a+" P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00",
+			b+" P2 C2 E2 F 15000 active RM  0 false 0    1 2025-11-01 07:00:00 2025-11-01 07:00:00")},
+		"policy_history": {page(named("id", a), named("after", "1")), []string{
+			a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00  r2 ",
+		}},
+		"policies_of": {[]any{tenant, named("ids", []string{a})}, []string{
+			a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00",
+		}},
+		"import_outcomes":      {[]any{tenant, request, named("rows", 2)}, []string{"3 1 0 1 1 0"}},
+		"cancelled_by_request": {[]any{tenant, request}, []string{"0"}},
+		"rows_answered":        {[]any{tenant, request, named("from", 3), named("to", 9)}, []string{"3"}},
+		"import": {[]any{tenant, named("id", "i1")}, []string{
+			"true full false 2025-11-05 07:00:00 9 0 2 2 7 5 0 0 0 2025-11-05 07:00:00 2025-11-05 07:01:00",
+		}},
+		"import_errors":      {[]any{tenant, named("id", "i1")}, []string{"3 2 P9 rail INVALID_VALUE wrong"}},
+		"voids_of":           {[]any{tenant, named("execution", "x1")}, []string{"x2 3 true"}},
+		"voided_collections": {[]any{tenant, named("period", "2025-11"), named("execution", "x1")}, []string{"0"}},
+		"report_open":        {[]any{tenant, named("period", "2025-11")}, []string{"0"}},
+		"policies_unchanged": {[]any{tenant, request}, []string{"1"}},
 		"collection_list": {
 			page(named("period", "2025-11"), named("policy_number", ""), named("customer_id", ""), named("after_period", ""),
 				named("after_policy", "")),
@@ -202,7 +224,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"settlement_lines_sum": {[]any{tenant, named("id", st)}, []string{"15000"}},
 		"settlement_covers":    {[]any{tenant, named("id", st)}, []string{"[7]"}},
 		"outcome_counts":       {[]any{tenant, request}, []string{"3 1 1"}},
-		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 CONFLICT taken"}},
+		"outcome_refusals":     {[]any{tenant, request, named("limit", 5)}, []string{"3 0  CONFLICT taken"}},
 		"outcome_first":        {[]any{tenant, request}, []string{"OK  p1 "}},
 		"item_list": {
 			page(named("after", ""), named("policy_number", "P1"), named("customer_id", ""), named("period", "2025-11")),
@@ -347,11 +369,26 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('other', 'A', 'NO_ANSWER', 'OPEN', '2025-11', 'C9', 'P1', 'C', 'D9', 1, 0, '2025-11-05', '2025-11-19', '', '',
 				3, '2025-11-19 07:00:00')`,
 		`INSERT INTO executions_log (tenant_id, execution_id, period_month, request_id, part, parts, piece, policies_queued,
-				collections_created, unchanged, refused, done, at, event_id) VALUES
-			('acme', 'x1', '2025-11', 'r1', 0, 2, 1, 7, 1, 0, 0, false, '2025-11-05 07:00:00', 'A'),
-			('acme', 'x1', '2025-11', 'r1', 0, 2, 2, 7, 3, 1, 0, true, '2025-11-05 07:00:00', 'B'),
-			('acme', 'x1', '2025-11', 'r1', 1, 2, 1, 7, 2, 1, 1, true, '2025-11-05 07:00:00', 'C'),
-			('other', 'x1', '2025-11', 'r1', 0, 2, 3, 9, 9, 9, 9, false, '2025-11-05 07:00:00', 'S')`,
+				collections_created, unchanged, refused, done, at, event_id, business_date) VALUES
+			('acme', 'x1', '2025-11', 'r1', 0, 2, 1, 7, 1, 0, 0, false, '2025-11-05 07:00:00', 'A', '2025-11-05'),
+			('acme', 'x1', '2025-11', 'r1', 0, 2, 2, 7, 3, 1, 0, true, '2025-11-05 07:00:00', 'B', '2025-11-05'),
+			('acme', 'x1', '2025-11', 'r1', 1, 2, 1, 7, 2, 1, 1, true, '2025-11-05 07:00:00', 'C', '2025-11-05'),
+			('other', 'x1', '2025-11', 'r1', 0, 2, 3, 9, 9, 9, 9, false, '2025-11-05 07:00:00', 'S', '2025-11-05')`,
+		`INSERT INTO executions_log (tenant_id, execution_id, period_month, part, parts, piece, voided, voids, done, at, event_id,
+				business_date) VALUES
+			('acme', 'x2', '2025-11', 0, 1, 1, 1, 'x1', false, '2025-11-06 07:00:00', 'A', '2025-11-06'),
+			('acme', 'x2', '2025-11', 0, 1, 2, 3, 'x1', true, '2025-11-06 07:00:00', 'B', '2025-11-06'),
+			('other', 'x2', '2025-11', 0, 1, 1, 9, 'x1', true, '2025-11-06 07:00:00', 'S', '2025-11-06')`,
+		`INSERT INTO imports_log (tenant_id, import_id, no, kind, line, row, policy_number, column_name, code, message, mode,
+				dry_run, asked_at, rows, failed, warnings, imported, created, at, event_id) VALUES
+			('acme', 'i1', 1, 'ACCEPTED', 0, 0, '', '', '', '', 'full', false, '2025-11-05 07:00:00', 9, 1, 2, 0, 0,
+				'2025-11-05 07:00:00', 'A'),
+			('acme', 'i1', 2, 'ERROR', 3, 2, 'P9', 'rail', 'INVALID_VALUE', 'wrong', 'full', false, '2025-11-05 07:00:00', 0, 0, 0,
+				0, 0, '2025-11-05 07:00:00', 'B'),
+			('acme', 'i1', 3, 'COMPLETED', 0, 0, '', '', '', '', 'full', false, '2025-11-05 07:00:00', 9, 2, 2, 7, 5,
+				'2025-11-05 07:01:00', 'C'),
+			('other', 'i1', 4, 'COMPLETED', 0, 0, '', '', '', '', 'merge', true, '2025-11-05 07:00:00', 1, 1, 1, 1, 1,
+				'2025-11-05 07:00:00', 'S')`,
 		`INSERT INTO deposits_log (tenant_id, customer_id, transaction_id, deposit_date, amount_cents, stream_id, kind,
 				frequency, stream_status, confidence_percent, next_expected_date, deposit_no, taken_back, seq, event_id) VALUES
 			('acme', 'C1', 't1', '2025-11-25', 850000, 's1', 'SALARY', 'MONTHLY', 'MATURE', 90, '2025-12-24', 1, '', 1, 'A'),

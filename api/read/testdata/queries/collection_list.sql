@@ -13,6 +13,13 @@ FROM
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )
-WHERE empty({status:String}) OR collection_status = {status:String}
+WHERE collection_status != 'VOIDED'
+    AND (empty({status:String}) OR collection_status = {status:String})
+    AND (empty({product_code:String}) OR product_code = {product_code:String})
+    AND (empty({failure_reason:String}) OR last_failure_reason = {failure_reason:String})
+    AND (empty({failed:String}) OR (last_failure_reason != '') = ({failed:String} = 'yes'))
+    AND (empty({attempted:String}) OR (number_of_attempts > 0) = ({attempted:String} = 'yes'))
+    AND fromUnixTimestamp64Milli(toUnixTimestamp64Milli(at) +
+        86400000 * toInt64(business_date - toDate(at, 'Africa/Johannesburg')), 'UTC') >= fromUnixTimestamp64Milli({updated_since:Int64}, 'UTC')
 ORDER BY period_month, policy_number
 LIMIT {limit:UInt32}

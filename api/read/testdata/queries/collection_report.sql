@@ -8,4 +8,5 @@ FROM
     ORDER BY collection_id, version DESC
     LIMIT 1 BY collection_id
 )
+WHERE collection_status != 'VOIDED'
 ORDER BY policy_number, collection_id

@@ -7,4 +7,9 @@ FROM
     LIMIT 1 BY policy_id
 )
 WHERE status = 'active' AND policy_id NOT IN
-    (SELECT policy_id FROM collections_log WHERE tenant_id = {tenant:String} AND period_month = {period:String})
+    (
+        SELECT policy_id FROM collections_log
+        WHERE tenant_id = {tenant:String} AND period_month = {period:String}
+        GROUP BY policy_id
+        HAVING argMax(collection_status, version) != 'VOIDED'
+    )

@@ -1,6 +1,6 @@
 SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents,
-    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, hold_reason, version,
-    created_at, updated_at
+    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, bank, account_token,
+    hold_reason, version, created_at, updated_at
 FROM
 (
     SELECT * FROM policies_log
@@ -10,6 +10,9 @@ FROM
     ORDER BY policy_id, version DESC
     LIMIT 1 BY policy_id
 )
-WHERE empty({status:String}) OR status = {status:String}
+WHERE (empty({status:String}) OR status = {status:String})
+    AND (empty({external_customer_ref:String}) OR external_customer_ref = {external_customer_ref:String})
+    AND (empty({product_code:String}) OR product_code = {product_code:String})
+    AND updated_at >= fromUnixTimestamp64Milli({updated_since:Int64}, 'UTC')
 ORDER BY policy_number
 LIMIT {limit:UInt32}

@@ -1,6 +1,6 @@
 SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents,
-    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, hold_reason, version,
-    created_at, updated_at
+    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, bank, account_token,
+    hold_reason, version, created_at, updated_at
 FROM policies_log
 WHERE tenant_id = {tenant:String} AND policy_id = {id:UUID} AND request_id = {request:String}
 ORDER BY version DESC

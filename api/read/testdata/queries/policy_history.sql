@@ -1,0 +1,8 @@
+SELECT policy_id, policy_number, customer_id, external_customer_ref, product_code, premium_cents,
+    status, rail, mandate_reference, mandate_max_cents, mandate_fixed, collection_day, bank, account_token,
+    hold_reason, version, created_at, updated_at, action, request_id, key_id
+FROM policies_log
+WHERE tenant_id = {tenant:String} AND policy_id = {id:UUID} AND version > toInt64OrZero({after:String})
+ORDER BY version
+LIMIT 1 BY version
+LIMIT {limit:UInt32}
