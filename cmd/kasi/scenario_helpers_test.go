@@ -27,7 +27,7 @@ func (p *product) policies(extra string, rows ...string) {
 	code, body := p.importCSV("customer_id,external_customer_ref,policy_number,product_code,collection_amount" + extra +
 		"\n" + strings.Join(rows, "\n") + "\n")
 	require.Equal(p.t, 200, code, body)
-	require.JSONEq(p.t, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`, len(rows)), body)
+	require.True(p.t, strings.HasPrefix(body, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[],`, len(rows))), body)
 }
 
 // found is what GET /policies answers of one policy.

@@ -48,7 +48,8 @@ func TestScenarioManyPoliciesDelayNobody(t *testing.T) {
 			serve()
 		}
 	}
-	require.Equal(t, answer{200, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[]}`+"\n", many)}, got)
+	require.Equal(t, 200, got.code)
+	require.True(t, strings.HasPrefix(got.body, fmt.Sprintf(`{"imported":%d,"failed":0,"errors":[],`, many)), got.body)
 	require.Greater(t, served, 1)
 
 	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-11"}`)

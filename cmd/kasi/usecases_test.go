@@ -21,7 +21,7 @@ func TestUseCase1ImportAndExecute(t *testing.T) {
 	}
 	code, body := p.importCSV(csv.String())
 	require.Equal(t, 200, code, body)
-	require.JSONEq(t, `{"imported":1000,"failed":0,"errors":[]}`, body)
+	require.True(t, strings.HasPrefix(body, `{"imported":1000,"failed":0,"errors":[],`), body)
 	p.execute("2025-11", 1000)
 	p.advance("2025-11-01")
 	rows := p.report("2025-11")
@@ -30,7 +30,7 @@ func TestUseCase1ImportAndExecute(t *testing.T) {
 	p.execute("2025-11", 0)
 	code, body = p.importCSV(csv.String())
 	require.Equal(t, 200, code, body)
-	require.JSONEq(t, `{"imported":1000,"failed":0,"errors":[]}`, body)
+	require.True(t, strings.HasPrefix(body, `{"imported":1000,"failed":0,"errors":[],`), body)
 	p.advance("2025-11-02")
 	require.Len(t, p.report("2025-11"), 1000, "the same calls again add nothing")
 	require.Len(t, p.read("kasi.policies.v1"), 1000, "the same file again changes no policy")
