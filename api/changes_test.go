@@ -14,8 +14,8 @@ import (
 // patchIf sends a PATCH with If-Match.
 func (e *env) patchIf(path, etag, body string) *answer {
 	e.t.Helper()
-	return e.request(http.MethodPatch, path, acmeKey, "application/merge-patch+json", strings.NewReader(body),
-		[2]string{"If-Match", etag})
+	return e.with(http.Header{"If-Match": {etag}}, http.MethodPatch, path, acmeKey, "application/merge-patch+json",
+		strings.NewReader(body))
 }
 
 func TestPatchIsAMergePatch(t *testing.T) {

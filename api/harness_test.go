@@ -133,7 +133,7 @@ type answer struct {
 	body   []byte
 }
 
-func (e *env) request(method, path, key, contentType string, body io.Reader, headers ...[2]string) *answer {
+func (e *env) request(method, path, key, contentType string, body io.Reader) *answer {
 	e.t.Helper()
 	return e.with(http.Header{}, method, path, key, contentType, body)
 }
@@ -149,9 +149,6 @@ func (e *env) with(header http.Header, method, path, key, contentType string, bo
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
-	}
-	for _, h := range headers {
-		req.Header.Set(h[0], h[1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(e.t, err)

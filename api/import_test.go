@@ -187,7 +187,7 @@ func TestImportThatBreaksOffChangesNothing(t *testing.T) {
 }
 
 func TestImportWithoutAnAnswerSaysHowFarItGot(t *testing.T) {
-	e := newEnv(t, func(c *api.Config) { c.Wait = 50 * time.Millisecond })
+	e := newEnv(t, func(c *api.Config) { c.Wait = 500 * time.Millisecond })
 	e.pipe.deaf = true
 	got := e.upload(importHeader + "C,E,P1,F,1\n").is(http.StatusServiceUnavailable).err()
 	require.Contains(t, got.Message, "the answers to only 0 of its 1 rows")
@@ -213,7 +213,7 @@ func TestImportDoesNotRunAhead(t *testing.T) {
 // A file is sent again because its first answer was lost. It counts as imported only once the policies can be read: an
 // execution that follows must find them.
 func TestImportAgainWaitsForTheFirstOne(t *testing.T) {
-	e := newEnv(t, func(c *api.Config) { c.Wait = 100 * time.Millisecond })
+	e := newEnv(t, func(c *api.Config) { c.Wait = 2 * time.Second })
 	known := schemas.PolicyEvent{
 		PolicyID: schemas.PolicyID("acme", "P1"), TenantID: "acme", PolicyNumber: "P1", CustomerID: "C1", Version: 1,
 		PolicyTerms: schemas.PolicyTerms{

@@ -110,7 +110,7 @@ func sendFile(c call, cl *client.Client, dryRun bool) (*http.Response, error) {
 		}
 		_ = w.CloseWithError(cmp.Or(err, form.Close()))
 	}()
-	res, err := cl.ImportPoliciesWithBody(c.Context(), form.FormDataContentType(), r,
+	res, err := cl.ImportPoliciesWithBody(c.Context(), nil, form.FormDataContentType(), r,
 		func(_ context.Context, req *http.Request) error {
 			query := req.URL.Query()
 			for flag, name := range importOptions {
