@@ -92,14 +92,21 @@ func (p *product) twoMonths() {
 	for _, d := range p.debits() {
 		byPolicy[d.PolicyNumber] = d.DebitID
 	}
+	code, body := p.call("POST", "/v1/settlements", "application/json", `{"period_month":"2025-11","preview":true}`)
+	require.Equal(t, 200, code, body)
 	first := p.settle(testKey, "2025-11")
+	for _, call := range []string{`dispute {"reason":"why"}`, `resolve {"note":"so"}`} {
+		what, in, _ := strings.Cut(call, " ")
+		code, body = p.call("POST", "/v1/settlements/"+first.ID+"/"+what, "application/json", in)
+		require.Equal(t, 200, code, body)
+	}
 	p.send("kasi.rail.results.v1", "", map[string]any{
 		"result_id": "late", "debit_id": byPolicy["POL07"],
 		"status": "UNPAID", "effective_date": "2025-12-02", "reason_code": "02", "reason_scheme": "ZA",
 	})
 	second := p.settle(testKey, "2025-11")
 	require.Equal(t, []string{"SETTLE-2025-11-001", "SETTLE-2025-11-002"}, []string{first.Number, second.Number})
-	code, body := p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-12"}`)
+	code, body = p.call("POST", "/v1/collections/execute", "application/json", `{"period_month":"2025-12"}`)
 	require.Equal(t, 202, code, body)
 	bank.until("2025-12-05", "2025-12-12")
 	p.send("kasi.rail.results.v1", "", map[string]any{
@@ -136,7 +143,7 @@ func (p *product) account() map[string]string {
 	for _, topic := range []string{
 		schemas.TopicTransactions, schemas.TopicDeposits, schemas.TopicDecisions,
 		schemas.TopicDebits, schemas.TopicPolicies, schemas.TopicCollections, schemas.TopicOpenItems,
-		schemas.TopicSettlements,
+		schemas.TopicSettlements, schemas.TopicPayouts,
 	} {
 		byPartition := map[int32]string{}
 		for _, r := range p.read(topic) {
@@ -171,7 +178,7 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
 	cfg := config.Config{
 		HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey,
-		Partitions: 4, ClickHouseAddr: server.NativeAddr(),
+		Partitions: 4, ClickHouseAddr: server.NativeAddr(), Payouts: "assumed", WebhooksPauses: "1s", WebhooksFor: "1h",
 	}
 	env := app.Env{Brokers: k.Brokers, ClickHouse: app.ClickHouseOptions(cfg)}
 	log := slog.New(slog.DiscardHandler)

@@ -49,6 +49,7 @@ func stack(t *testing.T, date string, out *bytes.Buffer) Product {
 		}
 	})
 	cfg := config.Config{
+		Payouts: "assumed", WebhooksPauses: "1s", WebhooksFor: "1h",
 		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t),
 		ClickHouseNative: freePort(t), Database: "kasi",
 		Calendar: "manual", Date: date, APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test",

@@ -49,6 +49,7 @@ func freePort(t *testing.T) string {
 func playMonth(t *testing.T) (Options, config.Config) {
 	t.Helper()
 	cfg := config.Config{
+		Payouts: "assumed", WebhooksPauses: "1s", WebhooksFor: "1h",
 		DataDir: t.TempDir(), HTTP: freePort(t), Kafka: freePort(t), ClickHouseHTTP: freePort(t),
 		ClickHouseNative: freePort(t), Database: "kasi",
 		Calendar: "manual", Date: "2025-11-01", APIKeys: "demo=key", Password: "kasi-test", AnalystPassword: "analyst-test",
