@@ -247,13 +247,17 @@ func (h *history) income() {
 	h.give(in)
 }
 
-// answer is what the bank says of one of the latest debits: mostly the first answer, sometimes one that does not fit.
+// answer is what the bank says of one of the latest debits, or of any: mostly the first answer, sometimes one that does
+// not fit.
 func (h *history) answer() {
 	if len(h.order) == 0 {
 		return
 	}
-	t := h.t
-	d := h.debits[h.order[len(h.order)-1-h.pick("debit", min(4, len(h.order)))]]
+	t, among := h.t, min(4, len(h.order))
+	if h.pick("of any age", 4) == 0 {
+		among = len(h.order)
+	}
+	d := h.debits[h.order[len(h.order)-1-h.pick("debit", among)]]
 	action, err := civil.ParseDate(d.ActionDate)
 	require.NoError(t, err)
 	res := &schemas.Result{
