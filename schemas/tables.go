@@ -42,8 +42,28 @@ type View struct {
 const deduplication = "non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, " +
 	"replicated_deduplication_window_seconds = 604800"
 
+// Cluster is the name of a ClickHouse cluster whose servers are replicas of each other; empty is one server. The same
+// definitions make both.
+type Cluster string
+
+// On is the clause that has a statement carried out on every server.
+func (c Cluster) On() string {
+	if c == "" {
+		return ""
+	}
+	return " ON CLUSTER " + string(c)
+}
+
+// Engine is a table's engine. Replicas find each other by the server's default path and the macros shard and replica.
+func (c Cluster) Engine(engine string) string {
+	if c == "" {
+		return engine
+	}
+	return "Replicated" + engine
+}
+
 // Create makes the table where it is missing.
-func (t Table) Create() string {
+func (t Table) Create(on Cluster) string {
 	lines := definitions(t.Columns)
 	for _, index := range t.Indexes {
 		lines = append(lines, "    INDEX "+index+" TYPE bloom_filter GRANULARITY 1")
@@ -52,8 +72,8 @@ func (t Table) Create() string {
 	if t.Month {
 		partition = "\nPARTITION BY period_month"
 	}
-	return "CREATE TABLE IF NOT EXISTS " + t.Name + "\n(\n" + strings.Join(lines, ",\n") + "\n)\nENGINE = " + t.engine() +
-		partition + "\nORDER BY (" + t.Key + ")" + t.settings() + "\nCOMMENT " + Quote(t.Comment)
+	return "CREATE TABLE IF NOT EXISTS " + t.Name + on.On() + "\n(\n" + strings.Join(lines, ",\n") + "\n)\nENGINE = " +
+		on.Engine(t.engine()) + partition + "\nORDER BY (" + t.Key + ")" + t.settings() + "\nCOMMENT " + Quote(t.Comment)
 }
 
 func (t Table) engine() string {
@@ -76,16 +96,16 @@ func (t Table) settings() string {
 }
 
 // Create makes the view or replaces it.
-func (v View) Create() string { return v.create() + "\nCOMMENT " + Quote(v.Mark()) }
+func (v View) Create(on Cluster) string { return v.create(on) + "\nCOMMENT " + Quote(v.Mark()) }
 
-func (v View) create() string {
-	return "CREATE OR REPLACE VIEW " + v.Name + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " +
+func (v View) create(on Cluster) string {
+	return "CREATE OR REPLACE VIEW " + v.Name + on.On() + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " +
 		v.Select
 }
 
 // Mark is the view's comment with a digest of its text, from which a later start tells whether the view has changed.
 func (v View) Mark() string {
-	sum := sha256.Sum256([]byte(v.create()))
+	sum := sha256.Sum256([]byte(v.create("")))
 	return v.Comment + " [" + hex.EncodeToString(sum[:4]) + "]"
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
 
@@ -44,7 +45,7 @@ data directory's secrets.yaml.`,
 		}
 		out := c.OutOrStdout()
 		filled, err := chsink.Refill(c.Context(), chsink.Config{
-			Brokers: c.cfg.BrokersOrEmbedded(), ClickHouse: opts, Log: c.log,
+			Brokers: c.cfg.BrokersOrEmbedded(), ClickHouse: opts, Cluster: schemas.Cluster(c.cfg.Cluster), Log: c.log,
 		}, only, func(f chsink.Filled) {
 			fmt.Fprintf(c.ErrOrStderr(), "%s: numbers %d to %d: %d rows brought back so far\n", f.Place(), f.From, f.To, f.Rows)
 		})

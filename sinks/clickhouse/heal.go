@@ -118,7 +118,7 @@ func (s *sink) mendSchema(ctx context.Context) error {
 	s.statesDue = time.Time{}
 	s.cfg.Log.Warn("sink: ClickHouse lacks parts of the database, which are made again and filled from Kafka", "lacks",
 		strings.Join(lacks, ", "), "err", err)
-	err = migrate.Up(ctx, s.cfg.ClickHouse, s.cfg.Log)
+	err = migrate.UpOn(ctx, s.cfg.Cluster, s.cfg.ClickHouse, s.cfg.Log)
 	if errors.As(err, new(*migrate.RefusedError)) {
 		return &stopError{err}
 	}

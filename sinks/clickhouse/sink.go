@@ -42,6 +42,8 @@ type Config struct {
 	KgoOpts []kgo.Opt
 	// ClickHouse is where the rows go. Its database must be migrated (package migrate).
 	ClickHouse *clickhouse.Options
+	// Cluster is where dropped tables are made again; empty is one server.
+	Cluster schemas.Cluster
 	// Log receives progress and failures, never personal data.
 	Log *slog.Logger
 	// Observer hears of every insert. Nil means nobody listens.

@@ -25,6 +25,7 @@ import (
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors/rules"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/sinks/clickhouse/migrate"
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/calendar"
@@ -130,17 +131,17 @@ func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, r
 	if !slices.ContainsFunc(named(roles), func(r Role) bool { return r.ClickHouse }) {
 		return nil
 	}
-	if err := e.migrate(ctx, log); err != nil {
+	if err := e.migrate(ctx, schemas.Cluster(cfg.Cluster), log); err != nil {
 		return fmt.Errorf("clickhouse migrations: %w", err)
 	}
 	return nil
 }
 
-func (e Env) migrate(ctx context.Context, log *slog.Logger) error {
+func (e Env) migrate(ctx context.Context, on schemas.Cluster, log *slog.Logger) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := migrate.Up(ctx, e.ClickHouse, log)
+		err := migrate.UpOn(ctx, on, e.ClickHouse, log)
 		unreachable := errors.As(err, new(*net.OpError)) || errors.Is(err, io.EOF)
 		if !unreachable {
 			err = backoff.Permanent(err)

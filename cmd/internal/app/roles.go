@@ -192,7 +192,7 @@ func runSink(ctx context.Context, j job) error {
 	}
 	defer cl.Close()
 	sink := chsink.Config{
-		Brokers: j.Brokers, ClickHouse: j.ClickHouse, Log: j.log,
+		Brokers: j.Brokers, ClickHouse: j.ClickHouse, Cluster: schemas.Cluster(j.cfg.Cluster), Log: j.log,
 		KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + j.cfg.Instance)},
 		SetAside: func(ctx context.Context, r *kgo.Record, ours bool, why string) error {
 			return j.setAside(ctx, cl, "sink", r, ours, why)

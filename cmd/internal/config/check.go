@@ -73,6 +73,10 @@ func (c Config) Check() []error {
 		"is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
 	refuse(strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
 		c.Database == "", "clickhouse-database", c.Database, "is not a plain identifier")
+	refuse(c.Cluster != "" && c.ClickHouseAddr == "", "clickhouse-cluster", c.Cluster,
+		"needs --clickhouse-addr: the embedded ClickHouse is one server")
+	refuse(strings.Trim(c.Cluster, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}") != "",
+		"clickhouse-cluster", c.Cluster, "is not a plain identifier")
 	for _, n := range []struct {
 		key           string
 		v, least, top int

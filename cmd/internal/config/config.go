@@ -19,7 +19,7 @@ import (
 // field is.
 type Config struct {
 	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
-	TenantAnalystPasswords                                                                         string
+	TenantAnalystPasswords, Cluster                                                                string
 	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
 	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor, Payouts               string
 	LogLevel, LogFormat                                                                            string
@@ -45,6 +45,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.ClickHouseAddr, "clickhouse-addr", "",
 		"native addresses of a real ClickHouse, comma-separated, in place of the embedded one")
 	t.StringVar(&c.Database, "clickhouse-database", "kasi", "ClickHouse database; made if missing")
+	t.StringVar(&c.Cluster, "clickhouse-cluster", "",
+		"cluster of ClickHouse servers that are replicas of each other; tables are made on all, replicated")
 	t.StringVar(&c.Calendar, "calendar", "real",
 		"real (follows the clock) or manual (stands until kasi calendar advance)")
 	t.StringVar(&c.Date, "date", "", "first business date of a manual calendar, YYYY-MM-DD; today if empty")

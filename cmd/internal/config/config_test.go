@@ -116,6 +116,13 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	require.NotContains(t, err.Error(), "very-secret")
 }
 
+func TestAClusterIsOfServersOfItsOwn(t *testing.T) {
+	_, err := load(t, "", []string{"KASI_CLICKHOUSE_CLUSTER=kasi"})
+	require.ErrorContains(t, err, `clickhouse-cluster: "kasi" needs --clickhouse-addr`)
+	_, err = load(t, "", []string{"KASI_CLICKHOUSE_CLUSTER=a;b"})
+	require.ErrorContains(t, err, "is not a plain identifier")
+}
+
 func TestTenantAnalysts(t *testing.T) {
 	c, err := load(t, "", []string{"KASI_TENANT_ANALYST_PASSWORDS=acme=one, other-1=t=wo"})
 	require.NoError(t, err)

@@ -41,8 +41,11 @@ var marksColumns = map[string]string{
 // Up makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date. Doing
 // it again changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS or OR REPLACE, and a
 // version recorded twice counts once.
-func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
-	if err := createDatabase(ctx, opts); err != nil {
+func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error { return UpOn(ctx, "", opts, log) }
+
+// UpOn is Up on all servers of a cluster, whose tables replicate each other. A table that is there stays what it is.
+func UpOn(ctx context.Context, on schemas.Cluster, opts *clickhouse.Options, log *slog.Logger) error {
+	if err := createDatabase(ctx, on, opts); err != nil {
 		return err
 	}
 	o := *opts
@@ -57,7 +60,7 @@ func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 	// Another process that migrates at the same moment can make a statement fail once; the second look finds its work
 	// done.
 	for try := 0; ; try++ {
-		err := up(ctx, &o, log)
+		err := up(ctx, on, &o, log)
 		if err == nil {
 			return nil
 		}
@@ -72,22 +75,31 @@ func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
 }
 
 // up makes the tables, then runs the numbered files, which may mend a table, then looks at what the tables have.
-func up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
+func up(ctx context.Context, on schemas.Cluster, opts *clickhouse.Options, log *slog.Logger) error {
 	conn, err := clickhouse.Open(opts)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	for _, t := range everyTable() {
-		if err := conn.Exec(ctx, t.Create()); err != nil {
+		if err := conn.Exec(ctx, t.Create(on)); err != nil {
 			return fmt.Errorf("table %s: %w", t.Name, err)
+		}
+	}
+	if on != "" { // else the numbered file makes it
+		statement, err := createMarks(on)
+		if err != nil {
+			return err
+		}
+		if err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("table %s: %w", marksTable, err)
 		}
 	}
 	applied, err := numbered(ctx, opts, log)
 	if err != nil {
 		return err
 	}
-	changed, err := complete(ctx, conn, log)
+	changed, err := complete(ctx, on, conn, log)
 	if err != nil {
 		return err
 	}
@@ -102,6 +114,18 @@ func everyTable() []schemas.Table {
 		tables = append(tables, state.Table)
 	}
 	return tables
+}
+
+// createMarks is the statement of the first numbered file for a cluster.
+func createMarks(on schemas.Cluster) (string, error) {
+	file, err := fs.ReadFile(schemas.Migrations, "clickhouse/00001_marks.sql")
+	if err != nil {
+		return "", err
+	}
+	_, statement, _ := strings.Cut(string(file), "-- +goose StatementBegin\n")
+	statement, _, _ = strings.Cut(statement, ";\n-- +goose StatementEnd")
+	const name, engine = "TABLE IF NOT EXISTS " + marksTable, "AggregatingMergeTree"
+	return strings.NewReplacer(name, name+on.On(), engine, on.Engine(engine)).Replace(statement), nil
 }
 
 // numbered runs the files of schemas/clickhouse that this database has not seen.
@@ -187,7 +211,7 @@ func Lacks(ctx context.Context, conn driver.Conn) (lacks []string, err error) {
 }
 
 // complete compares the catalogue with what the database has, and counts what it had to change.
-func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed int, err error) {
+func complete(ctx context.Context, on schemas.Cluster, conn driver.Conn, log *slog.Logger) (changed int, err error) {
 	var columnTypes, comments map[string]string
 	if err := conn.QueryRow(ctx, `SELECT mapFromArrays(groupArray(table || '.' || name AS place), groupArray(type)),
 		mapFromArrays(groupArray(place), groupArray(comment))
@@ -202,7 +226,7 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 	var statements []string
 	for _, t := range everyTable() {
 		for i, c := range t.Columns {
-			alter, place, at := "ALTER TABLE "+t.Name, t.Name+"."+c.Name, " FIRST"
+			alter, place, at := "ALTER TABLE "+t.Name+on.On(), t.Name+"."+c.Name, " FIRST"
 			if i > 0 {
 				at = " AFTER " + t.Columns[i-1].Name
 			}
@@ -234,7 +258,7 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 	}
 	for _, v := range schemas.Views() {
 		if !slices.Contains(marks, v.Name+" "+v.Mark()) {
-			statements = append(statements, v.Create())
+			statements = append(statements, v.Create(on))
 		}
 	}
 	for _, s := range statements {
@@ -248,7 +272,7 @@ func complete(ctx context.Context, conn driver.Conn, log *slog.Logger) (changed 
 
 // createDatabase logs in to another database, since ours may not exist: not yet, or, where it is the user's default,
 // not any more.
-func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
+func createDatabase(ctx context.Context, on schemas.Cluster, opts *clickhouse.Options) error {
 	o := *opts
 	o.Auth.Database = "system"
 	conn, err := clickhouse.Open(&o)
@@ -257,7 +281,7 @@ func createDatabase(ctx context.Context, opts *clickhouse.Options) error {
 	}
 	defer conn.Close()
 	name := "`" + strings.ReplaceAll(opts.Auth.Database, "`", "``") + "`"
-	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+name+" COMMENT 'Kasi Collections'"); err != nil {
+	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+name+on.On()+" COMMENT 'Kasi Collections'"); err != nil {
 		return fmt.Errorf("sinks: create ClickHouse database %s: %w", name, err)
 	}
 	return nil
