@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,11 +53,6 @@ func policiesCmd() *cobra.Command {
 	}, policiesImport())
 }
 
-// importOptions are the parameters of an import, by the names of their flags.
-var importOptions = map[string]string{
-	"mode": "mode", "max-cancel": "max_cancel", "expected-rows": "expected_rows", "expected-total": "expected_total",
-}
-
 func policiesImport() *cobra.Command {
 	var asJSON, dryRun bool
 	cmd := &cobra.Command{
@@ -81,7 +75,14 @@ standard error, and the command exits with an error. The same file again changes
 	return leaf(cmd, func(c call) error {
 		cl := api()
 		cl.Client = &http.Client{} // a large file takes longer than a minute
-		body, err := content(sendFile(c, cl, dryRun))
+		params := client.ImportPoliciesParams{
+			Mode: given(c, "mode"), MaxCancel: given(c, "max-cancel"), ExpectedRows: given(c, "expected-rows"),
+			ExpectedTotal: given(c, "expected-total"),
+		}
+		if yes := "true"; dryRun {
+			params.DryRun = &yes
+		}
+		body, err := content(sendFile(c, cl, params))
 		if err != nil {
 			return err
 		}
@@ -89,8 +90,17 @@ standard error, and the command exits with an error. The same file again changes
 	}, "log-level")
 }
 
+// given is the value of a flag; nil where it was not set.
+func given(c call, flag string) *string {
+	f := c.Flag(flag)
+	if value := f.Value.String(); f.Changed {
+		return &value
+	}
+	return nil
+}
+
 // sendFile sends the file as it is read, so that its size does not matter.
-func sendFile(c call, cl *client.Client, dryRun bool) (*http.Response, error) {
+func sendFile(c call, cl *client.Client, params client.ImportPoliciesParams) (*http.Response, error) {
 	file, err := os.Open(c.args[0])
 	if err != nil {
 		return nil, err
@@ -110,20 +120,7 @@ func sendFile(c call, cl *client.Client, dryRun bool) (*http.Response, error) {
 		}
 		_ = w.CloseWithError(cmp.Or(err, form.Close()))
 	}()
-	res, err := cl.ImportPoliciesWithBody(c.Context(), nil, form.FormDataContentType(), r,
-		func(_ context.Context, req *http.Request) error {
-			query := req.URL.Query()
-			for flag, name := range importOptions {
-				if c.Flags().Changed(flag) {
-					query.Set(name, c.Flag(flag).Value.String())
-				}
-			}
-			if dryRun {
-				query.Set("dry_run", "true")
-			}
-			req.URL.RawQuery = query.Encode()
-			return nil
-		})
+	res, err := cl.ImportPoliciesWithBody(c.Context(), &params, form.FormDataContentType(), r)
 	_ = r.Close() // what is not sent yet, the API does not want
 	bar(info.Size(), "answered")
 	return res, err
@@ -151,42 +148,31 @@ func progressOn(c call, title string, total int64) func(done int64, text string)
 	return feed.NewProgress(c.ErrOrStderr(), true, title, max(total, 1)).Step
 }
 
-// importResult is what this command needs of the API's answer.
-type importResult struct {
-	Imported int `json:"imported"`
-	Failed   int `json:"failed"`
-	Errors   []struct {
-		Row          int    `json:"row"`
-		Line         int    `json:"line"`
-		PolicyNumber string `json:"policy_number"`
-		Column       string `json:"column"`
-		Code         string `json:"code"`
-		Message      string `json:"message"`
-	} `json:"errors"`
-	Warnings []json.RawMessage `json:"warnings"`
-}
-
 func showImport(c call, body []byte, asJSON bool) error {
-	var res importResult
+	var res client.ImportResult
 	if err := json.Unmarshal(body, &res); err != nil {
 		return fmt.Errorf("the API's answer cannot be read: %w", err)
 	}
 	if asJSON {
 		fmt.Fprintln(c.OutOrStdout(), string(bytes.TrimSpace(body)))
 	} else {
-		fmt.Fprintf(c.OutOrStdout(), "%d imported, %d failed, %d warnings\n", res.Imported, res.Failed, len(res.Warnings))
+		fmt.Fprintf(c.OutOrStdout(), "%d imported, %d failed: %d created, %d updated, %d unchanged, %d cancelled, "+
+			"%d warnings\n", res.Imported, res.Failed, res.Created, res.Updated, res.Unchanged, res.Cancelled, len(res.Warnings))
 		for _, e := range res.Errors {
-			fmt.Fprintf(c.ErrOrStderr(), "line %d %s %s: %s: %s\n", cmp.Or(e.Line, e.Row+1), e.PolicyNumber, e.Column, e.Code,
-				e.Message)
+			fmt.Fprintf(c.ErrOrStderr(), "error: %s\n", rowText(e))
 		}
 		for _, w := range res.Warnings {
-			fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", w)
+			fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", rowText(w))
 		}
 	}
 	if res.Failed > 0 {
 		return fmt.Errorf("%d of %d rows failed", res.Failed, res.Failed+res.Imported)
 	}
 	return nil
+}
+
+func rowText(e client.RowError) string {
+	return fmt.Sprintf("line %d, policy %q, %s: %s: %s", e.Line, e.PolicyNumber, e.Column, e.Code, e.Message)
 }
 
 func collectionsCmd() *cobra.Command {

@@ -110,7 +110,13 @@ func TestTheMonthAsFiveCronLines(t *testing.T) {
 		require.NoError(t, err, "%s\n%s", lines[line], out)
 		return out
 	}
-	require.Contains(t, run(0), "2 imported, 0 failed")
+	out, err := p.shell(dir, "policies", "import", "policies.csv", "--dry-run", "--expected-rows", "2", "--json")
+	require.NoError(t, err, out)
+	require.Contains(t, out, `"imported":2,"failed":0`)
+	require.Contains(t, run(0), "2 imported, 0 failed: 2 created", "the dry run has changed nothing")
+	out, err = p.shell(dir, "policies", "import", "policies.csv", "--mode", "full", "--expected-total", "350.01")
+	require.Error(t, err, out)
+	require.Contains(t, out, "350.01")
 	require.Contains(t, run(1), "2 collections made")
 	bank.until("2025-11-05", "2025-12-01")
 	run(2)
@@ -128,7 +134,7 @@ func TestTheMonthAsFiveCronLines(t *testing.T) {
 	// What goes wrong ends with an error.
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.csv"), []byte("customer_id,external_customer_ref,"+
 		"policy_number,product_code,collection_amount\nC1,E1,POL1,F,150.00\nC3,E3,POL3,F,nothing\n"), 0o600))
-	out, err := p.shell(dir, "policies", "import", "bad.csv")
+	out, err = p.shell(dir, "policies", "import", "bad.csv")
 	require.Error(t, err, "rows failed")
 	require.Contains(t, out, "collection_amount")
 	require.Contains(t, out, "1 of 2 rows failed")
