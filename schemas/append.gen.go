@@ -617,6 +617,9 @@ func (e *DecisionInputs) appendJSON(b []byte) []byte {
 	if e.Veto != "" {
 		b = AppendText(append(b, `,"veto":`...), string(e.Veto))
 	}
+	if e.Group != "" {
+		b = AppendText(append(b, `,"group":`...), string(e.Group))
+	}
 	if e.TableHash != "" {
 		b = AppendText(append(b, `,"table_hash":`...), string(e.TableHash))
 	}

@@ -107,6 +107,8 @@ type DecisionInputs struct {
 	WindowTo string `json:"window_to,omitempty" cat:"date"`
 	// The guard that forbade what was worth most, where one did.
 	Veto string `json:"veto,omitempty"`
+	// FIXED_SCHEDULE: the customer is one of the share that is collected from on the planned day, whatever is known.
+	Group string `json:"group,omitempty"`
 	// The hash of the learned table.
 	TableHash string `json:"table_hash,omitempty"`
 }

@@ -29,6 +29,7 @@ type Ruling struct {
 	LastDeposit  schemas.Day
 	NextExpected schemas.Day
 	Basis        *Basis // nil where the strategy does not price
+	Group        string // of customers that are ruled otherwise than all, such as a share on a fixed schedule
 }
 
 // Use is what a debit counts on of one deposit.
@@ -149,7 +150,7 @@ func (b *Book) decision(k *Collection, pol *Policy, r *Ruling, m Meaning) schema
 		Inputs: schemas.DecisionInputs{
 			DueCents: k.Due, CollectedCents: k.Collected, InFlightCents: k.InFlight(), BudgetCents: r.Budget,
 			Attempts: k.Attempts, Rail: pol.Rail, LastDepositDate: r.LastDeposit.Text(),
-			NextExpectedDate: r.NextExpected.Text(), LastReason: k.Failure,
+			NextExpectedDate: r.NextExpected.Text(), LastReason: k.Failure, Group: r.Group,
 		},
 	}
 	if r.Amount > 0 {

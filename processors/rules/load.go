@@ -192,6 +192,7 @@ func (p *problems) collecting(line int, v *collecting) {
 	p.between(line, "mandate_months", v.MandateMonths, 0, 600)
 	p.between(line, "patience", v.Patience, 0, 10_000)
 	p.between(line, "patience_new", v.PatienceNew, 0, 10_000)
+	p.between(line, "holdout_percent", v.HoldoutPercent, 0, 50)
 	p.between(line, "seen_days", v.SeenDays, 31, 1000)
 	p.between(line, "backfill_days", v.BackfillDays, 0, 3660)
 	p.between(line, "ahead_days", v.AheadDays, 31, 3660)

@@ -77,6 +77,8 @@ type Params struct {
 	// which fewer than three full months are known.
 	Patience    int `yaml:"patience"`
 	PatienceNew int `yaml:"patience_new"`
+	// HoldoutPercent is how many customers of a hundred are collected from on their planned day, whatever is known.
+	HoldoutPercent int `yaml:"holdout_percent"`
 	// FailurePauses are the days without a debit after so many failed days in a row; the last holds for all further.
 	FailurePauses []int `yaml:"failure_pauses"`
 	// MoneyDays is for how many banking days, from the one on which it became usable, a salary, grant, wage or larger sum

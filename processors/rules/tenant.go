@@ -51,6 +51,10 @@ var TenantSettings = []TenantSetting{
 		param: func(p *Params, n int) { p.PatienceNew = n },
 	},
 	{
+		Name: "holdout_percent", About: "customers of a hundred on the fixed schedule", High: 50,
+		param: func(p *Params, n int) { p.HoldoutPercent = n },
+	},
+	{
 		Name: "failure_days", About: "days of a month on which a customer's debits may fail", Low: 1, High: 31,
 		param: func(p *Params, n int) { p.FailureDays = n },
 	},

@@ -15,6 +15,7 @@ const (
 	WhyMonthEnd        = "MONTH_END_ATTEMPT"
 	WhyLikely          = "LIKELY_FUNDS"
 	WhyCommonPayday    = "COMMON_PAYDAY"
+	WhyFixedSchedule   = "FIXED_SCHEDULE"
 
 	WhyAwaitResult       = "AWAIT_RESULT"
 	WhyPeriodNotStarted  = "PERIOD_NOT_STARTED"
@@ -30,6 +31,7 @@ const (
 	WhyFailureBudget     = "FAILURE_BUDGET_SPENT"
 	WhyProofFailed       = "MONEY_LEFT_UNSEEN"
 	WhyProtected         = "GRANT_PROTECTED"
+	WhyScheduleDone      = "FIXED_SCHEDULE_DONE"
 
 	WhyPolicyCancelled = "POLICY_CANCELLED"
 	WhyPolicyLapsed    = "POLICY_LAPSED"
@@ -64,6 +66,10 @@ var meanings = map[string]book.Meaning{
 		"By what is known of the account the money is likely to be there: a debit is worth more than waiting for proof."),
 	WhyCommonPayday: row(debit, WhyAwaitFunds, "No feed says anything of the customer, and the planned day of the month "+
 		"before did not do: the attempt follows the day on which most people are paid."),
+	WhyFixedSchedule: row(debit, WhyAwaitFunds, "The customer is one of the share that is collected from on the planned "+
+		"day, whatever is known, so that the insurer sees what the engine is worth."),
+	WhyScheduleDone: row(wait, WhyBlindRetry, "The customer is one of the share on a fixed schedule: the debit of the "+
+		"planned day was the only one."),
 	WhyAwaitResult: row(wait, "",
 		"A debit of this collection is with the bank; without its result nothing further is debited."),
 	WhyPeriodNotStarted: row(wait, "", "The period of this collection has not begun."),

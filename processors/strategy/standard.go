@@ -25,6 +25,7 @@ type cutoff struct {
 	summed      bool // sums are those of the wallet as it is now
 
 	priced  *Priced // nil: nothing has a price
+	fixed   bool    // the customer is one of the share on a fixed schedule
 	byDay   bool    // a ruling depends on how many days are left
 	sight   sight
 	offered offered // of the collection that is ruled on
@@ -44,6 +45,7 @@ func (c *cutoff) decide() (rulings []Ruling, wake schemas.Day) {
 	c.lookForFailures()
 	if c.priced != nil {
 		c.look()
+		c.fixed = c.onFixedSchedule()
 	}
 	c.openWallet(room[:0])
 	for i := range c.Collections {
@@ -68,10 +70,13 @@ func (c *cutoff) rule(k *book.Collection) Ruling {
 	}
 	r.Close = r.Reason == WhyPolicyCancelled || r.Reason == WhyPolicyLapsed || r.Reason == WhyPeriodEnded
 	r.Budget, r.LastDeposit, r.NextExpected = f.total, c.lastDeposit, c.expected.Day
+	if c.fixed {
+		r.Group = WhyFixedSchedule
+	}
 	if r.Amount > 0 {
 		c.debited = true
 		c.sight.taken += r.Amount // all policies share it
-		if until := c.trackUntil(pol); c.priced != nil && r.Reason != WhyPartOfMoney && until > c.Today {
+		if until := c.trackUntil(pol); c.priced != nil && !c.fixed && r.Reason != WhyPartOfMoney && until > c.Today {
 			r.TrackingDay = until
 		}
 		r.Uses = c.take(r.Amount, r.Blind)
@@ -121,7 +126,10 @@ func (c *cutoff) choose(k *book.Collection, pol *book.Policy, f funds) Ruling {
 	if pol.Max > 0 {
 		most = min(most, pol.Max)
 	}
-	if c.priced != nil {
+	switch {
+	case c.fixed:
+		return c.fixedSchedule(k, most)
+	case c.priced != nil:
 		return c.price(&offer{k, pol, rail, most, outstanding, parts, arrears}, f)
 	}
 	if r := c.fromMoney(f, most, outstanding, parts); r.Reason != "" {
