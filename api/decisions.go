@@ -136,7 +136,7 @@ func ofCollection[T any](ctx context.Context, id string, ask func() ([]T, error)
 func decisionBody(d decided) Decision {
 	in := &d.Inputs
 	out := Decision{
-		ID: d.EventID, Date: d.BusinessDate, DecidedAt: d.At, Action: d.Action, Reason: d.Reason, Explanation: d.Explanation,
+		ID: d.EventID, Date: d.BusinessDate, DecidedAt: d.Shown(), Action: d.Action, Reason: d.Reason, Explanation: d.Explanation,
 		Amount: schemas.Rands(d.AmountCents), DebitID: orNull(d.DebitID), TrackingUntil: orNull(d.TrackingUntil),
 		NextDate: orNull(d.NextDate), Alternatives: []Alternative{}, Words: d.words,
 		Inputs: DecisionInputs{
@@ -205,7 +205,7 @@ func attemptBody(a attempt) Attempt {
 		out.Results = append(out.Results, AttemptResult{
 			Status: AttemptResultStatus(standing[x.Kind]), EffectiveDate: orNull(x.EffectiveDate),
 			ReasonCode: orNull(x.ReasonCode), ReasonScheme: orNull(x.Scheme), Moved: schemas.Rands(x.MovedCents),
-			ResultID: x.ResultID, Date: x.BusinessDate, HeardAt: x.At.UTC(),
+			ResultID: x.ResultID, Date: x.BusinessDate, HeardAt: schemas.Meta{BusinessDate: x.BusinessDate, At: x.At}.Shown(),
 		})
 	}
 	return out

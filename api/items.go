@@ -13,7 +13,8 @@ func itemBody(i read.OpenItem) OpenItem {
 		ID: i.ID, Kind: i.Kind, State: i.State, PeriodMonth: i.Period, CustomerID: i.CustomerID,
 		PolicyNumber: i.PolicyNumber, CollectionID: i.CollectionID, DebitID: i.DebitID,
 		Amount: schemas.Rands(i.AmountCents), AmountSaid: orNull(schemas.Rands(i.SaidCents)), ActionDate: i.ActionDate,
-		Since: i.Since, ResultID: orNull(i.ResultID), Note: orNull(i.Note), Version: i.Version, UpdatedAt: i.At.UTC(),
+		Since: i.Since, ResultID: orNull(i.ResultID), Note: orNull(i.Note), Version: i.Version,
+		UpdatedAt: schemas.Meta{BusinessDate: i.BusinessDate, At: i.At}.Shown(),
 	}
 }
 

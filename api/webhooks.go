@@ -106,6 +106,11 @@ func (s *server) readWebhook(w http.ResponseWriter, r *http.Request, required bo
 	if events, ok := in.webhookTypes("events", required); ok {
 		hook.Events = events
 	}
+	for _, name := range []string{"url", "events"} {
+		if string(in.fields[name]) == "null" {
+			in.refuse(invalid(name, "a value", "null", "%s cannot be cleared; leave it out to keep it", name))
+		}
+	}
 	if in.err == nil && !required && len(in.fields) == 0 {
 		in.refuse(invalid("", "url, events", "neither", "There is nothing to change"))
 	}

@@ -51,6 +51,7 @@ func TestWebhooks(t *testing.T) {
 	now := decoded[api.Webhook](e.send(http.MethodPatch, "/v1/webhooks/"+made.ID,
 		`{"url":"https://example.com/new","events":["settlement.paid"]}`).is(http.StatusOK))
 	require.Equal(t, "https://example.com/new", now.URL)
+	e.send(http.MethodPatch, "/v1/webhooks/"+made.ID, `{"url":null}`).is(http.StatusBadRequest)
 	require.Equal(t, []schemas.WebhookType{schemas.WebhookSettlementPaid}, now.Events)
 	rotated := decoded[api.WebhookMade](e.post("/v1/webhooks/"+made.ID+"/rotate", "").is(http.StatusOK))
 	require.NotEqual(t, made.Secret, rotated.Secret)

@@ -51,6 +51,18 @@ func (m Moment) Shown() time.Time {
 	return m.Date.In(Johannesburg).Add(day).UTC()
 }
 
+// Shown is when an event happened as users see it: the timestamp of what caused it, on the business date. The two differ
+// under a manual calendar.
+func (m Meta) Shown() time.Time {
+	date, err := civil.ParseDate(m.BusinessDate)
+	at := m.At.UTC().Truncate(time.Millisecond)
+	if err != nil || date == epoch || DateIn(at) == date {
+		return at
+	}
+	clock := civil.DateTimeOf(at.In(Johannesburg)).Time
+	return civil.DateTime{Date: date, Time: clock}.In(Johannesburg).UTC()
+}
+
 // Meta is the head of an event. The facts must name the event among all events.
 func (m Moment) Meta(facts ...string) Meta {
 	return Meta{EventID: FactID(facts...), BusinessDate: DateText(m.BusinessDate()), At: m.At}

@@ -8,7 +8,8 @@ import (
 )
 
 const itemColumns = `item_id, kind, state, period_month, customer_id, policy_number, toString(collection_id), debit_id,
-    amount_cents, said_cents, toString(action_date), toString(since), result_id, note, version, at`
+    amount_cents, said_cents, toString(action_date), toString(since), result_id, note, version, at,
+    toString(business_date)`
 
 // OpenItem is one version of an open item. SaidCents is 0 where the bank named no other amount.
 type OpenItem struct {
@@ -22,6 +23,7 @@ type OpenItem struct {
 	ResultID, Note                                  string
 	Version                                         int64
 	At                                              time.Time
+	BusinessDate                                    string
 }
 
 const sqlItemList = `SELECT ` + itemColumns + `

@@ -229,12 +229,12 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		"item_list": {
 			page(named("after", ""), named("policy_number", "P1"), named("customer_id", ""), named("period", "2025-11")),
 			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
-				"2025-11-07 07:00:00"},
+				"2025-11-07 07:00:00 1970-01-01"},
 		},
 		"item_by_id": {
 			[]any{tenant, named("id", a)},
 			[]string{a + " AMOUNT_MISMATCH CLOSED 2025-11 C1 P1 " + cA + " D1 15000 10000 2025-11-05 2025-11-06 R1 seen 2 " +
-				"2025-11-07 07:00:00"},
+				"2025-11-07 07:00:00 1970-01-01"},
 		},
 		"sink_marks": {[]any{named("topic", "t")}, []string{"0 9 7"}},
 		"hole_why": {

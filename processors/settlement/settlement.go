@@ -56,7 +56,7 @@ func Settle(
 		SettlementID: schemas.SettlementID(cmd.TenantID, cmd.PeriodMonth, sequence), TenantID: cmd.TenantID,
 		Number: fmt.Sprintf("SETTLE-%s-%03d", cmd.PeriodMonth, sequence), PeriodMonth: cmd.PeriodMonth, Sequence: sequence,
 		InFlightDebits: sums.InFlightDebits, InFlightCents: sums.InFlightCents, PaymentDate: pay.String(),
-		RequestID: cmd.RequestID, CreatedAt: m.At, MadeDate: m.Date.String(), Coverage: cover,
+		RequestID: cmd.RequestID, CreatedAt: m.Shown(), MadeDate: m.Date.String(), Coverage: cover,
 	}
 	setFigures(ev, sums, r.Fees(cmd.TenantID, cmd.PeriodMonth.Last()))
 	ev.BroughtForwardCents = t.CarriedCents

@@ -109,12 +109,12 @@ func (c *cutoff) choose(k *book.Collection, pol *book.Policy, f funds) Ruling {
 		return Ruling{Reason: WhyPolicyLapsed}
 	case arrears && !k.CollectsArrears(rail, c.Period, c.Params):
 		return Ruling{Reason: WhyPeriodEnded}
-	case arrears && !c.Collections.Running(k.Number, c.Period):
-		return Ruling{Reason: WhyAwaitExecution}
 	case pol.Hold != "":
 		return Ruling{Reason: WhyPolicyOnHold}
 	case k.Stopped:
 		return Ruling{Reason: WhyUnknownCode}
+	case arrears && !c.Collections.Running(k.Number, c.Period):
+		return Ruling{Reason: WhyAwaitExecution}
 	case rail.AttemptsPerCycle > 0 && k.Attempts >= rail.AttemptsPerCycle, !rail.RePresent && k.Attempts > 0:
 		return Ruling{Reason: WhyAttemptsUsedUp}
 	case pol.Fixed && outstanding < k.Due:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"cloud.google.com/go/civil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -85,21 +84,9 @@ func placed(r *kgo.Record, m schemas.Meta, e *event) []event {
 	if m.EventID == "" || e.tenant == "" || e.object == "" {
 		return nil
 	}
-	e.factID, e.date, e.at = m.EventID, m.BusinessDate, instant(m)
+	e.factID, e.date, e.at = m.EventID, m.BusinessDate, m.Shown()
 	e.topic, e.partition, e.offset = r.Topic, r.Partition, r.Offset
 	return []event{*e}
-}
-
-// instant is when an event happened: the timestamp of what caused it, on the business date. The two differ under a
-// manual calendar.
-func instant(m schemas.Meta) time.Time {
-	at := m.At.UTC().Truncate(time.Millisecond)
-	date, err := civil.ParseDate(m.BusinessDate)
-	if err != nil || schemas.DateIn(at) == date {
-		return at
-	}
-	clock := civil.DateTimeOf(at.In(schemas.Johannesburg)).Time
-	return civil.DateTime{Date: date, Time: clock}.In(schemas.Johannesburg).UTC()
 }
 
 // collection is a collection as the API shows it, and the fact that made it so.

@@ -3,12 +3,12 @@ SELECT kind, id, collection, date, at, topic, partition, offset, table, status, 
     SELECT 1 AS rank, 'transaction' AS kind, transaction_id AS id, '' AS collection, toString(business_date) AS date,
         at, 'kasi.transactions.v1' AS topic, src_partition AS partition, src_offset AS offset, 'transactions_log' AS table,
         toString(direction) AS status, amount_cents AS cents,
-        concat(description, ', booked ', toString(booked_date)) AS text, event_id
+        concat(description, if(empty(description), '', ', '), 'booked ', toString(booked_date)) AS text, event_id
     FROM transactions_log WHERE tenant_id = {tenant:String} AND transaction_id IN {transactions:Array(String)}
     UNION ALL
     SELECT 2, 'deposit', transaction_id, '', toString(business_date), at, 'kasi.deposits.v1', src_partition, src_offset,
         'deposits_log', if(empty(taken_back), 'COUNTED', toString(taken_back)), amount_cents,
-        concat(kind, ' ', frequency, ' ', stream_status, ', stream ', stream_id), event_id
+        concat(kind, if(empty(frequency), '', ' '), frequency, ' ', stream_status, ', stream ', stream_id), event_id
     FROM deposits_log WHERE tenant_id = {tenant:String} AND transaction_id IN {transactions:Array(String)}
     UNION ALL
     SELECT 3, 'decision', toString(event_id), toString(collection_id), toString(business_date), at, 'kasi.decisions.v1',
