@@ -65,8 +65,15 @@ func (s *server) once(next http.Handler) http.Handler {
 			return
 		}
 		if first := call.First(); first != nil {
+			answer := *first
+			if s.showsSecret(r) {
+				if answer.Body, err = s.Webhooks.Unseal(answer.Body); err != nil {
+					s.fail(w, r, err)
+					return
+				}
+			}
 			w.Header().Set(replayHeader, "true")
-			send(w, *first)
+			send(w, answer)
 			return
 		}
 		s.carryOut(w, r, next, call, keys[0], body)
@@ -91,6 +98,11 @@ func (s *server) keyed(w http.ResponseWriter, r *http.Request, keys []string) (*
 
 func isImport(r *http.Request) bool {
 	return chi.RouteContext(r.Context()).RoutePattern() == "/v1/policies/import"
+}
+
+// showsSecret tells of calls whose answer must not be readable where it is kept.
+func (s *server) showsSecret(r *http.Request) bool {
+	return s.Webhooks != nil && strings.HasPrefix(r.URL.Path, "/v1/webhooks")
 }
 
 // notBegun is the answer to a call whose key cannot be taken.
@@ -137,7 +149,11 @@ func (s *server) carryOut(w http.ResponseWriter, r *http.Request, next http.Hand
 	answer := kept.answer()
 	var err error
 	if final(answer.Status) {
-		err = call.Done(ctx, answer)
+		kept := answer
+		if s.showsSecret(r) {
+			kept.Body = s.Webhooks.Seal(kept.Body)
+		}
+		err = call.Done(ctx, kept)
 	} else {
 		err = call.Free(ctx)
 	}

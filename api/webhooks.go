@@ -25,6 +25,9 @@ type Webhooks interface {
 	Rotate(ctx context.Context, w schemas.Webhook) (now schemas.Webhook, secret string, err error)
 	// Put changes a webhook, or deletes it.
 	Put(ctx context.Context, w schemas.Webhook) (schemas.Webhook, error)
+	// Seal makes an answer unreadable for all but Unseal.
+	Seal(answer []byte) []byte
+	Unseal(sealed []byte) ([]byte, error)
 	// Redeliver asks for a delivery once more.
 	Redeliver(ctx context.Context, d schemas.WebhookDelivery) (schemas.WebhookDelivery, error)
 }
@@ -149,7 +152,7 @@ func (s *server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		hook := schemas.Webhook{TenantID: info.tenant}
+		hook := schemas.Webhook{ID: info.newID(), TenantID: info.tenant}
 		if err := s.readWebhook(w, r, true, &hook); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // newHookEnv is an API with real webhooks on an embedded Kafka. What is asked for there goes to ClickHouse by hand.
-func newHookEnv(t *testing.T, allowPrivate bool) *env {
+func newHookEnv(t *testing.T, allowPrivate bool, change ...func(*api.Config)) *env {
 	t.Helper()
 	kafka := kafkatest.Fake(t)
 	kafka.Topics(t, 2, append([]string{schemas.TopicWebhookDeliveries}, schemas.WebhookSources()...)...)
@@ -28,7 +28,7 @@ func newHookEnv(t *testing.T, allowPrivate bool) *env {
 	})
 	require.NoError(t, err)
 	t.Cleanup(registry.Close)
-	return newEnv(t, func(c *api.Config) { c.Webhooks = registry })
+	return newEnv(t, append(change, func(c *api.Config) { c.Webhooks = registry })...)
 }
 
 func TestWebhooks(t *testing.T) {
@@ -60,6 +60,26 @@ func TestWebhooks(t *testing.T) {
 	e.request(http.MethodDelete, "/v1/webhooks/"+made.ID, acmeKey, "", nil).is(http.StatusOK)
 	e.get("/v1/webhooks/" + made.ID).is(http.StatusNotFound)
 	e.get("/v1/webhooks/" + made.ID + "/deliveries").is(http.StatusNotFound)
+}
+
+// The answer with the secret can be had again under the call's Idempotency-Key, and nobody reads it where it is kept.
+func TestWebhookSecretIsKeptSealed(t *testing.T) {
+	m := &memory{calls: map[string]*remembered{}}
+	e := newHookEnv(t, false, func(c *api.Config) { c.Begin = m.begin })
+	call := func() *answer {
+		return e.withKey("k1", http.MethodPost, "/v1/webhooks", "application/json",
+			`{"url":"https://example.com","events":["collection.paid"]}`).
+			is(http.StatusCreated)
+	}
+	first := call()
+	for range 2 {
+		again := call()
+		require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+		require.Equal(t, string(first.body), string(again.body))
+	}
+	require.Contains(t, string(first.body), "whsec_")
+	require.NotContains(t, string(m.calls["acme k1"].answer.Body), "whsec_")
+	require.Len(t, decoded[api.WebhookList](e.get("/v1/webhooks")).Data, 1)
 }
 
 func TestWebhookFaults(t *testing.T) {

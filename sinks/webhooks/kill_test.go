@@ -27,8 +27,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		cfg.Log = testLog()
-		// A dead member is missed soon.
-		cfg.KgoOpts = []kgo.Opt{kgo.SessionTimeout(500 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond)}
+		// A dead member is missed soon, also one that died while the group came together.
+		cfg.KgoOpts = []kgo.Opt{
+			kgo.SessionTimeout(500 * time.Millisecond), kgo.HeartbeatInterval(100 * time.Millisecond),
+			kgo.RebalanceTimeout(time.Second),
+		}
 		fmt.Println(Run(context.Background(), cfg, func() {}))
 		os.Exit(1)
 	}

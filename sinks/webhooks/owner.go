@@ -56,6 +56,7 @@ func own(ctx context.Context, cfg Config, registry *Registry, ready chan<- struc
 	group, err := kgo.NewClient(cfg.client(
 		kgo.ClientID("kasi-couriers-"+cfg.Instance), kgo.ConsumerGroup(schemas.GroupCouriers),
 		kgo.ConsumeTopics(schemas.TopicWebhookDeliveries), kgo.DisableAutoCommit(), kgo.SessionTimeout(15*time.Second),
+		kgo.RebalanceTimeout(20*time.Second),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 			o.assign(ctx, added, true)

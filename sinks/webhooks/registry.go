@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,7 +116,10 @@ func (r *Registry) refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("where the webhooks end: %w", err)
 	}
-	end, _ := ends.Lookup(schemas.TopicWebhooks, 0)
+	end, ok := ends.Lookup(schemas.TopicWebhooks, 0)
+	if !ok {
+		return errors.New("nobody says where the webhooks end")
+	}
 	for {
 		r.mu.Lock()
 		next, moved := r.next, r.moved
@@ -153,6 +157,15 @@ func (r *Registry) all(like func(*schemas.Webhook) bool) (list []*schemas.Webhoo
 // partition is where the deliveries of a webhook lie.
 func (r *Registry) partition(webhook string) int32 {
 	return schemas.PartitionOf(schemas.RoutingHash(webhook), r.partitions)
+}
+
+// Seal makes an answer that shows a secret unreadable for all but Unseal.
+func (r *Registry) Seal(answer []byte) []byte { return r.seal.close("answer", string(answer)) }
+
+// Unseal is the answer that Seal was given.
+func (r *Registry) Unseal(sealed []byte) ([]byte, error) {
+	answer, err := r.seal.open("answer", sealed)
+	return []byte(answer), err
 }
 
 // CheckURL says why an address cannot be a webhook's, as a sentence without a subject.
@@ -194,7 +207,7 @@ func (r *Registry) Make(ctx context.Context, w schemas.Webhook) (schemas.Webhook
 		}
 		w.From[topic] = from
 	}
-	w.ID, w.CreatedAt = uuid.NewString(), time.Now().UTC().Truncate(time.Millisecond)
+	w.ID, w.CreatedAt = cmp.Or(w.ID, uuid.NewString()), time.Now().UTC().Truncate(time.Millisecond)
 	secret := newSecret()
 	w.Secrets = []schemas.WebhookSecret{{Sealed: r.seal.close(w.ID, secret)}}
 	w, err = r.Put(ctx, w)
