@@ -49,7 +49,9 @@ type WebhookSecret struct {
 
 // WebhookSources are the topics of which webhooks are told.
 func WebhookSources() []string {
-	return []string{TopicCollections, TopicDecisions, TopicExecutions, TopicPolicies, TopicSettlements}
+	return []string{
+		TopicCollections, TopicDecisions, TopicExecutions, TopicImports, TopicPolicies, TopicSettlements,
+	}
 }
 
 // WebhookDeliveryID is made of the webhook and the event, so an event has one id however often it is told.

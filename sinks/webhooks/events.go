@@ -52,6 +52,12 @@ func eventsOf(r *kgo.Record, complete func(*schemas.ExecutionEvent) (*schemas.Ex
 		return decoded(r, ofPolicy), nil
 	case schemas.TopicSettlements:
 		return decoded(r, ofSettlement), nil
+	case schemas.TopicImports:
+		events := decoded(r, ofImport)
+		for i := range events { // an import that was carried out by two processes is completed once
+			events[i].factID = schemas.FactID("import", events[i].tenant, events[i].object)
+		}
+		return events, nil
 	case schemas.TopicExecutions:
 		var ev schemas.ExecutionEvent
 		if json.Unmarshal(r.Value, &ev) != nil || !ev.Done {
@@ -84,7 +90,10 @@ func placed(r *kgo.Record, m schemas.Meta, e *event) []event {
 	if m.EventID == "" || e.tenant == "" || e.object == "" {
 		return nil
 	}
-	e.factID, e.date, e.at = m.EventID, m.BusinessDate, m.Shown()
+	e.factID, e.date = m.EventID, m.BusinessDate
+	if e.at.IsZero() {
+		e.at = m.Shown()
+	}
 	e.topic, e.partition, e.offset = r.Topic, r.Partition, r.Offset
 	return []event{*e}
 }
@@ -255,6 +264,31 @@ func ofSettlement(ev *schemas.SettlementEvent) *event {
 		Status: ev.Status, Note: orNull(ev.Note), Version: ev.Version,
 	}
 	return e
+}
+
+// imported is an import as the API shows it.
+type imported struct {
+	ID        string `json:"import_id"`
+	Mode      string `json:"mode"`
+	DryRun    bool   `json:"dry_run"`
+	Rows      int64  `json:"rows"`
+	Imported  int64  `json:"imported"`
+	Failed    int64  `json:"failed"`
+	Created   int64  `json:"created"`
+	Updated   int64  `json:"updated"`
+	Unchanged int64  `json:"unchanged"`
+	Cancelled int64  `json:"cancelled"`
+	Warnings  int64  `json:"warnings"`
+}
+
+func ofImport(ev *schemas.ImportEvent) *event {
+	if ev.Kind != schemas.ImportCompleted {
+		return nil
+	}
+	return &event{kind: schemas.WebhookImported, tenant: ev.TenantID, object: ev.ImportID, at: ev.AskedAt, data: imported{
+		ID: ev.ImportID, Mode: ev.Mode, DryRun: ev.DryRun, Rows: ev.Rows, Imported: ev.Imported, Failed: ev.Failed,
+		Created: ev.Created, Updated: ev.Updated, Unchanged: ev.Unchanged, Cancelled: ev.Cancelled, Warnings: ev.Warnings,
+	}}
 }
 
 // execution is an execution as the API shows it.

@@ -289,6 +289,52 @@ func TestExecutionCompleted(t *testing.T) {
 		`"policies_queued":9,"collections_created":9,"unchanged":0,"refused":0`)
 }
 
+// An import is told of when it is done, once.
+func TestImportCompleted(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.config())
+	r := newReceiver(t, nil)
+	_, _ = w.webhook(r.URL, schemas.WebhookImported)
+	entry := schemas.ImportEntry{
+		ImportID: "i1", TenantID: "acme", No: 1, Kind: schemas.ImportAccepted, Mode: "merge",
+		AskedAt: time.Date(2025, 11, 1, 7, 0, 0, 0, time.UTC),
+	}
+	w.write(schemas.TopicImports, 0, &schemas.ImportEvent{Meta: meta("i", "1"), ImportEntry: entry})
+	entry.No, entry.Kind = 2, schemas.ImportCompleted
+	entry.Rows, entry.Imported, entry.Failed, entry.Created = 3, 2, 1, 2
+	for n := range 2 {
+		w.write(schemas.TopicImports, 0, &schemas.ImportEvent{Meta: meta("i", "2", strconv.Itoa(n)), ImportEntry: entry})
+	}
+	require.JSONEq(t, `{"type":"import.completed","timestamp":"2025-11-01T07:00:00Z","data":{"import_id":"i1",
+		"mode":"merge","dry_run":false,"rows":3,"imported":2,"failed":1,"created":2,"updated":0,"unchanged":0,"cancelled":0,
+		"warnings":0}}`, r.gets(1)[0].body)
+}
+
+// What a settlement goes through is told by what happened to it.
+func TestSettlements(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.config())
+	r := newReceiver(t, nil)
+	_, _ = w.webhook(r.URL, schemas.WebhookTypes...)
+	for i, change := range []schemas.SettlementChange{
+		schemas.SettlementCreated, schemas.SettlementInstructed, schemas.SettlementInDispute, schemas.SettlementResolved,
+		schemas.SettlementPaidOut,
+	} {
+		w.write(schemas.TopicSettlements, 0, &schemas.SettlementEvent{
+			Meta: meta("s", strconv.Itoa(i)), SettlementID: "s1", TenantID: "acme", Version: int64(i) + 1, Change: change,
+			NetCents: 2_857_062, PayableCents: 2_857_062, Status: schemas.SettlementPending,
+		})
+	}
+	var types []schemas.WebhookType
+	for _, g := range r.gets(3) {
+		types = append(types, g.Type)
+		require.Contains(t, g.body, `"payable_amount":28570.62`)
+	}
+	require.Equal(t, []schemas.WebhookType{
+		schemas.WebhookSettled, schemas.WebhookSettlementDisputed, schemas.WebhookSettlementPaid,
+	}, types)
+}
+
 // What was decided of a collection comes behind what it was decided from, though the two lie on different topics.
 func TestStoppedComesBehindWhatStoppedIt(t *testing.T) {
 	w := newWorld(t)
