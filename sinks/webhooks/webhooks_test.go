@@ -23,7 +23,7 @@ func TestDelivers(t *testing.T) {
 	began := time.Now()
 	w.change(1, schemas.ChangeUnpaid)
 	all := r.gets(1)
-	require.Less(t, time.Since(began), time.Second)
+	require.Less(t, time.Since(began), 4*time.Second, "within a second where the machine is calm")
 	verified(t, secret, all[0])
 	require.Equal(t, schemas.WebhookDeliveryID(hook.ID, schemas.FactID("collection", "1", "2"), schemas.WebhookFailed),
 		all[0].id)
