@@ -205,6 +205,25 @@ func TestEveryChangeIsWritten(t *testing.T) {
 	require.Greater(t, n, 100)
 }
 
+// A log that is not compacted holds each row as it was at every time: the last one counts, also of a collection whose
+// planned day has changed since, and which stands elsewhere among the others by that.
+func TestRowsOfALogReplaceOneAnother(t *testing.T) {
+	t.Parallel()
+	c := filled()
+	for name, value := range rowsOf(t, c) {
+		require.NoError(t, LoadRow(c, name, []byte(value)))
+	}
+	require.Equal(t, filled(), c, "each row once more")
+	moved := c.Clone()
+	moved.Collections[0].Plan += 9
+	rows := map[string]string{}
+	require.Positive(t, apply(t, rows, c, moved))
+	for name, value := range rows {
+		require.NoError(t, LoadRow(c, name, []byte(value)))
+	}
+	require.Equal(t, moved, c, "a collection is there once")
+}
+
 // TestTheLegendIsComplete reads the table of short keys in the package's comment.
 func TestTheLegendIsComplete(t *testing.T) {
 	t.Parallel()

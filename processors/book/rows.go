@@ -202,12 +202,16 @@ func (c *Customer) loadCore(value []byte) error {
 
 func (c *Customer) loadCollection(name string, value []byte) error {
 	number, period := name[periodLen:], schemas.Period(name[:periodLen])
-	if was := c.Collections.Find(number, period); was != nil && value == nil {
+	was := c.Collections.Find(number, period)
+	take := func() {
 		c.Collections = slices.DeleteFunc(c.Collections, func(k Collection) bool {
 			return k.Period == period && k.Number == number
 		})
 	}
 	if value == nil {
+		if was != nil {
+			take()
+		}
 		return nil
 	}
 	var k Collection
@@ -219,6 +223,9 @@ func (c *Customer) loadCollection(name string, value []byte) error {
 	}
 	for i := range k.Debits {
 		k.Debits[i].Uses, k.Debits[i].Results = compact(k.Debits[i].Uses), compact(k.Debits[i].Results)
+	}
+	if was != nil && was.Plan != k.Plan { // it stands elsewhere now
+		take()
 	}
 	i, found := search(c.Collections, func(o *Collection) int { return inOrder(o, &k) })
 	replace((*[]Collection)(&c.Collections), i, found, &k, false)

@@ -167,8 +167,11 @@ func (o *oracle) judgeStatement(ev schemas.SettlementEvent) error {
 		return fmt.Errorf("follows version %d", known.Version)
 	}
 	o.statements.last[ev.SettlementID] = ev
-	if ok { // the status may change, the figures never
+	if ok { // the status and what is said of the payout may change, the figures never
 		known.Meta, known.Version, known.Status = ev.Meta, ev.Version, ev.Status
+		known.Change, known.Note, known.PaidDate = ev.Change, ev.Note, ev.PaidDate
+		known.PayoutID, known.PayoutState, known.Payouts = ev.PayoutID, ev.PayoutState, ev.Payouts
+		known.PaymentDate = max(known.PaymentDate, ev.PaymentDate) // it is paid later where the calendar has missed days
 		was, _ := json.Marshal(known)
 		is, _ := json.Marshal(ev)
 		if string(was) != string(is) {

@@ -224,6 +224,9 @@ func (o *oracle) judgeCollection(s *step, ev schemas.CollectionEvent) error {
 	if ev.Version != k.latest.Version+1 {
 		return s.errorf("version %d of collection %s follows %d", ev.Version, ev.CollectionID, k.latest.Version)
 	}
+	if ev.Change.Kind == schemas.ChangePolicy && ev.BusinessDate < string(ev.PeriodMonth)+"-01" {
+		k.created.DueCents = ev.DueCents // before its period begins it follows its policy
+	}
 	if ev.DueCents != k.created.DueCents {
 		return s.errorf("collection %s was made for %d cents and is due %d", ev.CollectionID, k.created.DueCents, ev.DueCents)
 	}
