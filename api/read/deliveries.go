@@ -22,8 +22,8 @@ type Delivery struct {
 // The changes of a webhook's deliveries lie on one partition, so the latest offset is how a delivery stands.
 const deliveryColumns = `toString(delivery_id) AS id, any(event_type), any(object_id),
     argMax(status, src_offset) AS stands, argMax(attempts, src_offset), argMax(status_code, src_offset),
-    argMax(error, src_offset), argMax(next_attempt_at, src_offset), argMaxIf(payload, src_offset, notEmpty(payload)), min(since) AS created,
-    argMax(at, src_offset)`
+    argMax(error, src_offset), argMax(next_attempt_at, src_offset), argMaxIf(payload, src_offset, notEmpty(payload)),
+    min(since) AS created, argMax(at, src_offset)`
 
 const sqlDeliveryList = `SELECT ` + deliveryColumns + `
 FROM webhook_deliveries_log

@@ -128,8 +128,8 @@ type TraceStep struct {
 const sqlTraceSteps = `SELECT kind, id, collection, date, at, topic, partition, offset, table, status, cents, text FROM
 (
     SELECT 1 AS rank, 'transaction' AS kind, transaction_id AS id, '' AS collection, toString(business_date) AS date,
-        at, 'kasi.transactions.v1' AS topic, src_partition AS partition, src_offset AS offset, 'transactions_log' AS table,
-        toString(direction) AS status, amount_cents AS cents,
+        at, 'kasi.transactions.v1' AS topic, src_partition AS partition, src_offset AS offset,
+        'transactions_log' AS table, toString(direction) AS status, amount_cents AS cents,
         concat(description, if(empty(description), '', ', '), 'booked ', toString(booked_date)) AS text, event_id
     FROM transactions_log WHERE tenant_id = {tenant:String} AND transaction_id IN {transactions:Array(String)}
     UNION ALL

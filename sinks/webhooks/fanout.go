@@ -60,7 +60,8 @@ func fanOut(ctx context.Context, cfg Config, registry *Registry, ready chan<- st
 	})
 	f.sess, err = kgo.NewGroupTransactSession(cfg.client(
 		kgo.ClientID(id), kgo.ConsumerGroup(schemas.GroupWebhooks), kgo.ConsumeTopics(schemas.WebhookSources()...),
-		kgo.SessionTimeout(15*time.Second), kgo.RebalanceTimeout(20*time.Second), kgo.TransactionalID(txn), kgo.TransactionTimeout(20*time.Second),
+		kgo.SessionTimeout(15*time.Second), kgo.RebalanceTimeout(20*time.Second),
+		kgo.TransactionalID(txn), kgo.TransactionTimeout(20*time.Second),
 		// A partition of one topic and that of another with the same number go to one process, which puts what was decided
 		// of a collection behind what had happened to it.
 		kgo.Balancers(kgo.RangeBalancer()),

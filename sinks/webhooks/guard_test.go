@@ -25,7 +25,10 @@ func TestPublic(t *testing.T) {
 	} {
 		require.False(t, public(netip.MustParseAddr(addr)), addr)
 	}
-	for _, addr := range []string{"8.8.8.8", "100.63.255.255", "172.32.0.1", "196.25.1.1", "2606:4700::1111", "2c0f:f248::1"} {
+	for _, addr := range []string{
+		"8.8.8.8", "100.63.255.255", "172.32.0.1", "196.25.1.1", "2606:4700::1111",
+		"2c0f:f248::1",
+	} {
 		require.True(t, public(netip.MustParseAddr(addr)), addr)
 	}
 	require.False(t, public(netip.Addr{}))
