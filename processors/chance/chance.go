@@ -174,7 +174,8 @@ func Of(cells map[string]Cell, scores map[string]Scored) (*Table, error) {
 	return t, nil
 }
 
-// chances are those of a cell, which begins with a prior chance of tracked debits, and half of that for debits of a day.
+// chances are those of a cell: it begins with a prior chance of tracked debits, and with half of that for those of a
+// day.
 func (c Cell) chances(prior int) [2]int32 {
 	return [2]int32{
 		int32((c.Tracked*One + priorWeight*prior) / (c.Count + priorWeight)),
@@ -196,13 +197,14 @@ func Write(cells map[string]Cell, scores map[string]Scored) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// Proof are the chances, of One, that a debit of what bookings prove is paid: one that the bank tracks, and one of today.
+// Proof are the chances, of One, that a debit of what bookings prove is paid: one that the bank tracks, and one of
+// today.
 func (t *Table) Proof(f *Facts) (tracked, today int) {
 	p := t.proofs[f.code()]
 	return int(p[0]), int(p[1])
 }
 
-// Cell names what a chance rests on, and says how many situations it was learned from: the cell of a proof, or else what
+// Cell names what a chance rests on, and from how many situations it was learned: the cell of a proof, or else what
 // the account did in its own months.
 func (t *Table) Cell(f *Facts, proved bool) (name string, count int) {
 	switch {

@@ -50,8 +50,8 @@ func TestBinsHaveNames(t *testing.T) {
 		of = append(of, card[i].name(int(bin)))
 	}
 	require.Equal(t, []string{
-		"held79 months6", "soon0 months6", "later0 months6", "last0", "since+", "left+", "next3", "over+", "spends0", "failed+",
-		"held98 over+", "held98 soon0",
+		"held79 months6", "soon0 months6", "later0 months6", "last0", "since+", "left+", "next3", "over+", "spends0",
+		"failed+", "held98 over+", "held98 soon0",
 	}, of)
 }
 

@@ -69,7 +69,8 @@ type seen struct {
 func newLearner(cases map[Case]*Counted) *learner {
 	l := &learner{}
 	for i, asked := range card {
-		l.in[i], l.points[i], l.fitted[i] = make([][]int, asked.bins()), make([]Scored, asked.bins()), make([]int, asked.bins())
+		n := asked.bins()
+		l.in[i], l.points[i], l.fitted[i] = make([][]int, n), make([]Scored, n), make([]int, n)
 	}
 	for c, n := range cases { // sums do not depend on the order
 		for i, bin := range c {

@@ -7,8 +7,8 @@ import (
 )
 
 // The outcomes that the scorecard foretells of what no booking proves: a debit that the bank tracks is paid; one of
-// today only is; bookings prove the amount before the period ends; where they don't, a debit that is tracked through the
-// period's last days is paid all the same.
+// today only is; bookings prove the amount before the period ends; where they don't, a debit that is tracked through
+// the period's last days is paid all the same.
 const (
 	Paid = iota
 	Today
@@ -26,8 +26,8 @@ type Scored struct {
 	Points Points
 }
 
-// characteristic is what the scorecard asks of a situation: the answer is one of its bins. Where it asks two things, each
-// pair of answers is a bin.
+// characteristic is what the scorecard asks of a situation: the answer is one of its bins. Where it asks two things,
+// each pair of answers is a bin.
 type characteristic []question
 
 // question sorts a number into bins: up to each bound, and above the last.
@@ -82,13 +82,24 @@ type Case [len(card)]uint8
 
 // Case sorts facts.
 func (f *Facts) Case() (c Case) {
-	for i, asked := range card {
-		for _, q := range asked {
-			bin, _ := slices.BinarySearch(q.upTo, q.of(f))
-			c[i] = c[i]*uint8(len(q.upTo)+1) + uint8(bin)
+	for i := range card {
+		for j := range card[i] {
+			q := &card[i][j]
+			c[i] = c[i]*uint8(len(q.upTo)+1) + q.bin(f)
 		}
 	}
 	return c
+}
+
+// bin is the bin of a question that facts fall in.
+func (q *question) bin(f *Facts) uint8 {
+	n := q.of(f)
+	for i, bound := range q.upTo {
+		if n <= bound {
+			return uint8(i)
+		}
+	}
+	return uint8(len(q.upTo))
 }
 
 // bins is how many bins a characteristic has.
@@ -115,8 +126,8 @@ func (c characteristic) name(bin int) string {
 	return strings.Join(names, " ")
 }
 
-// curve is the chance, of One, of log-odds of 0, 1/4, 2/4, ... up to 8. It is a table because every machine must compute
-// the same chances.
+// curve is the chance, of One, of log-odds of 0, 1/4, 2/4, ... up to 8. It is a table because every machine must
+// compute the same chances.
 var curve = [...]int{
 	5000, 5622, 6225, 6792, 7311, 7773, 8176, 8520, 8808, 9047, 9241, 9399, 9526, 9627, 9707, 9770, 9820, 9859,
 	9890, 9914, 9933, 9948, 9959, 9968, 9975, 9981, 9985, 9988, 9991, 9993, 9994, 9996, 9997,

@@ -7,7 +7,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
-// Situation is all that a price is made from. Money is cents, chances are of chance.One and say what the table does of the
+// Situation is all that a price is made from. Money is cents, chances are of chance.One: what the table says of the
 // facts of the account.
 type Situation struct {
 	Amount schemas.Cents `json:"amount"` // that would be debited

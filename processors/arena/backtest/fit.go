@@ -40,7 +40,8 @@ func newCounts() counts {
 // Fit counts, over the half of the accounts that a backtest would not judge and over the worlds Month and Sweep, what
 // became of the situations that the product's engine meets without balances, and makes a table of it. The same accounts
 // give the same table. Households teach nothing: they live by a simulator's rules.
-func Fit(ctx context.Context, law *rules.Rules, accounts []*Account, train Half, premiums []int) (l Learned, err error) {
+func Fit(ctx context.Context, law *rules.Rules, accounts []*Account, train Half, premiums []int,
+) (l Learned, err error) {
 	if train != Odd && train != Even {
 		return l, errors.New("backtest: say which half of the accounts to fit on, odd or even")
 	}
