@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,12 @@ type gated struct {
 
 func newGated(t *testing.T) *gated {
 	g := &gated{harness: newFakeHarness(t, 1), met: make(chan struct{}), open: make(chan struct{})}
+	g.produce(nineRecords()...)
+	g.cfg.SliceKeys = 2
+	return g
+}
+
+func nineRecords() []*kgo.Record {
 	at := time.UnixMilli(1_700_000_000_000)
 	var input []*kgo.Record
 	for i, value := range []string{"a", "b", "c", "d", "e", "f", "all", "g", "h"} {
@@ -48,9 +55,7 @@ func newGated(t *testing.T) *gated {
 			Timestamp: at.Add(time.Duration(i) * time.Second),
 		})
 	}
-	g.produce(input...)
-	g.cfg.SliceKeys = 2
-	return g
+	return input
 }
 
 func (g *gated) tasks() (stage.Task, stage.Memory) {
@@ -80,6 +85,41 @@ func TestGroupWaitsForTheLastSlice(t *testing.T) {
 	g.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
 	require.Equal(t, int64(9), g.committed(schemas.GroupCollect, schemas.TopicTimeline, 0))
 	g.requireExactly(row("collect"), newCountTask)
+}
+
+// TestStoppedBetweenSlicesBehindAMarker: the marker of a transaction lies before a record that is worked on in slices, as
+// intake's transactions put it there. The stage is stopped between two slices. What it starts from agrees with its group,
+// which stands at the record itself.
+func TestStoppedBetweenSlicesBehindAMarker(t *testing.T) {
+	t.Parallel()
+	g := &gated{harness: newFakeHarness(t, 1), met: make(chan struct{}), open: make(chan struct{})}
+	g.cfg.SliceKeys, g.cfg.AgreeTimeout = 2, time.Second
+	records := nineRecords()
+	g.produceTransaction(records[:6]...)
+	g.produce(records[6:]...)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- stage.Run(ctx, g.cfg, row("collect"), g.tasks, nil) }()
+	g.waiting()
+	cancel()
+	close(g.open)
+	require.NoError(t, <-ended)
+	require.Equal(t, int64(7), g.committed(schemas.GroupCollect, schemas.TopicTimeline, 0), "offset 6 is the marker")
+
+	g.startTask(g.cfg, newCountTask)
+	g.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	g.requireExactly(row("collect"), newCountTask)
+}
+
+// produceTransaction produces records in one transaction.
+func (g *gated) produceTransaction(records ...*kgo.Record) {
+	g.t.Helper()
+	cl, err := kgo.NewClient(g.cfg.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("outside"))...)
+	require.NoError(g.t, err)
+	defer cl.Close()
+	require.NoError(g.t, cl.BeginTransaction())
+	require.NoError(g.t, cl.ProduceSync(g.ctx(), records...).FirstErr())
+	require.NoError(g.t, cl.EndTransaction(g.ctx(), kgo.TryCommit))
 }
 
 // TestSliceCommittedAfterAll: the broker commits a slice in the middle and answers that it did not. The group's offset

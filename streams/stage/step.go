@@ -202,6 +202,9 @@ func (j *job) run(send func([]*kgo.Record)) error {
 		j.done, j.batch.Facts.Next, j.batch.Facts.Slice = i+1, rec.Offset+1, nil
 	}
 	if m != nil {
+		// The group commits the offset of the record that comes next, and markers of transactions may lie before it. The
+		// state stands there too: a group ahead of its state is one whose state has lost something.
+		j.batch.Facts.Next = max(j.batch.Facts.Next, j.next().Offset)
 		if err := j.changelog(); err != nil {
 			return err
 		}
