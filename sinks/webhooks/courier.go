@@ -267,7 +267,7 @@ func (c *courier) send(ctx context.Context, d *delivery) {
 		out := c.sender.try(ctx, w, d.DeliveryID, d.Payload)
 		if ctx.Err() == nil {
 			d.tried(out, time.Now(), c.cfg.Pauses, c.cfg.Patience)
-			c.write(ctx, d.change())
+			_ = c.write(ctx, d.change()) // it fails only where ctx has ended; then the attempt is made again
 		}
 		c.results <- attempt{d, out}
 	}()
