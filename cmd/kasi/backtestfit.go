@@ -52,8 +52,8 @@ func runFit(c call, f *backtestFlags, out string, train backtest.Half) error {
 		return err
 	}
 	// Whoever reads the table must see what it was counted from.
-	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today, and points of bins: bin,count,paid,today,later,last. Package chance
-# says what they are.
+	text := fmt.Appendf(nil, `# What became of situations: cell,count,tracked,today, and points of bins:
+# bin,count,paid,today,later,last. Package chance says what they are.
 # Made by kasi backtest fit from %s, the %s half of its accounts, premiums of %v %%
 # of the median monthly income, in the worlds month and sweep together.
 `, filepath.Base(f.file), train, f.premiums)
