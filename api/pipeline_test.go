@@ -497,13 +497,13 @@ func (p *pipeline) store(st schemas.SettlementEvent) {
 		"tenant_id, settlement_id, settlement_number, period_month, sequence, version, total_collections_cents, "+
 			"adjustments_cents, distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, "+
 			"brought_forward_cents, payable_cents, in_flight_debits, in_flight_cents, payment_date, payment_reference, "+
-			"status, change_kind, note, payout_state, paid_date, request_id, created_at, business_date, coverage_period, "+
-			"coverage_from, coverage_to, event_id", [][]any{{
+			"status, change_kind, note, payout_state, paid_date, request_id, created_at, made_date, business_date, "+
+			"coverage_period, coverage_from, coverage_to, event_id", [][]any{{
 			st.TenantID, st.SettlementID, st.Number, string(st.PeriodMonth), uint32(st.Sequence), st.Version,
 			int64(st.TotalCollectionsCents), int64(st.AdjustmentsCents), int64(st.DistributionFeeCents),
 			int64(st.CollectionsFeeCents), int64(st.TotalFeesCents), int64(st.VATCents), int64(st.NetCents),
 			int64(st.BroughtForwardCents), int64(st.PayableCents), uint32(st.InFlightDebits), int64(st.InFlightCents),
 			day(st.PaymentDate), st.PaymentReference, string(st.Status), string(st.Change), st.Note, string(st.PayoutState),
-			day(st.PaidDate), st.RequestID, st.CreatedAt, day(st.BusinessDate), periods, from, to, uuid.New(),
+			day(st.PaidDate), st.RequestID, st.CreatedAt, day(st.MadeDate), day(st.BusinessDate), periods, from, to, uuid.New(),
 		}})
 }

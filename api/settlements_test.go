@@ -115,6 +115,8 @@ func TestAnOpenPeriodIsPreviewedOnly(t *testing.T) {
 	e.pipe.today = civil.Date{Year: 2025, Month: 12, Day: 1}
 	made := e.post("/v1/settlements", `{"period_month":"2025-11","preview":false}`).is(http.StatusCreated)
 	require.Contains(t, string(made.body), `"settlement_number":"SETTLE-2025-11-001"`, "previews take no number")
+	st := decoded[api.Settlement](e.get("/v1/settlements/" + decoded[api.SettlementCreated](made).ID))
+	require.Equal(t, "2025-12-01T08:00:00Z", st.CreatedAt.Format(time.RFC3339), "on the business date, not on the clock's")
 	require.Equal(t, string(made.body), string(e.post("/v1/settlements", preview).is(http.StatusOK).body),
 		"nothing has moved since: the preview is the statement that stands")
 	e.pipe.pay("POL001", "2025-11", -5000, "2025-12-02")

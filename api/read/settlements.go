@@ -7,9 +7,14 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 )
 
+// madeAt is when a statement was made, as users see it: under a manual calendar it is the same time of the business
+// date.
+const madeAt = `fromUnixTimestamp64Milli(toUnixTimestamp64Milli(created_at) + 86400000 *
+        toInt64(coalesce(made_date - toDate(created_at, 'Africa/Johannesburg'), 0)), 'UTC')`
+
 const settlementColumns = `settlement_id, settlement_number, period_month, total_collections_cents,
     distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, status,
-    payment_reference, created_at, in_flight_debits, in_flight_cents, brought_forward_cents, payable_cents,
+    payment_reference, ` + madeAt + `, in_flight_debits, in_flight_cents, brought_forward_cents, payable_cents,
     adjustments_cents, paid_date, payout_state, note, version`
 
 // Settlement is the latest version of a statement. PaymentDate is midnight UTC.

@@ -1,6 +1,7 @@
 SELECT settlement_id, settlement_number, period_month, total_collections_cents,
     distribution_fee_cents, collections_fee_cents, total_fees_cents, vat_cents, net_cents, payment_date, status,
-    payment_reference, created_at, in_flight_debits, in_flight_cents, brought_forward_cents, payable_cents,
+    payment_reference, fromUnixTimestamp64Milli(toUnixTimestamp64Milli(created_at) + 86400000 *
+        toInt64(coalesce(made_date - toDate(created_at, 'Africa/Johannesburg'), 0)), 'UTC'), in_flight_debits, in_flight_cents, brought_forward_cents, payable_cents,
     adjustments_cents, paid_date, payout_state, note, version
 FROM settlements_log
 WHERE tenant_id = {tenant:String} AND settlement_id = {id:UUID}
