@@ -210,10 +210,7 @@ func (j *importJob) check(ctx context.Context, o importOptions) error {
 	case o.total != nil && *o.total != j.total:
 		return differs("expected_total", o.total.String(), j.total.String())
 	case j.Sent == 0:
-		e := newError(http.StatusUnprocessableEntity, "None of the %d rows can be taken over; the first error is in line %d: %s",
-			j.Counts.Rows, j.errors[0].Line, j.errors[0].Message)
-		e.details = ErrorDetails{Field: j.errors[0].Column, Received: "no good row", Errors: &j.errors}
-		return e
+		return j.noGoodRow()
 	case o.full && j.noNumber > 0:
 		return newError(http.StatusUnprocessableEntity, "The policy number of %d rows cannot be read (the first error is in "+
 			"line %d), so nobody can tell which policies the file lacks; mend them, or send the file with mode=merge",
@@ -232,6 +229,9 @@ func (j *importJob) check(ctx context.Context, o importOptions) error {
 	if err != nil {
 		return err
 	}
+	if int64(j.refusals) == j.Sent-j.Counts.LeftOut {
+		return j.noGoodRow()
+	}
 	if err := j.mayCancel(o, active); err != nil {
 		return err
 	}
@@ -241,6 +241,18 @@ func (j *importJob) check(ctx context.Context, o importOptions) error {
 	slices.SortStableFunc(j.errors, func(a, b RowError) int { return a.Row - b.Row })
 	slices.SortStableFunc(j.warnings, func(a, b RowError) int { return a.Row - b.Row })
 	return j.flush()
+}
+
+// noGoodRow is the answer to a file of which no row can be taken over.
+func (j *importJob) noGoodRow() error {
+	faults := append(slices.Clone(j.errors), j.refused...)
+	slices.SortStableFunc(faults, func(a, b RowError) int { return a.Row - b.Row })
+	faults = faults[:min(len(faults), maxListedErrors)]
+	first := faults[0]
+	e := newError(http.StatusUnprocessableEntity, "None of the %d rows can be taken over; the first error is in line %d: %s",
+		j.Counts.Rows, first.Line, first.Message)
+	e.details = ErrorDetails{Field: first.Column, Received: "no good row", Errors: &faults}
+	return e
 }
 
 func (j *importJob) flush() error { return errors.Join(j.toCommands.Flush(), j.toFaults.Flush()) }
@@ -364,10 +376,39 @@ func (j *importJob) compareStored(e *inFile, p *read.Policy) error {
 		all = append(all, warn("status", warnNotActive,
 			"the policy is lapsed and stays so; the column status with active changes that"))
 	}
-	if j.DryRun {
-		all = append(all, j.foreseeStored(e, p, given))
+	if message := refusalOf(e, p); message != "" {
+		all = append(all, j.refuse(RowError{
+			Line: int(e.line), Row: int(e.row), PolicyNumber: p.Number, Column: "policy_number",
+			Code: schemas.OutcomeConflict, Message: message,
+		}))
+	} else if j.DryRun {
+		j.foreseeStored(e, p, given)
 	}
 	return errors.Join(all...)
+}
+
+// refusalOf is why the book as it stands refuses a row; empty where it takes it.
+func refusalOf(e *inFile, p *read.Policy) string {
+	switch {
+	case hashOf(p.CustomerID) != e.customer:
+		return "the policy number belongs to another customer"
+	case p.Status == schemas.PolicyCancelled && e.status == "":
+		return "the policy is cancelled; status active takes that back within 30 days"
+	}
+	return ""
+}
+
+// refuse counts a row that the book refuses. The stage has the last word, and says so where the file goes to it.
+func (j *importJob) refuse(e RowError) error {
+	j.refusals++
+	if j.DryRun {
+		j.Counts.Failed++
+		return j.fault(schemas.ImportError, e)
+	}
+	if len(j.refused) < maxListedErrors {
+		j.refused = append(j.refused, e)
+	}
+	return nil
 }
 
 // givenOf are the fields that a row gives.
@@ -379,28 +420,15 @@ func (j *importJob) givenOf(e *inFile) []string {
 }
 
 // foreseeStored counts what would become of a row whose policy is stored.
-func (j *importJob) foreseeStored(e *inFile, p *read.Policy, given []string) error {
-	refuse := func(message string) error {
-		j.Counts.Failed++
-		return j.fault(schemas.ImportError, RowError{
-			Line: int(e.line), Row: int(e.row), PolicyNumber: p.Number, Column: "policy_number", Code: schemas.OutcomeConflict,
-			Message: message,
-		})
-	}
-	switch terms := p.Terms(); {
-	case hashOf(p.CustomerID) != e.customer:
-		return refuse("the policy number belongs to another customer")
-	case p.Status == schemas.PolicyCancelled && e.status == "":
-		return refuse("the policy is cancelled; status active takes that back within 30 days")
-	case hashOf(termsText(&terms, given)) == e.terms:
+func (j *importJob) foreseeStored(e *inFile, p *read.Policy, given []string) {
+	if terms := p.Terms(); hashOf(termsText(&terms, given)) == e.terms {
 		j.Counts.Unchanged++
-	default:
-		j.Counts.Updated++
-		if e.status == schemas.PolicyCancelled && p.Status != schemas.PolicyCancelled {
-			j.Counts.Cancelled++
-		}
+		return
 	}
-	return nil
+	j.Counts.Updated++
+	if e.status == schemas.PolicyCancelled && p.Status != schemas.PolicyCancelled {
+		j.Counts.Cancelled++
+	}
 }
 
 // foresee counts what would become of all rows.

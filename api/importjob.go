@@ -53,8 +53,10 @@ type importJob struct {
 	toCommands, toFaults   *bufio.Writer
 	index                  []inFile // of the check alone
 	total                  schemas.Cents
-	noNumber               int64    // rows whose policy number cannot be read
-	given                  []string // the fields that the file has columns for
+	noNumber               int64      // rows whose policy number cannot be read
+	refusals               int        // rows that the book refuses as it stands
+	refused                []RowError // the first of them, where the stage is to say it
+	given                  []string   // the fields that the file has columns for
 
 	mu               sync.Mutex
 	moved            time.Time // when something was heard last
