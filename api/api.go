@@ -64,6 +64,8 @@ type Commands interface {
 	// Statement changes a statement: a dispute, or how it was resolved.
 	Statement(ctx context.Context, cmd schemas.StatementCommand) error
 	CloseItem(ctx context.Context, cmd schemas.CloseItemCommand) error
+	// Audit says what became of a call that changes something. It does not wait; failed hears where it could not be said.
+	Audit(ctx context.Context, ev schemas.AuditEvent, failed func(error))
 	// Owed is, for each partition of kasi.collections.v1, the offset after everything the pipeline owes for what it has
 	// been told so far.
 	Owed(ctx context.Context) ([]int64, error)
@@ -170,7 +172,7 @@ func (s *server) routes(asJSON []byte) http.Handler {
 	root.Get("/v1/openapi.yaml", document("application/yaml", openapiYAML))
 	root.Get("/v1/openapi.json", document("application/json", asJSON))
 	root.Route("/v1", func(v1 chi.Router) {
-		v1.Use(s.authenticate, s.limit, s.postOnly("/v1/policies/import", "/v1/collections/execute"))
+		v1.Use(s.audit, s.authenticate, s.limit, s.postOnly("/v1/policies/import", "/v1/collections/execute"))
 		HandlerWithOptions(s, ChiServerOptions{
 			BaseRouter: v1, ErrorHandlerFunc: s.badParameter, Middlewares: []MiddlewareFunc{s.once, s.checkScope},
 		})
@@ -217,7 +219,8 @@ type requestInfo struct {
 	// command is the id under which the pipeline hears of the call: the request's own, but for a call that is tried again
 	// under its Idempotency-Key.
 	command string
-	again   bool // an earlier try may have been carried out
+	again   bool   // an earlier try may have been carried out
+	code    string // of the error that was answered
 	since   time.Time
 	tenant  string
 	grant   Grant

@@ -122,9 +122,10 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if info.body != nil {
 		info.body.within(bodyOfRefused)
 	}
+	info.code = cmp.Or(e.code, codes[e.status])
 	w.Header().Del("Content-Disposition")
 	writeJSON(w, e.status, ErrorBody{Error: ErrorInfo{
-		Code: cmp.Or(e.code, codes[e.status]), Message: e.message, Details: e.details, RequestID: info.requestID,
+		Code: info.code, Message: e.message, Details: e.details, RequestID: info.requestID,
 	}})
 }
 

@@ -102,12 +102,18 @@ func (s *server) limit(next http.Handler) http.Handler {
 	})
 }
 
-// addressOf is the caller's address. Of IPv6 it is the network of 64 bits: whoever has one address there has them all.
-func addressOf(r *http.Request) string {
+// hostOf is the caller's address without its port.
+func hostOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
+	return host
+}
+
+// addressOf is the caller's address. Of IPv6 it is the network of 64 bits: whoever has one address there has them all.
+func addressOf(r *http.Request) string {
+	host := hostOf(r)
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
 		return host

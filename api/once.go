@@ -73,6 +73,9 @@ func (s *server) once(next http.Handler) http.Handler {
 				}
 			}
 			w.Header().Set(replayHeader, "true")
+			if answer.Status >= http.StatusBadRequest {
+				info.code = codes[answer.Status]
+			}
 			send(w, answer)
 			return
 		}

@@ -139,6 +139,45 @@ type AttemptResult struct {
 // AttemptResultStatus How the debit stood then
 type AttemptResultStatus string
 
+// AuditEntry A call that changes something, or would have.
+type AuditEntry struct {
+	// At When it was answered
+	At        time.Time `json:"at"`
+	RequestID string    `json:"request_id"`
+
+	// KeyID Of `kasi keys list`
+	KeyID string `json:"key_id"`
+
+	// Address The caller's, as the server sees it
+	Address string `json:"address"`
+
+	// Method Example: PATCH
+	Method string `json:"method"`
+
+	// Route Example: /v1/policies/{id}
+	Route string `json:"route"`
+
+	// ObjectID The id in the path, where there is one
+	ObjectID *string `json:"object_id"`
+
+	// Status Of the answer
+	Status int `json:"status"`
+
+	// Outcome OK, or the code of the error
+	Outcome string `json:"outcome"`
+
+	// Replayed The first answer was given again
+	Replayed bool `json:"replayed"`
+}
+
+// AuditList One page of calls.
+type AuditList struct {
+	Data []AuditEntry `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Collection A collection as it is now.
 type Collection struct {
 	ID string `json:"id"`
@@ -1292,6 +1331,18 @@ type UpdatedSince = string
 // Error Every error looks like this.
 type Error = ErrorBody
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Since An instant (RFC 3339) or a date
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
 	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
@@ -1574,6 +1625,9 @@ func (t *CreateSettlement200JSONResponseBody) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAudit Every call that changes something, or would have, from the oldest on.
+	// (GET /audit)
+	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
 	// ListCollections Collections as they are now, by period and policy number.
 	// (GET /collections)
 	ListCollections(w http.ResponseWriter, r *http.Request, params ListCollectionsParams)
@@ -1687,6 +1741,12 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// ListAudit Every call that changes something, or would have, from the oldest on.
+// (GET /audit)
+func (_ Unimplemented) ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // ListCollections Collections as they are now, by period and policy number.
 // (GET /collections)
@@ -1912,6 +1972,65 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListCollections operation middleware
 func (siw *ServerInterfaceWrapper) ListCollections(w http.ResponseWriter, r *http.Request) {
@@ -3684,6 +3803,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/webhooks/{id}/deliveries/{delivery_id}/redeliver", wrapper.Redeliver)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/audit", wrapper.ListAudit)
 	})
 
 	return r

@@ -38,6 +38,7 @@ type pipeline struct {
 	ends        [partitions]int64 // of kasi.collections.v1
 	seq         [partitions]int64
 	commands    int
+	calls       int64 // in the audit
 
 	fail    error                 // what every command returns
 	deaf    bool                  // commands are taken and never answered
@@ -86,6 +87,17 @@ func (p *pipeline) item(debit string, state schemas.OpenItemState, version int64
 		"acme", schemas.OpenItemID(debit), version, "C-POL001", "POL001", schemas.FactID("collection"), "2025-11", debit,
 		"AMOUNT_MISMATCH", string(state), int64(15000), int64(10000), "2025-11-05", "2025-11-06", "R1", note,
 		time.Date(2025, 11, 6, 7, 0, int(version), 0, time.UTC),
+	}})
+}
+
+func (p *pipeline) Audit(_ context.Context, ev schemas.AuditEvent, _ func(error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls++
+	p.insert("audit_log", "tenant_id, at, request_id, key_id, address, method, route, object_id, status, outcome, "+
+		"replayed, seq, event_id", [][]any{{
+		ev.TenantID, time.Now(), ev.RequestID, ev.KeyID, ev.Address, ev.Method, ev.Route, ev.ObjectID, int64(ev.Status),
+		ev.Outcome, ev.Replayed, p.calls, uuid.New(),
 	}})
 }
 

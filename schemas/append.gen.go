@@ -5,6 +5,37 @@ package schemas
 import "strconv"
 
 // AppendJSON appends the event as encoding/json writes it, to the byte.
+func (e *AuditEvent) AppendJSON(b []byte) (_ []byte, err error) {
+	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
+	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)
+	b = AppendText(append(b, `,"business_date":`...), string(e.BusinessDate))
+	b = appendInstant(append(b, `,"at":`...), e.At, &err)
+	if e.TenantID != "" {
+		b = AppendText(append(b, `,"tenant_id":`...), string(e.TenantID))
+	}
+	b = AppendText(append(b, `,"request_id":`...), string(e.RequestID))
+	if e.KeyID != "" {
+		b = AppendText(append(b, `,"key_id":`...), string(e.KeyID))
+	}
+	if e.Address != "" {
+		b = AppendText(append(b, `,"address":`...), string(e.Address))
+	}
+	b = AppendText(append(b, `,"method":`...), string(e.Method))
+	if e.Route != "" {
+		b = AppendText(append(b, `,"route":`...), string(e.Route))
+	}
+	if e.ObjectID != "" {
+		b = AppendText(append(b, `,"object_id":`...), string(e.ObjectID))
+	}
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(e.Status), 10)
+	b = AppendText(append(b, `,"outcome":`...), string(e.Outcome))
+	if e.Replayed {
+		b = strconv.AppendBool(append(b, `,"replayed":`...), e.Replayed)
+	}
+	return append(b, '}'), err
+}
+
+// AppendJSON appends the event as encoding/json writes it, to the byte.
 func (e *CollectionEvent) AppendJSON(b []byte) (_ []byte, err error) {
 	b = AppendText(append(b, `{"event_id":`...), string(e.EventID))
 	b = strconv.AppendInt(append(b, `,"seq":`...), int64(e.Seq), 10)

@@ -34,6 +34,7 @@ const (
 	KindTick        Kind = "tick"        // Tick
 	KindSettle      Kind = "settle"      // SettleCommand
 	KindTenant      Kind = "tenant"      // TenantSettings
+	KindAudit       Kind = "audit"       // AuditEvent, without its head
 	KindStatement   Kind = "statement"   // StatementCommand
 	KindPayout      Kind = "payout"      // PayoutResult
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own

@@ -7,6 +7,7 @@ const FirstYear, LastYear = 1970, 2148
 
 // SunkTopics are the topics that the ClickHouse sink reads, each into the table named beside it.
 var SunkTopics = map[string]string{
+	TopicAudit:             "audit_log",
 	TopicCollections:       "collections_log",
 	TopicOutcomes:          "outcomes_log",
 	TopicExecutions:        "executions_log",
@@ -26,6 +27,28 @@ var SunkTopics = map[string]string{
 // Tables are the tables of the events.
 func Tables() []Table {
 	return []Table{
+		{
+			Name: "audit_log", Key: "tenant_id, at, request_id",
+			Comment: "One call of the API that changes something, or would have: when, with which key, from where, what, and what came of it. It holds ids only. (kasi.audit.v1)",
+			Columns: []Column{
+				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer; empty where no good key was given."},
+				{Name: "request_id", Type: "String", Comment: "The call."},
+				{Name: "key_id", Type: "LowCardinality(String)", Comment: "The key's id; empty where no good one was given."},
+				{Name: "address", Type: "String", Comment: "The caller's address."},
+				{Name: "method", Type: "LowCardinality(String)", Comment: "HTTP method."},
+				{Name: "route", Type: "LowCardinality(String)", Comment: "The route, such as /v1/policies/{id}."},
+				{Name: "object_id", Type: "String", Comment: "The id in the path, where there is one."},
+				{Name: "status", Type: "UInt32", Comment: "HTTP status of the answer."},
+				{Name: "outcome", Type: "LowCardinality(String)", Comment: "OK, or the code of the error."},
+				{Name: "replayed", Type: "Bool", Comment: "The answer is the first one again, by Idempotency-Key; absent means false."},
+				{Name: "event_id", Type: "UUID", Comment: "Made from facts: the same event has the same id in every run. The duplicate key."},
+				{Name: "business_date", Type: "Nullable(Date)", Comment: "The calendar's day when it happened."},
+				{Name: "at", Type: "DateTime64(3, 'UTC')", Comment: "Timestamp of the record that caused it, UTC."},
+				{Name: "seq", Type: "Int64", Comment: "Counts the records of this partition of the topic: 1, 2, 3... without a gap."},
+				{Name: "src_partition", Type: "UInt32", Comment: "Kafka partition the row came from."},
+				{Name: "src_offset", Type: "Int64", Comment: "Kafka offset the row came from."},
+			},
+		},
 		{
 			Name: "collections_log", Key: "tenant_id, period_month, collection_id, version",
 			Comment: "A collection after a change, with the fact behind it. The highest version is the collection as it is; the sum of moved_cents over all versions is what was collected. (kasi.collections.v1)",

@@ -26,6 +26,7 @@ const (
 	TopicDeadLetters        = "kasi.deadletters.v1"
 	TopicTenants            = "kasi.tenants.v1"       // key tenant: who the insurers are
 	TopicKeys               = "kasi.keys.v1"          // key: the API key's id
+	TopicAudit              = "kasi.audit.v1"         // key tenant: every changing call of the API
 	TopicIdempotency        = "kasi.idempotency.v1"   // key: hash of tenant and Idempotency-Key
 	TopicStateIntake        = "kasi.state.intake.v1"  // changelog: owner of each policy number
 	TopicStateCollect       = "kasi.state.collect.v1" // changelog: a customer in rows
@@ -73,6 +74,7 @@ var Topics = []Topic{
 	{Name: TopicDeadLetters},
 	{Name: TopicTenants, Compacted: true},
 	{Name: TopicKeys, Compacted: true},
+	{Name: TopicAudit, Partitioned: true},
 	{Name: TopicIdempotency, Compacted: true, KeepDays: 31},
 	{Name: TopicStateIntake, Partitioned: true, Compacted: true},
 	{Name: TopicStateCollect, Partitioned: true, Compacted: true},

@@ -134,9 +134,11 @@ func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	case schemas.KindPolicy:
 	case schemas.KindImport:
 		return t.importEntry(b, rec)
+	case schemas.KindAudit:
+		return audit(b, rec)
 	default:
 		return schemas.Refuse(letters.ClassUnknownKind,
-			"a record of the policy commands needs header kasi.kind = policy or import")
+			"a record of the policy commands needs header kasi.kind = policy, import or audit")
 	}
 	cmd, err := readOwn(rec.Value, "command", checkPolicy)
 	if err != nil {
@@ -164,6 +166,21 @@ func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	customer := schemas.CustomerKey(cmd.TenantID, cmd.CustomerID)
 	b.Route(schemas.TopicTimeline, schemas.KindPolicy, schemas.RoutingHash(customer), customer, value, rec.Timestamp)
 	return nil
+}
+
+// audit makes an event of what the API says of a call.
+func audit(b *stage.Batch, rec *kgo.Record) error {
+	ev, err := readOwn(rec.Value, "record of a call", func(ev schemas.AuditEvent) error {
+		if ev.RequestID == "" || ev.Method == "" || ev.Status < 1 || ev.Outcome == "" {
+			return badCommand("request_id, method, status and outcome are required")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ev.Meta = schemas.Meta{At: rec.Timestamp.UTC(), EventID: schemas.FactID("audit", ev.RequestID)}
+	return b.Event(schemas.TopicAudit, ev.TenantID, &ev, rec.Timestamp)
 }
 
 // importEntry makes an event of an entry of an import.

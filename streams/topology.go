@@ -44,11 +44,12 @@ var Topology = []Stage{
 	{Row: stage.Row{
 		Name: "owners", Role: "intake", Group: schemas.GroupPolicies,
 		Inputs:    []string{schemas.TopicPolicyCommands},
-		Processor: "ownerTask: which customer a policy number belongs to",
+		Processor: "ownerTask: which customer a policy number belongs to; numbers the audit",
 		Outputs: []stage.Output{
 			{Topic: schemas.TopicTimeline, Key: "customer", Routed: true},
 			{Topic: schemas.TopicOutcomes, Key: "tenant, policy number", Dense: true},
 			{Topic: schemas.TopicImports, Key: "import", Dense: true},
+			{Topic: schemas.TopicAudit, Key: "tenant", Dense: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
 		State: schemas.TopicStateIntake, StateKey: "tenant, policy number",

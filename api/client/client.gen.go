@@ -142,6 +142,45 @@ type AttemptResult struct {
 // AttemptResultStatus How the debit stood then
 type AttemptResultStatus string
 
+// AuditEntry A call that changes something, or would have.
+type AuditEntry struct {
+	// At When it was answered
+	At        time.Time `json:"at"`
+	RequestID string    `json:"request_id"`
+
+	// KeyID Of `kasi keys list`
+	KeyID string `json:"key_id"`
+
+	// Address The caller's, as the server sees it
+	Address string `json:"address"`
+
+	// Method Example: PATCH
+	Method string `json:"method"`
+
+	// Route Example: /v1/policies/{id}
+	Route string `json:"route"`
+
+	// ObjectID The id in the path, where there is one
+	ObjectID *string `json:"object_id"`
+
+	// Status Of the answer
+	Status int `json:"status"`
+
+	// Outcome OK, or the code of the error
+	Outcome string `json:"outcome"`
+
+	// Replayed The first answer was given again
+	Replayed bool `json:"replayed"`
+}
+
+// AuditList One page of calls.
+type AuditList struct {
+	Data []AuditEntry `json:"data"`
+
+	// NextCursor Null on the last page
+	NextCursor *string `json:"next_cursor"`
+}
+
 // Collection A collection as it is now.
 type Collection struct {
 	ID string `json:"id"`
@@ -1287,6 +1326,18 @@ type UpdatedSince = string
 // Error Every error looks like this.
 type Error = ErrorBody
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Since An instant (RFC 3339) or a date
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit Most items on a page
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor next_cursor of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
 	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
@@ -1640,6 +1691,14 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// ListAudit Every call that changes something, or would have, from the oldest on.
+	//
+	// When, with which key, from where, what, and what came of it; refused calls too. A call is here a moment after its answer. It holds
+	// ids only.
+	//
+	// Corresponds with GET /audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCollections Collections as they are now, by period and policy number.
 	//
@@ -2037,6 +2096,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /webhooks/{id}/rotate (the `RotateWebhook` operationId).
 	RotateWebhook(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListAudit Every call that changes something, or would have, from the oldest on.
+//
+// When, with which key, from where, what, and what came of it; refused calls too. A call is here a moment after its answer. It holds
+// ids only.
+//
+// Corresponds with GET /audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListCollections Collections as they are now, by period and policy number.
@@ -2894,6 +2971,84 @@ func (c *Client) RotateWebhook(ctx context.Context, id ID, reqEditors ...Request
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListCollectionsRequest constructs an http.Request for the ListCollections method

@@ -26,6 +26,7 @@ var Queries = map[string]string{
 	"attention": sqlAttention, "periods": sqlPeriods, "deposits": sqlDeposits, "facts": sqlFacts, "turns": sqlTurns,
 	"trace_kind": sqlTraceKind, "trace_debits": sqlTraceDebits, "trace_lines": sqlTraceLines, "trace_steps": sqlTraceSteps,
 	"income_streams": sqlIncomeStreams, "customer_collections": sqlCustomerCollections,
+	"audit":         sqlAudit,
 	"delivery_list": sqlDeliveryList, "delivery_by_id": sqlDeliveryByID,
 	"search": sqlSearch, "streams": sqlStreams, "paydays": sqlPaydays,
 }

@@ -166,6 +166,13 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]any{tenant, named("customer_id", "C1"), named("limit", 10)},
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
+		"audit": {
+			[]any{
+				tenant, named("since", "2025-11-05T00:00:00Z"), named("after", "2025-11-05T07:00:00Z"), named("id", "r1"),
+				named("limit", 10),
+			},
+			[]string{"2025-11-05 07:00:00 r2 k2 10.0.0.1 PATCH /v1/policies/{id} P1 409 CONFLICT true"},
+		},
 		"delivery_list": {
 			page(named("id", a), named("type", ""), named("object", ""), named("after_created", ""), named("after_id", "")),
 			[]string{
@@ -399,6 +406,13 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('t', '', 0, 7, 9, 'removed', '2025-11-05 07:00:00'), ('t', '', 0, 6, 6, 'before', '2025-11-04 07:00:00'),
 			('t', '', 0, 8, 9, 'beside', '2025-11-06 07:00:00'), ('t', 's', 0, 5, 7, 'stage', '2025-11-06 07:00:00'),
 			('t', '', 1, 5, 7, 'partition', '2025-11-06 07:00:00'), ('u', '', 0, 5, 7, 'topic', '2025-11-06 07:00:00')`,
+		`INSERT INTO audit_log (tenant_id, at, request_id, key_id, address, method, route, object_id, status, outcome,
+				replayed, seq) VALUES
+			('acme', '2025-11-04 07:00:00', 'r0', 'k1', '10.0.0.1', 'POST', '/v1/policies', '', 201, 'OK', false, 1),
+			('acme', '2025-11-05 07:00:00', 'r1', 'k1', '10.0.0.1', 'POST', '/v1/policies', '', 201, 'OK', false, 2),
+			('acme', '2025-11-05 07:00:00', 'r2', 'k2', '10.0.0.1', 'PATCH', '/v1/policies/{id}', 'P1', 409, 'CONFLICT',
+				true, 3),
+			('other', '2025-11-06 07:00:00', 'r3', 'k3', '10.0.0.1', 'POST', '/v1/policies', '', 201, 'OK', false, 4)`,
 		`INSERT INTO webhook_deliveries_log (tenant_id, webhook_id, delivery_id, event_type, object_id, status, attempts,
 				status_code, error, next_attempt_at, payload, since, at, src_offset) VALUES
 			('acme', 'A', 'B', 'collection.failed', 'O1', 'pending', 0, 0, '', '', '{"n":1}', '2025-11-05 07:00:00',

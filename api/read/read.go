@@ -83,6 +83,7 @@ type Page struct {
 	ExternalCustomerRef, ProductCode, Reason string
 	Failed, Attempted                        string    // yes or no
 	UpdatedSince                             time.Time // zero: from the beginning
+	Since                                    time.Time // the same, of the audit
 	After                                    []string
 	Limit                                    int
 }

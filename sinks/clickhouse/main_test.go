@@ -254,6 +254,11 @@ func sample(topic string, partition int32, seq int64) any {
 			Version: 2, Kind: schemas.OpenAmount, State: schemas.ItemClosed, AmountCents: 15_000, SaidCents: 10_000,
 			ActionDate: "2025-11-05", Since: "2025-11-06", ResultID: name("RES"), Note: "the bank was asked", RequestID: "req",
 		}
+	case schemas.TopicAudit:
+		return schemas.AuditEvent{
+			Meta: m, TenantID: "acme", RequestID: name("req"), KeyID: "4hx2k7pqan", Address: "10.0.0.1", Method: "PATCH",
+			Route: "/v1/policies/{id}", ObjectID: name("OBJ"), Status: 409, Outcome: "CONFLICT", Replayed: true,
+		}
 	case schemas.TopicOutcomes:
 		return schemas.OutcomeEvent{
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Line: int(seq) + 1, Code: schemas.OutcomeConflict,

@@ -145,7 +145,7 @@ func TestEveryFieldArrives(t *testing.T) {
 		"settlement_lines", "payouts", "ledger ORDER BY ALL", "settlement_proof", "open_items", "calendar",
 		"standing_decisions", "attempts", "income_streams", "customers", "arrears",
 		"reason_codes WHERE reason = 'INSUFFICIENT_FUNDS'", "outcomes_log FINAL", "executions_log FINAL", "executions",
-		"webhook_deliveries_log",
+		"webhook_deliveries_log", "audit_log",
 	} {
 		got.WriteString("== " + from + "\n" + w.vertical("SELECT * FROM "+from))
 	}

@@ -12,6 +12,7 @@ import (
 // tables maps each sunk topic to how its records become rows.
 func tables() map[string]table {
 	return map[string]table{
+		schemas.TopicAudit:             auditEvent(),
 		schemas.TopicCollections:       collectionEvent(),
 		schemas.TopicOutcomes:          outcomeEvent(),
 		schemas.TopicExecutions:        executionEvent(),
@@ -26,6 +27,49 @@ func tables() map[string]table {
 		schemas.TopicPolicies:          policyEvent(),
 		schemas.TopicSettlements:       settlementEvent(),
 		schemas.TopicWebhookDeliveries: webhookDelivery(),
+	}
+}
+
+func auditEvent() table {
+	type E = schemas.AuditEvent
+	return newTable(schemas.TopicAudit, auditEventFields(), []column[E]{
+		value("tenant_id", func(e *E) string { return e.TenantID }),
+		value("request_id", func(e *E) string { return e.RequestID }),
+		value("key_id", func(e *E) string { return e.KeyID }),
+		value("address", func(e *E) string { return e.Address }),
+		value("method", func(e *E) string { return e.Method }),
+		value("route", func(e *E) string { return e.Route }),
+		value("object_id", func(e *E) string { return e.ObjectID }),
+		counts[uint32]("status", func(e *E) int64 { return int64(e.Status) }),
+		value("outcome", func(e *E) string { return e.Outcome }),
+		value("replayed", func(e *E) bool { return e.Replayed }),
+		ids("event_id", func(e *E) string { return e.EventID }),
+		maybeDates("business_date", func(e *E) string { return e.BusinessDate }),
+		instants("at", func(e *E) time.Time { return e.At }),
+		value("seq", func(e *E) int64 { return e.Seq }),
+		of("src_partition", func(r *row[E]) (uint32, error) { return r.Partition, nil }),
+		of("src_offset", func(r *row[E]) (int64, error) { return r.Offset, nil }),
+	},
+	)
+}
+
+func auditEventFields() []field[schemas.AuditEvent] {
+	type E = schemas.AuditEvent
+	return []field[E]{
+		named("event_id", func(c *scan, e *E) { e.EventID = c.text() }),
+		named("seq", func(c *scan, e *E) { e.Seq = c.integer() }),
+		named("business_date", func(c *scan, e *E) { e.BusinessDate = c.text() }),
+		named("at", func(c *scan, e *E) { e.At = c.instant() }),
+		named("tenant_id", func(c *scan, e *E) { e.TenantID = c.text() }),
+		named("request_id", func(c *scan, e *E) { e.RequestID = c.text() }),
+		named("key_id", func(c *scan, e *E) { e.KeyID = c.text() }),
+		named("address", func(c *scan, e *E) { e.Address = c.text() }),
+		named("method", func(c *scan, e *E) { e.Method = c.text() }),
+		named("route", func(c *scan, e *E) { e.Route = c.text() }),
+		named("object_id", func(c *scan, e *E) { e.ObjectID = c.text() }),
+		named("status", func(c *scan, e *E) { e.Status = int(c.integer()) }),
+		named("outcome", func(c *scan, e *E) { e.Outcome = c.text() }),
+		named("replayed", func(c *scan, e *E) { e.Replayed = c.boolean() }),
 	}
 }
 

@@ -50,6 +50,25 @@ func (c *Commands) Policies(ctx context.Context, cmds []schemas.PolicyCommand) e
 	})
 }
 
+// Audit writes what is said of a call, for the audit. It returns at once; failed hears of a record that Kafka has not
+// acknowledged.
+func (c *Commands) Audit(ctx context.Context, ev schemas.AuditEvent, failed func(error)) {
+	value, err := json.Marshal(&ev)
+	if err != nil {
+		failed(err)
+		return
+	}
+	c.cl.Produce(context.WithoutCancel(ctx), &kgo.Record{
+		Topic: schemas.TopicPolicyCommands, Key: []byte(ev.TenantID), Value: value,
+		Partition: schemas.PartitionOf(schemas.RoutingHash(ev.TenantID), c.partitions),
+		Headers:   []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindAudit)}},
+	}, func(_ *kgo.Record, err error) {
+		if err != nil {
+			failed(err)
+		}
+	})
+}
+
 // Import writes entries of an import, in order.
 func (c *Commands) Import(ctx context.Context, entries []schemas.ImportEntry) error {
 	return write(ctx, c, schemas.TopicPolicyCommands, schemas.KindImport, entries, func(e *schemas.ImportEntry) string {

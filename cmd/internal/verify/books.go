@@ -185,7 +185,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 		{
 			schemas.TopicCollections, schemas.TopicDecisions, schemas.TopicDeposits, schemas.TopicPolicies,
 			schemas.TopicPayouts, schemas.TopicOpenItems, schemas.TopicOutcomes, schemas.TopicImports, schemas.TopicExecutions,
-			schemas.TopicCalendar,
+			schemas.TopicCalendar, schemas.TopicAudit,
 		},
 		{
 			schemas.TopicDebits, schemas.TopicTransactions, schemas.TopicRailResults, schemas.TopicPayoutResults,

@@ -67,6 +67,7 @@ var tables = []table{
 	},
 	{schemas.TopicOutcomes, "outcomes_log", nil, none},
 	{schemas.TopicImports, "imports_log", nil, none},
+	{schemas.TopicAudit, "audit_log", nil, none},
 	{schemas.TopicCalendar, "calendar_log", nil, none},
 }
 
