@@ -23,7 +23,7 @@ var (
 
 	// anAmountCell is an amount as a file has it: 150,00 is 150.00.
 	anAmountCell = kind[schemas.Cents]{jsonNumber, expectedAmount, func(v string) (schemas.Cents, *fault) {
-		if decimalComma.MatchString(v) {
+		if strings.Contains(v, ",") && decimalComma.MatchString(v) {
 			v = strings.Replace(v, ",", ".", 1)
 		}
 		c, bad := checkAmount(v)
@@ -48,6 +48,7 @@ var (
 	// anIDCell is an id as a file has it.
 	anIDCell = kind[string]{jsonString, expectedText, func(v string) (string, *fault) {
 		switch {
+		case v == "" || v[0] != '#' && (v[0] < '0' || v[0] > '9'):
 		case shortened.MatchString(v):
 			return "", &fault{
 				rowSpreadsheet, expectedText,

@@ -29,8 +29,8 @@ type importOptions struct {
 	total           *schemas.Cents
 }
 
-// ImportPolicies is POST /policies/import. The file is read and checked whole while the caller waits. Once it is
-// accepted, it is carried out whatever becomes of the caller.
+// ImportPolicies is POST /policies/import. The file is read and checked whole while the caller waits. Once the upload is
+// whole, it is checked and carried out whatever becomes of the caller.
 func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request, params ImportPoliciesParams) {
 	s.respond(w, r, params, func(ctx context.Context, info *requestInfo) error {
 		fields := map[string]string{}
@@ -88,7 +88,8 @@ func (s *server) checkUpload(w http.ResponseWriter, r *http.Request, job *import
 			if err != nil {
 				return err
 			}
-			return job.check(r.Context(), o)
+			// The upload is whole: from here on it does not matter whether the caller stays.
+			return job.check(context.WithoutCancel(r.Context()), o)
 		case err != nil:
 			return readError(err)
 		case part.FormName() == "file" && found:

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -168,8 +169,8 @@ func (j *importJob) warnOfRow(row *fileRow) error {
 			return err
 		}
 	}
-	for column, v := range map[string]string{"policy_number": row.cmd.PolicyNumber, "customer_id": row.cmd.CustomerID} {
-		if aDateCell.MatchString(v) {
+	for _, id := range [][2]string{{"policy_number", row.cmd.PolicyNumber}, {"customer_id", row.cmd.CustomerID}} {
+		if column, v := id[0], id[1]; v[0] >= '0' && v[0] <= '9' && aDateCell.MatchString(v) {
 			if err := j.warn(row.line, row.row, row.number, column, warnDate,
 				column+" looks like a date, which a spreadsheet may have made of another id"); err != nil {
 				return err
@@ -186,17 +187,35 @@ func belowPremium(most, premium schemas.Cents) string {
 
 // termsText is the terms that are given, for comparing.
 func termsText(t *schemas.PolicyTerms, given []string) string {
-	all := map[string]any{
-		schemas.GivenReference: t.ExternalCustomerRef, schemas.GivenProduct: t.ProductCode, schemas.GivenPremium: t.PremiumCents,
-		schemas.GivenStatus: t.Status, schemas.GivenRail: cmp.Or(t.Rail, schemas.RailDebiCheck),
-		schemas.GivenMandate: t.MandateReference, schemas.GivenMaximum: t.MandateMaxCents, schemas.GivenFixed: t.MandateFixed,
-		schemas.GivenDay: t.CollectionDay, schemas.GivenBank: t.Bank, schemas.GivenToken: t.AccountToken,
+	out := make([]byte, 0, 128)
+	for _, field := range given {
+		switch field {
+		case schemas.GivenReference:
+			out = append(out, t.ExternalCustomerRef...)
+		case schemas.GivenProduct:
+			out = append(out, t.ProductCode...)
+		case schemas.GivenPremium:
+			out = strconv.AppendInt(out, int64(t.PremiumCents), 10)
+		case schemas.GivenStatus:
+			out = append(out, t.Status...)
+		case schemas.GivenRail:
+			out = append(out, cmp.Or(t.Rail, schemas.RailDebiCheck)...)
+		case schemas.GivenMandate:
+			out = append(out, t.MandateReference...)
+		case schemas.GivenMaximum:
+			out = strconv.AppendInt(out, int64(t.MandateMaxCents), 10)
+		case schemas.GivenFixed:
+			out = strconv.AppendBool(out, t.MandateFixed)
+		case schemas.GivenDay:
+			out = strconv.AppendInt(out, int64(t.CollectionDay), 10)
+		case schemas.GivenBank:
+			out = append(out, t.Bank...)
+		case schemas.GivenToken:
+			out = append(out, t.AccountToken...)
+		}
+		out = append(out, '\x1f')
 	}
-	var out strings.Builder
-	for _, f := range given {
-		fmt.Fprintf(&out, "%v\x1f", all[f])
-	}
-	return out.String()
+	return string(out)
 }
 
 // check compares the file with the control totals and with the book, and refuses it or leaves it ready.
