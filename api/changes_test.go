@@ -21,15 +21,19 @@ func (e *env) patchIf(path, etag, body string) *answer {
 func TestPatchIsAMergePatch(t *testing.T) {
 	e := newEnv(t)
 	path := "/v1/policies/" + e.policy("POL001")
-	e.send(http.MethodPatch, path, `{"rail":"eft","mandate_reference":"M1","mandate_max_amount":400.00,"mandate_fixed":true,`+
-		`"collection_day":25,"bank":"FNB","account_token":"T1"}`).is(http.StatusOK)
+	e.send(http.MethodPatch, path, `{"rail":"eft","mandate_reference":"M1","mandate_max_amount":400.00,`+
+		`"mandate_fixed":true,`+
+		`"collection_day":25,"bank":"FNB","account_token":"T1"}`).
+		is(http.StatusOK)
 	p := decoded[api.Policy](e.get(path))
 	require.Equal(t, "EFT", string(p.Rail))
 	require.Equal(t, []any{"M1", true, 25, "FNB", "T1"}, []any{
 		*p.MandateReference, p.MandateFixed, *p.CollectionDay, *p.Bank, *p.AccountToken,
 	})
-	e.send(http.MethodPatch, path, `{"mandate_max_amount":null,"mandate_reference":null,"collection_day":null,"rail":null,`+
-		`"mandate_fixed":null,"bank":null,"account_token":null}`).is(http.StatusOK)
+	e.send(http.MethodPatch, path, `{"mandate_max_amount":null,"mandate_reference":null,"collection_day":null,`+
+		`"rail":null,`+
+		`"mandate_fixed":null,"bank":null,"account_token":null}`).
+		is(http.StatusOK)
 	p = decoded[api.Policy](e.get(path))
 	require.True(t, p.MandateMaxAmount == nil && p.MandateReference == nil && p.CollectionDay == nil && !p.MandateFixed &&
 		p.Bank == nil && p.AccountToken == nil)
@@ -75,7 +79,11 @@ func TestPolicyHistory(t *testing.T) {
 	require.Equal(t, "env-1", *h[2].KeyID)
 	require.EqualValues(t, 20000, h[1].Policy.CollectionAmount)
 	first := decoded[api.PolicyHistory](e.get(path + "/history?limit=2"))
-	require.EqualValues(t, 3, decoded[api.PolicyHistory](e.get(path + "/history?cursor=" + *first.NextCursor)).Data[0].Version)
+	require.EqualValues(
+		t,
+		3,
+		decoded[api.PolicyHistory](e.get(path + "/history?cursor=" + *first.NextCursor)).Data[0].Version,
+	)
 	e.request(http.MethodGet, path+"/history", otherKey, "", nil).is(http.StatusNotFound)
 }
 
@@ -102,7 +110,8 @@ func TestFilters(t *testing.T) {
 	for query, want := range map[string]string{
 		"status=unpaid": "POL002 POL003", "failed=true": "POL002", "failed=false": "POL001 POL003",
 		"failure_reason=insufficient_funds": "POL002", "attempted=false": "POL003", "attempted=true": "POL001 POL002",
-		"product_code=FUNERAL_01": "POL001 POL002 POL003", "product_code=X": "", "updated_since=2025-11-05": "POL001 POL002 POL003",
+		"product_code=FUNERAL_01": "POL001 POL002 POL003", "product_code=X": "",
+		"updated_since=2025-11-05":           "POL001 POL002 POL003",
 		"updated_since=2031-01-01T00:00:00Z": "", "customer_id=C-POL003&attempted=false": "POL003",
 	} {
 		var got []string
@@ -112,7 +121,8 @@ func TestFilters(t *testing.T) {
 		require.Equal(t, want, strings.Join(got, " "), query)
 	}
 	for query, want := range map[string]int{
-		"external_customer_ref=EXT": 3, "external_customer_ref=E": 0, "product_code=FUNERAL_01": 3, "updated_since=2031-01-01": 0,
+		"external_customer_ref=EXT": 3, "external_customer_ref=E": 0, "product_code=FUNERAL_01": 3,
+		"updated_since=2031-01-01":                  0,
 		"updated_since=2020-01-01T00:00:00%2B02:00": 3,
 	} {
 		require.Len(t, decoded[api.PolicyList](e.get("/v1/policies?"+query).is(http.StatusOK)).Data, want, query)

@@ -66,12 +66,18 @@ func nextStep(c read.Collection, p *read.Policy, d read.Standing) *NextStep {
 		}
 	case c.Status != schemas.CollectionCancelled && p.Status == schemas.PolicyActive && p.HoldReason != "" &&
 		d.Action != schemas.DecideStop:
-		return stop(whyOnHold, "The policy is on hold ("+p.HoldReason+"): it is not debited until its mandate changes or its "+
-			"status is set to active.")
+		return stop(
+			whyOnHold,
+			"The policy is on hold ("+p.HoldReason+"): it is not debited until its mandate changes or its "+
+				"status is set to active.",
+		)
 	case c.Status != schemas.CollectionCancelled && p.MandateMaxCents > 0 && left > p.MandateMaxCents &&
 		(p.MandateFixed || p.Rail == schemas.RailEFT) && d.Action != schemas.DecideStop:
-		return stop(whyAboveMax, "R "+left.String()+" is outstanding, the mandate's maximum is R "+p.MandateMaxCents.String()+
-			", and parts are not allowed: it is not debited until the maximum is raised.")
+		return stop(
+			whyAboveMax,
+			"R "+left.String()+" is outstanding, the mandate's maximum is R "+p.MandateMaxCents.String()+
+				", and parts are not allowed: it is not debited until the maximum is raised.",
+		)
 	case d.Action == schemas.DecideStop, d.Action == schemas.DecideWait && c.Status != schemas.CollectionCancelled:
 		return &NextStep{Action: d.Action, Date: orNull(d.NextDate), Reason: d.Reason, Explanation: d.Explanation}
 	case c.Status == schemas.CollectionCancelled:

@@ -112,11 +112,14 @@ func (e *execution) checkNotPassed(ctx context.Context) error {
 	}
 	if period == now && e.LastDebits != nil {
 		if last := e.LastDebits(period); last.Before(day) {
-			e.warnings = append(e.warnings, Warning{"period_month", "NO_BANKING_DAY_LEFT", fmt.Sprintf("The last banking day of "+
-				"%s was %s: collections made now are not debited in this period", period, last)})
+			e.warnings = append(
+				e.warnings,
+				Warning{"period_month", "NO_BANKING_DAY_LEFT", fmt.Sprintf("The last banking day of "+
+					"%s was %s: collections made now are not debited in this period", period, last)},
+			)
 		} else if last == day {
-			e.warnings = append(e.warnings, Warning{"period_month", "LAST_BANKING_DAY", fmt.Sprintf("Today, %s, is the last banking "+
-				"day of %s: collections are tried at its last cut-off, and not at all where that has passed", last, period)})
+			e.warnings = append(e.warnings, Warning{"period_month", "LAST_BANKING_DAY", fmt.Sprintf("Today, %s, is the last "+
+				"banking day of %s: collections are tried at its last cut-off, and not at all where that has passed", last, period)})
 		}
 	}
 	if last := schemas.PeriodOf(now.First().AddMonths(executeAhead)); period > last {
@@ -275,12 +278,15 @@ func executionBody(x read.Execution) Execution {
 	}
 	return Execution{
 		ExecutionID: x.ID, PeriodMonth: x.Period, Status: status, PoliciesQueued: int(x.Queued), PoliciesDone: int(done),
-		CollectionsCreated: int(x.Created), Unchanged: int(x.Unchanged), Refused: int(x.Refused), CollectionsVoided: int(x.Voided),
+		CollectionsCreated: int(
+			x.Created,
+		), Unchanged: int(x.Unchanged), Refused: int(x.Refused), CollectionsVoided: int(x.Voided),
 		CreatedAt: x.CreatedAt.UTC(),
 	}
 }
 
-// DeleteExecution is DELETE /executions/{id}. What it takes back is named by the execution, so calling it again is safe.
+// DeleteExecution is DELETE /executions/{id}. What it takes back is named by the execution, so calling it again is
+// safe.
 func (s *server) DeleteExecution(w http.ResponseWriter, r *http.Request, id ID) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		x, err := find(ctx, "execution", id, (*read.DB).Execution)

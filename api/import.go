@@ -29,8 +29,8 @@ type importOptions struct {
 	total           *schemas.Cents
 }
 
-// ImportPolicies is POST /policies/import. The file is read and checked whole while the caller waits. Once the upload is
-// whole, it is checked and carried out whatever becomes of the caller.
+// ImportPolicies is POST /policies/import. The file is read and checked whole while the caller waits. Once the upload
+// is whole, it is checked and carried out whatever becomes of the caller.
 func (s *server) ImportPolicies(w http.ResponseWriter, r *http.Request, params ImportPoliciesParams) {
 	s.respond(w, r, params, func(ctx context.Context, info *requestInfo) error {
 		fields := map[string]string{}
@@ -227,6 +227,11 @@ func firstOf(l []RowError, n int) []RowError { return l[:min(len(l), n)] }
 
 // accepted says what was accepted where the answer takes too long.
 func (j *importJob) accepted(why string) string {
-	return fmt.Sprintf("The file was accepted as import %s and will be carried out, whatever becomes of this call, but %s. "+
-		"GET /v1/imports/%s says how far it is", j.ImportID, why, j.ImportID)
+	return fmt.Sprintf(
+		"The file was accepted as import %s and will be carried out, whatever becomes of this call, but %s. "+
+			"GET /v1/imports/%s says how far it is",
+		j.ImportID,
+		why,
+		j.ImportID,
+	)
 }

@@ -293,6 +293,9 @@ func TestImportInConstantMemory(t *testing.T) {
 	require.Less(t, grown, int64(16<<20))
 	require.Equal(t, rows, e.pipe.commands)
 	var n uint64
-	require.NoError(t, e.db.QueryRow(t.Context(), "SELECT uniqExact(policy_id) FROM policies_log WHERE tenant_id = 'acme'").Scan(&n))
+	require.NoError(
+		t,
+		e.db.QueryRow(t.Context(), "SELECT uniqExact(policy_id) FROM policies_log WHERE tenant_id = 'acme'").Scan(&n),
+	)
 	require.EqualValues(t, rows, n)
 }

@@ -181,8 +181,11 @@ func (j *importJob) warnOfRow(row *fileRow) error {
 }
 
 func belowPremium(most, premium schemas.Cents) string {
-	return fmt.Sprintf("the mandate's maximum %s is below the premium %s: no debit may take the whole premium at once", most,
-		premium)
+	return fmt.Sprintf(
+		"the mandate's maximum %s is below the premium %s: no debit may take the whole premium at once",
+		most,
+		premium,
+	)
 }
 
 // termsText is the terms that are given, for comparing.
@@ -231,9 +234,13 @@ func (j *importJob) check(ctx context.Context, o importOptions) error {
 	case j.Sent == 0:
 		return j.noGoodRow()
 	case o.full && j.noNumber > 0:
-		return newError(http.StatusUnprocessableEntity, "The policy number of %d rows cannot be read (the first error is in "+
-			"line %d), so nobody can tell which policies the file lacks; mend them, or send the file with mode=merge",
-			j.noNumber, j.errors[0].Line).at("policy_number", "a policy number in each row", "rows without one")
+		return newError(
+			http.StatusUnprocessableEntity,
+			"The policy number of %d rows cannot be read (the first error is in "+
+				"line %d), so nobody can tell which policies the file lacks; mend them, or send the file with mode=merge",
+			j.noNumber,
+			j.errors[0].Line,
+		).at("policy_number", "a policy number in each row", "rows without one")
 	}
 	slices.SortFunc(j.index, func(a, b inFile) int {
 		return cmp.Or(cmp.Compare(a.fold, b.fold), cmp.Compare(a.number, b.number), cmp.Compare(a.row, b.row))
@@ -277,8 +284,13 @@ func (j *importJob) noGoodRow() error {
 func (j *importJob) flush() error { return errors.Join(j.toCommands.Flush(), j.toFaults.Flush()) }
 
 func differs(field, expected, received string) error {
-	return newError(http.StatusUnprocessableEntity, "%s is %s, and the file has %s; nothing was taken over", field, expected,
-		received).at(field, expected, received)
+	return newError(
+		http.StatusUnprocessableEntity,
+		"%s is %s, and the file has %s; nothing was taken over",
+		field,
+		expected,
+		received,
+	).at(field, expected, received)
 }
 
 // numberAt is the policy number of a row, read back from its command.
@@ -483,7 +495,13 @@ func (j *importJob) mayCancel(o importOptions, active int64) error {
 	if o.maxCancel != nil {
 		allowed = fmt.Sprintf("max_cancel=%d", *o.maxCancel)
 	}
-	return conflict("The file lacks %d of your %d active policies; cancelling them is more than %s allows, and nothing was "+
-		"taken over. If it is meant, send max_cancel=%d", left, active, allowed, left).
+	return conflict(
+		"The file lacks %d of your %d active policies; cancelling them is more than %s allows, and nothing was "+
+			"taken over. If it is meant, send max_cancel=%d",
+		left,
+		active,
+		allowed,
+		left,
+	).
 		at("max_cancel", fmt.Sprintf("at least %d", left), allowed)
 }

@@ -159,7 +159,11 @@ func (j *importJob) run(ctx context.Context) {
 
 // again tries something until it works or ctx ends.
 func (j *importJob) again(ctx context.Context, what string, try func() error) error {
-	pauses := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, Multiplier: 2, MaxInterval: 5 * time.Second}
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: 50 * time.Millisecond,
+		Multiplier:      2,
+		MaxInterval:     5 * time.Second,
+	}
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := try()
 		if err != nil && ctx.Err() == nil {
@@ -198,7 +202,8 @@ func (j *importJob) tell(ctx context.Context) error {
 		no++
 		e := j.entry(no, f.Kind)
 		e.ImportCounts = schemas.ImportCounts{}
-		e.Line, e.Row, e.PolicyNumber, e.Column, e.Code, e.Message = f.Line, f.Row, f.PolicyNumber, f.Column, f.Code, f.Message
+		e.Line, e.Row, e.PolicyNumber, e.Column = f.Line, f.Row, f.PolicyNumber, f.Column
+		e.Code, e.Message = f.Code, f.Message
 		if batch = append(batch, e); len(batch) < importBatch {
 			return nil
 		}
@@ -325,8 +330,8 @@ func (j *importJob) finish(ctx context.Context) error {
 	}
 	j.mu.Lock()
 	n := &j.Counts
-	n.Imported, n.Created, n.Updated, n.Unchanged = int64(c.Created+c.Updated+c.Unchanged), int64(c.Created), int64(c.Updated),
-		int64(c.Unchanged)
+	n.Imported = int64(c.Created + c.Updated + c.Unchanged)
+	n.Created, n.Updated, n.Unchanged = int64(c.Created), int64(c.Updated), int64(c.Unchanged)
 	n.Cancelled, n.Failed = int64(cancelled), n.Failed+int64(c.Refused)
 	for _, f := range refused {
 		j.errors = append(j.errors, RowError{

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf16"
@@ -58,8 +59,12 @@ func TestImportLeavesWhatTheFileLacksAndClearsWhatIsBlank(t *testing.T) {
 	got := e.imported("", importHeader+"C1,E,P1,F,120\nC2,E2,P2,F,100\n")
 	require.Equal(t, []int{2, 0}, []int{got.Updated, got.Unchanged})
 	p := e.stored("P1")
-	require.Equal(t, "lapsed EFT M1 400.00 true 25 632005 TOK", fmt.Sprint(p.Status, " ", p.Rail, " ", *p.MandateReference, " ",
-		schemas.Cents(*p.MandateMaxAmount), " ", p.MandateFixed, " ", *p.CollectionDay, " ", *p.Bank, " ", *p.AccountToken))
+	require.Equal(
+		t,
+		"lapsed EFT M1 400.00 true 25 632005 TOK",
+		fmt.Sprint(p.Status, " ", p.Rail, " ", *p.MandateReference, " ",
+			schemas.Cents(*p.MandateMaxAmount), " ", p.MandateFixed, " ", *p.CollectionDay, " ", *p.Bank, " ", *p.AccountToken),
+	)
 	require.Equal(t, []string{"2 P1 status POLICY_NOT_ACTIVE"}, told(got.Warnings))
 	e.imported("", wide+"C1,E,P1,F,120,,,,,,,,\n")
 	p = e.stored("P1")
@@ -90,7 +95,11 @@ func TestImportOfTheWholeBook(t *testing.T) {
 	refused := e.uploadAs("mode=full", without(3)).is(http.StatusConflict).err()
 	require.Contains(t, refused.Message, "lacks 3 of your 20 active policies")
 	require.Contains(t, refused.Message, "max_cancel=3")
-	require.Contains(t, e.uploadAs("mode=full&max_cancel=2", without(3)).is(http.StatusConflict).err().Message, "max_cancel=2")
+	require.Contains(
+		t,
+		e.uploadAs("mode=full&max_cancel=2", without(3)).is(http.StatusConflict).err().Message,
+		"max_cancel=2",
+	)
 	require.Equal(t, 3, e.imported("mode=full&max_cancel=3&dry_run=true", without(3)).Cancelled)
 	bad := strings.Replace(without(2), ",P05,F,100", ",P05,F,x", 1) // what is in the file badly is in the file
 	require.Equal(t, before, e.pipe.commands, "so far nothing was changed")
@@ -126,7 +135,8 @@ func TestImportControlTotals(t *testing.T) {
 		require.Equal(t, field, e.uploadAs(query, file).is(http.StatusUnprocessableEntity).err().Details.Field)
 	}
 	for query, field := range map[string]string{
-		"expected_rows=x": "expected_rows", "expected_total=1.234": "expected_total", "mode=all": "mode", "dry_run=2": "dry_run",
+		"expected_rows=x": "expected_rows", "expected_total=1.234": "expected_total", "mode=all": "mode",
+		"dry_run=2":    "dry_run",
 		"max_cancel=1": "max_cancel", "mode=full&max_cancel=-1": "max_cancel",
 	} {
 		require.Equal(t, field, e.uploadAs(query, file).is(http.StatusBadRequest).err().Details.Field)
@@ -148,7 +158,10 @@ func TestImportControlTotals(t *testing.T) {
 
 func TestImportWarns(t *testing.T) {
 	e := newEnv(t)
-	e.imported("", strings.TrimSpace(importHeader)+",mandate_max_amount\nC1,E,000777,F,150.00,200\nC2,E,P2,F,10,\nC3,E,Pol3,F,9,\n")
+	e.imported(
+		"",
+		strings.TrimSpace(importHeader)+",mandate_max_amount\nC1,E,000777,F,150.00,200\nC2,E,P2,F,10,\nC3,E,Pol3,F,9,\n",
+	)
 	got := e.imported("", importHeader+"C1,E,777,F,150.00\nC2,E,P2,F,50.01\nC2,E,P2,F,50.00\nC3,E,ＰＯＬ３,F,9.00\n"+
 		"C1,E,000777,F,200.01\nC4,E,01-Nov,F,1\nC5,E,pol3,F,1\n")
 	require.Equal(t, []string{
@@ -164,7 +177,11 @@ func TestImportWarns(t *testing.T) {
 	require.Equal(t, []string{"2 P9 mandate_max_amount MAXIMUM_BELOW_PREMIUM"}, told(e.imported("", wide).Warnings))
 	quiet := importHeader + "C10,E,A10,F,50\nC11,E,A100,F,50\n"
 	require.Empty(t, e.imported("", quiet).Warnings)
-	require.Empty(t, e.imported("", strings.ReplaceAll(quiet, ",50\n", ",250\n")).Warnings, "fivefold is not more than that")
+	require.Empty(
+		t,
+		e.imported("", strings.ReplaceAll(quiet, ",50\n", ",250\n")).Warnings,
+		"fivefold is not more than that",
+	)
 }
 
 func subset(l []string, prefixes ...string) (out []string) {
@@ -194,7 +211,8 @@ func TestImportTakesWhatSpreadsheetsMake(t *testing.T) {
 		"plain": plain, "byte order mark": "\xEF\xBB\xBF" + plain, "CRLF": strings.ReplaceAll(plain, "\n", "\r\n"),
 		"semicolons and decimal commas": semicolons, "sep=": "sep=;\r\n" + semicolons, "UTF-16": utf16le(plain),
 		"UTF-16 with tabs": utf16le(strings.ReplaceAll(plain, ",", "\t")), "gzip": packed(plain),
-		"quotes":          strings.NewReplacer("C1", `"C1"`, "150.50", `"150,50"`, "customer_id", `"Customer_ID"`).Replace(plain),
+		"quotes": strings.NewReplacer("C1", `"C1"`, "150.50", `"150,50"`, "customer_id",
+			`"Customer_ID"`).Replace(plain),
 		"trailing commas": strings.ReplaceAll(plain, "\n", ",,\n") + strings.Repeat(",,,,,,\n", 300),
 		"empty rows first": importHeader + strings.Repeat(",,,,\n\"\", ,,,\n", 150) +
 			strings.TrimPrefix(plain, importHeader),
@@ -292,7 +310,8 @@ func TestImportGoesOnWithoutItsCaller(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 }
 
-// TestImportGoesOnInTheNextProcess: a process is killed with an import under way. The next one sends what has no answer.
+// TestImportGoesOnInTheNextProcess: a process is killed with an import under way. The next one sends what has no
+// answer.
 func TestImportGoesOnInTheNextProcess(t *testing.T) {
 	dir := t.TempDir()
 	var stop context.CancelFunc
@@ -320,10 +339,11 @@ func TestImportGoesOnInTheNextProcess(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 3)
 	require.Eventually(t, func() bool { // a killed process holds no lock
-		f, err := os.Open(filepath.Join(dir, "import-"+id+".json"))
-		return err == nil && f.Close() == nil
-	}, time.Second, time.Millisecond)
-	time.Sleep(300 * time.Millisecond)
+		f, err := os.OpenFile(filepath.Join(dir, "import-"+id+".json"), os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+	}, 10*time.Second, 10*time.Millisecond)
 
 	e.pipe.every, e.pipe.fail = nil, nil
 	before := e.pipe.commands

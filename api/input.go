@@ -91,7 +91,14 @@ func readObject(body []byte, known []string) (map[string]json.RawMessage, error)
 		}
 		name, _ := token.(string) // a key is always a string
 		if !slices.Contains(known, name) {
-			return nil, invalid(clip(name), expected, name, "The field %q is not known; the fields are %s", clip(name), expected)
+			return nil, invalid(
+				clip(name),
+				expected,
+				name,
+				"The field %q is not known; the fields are %s",
+				clip(name),
+				expected,
+			)
 		}
 		if _, twice := fields[name]; twice {
 			return nil, invalid(name, "the field once", "twice", "The field %s is given twice", name)
@@ -400,8 +407,8 @@ func oneOf[T ~string](what string, words ...T) kind[T] {
 	}}
 }
 
-// policyField is one field of a policy as POST and PATCH /policies and the import file take it: its name, whether it must
-// be there, its kind, and how its value gets into the command. given is its name in Given, empty for the ids.
+// policyField is one field of a policy as POST and PATCH /policies and the import file take it: its name, whether it
+// must be there, its kind, and how its value gets into the command. given is its name in Given, empty for the ids.
 type policyField struct {
 	name           string
 	required       bool
@@ -419,7 +426,14 @@ var policyFields = []policyField{
 	field("external_customer_ref", schemas.GivenReference, true, aText, aText,
 		func(c *command) *string { return &c.Terms.ExternalCustomerRef }),
 	field("policy_number", "", true, aText, anIDCell, func(c *command) *string { return &c.PolicyNumber }),
-	field("product_code", schemas.GivenProduct, true, aText, aText, func(c *command) *string { return &c.Terms.ProductCode }),
+	field(
+		"product_code",
+		schemas.GivenProduct,
+		true,
+		aText,
+		aText,
+		func(c *command) *string { return &c.Terms.ProductCode },
+	),
 	field("collection_amount", schemas.GivenPremium, true, anAmount, anAmountCell,
 		func(c *command) *schemas.Cents { return &c.Terms.PremiumCents }),
 	field("status", schemas.GivenStatus, false, aPolicyStatus, aPolicyStatus,
@@ -429,7 +443,14 @@ var policyFields = []policyField{
 		func(c *command) *string { return &c.Terms.MandateReference }),
 	field("mandate_max_amount", schemas.GivenMaximum, false, anAmount, anAmountCell,
 		func(c *command) *schemas.Cents { return &c.Terms.MandateMaxCents }),
-	field("mandate_fixed", schemas.GivenFixed, false, aBool, aBool, func(c *command) *bool { return &c.Terms.MandateFixed }),
+	field(
+		"mandate_fixed",
+		schemas.GivenFixed,
+		false,
+		aBool,
+		aBool,
+		func(c *command) *bool { return &c.Terms.MandateFixed },
+	),
 	field("collection_day", schemas.GivenDay, false, aDay, aDay, func(c *command) *int { return &c.Terms.CollectionDay }),
 	field("bank", schemas.GivenBank, false, aText, aText, func(c *command) *string { return &c.Terms.Bank }),
 	field("account_token", schemas.GivenToken, false, aText, aText,
@@ -444,7 +465,16 @@ func field[T any](name, given string, required bool, k, cell kind[T], at func(*c
 			return f
 		}
 	}
-	return policyField{name, required, k.json, k.expected, given, set(k), set(cell), func(c *command) { *at(c) = *new(T) }}
+	return policyField{
+		name,
+		required,
+		k.json,
+		k.expected,
+		given,
+		set(k),
+		set(cell),
+		func(c *command) { *at(c) = *new(T) },
+	}
 }
 
 func fieldNames() (names []string) {

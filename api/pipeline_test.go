@@ -132,13 +132,15 @@ func (p *pipeline) outcomes(outs []schemas.OutcomeEvent) {
 
 const policyColumns = "tenant_id, policy_id, policy_number, customer_id, external_customer_ref, product_code, " +
 	"premium_cents, status, rail, mandate_reference, " +
-	"mandate_max_cents, mandate_fixed, collection_day, bank, account_token, action, key_id, hold_reason, version, request_id, created_at, updated_at, event_id"
+	"mandate_max_cents, mandate_fixed, collection_day, bank, account_token, action, key_id, " +
+	"hold_reason, version, request_id, created_at, updated_at, event_id"
 
 func policyRow(e schemas.PolicyEvent) []any {
 	return []any{
 		e.TenantID, e.PolicyID, e.PolicyNumber, e.CustomerID, e.ExternalCustomerRef, e.ProductCode, int64(e.PremiumCents),
 		string(e.Status), string(e.Rail),
-		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.Bank, e.AccountToken, string(e.Action),
+		e.MandateReference, int64(e.MandateMaxCents), e.MandateFixed, uint8(e.CollectionDay), e.Bank,
+		e.AccountToken, string(e.Action),
 		e.KeyID, e.HoldReason, e.Version,
 		e.RequestID, e.CreatedAt, e.UpdatedAt, uuid.New(),
 	}
@@ -179,7 +181,11 @@ func (p *pipeline) Policies(_ context.Context, cmds []schemas.PolicyCommand) err
 	return nil
 }
 
-func (p *pipeline) decide(c schemas.PolicyCommand, old schemas.PolicyEvent, exists bool) (now schemas.PolicyEvent, code,
+func (p *pipeline) decide(
+	c schemas.PolicyCommand,
+	old schemas.PolicyEvent,
+	exists bool,
+) (now schemas.PolicyEvent, code,
 	message string,
 ) {
 	now = old
@@ -245,9 +251,13 @@ func (p *pipeline) Import(_ context.Context, entries []schemas.ImportEntry) erro
 			e.Updated, e.Unchanged, e.Cancelled, uuid.New(), time.Now(),
 		})
 	}
-	p.insert("imports_log", "tenant_id, import_id, no, kind, line, row, policy_number, column_name, code, message, mode, "+
-		"dry_run, key_id, asked_at, rows, left_out, warnings, failed, imported, created, updated, unchanged, cancelled, "+
-		"event_id, at", rows)
+	p.insert(
+		"imports_log",
+		"tenant_id, import_id, no, kind, line, row, policy_number, column_name, code, message, mode, "+
+			"dry_run, key_id, asked_at, rows, left_out, warnings, failed, imported, created, updated, unchanged, cancelled, "+
+			"event_id, at",
+		rows,
+	)
 	return nil
 }
 
@@ -429,7 +439,12 @@ func (p *pipeline) Settle(ctx context.Context, cmd schemas.SettleCommand) error 
 	if p.fail != nil || p.deaf {
 		return p.fail
 	}
-	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, Stage: "settle"}
+	out := schemas.OutcomeEvent{
+		RequestID: cmd.RequestID,
+		TenantID:  cmd.TenantID,
+		Code:      schemas.OutcomeOK,
+		Stage:     "settle",
+	}
 	if from, open := settlement.OpenUntil(cmd.PeriodMonth, p.moment()); open && !cmd.Preview {
 		out.Code = schemas.OutcomePeriodOpen
 		out.Message = fmt.Sprintf("%s has not ended; it can be settled from %s", cmd.PeriodMonth, from)
@@ -477,7 +492,12 @@ func (p *pipeline) Statement(_ context.Context, cmd schemas.StatementCommand) er
 	if p.fail != nil || p.deaf {
 		return p.fail
 	}
-	out := schemas.OutcomeEvent{RequestID: cmd.RequestID, TenantID: cmd.TenantID, Code: schemas.OutcomeOK, Stage: "settle"}
+	out := schemas.OutcomeEvent{
+		RequestID: cmd.RequestID,
+		TenantID:  cmd.TenantID,
+		Code:      schemas.OutcomeOK,
+		Stage:     "settle",
+	}
 	ev, err := settlement.Change(rules.Default(), p.settled[cmd.TenantID], cmd, p.moment())
 	switch {
 	case err != nil:

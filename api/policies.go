@@ -179,8 +179,8 @@ func readPatch(w http.ResponseWriter, r *http.Request) (schemas.PolicyCommand, e
 func etagOf(p *read.Policy) string { return `"` + strconv.FormatInt(p.Version, 10) + `"` }
 
 // wantedVersion is the version that the policy must still have; 0 where the caller does not say. The pipeline decides;
-// comparing here only spares the caller the way through it. Where an earlier try of the call may have changed the policy,
-// what became of that counts.
+// comparing here only spares the caller the way through it. Where an earlier try of the call may have changed the
+// policy, what became of that counts.
 func wantedVersion(ifMatch *string, p *read.Policy, again bool) (int64, error) {
 	if ifMatch == nil || strings.TrimSpace(*ifMatch) == "*" {
 		return 0, nil
@@ -195,7 +195,11 @@ func wantedVersion(ifMatch *string, p *read.Policy, again bool) (int64, error) {
 }
 
 func changedSince(ifMatch, why string) error {
-	return newError(http.StatusPreconditionFailed, "The policy is not the one that If-Match names: %s; read it again", why).
+	return newError(
+		http.StatusPreconditionFailed,
+		"The policy is not the one that If-Match names: %s; read it again",
+		why,
+	).
 		at("If-Match", "the ETag of the policy as it is", ifMatch)
 }
 
@@ -207,12 +211,18 @@ func warningsOf(p *read.Policy) *[]Warning {
 		if p.MandateFixed {
 			effect = "the mandate is fixed, so collections of this amount are not debited until the maximum is raised"
 		}
-		out = append(out, Warning{"collection_amount", warnMaximum, fmt.Sprintf("The premium %s is above the mandate's maximum "+
-			"%s: %s", p.PremiumCents, p.MandateMaxCents, effect)})
+		out = append(
+			out,
+			Warning{"collection_amount", warnMaximum, fmt.Sprintf("The premium %s is above the mandate's maximum "+
+				"%s: %s", p.PremiumCents, p.MandateMaxCents, effect)},
+		)
 	}
 	if p.HoldReason != "" && p.Status == schemas.PolicyActive {
-		out = append(out, Warning{"hold", "POLICY_ON_HOLD", "The policy is on hold (" + p.HoldReason + "): it is not debited " +
-			"until its mandate changes or its status is set to active"})
+		out = append(
+			out,
+			Warning{"hold", "POLICY_ON_HOLD", "The policy is on hold (" + p.HoldReason + "): it is not debited " +
+				"until its mandate changes or its status is set to active"},
+		)
 	}
 	return orNone(out)
 }

@@ -73,7 +73,11 @@ func TestPatchPolicy(t *testing.T) {
 	unchanged := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
 		`{"collection_amount":200.00}`).is(http.StatusOK))
 	require.Equal(t, decoded[api.PolicyPatched](a), unchanged)
-	require.Equal(t, "status", e.send(http.MethodPatch, path, `{"status":null}`).is(http.StatusBadRequest).err().Details.Field)
+	require.Equal(
+		t,
+		"status",
+		e.send(http.MethodPatch, path, `{"status":null}`).is(http.StatusBadRequest).err().Details.Field,
+	)
 
 	p := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
 		`{"collection_amount":210.05,"status":"LAPSED"}`).is(http.StatusOK))

@@ -134,8 +134,11 @@ func (h *history) patch() {
 		cmd.Given = all[h.pick("first given", 4):]
 		cmd.IfVersion = int64(h.pick("version", 4))
 		cmd.Terms = &schemas.PolicyTerms{
-			Rail:          rapid.SampledFrom([]schemas.Rail{"", schemas.RailEFT, schemas.RailRM}).Draw(h.t, "rail"),
-			CollectionDay: h.pick("day", 32), MandateMaxCents: schemas.Cents(h.pick("max", 3) * 10000), Bank: "B", AccountToken: "T",
+			Rail: rapid.SampledFrom([]schemas.Rail{"", schemas.RailEFT, schemas.RailRM}).Draw(h.t, "rail"),
+			CollectionDay: h.pick(
+				"day",
+				32,
+			), MandateMaxCents: schemas.Cents(h.pick("max", 3) * 10000), Bank: "B", AccountToken: "T",
 		}
 	case 1, 2:
 		premium := schemas.Cents(rapid.IntRange(1, 50000).Draw(h.t, "premium"))

@@ -417,7 +417,12 @@ func (w *world) judgeDebit(ev schemas.DebitInstruction) {
 		require.False(w.t, d.CollectionID == ev.CollectionID && d.inFlight(), "never two debits in flight")
 	}
 	due := k.latest.DueCents - k.latest.CollectedCents
-	require.Equal(w.t, pol.Bank+pol.AccountToken, ev.Bank+ev.AccountToken, "a debit names bank and account as its policy does")
+	require.Equal(
+		w.t,
+		pol.Bank+pol.AccountToken,
+		ev.Bank+ev.AccountToken,
+		"a debit names bank and account as its policy does",
+	)
 	require.NotEqual(w.t, schemas.CollectionVoided, k.latest.Status, "what was taken back is not debited")
 	rail := rules.Rail(pol.Rail, w.Now.Date)
 	route, err := schemas.DebitRoute(ev.DebitID)
@@ -491,7 +496,12 @@ func (w *world) judgeCollection(ev schemas.CollectionEvent) {
 		require.Equal(w.t, k.latest.DueCents, ev.DueCents, "a running collection keeps its amount")
 	}
 	if follows || again {
-		require.Equal(w.t, w.policies[ev.PolicyNumber].PremiumCents, ev.DueCents, "one that has not begun follows its policy")
+		require.Equal(
+			w.t,
+			w.policies[ev.PolicyNumber].PremiumCents,
+			ev.DueCents,
+			"one that has not begun follows its policy",
+		)
 	}
 	if ev.Status == schemas.CollectionVoided {
 		require.Zero(w.t, ev.Attempts, "what was tried is not taken back")

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ImportOutcomes is what became of the commands of an import so far. All but Answered and Versions are about the rows of
-// its file, not about the policies that it lacks.
+// ImportOutcomes is what became of the commands of an import so far. All but Answered and Versions are about the rows
+// of its file, not about the policies that it lacks.
 type ImportOutcomes struct{ Answered, Versions, Created, Updated, Unchanged, Refused uint64 }
 
 const sqlImportOutcomes = `WITH toUInt64(row) AS n

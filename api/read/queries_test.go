@@ -35,7 +35,12 @@ func TestQueriesAreGolden(t *testing.T) {
 		}
 		return
 	}
-	require.Len(t, files, len(read.Queries), "one golden file a query; go test ./api/read -run Golden -update writes them")
+	require.Len(
+		t,
+		files,
+		len(read.Queries),
+		"one golden file a query; go test ./api/read -run Golden -update writes them",
+	)
 	for name, text := range read.Queries {
 		want, err := os.ReadFile("testdata/queries/" + name + ".sql")
 		require.NoError(t, err)
@@ -381,8 +386,8 @@ func (e *env) knownRows(a, b, cA, st string) {
 			('acme', 'x1', '2025-11', 'r1', 0, 2, 2, 7, 3, 1, 0, true, '2025-11-05 07:00:00', 'B', '2025-11-05'),
 			('acme', 'x1', '2025-11', 'r1', 1, 2, 1, 7, 2, 1, 1, true, '2025-11-05 07:00:00', 'C', '2025-11-05'),
 			('other', 'x1', '2025-11', 'r1', 0, 2, 3, 9, 9, 9, 9, false, '2025-11-05 07:00:00', 'S', '2025-11-05')`,
-		`INSERT INTO executions_log (tenant_id, execution_id, period_month, part, parts, piece, voided, voids, done, at, event_id,
-				business_date) VALUES
+		`INSERT INTO executions_log (tenant_id, execution_id, period_month, part, parts, piece, voided, voids,
+				done, at, event_id, business_date) VALUES
 			('acme', 'x2', '2025-11', 0, 1, 1, 1, 'x1', false, '2025-11-06 07:00:00', 'A', '2025-11-06'),
 			('acme', 'x2', '2025-11', 0, 1, 2, 3, 'x1', true, '2025-11-06 07:00:00', 'B', '2025-11-06'),
 			('other', 'x2', '2025-11', 0, 1, 1, 9, 'x1', true, '2025-11-06 07:00:00', 'S', '2025-11-06')`,
@@ -390,8 +395,8 @@ func (e *env) knownRows(a, b, cA, st string) {
 				dry_run, asked_at, rows, failed, warnings, imported, created, at, event_id) VALUES
 			('acme', 'i1', 1, 'ACCEPTED', 0, 0, '', '', '', '', 'full', false, '2025-11-05 07:00:00', 9, 1, 2, 0, 0,
 				'2025-11-05 07:00:00', 'A'),
-			('acme', 'i1', 2, 'ERROR', 3, 2, 'P9', 'rail', 'INVALID_VALUE', 'wrong', 'full', false, '2025-11-05 07:00:00', 0, 0, 0,
-				0, 0, '2025-11-05 07:00:00', 'B'),
+			('acme', 'i1', 2, 'ERROR', 3, 2, 'P9', 'rail', 'INVALID_VALUE', 'wrong', 'full', false, '2025-11-05 07:00:00',
+				0, 0, 0, 0, 0, '2025-11-05 07:00:00', 'B'),
 			('acme', 'i1', 3, 'COMPLETED', 0, 0, '', '', '', '', 'full', false, '2025-11-05 07:00:00', 9, 2, 2, 7, 5,
 				'2025-11-05 07:01:00', 'C'),
 			('other', 'i1', 4, 'COMPLETED', 0, 0, '', '', '', '', 'merge', true, '2025-11-05 07:00:00', 1, 1, 1, 1, 1,

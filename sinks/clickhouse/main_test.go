@@ -86,9 +86,14 @@ func worldWith(t testing.TB, kafka *kafkatest.Kafka, opts *clickhouse.Options, p
 	w.opts = opts
 	w.conn = open(t, w.opts)
 	w.stopMerges()
-	w.writer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.TransactionalID("stage"), kgo.ProducerLinger(0),
+	w.writer, err = kgo.NewClient(
+		kgo.SeedBrokers(w.kafka.Brokers...),
+		kgo.TransactionalID("stage"),
+		kgo.ProducerLinger(0),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MetadataMinAge(50*time.Millisecond),
+	)
 	require.NoError(t, err)
 	t.Cleanup(w.writer.Close)
 	w.admin = kadm.NewClient(w.writer)
@@ -196,7 +201,9 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicDecisions:
 		return schemas.DecisionEvent{
 			Meta: m, TenantID: "acme", CustomerID: name("CUST"), PolicyNumber: name("POL"),
-			CollectionID: schemas.FactID(name("COL")), PeriodMonth: "2025-11", Action: schemas.DecideDebit, Reason: "FUNDS_SEEN",
+			CollectionID: schemas.FactID(
+				name("COL"),
+			), PeriodMonth: "2025-11", Action: schemas.DecideDebit, Reason: "FUNDS_SEEN",
 			Explanation: "Money is there.",
 			DebitID:     name("DEB"), AmountCents: 15_000, NextDate: "2025-11-06",
 			Alternatives: []schemas.Alternative{{Action: schemas.DecideWait, Reason: "X"}},
@@ -267,8 +274,11 @@ func sample(topic string, partition int32, seq int64) any {
 		}
 	case schemas.TopicImports:
 		return schemas.ImportEvent{Meta: m, ImportEntry: schemas.ImportEntry{
-			ImportID: name("IMP"), TenantID: "acme", No: seq, Kind: schemas.ImportError, Line: 3, Row: 2, PolicyNumber: name("POL"),
-			Column: "rail", Code: "INVALID_VALUE", Message: "wrong", Mode: "full", DryRun: true, KeyID: "key", AskedAt: sampleTime,
+			ImportID: name(
+				"IMP",
+			), TenantID: "acme", No: seq, Kind: schemas.ImportError, Line: 3, Row: 2, PolicyNumber: name("POL"),
+			Column: "rail", Code: "INVALID_VALUE", Message: "wrong", Mode: "full", DryRun: true, KeyID: "key",
+			AskedAt: sampleTime,
 			ImportCounts: schemas.ImportCounts{
 				Rows: 9, LeftOut: 8, Warnings: 7, Failed: 6, Imported: 5, Created: 4, Updated: 3, Unchanged: 2, Cancelled: 1,
 			},
@@ -277,8 +287,13 @@ func sample(topic string, partition int32, seq int64) any {
 		return schemas.ExecutionEvent{
 			Meta: m, ExecutionID: name("EXE"), TenantID: "acme", PeriodMonth: "2025-11", RequestID: name("req"),
 			Part: int(partition), Parts: 8, Piece: 2, PoliciesQueued: 1_000 + seq, Named: true,
-			ExecutionCounts: schemas.ExecutionCounts{CollectionsCreated: seq, Unchanged: seq + 1, Refused: seq + 2, Voided: seq + 3},
-			Voids:           "other", Done: true,
+			ExecutionCounts: schemas.ExecutionCounts{
+				CollectionsCreated: seq,
+				Unchanged:          seq + 1,
+				Refused:            seq + 2,
+				Voided:             seq + 3,
+			},
+			Voids: "other", Done: true,
 		}
 	case schemas.TopicWebhookDeliveries:
 		return schemas.WebhookDelivery{
