@@ -1847,7 +1847,8 @@ type ClientInterface interface {
 	//   `max_cancel` allows it. A file with a row whose policy number cannot be read is a 422 then.
 	// * `dry_run=true` answers the same and changes nothing.
 	// * `expected_rows` and `expected_total` (of `collection_amount`, in rands) are control totals: a file that differs is a 422.
-	// * The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are imported.
+	// * The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are
+	//   imported.
 	//   Rows of separators only are skipped. No good row at all is a 422, whose `details.errors` lists the errors.
 	// * A cancelled policy is a `CONFLICT` unless its row says `status` active within 30 days, as is a number of another customer.
 	// * What spreadsheets write is taken: byte order mark, semicolons or tabs, decimal commas, quotes, UTF-16, gzip (`Content-Encoding:
@@ -1870,9 +1871,9 @@ type ClientInterface interface {
 	// PatchPolicyWithBody Change some fields of a policy.
 	//
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-	// `ETag` is a 412 where the policy has changed since.
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+	// policy's `ETag` is a 412 where the policy has changed since.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1882,9 +1883,9 @@ type ClientInterface interface {
 	// PatchPolicy Change some fields of a policy.
 	//
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-	// `ETag` is a 412 where the policy has changed since.
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+	// policy's `ETag` is a 412 where the policy has changed since.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1894,9 +1895,9 @@ type ClientInterface interface {
 	// PatchPolicyWithApplicationMergePatchPlusJSONBody Change some fields of a policy.
 	//
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-	// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-	// `ETag` is a 412 where the policy has changed since.
+	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+	// policy's `ETag` is a 412 where the policy has changed since.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2443,7 +2444,8 @@ func (c *Client) CreatePolicy(ctx context.Context, body CreatePolicyJSONRequestB
 //     `max_cancel` allows it. A file with a row whose policy number cannot be read is a 422 then.
 //   - `dry_run=true` answers the same and changes nothing.
 //   - `expected_rows` and `expected_total` (of `collection_amount`, in rands) are control totals: a file that differs is a 422.
-//   - The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are imported.
+//   - The file is read and checked whole before its first row is taken over. Bad rows are left out and reported; the others are
+//     imported.
 //     Rows of separators only are skipped. No good row at all is a 422, whose `details.errors` lists the errors.
 //   - A cancelled policy is a `CONFLICT` unless its row says `status` active within 30 days, as is a number of another customer.
 //   - What spreadsheets write is taken: byte order mark, semicolons or tabs, decimal commas, quotes, UTF-16, gzip (`Content-Encoding:
@@ -2486,9 +2488,9 @@ func (c *Client) GetPolicy(ctx context.Context, id ID, reqEditors ...RequestEdit
 // PatchPolicyWithBody Change some fields of a policy.
 //
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-// `ETag` is a 412 where the policy has changed since.
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+// policy's `ETag` is a 412 where the policy has changed since.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2508,9 +2510,9 @@ func (c *Client) PatchPolicyWithBody(ctx context.Context, id ID, params *PatchPo
 // PatchPolicy Change some fields of a policy.
 //
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-// `ETag` is a 412 where the policy has changed since.
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+// policy's `ETag` is a 412 where the policy has changed since.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2530,9 +2532,9 @@ func (c *Client) PatchPolicy(ctx context.Context, id ID, params *PatchPolicyPara
 // PatchPolicyWithApplicationMergePatchPlusJSONBody Change some fields of a policy.
 //
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
-// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is not
-// debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the policy's
-// `ETag` is a 412 where the policy has changed since.
+// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
+// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
+// policy's `ETag` is a 412 where the policy has changed since.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
