@@ -195,7 +195,8 @@ generate: ## write the generated files anew
 	@go generate ./...
 
 check-generated: generate ## fail when a generated file is not what its source says
-	@git diff --exit-code -- api schemas/json schemas/DICTIONARY.md ':(glob)**/*.gen.go' || { echo 'generated files differ: run make generate and commit'; exit 1; }
+	@git diff --exit-code -- api schemas/json schemas/DICTIONARY.md ':(glob)**/*.gen.go' \
+		|| { echo 'generated files differ: run make generate and commit'; exit 1; }
 
 ci: lint check-generated test ## what CI runs
 

@@ -142,8 +142,9 @@ func ofCollection[T any](ctx context.Context, id string, ask func() ([]T, error)
 func decisionBody(d decided) Decision {
 	in := &d.Inputs
 	out := Decision{
-		ID: d.EventID, Date: d.BusinessDate, DecidedAt: d.Shown(), Action: d.Action, Reason: d.Reason, Explanation: d.Explanation,
-		Amount: schemas.Rands(d.AmountCents), DebitID: orNull(d.DebitID), TrackingUntil: orNull(d.TrackingUntil),
+		ID: d.EventID, Date: d.BusinessDate, DecidedAt: d.Shown(), Action: d.Action, Reason: d.Reason,
+		Explanation: d.Explanation,
+		Amount:      schemas.Rands(d.AmountCents), DebitID: orNull(d.DebitID), TrackingUntil: orNull(d.TrackingUntil),
 		NextDate: orNull(d.NextDate), Alternatives: []Alternative{}, Words: d.words,
 		Inputs: DecisionInputs{
 			Due: schemas.Rands(in.DueCents), Collected: schemas.Rands(in.CollectedCents),

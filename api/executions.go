@@ -119,7 +119,8 @@ func (e *execution) checkNotPassed(ctx context.Context) error {
 			)
 		} else if last == day {
 			e.warnings = append(e.warnings, Warning{"period_month", "LAST_BANKING_DAY", fmt.Sprintf("Today, %s, is the last "+
-				"banking day of %s: collections are tried at its last cut-off, and not at all where that has passed", last, period)})
+				"banking day of %s: collections are tried at its last cut-off, and not at all where that has passed", last,
+				period)})
 		}
 	}
 	if last := schemas.PeriodOf(now.First().AddMonths(executeAhead)); period > last {

@@ -77,8 +77,12 @@ func TestImportAgainChangesNothing(t *testing.T) {
 	// Where no row is good, the file is refused.
 	for _, query := range []string{"mode=merge", "dry_run=true"} {
 		no := e.uploadAs(query, importHeader+"C9,E2,P2,F,200.00\nC9,E1,P1,F,x\n").is(http.StatusUnprocessableEntity)
-		require.Contains(t, string(no.body), "None of the 2 rows can be taken over; the first error is in line 2: the policy "+
-			"number belongs to another customer")
+		require.Contains(
+			t,
+			string(no.body),
+			"None of the 2 rows can be taken over; the first error is in line 2: the policy "+
+				"number belongs to another customer",
+		)
 		require.Equal(t, 2, strings.Count(string(no.body), `"row":`), string(no.body))
 	}
 }

@@ -275,8 +275,13 @@ func (j *importJob) noGoodRow() error {
 	slices.SortStableFunc(faults, func(a, b RowError) int { return a.Row - b.Row })
 	faults = faults[:min(len(faults), maxListedErrors)]
 	first := faults[0]
-	e := newError(http.StatusUnprocessableEntity, "None of the %d rows can be taken over; the first error is in line %d: %s",
-		j.Counts.Rows, first.Line, first.Message)
+	e := newError(
+		http.StatusUnprocessableEntity,
+		"None of the %d rows can be taken over; the first error is in line %d: %s",
+		j.Counts.Rows,
+		first.Line,
+		first.Message,
+	)
 	e.details = ErrorDetails{Field: first.Column, Received: "no good row", Errors: &faults}
 	return e
 }

@@ -178,6 +178,11 @@ func TestACallUnderWay(t *testing.T) {
 	<-gone
 	e.pipe.writing = nil
 	close(goOn)
-	require.Eventually(t, func() bool { return again().status == http.StatusAccepted }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return again().status == http.StatusAccepted },
+		10*time.Second,
+		10*time.Millisecond,
+	)
 	require.Equal(t, "true", again().header.Get("Idempotency-Replayed"))
 }

@@ -51,8 +51,8 @@ func (m Moment) Shown() time.Time {
 	return m.Date.In(Johannesburg).Add(day).UTC()
 }
 
-// Shown is when an event happened as users see it: the timestamp of what caused it, on the business date. The two differ
-// under a manual calendar.
+// Shown is when an event happened as users see it: the timestamp of what caused it, on the business date. The two
+// differ under a manual calendar.
 func (m Meta) Shown() time.Time {
 	date, err := civil.ParseDate(m.BusinessDate)
 	at := m.At.UTC().Truncate(time.Millisecond)

@@ -99,7 +99,10 @@ func (t Table) settings() string {
 func (v View) Create(on Cluster) string { return v.create(on) + "\nCOMMENT " + Quote(v.Mark()) }
 
 func (v View) create(on Cluster) string {
-	return "CREATE OR REPLACE VIEW " + v.Name + on.On() + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") + "\n)\nAS " +
+	return "CREATE OR REPLACE VIEW " + v.Name + on.On() + "\n(\n" + strings.Join(
+		definitions(v.Columns),
+		",\n",
+	) + "\n)\nAS " +
 		v.Select
 }
 

@@ -87,9 +87,9 @@ func TestGroupWaitsForTheLastSlice(t *testing.T) {
 	g.requireExactly(row("collect"), newCountTask)
 }
 
-// TestStoppedBetweenSlicesBehindAMarker: the marker of a transaction lies before a record that is worked on in slices, as
-// intake's transactions put it there. The stage is stopped between two slices. What it starts from agrees with its group,
-// which stands at the record itself.
+// TestStoppedBetweenSlicesBehindAMarker: the marker of a transaction lies before a record that is worked on in slices,
+// as intake's transactions put it there. The stage is stopped between two slices. What it starts from agrees with its
+// group, which stands at the record itself.
 func TestStoppedBetweenSlicesBehindAMarker(t *testing.T) {
 	t.Parallel()
 	g := &gated{harness: newFakeHarness(t, 1), met: make(chan struct{}), open: make(chan struct{})}
@@ -114,7 +114,8 @@ func TestStoppedBetweenSlicesBehindAMarker(t *testing.T) {
 // produceTransaction produces records in one transaction.
 func (g *gated) produceTransaction(records ...*kgo.Record) {
 	g.t.Helper()
-	cl, err := kgo.NewClient(g.cfg.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("outside"))...)
+	cl, err := kgo.NewClient(
+		g.cfg.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("outside"))...)
 	require.NoError(g.t, err)
 	defer cl.Close()
 	require.NoError(g.t, cl.BeginTransaction())

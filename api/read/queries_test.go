@@ -94,7 +94,8 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		},
 		"policy_by_id": {
 			[]any{tenant, named("id", a)},
-			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 2025-11-02 07:00:00"},
+			[]string{a + " P1 C1 E1 F 20000 lapsed RM M1 30000 true 25   MANDATE_ENDED 2 2025-11-01 07:00:00 " +
+				"2025-11-02 07:00:00"},
 		},
 		"policies_by_ids": {[]any{tenant, named("ids", []string{a, b, cA})}, sorted(t, e, a+" P1 C1 lapsed",
 			b+" P2 C2 active")},
@@ -150,7 +151,10 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 		},
 		"trace_kind":   {[]any{tenant, named("id", "D1")}, []string{"debit"}},
 		"trace_debits": {[]any{tenant, named("id", "t1"), named("kind", "transaction")}, []string{"D2 " + cA + " [t1 t2]"}},
-		"trace_lines":  {traced(named("kind", "collection")), []string{st + " SETTLE-2025-11-001 COLLECTION " + cA + " P1 2025-11 15000"}},
+		"trace_lines": {
+			traced(named("kind", "collection")),
+			[]string{st + " SETTLE-2025-11-001 COLLECTION " + cA + " P1 2025-11 15000"},
+		},
 		"trace_steps": {traced(named("kind", "debit")), []string{
 			"debit D1 " + cA + " 1970-01-01 1970-01-01 00:00:00 kasi.debits.v1 0 0 debits_log RM 15000 attempt 1 of P1, " +
 				"action date 2025-11-05",

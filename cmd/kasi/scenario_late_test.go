@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CONTRACT 4.9: the bank takes premiums back 200 days and two years after it paid them. Each becomes an adjustment of the
-// next statement, once, also where the product was killed meanwhile; a dispute has its window all the same.
+// CONTRACT 4.9: the bank takes premiums back 200 days and two years after it paid them. Each becomes an adjustment of
+// the next statement, once, also where the product was killed meanwhile; a dispute has its window all the same.
 func TestScenarioMoneyGoesBackHoweverLate(t *testing.T) {
 	t.Parallel()
 	p := start(t, "2025-11-01")

@@ -298,7 +298,9 @@ func sample(topic string, partition int32, seq int64) any {
 	case schemas.TopicWebhookDeliveries:
 		return schemas.WebhookDelivery{
 			DeliveryID: schemas.FactID(name("DEL")), TenantID: "acme", WebhookID: schemas.FactID("hook"),
-			Type: schemas.WebhookPaid, ObjectID: name("OBJ"), Status: schemas.DeliveryRetrying, Attempts: 3, StatusCode: 500, Error: "no", NextAttemptAt: "soon", Payload: "{}",
+			Type: schemas.WebhookPaid, ObjectID: name("OBJ"), Status: schemas.DeliveryRetrying,
+			Attempts: 3, StatusCode: 500,
+			Error: "no", NextAttemptAt: "soon", Payload: "{}",
 			Since: sampleTime, At: sampleTime.Add(time.Minute),
 		}
 	case schemas.TopicCalendar:
