@@ -119,10 +119,10 @@ func TestImportDryRunAnswersTheSameAndChangesNothing(t *testing.T) {
 	before := e.pipe.commands
 	dry := e.imported("dry_run=true", file)
 	require.Equal(t, before, e.pipe.commands)
-	real := e.imported("", file)
-	dry.ImportID = real.ImportID
-	require.Equal(t, real, dry)
-	require.Equal(t, []int{3, 2, 1, 1, 1}, []int{real.Imported, real.Failed, real.Created, real.Updated, real.Unchanged})
+	done := e.imported("", file)
+	dry.ImportID = done.ImportID
+	require.Equal(t, done, dry)
+	require.Equal(t, []int{3, 2, 1, 1, 1}, []int{done.Imported, done.Failed, done.Created, done.Updated, done.Unchanged})
 }
 
 func TestImportControlTotals(t *testing.T) {

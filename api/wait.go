@@ -86,22 +86,6 @@ func (s *server) workedOff(ctx context.Context) error {
 // count asks how many there are by now.
 type count func(ctx context.Context) (uint64, error)
 
-// awaitOutcomes waits until n commands of a request are answered and what the good ones made can be read. It returns
-// the counts it has got to in any case.
-func awaitOutcomes(ctx context.Context, bound time.Duration, n int, made count) (c read.OutcomeCounts, err error) {
-	err = awaitCount(ctx, bound, uint64(n), func(ctx context.Context) (uint64, error) {
-		now, err := infoOf(ctx).db.OutcomeCounts(ctx)
-		if err == nil {
-			c = now
-		}
-		return now.Answered, err
-	})
-	if err == nil {
-		err = awaitCount(ctx, bound, c.OK, made)
-	}
-	return c, err
-}
-
 // awaitCount waits until a count reaches n.
 func awaitCount(ctx context.Context, bound time.Duration, n uint64, ask count) error {
 	return poll(ctx, bound, func() (bool, uint64, error) {

@@ -57,7 +57,9 @@ func TestScenarioATenantsOwnLimits(t *testing.T) {
 		code, _ := p.call("GET", "/v1/policies", "", "")
 		return code == 429
 	}
-	require.False(t, limited() || limited())
+	for range 2 {
+		require.False(t, limited())
+	}
 	p.advance("2025-11-02")
 	require.Eventually(t, limited, 10*time.Second, 50*time.Millisecond)
 	code, _ := p.callAs(otherKey, "GET", "/v1/policies", "", "")

@@ -46,14 +46,14 @@ func TestTraceFromDepositToPayout(t *testing.T) {
 	const tx = "CPOL001-2025-11-05-cash"
 	kinds, from := trace(tx)
 	require.Equal(t, path, kinds)
-	require.Equal(t, "transaction", string(from.Kind))
+	require.Equal(t, "transaction", from.Kind)
 	require.Equal(t, debits[0].DebitID, from.Steps[3].ID)
 	kinds, _ = trace(debits[0].DebitID)
 	require.Equal(t, path, kinds)
 	collection := *from.Steps[3].CollectionID
 	kinds, from = trace(collection)
 	require.Subset(t, kinds, path)
-	require.Equal(t, "collection", string(from.Kind))
+	require.Equal(t, "collection", from.Kind)
 	kinds, _ = trace(st.ID)
 	require.Equal(t, []string{"settlement", "settlement_line", "payout"}, slices.Compact(kinds))
 	p.advance("2025-12-03")

@@ -66,17 +66,7 @@ secrets.yaml.`,
 		if follow {
 			return followBooks(c, o, every, asJSON)
 		}
-		r, err := verify.Run(c.Context(), o)
-		if err != nil {
-			return err
-		}
-		if err := printReport(c.OutOrStdout(), r, asJSON); err != nil {
-			return err
-		}
-		if !r.OK() {
-			return fmt.Errorf("the books do not agree: %d differences", r.Differences())
-		}
-		return nil
+		return verifyOnce(c, o, asJSON)
 	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "metrics")
 	cmd.Flags().BoolVar(&follow, "follow", false, "verify again and again until Ctrl-C")
 	cmd.Flags().DurationVar(&every, "every", time.Minute, "with --follow: from one beginning to the next")
@@ -92,6 +82,20 @@ secrets.yaml.`,
 		"how long the ClickHouse sink may take to reach the end of the topics")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
 	return cmd
+}
+
+func verifyOnce(c call, o verify.Options, asJSON bool) error {
+	r, err := verify.Run(c.Context(), o)
+	if err != nil {
+		return err
+	}
+	if err := printReport(c.OutOrStdout(), r, asJSON); err != nil {
+		return err
+	}
+	if !r.OK() {
+		return fmt.Errorf("the books do not agree: %d differences", r.Differences())
+	}
+	return nil
 }
 
 // pricedAgain prices a decision's event again, where it was priced with this build's table.

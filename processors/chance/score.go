@@ -58,8 +58,18 @@ var (
 
 // card is what is asked.
 var card = [...]characteristic{
-	{held, months}, {soon, months}, {later, months}, {last4}, {since}, {left}, {next}, {over}, {spends}, {failed},
-	{held4, over}, {held4, soon4},
+	{held, months},
+	{soon, months},
+	{later, months},
+	{last4},
+	{since},
+	{left},
+	{next},
+	{over},
+	{spends},
+	{failed},
+	{held4, over},
+	{held4, soon4},
 }
 
 // share is how often something happened in the account's own months, in percent.

@@ -2,6 +2,7 @@ package once
 
 import (
 	"context"
+	"errors"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
@@ -197,7 +198,7 @@ func TestHistoriesOfKeys(t *testing.T) {
 						kind = "unknown"
 					}
 					note(caller, began, in, hears{kind, answer})
-				case err == schemas.ErrOtherBody:
+				case errors.Is(err, schemas.ErrOtherBody):
 					note(caller, began, in, hears{kind: "other"})
 				case !asRunning(err, &running): // it was killed on the way
 					note(caller, began, in, hears{"unknown", answer})
@@ -236,7 +237,5 @@ func TestHistoriesOfKeys(t *testing.T) {
 }
 
 func asRunning(err error, to **schemas.StillRunning) bool {
-	running, ok := err.(*schemas.StillRunning)
-	*to = running
-	return ok
+	return errors.As(err, to)
 }

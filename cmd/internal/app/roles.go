@@ -18,6 +18,7 @@ import (
 
 	"cloud.google.com/go/civil"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/api"
@@ -252,9 +253,9 @@ func runAPI(ctx context.Context, j job) error {
 		return err
 	}
 	defer commands.Close()
-	var apiKeys []api.Key
-	for _, k := range keys {
-		apiKeys = append(apiKeys, api.Key(k))
+	apiKeys := make([]api.Key, len(keys))
+	for i, k := range keys {
+		apiKeys[i] = api.Key(k)
 	}
 	var jobs sync.WaitGroup
 	jobCtx, stopJobs := context.WithCancel(ctx)
@@ -282,15 +283,9 @@ func runAPI(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	pages, err := j.console(ctx, handler, db, apiKeys, granted(ring))
-	if err != nil {
+	if handler, err = j.withPages(ctx, handler, db, apiKeys, granted(ring)); err != nil {
 		return err
 	}
-	reference, err := docs.New(api.OpenAPI())
-	if err != nil {
-		return err
-	}
-	handler = beside(handler, reference, api.TimeBodies(pages))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --http", err)
@@ -356,6 +351,21 @@ func (j job) limits(ctx context.Context) (func(tenant string, queries, updates i
 		}
 		return queries, updates
 	}, err
+}
+
+// withPages puts the console and the API's reference beside the API.
+func (j job) withPages(ctx context.Context, calls http.Handler, db driver.Conn, keys []api.Key,
+	made func(string) (api.Grant, bool),
+) (http.Handler, error) {
+	pages, err := j.console(ctx, calls, db, keys, made)
+	if err != nil {
+		return nil, err
+	}
+	reference, err := docs.New(api.OpenAPI())
+	if err != nil {
+		return nil, err
+	}
+	return beside(calls, reference, api.TimeBodies(pages)), nil
 }
 
 // words are a decision in plain words.

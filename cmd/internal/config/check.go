@@ -77,6 +77,17 @@ func (c Config) Check() []error {
 		"needs --clickhouse-addr: the embedded ClickHouse is one server")
 	refuse(strings.Trim(c.Cluster, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}") != "",
 		"clickhouse-cluster", c.Cluster, "is not a plain identifier")
+	errs = append(errs, c.checkNumbers()...)
+	refuse(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", c.LogLevel,
+		"is none of debug, info, warn, error")
+	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log-format", c.LogFormat, "is neither text nor json")
+	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
+		"is empty or holds spaces or slashes")
+	return errs
+}
+
+// checkNumbers lists the whole numbers that are out of their bounds.
+func (c Config) checkNumbers() (errs []error) {
 	for _, n := range []struct {
 		key           string
 		v, least, top int
@@ -91,11 +102,6 @@ func (c Config) Check() []error {
 			errs = append(errs, fmt.Errorf("%s: %d is not between %d and %d", n.key, n.v, n.least, n.top))
 		}
 	}
-	refuse(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", c.LogLevel,
-		"is none of debug, info, warn, error")
-	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log-format", c.LogFormat, "is neither text nor json")
-	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
-		"is empty or holds spaces or slashes")
 	return errs
 }
 
