@@ -46,6 +46,12 @@ ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, customer_id, deposit_date, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
+CREATE TABLE IF NOT EXISTS imports_log
+( ... )
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant_id, import_id, no, event_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
 CREATE TABLE IF NOT EXISTS open_items_log
 ( ... )
 ENGINE = ReplacingMergeTree
@@ -173,6 +179,12 @@ CREATE TABLE IF NOT EXISTS deposits_log ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (tenant_id, customer_id, deposit_date, event_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
+CREATE TABLE IF NOT EXISTS imports_log ON CLUSTER kasi
+( ... )
+ENGINE = ReplicatedReplacingMergeTree
+ORDER BY (tenant_id, import_id, no, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
 CREATE TABLE IF NOT EXISTS open_items_log ON CLUSTER kasi

@@ -91,7 +91,10 @@ func (s *sink) flush(ctx context.Context, work []*chunk) error {
 		from step
 		do   func(context.Context, []*chunk) error
 	}{
-		{stepStarted, s.writePlans}, {stepPlanned, s.insertAll}, {stepInserted, s.keep}, {stepKept, s.mark},
+		{stepStarted, s.writePlans},
+		{stepPlanned, s.insertAll},
+		{stepInserted, s.keep},
+		{stepKept, s.mark},
 		{stepMarked, s.commit},
 	} {
 		var here []*chunk

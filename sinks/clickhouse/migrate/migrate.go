@@ -41,7 +41,9 @@ var marksColumns = map[string]string{
 // Up makes the database named in opts.Auth.Database if it is missing, and brings its tables and views up to date. Doing
 // it again changes nothing. Two processes at once are harmless: every statement says IF NOT EXISTS or OR REPLACE, and a
 // version recorded twice counts once.
-func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error { return UpOn(ctx, "", opts, log) }
+func Up(ctx context.Context, opts *clickhouse.Options, log *slog.Logger) error {
+	return UpOn(ctx, "", opts, log)
+}
 
 // UpOn is Up on all servers of a cluster, whose tables replicate each other. A table that is there stays what it is.
 func UpOn(ctx context.Context, on schemas.Cluster, opts *clickhouse.Options, log *slog.Logger) error {
