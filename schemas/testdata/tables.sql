@@ -1,3 +1,9 @@
+CREATE TABLE IF NOT EXISTS audit_log
+( ... )
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant_id, at, request_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
 CREATE TABLE IF NOT EXISTS collections_log
 ( ... )
 ENGINE = ReplacingMergeTree
@@ -132,6 +138,12 @@ CREATE OR REPLACE VIEW ledger_balances ...;
 CREATE OR REPLACE VIEW settlement_proof ...;
 CREATE OR REPLACE VIEW calendar ...;
 CREATE OR REPLACE VIEW executions ...;
+
+CREATE TABLE IF NOT EXISTS audit_log ON CLUSTER kasi
+( ... )
+ENGINE = ReplicatedReplacingMergeTree
+ORDER BY (tenant_id, at, request_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
 CREATE TABLE IF NOT EXISTS collections_log ON CLUSTER kasi
 ( ... )
