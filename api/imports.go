@@ -13,7 +13,7 @@ import (
 )
 
 // findImport is how far an import is: as this process knows it, or as ClickHouse does.
-func (s *server) findImport(db *read.DB, ctx context.Context, id string) (Import, bool, error) { //nolint:revive // query
+func (s *server) findImport(db *read.DB, ctx context.Context, id string) (Import, bool, error) {
 	if v, ok := s.running.Load(id); ok {
 		if j := v.(*importJob); j.TenantID == infoOf(ctx).tenant {
 			j.mu.Lock()

@@ -99,11 +99,8 @@ func (t Table) settings() string {
 func (v View) Create(on Cluster) string { return v.create(on) + "\nCOMMENT " + Quote(v.Mark()) }
 
 func (v View) create(on Cluster) string {
-	return "CREATE OR REPLACE VIEW " + v.Name + on.On() + "\n(\n" + strings.Join(
-		definitions(v.Columns),
-		",\n",
-	) + "\n)\nAS " +
-		v.Select
+	return "CREATE OR REPLACE VIEW " + v.Name + on.On() + "\n(\n" + strings.Join(definitions(v.Columns), ",\n") +
+		"\n)\nAS " + v.Select
 }
 
 // Mark is the view's comment with a digest of its text, from which a later start tells whether the view has changed.

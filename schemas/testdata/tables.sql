@@ -1,3 +1,9 @@
+CREATE TABLE IF NOT EXISTS audit_log
+( ... )
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant_id, at, request_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
 CREATE TABLE IF NOT EXISTS collections_log
 ( ... )
 ENGINE = ReplacingMergeTree
@@ -44,6 +50,12 @@ CREATE TABLE IF NOT EXISTS deposits_log
 ( ... )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant_id, customer_id, deposit_date, event_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
+CREATE TABLE IF NOT EXISTS imports_log
+( ... )
+ENGINE = ReplacingMergeTree
+ORDER BY (tenant_id, import_id, no, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
 CREATE TABLE IF NOT EXISTS open_items_log
@@ -127,6 +139,12 @@ CREATE OR REPLACE VIEW settlement_proof ...;
 CREATE OR REPLACE VIEW calendar ...;
 CREATE OR REPLACE VIEW executions ...;
 
+CREATE TABLE IF NOT EXISTS audit_log ON CLUSTER kasi
+( ... )
+ENGINE = ReplicatedReplacingMergeTree
+ORDER BY (tenant_id, at, request_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
 CREATE TABLE IF NOT EXISTS collections_log ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree
@@ -173,6 +191,12 @@ CREATE TABLE IF NOT EXISTS deposits_log ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree
 ORDER BY (tenant_id, customer_id, deposit_date, event_id)
+SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
+
+CREATE TABLE IF NOT EXISTS imports_log ON CLUSTER kasi
+( ... )
+ENGINE = ReplicatedReplacingMergeTree
+ORDER BY (tenant_id, import_id, no, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800;
 
 CREATE TABLE IF NOT EXISTS open_items_log ON CLUSTER kasi

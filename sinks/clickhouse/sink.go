@@ -157,8 +157,8 @@ func run(ctx context.Context, cfg Config, t tuning, ready func()) error {
 
 func newSink(cfg Config, t tuning, conn driver.Conn, ready func()) *sink {
 	return &sink{
-		cfg: cfg, tuning: t, conn: conn, tables: withStates(tables()),
-		parts: make(map[topicPartition]*partition), ready: ready,
+		cfg: cfg, tuning: t, conn: conn, ready: ready,
+		tables: withStates(tables()), parts: make(map[topicPartition]*partition),
 		pauses: doubling(t.retryMin, t.retryMax), alarm: make(chan struct{}, 1), gone: make(map[schemas.Hole]bool),
 		ticks: ticks{seen: make(map[schemas.Tick]bool)},
 	}

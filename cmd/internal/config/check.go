@@ -66,28 +66,7 @@ func (c Config) Check() []error {
 	if _, err := c.Keys(); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := c.TenantAnalysts(); err != nil {
-		errs = append(errs, err)
-	}
-	refuse(c.ClickHouseAddr != "" && c.Password == "", "clickhouse-password", "",
-		"is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
-	refuse(strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
-		c.Database == "", "clickhouse-database", c.Database, "is not a plain identifier")
-	refuse(c.Cluster != "" && c.ClickHouseAddr == "", "clickhouse-cluster", c.Cluster,
-		"needs --clickhouse-addr: the embedded ClickHouse is one server")
-	refuse(strings.Trim(c.Cluster, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}") != "",
-		"clickhouse-cluster", c.Cluster, "is not a plain identifier")
-	errs = append(errs, c.checkNumbers()...)
-	refuse(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", c.LogLevel,
-		"is none of debug, info, warn, error")
-	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log-format", c.LogFormat, "is neither text nor json")
-	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
-		"is empty or holds spaces or slashes")
-	return errs
-}
-
-// checkNumbers lists the whole numbers that are out of their bounds.
-func (c Config) checkNumbers() (errs []error) {
+	errs = append(errs, c.checkClickHouse()...)
 	for _, n := range []struct {
 		key           string
 		v, least, top int
@@ -102,6 +81,31 @@ func (c Config) checkNumbers() (errs []error) {
 			errs = append(errs, fmt.Errorf("%s: %d is not between %d and %d", n.key, n.v, n.least, n.top))
 		}
 	}
+	refuse(!slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log-level", c.LogLevel,
+		"is none of debug, info, warn, error")
+	refuse(c.LogFormat != "text" && c.LogFormat != "json", "log-format", c.LogFormat, "is neither text nor json")
+	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
+		"is empty or holds spaces or slashes")
+	return errs
+}
+
+func (c Config) checkClickHouse() (errs []error) {
+	refuse := func(wrong bool, key, value, why string) {
+		if wrong {
+			errs = append(errs, fmt.Errorf("%s: %q %s", key, value, why))
+		}
+	}
+	if _, err := c.TenantAnalysts(); err != nil {
+		errs = append(errs, err)
+	}
+	refuse(c.ClickHouseAddr != "" && c.Password == "", "clickhouse-password", "",
+		"is empty, but --clickhouse-addr names a real server: set KASI_CLICKHOUSE_PASSWORD")
+	refuse(strings.Trim(c.Database, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" ||
+		c.Database == "", "clickhouse-database", c.Database, "is not a plain identifier")
+	refuse(c.Cluster != "" && c.ClickHouseAddr == "", "clickhouse-cluster", c.Cluster,
+		"needs --clickhouse-addr: the embedded ClickHouse is one server")
+	refuse(strings.Trim(c.Cluster, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}") != "",
+		"clickhouse-cluster", c.Cluster, "is not a plain identifier")
 	return errs
 }
 

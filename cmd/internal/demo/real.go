@@ -337,9 +337,8 @@ func (r *RealResult) ask(ctx context.Context, p Product, book *people.BankBook) 
 	if r.Statuses, err = p.figures(ctx, `SELECT c.collection_status, count(), sum(c.due_cents), sum(m.within), sum(m.later)
 FROM collections AS c LEFT JOIN
 (
-    SELECT tenant_id, collection_id, sumIf(moved_cents, formatDateTime(effective_date, '%Y-%m') <= period_month)
-        AS within,
-        sum(moved_cents) - within AS later
+    SELECT tenant_id, collection_id, sum(moved_cents) - within AS later,
+        sumIf(moved_cents, formatDateTime(effective_date, '%Y-%m') <= period_month) AS within
     FROM movements GROUP BY tenant_id, collection_id
 ) AS m ON m.tenant_id = c.tenant_id AND m.collection_id = c.collection_id
 WHERE c.tenant_id = {tenant:String} GROUP BY c.collection_status ORDER BY c.collection_status`,

@@ -36,9 +36,8 @@ func startClickHouse(ctx context.Context) (*clickHouse, error) {
 	server, err := chembed.Start(ctx, chembed.Options{
 		Dir: dir, HTTPAddr: "127.0.0.1:0", NativeAddr: "127.0.0.1:0", KasiPassword: clickHousePassword,
 		AnalystPassword: clickHousePassword,
-		Databases: []string{
-			"bench_*",
-		}, Grants: []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka", "SELECT ON system.merges"},
+		Databases:       []string{"bench_*"},
+		Grants:          []string{"READ ON KAFKA", "TABLE ENGINE ON Kafka", "SELECT ON system.merges"},
 	})
 	if err != nil {
 		return nil, err
