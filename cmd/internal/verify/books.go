@@ -107,7 +107,7 @@ type statement struct {
 	Net             cents  `json:"net_cents"`
 	BroughtForward  cents  `json:"brought_forward_cents"`
 	Payable         cents  `json:"payable_cents"`
-	PaymentStatus   string `json:"status"`
+	PaymentStatus   word   `json:"status"`
 	PaymentDate     string `json:"payment_date"`
 	Reference       string `json:"payment_reference"`
 	PayoutID        string `json:"payout_id"`
@@ -118,6 +118,18 @@ type statement struct {
 		Period   string  `json:"period_month"`
 		From, To []int64 // by partition of kasi.collections.v1
 	} `json:"coverage"`
+}
+
+// word is a text. Events whose status is something else, as that of an audited call is a number, hold no statement.
+type word string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *word) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*w = word(text)
+	}
+	return nil
 }
 
 // result is what the bank said, as it said it.

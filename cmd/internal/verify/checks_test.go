@@ -41,7 +41,7 @@ func TestEachDifferenceAlone(t *testing.T) {
 	}
 	version := func(s *event, version int64, state, day string) *event {
 		next := *s
-		next.Version, next.PaymentStatus, next.BusinessDate = version, state, day
+		next.Version, next.PaymentStatus, next.BusinessDate = version, word(state), day
 		if state == "paid" {
 			next.PaidDate, next.PayoutState, next.PayoutID, next.Payouts = day, "PAID", "p", 1
 			next.Change.Kind = "PAID"

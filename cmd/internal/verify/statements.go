@@ -79,7 +79,7 @@ func (b *books) statements(c *Check) {
 	for _, s := range b.settlements {
 		c.Counted++
 		was := status[s.SettlementID]
-		now := s.PaymentStatus
+		now := string(s.PaymentStatus)
 		c.must(slices.Contains(statuses[was], now), "%s of %s version %d is %q after %q", s.Number, s.Tenant, s.Version, now,
 			was)
 		c.must(now == "disputed" || now == s.status(), "%s of %s version %d is %q; payable %s, paid on %q, it is %q",
