@@ -72,7 +72,7 @@ func TestScenarioPolicyChanges(t *testing.T) {
 	require.Contains(t, p.ends("2025-12", "UP"), "200.00,0.00,200.00,UNPAID,")
 	require.Contains(t, p.ends("2025-12", "DOWN"), "99.99,0.00,99.99,UNPAID,")
 	code, body := p.call("PATCH", "/v1/policies/"+p.lookup("FLYING").ID, "application/json", `{"status":"active"}`)
-	require.Equal(t, 409, code, body)
+	require.Equal(t, 200, code, body, "a cancellation can be taken back for 30 days")
 }
 
 func TestScenarioRailsAndMandates(t *testing.T) {

@@ -81,10 +81,10 @@ func (w lastWord) look(ctx context.Context, c call, o verify.Options, asJSON boo
 		return err
 	}
 	w.failed.Set(0)
-	w.at.Set(float64(now.UnixMilli()) / 1000)
 	for _, check := range r.Checks {
 		w.differences.WithLabelValues(check.Name).Set(float64(check.Differences))
 	}
+	w.at.Set(float64(now.UnixMilli()) / 1000) // last: whoever sees it sees the rest
 	out := c.OutOrStdout()
 	if asJSON {
 		err = json.NewEncoder(out).Encode(struct {

@@ -146,14 +146,8 @@ func (b *books) withinDue(c *Check) {
 		// Before its period begins a collection follows its policy; one that was taken back is made anew.
 		mayChange := e.Change.Kind == followed && e.BusinessDate < e.Period+"-01" ||
 			e.Change.Kind == reactivated && status[e.Collection] == voided
-		c.must(
-			!ok || was == e.Due || mayChange,
-			"collection %s version %d: due changed from %s to %s",
-			e.Collection,
-			e.Version,
-			was,
-			e.Due,
-		)
+		c.must(!ok || was == e.Due || mayChange, "collection %s version %d: due changed from %s to %s", e.Collection,
+			e.Version, was, e.Due)
 		due[e.Collection], status[e.Collection] = e.Due, e.Status
 		c.must(e.Status != voided || e.Collected == 0 && e.InFlight == 0, "collection %s version %d was taken back with %s "+
 			"collected and %s in flight", e.Collection, e.Version, e.Collected, e.InFlight)
