@@ -459,6 +459,6 @@ func TestDeadLetterNamesTheOutsidersRecord(t *testing.T) {
 	require.Equal(t, "77", progress.Header(dead, letters.HeaderErrorOffset))
 	require.Empty(t, progress.Header(dead, "kasi.origin"))
 
-	passed.Topic = schemas.TopicSettlementCommands // only the timeline is ours to believe
+	passed.Topic = schemas.TopicPolicyCommands // only what intake writes is ours to believe
 	require.Equal(t, "5", progress.Header(refused(), letters.HeaderErrorOffset))
 }

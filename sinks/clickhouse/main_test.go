@@ -270,7 +270,7 @@ func sample(topic string, partition int32, seq int64) any {
 		return schemas.OutcomeEvent{
 			Meta: m, RequestID: name("req"), TenantID: "acme", Row: int(seq), Line: int(seq) + 1, Code: schemas.OutcomeConflict,
 			Message: "taken", PolicyNumber: name("POL"), ObjectID: name("OBJ"), Version: seq, Stage: "collect",
-			Statement: `{"net_cents":1}`,
+			Statement: "preview",
 		}
 	case schemas.TopicImports:
 		return schemas.ImportEvent{Meta: m, ImportEntry: schemas.ImportEntry{

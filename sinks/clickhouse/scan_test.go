@@ -128,7 +128,7 @@ func testScan[E any](t *testing.T, fields []field[E]) {
 			disturbed++
 		}
 	}
-	require.Greater(t, taken, n/4, "the scan reads what is ours")
+	require.Greater(t, taken, n/8, "the scan reads what is ours") // not what needs escapes
 	require.Greater(t, disturbed, n/100, "some disturbed records are still read by it")
 }
 
