@@ -132,10 +132,17 @@ func (ch *clickHouse) contend(ctx context.Context, k *kafka, c *child, database 
 
 // until waits until so many rows are visible and says how many are.
 func (ch *clickHouse) until(ctx context.Context, c *child, database string, rows uint64) (uint64, error) {
+	last, came := uint64(0), time.Now()
 	for said := time.Now(); ; {
 		n, err := ch.rows(ctx, database)
 		if err != nil || n >= rows {
 			return n, err
+		}
+		if n > last {
+			last, came = n, time.Now()
+		}
+		if time.Since(came) > time.Minute {
+			return n, fmt.Errorf("%d of %d rows came, and none for a minute", n, rows)
 		}
 		if time.Since(said) > 5*time.Second {
 			said = time.Now()

@@ -56,6 +56,11 @@ func runRaw(ctx context.Context, args []string) error {
 		t.next = b.to
 		blocks = append(blocks, b)
 	}
+	for name, t := range tables { // the sink is stopped when its last rows are seen, perhaps before it is told so
+		if rows := t.values[0].Len(); t.next < rows {
+			blocks = append(blocks, block{name, t.next, rows})
+		}
+	}
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, b := range blocks {
