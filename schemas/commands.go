@@ -20,7 +20,7 @@ const (
 // Kind is the value of HeaderKind.
 type Kind string
 
-// The kinds of records on the timeline, the command topics and the changelogs. An outside record's value reaches the
+// The kinds of records on the timeline, the command topics and others that only Kasi reads. An outside record's value reaches the
 // timeline byte for byte.
 const (
 	KindTransaction Kind = "transaction" // Transaction
@@ -37,6 +37,7 @@ const (
 	KindAudit       Kind = "audit"       // AuditEvent, without its head
 	KindStatement   Kind = "statement"   // StatementCommand
 	KindPayout      Kind = "payout"      // PayoutResult
+	KindEvent       Kind = "event"       // an event on a topic that only Kasi reads
 	KindState       Kind = "state"       // of a changelog; its format is the stage's own
 )
 

@@ -83,5 +83,14 @@ var Topics = []Topic{
 	{Name: TopicWebhookDeliveries, Partitioned: true},
 }
 
+// Inside are the topics that only Kasi reads.
+var Inside = func() map[string]bool {
+	inside := map[string]bool{}
+	for _, t := range Topics {
+		inside[t.Name] = !t.Public
+	}
+	return inside
+}()
+
 // Counted tells whether the events of a topic that ClickHouse holds have a seq. Ticks and deliveries have none.
 func Counted(topic string) bool { return topic != TopicCalendar && topic != TopicWebhookDeliveries }

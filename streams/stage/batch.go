@@ -73,9 +73,15 @@ func (b *Batch) Event(topic, key string, ev Outgoing, at time.Time) error {
 	if err != nil {
 		return Fatal(fmt.Errorf("an event for %s does not marshal: %w", topic, err))
 	}
-	b.Emit(topic, key, b.values.keep(value), at)
+	rec := b.Emit(topic, key, b.values.keep(value), at)
+	if schemas.Inside[topic] {
+		rec.Headers = eventHeaders
+	}
 	return nil
 }
+
+// eventHeaders are those of an event that only Kasi reads. They choose its codec (compress.go).
+var eventHeaders = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindEvent)}}
 
 // Events appends a list of events of one kind.
 func Events[T any, P interface {

@@ -13,7 +13,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/letters"
 )
 
-// Compressor compresses what only Kasi reads (timeline, changelogs) with lz4, and all else with gzip.
+// Compressor compresses what only Kasi reads (timeline, changelogs, accepted transactions) with lz4, all else with gzip.
 //
 // Gzip is the one codec that every Kafka client reads without a further library (kafka-python and KafkaJS read neither
 // snappy, lz4 nor zstd), but packing and unpacking it is a quarter of a stage's processor time and half of the
@@ -40,9 +40,8 @@ func (c *codecs) Compress(to *bytes.Buffer, batch []byte, flags ...kgo.CompressF
 	return c.outside.Compress(to, batch, flags...)
 }
 
-// onlyOurs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of the timeline
-// and the changelogs, and are no dead letters, which keep the headers of the record they are about. In doubt it does
-// not.
+// onlyOurs tells whether a batch belongs to a topic that only Kasi reads: its records have the header of
+// such topics, and are no dead letters, which keep the headers of the record they are about. In doubt it does not.
 func onlyOurs(batch []byte) bool {
 	var first kmsg.Record
 	if err := first.UnsafeReadFrom(batch); err != nil {

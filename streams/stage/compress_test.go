@@ -21,7 +21,7 @@ import (
 func TestCompressorGoesByWhoReads(t *testing.T) {
 	r := rig.New(t)
 	i := slices.IndexFunc(streams.Topology, func(s streams.Stage) bool { return s.Name == "collect" })
-	b := stage.Batch{Row: &streams.Topology[i].Row, Count: r.Cfg.Partitions, Facts: &stage.Facts{}}
+	b := stage.Batch{Row: &streams.Topology[i].Row, Count: r.Cfg.Partitions, Facts: &stage.Facts{Seq: map[string]int64{}}}
 	long := bytes.Repeat([]byte("words that compress "), 20)
 	from := &kgo.Record{Topic: schemas.TopicTimeline, Value: long, Headers: []kgo.RecordHeader{{
 		Key:   schemas.HeaderKind,
@@ -29,7 +29,8 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 	}}}
 	b.Reject(from, schemas.Refuse(letters.ClassUnknownKind, ""))
 	b.Route(schemas.TopicTimeline, schemas.KindTransaction, 0, "key", long, time.Now())
-	b.Emit(schemas.TopicDeposits, "key", long, time.Now())
+	require.NoError(t, stage.Events(&b, schemas.TopicDeposits, "key", make([]schemas.DepositEvent, 1), time.Now()))
+	require.NoError(t, stage.Events(&b, schemas.TopicTransactions, "key", make([]schemas.TransactionEvent, 1), time.Now()))
 	b.Emit(schemas.TopicStateCollect, "key", long, time.Now()).Headers = stage.StateHeaders()
 	cl, err := kgo.NewClient(r.Cfg.Client(kgo.WithCompressor(stage.Compressor()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
@@ -41,13 +42,13 @@ func TestCompressorGoesByWhoReads(t *testing.T) {
 	k := progress.New(cl)
 	for topic, codec := range map[string]uint8{
 		schemas.TopicDeadLetters: gzipCodec, schemas.TopicDeposits: gzipCodec, schemas.TopicTimeline: lz4Codec,
-		schemas.TopicStateCollect: lz4Codec,
+		schemas.TopicStateCollect: lz4Codec, schemas.TopicTransactions: lz4Codec,
 	} {
 		i := slices.IndexFunc(b.Out(), func(out *kgo.Record) bool { return out.Topic == topic })
 		at := progress.Place{Topic: topic, Partition: b.Out()[i].Partition}
 		_, err := k.Scan(r.Context(), at, b.Out()[i].Offset, b.Out()[i].Offset+1, 1<<20, func(got *kgo.Record) error {
 			require.Equal(t, codec, got.Attrs.CompressionType(), topic)
-			require.Equal(t, long, got.Value)
+			require.Equal(t, b.Out()[i].Value, got.Value)
 			return nil
 		})
 		require.NoError(t, err)

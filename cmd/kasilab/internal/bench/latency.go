@@ -23,7 +23,8 @@ import (
 const (
 	// depositsPerSecond is how many of the fed records must become debits.
 	depositsPerSecond = 200
-	// latencyCustomers is how many times the customers of the other parts there are.
+	// latencyCustomers is how many times the customers of the other parts there are. One part of them gets the deposits,
+	// the others spend: who has spent today is not debited for what came today.
 	latencyCustomers = 5
 	// cutoffEvery is the pause between the starts of two cut-offs. A real day has one or a few; without it the wait for
 	// the cut-off would be all that is measured.
@@ -157,7 +158,8 @@ func (p *product) throughput(ctx context.Context, n int) (float64, error) {
 // spending is a record of the feed that decides nothing.
 func (p *product) spending() *kgo.Record {
 	p.n++
-	who := p.random.IntN(p.world.customers)
+	earners := p.world.customers / latencyCustomers
+	who := earners + p.random.IntN(p.world.customers-earners)
 	tx := p.world.transaction(p.random, 1, who, p.day)
 	return &kgo.Record{Topic: schemas.TopicFeedTransactions, Partition: int32(p.n % p.world.partitions), Value: encode(tx)}
 }
@@ -176,7 +178,7 @@ func (p *product) cutoff(ctx context.Context) error {
 	p.cutoffs++
 	var ticks []*kgo.Record
 	p.world.tick(func(r *kgo.Record) bool { ticks = append(ticks, r); return true }, p.day.Format(time.DateOnly),
-		p.cutoffs, time.Now())
+		p.cutoffs, p.day) // of that day: debits of a day that passed long ago are dated today, which may be a Sunday
 	return p.kafka.client.ProduceSync(ctx, ticks...).FirstErr()
 }
 
@@ -232,7 +234,7 @@ func (l *latency) feed(ctx context.Context) error {
 		case <-tick.C:
 		}
 		passed := time.Since(l.began)
-		if passed > l.length || deposits == l.world.customers {
+		if passed > l.length || deposits == l.world.customers/latencyCustomers {
 			return l.kafka.client.Flush(ctx)
 		}
 		for ; sent < int(passed.Seconds()*float64(l.load)); sent++ {

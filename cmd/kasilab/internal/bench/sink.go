@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
+	"github.com/kasi-collections/kasi/streams/stage"
 )
 
 // benchSink sets the sink beside a raw insert of the blocks that it makes and beside ClickHouse's own Kafka engine.
@@ -110,7 +110,7 @@ func (ch *clickHouse) once(ctx context.Context, k *kafka, database string, warm,
 func (k *kafka) events(ctx context.Context, o *options) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(k.cluster.Brokers()...), kgo.TransactionalID("kasilab"),
 		kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.GzipCompression().WithLevel(gzip.BestSpeed)), kgo.MaxBufferedRecords(1<<20))
+		kgo.WithCompressor(stage.Compressor()), kgo.MaxBufferedRecords(1<<20))
 	if err != nil {
 		return err
 	}
@@ -133,10 +133,14 @@ func (k *kafka) events(ctx context.Context, o *options) error {
 				EventID: schemas.FactID("bench", fmt.Sprint(i)), Seq: seq[topic][p],
 				BusinessDate: at.Format(time.DateOnly), At: at.UTC(),
 			}
-			cl.Produce(ctx, &kgo.Record{
+			r := &kgo.Record{
 				Topic: topic, Partition: p, Key: []byte(schemas.CustomerKey("acme", w.customer(i))),
 				Value: w.event(topic, random, i, meta), Timestamp: at,
-			}, nil)
+			}
+			if schemas.Inside[topic] {
+				r.Headers = []kgo.RecordHeader{{Key: schemas.HeaderKind, Value: []byte(schemas.KindEvent)}}
+			}
+			cl.Produce(ctx, r, nil)
 			i++
 		}
 		if err := errors.Join(cl.Flush(ctx), cl.EndTransaction(ctx, kgo.TryCommit)); err != nil {
