@@ -8,7 +8,6 @@ import (
 	"cloud.google.com/go/civil"
 	"github.com/spf13/cobra"
 
-	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/feed"
@@ -26,11 +25,10 @@ brokers.`,
 	}, calendarAdvance(), calendarShow())
 }
 
-// onCalendar opens the calendar on the brokers of a running kasi: --kafka-brokers, else the embedded Kafka's usual
-// address.
+// onCalendar opens the calendar on the brokers of a running kasi.
 func onCalendar(do func(call, *calendar.Clock) error) func(call) error {
 	return func(c call) error {
-		cal, err := app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Calendar(c.cfg, "calendar", c.log)
+		cal, err := c.env.Calendar(c.cfg, "calendar", c.log)
 		if err != nil {
 			return err
 		}

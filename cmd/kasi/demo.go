@@ -149,6 +149,7 @@ func runDemo(c call, f demoFlags, from string, run playFunc) error {
 	}
 	// The pretend insurer works through its months faster than any back office would.
 	cfg.QueryRate, cfg.UpdateRate = 0, 0
+	cfg.HTTPCert, cfg.HTTPKey = "", "" // it is looked at on this machine
 	d, err := demo.OpenDir(cfg.DataDir, f.fresh)
 	if err != nil {
 		return err
@@ -202,6 +203,7 @@ func play(c call, d *demo.Dir, s *app.Stack, run playFunc) error {
 	}
 	p := demo.Product{
 		BaseURL: "http://" + cfg.HTTP, APIKey: keys[0].Key, Tenant: keys[0].Tenant, Brokers: s.Streams().Brokers,
+		KgoOpts:       s.Streams().KgoOpts,
 		ClickHouseURL: "http://" + cfg.ClickHouseHTTP, AnalystPassword: cfg.AnalystPassword, Advancer: advancer{cal},
 		Progress: out, Terminal: isTerminal(out),
 	}

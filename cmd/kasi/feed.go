@@ -49,7 +49,7 @@ amounts are taken as rands.`,
 		if o.Rows, err = feed.ReadFile(c.args[0], format, tenant); err != nil {
 			return err
 		}
-		o.Advancer, o.Brokers = advancer{cal}, c.cfg.BrokersOrEmbedded()
+		o.Advancer, o.Brokers, o.KgoOpts = advancer{cal}, c.env.Brokers, c.env.KgoOpts
 		o.Out, o.Terminal = c.ErrOrStderr(), isTerminal(c.ErrOrStderr())
 		s, err := feed.Replay(c.Context(), o)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -83,10 +84,15 @@ type call struct {
 	cfg  config.Config
 	log  *slog.Logger
 	args []string
+	// env is the Kafka a tool talks to: --kafka-brokers, else the embedded Kafka's usual address. Only commands with the
+	// option kafka-brokers have it.
+	env app.Env
 }
 
-// kafka is the Kafka a tool talks to: --kafka-brokers, else the embedded Kafka's usual address.
-func (c call) kafka() records.Source { return records.Source{Brokers: c.cfg.BrokersOrEmbedded()} }
+// kafka is env for readers.
+func (c call) kafka() records.Source {
+	return records.Source{Brokers: c.env.Brokers, Opts: c.env.KgoOpts}
+}
 
 // leaf makes cmd do something. It takes no arguments where cmd does not say which, and as flags those options of the
 // configuration; with none named, all.
@@ -94,6 +100,7 @@ func leaf(cmd *cobra.Command, do func(call) error, options ...string) *cobra.Com
 	if cmd.Args == nil {
 		cmd.Args = cobra.NoArgs
 	}
+	onKafka := slices.Contains(options, "kafka-brokers")
 	if len(options) > 0 {
 		options = append(options, "log-level", "log-format")
 	}
@@ -103,7 +110,13 @@ func leaf(cmd *cobra.Command, do func(call) error, options ...string) *cobra.Com
 		if err != nil {
 			return err
 		}
-		return do(call{cmd, cfg, app.Logger(os.Stderr, cfg.LogLevel, cfg.LogFormat), args})
+		c := call{Command: cmd, cfg: cfg, log: app.Logger(os.Stderr, cfg.LogLevel, cfg.LogFormat), args: args}
+		if onKafka {
+			if c.env, err = app.Tool(cmd.Context(), cfg); err != nil {
+				return err
+			}
+		}
+		return do(c)
 	}
 	return cmd
 }

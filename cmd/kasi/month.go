@@ -74,7 +74,7 @@ standard error, and the command exits with an error. The same file again changes
 	flags.BoolVar(&asJSON, "json", false, "print the API's answer")
 	return leaf(cmd, func(c call) error {
 		cl := api()
-		cl.Client = &http.Client{} // a large file takes longer than a minute
+		unhurried(cl)
 		params := client.ImportPoliciesParams{
 			Mode: given(c, "mode"), MaxCancel: given(c, "max-cancel"), ExpectedRows: given(c, "expected-rows"),
 			ExpectedTotal: given(c, "expected-total"),
@@ -300,7 +300,7 @@ func reportsDownload() *cobra.Command {
 			format = "json"
 		}
 		cl := api()
-		cl.Client = &http.Client{}
+		unhurried(cl)
 		params := client.ReportCollectionsParams{PeriodMonth: string(p), Format: &format}
 		res, err := cl.ReportCollections(c.Context(), &params)
 		return download(c, res, err, output)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/api/client"
+	"github.com/kasi-collections/kasi/cmd/internal/connect"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -21,14 +22,24 @@ import (
 func caller(cmd *cobra.Command) func() *client.Client {
 	base := cmd.Flags().String("api", "http://127.0.0.1:8080", "address of the API")
 	key := cmd.Flags().String("api-key", "", "API key: it names the tenant")
+	ca := cmd.Flags().String("api-ca", "", "PEM file of the CA that signs the API's certificate; else the system's")
 	return func() *client.Client {
+		calls, err := connect.API(*ca)
+		calls.Timeout = time.Minute
 		return &client.Client{
-			Server: strings.TrimSuffix(*base, "/") + "/v1/", Client: &http.Client{Timeout: time.Minute},
+			Server: strings.TrimSuffix(*base, "/") + "/v1/", Client: calls,
 			RequestEditors: []client.RequestEditorFn{func(_ context.Context, req *http.Request) error {
 				req.Header.Set("X-API-Key", *key)
-				return nil
+				return err // the CA's file cannot be read
 			}},
 		}
+	}
+}
+
+// unhurried lets a call take longer than a minute: large files do.
+func unhurried(cl *client.Client) {
+	if calls, ok := cl.Client.(*http.Client); ok {
+		calls.Timeout = 0
 	}
 }
 

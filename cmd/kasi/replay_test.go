@@ -180,7 +180,9 @@ func rebuild(t *testing.T, logs map[string][]*kgo.Record, batch int) *product {
 		HTTP: freePort(t), Database: "kasi", Password: "test-kasi", APIKeys: "demo=" + testKey,
 		Partitions: 4, ClickHouseAddr: server.NativeAddr(), Payouts: "assumed", WebhooksPauses: "1s", WebhooksFor: "1h",
 	}
-	env := app.Env{Brokers: k.Brokers, ClickHouse: app.ClickHouseOptions(cfg)}
+	env, err := app.NewEnv(cfg)
+	require.NoError(t, err)
+	env.Brokers = k.Brokers
 	log := slog.New(slog.DiscardHandler)
 	require.NoError(t, env.Prepare(t.Context(), cfg, log, app.RoleNames()...))
 	p := &product{t: t, http: cfg.HTTP, kafka: k.Brokers[0], clickhouse: server.HTTPAddr(), native: server.NativeAddr()}

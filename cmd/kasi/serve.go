@@ -27,7 +27,8 @@ KASI_ANALYST_PASSWORD are the passwords of the ClickHouse users kasi and analyst
 made at random and kept in the data directory's secrets.yaml.`,
 		Example: `  KASI_API_KEYS="demo=key1" kasi up
   kasi up --calendar manual --date 2025-11-01 --data-dir /tmp/kasi
-  kasi up --kafka-brokers k1:9092,k2:9092 --clickhouse-addr ch1:9000`,
+  kasi up --kafka-brokers k1:9092,k2:9092 --clickhouse-addr ch1:9000
+  kasi up --http 0.0.0.0:8443 --http-cert api.pem --http-key api.key    # https`,
 	}, func(c call) error {
 		s, err := app.Up(c.Context(), c.cfg, c.log)
 		if err != nil {
@@ -45,7 +46,11 @@ made at random and kept in the data directory's secrets.yaml.`,
 // readyLine is the one line that says all is ready, and where; also where the API keys are, if they were made and not
 // set.
 func readyLine(c config.Config, keysMade bool) string {
-	line := fmt.Sprintf("kasi is ready: api http://%s/v1 kafka %s clickhouse %s calendar %s data %s", c.HTTP,
+	scheme := "http"
+	if c.HTTPCert != "" {
+		scheme = "https"
+	}
+	line := fmt.Sprintf("kasi is ready: api %s://%s/v1 kafka %s clickhouse %s calendar %s data %s", scheme, c.HTTP,
 		cmp.Or(c.KafkaBrokers, c.Kafka), cmp.Or(c.ClickHouseAddr, c.ClickHouseHTTP+" (http) "+c.ClickHouseNative+" (native)"),
 		c.Calendar, c.DataDir)
 	if keysMade {
@@ -68,7 +73,9 @@ func runCmd() *cobra.Command {
 --instance of its own, because it names the process's Kafka transactions. The roles:
 ` + roles.String(),
 		Example: `  kasi run collect --instance collect-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000
-  kasi run sink --instance sink-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000`,
+  kasi run sink --instance sink-1 --kafka-brokers k1:9092 --clickhouse-addr ch1:9000
+  KASI_KAFKA_PASSWORD_FILE=/run/secrets/kafka kasi run collect --clickhouse-addr ch1:9440 --clickhouse-tls \
+    --kafka-brokers k1:9093 --kafka-tls --kafka-ca ca.pem --kafka-sasl SCRAM-SHA-512 --kafka-user kasi`,
 		ValidArgs: completions,
 		Args:      oneRole,
 	}, func(c call) error { return runRole(c, c.args[0]) })
@@ -107,7 +114,7 @@ environment, flags), lists every mistake at once, and prints what is in force as
 		Example: `  kasi config check --config kasi.yaml
   KASI_HTTP=0.0.0.0:80 kasi config check`,
 	}, func(c call) error {
-		if _, err := app.Rules(c.cfg); err != nil {
+		if err := app.CheckFiles(c.cfg, c.log); err != nil {
 			return err
 		}
 		b, err := yaml.Marshal(c.cfg.Printable())

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/api/client"
-	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/commands"
 )
@@ -106,7 +105,7 @@ func settlementsExport() *cobra.Command {
 				return err
 			}
 		}
-		cl.Client = &http.Client{}
+		unhurried(cl)
 		res, err := cl.ExportSettlement(c.Context(), id)
 		return download(c, res, err, output)
 	}, "log-level")
@@ -245,7 +244,7 @@ The command talks to Kafka only.`,
 		if uuid.Validate(c.args[0]) != nil {
 			return fmt.Errorf("%q is no id of a statement; kasi settlements list shows them", c.args[0])
 		}
-		cmds, err := commands.New(app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Streams(c.cfg, "settlements", c.log))
+		cmds, err := commands.New(c.env.Streams(c.cfg, "settlements", c.log))
 		if err != nil {
 			return err
 		}

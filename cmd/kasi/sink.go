@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/connect"
 	"github.com/kasi-collections/kasi/schemas"
 	chsink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
@@ -39,13 +41,14 @@ data directory's secrets.yaml.`,
   kasi sink refill --topic kasi.collections.v1 --partition 2 --from 1200 --to 1350
   kasi sink refill --kafka-brokers k1:9092 --clickhouse-addr ch1:9000 --json`,
 	}, func(c call) error {
-		opts, err := clickHouseToWrite(c.cfg)
+		opts, err := clickHouseToWrite(c.Context(), c.cfg)
 		if err != nil {
 			return err
 		}
 		out := c.OutOrStdout()
 		filled, err := chsink.Refill(c.Context(), chsink.Config{
-			Brokers: c.cfg.BrokersOrEmbedded(), ClickHouse: opts, Cluster: schemas.Cluster(c.cfg.Cluster), Log: c.log,
+			Brokers: c.env.Brokers, KgoOpts: c.env.KgoOpts, ClickHouse: opts, Cluster: schemas.Cluster(c.cfg.Cluster),
+			Log: c.log,
 		}, only, func(f chsink.Filled) {
 			fmt.Fprintf(c.ErrOrStderr(), "%s: numbers %d to %d: %d rows brought back so far\n", f.Place(), f.From, f.To, f.Rows)
 		})
@@ -71,7 +74,8 @@ data directory's secrets.yaml.`,
 			fmt.Fprintln(out, "nothing is missing")
 		}
 		return nil
-	}, "kafka", "kafka-brokers", "clickhouse-native", "clickhouse-addr", "clickhouse-database", "data-dir")
+	}, "kafka", "kafka-brokers", "clickhouse-native", "clickhouse-addr", "clickhouse-tls", "clickhouse-database",
+		"clickhouse-password-file", "data-dir")
 	cmd.Flags().StringVar(&only.Topic, "topic", "", "only this topic, such as kasi.collections.v1")
 	cmd.Flags().Int32Var(&only.Partition, "partition", -1, "only this partition of the topic; -1 = all")
 	cmd.Flags().Int64Var(&only.From, "from", 0, "first number (seq) of the partition; 0 = its first")
@@ -102,7 +106,7 @@ func refilled(f chsink.Filled) any {
 
 // clickHouseToWrite is the ClickHouse as user kasi: --clickhouse-addr, else the embedded one's usual address. The
 // password is never made anew here.
-func clickHouseToWrite(cfg config.Config) (*clickhouse.Options, error) {
+func clickHouseToWrite(ctx context.Context, cfg config.Config) (*clickhouse.Options, error) {
 	if cfg.Password == "" {
 		if _, err := os.Stat(app.SecretsFile(cfg.DataDir)); err == nil {
 			if cfg, err = app.FillSecrets(cfg); err != nil {
@@ -110,9 +114,12 @@ func clickHouseToWrite(cfg config.Config) (*clickhouse.Options, error) {
 			}
 		}
 	}
-	opts := app.ClickHouseOptions(cfg)
+	opts, err := connect.ClickHouse(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if len(opts.Addr) == 0 {
 		opts.Addr = []string{cfg.ClickHouseNative}
 	}
-	return opts, nil
+	return opts, connect.CheckClickHouse(ctx, cfg, opts)
 }

@@ -41,7 +41,8 @@ seen. The exit code is 1 where a query is refused or ClickHouse does not answer.
 		Example: `  kasi sql "SELECT collection_status, count(), sum(collected) FROM collections GROUP BY ALL"
   kasi sql --json "SELECT * FROM arrears WHERE ageing = '91+'"
   kasi sql --format csv < question.sql > answer.csv
-  kasi sql --tenant acme`,
+  kasi sql --tenant acme
+  kasi sql --clickhouse-http ch1:8443 --clickhouse-tls --clickhouse-ca ca.pem "SELECT count() FROM policies"`,
 		Args: cobra.ArbitraryArgs,
 	}, func(c call) error {
 		as, err := analystOf(c.cfg, tenant)
@@ -67,7 +68,7 @@ seen. The exit code is 1 where a query is refused or ClickHouse does not answer.
 			query = string(b)
 		}
 		return ask.one(c.Context(), query)
-	}, "clickhouse-http", "clickhouse-database", "data-dir")
+	}, "clickhouse-http", "clickhouse-tls", "clickhouse-database", "analyst-password-file", "data-dir")
 	cmd.Flags().StringVar(&format, "format", "table", "table, json, csv, tsv or vertical")
 	cmd.Flags().StringVar(&tenant, "tenant", "", "ask as the analyst of this tenant")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the rows as a JSON array; the same as --format json")
@@ -115,7 +116,7 @@ func (a asker) one(ctx context.Context, query string) error {
 		return err
 	}
 	req.SetBasicAuth(a.as.User, a.as.Password)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := a.as.Client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ClickHouse does not answer; is kasi up, and is --clickhouse-http right? %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/streams/stage"
 	"github.com/kasi-collections/kasi/streams/tenants"
 )
@@ -27,10 +26,10 @@ to Kafka only.`,
 	}, tenantsCreate(), tenantsList(), tenantsSet(), tenantsShow())
 }
 
-// onTenants gives the Kafka of a running kasi: --kafka-brokers, else the embedded Kafka's usual address.
+// onTenants gives the Kafka of a running kasi.
 func onTenants(do func(call, stage.Config) error) func(call) error {
 	return func(c call) error {
-		return do(c, app.Env{Brokers: c.cfg.BrokersOrEmbedded()}.Streams(c.cfg, "tenants", c.log))
+		return do(c, c.env.Streams(c.cfg, "tenants", c.log))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/internal/app"
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/connect"
 	"github.com/kasi-collections/kasi/cmd/internal/verify"
 	"github.com/kasi-collections/kasi/processors/explain"
 	"github.com/kasi-collections/kasi/schemas"
@@ -46,6 +47,7 @@ The password of the ClickHouse user is KASI_ANALYST_PASSWORD, else the one in th
 secrets.yaml.`,
 		Example: `  kasi verify
   kasi verify --kafka-brokers k1:9092 --clickhouse-http ch1:8123 --json
+  kasi verify --kafka-brokers k1:9093 --kafka-tls --kafka-ca ca.pem --clickhouse-http ch1:8443 --clickhouse-tls
   kasi verify --follow --metrics 127.0.0.1:9101
   kasi verify --ledger bank.csv            # debit_id,status,amount_cents`,
 	}, func(c call) (err error) {
@@ -67,7 +69,8 @@ secrets.yaml.`,
 			return followBooks(c, o, every, asJSON)
 		}
 		return verifyOnce(c, o, asJSON)
-	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-database", "data-dir", "metrics")
+	}, "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-tls", "clickhouse-database", "analyst-password-file",
+		"data-dir", "metrics")
 	cmd.Flags().BoolVar(&follow, "follow", false, "verify again and again until Ctrl-C")
 	cmd.Flags().DurationVar(&every, "every", time.Minute, "with --follow: from one beginning to the next")
 	cmd.Flags().StringVar(&user, "clickhouse-user", "analyst", "ClickHouse user to read as")
@@ -120,11 +123,10 @@ func clickhouseOf(cfg config.Config, user string) (verify.ClickHouse, error) {
 			}
 		}
 	}
-	url := cfg.ClickHouseHTTP
-	if !strings.Contains(url, "://") {
-		url = "http://" + url
-	}
-	return verify.ClickHouse{URL: url, Database: cfg.Database, User: user, Password: cfg.AnalystPassword}, nil
+	url, calls, err := connect.ClickHouseHTTP(cfg)
+	return verify.ClickHouse{
+		URL: url, Client: calls, Database: cfg.Database, User: user, Password: cfg.AnalystPassword,
+	}, err
 }
 
 // fromFile reads what a flag names; nothing where it names none.

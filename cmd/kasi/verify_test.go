@@ -32,11 +32,14 @@ func TestVerifyLeavesNothingBehind(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	h, err := clickhouseOf(config.Config{DataDir: dir, ClickHouseHTTP: "127.0.0.1:1", Database: "kasi"}, "analyst")
 	require.NoError(t, err)
+	h.Client = nil
 	require.Equal(t, verify.ClickHouse{URL: "http://127.0.0.1:1", Database: "kasi", User: "analyst"}, h)
 	require.NoDirExists(t, dir)
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secrets.yaml"), []byte("analyst-password: kept\n"), 0o600))
-	h, err = clickhouseOf(config.Config{DataDir: dir, ClickHouseHTTP: "https://ch:8443", Database: "kasi"}, "analyst")
+	h, err = clickhouseOf(config.Config{
+		DataDir: dir, ClickHouseHTTP: "ch:8443", ClickHouseTLS: true, Database: "kasi",
+	}, "analyst")
 	require.NoError(t, err)
 	require.Equal(t, "https://ch:8443", h.URL)
 	require.Equal(t, "kept", h.Password)

@@ -30,6 +30,7 @@ type Cluster struct {
 	dir   string
 	jvm   []string // flags of the brokers' Java
 	nodes []*node
+	*Security
 }
 
 // Option changes how StartCluster starts brokers.
@@ -51,6 +52,7 @@ var small = []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 type node struct {
 	id      int
 	addr    string
+	secure  string // address of the secured listener
 	dir     string
 	config  string
 	process *process
@@ -143,26 +145,32 @@ func clusterID() string {
 
 // configure chooses ports and writes the nodes' properties.
 func (c *Cluster) configure(n int) error {
-	ports, err := freePorts(2 * n)
+	ports, err := freePorts(3 * n)
 	if err != nil {
 		return err
 	}
-	brokers, controllers := ports[:n], ports[n:]
+	brokers, controllers, secured := ports[:n], ports[n:2*n], ports[2*n:]
 	var voters []string
 	for i, addr := range controllers {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, addr))
 	}
 	for i, addr := range brokers {
 		b := &node{
-			id: i + 1, addr: addr, dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", i+1)),
+			id: i + 1, addr: addr, secure: secured[i], dir: filepath.Join(c.dir, fmt.Sprintf("data-%d", i+1)),
 			config: filepath.Join(c.dir, fmt.Sprintf("node-%d.properties", i+1)),
 		}
-		text := properties(settings(n), map[string]string{
+		own := map[string]string{
 			"node.id": fmt.Sprint(b.id), "process.roles": "broker,controller", "log.dirs": b.dir,
 			"listeners":            "PLAINTEXT://" + addr + ",CONTROLLER://" + controllers[i],
 			"advertised.listeners": "PLAINTEXT://" + addr, "controller.listener.names": "CONTROLLER",
 			"controller.quorum.voters": strings.Join(voters, ","),
-		})
+		}
+		if c.Security != nil {
+			if err := c.secure(own, b.secure); err != nil {
+				return err
+			}
+		}
+		text := properties(settings(n), own)
 		if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
 			return err
 		}

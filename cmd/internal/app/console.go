@@ -38,6 +38,7 @@ func (j job) console(ctx context.Context, calls http.Handler, db driver.Conn, ke
 	}
 	cfg := console.Config{
 		DB: db, API: calls, Log: j.log, Secret: j.cfg.ConsoleSecret, Changes: changes,
+		Secure: j.cfg.HTTPCert != "",
 		Bearer: func(key string) (console.Bearer, bool) {
 			if b, ok := bearers[sha256.Sum256([]byte(key))]; ok && key != "" {
 				return b, true
@@ -61,7 +62,7 @@ func (j job) console(ctx context.Context, calls http.Handler, db driver.Conn, ke
 	if j.Metrics != nil {
 		cfg.Degraded = j.Metrics.Degraded
 	}
-	box := letters.Box{Source: records.Source{Brokers: j.Brokers}}
+	box := letters.Box{Source: records.Source{Brokers: j.Brokers, Opts: j.KgoOpts}}
 	cfg.DeadLetters = func(ctx context.Context) ([]console.Refused, error) {
 		return refused(ctx, box)
 	}

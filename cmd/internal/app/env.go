@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
+	"github.com/kasi-collections/kasi/cmd/internal/connect"
 	"github.com/kasi-collections/kasi/cmd/internal/metrics"
 	"github.com/kasi-collections/kasi/processors/rules"
 	"github.com/kasi-collections/kasi/schemas"
@@ -34,18 +35,42 @@ import (
 	"github.com/kasi-collections/kasi/streams/topics"
 )
 
-// Env is where the engines are.
+// Env is where the engines are, and how they are reached.
 type Env struct {
-	Brokers       []string
+	Brokers []string
+	// KgoOpts are TLS and login of every Kafka client; none for the embedded Kafka.
+	KgoOpts       []kgo.Opt
 	EmbeddedKafka bool
 	ClickHouse    *clickhouse.Options
 	// Metrics counts what the roles do, and knows their troubles; nil for tools.
 	Metrics *metrics.Metrics
 }
 
+// NewEnv is the Env of a configuration; what it does not name is embedded and still to be started.
+func NewEnv(cfg config.Config) (Env, error) {
+	kafka, err := connect.Kafka(cfg)
+	if err != nil {
+		return Env{}, err
+	}
+	ch, err := connect.ClickHouse(cfg)
+	return Env{Brokers: cfg.Brokers(), KgoOpts: kafka, ClickHouse: ch}, err
+}
+
+// Tool is the Env of a tool beside a running kasi that talks to Kafka only. An error says why Kafka refuses us.
+func Tool(ctx context.Context, cfg config.Config) (Env, error) {
+	opts, err := connect.Kafka(cfg)
+	if err == nil {
+		err = connect.CheckKafka(ctx, cfg, opts)
+	}
+	return Env{Brokers: cfg.BrokersOrEmbedded(), KgoOpts: opts}, err
+}
+
 // RunAlone runs one role, and the metrics where they are asked for, on the servers of the configuration until ctx ends.
 func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Logger) error {
-	env := Env{Brokers: cfg.Brokers(), ClickHouse: ClickHouseOptions(cfg)}
+	env, err := NewEnv(cfg)
+	if err != nil {
+		return err
+	}
 	if len(env.Brokers) == 0 || len(env.ClickHouse.Addr) == 0 {
 		return errors.New("a role of its own needs --kafka-brokers and --clickhouse-addr; `kasi up` runs all roles on " +
 			"embedded engines")
@@ -107,7 +132,7 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 		if db != nil {
 			defer db.Close()
 		}
-		return serve(ctx, l, m.Handler(), func() {})
+		return serve(ctx, l, nil, m.Handler(), func() {})
 	}, nil
 }
 
@@ -119,17 +144,23 @@ func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registr
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return serve(ctx, l, mux, func() {})
+	return serve(ctx, l, nil, mux, func() {})
 }
 
 // Prepare makes what the roles need and is missing: the topics, the database and its tables. What does not answer is
 // waited for, 30 seconds at most.
 func (e Env) Prepare(ctx context.Context, cfg config.Config, log *slog.Logger, roles ...string) error {
+	if err := connect.CheckKafka(ctx, cfg, e.KgoOpts); err != nil {
+		return err
+	}
 	if _, err := topics.Ensure(ctx, e.Streams(cfg, "setup", log)); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	if !slices.ContainsFunc(named(roles), func(r Role) bool { return r.ClickHouse }) {
 		return nil
+	}
+	if err := connect.CheckClickHouse(ctx, cfg, e.ClickHouse); err != nil {
+		return err
 	}
 	if err := e.migrate(ctx, schemas.Cluster(cfg.Cluster), log); err != nil {
 		return fmt.Errorf("clickhouse migrations: %w", err)
@@ -184,7 +215,7 @@ func (e Env) watchTransactions(ctx context.Context, cfg config.Config, log *slog
 // Streams is the Kafka configuration of one role.
 func (e Env) Streams(cfg config.Config, role string, log *slog.Logger) stage.Config {
 	s := stage.Config{
-		Brokers: e.Brokers, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka,
+		Brokers: e.Brokers, KgoOpts: e.KgoOpts, Instance: cfg.Instance, FreshTxnID: e.EmbeddedKafka,
 		Partitions: cmp.Or(int32(cfg.Partitions), 24), Replication: int16(cfg.Replication), Log: log.With("client", role),
 	}
 	if cfg.Partitions == 0 && e.EmbeddedKafka {
@@ -223,6 +254,14 @@ func Rules(cfg config.Config) (*rules.Rules, error) {
 		return nil, fmt.Errorf("rules %s: %w", cfg.Rules, err)
 	}
 	return r, nil
+}
+
+// CheckFiles reads the files that a configuration names, as the roles do.
+func CheckFiles(cfg config.Config, log *slog.Logger) error {
+	_, rules := Rules(cfg)
+	_, clients := NewEnv(cfg)
+	_, server := connect.Server(cfg, log)
+	return errors.Join(rules, clients, server)
 }
 
 // Logger writes structured logs; level and format are validated configuration values.

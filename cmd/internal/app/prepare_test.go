@@ -19,7 +19,9 @@ func TestRolesOutlastAClickHouseThatIsAway(t *testing.T) {
 	cfg := settings(t, func(c *config.Config) {
 		c.Password, c.AnalystPassword, c.ClickHouseAddr, c.Partitions = "pw", "pw", c.ClickHouseNative, 1
 	})
-	env := app.Env{Brokers: kafkatest.Fake(t).Brokers, ClickHouse: app.ClickHouseOptions(cfg)}
+	env, err := app.NewEnv(cfg)
+	require.NoError(t, err)
+	env.Brokers = kafkatest.Fake(t).Brokers
 	without := 0
 	for _, role := range app.Roles {
 		if !role.ClickHouse {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -194,7 +193,7 @@ func runSink(ctx context.Context, j job) error {
 	defer cl.Close()
 	sink := chsink.Config{
 		Brokers: j.Brokers, ClickHouse: j.ClickHouse, Cluster: schemas.Cluster(j.cfg.Cluster), Log: j.log,
-		KgoOpts: []kgo.Opt{kgo.ClientID("kasi-sink-" + j.cfg.Instance)},
+		KgoOpts: append(slices.Clone(j.KgoOpts), kgo.ClientID("kasi-sink-"+j.cfg.Instance)),
 		SetAside: func(ctx context.Context, r *kgo.Record, ours bool, why string) error {
 			return j.setAside(ctx, cl, "sink", r, ours, why)
 		},
@@ -286,11 +285,7 @@ func runAPI(ctx context.Context, j job) error {
 	if handler, err = j.withPages(ctx, handler, db, apiKeys, granted(ring)); err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
-	if err != nil {
-		return fmt.Errorf("%w; choose another address with --http", err)
-	}
-	return serve(ctx, listener, handler, j.ready)
+	return j.serve(ctx, handler)
 }
 
 // begun takes Idempotency-Keys.
@@ -374,23 +369,4 @@ func words(ev *schemas.DecisionEvent) (out []api.Words) {
 		out = append(out, api.Words(l))
 	}
 	return out
-}
-
-// serve runs the HTTP server. When ctx ends it finishes the requests under way, for at most two seconds.
-func serve(ctx context.Context, l net.Listener, h http.Handler, ready func()) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
-	ready()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
-		return srv.Close()
-	}
-	return nil
 }

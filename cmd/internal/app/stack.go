@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -63,7 +62,13 @@ func Up(ctx context.Context, cfg config.Config, log *slog.Logger) (*Stack, error
 // startEngines runs both engines side by side; each is ready when it returns.
 func (s *Stack) startEngines(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	s.env = Env{Brokers: s.cfg.Brokers(), ClickHouse: ClickHouseOptions(s.cfg)}
+	var err error
+	if s.env, err = NewEnv(s.cfg); err != nil {
+		return err
+	}
+	if s.cfg.ClickHouseTLS && len(s.env.ClickHouse.Addr) == 0 {
+		return errors.New("clickhouse-tls needs --clickhouse-addr: the embedded ClickHouse is plain, on loopback only")
+	}
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
 			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
@@ -219,14 +224,4 @@ func StopClickHouse(server *chembed.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
 	return server.Stop(ctx)
-}
-
-// ClickHouseOptions are the clickhouse-go options of the user kasi. Every setting that changes what an insert does is
-// stated by the sink itself.
-func ClickHouseOptions(cfg config.Config) *clickhouse.Options {
-	return &clickhouse.Options{
-		Addr:        cfg.ClickHouseAddrs(),
-		Auth:        clickhouse.Auth{Database: cfg.Database, Username: "kasi", Password: cfg.Password},
-		DialTimeout: 5 * time.Second,
-	}
 }

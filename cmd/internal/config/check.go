@@ -67,6 +67,7 @@ func (c Config) Check() []error {
 		errs = append(errs, err)
 	}
 	errs = append(errs, c.checkClickHouse()...)
+	errs = append(errs, c.checkSecured()...)
 	for _, n := range []struct {
 		key           string
 		v, least, top int

@@ -25,6 +25,9 @@ type Config struct {
 	LogLevel, LogFormat                                                                            string
 	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                    int
 	WebhooksAllowPrivate                                                                           bool
+	KafkaTLS, ClickHouseTLS                                                                        bool
+	KafkaCA, KafkaCert, KafkaKey, KafkaSASL, KafkaUser, KafkaPassword                              string
+	KafkaTokenURL, KafkaTokenScope, ClickHouseCA, ClickHouseCert, ClickHouseKey, HTTPCert, HTTPKey string
 }
 
 // DefaultDataDir is the data directory where none is set.
@@ -38,7 +41,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "directory of the embedded engines' data")
 	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API and the console")
 	t.StringVar(&c.Kafka, "kafka", "127.0.0.1:9092", "address of the embedded Kafka (loopback only)")
-	t.StringVar(&c.ClickHouseHTTP, "clickhouse-http", "127.0.0.1:8123", "HTTP address of the embedded ClickHouse")
+	t.StringVar(&c.ClickHouseHTTP, "clickhouse-http", "127.0.0.1:8123",
+		"HTTP address of the embedded ClickHouse; for kasi sql and kasi verify also that of a real one")
 	t.StringVar(&c.ClickHouseNative, "clickhouse-native", "127.0.0.1:9000", "native address of the embedded ClickHouse")
 	t.StringVar(&c.KafkaBrokers, "kafka-brokers", "",
 		"brokers of a real Kafka, comma-separated, in place of the embedded one")
@@ -85,6 +89,7 @@ func (c *Config) options() *pflag.FlagSet {
 		"address of /metrics (Prometheus), /livez and /readyz, such as 127.0.0.1:9100; empty = off")
 	t.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	t.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	c.secureOptions(t)
 	return t
 }
 
@@ -94,8 +99,12 @@ func secret(name string) bool {
 		strings.HasSuffix(name, "-passwords")
 }
 
-// Flags registers the named options on a flag set; with no names, all but the secrets.
+// Flags registers the named options on a flag set, and those of their secured connection; with no names, all but the
+// secrets.
 func Flags(fs *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		names = append(names, secured[name]...)
+	}
 	new(Config).options().VisitAll(func(o *pflag.Flag) {
 		if !secret(o.Name) && (len(names) == 0 || slices.Contains(names, o.Name)) {
 			o.Annotations = map[string][]string{anOption: nil}
@@ -115,12 +124,15 @@ func isOption(f *pflag.Flag) bool {
 // Lookup reads the environment; os.LookupEnv does.
 type Lookup func(name string) (value string, ok bool)
 
-// env is the value of KASI_DATA_DIR for data-dir.
+// env is the name and the value of an option's variable.
 func (l Lookup) env(key string) (name, value string, ok bool) {
-	name = "KASI_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+	name = variable(key)
 	value, ok = l(name)
 	return name, value, ok
 }
+
+// variable is KASI_DATA_DIR for data-dir.
+func variable(key string) string { return "KASI_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_")) }
 
 func readFile(path string) (values map[string]any, err error) {
 	if path == "" {
@@ -189,6 +201,7 @@ func Load(path string, fs *pflag.FlagSet, lookup Lookup, also ...string) (Config
 			errs = append(errs, set(o, given))
 		}
 	})
+	errs = append(errs, readSecrets(options)...)
 	return c, errors.Join(append(errs, c.Check()...)...)
 }
 
@@ -238,6 +251,9 @@ func (c Config) Printable() map[string]any {
 	options, out := shown.options(), map[string]any{}
 	shown = c // after options, which sets the defaults
 	options.VisitAll(func(o *pflag.Flag) {
+		if _, file := secretIn(o.Name); file {
+			return // where a secret came from; that it is set is said beside its own name
+		}
 		out[o.Name] = o.Value.String()
 		if n, err := options.GetInt(o.Name); err == nil {
 			out[o.Name] = n

@@ -138,3 +138,56 @@ func TestTenantAnalysts(t *testing.T) {
 		require.ErrorContains(t, err, why, given)
 	}
 }
+
+// A secret may stand in a file of its own; what is set twice, empty or not there is a mistake, and none is ever shown.
+func TestSecretsOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	word, empty := filepath.Join(dir, "word"), filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(word, []byte("very-secret\n"), 0o600))
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	c, err := load(t, "analyst-password-file: "+word+"\n", []string{"KASI_CLICKHOUSE_PASSWORD_FILE=" + word})
+	require.NoError(t, err)
+	require.Equal(t, "very-secret", c.Password)
+	require.Equal(t, "very-secret", c.AnalystPassword)
+	require.Equal(t, "set", c.Printable()["analyst-password"])
+	_, err = load(t, "", []string{
+		"KASI_API_KEYS=demo=very-secret", "KASI_API_KEYS_FILE=" + word, "KASI_CONSOLE_SECRET_FILE=" + empty,
+		"KASI_WEBHOOKS_SECRET_FILE=" + filepath.Join(dir, "none"),
+	}, "--kafka-password-file", word)
+	require.ErrorContains(t, err, "api-keys: is set, and so is api-keys-file")
+	require.ErrorContains(t, err, "console-secret-file: "+empty+" is empty")
+	require.ErrorContains(t, err, "webhooks-secret-file: open ")
+	require.NotContains(t, err.Error(), "very-secret")
+}
+
+func TestMistakesOfSecuredConnections(t *testing.T) {
+	const login = "kafka-brokers: k1:9093\nkafka-tls: true\nkafka-user: kasi\nkafka-password: very-secret\nkafka-sasl: "
+	for yaml, why := range map[string]string{
+		"kafka-tls: true":                         "needs --kafka-brokers: the embedded Kafka is plain",
+		"kafka-ca: a.pem\nkafka-brokers: k1:9092": `kafka-ca: "a.pem" needs --kafka-tls`,
+		"kafka-cert: a.pem":                       `kafka-cert: "a.pem" needs its key: --kafka-key`,
+		"clickhouse-ca: a.pem":                    `clickhouse-ca: "a.pem" needs --clickhouse-tls`,
+		"clickhouse-key: a.key":                   "needs its certificate: --clickhouse-cert",
+		"http-key: a.key":                         `http-key: "a.key" needs its certificate: --http-cert`,
+		"kafka-user: kasi":                        "needs --kafka-sasl, such as SCRAM-SHA-512",
+		login + "MD5":                             `kafka-sasl: "MD5" is none of PLAIN, SCRAM-SHA-256`,
+		login + "OAUTHBEARER":                     "kafka-token-url",
+		login + "OAUTHBEARER\nkafka-token-url: http://idp/token": "is no https address",
+		login + "PLAIN\nkafka-token-url: https://idp/token":      "needs --kafka-sasl OAUTHBEARER",
+		"kafka-sasl: PLAIN\nkafka-brokers: k1:9092":              "for everybody to read: add --kafka-tls",
+		"kafka-sasl: SCRAM-SHA-256\nkafka-brokers: k1:9092":      "kafka-password: \"\" is empty",
+	} {
+		_, err := load(t, yaml+"\n", nil)
+		require.ErrorContains(t, err, why, yaml)
+		require.NotContains(t, err.Error(), "very-secret")
+	}
+	for _, mechanism := range []string{
+		"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512",
+		"OAUTHBEARER\nkafka-token-url: https://idp/token",
+	} {
+		_, err := load(t, login+mechanism+"\n", nil)
+		require.NoError(t, err, mechanism)
+	}
+	_, err := load(t, "kafka-sasl: PLAIN\nkafka-brokers: 127.0.0.1:9092\nkafka-user: u\nkafka-password: p\n", nil)
+	require.NoError(t, err, "a tunnel on this machine")
+}

@@ -19,10 +19,7 @@ var ofKubernetes = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_
 // tests (KASI_TEST_...) and those that Kubernetes makes of services are left alone.
 func CheckEnv(environ []string, flags ...string) error {
 	names := []string{"KASI_CONFIG", "KASI_LIBCHDB", "KASI_CLICKHOUSE_CHILD"}
-	know := func(key string) {
-		name, _, _ := Lookup(func(string) (string, bool) { return "", false }).env(key)
-		names = append(names, name)
-	}
+	know := func(key string) { names = append(names, variable(key)) }
 	new(Config).options().VisitAll(func(o *pflag.Flag) { know(o.Name) })
 	for _, key := range flags {
 		know(key)
