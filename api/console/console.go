@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -109,13 +110,14 @@ func (c *console) routes() (http.Handler, error) {
 	r := chi.NewRouter()
 	r.Use(secured, middleware.GetHead, middleware.Compress(5))
 	r.Use(http.NewCrossOriginProtection().Handler) // a form of another site changes nothing
-	r.Handle("/static/*", http.StripPrefix("/static/", cached(http.FileServerFS(static))))
+	r.Method(http.MethodGet, "/static/*", http.StripPrefix("/static/", cached(http.FileServerFS(static))))
 	r.Get("/login", c.loginPage)
 	r.With(httprate.LimitBy(10, time.Minute, address)).Post("/login", c.login)
 	r.Post("/logout", c.logout)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, nil, http.StatusNotFound, "There is no page at this address.")
 	})
+	r.MethodNotAllowed(methodNotAllowed)
 	r.Group(func(r chi.Router) {
 		r.Use(c.session)
 		r.Get("/", page(c, "month", c.month))
@@ -134,6 +136,19 @@ func (c *console) routes() (http.Handler, error) {
 		r.Get("/search", page(c, "search", c.search))
 	})
 	return r, nil
+}
+
+// methodNotAllowed says what is possible at an address, in plain text as everywhere outside of /v1.
+func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	allowed := []string{}
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		if method == http.MethodHead && len(allowed) > 0 ||
+			chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			allowed = append(allowed, method)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 }
 
 // address is where a request comes from. Behind a proxy all share the proxy's: logins are few.

@@ -262,6 +262,24 @@ func TestNobodyGetsInWithoutAKey(t *testing.T) {
 	require.Contains(t, body, "Log in", "a revoked key ends its sessions")
 }
 
+// What is not possible at an address is a 405 in plain text that says what is.
+func TestMethodsThatAreNotPossible(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct{ method, path, allow string }{
+		{http.MethodDelete, "/", "GET, HEAD"},
+		{http.MethodPut, "/login", "GET, HEAD, POST"},
+		{http.MethodPost, "/collections/" + collectionOne, "GET, HEAD"},
+		{http.MethodPost, "/static/console.css", "GET, HEAD"},
+		{http.MethodGet, "/settlements/" + statementOne + "/dispute", "POST"},
+	} {
+		rec := httptest.NewRecorder()
+		s.handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil))
+		require.Equal(t, http.StatusMethodNotAllowed, rec.Code, "%s %s", c.method, c.path)
+		require.Equal(t, c.allow, rec.Header().Get("Allow"), "%s %s", c.method, c.path)
+		require.Equal(t, "Method Not Allowed\n", rec.Body.String())
+	}
+}
+
 // A tenant sees its own rows only, whatever address it asks for.
 func TestTenantsAreApart(t *testing.T) {
 	s := newSite(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"cloud.google.com/go/civil"
@@ -35,12 +36,13 @@ func explainCmd() *cobra.Command {
 		Long: `explain finds the decision about a policy's collection that stood on a day: the latest one on or
 before it. It says what was known, the chance and the value of what was possible, what was decided
 and why. The collection is that of the day's month, or of --period. Without --date the latest
-decision is explained. The command calls the API.
+decision is explained, of whatever period it is. The command calls the API.
 
 --what-if prices the decision again with something changed, and says what would be worth more. The
 guards that come after the price, such as a policy on hold, are not asked again. What may be changed:
 ` + whatMayChange(),
 		Example: `  kasi explain --policy POL001 --date 2025-11-12
+  kasi explain --policy POL001
   kasi explain --policy POL001 --date 2025-11-12 --what-if balance=500 --what-if tracking=no
   kasi explain --policy POL001 --period 2025-11 --json`,
 	}
@@ -57,16 +59,8 @@ guards that come after the price, such as a policy on hold, are not asked again.
 			return err
 		}
 		cl := api()
-		of, err := q.find(c, cl)
+		of, d, attempts, err := q.answer(c, cl)
 		if err != nil {
-			return err
-		}
-		var d client.Decision
-		var attempts []client.Attempt
-		both, _ := errgroup.WithContext(c.Context()) // an answer takes as long as the other
-		both.Go(func() (err error) { d, err = q.decision(c, cl, of); return err })
-		both.Go(func() (err error) { attempts, err = attemptsOf(c, cl, of); return err })
-		if err := both.Wait(); err != nil {
 			return err
 		}
 		if d.DebitID != nil {
@@ -118,11 +112,65 @@ func (q *question) check() error {
 		return errors.New("name a policy with --policy, or a collection with --collection")
 	case q.policy != "" && q.collection != "":
 		return errors.New("--policy and --collection exclude each other")
-	case q.policy != "" && q.period == "":
-		return errors.New("say which collection of the policy: --date 2025-11-12 or --period 2025-11")
 	}
 	return nil
 }
+
+// answer finds the collection, the decision and the debits that are asked about.
+func (q *question) answer(c call, cl *client.Client) (of client.Collection, d client.Decision,
+	attempts []client.Attempt, err error,
+) {
+	if q.period == "" && q.collection == "" {
+		of, d, err = q.latest(c, cl)
+		if err == nil {
+			attempts, err = attemptsOf(c, cl, of)
+		}
+		return of, d, attempts, err
+	}
+	if of, err = q.find(c, cl); err != nil {
+		return of, d, nil, err
+	}
+	both, _ := errgroup.WithContext(c.Context()) // an answer takes as long as the other
+	both.Go(func() (err error) { d, err = q.decision(c, cl, of); return err })
+	both.Go(func() (err error) { attempts, err = attemptsOf(c, cl, of); return err })
+	return of, d, attempts, both.Wait()
+}
+
+// latestOf is how many of a policy's periods are looked at for the latest decision: the present one, those whose
+// arrears may still be collected, and some that lie ahead.
+const latestOf = 6
+
+// latest is the latest decision about a policy. Of several on one day it is that of the latest period.
+func (q *question) latest(c call, cl *client.Client) (of client.Collection, d client.Decision, err error) {
+	limit := 1000
+	page, err := answered[client.CollectionList](cl.ListCollections(c.Context(),
+		&client.ListCollectionsParams{PolicyNumber: &q.policy, Limit: &limit}))
+	if err != nil {
+		return of, d, err
+	}
+	if len(page.Data) == 0 {
+		return of, d, fmt.Errorf("policy %s has no collection: was it executed?", q.policy)
+	}
+	found := false
+	for _, k := range slices.Backward(page.Data[max(0, len(page.Data)-latestOf):]) {
+		is, err := q.decision(c, cl, k)
+		if errors.Is(err, errUndecided) {
+			continue
+		}
+		if err != nil {
+			return of, d, err
+		}
+		if !found || is.Date > d.Date {
+			of, d, found = k, is, true
+		}
+	}
+	if !found {
+		return of, d, fmt.Errorf("policy %s: %w", q.policy, errUndecided)
+	}
+	return of, d, nil
+}
+
+var errUndecided = errors.New("nothing has been decided yet")
 
 // find is the collection that is asked about.
 func (q *question) find(c call, cl *client.Client) (of client.Collection, err error) {
@@ -155,7 +203,7 @@ func (q *question) decision(c call, cl *client.Client, of client.Collection) (d 
 		return d, fmt.Errorf("nothing was decided about policy %s, period %s, until %s", of.PolicyNumber, of.PeriodMonth,
 			q.date)
 	case len(page.Data) == 0:
-		return d, fmt.Errorf("nothing has been decided about policy %s, period %s, yet", of.PolicyNumber, of.PeriodMonth)
+		return d, fmt.Errorf("policy %s, period %s: %w", of.PolicyNumber, of.PeriodMonth, errUndecided)
 	}
 	return page.Data[0], nil
 }

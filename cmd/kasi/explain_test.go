@@ -79,17 +79,21 @@ func TestExplain(t *testing.T) {
 	latest, err := p.explain(testKey, "--collection", said.Collection)
 	require.NoError(t, err)
 	require.NotContains(t, latest, "it stood on")
+	p.execute("2025-12", 1)
+	alone, err := p.explain(testKey, "--policy", "POL001")
+	require.NoError(t, err, alone)
+	require.Equal(t, latest, alone, "the latest decision, though a later period is executed")
 
 	for args, want := range map[string]string{
 		"--policy POL001 --date 2025-10-31":                  "has no collection of 2025-10",
 		"--policy POL001 --period 2025-11 --date 2025-10-31": "nothing was decided about policy POL001",
-		"--policy POL001":                                             "say which collection",
+		"--policy POL002":                                             "has no collection: was it executed?",
 		"--date 2025-11-12":                                           "name a policy",
 		"--policy POL001 --date 12.11.2025":                           "is not a date such as 2025-11-12",
 		"--collection " + said.Collection + " --policy POL001":        "exclude each other",
 		"--collection 6b1f6a52-6a0e-5c55-9b0a-3f5d7f5b6c11":           "NOT_FOUND",
 		"--collection " + said.Collection + " --date 2025-11-12 -X":   "unknown shorthand flag",
-		"--policy POL001 --date 2025-11-12 --period 2025-12 --json=1": "has no collection of 2025-12",
+		"--policy POL001 --date 2025-11-12 --period 2026-01 --json=1": "has no collection of 2026-01",
 	} {
 		out, err = p.explain(testKey, strings.Fields(args)...)
 		require.Error(t, err, args)

@@ -56,13 +56,14 @@ func policiesCmd() *cobra.Command {
 func policiesImport() *cobra.Command {
 	var asJSON, dryRun bool
 	cmd := &cobra.Command{
-		Use:   "import FILE",
+		Use:   "import FILE|-",
 		Short: "Import a file of policies; exits with an error where rows failed",
-		Long: `import sends a CSV file to POST /v1/policies/import. Good rows are imported. Each bad one is named on
-standard error, and the command exits with an error. The same file again changes nothing.`,
+		Long: `import sends a CSV file, or standard input for -, to POST /v1/policies/import. Good rows are imported. Each
+bad one is named on standard error, and the command exits with an error. The same file again changes nothing.`,
 		Args: cobra.ExactArgs(1),
 		Example: `  kasi policies import policies.csv --api-key KEY
-  kasi policies import policies.csv --dry-run --mode full --expected-rows 1000 --json`,
+  kasi policies import policies.csv --dry-run --mode full --expected-rows 1000 --json
+  zcat policies.csv.gz | kasi policies import -`,
 	}
 	api := caller(cmd)
 	flags := cmd.Flags()
@@ -101,20 +102,16 @@ func given(c call, flag string) *string {
 
 // sendFile sends the file as it is read, so that its size does not matter.
 func sendFile(c call, cl *client.Client, params client.ImportPoliciesParams) (*http.Response, error) {
-	file, err := os.Open(c.args[0])
+	file, name, size, err := opened(c, c.args[0])
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	bar := progressOn(c, "import", info.Size())
+	bar := progressOn(c, "import", size)
 	r, w := io.Pipe()
 	form := multipart.NewWriter(w)
 	go func() {
-		part, err := form.CreateFormFile("file", filepath.Base(c.args[0]))
+		part, err := form.CreateFormFile("file", name)
 		if err == nil {
 			_, err = io.Copy(part, &counted{Reader: file, step: func(n int64) { bar(n, "sent") }})
 		}
@@ -122,8 +119,24 @@ func sendFile(c call, cl *client.Client, params client.ImportPoliciesParams) (*h
 	}()
 	res, err := cl.ImportPoliciesWithBody(c.Context(), &params, form.FormDataContentType(), r)
 	_ = r.Close() // what is not sent yet, the API does not want
-	bar(info.Size(), "answered")
+	bar(size, "answered")
 	return res, err
+}
+
+// opened is a file with its name and size, or standard input for -, whose size nobody knows.
+func opened(c call, path string) (file io.ReadCloser, name string, size int64, err error) {
+	if path == "-" {
+		return io.NopCloser(c.InOrStdin()), "policies.csv", 0, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, "", 0, errors.Join(err, f.Close())
+	}
+	return f, filepath.Base(path), info.Size(), nil
 }
 
 // counted tells how many bytes have been read.
@@ -208,7 +221,7 @@ func collectionsExecute() *cobra.Command {
 			in.PolicyIds = &policies
 		}
 		cl := api()
-		e, err := answered[client.ExecutionAccepted](cl.ExecuteCollections(c.Context(), in))
+		e, err := answered[client.ExecutionAccepted](cl.ExecuteCollections(c.Context(), nil, in))
 		switch {
 		case err != nil:
 			return err
