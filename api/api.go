@@ -71,6 +71,14 @@ type Commands interface {
 	Owed(ctx context.Context) ([]int64, error)
 }
 
+// Calendar is business time as users see it: under a manual calendar every instant lies on the business date
+// (CONTRACT 3).
+type Calendar interface {
+	// Shown is an instant of the clock as users see it; Happened is the first instant that is shown so, or later.
+	Shown(at time.Time) time.Time
+	Happened(shown time.Time) time.Time
+}
+
 // Config is what the API needs.
 type Config struct {
 	// Keys are those of the configuration. Made finds a key that was made while the API runs; nil means that there are
@@ -81,6 +89,8 @@ type Config struct {
 	Commands Commands
 	// Webhooks may be nil: then the calls about them say what an operator has to set.
 	Webhooks Webhooks
+	// Calendar says when things happened as users see it. Nil: when the clock says.
+	Calendar Calendar
 	// Whole tells whether ClickHouse holds every event of kasi.collections.v1 whose seq is below the partition's bound.
 	// The error is a *schemas.Hole where some are missing, and *schemas.Twins where two have one number.
 	Whole func(ctx context.Context, until []int64) error

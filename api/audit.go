@@ -44,7 +44,9 @@ func (s *server) ListAudit(w http.ResponseWriter, r *http.Request, params ListAu
 	respondList(s, w, r, params, func(in *input) read.Page {
 		p := readPage(in, params.Limit, params.Cursor, 2)
 		if params.Since != nil {
-			p.Since = anInstant(in, "since", *params.Since)
+			if p.Since = anInstant(in, "since", *params.Since); s.Calendar != nil {
+				p.Since = s.Calendar.Happened(p.Since)
+			}
 		}
 		if at := p.After[0]; at != "" && in.err == nil {
 			anInstant(in, "cursor", at)
@@ -52,7 +54,7 @@ func (s *server) ListAudit(w http.ResponseWriter, r *http.Request, params ListAu
 		return p
 	}, (*read.DB).Audit, func(a read.Call) AuditEntry {
 		return AuditEntry{
-			At: a.At.UTC(), RequestID: a.RequestID, KeyID: a.KeyID, Address: a.Address, Method: a.Method, Route: a.Route,
+			At: s.shown(a.At), RequestID: a.RequestID, KeyID: a.KeyID, Address: a.Address, Method: a.Method, Route: a.Route,
 			ObjectID: orNull(a.ObjectID), Status: int(a.Status), Outcome: a.Outcome, Replayed: a.Replayed,
 		}
 	}, func(a read.Call) []string { return []string{a.At.UTC().Format(time.RFC3339Nano), a.RequestID} })

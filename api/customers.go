@@ -158,17 +158,17 @@ func (s *server) GetTrace(w http.ResponseWriter, r *http.Request, id string) {
 
 func stepBody(t read.TraceStep) TraceStep {
 	return TraceStep{
-		Kind: t.Kind, ID: t.ID, CollectionID: orNull(t.CollectionID), Date: orNull(t.Date), At: instantOrNull(t.At),
+		Kind: t.Kind, ID: t.ID, CollectionID: orNull(t.CollectionID), Date: orNull(t.Date), At: instantOrNull(t.Date, t.At),
 		Topic: &t.Topic, Partition: new(int(t.Partition)), Offset: &t.Offset, Table: &t.Table, Status: t.Status,
 		Amount: orNull(schemas.Rands(t.AmountCents)), Text: t.Text,
 	}
 }
 
-func instantOrNull(at time.Time) *time.Time {
+func instantOrNull(date string, at time.Time) *time.Time {
 	if at.IsZero() {
 		return nil
 	}
-	return new(at.UTC())
+	return new(schemas.Meta{BusinessDate: date, At: at}.Shown())
 }
 
 func lineStep(l read.TraceLine) TraceStep {

@@ -28,16 +28,39 @@ func withNext(ctx context.Context, db *read.DB, rows []read.Collection) ([]colle
 	}
 	policies, err := db.PoliciesOf(ctx, rows)
 	out := make([]collected, len(rows))
+	undecided := false
 	for i, c := range rows {
 		p := policies[c.PolicyNumber]
 		out[i] = collected{c, p.HoldReason, nextStep(c, &p, standing[c.ID])}
+		undecided = undecided || out[i].awaitsCutoff()
+	}
+	if err != nil || !undecided {
+		return out, err
+	}
+	day, known, err := db.BusinessDate(ctx)
+	for i, c := range out {
+		if known && c.awaitsCutoff() && c.Period > schemas.PeriodOf(day) {
+			out[i].next = awaitsPeriod(c.Period)
+		}
 	}
 	return out, err
+}
+
+func (c *collected) awaitsCutoff() bool { return c.next != nil && c.next.Reason == whyAwaitCutoff }
+
+// awaitsPeriod is the next step of a collection whose period lies ahead: its first cut-off decides.
+func awaitsPeriod(p schemas.Period) *NextStep {
+	first := p.First().String()
+	return &NextStep{
+		Action: schemas.DecideWait, Date: &first, Reason: whyNotBegun,
+		Explanation: "The period " + string(p) + " has not begun; it is decided about from " + first + " on.",
+	}
 }
 
 // The reasons of next steps that no decision has said yet.
 const (
 	whyAwaitCutoff = "AWAIT_CUTOFF"
+	whyNotBegun    = "PERIOD_NOT_STARTED"
 	whyAwaitResult = "AWAIT_RESULT"
 	whyCancelled   = "POLICY_CANCELLED"
 	whyAboveMax    = "ABOVE_MANDATE_MAXIMUM"

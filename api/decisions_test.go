@@ -144,6 +144,27 @@ func TestAttemptsOfACollection(t *testing.T) {
 	require.Equal(t, all[1:], attempts("?limit=1&cursor="+*page.NextCursor).Data)
 }
 
+// A collection of a period that lies ahead waits for the period's first day, as its first decision will say.
+func TestAPeriodThatHasNotBegun(t *testing.T) {
+	e, _ := executed(t)
+	e.post("/v1/collections/execute", `{"period_month":"2025-12"}`).is(http.StatusAccepted)
+	next := func() map[string]*api.NextStep {
+		out := map[string]*api.NextStep{}
+		for _, c := range decoded[api.CollectionList](e.get("/v1/collections?policy_number=POL001")).Data {
+			out[string(c.PeriodMonth)] = c.NextStep
+		}
+		return out
+	}
+	steps, first := next(), "2025-12-01"
+	require.Equal(t, "AWAIT_CUTOFF", steps["2025-11"].Reason)
+	require.Equal(t, &api.NextStep{
+		Action: schemas.DecideWait, Date: &first, Reason: "PERIOD_NOT_STARTED",
+		Explanation: "The period 2025-12 has not begun; it is decided about from 2025-12-01 on.",
+	}, steps["2025-12"])
+	e.pipe.day("2025-12-01")
+	require.Equal(t, "AWAIT_CUTOFF", next()["2025-12"].Reason)
+}
+
 func TestTheNextStepOfACollection(t *testing.T) {
 	e, path := executed(t)
 	next := func() *api.NextStep {

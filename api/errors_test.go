@@ -87,7 +87,7 @@ func TestRefusedBodies(t *testing.T) {
 		{"PATCH", "/policies/" + id, `{"status":"gone"}`, "status", "gone"},
 		{"PATCH", "/policies/" + id, `{"status":1}`, "status", "1"},
 		{"PATCH", "/policies/" + id, `{"collection_amount":1.234}`, "collection_amount", "1.234"},
-		{"PATCH", "/policies/" + id, `{"customer_id":"C"}`, "customer_id", "customer_id"},
+		{"PATCH", "/policies/" + id, `{"customer_id":" C"}`, "customer_id", " C"},
 		{"POST", "/collections/execute", `{}`, "period_month", "nothing"},
 		{"POST", "/collections/execute", `{"period_month":"2025-13"}`, "period_month", "2025-13"},
 		{"POST", "/collections/execute", `{"period_month":"2025-1"}`, "period_month", "2025-1"},
@@ -167,6 +167,8 @@ func TestUnknownObjectsRoutesAndMethods(t *testing.T) {
 		{"GET", "/v1/collections/execute/x", ""},
 		{"POST", "/v1/reports/collections", "GET, HEAD"},
 		{"POST", "/livez", "GET, HEAD"},
+		{"POST", "/v1/openapi.yaml", "GET, HEAD"},
+		{"DELETE", "/v1/openapi.json", "GET, HEAD"},
 	} {
 		a := e.send(c.method, c.path, "{}")
 		if c.allow == "" {

@@ -38,7 +38,7 @@ type execution struct {
 }
 
 // ExecuteCollections is POST /collections/execute.
-func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
+func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request, _ ExecuteCollectionsParams) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		began := time.Now()
 		in := readInput(w, r, "period_month", "policy_ids")

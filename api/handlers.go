@@ -111,8 +111,9 @@ func checkQuery(r *http.Request, params any) error {
 	known := []string{}
 	if params != nil {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(params)) {
-			name, _, _ := strings.Cut(f.Tag.Get("form"), ",")
-			known = append(known, name)
+			if name, _, _ := strings.Cut(f.Tag.Get("form"), ","); name != "" { // the others are of the header
+				known = append(known, name)
+			}
 		}
 	}
 	expected := cmp.Or(strings.Join(known, ", "), "none")

@@ -46,7 +46,9 @@ type env struct {
 	pipe *pipeline
 	url  string
 	spec *openapi3.T
-	log  *logBuffer
+	// tried are the operations whose examples were tried.
+	tried map[string]bool
+	log   *logBuffer
 }
 
 // newEnv starts the API with the calendar at 2025-11-05. change may alter the configuration.

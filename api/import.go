@@ -210,16 +210,12 @@ func (s *server) background(run func(ctx context.Context)) {
 	go run(context.Background())
 }
 
-// shownAt is the present instant as users see it: under a manual calendar it lies on the business date.
-func (s *server) shownAt(ctx context.Context, info *requestInfo) (time.Time, error) {
-	now := time.Now().UTC()
-	day, known, err := info.db.BusinessDate(ctx)
-	if err != nil || !known || day == schemas.DateIn(now) {
-		return now, err
+// shown is an instant as users see it.
+func (s *server) shown(at time.Time) time.Time {
+	if s.Calendar == nil {
+		return at.UTC()
 	}
-	local := now.In(schemas.Johannesburg)
-	h, m, sec := local.Clock()
-	return time.Date(day.Year, day.Month, day.Day, h, m, sec, local.Nanosecond(), schemas.Johannesburg).UTC(), nil
+	return s.Calendar.Shown(at)
 }
 
 // limit is at most n errors or warnings.

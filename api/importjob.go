@@ -66,12 +66,9 @@ type importJob struct {
 }
 
 func (s *server) newImport(ctx context.Context, info *requestInfo) (*importJob, error) {
-	at, err := s.shownAt(ctx, info)
-	if err != nil {
-		return nil, err
-	}
 	j := s.importOf(importMeta{
-		ImportID: info.requestID, TenantID: info.tenant, KeyID: info.grant.KeyID, AskedAt: at, Mode: "merge",
+		ImportID: info.requestID, TenantID: info.tenant, KeyID: info.grant.KeyID, AskedAt: s.shown(time.Now()),
+		Mode: "merge",
 	})
 	for _, f := range []struct {
 		file **os.File

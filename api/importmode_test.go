@@ -358,8 +358,15 @@ func TestImportGoesOnInTheNextProcess(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// fifth is a manual calendar that stands at 2025-11-05.
+type fifth struct{ api.Calendar }
+
+func (fifth) Shown(at time.Time) time.Time {
+	return schemas.Meta{BusinessDate: "2025-11-05", At: at}.Shown()
+}
+
 func TestImportTellsHowFarItIs(t *testing.T) {
-	e := newEnv(t)
+	e := newEnv(t, func(c *api.Config) { c.Calendar = fifth{} })
 	got := e.imported("", importHeader+"C1,E,P1,F,150.00\nC2,E,P2,F,\n")
 	i := decoded[api.Import](e.get("/v1/imports/" + got.ImportID).is(http.StatusOK))
 	require.Equal(t, []any{"completed", "merge", false, 2, 2, 1, 1, 1}, []any{

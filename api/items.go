@@ -36,7 +36,7 @@ func (s *server) GetOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
 }
 
 // CloseOpenItem is POST /open-items/{id}/close.
-func (s *server) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
+func (s *server) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID, _ CloseOpenItemParams) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		cmd := schemas.CloseItemCommand{RequestID: info.command, TenantID: info.tenant}
 		if r.ContentLength != 0 {

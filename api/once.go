@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -280,15 +282,48 @@ func (s *spooled) remove() {
 }
 
 // standsFor is a hash of a call. Of a form its parts count, not the boundary between them, which clients draw anew each
-// time.
+// time; of JSON its content, not how it is written down.
 func standsFor(r *http.Request, body io.Reader) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	fmt.Fprintf(h, "%q %q %q ", r.Method, r.URL.RequestURI(), kind)
-	if params["boundary"] == "" || !parts(h, r, body, params["boundary"]) {
+	switch {
+	case strings.HasSuffix(kind, "json"):
+		var text []byte
+		if text, err = io.ReadAll(body); err == nil {
+			h.Write(canonical(text))
+		}
+	case params["boundary"] == "" || !parts(h, r, body, params["boundary"]):
 		_, err = io.Copy(h, body)
 	}
 	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// canonical is JSON without white space and with the members of its objects in order. What would say something else
+// then, or is no JSON, stays as it is: whoever carries the call out says what is wrong with it.
+func canonical(text []byte) []byte {
+	var content any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if dec.Decode(&content) != nil {
+		return text
+	}
+	out, err := json.Marshal(content)
+	if err != nil || tokens(out) != tokens(text) || bytes.ContainsRune(out, utf8.RuneError) {
+		return text // a member twice, something behind it, or what is no character
+	}
+	return out
+}
+
+// tokens counts the tokens of a JSON text; negative where it is none.
+func tokens(text []byte) (n int) {
+	for dec := json.NewDecoder(bytes.NewReader(text)); ; n++ {
+		if _, err := dec.Token(); errors.Is(err, io.EOF) {
+			return n
+		} else if err != nil {
+			return -1
+		}
+	}
 }
 
 // parts adds the parts of a form, as far as it can be read: whoever carries the call out says what is wrong with it.

@@ -116,6 +116,36 @@ func TestTheFirstAnswerIsGivenAgain(t *testing.T) {
 	post("other", "/v1/policies", `{"x":"`+strings.Repeat("x", 1<<20)+`"}`).is(http.StatusRequestEntityTooLarge)
 }
 
+// JSON is the same call however it is written down; another content is another call.
+func TestJSONIsTheSameHoweverItIsWritten(t *testing.T) {
+	e := newEnv(t, keyed)
+	post := func(key, body string) *answer {
+		return e.withKey(key, http.MethodPost, "/v1/policies", "application/json", body)
+	}
+	const fields = `"external_customer_ref":"EXT","policy_number":"POL001","product_code":"F"`
+	first := post("k1", `{"customer_id":"C1",`+fields+`,"collection_amount":150.00}`).is(http.StatusCreated)
+	for _, same := range []string{
+		"{\n  \"customer_id\": \"C1\",\n" + fields + ",\t\"collection_amount\" : 150.00 }\n",
+		`{"collection_amount":150.00,` + fields + `,"customer_id":"C1"}`,
+		`{"collection_amount":150.00,` + fields + `,"customer_id":"\u00431"}`,
+	} {
+		again := post("k1", same).is(http.StatusCreated)
+		require.Equal(t, "true", again.header.Get("Idempotency-Replayed"), same)
+		require.Equal(t, string(first.body), string(again.body))
+	}
+	for _, other := range []string{
+		`{"customer_id":"C1",` + fields + `,"collection_amount":150.01}`,
+		`{"customer_id":"C2","customer_id":"C1",` + fields + `,"collection_amount":150.00}`,
+		`{"customer_id":"C1",` + fields + `,"collection_amount":150.00}{}`,
+		`{"customer_id":"C1",` + fields + `,"collection_amount":150.00`,
+		`{"customer_id":["C1"],` + fields + `,"collection_amount":150.00}`,
+	} {
+		post("k1", other).is(http.StatusUnprocessableEntity)
+	}
+	post("k2", `{"policy_ids":["A","B"]}`).is(http.StatusBadRequest)
+	post("k2", `{"policy_ids":["B","A"]}`).is(http.StatusUnprocessableEntity)
+}
+
 // TestAFormIsTheSameWhateverItsBoundary: clients draw the boundary between the parts anew for each try.
 func TestAFormIsTheSameWhateverItsBoundary(t *testing.T) {
 	e := newEnv(t, keyed)

@@ -86,7 +86,7 @@ type Attempt struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// ActionDate YYYY-MM-DD
@@ -151,10 +151,10 @@ type AuditEntry struct {
 	// Address The caller's, as the server sees it
 	Address string `json:"address"`
 
-	// Method Example: PATCH
+	// Method Examples: PATCH
 	Method string `json:"method"`
 
-	// Route Example: /v1/policies/{id}
+	// Route Examples: /v1/policies/{id}
 	Route string `json:"route"`
 
 	// ObjectID The id in the path, where there is one
@@ -184,7 +184,7 @@ type Collection struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CustomerID          string `json:"customer_id"`
 	ExternalCustomerRef string `json:"external_customer_ref"`
@@ -193,17 +193,17 @@ type Collection struct {
 
 	// CollectionAmountDue Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountDue Rands `json:"collection_amount_due"`
 
 	// CollectionAmountCollected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountCollected Rands `json:"collection_amount_collected"`
 
 	// Shortfall Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Shortfall Rands `json:"shortfall"`
 
 	// CollectionStatus Outcome of a collection.
@@ -221,7 +221,7 @@ type Collection struct {
 
 	// InFlight Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	InFlight Rands `json:"in_flight"`
 
 	// Hold Why its policy is not debited until mandate or account is mended; null if it may be
@@ -274,7 +274,7 @@ type Decision struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// DebitID Null where no debit was decided
@@ -306,22 +306,22 @@ type DecisionAction = schemas.DecisionAction
 type DecisionInputs struct {
 	// Due Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Due Rands `json:"due"`
 
 	// Collected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Collected Rands `json:"collected"`
 
 	// InFlight Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	InFlight Rands `json:"in_flight"`
 
 	// Budget Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Budget Rands `json:"budget"`
 
 	// Balance Latest known balance
@@ -421,7 +421,7 @@ type Deposit struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount   Rands  `json:"amount"`
 	StreamID string `json:"stream_id"`
 	Kind     string `json:"kind"`
@@ -448,7 +448,7 @@ type ErrorDetails struct {
 
 // ErrorInfo What went wrong.
 type ErrorInfo struct {
-	// Code Example: VALIDATION_ERROR
+	// Code Examples: VALIDATION_ERROR
 	Code    string `json:"code"`
 	Message string `json:"message"`
 
@@ -461,11 +461,11 @@ type ErrorInfo struct {
 type ExecuteInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// PolicyIds Policy numbers; absent means all active policies.
-	PolicyIds *[]string `json:"policy_ids,omitempty"`
+	PolicyIds *[]Text `json:"policy_ids,omitempty"`
 }
 
 // Execution How far an execution is.
@@ -474,7 +474,7 @@ type Execution struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 	Status      string `json:"status"`
 
@@ -572,7 +572,7 @@ type InFlight struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 }
 
@@ -593,7 +593,7 @@ type IncomeStream struct {
 
 	// LastAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	LastAmount Rands `json:"last_amount"`
 
 	// LastDepositStatus COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
@@ -609,7 +609,9 @@ type NextStep struct {
 	// Date When, YYYY-MM-DD; null where no day is known
 	Date *string `json:"date"`
 
-	// Reason A code such as AWAIT_INCOME
+	// Reason The code of the decision that stands, such as AWAIT_INCOME. Before there is one: AWAIT_CUTOFF, or PERIOD_NOT_STARTED with
+	// the period's first day as `date`. POLICY_ON_HOLD, ABOVE_MANDATE_MAXIMUM, POLICY_CANCELLED, AWAIT_RESULT and EXECUTION_VOIDED
+	// are said at once.
 	Reason string `json:"reason"`
 
 	// Explanation The same in a sentence
@@ -626,7 +628,7 @@ type OpenItem struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth  Period `json:"period_month"`
 	CustomerID   string `json:"customer_id"`
 	PolicyNumber string `json:"policy_number"`
@@ -635,7 +637,7 @@ type OpenItem struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// AmountSaid The other amount that the bank named; null where it named none
@@ -674,7 +676,7 @@ type OpenItemList struct {
 
 // Period A calendar month, YYYY-MM.
 //
-// Example: 2025-11
+// Examples: 2025-11
 type Period = schemas.Period
 
 // Policy A policy as it is now.
@@ -687,7 +689,7 @@ type Policy struct {
 
 	// CollectionAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmount Rands `json:"collection_amount"`
 
 	// Status State of a policy; read in any case.
@@ -754,12 +756,10 @@ type PolicyInput struct {
 	// ProductCode 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 	ProductCode Text `json:"product_code"`
 
-	// CollectionAmount Rands, exactly two decimals.
-	//
-	// Example: 150
-	CollectionAmount Rands `json:"collection_amount"`
+	// CollectionAmount Examples: 150
+	CollectionAmount schemas.Rands `json:"collection_amount"`
 
-	// Rail EFT, DEBICHECK (the default) or RM, in any case
+	// Rail DEBICHECK is the default; read in any case
 	Rail *string `json:"rail,omitempty"`
 
 	// MandateReference The mandate's contract reference
@@ -797,10 +797,10 @@ type PolicyPatch struct {
 	// CollectionAmount Premium from the next period on
 	CollectionAmount *schemas.Rands `json:"collection_amount,omitempty"`
 
-	// Status active, cancelled or lapsed, in any case
+	// Status Read in any case
 	Status *string `json:"status,omitempty"`
 
-	// Rail EFT, DEBICHECK or RM, in any case; null is DEBICHECK
+	// Rail Read in any case; null is DEBICHECK
 	Rail             *string `json:"rail,omitempty"`
 	MandateReference *string `json:"mandate_reference,omitempty"`
 
@@ -816,6 +816,9 @@ type PolicyPatch struct {
 	// Bank Name or universal branch code
 	Bank         *string `json:"bank,omitempty"`
 	AccountToken *string `json:"account_token,omitempty"`
+
+	// CustomerID Only the policy's own; another customer's is a 409, which says what to do instead
+	CustomerID *string `json:"customer_id,omitempty"`
 }
 
 // PolicyPatched The policy after the change.
@@ -825,7 +828,7 @@ type PolicyPatched struct {
 
 	// CollectionAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmount Rands `json:"collection_amount"`
 
 	// Status State of a policy; read in any case.
@@ -870,14 +873,14 @@ type Rail = schemas.Rail
 
 // Rands Rands, exactly two decimals.
 //
-// Example: 150
+// Examples: 150
 type Rands = schemas.Rands
 
 // Report All collections of a period.
 type Report struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period      `json:"period_month"`
 	Results     []ReportRow `json:"results"`
 }
@@ -886,7 +889,7 @@ type Report struct {
 type ReportRow struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CustomerID          string `json:"customer_id"`
 	ExternalCustomerRef string `json:"external_customer_ref"`
@@ -895,17 +898,17 @@ type ReportRow struct {
 
 	// CollectionAmountDue Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountDue Rands `json:"collection_amount_due"`
 
 	// CollectionAmountCollected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountCollected Rands `json:"collection_amount_collected"`
 
 	// Shortfall Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Shortfall Rands `json:"shortfall"`
 
 	// CollectionStatus Outcome of a collection.
@@ -947,42 +950,42 @@ type RowError struct {
 type Settlement struct {
 	ID string `json:"id"`
 
-	// SettlementNumber Example: SETTLE-2025-11-001
+	// SettlementNumber Examples: SETTLE-2025-11-001
 	SettlementNumber string `json:"settlement_number"`
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -993,7 +996,7 @@ type Settlement struct {
 
 	// PaymentReference Null where nothing is paid
 	//
-	// Example: EFT-20251203-001
+	// Examples: EFT-20251203-001
 	PaymentReference *string   `json:"payment_reference"`
 	CreatedAt        time.Time `json:"created_at"`
 
@@ -1003,17 +1006,17 @@ type Settlement struct {
 
 	// BroughtForward Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	BroughtForward Rands `json:"brought_forward"`
 
 	// PayableAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	PayableAmount Rands `json:"payable_amount"`
 
 	// Adjustments Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Adjustments Rands `json:"adjustments"`
 
 	// PaidDate The day on which it was paid, YYYY-MM-DD; null before
@@ -1048,42 +1051,42 @@ type SettlementChange struct {
 type SettlementCreated struct {
 	ID string `json:"id"`
 
-	// SettlementNumber Example: SETTLE-2025-11-001
+	// SettlementNumber Examples: SETTLE-2025-11-001
 	SettlementNumber string `json:"settlement_number"`
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -1102,7 +1105,7 @@ type SettlementDispute struct {
 type SettlementInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// Preview Figures only; no statement is made
@@ -1116,7 +1119,7 @@ type SettlementLine struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CollectionID        string `json:"collection_id"`
 	CustomerID          string `json:"customer_id"`
@@ -1126,7 +1129,7 @@ type SettlementLine struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 }
 
@@ -1156,37 +1159,37 @@ type SettlementPreview struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -1199,17 +1202,17 @@ type SettlementPreview struct {
 
 	// BroughtForward Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	BroughtForward Rands `json:"brought_forward"`
 
 	// PayableAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	PayableAmount Rands `json:"payable_amount"`
 
 	// Adjustments Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Adjustments Rands `json:"adjustments"`
 }
 
@@ -1220,6 +1223,9 @@ type SettlementResolve struct {
 
 // SettlementStatus State of a statement.
 type SettlementStatus = schemas.SettlementStatus
+
+// Since An instant of RFC 3339, or a day, which begins at midnight in Johannesburg.
+type Since = string
 
 // Text 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 type Text = string
@@ -1322,11 +1328,17 @@ type Cursor = string
 // ID defines model for id.
 type ID = string
 
+// IdempotencyKey defines model for idempotencyKey.
+type IdempotencyKey = string
+
 // Limit defines model for limit.
 type Limit = int
 
-// UpdatedSince defines model for updatedSince.
-type UpdatedSince = string
+// PeriodMonth defines model for periodMonth.
+type PeriodMonth = string
+
+// UpdatedSince An instant of RFC 3339, or a day, which begins at midnight in Johannesburg.
+type UpdatedSince = Since
 
 // Error Every error looks like this.
 type Error = ErrorBody
@@ -1334,7 +1346,7 @@ type Error = ErrorBody
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
 	// Since An instant (RFC 3339) or a date
-	Since *string `form:"since,omitempty" json:"since,omitempty"`
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1345,22 +1357,22 @@ type ListAuditParams struct {
 
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
-	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	PeriodMonth  *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
+	CustomerID   *Text        `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	PolicyNumber *Text        `form:"policy_number,omitempty" json:"policy_number,omitempty"`
 
 	// Status PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
 	// CollectionStatus The same as status
 	CollectionStatus *string `form:"collection_status,omitempty" json:"collection_status,omitempty"`
-	ProductCode      *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+	ProductCode      *Text   `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Failed true: those with a last_failure_reason; false: those without
 	Failed *string `form:"failed,omitempty" json:"failed,omitempty"`
 
-	// FailureReason A last_failure_reason such as INSUFFICIENT_FUNDS
-	FailureReason *string `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
+	// FailureReason A last_failure_reason, in any case
+	FailureReason *Text `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
 
 	// Attempted true: those with an attempt; false: those without
 	Attempted *string `form:"attempted,omitempty" json:"attempted,omitempty"`
@@ -1373,6 +1385,12 @@ type ListCollectionsParams struct {
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExecuteCollectionsParams defines parameters for ExecuteCollections.
+type ExecuteCollectionsParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAttemptsParams defines parameters for ListAttempts.
@@ -1399,10 +1417,10 @@ type ListDecisionsParams struct {
 // ListOpenItemsParams defines parameters for ListOpenItems.
 type ListOpenItemsParams struct {
 	// State OPEN, ANSWERED or CLOSED, in any case
-	State        *string `form:"state,omitempty" json:"state,omitempty"`
-	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	State        *string      `form:"state,omitempty" json:"state,omitempty"`
+	PeriodMonth  *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PolicyNumber *Text        `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID   *Text        `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1411,12 +1429,18 @@ type ListOpenItemsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CloseOpenItemParams defines parameters for CloseOpenItem.
+type CloseOpenItemParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
-	PolicyNumber        *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID          *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
-	ExternalCustomerRef *string `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
-	ProductCode         *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+	PolicyNumber        *Text `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID          *Text `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	ExternalCustomerRef *Text `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
+	ProductCode         *Text `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
@@ -1429,6 +1453,12 @@ type ListPoliciesParams struct {
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePolicyParams defines parameters for CreatePolicy.
+type CreatePolicyParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ImportPoliciesMultipartBody defines parameters for ImportPolicies.
@@ -1452,15 +1482,21 @@ type ImportPoliciesParams struct {
 	// ExpectedRows How many rows the file must have
 	ExpectedRows *string `form:"expected_rows,omitempty" json:"expected_rows,omitempty"`
 
-	// ExpectedTotal The sum of collection_amount, such as 42500.00
+	// ExpectedTotal The sum of collection_amount
 	ExpectedTotal *string `form:"expected_total,omitempty" json:"expected_total,omitempty"`
 
-	// MaxCancel With mode=full: how many policies may be cancelled
+	// MaxCancel With mode=full alone: how many policies may be cancelled
 	MaxCancel *string `form:"max_cancel,omitempty" json:"max_cancel,omitempty"`
+
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PatchPolicyParams defines parameters for PatchPolicy.
 type PatchPolicyParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch The ETag of the policy that is to be changed
 	IfMatch *string `json:"If-Match,omitempty"`
 }
@@ -1484,7 +1520,7 @@ type ReportCollectionsParams struct {
 
 // ListSettlementsParams defines parameters for ListSettlements.
 type ListSettlementsParams struct {
-	PeriodMonth *string `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PeriodMonth *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
 
 	// Status pending, paid, disputed or carried_forward, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
@@ -1496,9 +1532,21 @@ type ListSettlementsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateSettlementParams defines parameters for CreateSettlement.
+type CreateSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateSettlement200JSONResponseBody defines parameters for CreateSettlement.
 type CreateSettlement200JSONResponseBody struct {
 	union json.RawMessage
+}
+
+// DisputeSettlementParams defines parameters for DisputeSettlement.
+type DisputeSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSettlementLinesParams defines parameters for ListSettlementLines.
@@ -1510,22 +1558,52 @@ type ListSettlementLinesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ResolveSettlementParams defines parameters for ResolveSettlement.
+type ResolveSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PatchWebhookParams defines parameters for PatchWebhook.
+type PatchWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// Status pending, retrying, delivered or failed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// Type Type of event, such as collection.failed
+	// Type Type of event, in any case
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
 	// ObjectID Id of the collection, policy, settlement ...
-	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+	ObjectID *Text `form:"object_id,omitempty" json:"object_id,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RedeliverParams defines parameters for Redeliver.
+type RedeliverParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookParams defines parameters for RotateWebhook.
+type RotateWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ExecuteCollectionsJSONRequestBody defines body for ExecuteCollections for application/json ContentType.
@@ -1633,7 +1711,7 @@ type ServerInterface interface {
 	ListCollections(w http.ResponseWriter, r *http.Request, params ListCollectionsParams)
 	// ExecuteCollections Start the collections of a period.
 	// (POST /collections/execute)
-	ExecuteCollections(w http.ResponseWriter, r *http.Request)
+	ExecuteCollections(w http.ResponseWriter, r *http.Request, params ExecuteCollectionsParams)
 	// GetCollection One collection as it is now.
 	// (GET /collections/{id})
 	GetCollection(w http.ResponseWriter, r *http.Request, id ID)
@@ -1666,13 +1744,13 @@ type ServerInterface interface {
 	GetOpenItem(w http.ResponseWriter, r *http.Request, id ID)
 	// CloseOpenItem Close an open item.
 	// (POST /open-items/{id}/close)
-	CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID)
+	CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID, params CloseOpenItemParams)
 	// ListPolicies Policies as they are now, by policy number.
 	// (GET /policies)
 	ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams)
 	// CreatePolicy Make one policy.
 	// (POST /policies)
-	CreatePolicy(w http.ResponseWriter, r *http.Request)
+	CreatePolicy(w http.ResponseWriter, r *http.Request, params CreatePolicyParams)
 	// ImportPolicies Import policies from a CSV file.
 	// (POST /policies/import)
 	ImportPolicies(w http.ResponseWriter, r *http.Request, params ImportPoliciesParams)
@@ -1693,13 +1771,13 @@ type ServerInterface interface {
 	ListSettlements(w http.ResponseWriter, r *http.Request, params ListSettlementsParams)
 	// CreateSettlement Make the statement of a period.
 	// (POST /settlements)
-	CreateSettlement(w http.ResponseWriter, r *http.Request)
+	CreateSettlement(w http.ResponseWriter, r *http.Request, params CreateSettlementParams)
 	// GetSettlement One statement, with its history.
 	// (GET /settlements/{id})
 	GetSettlement(w http.ResponseWriter, r *http.Request, id ID)
 	// DisputeSettlement Dispute a statement.
 	// (POST /settlements/{id}/dispute)
-	DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID)
+	DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID, params DisputeSettlementParams)
 	// ExportSettlement The lines of a statement as CSV.
 	// (GET /settlements/{id}/export)
 	ExportSettlement(w http.ResponseWriter, r *http.Request, id ID)
@@ -1708,7 +1786,7 @@ type ServerInterface interface {
 	ListSettlementLines(w http.ResponseWriter, r *http.Request, id ID, params ListSettlementLinesParams)
 	// ResolveSettlement Resolve the dispute of a statement.
 	// (POST /settlements/{id}/resolve)
-	ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID)
+	ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID, params ResolveSettlementParams)
 	// GetTrace The whole path of a transaction, income, debit, collection or settlement.
 	// (GET /trace/{id})
 	GetTrace(w http.ResponseWriter, r *http.Request, id string)
@@ -1717,7 +1795,7 @@ type ServerInterface interface {
 	ListWebhooks(w http.ResponseWriter, r *http.Request)
 	// CreateWebhook Ask to be told of events.
 	// (POST /webhooks)
-	CreateWebhook(w http.ResponseWriter, r *http.Request)
+	CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams)
 	// DeleteWebhook Take a webhook away; what waits for it is dropped.
 	// (DELETE /webhooks/{id})
 	DeleteWebhook(w http.ResponseWriter, r *http.Request, id ID)
@@ -1726,16 +1804,16 @@ type ServerInterface interface {
 	GetWebhook(w http.ResponseWriter, r *http.Request, id ID)
 	// PatchWebhook Change the address, the events or both.
 	// (PATCH /webhooks/{id})
-	PatchWebhook(w http.ResponseWriter, r *http.Request, id ID)
+	PatchWebhook(w http.ResponseWriter, r *http.Request, id ID, params PatchWebhookParams)
 	// ListDeliveries What was sent to a webhook or waits for it, the newest first.
 	// (GET /webhooks/{id}/deliveries)
 	ListDeliveries(w http.ResponseWriter, r *http.Request, id ID, params ListDeliveriesParams)
 	// Redeliver Send an event again, under the same webhook-id.
 	// (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
-	Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string)
+	Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string, params RedeliverParams)
 	// RotateWebhook Make a new secret; the old one signs too for 24 hours.
 	// (POST /webhooks/{id}/rotate)
-	RotateWebhook(w http.ResponseWriter, r *http.Request, id ID)
+	RotateWebhook(w http.ResponseWriter, r *http.Request, id ID, params RotateWebhookParams)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -1756,7 +1834,7 @@ func (_ Unimplemented) ListCollections(w http.ResponseWriter, r *http.Request, p
 
 // ExecuteCollections Start the collections of a period.
 // (POST /collections/execute)
-func (_ Unimplemented) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) ExecuteCollections(w http.ResponseWriter, r *http.Request, params ExecuteCollectionsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1822,7 +1900,7 @@ func (_ Unimplemented) GetOpenItem(w http.ResponseWriter, r *http.Request, id ID
 
 // CloseOpenItem Close an open item.
 // (POST /open-items/{id}/close)
-func (_ Unimplemented) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) CloseOpenItem(w http.ResponseWriter, r *http.Request, id ID, params CloseOpenItemParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1834,7 +1912,7 @@ func (_ Unimplemented) ListPolicies(w http.ResponseWriter, r *http.Request, para
 
 // CreatePolicy Make one policy.
 // (POST /policies)
-func (_ Unimplemented) CreatePolicy(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreatePolicy(w http.ResponseWriter, r *http.Request, params CreatePolicyParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1876,7 +1954,7 @@ func (_ Unimplemented) ListSettlements(w http.ResponseWriter, r *http.Request, p
 
 // CreateSettlement Make the statement of a period.
 // (POST /settlements)
-func (_ Unimplemented) CreateSettlement(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreateSettlement(w http.ResponseWriter, r *http.Request, params CreateSettlementParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1888,7 +1966,7 @@ func (_ Unimplemented) GetSettlement(w http.ResponseWriter, r *http.Request, id 
 
 // DisputeSettlement Dispute a statement.
 // (POST /settlements/{id}/dispute)
-func (_ Unimplemented) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID, params DisputeSettlementParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1906,7 +1984,7 @@ func (_ Unimplemented) ListSettlementLines(w http.ResponseWriter, r *http.Reques
 
 // ResolveSettlement Resolve the dispute of a statement.
 // (POST /settlements/{id}/resolve)
-func (_ Unimplemented) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID, params ResolveSettlementParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1924,7 +2002,7 @@ func (_ Unimplemented) ListWebhooks(w http.ResponseWriter, r *http.Request) {
 
 // CreateWebhook Ask to be told of events.
 // (POST /webhooks)
-func (_ Unimplemented) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreateWebhook(w http.ResponseWriter, r *http.Request, params CreateWebhookParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1942,7 +2020,7 @@ func (_ Unimplemented) GetWebhook(w http.ResponseWriter, r *http.Request, id ID)
 
 // PatchWebhook Change the address, the events or both.
 // (PATCH /webhooks/{id})
-func (_ Unimplemented) PatchWebhook(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) PatchWebhook(w http.ResponseWriter, r *http.Request, id ID, params PatchWebhookParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1954,13 +2032,13 @@ func (_ Unimplemented) ListDeliveries(w http.ResponseWriter, r *http.Request, id
 
 // Redeliver Send an event again, under the same webhook-id.
 // (POST /webhooks/{id}/deliveries/{delivery_id}/redeliver)
-func (_ Unimplemented) Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string) {
+func (_ Unimplemented) Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string, params RedeliverParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // RotateWebhook Make a new secret; the old one signs too for 24 hours.
 // (POST /webhooks/{id}/rotate)
-func (_ Unimplemented) RotateWebhook(w http.ResponseWriter, r *http.Request, id ID) {
+func (_ Unimplemented) RotateWebhook(w http.ResponseWriter, r *http.Request, id ID, params RotateWebhookParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2211,8 +2289,35 @@ func (siw *ServerInterfaceWrapper) ListCollections(w http.ResponseWriter, r *htt
 // ExecuteCollections operation middleware
 func (siw *ServerInterfaceWrapper) ExecuteCollections(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExecuteCollectionsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ExecuteCollections(w, r)
+		siw.Handler.ExecuteCollections(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2231,7 +2336,7 @@ func (siw *ServerInterfaceWrapper) GetCollection(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2257,7 +2362,7 @@ func (siw *ServerInterfaceWrapper) ListAttempts(w http.ResponseWriter, r *http.R
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2312,7 +2417,7 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2323,7 +2428,7 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	// ------------- Optional query parameter "stood_on" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "stood_on", r.URL.Query(), &params.StoodOn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stood_on", r.URL.Query(), &params.StoodOn, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
@@ -2406,7 +2511,7 @@ func (siw *ServerInterfaceWrapper) DeleteExecution(w http.ResponseWriter, r *htt
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2432,7 +2537,7 @@ func (siw *ServerInterfaceWrapper) GetExecution(w http.ResponseWriter, r *http.R
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2458,7 +2563,7 @@ func (siw *ServerInterfaceWrapper) GetImport(w http.ResponseWriter, r *http.Requ
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2484,7 +2589,7 @@ func (siw *ServerInterfaceWrapper) ListImportErrors(w http.ResponseWriter, r *ht
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2608,7 +2713,7 @@ func (siw *ServerInterfaceWrapper) GetOpenItem(w http.ResponseWriter, r *http.Re
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2634,14 +2739,38 @@ func (siw *ServerInterfaceWrapper) CloseOpenItem(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseOpenItemParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CloseOpenItem(w, r, id)
+		siw.Handler.CloseOpenItem(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2778,8 +2907,35 @@ func (siw *ServerInterfaceWrapper) ListPolicies(w http.ResponseWriter, r *http.R
 // CreatePolicy operation middleware
 func (siw *ServerInterfaceWrapper) CreatePolicy(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreatePolicyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreatePolicy(w, r)
+		siw.Handler.CreatePolicy(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2863,6 +3019,27 @@ func (siw *ServerInterfaceWrapper) ImportPolicies(w http.ResponseWriter, r *http
 		return
 	}
 
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ImportPolicies(w, r, params)
 	}))
@@ -2883,7 +3060,7 @@ func (siw *ServerInterfaceWrapper) GetPolicy(w http.ResponseWriter, r *http.Requ
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2909,7 +3086,7 @@ func (siw *ServerInterfaceWrapper) PatchPolicy(w http.ResponseWriter, r *http.Re
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -2919,6 +3096,25 @@ func (siw *ServerInterfaceWrapper) PatchPolicy(w http.ResponseWriter, r *http.Re
 	var params PatchPolicyParams
 
 	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
@@ -2959,7 +3155,7 @@ func (siw *ServerInterfaceWrapper) ListPolicyHistory(w http.ResponseWriter, r *h
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3126,8 +3322,35 @@ func (siw *ServerInterfaceWrapper) ListSettlements(w http.ResponseWriter, r *htt
 // CreateSettlement operation middleware
 func (siw *ServerInterfaceWrapper) CreateSettlement(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSettlementParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateSettlement(w, r)
+		siw.Handler.CreateSettlement(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3146,7 +3369,7 @@ func (siw *ServerInterfaceWrapper) GetSettlement(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3172,14 +3395,38 @@ func (siw *ServerInterfaceWrapper) DisputeSettlement(w http.ResponseWriter, r *h
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisputeSettlementParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.DisputeSettlement(w, r, id)
+		siw.Handler.DisputeSettlement(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3198,7 +3445,7 @@ func (siw *ServerInterfaceWrapper) ExportSettlement(w http.ResponseWriter, r *ht
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3224,7 +3471,7 @@ func (siw *ServerInterfaceWrapper) ListSettlementLines(w http.ResponseWriter, r 
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3279,14 +3526,38 @@ func (siw *ServerInterfaceWrapper) ResolveSettlement(w http.ResponseWriter, r *h
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveSettlementParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ResolveSettlement(w, r, id)
+		siw.Handler.ResolveSettlement(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3339,8 +3610,35 @@ func (siw *ServerInterfaceWrapper) ListWebhooks(w http.ResponseWriter, r *http.R
 // CreateWebhook operation middleware
 func (siw *ServerInterfaceWrapper) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateWebhook(w, r)
+		siw.Handler.CreateWebhook(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3359,7 +3657,7 @@ func (siw *ServerInterfaceWrapper) DeleteWebhook(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3385,7 +3683,7 @@ func (siw *ServerInterfaceWrapper) GetWebhook(w http.ResponseWriter, r *http.Req
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3411,14 +3709,38 @@ func (siw *ServerInterfaceWrapper) PatchWebhook(w http.ResponseWriter, r *http.R
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.PatchWebhook(w, r, id)
+		siw.Handler.PatchWebhook(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3437,7 +3759,7 @@ func (siw *ServerInterfaceWrapper) ListDeliveries(w http.ResponseWriter, r *http
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3531,7 +3853,7 @@ func (siw *ServerInterfaceWrapper) Redeliver(w http.ResponseWriter, r *http.Requ
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
@@ -3540,14 +3862,38 @@ func (siw *ServerInterfaceWrapper) Redeliver(w http.ResponseWriter, r *http.Requ
 	// ------------- Path parameter "delivery_id" -------------
 	var deliveryID string
 
-	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", chi.URLParam(r, "delivery_id"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", chi.URLParam(r, "delivery_id"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delivery_id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedeliverParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Redeliver(w, r, id, deliveryID)
+		siw.Handler.Redeliver(w, r, id, deliveryID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3566,14 +3912,38 @@ func (siw *ServerInterfaceWrapper) RotateWebhook(w http.ResponseWriter, r *http.
 	// ------------- Path parameter "id" -------------
 	var id ID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
 		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateWebhookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.RotateWebhook(w, r, id)
+		siw.Handler.RotateWebhook(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {

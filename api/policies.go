@@ -25,7 +25,7 @@ func policyBody(p read.Policy) Policy {
 }
 
 // CreatePolicy is POST /policies.
-func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request) {
+func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request, _ CreatePolicyParams) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		in := readInput(w, r, fieldNames()...)
 		cmd := readPolicy(in)
@@ -112,6 +112,10 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, para
 		if err != nil {
 			return err
 		}
+		if cmd.CustomerID != "" && cmd.CustomerID != p.CustomerID {
+			return keepsCustomer(&p, cmd.CustomerID)
+		}
+		cmd.CustomerID = "" // intake knows the owner
 		if cmd.IfVersion, err = wantedVersion(params.IfMatch, &p, info.again); err != nil {
 			return err
 		}
@@ -140,19 +144,27 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, para
 	})
 }
 
+// keepsCustomer is the error of a policy that another customer shall have. What a customer owes is decided where the
+// customer's money is seen, and a policy cannot go from one such place to another yet (streams/DESIGN.md).
+func keepsCustomer(p *read.Policy, wanted string) error {
+	return conflict("The policy belongs to customer %s and stays theirs: cancel it and make one under a new policy "+
+		"number for the other customer", p.CustomerID).at("customer_id", p.CustomerID, wanted)
+}
+
 // readPatch reads a merge patch: a field that is null is cleared, where the policy can be without it.
 func readPatch(w http.ResponseWriter, r *http.Request) (schemas.PolicyCommand, error) {
 	cmd := schemas.PolicyCommand{Row: 1, Action: schemas.PolicyPatch, Terms: &schemas.PolicyTerms{}}
 	if got, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); got == "application/merge-patch+json" {
 		r.Header.Set("Content-Type", "application/json") // RFC 7396, which is what this is
 	}
-	var names []string
+	names := []string{"customer_id"}
 	for _, f := range policyFields {
 		if f.given != "" {
 			names = append(names, f.name)
 		}
 	}
 	in := readInput(w, r, names...)
+	cmd.CustomerID, _ = check(in, "customer_id", in.fields["customer_id"] != nil, aText)
 	for _, f := range policyFields {
 		raw, there := in.fields[f.name]
 		switch {
@@ -169,7 +181,7 @@ func readPatch(w http.ResponseWriter, r *http.Request) (schemas.PolicyCommand, e
 		}
 		cmd.Given = append(cmd.Given, f.given)
 	}
-	if in.err == nil && len(cmd.Given) == 0 {
+	if in.err == nil && len(in.fields) == 0 {
 		in.refuse(invalid("", "one of "+strings.Join(names, ", "), "none", "There is nothing to change"))
 	}
 	return cmd, in.err

@@ -88,6 +88,26 @@ func TestPatchPolicy(t *testing.T) {
 	require.EqualValues(t, 4, decoded[api.Policy](e.get(path)).Version)
 }
 
+// A policy stays its customer's: the answer says what to do instead, and nothing is sent on.
+func TestAPolicyStaysItsCustomers(t *testing.T) {
+	e := newEnv(t)
+	path := "/v1/policies/" + e.policy("POL001")
+	before := e.pipe.commands
+	got := e.send(http.MethodPatch, path, `{"customer_id":"C2","collection_amount":9}`).is(http.StatusConflict).err()
+	require.Equal(t, api.ErrorDetails{Field: "customer_id", Expected: "C-POL001", Received: "C2"}, got.Details)
+	require.Contains(t, got.Message, "new policy number")
+	for _, body := range []string{`{"customer_id":null}`, `{"customer_id":""}`, `{"customer_id":7}`} {
+		got := e.send(http.MethodPatch, path, body).is(http.StatusBadRequest).err()
+		require.Equal(t, "customer_id", got.Details.Field, body)
+	}
+	require.Equal(t, before, e.pipe.commands)
+	e.send(http.MethodPatch, path, `{"customer_id":"C-POL001"}`).is(http.StatusOK)
+	e.send(http.MethodPatch, path, `{"customer_id":"C-POL001","collection_amount":9}`).is(http.StatusOK)
+	now := decoded[api.Policy](e.get(path))
+	require.EqualValues(t, 900, now.CollectionAmount)
+	require.EqualValues(t, 2, now.Version)
+}
+
 // TestPatchAnswersItsOwnChange: a change that was overtaken before it could be read back is still answered as it was
 // made.
 func TestPatchAnswersItsOwnChange(t *testing.T) {

@@ -66,7 +66,7 @@ func previewBody(text string) (b SettlementPreview, err error) {
 // CreateSettlement is POST /settlements. It computes over what is provably there: it asks what the pipeline owes by
 // now, waits until all of that has arrived in ClickHouse, counts that none of it has been lost since, and only then
 // asks for the statement. The settle stage counts once more when it sums; what is lost in between makes it wait.
-func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request) {
+func (s *server) CreateSettlement(w http.ResponseWriter, r *http.Request, _ CreateSettlementParams) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		in := readInput(w, r, "period_month", "preview")
 		period, _ := check(in, "period_month", true, aPeriod)
@@ -233,12 +233,12 @@ func (s *server) writeSettlement(ctx context.Context, w http.ResponseWriter, st 
 }
 
 // DisputeSettlement is POST /settlements/{id}/dispute.
-func (s *server) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+func (s *server) DisputeSettlement(w http.ResponseWriter, r *http.Request, id ID, _ DisputeSettlementParams) {
 	s.changeStatement(w, r, id, schemas.StatementDispute, "reason")
 }
 
 // ResolveSettlement is POST /settlements/{id}/resolve.
-func (s *server) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID) {
+func (s *server) ResolveSettlement(w http.ResponseWriter, r *http.Request, id ID, _ ResolveSettlementParams) {
 	s.changeStatement(w, r, id, schemas.StatementResolve, "note")
 }
 

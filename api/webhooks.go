@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
@@ -35,13 +36,16 @@ type Webhooks interface {
 // maxWebhooks bounds the webhooks of a tenant.
 const maxWebhooks = 20
 
-func webhookBody(w schemas.Webhook) Webhook {
-	return Webhook{ID: w.ID, URL: w.URL, Events: w.Events, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt}
+func (s *server) webhookBody(w schemas.Webhook) Webhook {
+	return Webhook{
+		ID: w.ID, URL: w.URL, Events: w.Events, CreatedAt: s.shown(w.CreatedAt), UpdatedAt: s.shown(w.UpdatedAt),
+	}
 }
 
-func webhookMade(w schemas.Webhook, secret string) WebhookMade {
+func (s *server) webhookMade(w schemas.Webhook, secret string) WebhookMade {
 	return WebhookMade{
-		ID: w.ID, URL: w.URL, Events: w.Events, Secret: secret, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		ID: w.ID, URL: w.URL, Events: w.Events, Secret: secret, CreatedAt: s.shown(w.CreatedAt),
+		UpdatedAt: s.shown(w.UpdatedAt),
 	}
 }
 
@@ -146,7 +150,7 @@ func (in *input) webhookTypes(name string, required bool) (types []schemas.Webho
 }
 
 // CreateWebhook is POST /webhooks.
-func (s *server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
+func (s *server) CreateWebhook(w http.ResponseWriter, r *http.Request, _ CreateWebhookParams) {
 	s.respond(w, r, nil, func(ctx context.Context, info *requestInfo) error {
 		list, err := s.webhooks(ctx)
 		if err != nil {
@@ -156,15 +160,20 @@ func (s *server) CreateWebhook(w http.ResponseWriter, r *http.Request) {
 		if err := s.readWebhook(w, r, true, &hook); err != nil {
 			return err
 		}
-		if len(list) >= maxWebhooks {
+		made := slices.IndexFunc(list, func(w schemas.Webhook) bool { return w.ID == hook.ID })
+		if made < 0 && len(list) >= maxWebhooks {
 			return conflict("There are %d webhooks, and more are not possible; delete one", len(list))
 		}
-		hook, secret, err := s.Webhooks.Make(ctx, hook)
+		write := s.Webhooks.Make
+		if made >= 0 { // by an earlier try, whose secret nobody has seen
+			hook, write = list[made], s.Webhooks.Rotate
+		}
+		hook, secret, err := write(ctx, hook)
 		if err != nil {
 			return unwritten(err)
 		}
 		w.Header().Set("Location", "/v1/webhooks/"+hook.ID)
-		writeJSON(w, http.StatusCreated, webhookMade(hook, secret))
+		writeJSON(w, http.StatusCreated, s.webhookMade(hook, secret))
 		return nil
 	})
 }
@@ -178,7 +187,7 @@ func (s *server) ListWebhooks(w http.ResponseWriter, r *http.Request) {
 		}
 		out := WebhookList{Data: []Webhook{}}
 		for _, hook := range list {
-			out.Data = append(out.Data, webhookBody(hook))
+			out.Data = append(out.Data, s.webhookBody(hook))
 		}
 		writeJSON(w, http.StatusOK, out)
 		return nil
@@ -188,25 +197,25 @@ func (s *server) ListWebhooks(w http.ResponseWriter, r *http.Request) {
 // GetWebhook is GET /webhooks/{id}.
 func (s *server) GetWebhook(w http.ResponseWriter, r *http.Request, id ID) {
 	s.onWebhook(w, r, id, func(_ context.Context, hook schemas.Webhook) (int, any, error) {
-		return http.StatusOK, webhookBody(hook), nil
+		return http.StatusOK, s.webhookBody(hook), nil
 	})
 }
 
 // PatchWebhook is PATCH /webhooks/{id}.
-func (s *server) PatchWebhook(w http.ResponseWriter, r *http.Request, id ID) {
+func (s *server) PatchWebhook(w http.ResponseWriter, r *http.Request, id ID, _ PatchWebhookParams) {
 	s.onWebhook(w, r, id, func(ctx context.Context, hook schemas.Webhook) (int, any, error) {
 		if err := s.readWebhook(w, r, false, &hook); err != nil {
 			return 0, nil, err
 		}
 		hook, err := s.Webhooks.Put(ctx, hook)
-		return http.StatusOK, webhookBody(hook), unwritten(err)
+		return http.StatusOK, s.webhookBody(hook), unwritten(err)
 	})
 }
 
 // DeleteWebhook is DELETE /webhooks/{id}.
 func (s *server) DeleteWebhook(w http.ResponseWriter, r *http.Request, id ID) {
 	s.onWebhook(w, r, id, func(ctx context.Context, hook schemas.Webhook) (int, any, error) {
-		was := webhookBody(hook)
+		was := s.webhookBody(hook)
 		hook.Deleted = true
 		_, err := s.Webhooks.Put(ctx, hook)
 		return http.StatusOK, was, unwritten(err)
@@ -214,18 +223,22 @@ func (s *server) DeleteWebhook(w http.ResponseWriter, r *http.Request, id ID) {
 }
 
 // RotateWebhook is POST /webhooks/{id}/rotate.
-func (s *server) RotateWebhook(w http.ResponseWriter, r *http.Request, id ID) {
+func (s *server) RotateWebhook(w http.ResponseWriter, r *http.Request, id ID, _ RotateWebhookParams) {
 	s.onWebhook(w, r, id, func(ctx context.Context, hook schemas.Webhook) (int, any, error) {
 		hook, secret, err := s.Webhooks.Rotate(ctx, hook)
-		return http.StatusOK, webhookMade(hook, secret), unwritten(err)
+		return http.StatusOK, s.webhookMade(hook, secret), unwritten(err)
 	})
 }
 
-func deliveryBody(d read.Delivery) Delivery {
+func (s *server) deliveryBody(d read.Delivery) Delivery {
+	next := d.NextAttemptAt
+	if at, err := time.Parse(time.RFC3339, next); err == nil {
+		next = s.shown(at).Format(time.RFC3339)
+	}
 	return Delivery{
 		ID: d.ID, Type: d.Type, ObjectID: d.ObjectID, Status: d.Status, Attempts: int(d.Attempts),
-		StatusCode: orNull(int(d.StatusCode)), Error: orNull(d.Error), NextAttemptAt: orNull(d.NextAttemptAt),
-		CreatedAt: d.Created.UTC(), UpdatedAt: d.At.UTC(), Payload: json.RawMessage(d.Payload),
+		StatusCode: orNull(int(d.StatusCode)), Error: orNull(d.Error), NextAttemptAt: orNull(next),
+		CreatedAt: s.shown(d.Created), UpdatedAt: s.shown(d.At), Payload: json.RawMessage(d.Payload),
 	}
 }
 
@@ -244,13 +257,13 @@ func (s *server) ListDeliveries(w http.ResponseWriter, r *http.Request, id ID, p
 		}
 		of.Page = p
 		return db.Deliveries(ctx, of)
-	}, deliveryBody, func(d read.Delivery) []string {
+	}, s.deliveryBody, func(d read.Delivery) []string {
 		return []string{strconv.FormatInt(d.Created.UnixMilli(), 10), d.ID}
 	})
 }
 
 // Redeliver is POST /webhooks/{id}/deliveries/{delivery_id}/redeliver.
-func (s *server) Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string) {
+func (s *server) Redeliver(w http.ResponseWriter, r *http.Request, id ID, deliveryID string, _ RedeliverParams) {
 	s.onWebhook(w, r, id, func(ctx context.Context, hook schemas.Webhook) (int, any, error) {
 		d, err := find(ctx, "delivery", deliveryID, func(db *read.DB, ctx context.Context, delivery string) (read.Delivery,
 			bool, error,
@@ -268,6 +281,6 @@ func (s *server) Redeliver(w http.ResponseWriter, r *http.Request, id ID, delive
 			return 0, nil, unavailable(err, "The delivery could not be written to Kafka; try again")
 		}
 		d.Status, d.Attempts, d.StatusCode, d.Error, d.NextAttemptAt, d.At = now.Status, 0, 0, "", "", now.At
-		return http.StatusAccepted, deliveryBody(d), nil
+		return http.StatusAccepted, s.deliveryBody(d), nil
 	})
 }

@@ -82,6 +82,30 @@ func TestWebhookSecretIsKeptSealed(t *testing.T) {
 	require.Len(t, decoded[api.WebhookList](e.get("/v1/webhooks")).Data, 1)
 }
 
+// A process was killed behind the webhook and before its answer. The call is tried again: there is one webhook, with
+// a secret that somebody has seen.
+func TestAWebhookTriedAgainIsOne(t *testing.T) {
+	m := &memory{calls: map[string]*remembered{}}
+	e := newHookEnv(t, false, func(c *api.Config) { c.Begin = m.begin })
+	call := func(key string) api.WebhookMade {
+		a := e.withKey(key, http.MethodPost, "/v1/webhooks", "application/json",
+			`{"url":"https://example.com","events":["collection.paid"]}`)
+		return decoded[api.WebhookMade](a.is(http.StatusCreated))
+	}
+	for range 19 {
+		e.post("/v1/webhooks", `{"url":"https://example.com","events":["collection.paid"]}`).is(http.StatusCreated)
+	}
+	first := call("k1") // the last one possible
+	m.calls["acme k1"].answer = nil
+	again := call("k1")
+	require.Equal(t, first.ID, again.ID)
+	require.Equal(t, first.CreatedAt, again.CreatedAt, "it has heard of what happened since the first try")
+	require.NotEqual(t, first.Secret, again.Secret)
+	require.Len(t, decoded[api.WebhookList](e.get("/v1/webhooks")).Data, 20)
+	e.request(http.MethodDelete, "/v1/webhooks/"+first.ID, acmeKey, "", nil).is(http.StatusOK)
+	require.NotEqual(t, first.ID, call("k2").ID)
+}
+
 func TestWebhookFaults(t *testing.T) {
 	e := newHookEnv(t, false)
 	for body, field := range map[string]string{

@@ -89,7 +89,7 @@ type Attempt struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// ActionDate YYYY-MM-DD
@@ -154,10 +154,10 @@ type AuditEntry struct {
 	// Address The caller's, as the server sees it
 	Address string `json:"address"`
 
-	// Method Example: PATCH
+	// Method Examples: PATCH
 	Method string `json:"method"`
 
-	// Route Example: /v1/policies/{id}
+	// Route Examples: /v1/policies/{id}
 	Route string `json:"route"`
 
 	// ObjectID The id in the path, where there is one
@@ -187,7 +187,7 @@ type Collection struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CustomerID          string `json:"customer_id"`
 	ExternalCustomerRef string `json:"external_customer_ref"`
@@ -196,17 +196,17 @@ type Collection struct {
 
 	// CollectionAmountDue Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountDue Rands `json:"collection_amount_due"`
 
 	// CollectionAmountCollected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountCollected Rands `json:"collection_amount_collected"`
 
 	// Shortfall Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Shortfall Rands `json:"shortfall"`
 
 	// CollectionStatus Outcome of a collection.
@@ -224,7 +224,7 @@ type Collection struct {
 
 	// InFlight Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	InFlight Rands `json:"in_flight"`
 
 	// Hold Why its policy is not debited until mandate or account is mended; null if it may be
@@ -277,7 +277,7 @@ type Decision struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// DebitID Null where no debit was decided
@@ -309,22 +309,22 @@ type DecisionAction = schemas.DecisionAction
 type DecisionInputs struct {
 	// Due Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Due Rands `json:"due"`
 
 	// Collected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Collected Rands `json:"collected"`
 
 	// InFlight Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	InFlight Rands `json:"in_flight"`
 
 	// Budget Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Budget Rands `json:"budget"`
 
 	// Balance Latest known balance
@@ -424,7 +424,7 @@ type Deposit struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount   Rands  `json:"amount"`
 	StreamID string `json:"stream_id"`
 	Kind     string `json:"kind"`
@@ -451,7 +451,7 @@ type ErrorDetails struct {
 
 // ErrorInfo What went wrong.
 type ErrorInfo struct {
-	// Code Example: VALIDATION_ERROR
+	// Code Examples: VALIDATION_ERROR
 	Code    string `json:"code"`
 	Message string `json:"message"`
 
@@ -464,11 +464,11 @@ type ErrorInfo struct {
 type ExecuteInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// PolicyIds Policy numbers; absent means all active policies.
-	PolicyIds *[]string `json:"policy_ids,omitempty"`
+	PolicyIds *[]Text `json:"policy_ids,omitempty"`
 }
 
 // Execution How far an execution is.
@@ -477,7 +477,7 @@ type Execution struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 	Status      string `json:"status"`
 
@@ -575,7 +575,7 @@ type InFlight struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 }
 
@@ -596,7 +596,7 @@ type IncomeStream struct {
 
 	// LastAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	LastAmount Rands `json:"last_amount"`
 
 	// LastDepositStatus COUNTED, or why it was taken back: REVERSED, REPLACED or CANCELLED
@@ -612,7 +612,9 @@ type NextStep struct {
 	// Date When, YYYY-MM-DD; null where no day is known
 	Date *string `json:"date"`
 
-	// Reason A code such as AWAIT_INCOME
+	// Reason The code of the decision that stands, such as AWAIT_INCOME. Before there is one: AWAIT_CUTOFF, or PERIOD_NOT_STARTED with
+	// the period's first day as `date`. POLICY_ON_HOLD, ABOVE_MANDATE_MAXIMUM, POLICY_CANCELLED, AWAIT_RESULT and EXECUTION_VOIDED
+	// are said at once.
 	Reason string `json:"reason"`
 
 	// Explanation The same in a sentence
@@ -629,7 +631,7 @@ type OpenItem struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth  Period `json:"period_month"`
 	CustomerID   string `json:"customer_id"`
 	PolicyNumber string `json:"policy_number"`
@@ -638,7 +640,7 @@ type OpenItem struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 
 	// AmountSaid The other amount that the bank named; null where it named none
@@ -677,7 +679,7 @@ type OpenItemList struct {
 
 // Period A calendar month, YYYY-MM.
 //
-// Example: 2025-11
+// Examples: 2025-11
 type Period = schemas.Period
 
 // Policy A policy as it is now.
@@ -690,7 +692,7 @@ type Policy struct {
 
 	// CollectionAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmount Rands `json:"collection_amount"`
 
 	// Status State of a policy; read in any case.
@@ -757,12 +759,10 @@ type PolicyInput struct {
 	// ProductCode 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 	ProductCode Text `json:"product_code"`
 
-	// CollectionAmount Rands, exactly two decimals.
-	//
-	// Example: 150
-	CollectionAmount Rands `json:"collection_amount"`
+	// CollectionAmount Examples: 150
+	CollectionAmount schemas.Rands `json:"collection_amount"`
 
-	// Rail EFT, DEBICHECK (the default) or RM, in any case
+	// Rail DEBICHECK is the default; read in any case
 	Rail *string `json:"rail,omitempty"`
 
 	// MandateReference The mandate's contract reference
@@ -800,10 +800,10 @@ type PolicyPatch struct {
 	// CollectionAmount Premium from the next period on
 	CollectionAmount *schemas.Rands `json:"collection_amount,omitempty"`
 
-	// Status active, cancelled or lapsed, in any case
+	// Status Read in any case
 	Status *string `json:"status,omitempty"`
 
-	// Rail EFT, DEBICHECK or RM, in any case; null is DEBICHECK
+	// Rail Read in any case; null is DEBICHECK
 	Rail             *string `json:"rail,omitempty"`
 	MandateReference *string `json:"mandate_reference,omitempty"`
 
@@ -819,6 +819,9 @@ type PolicyPatch struct {
 	// Bank Name or universal branch code
 	Bank         *string `json:"bank,omitempty"`
 	AccountToken *string `json:"account_token,omitempty"`
+
+	// CustomerID Only the policy's own; another customer's is a 409, which says what to do instead
+	CustomerID *string `json:"customer_id,omitempty"`
 }
 
 // PolicyPatched The policy after the change.
@@ -828,7 +831,7 @@ type PolicyPatched struct {
 
 	// CollectionAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmount Rands `json:"collection_amount"`
 
 	// Status State of a policy; read in any case.
@@ -865,14 +868,14 @@ type Rail = schemas.Rail
 
 // Rands Rands, exactly two decimals.
 //
-// Example: 150
+// Examples: 150
 type Rands = schemas.Rands
 
 // Report All collections of a period.
 type Report struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period      `json:"period_month"`
 	Results     []ReportRow `json:"results"`
 }
@@ -881,7 +884,7 @@ type Report struct {
 type ReportRow struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CustomerID          string `json:"customer_id"`
 	ExternalCustomerRef string `json:"external_customer_ref"`
@@ -890,17 +893,17 @@ type ReportRow struct {
 
 	// CollectionAmountDue Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountDue Rands `json:"collection_amount_due"`
 
 	// CollectionAmountCollected Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionAmountCollected Rands `json:"collection_amount_collected"`
 
 	// Shortfall Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Shortfall Rands `json:"shortfall"`
 
 	// CollectionStatus Outcome of a collection.
@@ -942,42 +945,42 @@ type RowError struct {
 type Settlement struct {
 	ID string `json:"id"`
 
-	// SettlementNumber Example: SETTLE-2025-11-001
+	// SettlementNumber Examples: SETTLE-2025-11-001
 	SettlementNumber string `json:"settlement_number"`
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -988,7 +991,7 @@ type Settlement struct {
 
 	// PaymentReference Null where nothing is paid
 	//
-	// Example: EFT-20251203-001
+	// Examples: EFT-20251203-001
 	PaymentReference *string   `json:"payment_reference"`
 	CreatedAt        time.Time `json:"created_at"`
 
@@ -998,17 +1001,17 @@ type Settlement struct {
 
 	// BroughtForward Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	BroughtForward Rands `json:"brought_forward"`
 
 	// PayableAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	PayableAmount Rands `json:"payable_amount"`
 
 	// Adjustments Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Adjustments Rands `json:"adjustments"`
 
 	// PaidDate The day on which it was paid, YYYY-MM-DD; null before
@@ -1043,42 +1046,42 @@ type SettlementChange struct {
 type SettlementCreated struct {
 	ID string `json:"id"`
 
-	// SettlementNumber Example: SETTLE-2025-11-001
+	// SettlementNumber Examples: SETTLE-2025-11-001
 	SettlementNumber string `json:"settlement_number"`
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -1097,7 +1100,7 @@ type SettlementDispute struct {
 type SettlementInput struct {
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// Preview Figures only; no statement is made
@@ -1111,7 +1114,7 @@ type SettlementLine struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth         Period `json:"period_month"`
 	CollectionID        string `json:"collection_id"`
 	CustomerID          string `json:"customer_id"`
@@ -1121,7 +1124,7 @@ type SettlementLine struct {
 
 	// Amount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Amount Rands `json:"amount"`
 }
 
@@ -1151,37 +1154,37 @@ type SettlementPreview struct {
 
 	// PeriodMonth A calendar month, YYYY-MM.
 	//
-	// Example: 2025-11
+	// Examples: 2025-11
 	PeriodMonth Period `json:"period_month"`
 
 	// TotalCollections Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalCollections Rands `json:"total_collections"`
 
 	// DistributionFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	DistributionFee Rands `json:"distribution_fee"`
 
 	// CollectionsFee Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	CollectionsFee Rands `json:"collections_fee"`
 
 	// TotalFees Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	TotalFees Rands `json:"total_fees"`
 
 	// Vat Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Vat Rands `json:"vat"`
 
 	// NetAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	NetAmount Rands `json:"net_amount"`
 
 	// PaymentDate YYYY-MM-DD
@@ -1194,17 +1197,17 @@ type SettlementPreview struct {
 
 	// BroughtForward Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	BroughtForward Rands `json:"brought_forward"`
 
 	// PayableAmount Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	PayableAmount Rands `json:"payable_amount"`
 
 	// Adjustments Rands, exactly two decimals.
 	//
-	// Example: 150
+	// Examples: 150
 	Adjustments Rands `json:"adjustments"`
 }
 
@@ -1215,6 +1218,9 @@ type SettlementResolve struct {
 
 // SettlementStatus State of a statement.
 type SettlementStatus = schemas.SettlementStatus
+
+// Since An instant of RFC 3339, or a day, which begins at midnight in Johannesburg.
+type Since = string
 
 // Text 1 to 128 bytes of UTF-8 without control characters and without blanks around it.
 type Text = string
@@ -1317,11 +1323,17 @@ type Cursor = string
 // ID defines model for id.
 type ID = string
 
+// IdempotencyKey defines model for idempotencyKey.
+type IdempotencyKey = string
+
 // Limit defines model for limit.
 type Limit = int
 
-// UpdatedSince defines model for updatedSince.
-type UpdatedSince = string
+// PeriodMonth defines model for periodMonth.
+type PeriodMonth = string
+
+// UpdatedSince An instant of RFC 3339, or a day, which begins at midnight in Johannesburg.
+type UpdatedSince = Since
 
 // Error Every error looks like this.
 type Error = ErrorBody
@@ -1329,7 +1341,7 @@ type Error = ErrorBody
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
 	// Since An instant (RFC 3339) or a date
-	Since *string `form:"since,omitempty" json:"since,omitempty"`
+	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1340,22 +1352,22 @@ type ListAuditParams struct {
 
 // ListCollectionsParams defines parameters for ListCollections.
 type ListCollectionsParams struct {
-	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	PeriodMonth  *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
+	CustomerID   *Text        `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	PolicyNumber *Text        `form:"policy_number,omitempty" json:"policy_number,omitempty"`
 
 	// Status PAID_FULL, PAID_PARTIAL, UNPAID or CANCELLED, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
 	// CollectionStatus The same as status
 	CollectionStatus *string `form:"collection_status,omitempty" json:"collection_status,omitempty"`
-	ProductCode      *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+	ProductCode      *Text   `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Failed true: those with a last_failure_reason; false: those without
 	Failed *string `form:"failed,omitempty" json:"failed,omitempty"`
 
-	// FailureReason A last_failure_reason such as INSUFFICIENT_FUNDS
-	FailureReason *string `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
+	// FailureReason A last_failure_reason, in any case
+	FailureReason *Text `form:"failure_reason,omitempty" json:"failure_reason,omitempty"`
 
 	// Attempted true: those with an attempt; false: those without
 	Attempted *string `form:"attempted,omitempty" json:"attempted,omitempty"`
@@ -1368,6 +1380,12 @@ type ListCollectionsParams struct {
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ExecuteCollectionsParams defines parameters for ExecuteCollections.
+type ExecuteCollectionsParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAttemptsParams defines parameters for ListAttempts.
@@ -1394,10 +1412,10 @@ type ListDecisionsParams struct {
 // ListOpenItemsParams defines parameters for ListOpenItems.
 type ListOpenItemsParams struct {
 	// State OPEN, ANSWERED or CLOSED, in any case
-	State        *string `form:"state,omitempty" json:"state,omitempty"`
-	PeriodMonth  *string `form:"period_month,omitempty" json:"period_month,omitempty"`
-	PolicyNumber *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID   *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	State        *string      `form:"state,omitempty" json:"state,omitempty"`
+	PeriodMonth  *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PolicyNumber *Text        `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID   *Text        `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1406,12 +1424,18 @@ type ListOpenItemsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CloseOpenItemParams defines parameters for CloseOpenItem.
+type CloseOpenItemParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListPoliciesParams defines parameters for ListPolicies.
 type ListPoliciesParams struct {
-	PolicyNumber        *string `form:"policy_number,omitempty" json:"policy_number,omitempty"`
-	CustomerID          *string `form:"customer_id,omitempty" json:"customer_id,omitempty"`
-	ExternalCustomerRef *string `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
-	ProductCode         *string `form:"product_code,omitempty" json:"product_code,omitempty"`
+	PolicyNumber        *Text `form:"policy_number,omitempty" json:"policy_number,omitempty"`
+	CustomerID          *Text `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+	ExternalCustomerRef *Text `form:"external_customer_ref,omitempty" json:"external_customer_ref,omitempty"`
+	ProductCode         *Text `form:"product_code,omitempty" json:"product_code,omitempty"`
 
 	// Status active, cancelled or lapsed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
@@ -1424,6 +1448,12 @@ type ListPoliciesParams struct {
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreatePolicyParams defines parameters for CreatePolicy.
+type CreatePolicyParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ImportPoliciesMultipartBody defines parameters for ImportPolicies.
@@ -1447,15 +1477,21 @@ type ImportPoliciesParams struct {
 	// ExpectedRows How many rows the file must have
 	ExpectedRows *string `form:"expected_rows,omitempty" json:"expected_rows,omitempty"`
 
-	// ExpectedTotal The sum of collection_amount, such as 42500.00
+	// ExpectedTotal The sum of collection_amount
 	ExpectedTotal *string `form:"expected_total,omitempty" json:"expected_total,omitempty"`
 
-	// MaxCancel With mode=full: how many policies may be cancelled
+	// MaxCancel With mode=full alone: how many policies may be cancelled
 	MaxCancel *string `form:"max_cancel,omitempty" json:"max_cancel,omitempty"`
+
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PatchPolicyParams defines parameters for PatchPolicy.
 type PatchPolicyParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
 	// IfMatch The ETag of the policy that is to be changed
 	IfMatch *string `json:"If-Match,omitempty"`
 }
@@ -1479,7 +1515,7 @@ type ReportCollectionsParams struct {
 
 // ListSettlementsParams defines parameters for ListSettlements.
 type ListSettlementsParams struct {
-	PeriodMonth *string `form:"period_month,omitempty" json:"period_month,omitempty"`
+	PeriodMonth *PeriodMonth `form:"period_month,omitempty" json:"period_month,omitempty"`
 
 	// Status pending, paid, disputed or carried_forward, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
@@ -1491,9 +1527,21 @@ type ListSettlementsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateSettlementParams defines parameters for CreateSettlement.
+type CreateSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateSettlement200JSONResponseBody defines parameters for CreateSettlement.
 type CreateSettlement200JSONResponseBody struct {
 	union json.RawMessage
+}
+
+// DisputeSettlementParams defines parameters for DisputeSettlement.
+type DisputeSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListSettlementLinesParams defines parameters for ListSettlementLines.
@@ -1505,22 +1553,52 @@ type ListSettlementLinesParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ResolveSettlementParams defines parameters for ResolveSettlement.
+type ResolveSettlementParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PatchWebhookParams defines parameters for PatchWebhook.
+type PatchWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// Status pending, retrying, delivered or failed, in any case
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// Type Type of event, such as collection.failed
+	// Type Type of event, in any case
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
 	// ObjectID Id of the collection, policy, settlement ...
-	ObjectID *string `form:"object_id,omitempty" json:"object_id,omitempty"`
+	ObjectID *Text `form:"object_id,omitempty" json:"object_id,omitempty"`
 
 	// Limit Most items on a page
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor next_cursor of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// RedeliverParams defines parameters for Redeliver.
+type RedeliverParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateWebhookParams defines parameters for RotateWebhook.
+type RotateWebhookParams struct {
+	// IdempotencyKey The same key and call gives the first answer again, for 30 days
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ExecuteCollectionsJSONRequestBody defines body for ExecuteCollections for application/json ContentType.
@@ -1714,7 +1792,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /collections/execute (the `ExecuteCollections` operationId).
-	ExecuteCollectionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ExecuteCollectionsWithBody(ctx context.Context, params *ExecuteCollectionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExecuteCollections Start the collections of a period.
 	//
@@ -1725,7 +1803,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /collections/execute (the `ExecuteCollections` operationId).
-	ExecuteCollections(ctx context.Context, body ExecuteCollectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ExecuteCollections(ctx context.Context, params *ExecuteCollectionsParams, body ExecuteCollectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCollection One collection as it is now.
 	//
@@ -1798,7 +1876,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
-	CloseOpenItemWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CloseOpenItemWithBody(ctx context.Context, id ID, params *CloseOpenItemParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CloseOpenItem Close an open item.
 	//
@@ -1808,7 +1886,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
-	CloseOpenItem(ctx context.Context, id ID, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CloseOpenItem(ctx context.Context, id ID, params *CloseOpenItemParams, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPolicies Policies as they are now, by policy number.
 	//
@@ -1822,7 +1900,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /policies (the `CreatePolicy` operationId).
-	CreatePolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreatePolicyWithBody(ctx context.Context, params *CreatePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreatePolicy Make one policy.
 	//
@@ -1831,7 +1909,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /policies (the `CreatePolicy` operationId).
-	CreatePolicy(ctx context.Context, body CreatePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreatePolicy(ctx context.Context, params *CreatePolicyParams, body CreatePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ImportPoliciesWithBody Import policies from a CSV file.
 	//
@@ -1935,7 +2013,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /settlements (the `CreateSettlement` operationId).
-	CreateSettlementWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSettlementWithBody(ctx context.Context, params *CreateSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSettlement Make the statement of a period.
 	//
@@ -1949,7 +2027,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /settlements (the `CreateSettlement` operationId).
-	CreateSettlement(ctx context.Context, body CreateSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSettlement(ctx context.Context, params *CreateSettlementParams, body CreateSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSettlement One statement, with its history.
 	//
@@ -1964,7 +2042,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
-	DisputeSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DisputeSettlementWithBody(ctx context.Context, id ID, params *DisputeSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DisputeSettlement Dispute a statement.
 	//
@@ -1974,7 +2052,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
-	DisputeSettlement(ctx context.Context, id ID, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DisputeSettlement(ctx context.Context, id ID, params *DisputeSettlementParams, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportSettlement The lines of a statement as CSV.
 	//
@@ -2001,7 +2079,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
-	ResolveSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ResolveSettlementWithBody(ctx context.Context, id ID, params *ResolveSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResolveSettlement Resolve the dispute of a statement.
 	//
@@ -2011,7 +2089,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
-	ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ResolveSettlement(ctx context.Context, id ID, params *ResolveSettlementParams, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTrace The whole path of a transaction, income, debit, collection or settlement.
 	//
@@ -2038,7 +2116,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
-	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateWebhook Ask to be told of events.
 	//
@@ -2051,7 +2129,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /webhooks (the `CreateWebhook` operationId).
-	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteWebhook Take a webhook away; what waits for it is dropped.
 	//
@@ -2070,7 +2148,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /webhooks/{id} (the `PatchWebhook` operationId).
-	PatchWebhookWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PatchWebhookWithBody(ctx context.Context, id ID, params *PatchWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PatchWebhook Change the address, the events or both.
 	//
@@ -2079,7 +2157,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /webhooks/{id} (the `PatchWebhook` operationId).
-	PatchWebhook(ctx context.Context, id ID, body PatchWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PatchWebhook(ctx context.Context, id ID, params *PatchWebhookParams, body PatchWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDeliveries What was sent to a webhook or waits for it, the newest first.
 	//
@@ -2091,12 +2169,12 @@ type ClientInterface interface {
 	// It is tried for three days from now on. One that waits is tried at once.
 	//
 	// Corresponds with POST /webhooks/{id}/deliveries/{delivery_id}/redeliver (the `Redeliver` operationId).
-	Redeliver(ctx context.Context, id ID, deliveryID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Redeliver(ctx context.Context, id ID, deliveryID string, params *RedeliverParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateWebhook Make a new secret; the old one signs too for 24 hours.
 	//
 	// Corresponds with POST /webhooks/{id}/rotate (the `RotateWebhook` operationId).
-	RotateWebhook(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RotateWebhook(ctx context.Context, id ID, params *RotateWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListAudit Every call that changes something, or would have, from the oldest on.
@@ -2141,8 +2219,8 @@ func (c *Client) ListCollections(ctx context.Context, params *ListCollectionsPar
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /collections/execute (the `ExecuteCollections` operationId).
-func (c *Client) ExecuteCollectionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExecuteCollectionsRequestWithBody(c.Server, contentType, body)
+func (c *Client) ExecuteCollectionsWithBody(ctx context.Context, params *ExecuteCollectionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExecuteCollectionsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2162,8 +2240,8 @@ func (c *Client) ExecuteCollectionsWithBody(ctx context.Context, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /collections/execute (the `ExecuteCollections` operationId).
-func (c *Client) ExecuteCollections(ctx context.Context, body ExecuteCollectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewExecuteCollectionsRequest(c.Server, body)
+func (c *Client) ExecuteCollections(ctx context.Context, params *ExecuteCollectionsParams, body ExecuteCollectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExecuteCollectionsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2345,8 +2423,8 @@ func (c *Client) GetOpenItem(ctx context.Context, id ID, reqEditors ...RequestEd
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
-func (c *Client) CloseOpenItemWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCloseOpenItemRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) CloseOpenItemWithBody(ctx context.Context, id ID, params *CloseOpenItemParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpenItemRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2365,8 +2443,8 @@ func (c *Client) CloseOpenItemWithBody(ctx context.Context, id ID, contentType s
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /open-items/{id}/close (the `CloseOpenItem` operationId).
-func (c *Client) CloseOpenItem(ctx context.Context, id ID, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCloseOpenItemRequest(c.Server, id, body)
+func (c *Client) CloseOpenItem(ctx context.Context, id ID, params *CloseOpenItemParams, body CloseOpenItemJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCloseOpenItemRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2399,8 +2477,8 @@ func (c *Client) ListPolicies(ctx context.Context, params *ListPoliciesParams, r
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /policies (the `CreatePolicy` operationId).
-func (c *Client) CreatePolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePolicyRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreatePolicyWithBody(ctx context.Context, params *CreatePolicyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePolicyRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2418,8 +2496,8 @@ func (c *Client) CreatePolicyWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /policies (the `CreatePolicy` operationId).
-func (c *Client) CreatePolicy(ctx context.Context, body CreatePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreatePolicyRequest(c.Server, body)
+func (c *Client) CreatePolicy(ctx context.Context, params *CreatePolicyParams, body CreatePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePolicyRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2612,8 +2690,8 @@ func (c *Client) ListSettlements(ctx context.Context, params *ListSettlementsPar
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /settlements (the `CreateSettlement` operationId).
-func (c *Client) CreateSettlementWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSettlementRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateSettlementWithBody(ctx context.Context, params *CreateSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSettlementRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2636,8 +2714,8 @@ func (c *Client) CreateSettlementWithBody(ctx context.Context, contentType strin
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /settlements (the `CreateSettlement` operationId).
-func (c *Client) CreateSettlement(ctx context.Context, body CreateSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSettlementRequest(c.Server, body)
+func (c *Client) CreateSettlement(ctx context.Context, params *CreateSettlementParams, body CreateSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSettlementRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2671,8 +2749,8 @@ func (c *Client) GetSettlement(ctx context.Context, id ID, reqEditors ...Request
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
-func (c *Client) DisputeSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDisputeSettlementRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) DisputeSettlementWithBody(ctx context.Context, id ID, params *DisputeSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDisputeSettlementRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2691,8 +2769,8 @@ func (c *Client) DisputeSettlementWithBody(ctx context.Context, id ID, contentTy
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /settlements/{id}/dispute (the `DisputeSettlement` operationId).
-func (c *Client) DisputeSettlement(ctx context.Context, id ID, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDisputeSettlementRequest(c.Server, id, body)
+func (c *Client) DisputeSettlement(ctx context.Context, id ID, params *DisputeSettlementParams, body DisputeSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDisputeSettlementRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2748,8 +2826,8 @@ func (c *Client) ListSettlementLines(ctx context.Context, id ID, params *ListSet
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
-func (c *Client) ResolveSettlementWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewResolveSettlementRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) ResolveSettlementWithBody(ctx context.Context, id ID, params *ResolveSettlementParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveSettlementRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2768,8 +2846,8 @@ func (c *Client) ResolveSettlementWithBody(ctx context.Context, id ID, contentTy
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /settlements/{id}/resolve (the `ResolveSettlement` operationId).
-func (c *Client) ResolveSettlement(ctx context.Context, id ID, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewResolveSettlementRequest(c.Server, id, body)
+func (c *Client) ResolveSettlement(ctx context.Context, id ID, params *ResolveSettlementParams, body ResolveSettlementJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveSettlementRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2825,8 +2903,8 @@ func (c *Client) ListWebhooks(ctx context.Context, reqEditors ...RequestEditorFn
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /webhooks (the `CreateWebhook` operationId).
-func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2848,8 +2926,8 @@ func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /webhooks (the `CreateWebhook` operationId).
-func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateWebhookRequest(c.Server, body)
+func (c *Client) CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2897,8 +2975,8 @@ func (c *Client) GetWebhook(ctx context.Context, id ID, reqEditors ...RequestEdi
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /webhooks/{id} (the `PatchWebhook` operationId).
-func (c *Client) PatchWebhookWithBody(ctx context.Context, id ID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchWebhookRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) PatchWebhookWithBody(ctx context.Context, id ID, params *PatchWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchWebhookRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2916,8 +2994,8 @@ func (c *Client) PatchWebhookWithBody(ctx context.Context, id ID, contentType st
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /webhooks/{id} (the `PatchWebhook` operationId).
-func (c *Client) PatchWebhook(ctx context.Context, id ID, body PatchWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPatchWebhookRequest(c.Server, id, body)
+func (c *Client) PatchWebhook(ctx context.Context, id ID, params *PatchWebhookParams, body PatchWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchWebhookRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2948,8 +3026,8 @@ func (c *Client) ListDeliveries(ctx context.Context, id ID, params *ListDeliveri
 // It is tried for three days from now on. One that waits is tried at once.
 //
 // Corresponds with POST /webhooks/{id}/deliveries/{delivery_id}/redeliver (the `Redeliver` operationId).
-func (c *Client) Redeliver(ctx context.Context, id ID, deliveryID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRedeliverRequest(c.Server, id, deliveryID)
+func (c *Client) Redeliver(ctx context.Context, id ID, deliveryID string, params *RedeliverParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverRequest(c.Server, id, deliveryID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2963,8 +3041,8 @@ func (c *Client) Redeliver(ctx context.Context, id ID, deliveryID string, reqEdi
 // RotateWebhook Make a new secret; the old one signs too for 24 hours.
 //
 // Corresponds with POST /webhooks/{id}/rotate (the `RotateWebhook` operationId).
-func (c *Client) RotateWebhook(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRotateWebhookRequest(c.Server, id)
+func (c *Client) RotateWebhook(ctx context.Context, id ID, params *RotateWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3240,18 +3318,18 @@ func NewListCollectionsRequest(server string, params *ListCollectionsParams) (*h
 }
 
 // NewExecuteCollectionsRequest calls the generic ExecuteCollections builder with application/json body
-func NewExecuteCollectionsRequest(server string, body ExecuteCollectionsJSONRequestBody) (*http.Request, error) {
+func NewExecuteCollectionsRequest(server string, params *ExecuteCollectionsParams, body ExecuteCollectionsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewExecuteCollectionsRequestWithBody(server, "application/json", bodyReader)
+	return NewExecuteCollectionsRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewExecuteCollectionsRequestWithBody constructs an http.Request for the ExecuteCollections method, with any body, and a specified content type
-func NewExecuteCollectionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewExecuteCollectionsRequestWithBody(server string, params *ExecuteCollectionsParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3276,6 +3354,21 @@ func NewExecuteCollectionsRequestWithBody(server string, contentType string, bod
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -3285,7 +3378,7 @@ func NewGetCollectionRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3319,7 +3412,7 @@ func NewListAttemptsRequest(server string, id ID, params *ListAttemptsParams) (*
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3392,7 +3485,7 @@ func NewListDecisionsRequest(server string, id ID, params *ListDecisionsParams) 
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3423,7 +3516,7 @@ func NewListDecisionsRequest(server string, id ID, params *ListDecisionsParams) 
 
 		if params.StoodOn != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stood_on", *params.StoodOn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stood_on", *params.StoodOn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3511,7 +3604,7 @@ func NewDeleteExecutionRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3545,7 +3638,7 @@ func NewGetExecutionRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3579,7 +3672,7 @@ func NewGetImportRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3613,7 +3706,7 @@ func NewListImportErrorsRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3761,7 +3854,7 @@ func NewGetOpenItemRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3790,23 +3883,23 @@ func NewGetOpenItemRequest(server string, id ID) (*http.Request, error) {
 }
 
 // NewCloseOpenItemRequest calls the generic CloseOpenItem builder with application/json body
-func NewCloseOpenItemRequest(server string, id ID, body CloseOpenItemJSONRequestBody) (*http.Request, error) {
+func NewCloseOpenItemRequest(server string, id ID, params *CloseOpenItemParams, body CloseOpenItemJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCloseOpenItemRequestWithBody(server, id, "application/json", bodyReader)
+	return NewCloseOpenItemRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewCloseOpenItemRequestWithBody constructs an http.Request for the CloseOpenItem method, with any body, and a specified content type
-func NewCloseOpenItemRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewCloseOpenItemRequestWithBody(server string, id ID, params *CloseOpenItemParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -3832,6 +3925,21 @@ func NewCloseOpenItemRequestWithBody(server string, id ID, contentType string, b
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -3975,18 +4083,18 @@ func NewListPoliciesRequest(server string, params *ListPoliciesParams) (*http.Re
 }
 
 // NewCreatePolicyRequest calls the generic CreatePolicy builder with application/json body
-func NewCreatePolicyRequest(server string, body CreatePolicyJSONRequestBody) (*http.Request, error) {
+func NewCreatePolicyRequest(server string, params *CreatePolicyParams, body CreatePolicyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreatePolicyRequestWithBody(server, "application/json", bodyReader)
+	return NewCreatePolicyRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreatePolicyRequestWithBody constructs an http.Request for the CreatePolicy method, with any body, and a specified content type
-func NewCreatePolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreatePolicyRequestWithBody(server string, params *CreatePolicyParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4010,6 +4118,21 @@ func NewCreatePolicyRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4115,6 +4238,21 @@ func NewImportPoliciesRequestWithBody(server string, params *ImportPoliciesParam
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4124,7 +4262,7 @@ func NewGetPolicyRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4180,7 +4318,7 @@ func NewPatchPolicyRequestWithBody(server string, id ID, params *PatchPolicyPara
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4209,15 +4347,26 @@ func NewPatchPolicyRequestWithBody(server string, id ID, params *PatchPolicyPara
 
 	if params != nil {
 
-		if params.IfMatch != nil {
+		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("If-Match", headerParam0)
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.IfMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam1)
 		}
 
 	}
@@ -4231,7 +4380,7 @@ func NewListPolicyHistoryRequest(server string, id ID, params *ListPolicyHistory
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4451,18 +4600,18 @@ func NewListSettlementsRequest(server string, params *ListSettlementsParams) (*h
 }
 
 // NewCreateSettlementRequest calls the generic CreateSettlement builder with application/json body
-func NewCreateSettlementRequest(server string, body CreateSettlementJSONRequestBody) (*http.Request, error) {
+func NewCreateSettlementRequest(server string, params *CreateSettlementParams, body CreateSettlementJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateSettlementRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateSettlementRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateSettlementRequestWithBody constructs an http.Request for the CreateSettlement method, with any body, and a specified content type
-func NewCreateSettlementRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateSettlementRequestWithBody(server string, params *CreateSettlementParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4487,6 +4636,21 @@ func NewCreateSettlementRequestWithBody(server string, contentType string, body 
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4496,7 +4660,7 @@ func NewGetSettlementRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4525,23 +4689,23 @@ func NewGetSettlementRequest(server string, id ID) (*http.Request, error) {
 }
 
 // NewDisputeSettlementRequest calls the generic DisputeSettlement builder with application/json body
-func NewDisputeSettlementRequest(server string, id ID, body DisputeSettlementJSONRequestBody) (*http.Request, error) {
+func NewDisputeSettlementRequest(server string, id ID, params *DisputeSettlementParams, body DisputeSettlementJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewDisputeSettlementRequestWithBody(server, id, "application/json", bodyReader)
+	return NewDisputeSettlementRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewDisputeSettlementRequestWithBody constructs an http.Request for the DisputeSettlement method, with any body, and a specified content type
-func NewDisputeSettlementRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewDisputeSettlementRequestWithBody(server string, id ID, params *DisputeSettlementParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4568,6 +4732,21 @@ func NewDisputeSettlementRequestWithBody(server string, id ID, contentType strin
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4577,7 +4756,7 @@ func NewExportSettlementRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4611,7 +4790,7 @@ func NewListSettlementLinesRequest(server string, id ID, params *ListSettlementL
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4679,23 +4858,23 @@ func NewListSettlementLinesRequest(server string, id ID, params *ListSettlementL
 }
 
 // NewResolveSettlementRequest calls the generic ResolveSettlement builder with application/json body
-func NewResolveSettlementRequest(server string, id ID, body ResolveSettlementJSONRequestBody) (*http.Request, error) {
+func NewResolveSettlementRequest(server string, id ID, params *ResolveSettlementParams, body ResolveSettlementJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewResolveSettlementRequestWithBody(server, id, "application/json", bodyReader)
+	return NewResolveSettlementRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewResolveSettlementRequestWithBody constructs an http.Request for the ResolveSettlement method, with any body, and a specified content type
-func NewResolveSettlementRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewResolveSettlementRequestWithBody(server string, id ID, params *ResolveSettlementParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4721,6 +4900,21 @@ func NewResolveSettlementRequestWithBody(server string, id ID, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4787,18 +4981,18 @@ func NewListWebhooksRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
-func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+func NewCreateWebhookRequest(server string, params *CreateWebhookParams, body CreateWebhookJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateWebhookRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
-func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateWebhookRequestWithBody(server string, params *CreateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4823,6 +5017,21 @@ func NewCreateWebhookRequestWithBody(server string, contentType string, body io.
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4832,7 +5041,7 @@ func NewDeleteWebhookRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4866,7 +5075,7 @@ func NewGetWebhookRequest(server string, id ID) (*http.Request, error) {
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4895,23 +5104,23 @@ func NewGetWebhookRequest(server string, id ID) (*http.Request, error) {
 }
 
 // NewPatchWebhookRequest calls the generic PatchWebhook builder with application/json body
-func NewPatchWebhookRequest(server string, id ID, body PatchWebhookJSONRequestBody) (*http.Request, error) {
+func NewPatchWebhookRequest(server string, id ID, params *PatchWebhookParams, body PatchWebhookJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPatchWebhookRequestWithBody(server, id, "application/json", bodyReader)
+	return NewPatchWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewPatchWebhookRequestWithBody constructs an http.Request for the PatchWebhook method, with any body, and a specified content type
-func NewPatchWebhookRequestWithBody(server string, id ID, contentType string, body io.Reader) (*http.Request, error) {
+func NewPatchWebhookRequestWithBody(server string, id ID, params *PatchWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -4938,6 +5147,21 @@ func NewPatchWebhookRequestWithBody(server string, id ID, contentType string, bo
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4947,7 +5171,7 @@ func NewListDeliveriesRequest(server string, id ID, params *ListDeliveriesParams
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -5051,19 +5275,19 @@ func NewListDeliveriesRequest(server string, id ID, params *ListDeliveriesParams
 }
 
 // NewRedeliverRequest constructs an http.Request for the Redeliver method
-func NewRedeliverRequest(server string, id ID, deliveryID string) (*http.Request, error) {
+func NewRedeliverRequest(server string, id ID, deliveryID string, params *RedeliverParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
 
 	var pathParam1 string
 
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "delivery_id", deliveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "delivery_id", deliveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -5088,16 +5312,31 @@ func NewRedeliverRequest(server string, id ID, deliveryID string) (*http.Request
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewRotateWebhookRequest constructs an http.Request for the RotateWebhook method
-func NewRotateWebhookRequest(server string, id ID) (*http.Request, error) {
+func NewRotateWebhookRequest(server string, id ID, params *RotateWebhookParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
 	if err != nil {
 		return nil, err
 	}
@@ -5120,6 +5359,21 @@ func NewRotateWebhookRequest(server string, id ID) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil

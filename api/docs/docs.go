@@ -213,13 +213,13 @@ func typeOf(s *openapi3.Schema) string {
 
 // exampleOf makes a body out of a schema's examples: the fields that must be there, and those that have one.
 func exampleOf(s *openapi3.Schema) any {
-	if s.Example != nil {
-		return s.Example
+	if len(s.Examples) > 0 {
+		return s.Examples[0]
 	}
 	out := map[string]any{}
 	for name, f := range s.Properties {
-		if f.Value.Example != nil {
-			out[name] = f.Value.Example
+		if len(f.Value.Examples) > 0 {
+			out[name] = f.Value.Examples[0]
 		} else if slices.Contains(s.Required, name) {
 			out[name] = f.Value.Default
 		}

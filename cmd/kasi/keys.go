@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kasi-collections/kasi/schemas"
+	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/stage"
 )
@@ -34,6 +35,7 @@ type keyFlags struct {
 	tenant, scopes, expires string
 	overlap                 time.Duration
 	asJSON                  bool
+	days                    *calendar.Days
 }
 
 // onKeys makes a command about keys on the Kafka of a running kasi.
@@ -41,6 +43,9 @@ func onKeys(cmd *cobra.Command, f *keyFlags, do func(call, *keys.Book) error) *c
 	cmd = leaf(cmd, onTenants(func(c call, kafka stage.Config) error {
 		book, err := keys.Open(c.Context(), kafka)
 		if err != nil {
+			return err
+		}
+		if f.days, err = calendar.FollowDays(c.Context(), kafka); err != nil {
 			return err
 		}
 		return do(c, book)
@@ -78,7 +83,7 @@ func keysCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printNew(c, k, text, f.asJSON)
+		return f.printNew(c, k, text)
 	}), "tenant")
 	cmd.Flags().StringVar(&f.scopes, "scopes", "", "what the key may do: read,write,settle; empty = all")
 	cmd.Flags().StringVar(&f.expires, "expires", "", "the last day of the key, YYYY-MM-DD; empty = none")
@@ -102,12 +107,12 @@ func endOf(day string) (*time.Time, error) {
 }
 
 // printNew shows a new key. The text goes to standard output alone, so that a script can keep it.
-func printNew(c call, k keys.Key, text string, asJSON bool) error {
-	if asJSON {
+func (f *keyFlags) printNew(c call, k keys.Key, text string) error {
+	if f.asJSON {
 		return json.NewEncoder(c.OutOrStdout()).Encode(struct {
 			Key string `json:"key"`
 			shownKey
-		}{text, shown(k)})
+		}{text, f.shown(k)})
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "key %s of tenant %s (%s); it is not shown again\n", k.ID, k.TenantID,
 		strings.Join(k.Scopes, ", "))
@@ -126,8 +131,9 @@ type shownKey struct {
 	Revoked   *time.Time `json:"revoked_at"`
 }
 
-func shown(k keys.Key) shownKey {
-	return shownKey{k.ID, k.TenantID, k.Scopes, k.State(time.Now()), k.CreatedAt, k.Expires, k.Revoked}
+// shown is a key as it is printed. When it ends is a matter of the clock, whatever the calendar says.
+func (f *keyFlags) shown(k keys.Key) shownKey {
+	return shownKey{k.ID, k.TenantID, k.Scopes, k.State(time.Now()), f.days.Shown(k.CreatedAt), k.Expires, k.Revoked}
 }
 
 func keysList() *cobra.Command {
@@ -142,7 +148,7 @@ func keysList() *cobra.Command {
 		if f.asJSON {
 			out := json.NewEncoder(c.OutOrStdout())
 			for _, k := range all {
-				if err := out.Encode(shown(k)); err != nil {
+				if err := out.Encode(f.shown(k)); err != nil {
 					return err
 				}
 			}
@@ -161,7 +167,8 @@ func keysList() *cobra.Command {
 				ends = k.Revoked.Format(time.RFC3339)
 			}
 			t.AppendRow(table.Row{
-				k.ID, k.TenantID, strings.Join(k.Scopes, ","), k.State(time.Now()), k.CreatedAt.Format(time.RFC3339), ends,
+				k.ID, k.TenantID, strings.Join(k.Scopes, ","), k.State(time.Now()), f.days.Shown(k.CreatedAt).Format(time.RFC3339),
+				ends,
 			})
 		}
 		t.Render()
@@ -191,7 +198,7 @@ KEY is the old key's id; without it, the tenant has one live key and that one is
 		if err != nil {
 			return err
 		}
-		if err := printNew(c, k, text, f.asJSON); err != nil {
+		if err := f.printNew(c, k, text); err != nil {
 			return err
 		}
 		if _, err = book.Revoke(c.Context(), old, time.Now().UTC().Add(f.overlap).Truncate(time.Millisecond)); err != nil {
@@ -234,7 +241,7 @@ func keysRevoke() *cobra.Command {
 			return err
 		}
 		if f.asJSON {
-			return json.NewEncoder(c.OutOrStdout()).Encode(shown(k))
+			return json.NewEncoder(c.OutOrStdout()).Encode(f.shown(k))
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "key %s of tenant %s revoked\n", k.ID, k.TenantID)
 		return err

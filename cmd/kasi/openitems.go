@@ -161,7 +161,7 @@ func openItemsClose() *cobra.Command {
 		if note != "" {
 			body.Note = &note
 		}
-		item, err := answered[client.OpenItem](api().CloseOpenItem(c.Context(), c.args[0], body))
+		item, err := answered[client.OpenItem](api().CloseOpenItem(c.Context(), c.args[0], nil, body))
 		if err == nil {
 			_, err = fmt.Fprintln(c.OutOrStdout(), item.ID, item.State)
 		}

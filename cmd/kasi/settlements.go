@@ -46,7 +46,7 @@ func settlementsCreate() *cobra.Command {
 		if preview {
 			in.Preview = &preview
 		}
-		body, err := content(api().CreateSettlement(c.Context(), in))
+		body, err := content(api().CreateSettlement(c.Context(), nil, in))
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func settlementsDispute() *cobra.Command {
 	api := caller(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return leaf(cmd, func(c call) error {
-		res, err := api().DisputeSettlement(c.Context(), c.args[0], client.SettlementDispute{Reason: reason})
+		res, err := api().DisputeSettlement(c.Context(), c.args[0], nil, client.SettlementDispute{Reason: reason})
 		return showStatus(c, res, err)
 	}, "log-level")
 }
@@ -210,7 +210,7 @@ func settlementsResolve() *cobra.Command {
 	api := caller(cmd)
 	cmd.Flags().StringVar(&note, "note", "", "how")
 	return leaf(cmd, func(c call) error {
-		res, err := api().ResolveSettlement(c.Context(), c.args[0], client.SettlementResolve{Note: note})
+		res, err := api().ResolveSettlement(c.Context(), c.args[0], nil, client.SettlementResolve{Note: note})
 		return showStatus(c, res, err)
 	}, "log-level")
 }

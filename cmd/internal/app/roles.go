@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/civil"
@@ -32,7 +30,6 @@ import (
 	"github.com/kasi-collections/kasi/streams"
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/commands"
-	"github.com/kasi-collections/kasi/streams/follow"
 	apikeys "github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/once"
@@ -238,7 +235,7 @@ func runAPI(ctx context.Context, j job) error {
 	if len(keys) == 0 && len(ring.All("")) == 0 {
 		j.log.Warn("there is no API key yet: kasi keys create makes one")
 	}
-	limitsOf, err := j.limits(ctx)
+	days, limitsOf, err := j.limits(ctx)
 	if err != nil {
 		return err
 	}
@@ -270,7 +267,7 @@ func runAPI(ctx context.Context, j job) error {
 	}
 	handler, err := api.New(api.Config{
 		Keys: apiKeys, Made: granted(ring), LimitsOf: limitsOf, Begin: begun(calls), DB: db, Commands: commands,
-		Webhooks: hooks, QueriesPerMinute: j.cfg.QueryRate,
+		Webhooks: hooks, Calendar: days, QueriesPerMinute: j.cfg.QueryRate,
 		UpdatesPerMinute: j.cfg.UpdateRate, RefusedPerMinute: j.cfg.RefusedRate,
 		Log: j.log, Ready: db.Ping, Degraded: degraded, Words: words, ImportDir: j.importDir(),
 		Background: func(run func(context.Context)) { jobs.Go(func() { run(jobCtx) }) },
@@ -323,25 +320,18 @@ func granted(ring *apikeys.Ring) func(string) (api.Grant, bool) {
 
 // limits follows the settings of tenants and the calendar, and tells how many calls a minute a tenant's keys may make
 // on the business date.
-func (j job) limits(ctx context.Context) (func(tenant string, queries, updates int) (int, int), error) {
+func (j job) limits(ctx context.Context) (*calendar.Days, func(tenant string, queries, updates int) (int, int), error) {
 	known, err := tenants.FollowAll(ctx, j.kafka)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var today atomic.Pointer[string]
-	today.Store(new(string))
-	err = follow.Topic(ctx, j.kafka, schemas.TopicCalendar, func(rec *kgo.Record) {
-		var tick schemas.Tick
-		if json.Unmarshal(rec.Value, &tick) == nil && tick.Date > *today.Load() {
-			today.Store(&tick.Date)
-		}
-	})
-	return func(tenant string, queries, updates int) (int, int) {
+	days, err := calendar.FollowDays(ctx, j.kafka)
+	return days, func(tenant string, queries, updates int) (int, int) {
 		own := known.Settings(tenant)
-		if n, err := strconv.Atoi(own.On(rules.QueriesPerMinute, *today.Load())); err == nil {
+		if n, err := strconv.Atoi(own.On(rules.QueriesPerMinute, days.Today())); err == nil {
 			queries = n
 		}
-		if n, err := strconv.Atoi(own.On(rules.UpdatesPerMinute, *today.Load())); err == nil {
+		if n, err := strconv.Atoi(own.On(rules.UpdatesPerMinute, days.Today())); err == nil {
 			updates = n
 		}
 		return queries, updates

@@ -284,7 +284,7 @@ func (m *month) reports(ctx context.Context, _ civil.Date) (err error) {
 }
 
 func (m *month) settles(ctx context.Context, _ civil.Date) (err error) {
-	m.result.Settlement, err = answer[client.Settlement](m.insurer.CreateSettlement(ctx,
+	m.result.Settlement, err = answer[client.Settlement](m.insurer.CreateSettlement(ctx, nil,
 		client.SettlementInput{PeriodMonth: m.period}))
 	return err
 }

@@ -60,7 +60,7 @@ func (i *insurer) execute(ctx context.Context, p schemas.Period, numbers ...stri
 	if len(numbers) > 0 {
 		in.PolicyIds = &numbers
 	}
-	return answer[client.ExecutionAccepted](i.ExecuteCollections(ctx, in))
+	return answer[client.ExecutionAccepted](i.ExecuteCollections(ctx, nil, in))
 }
 
 func (i *insurer) report(ctx context.Context, p schemas.Period) ([]client.ReportRow, error) {

@@ -101,7 +101,7 @@ func TestAnAnswerThatIsAnErrorKeepsItsBody(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		write(t, w, `{"error":{"message":"partition 3 is 20 records behind"}}`)
 	})
-	_, err := content(newInsurer(url, "k", 0).CreateSettlement(t.Context(),
+	_, err := content(newInsurer(url, "k", 0).CreateSettlement(t.Context(), nil,
 		client.SettlementInput{PeriodMonth: "2025-11"}))
 	require.ErrorContains(t, err, "POST /v1/settlements: HTTP 503")
 	require.ErrorContains(t, err, "20 records behind")
@@ -144,7 +144,7 @@ func TestThePatientInsurerCallsAgain(t *testing.T) {
 			write(t, w, `{"id":"S1"}`)
 		}
 	})
-	s, err := answer[client.Settlement](newInsurer(url, "k", time.Minute).CreateSettlement(t.Context(),
+	s, err := answer[client.Settlement](newInsurer(url, "k", time.Minute).CreateSettlement(t.Context(), nil,
 		client.SettlementInput{PeriodMonth: "2025-11"}))
 	require.NoError(t, err)
 	require.Equal(t, "S1", s.ID)
