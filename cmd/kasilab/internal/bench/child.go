@@ -44,6 +44,8 @@ func childCmd() *cobra.Command {
 				return runSink(ctx, brokers, args[2:])
 			case "raw":
 				return runRaw(ctx, args[2:])
+			case "chi":
+				return runChi(ctx, args[1])
 			case "up":
 				return runUp(ctx, args[2:])
 			case "restore":

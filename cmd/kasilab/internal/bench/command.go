@@ -33,18 +33,20 @@ var parts = []part{
 	{"partitions", benchPartitions},
 	{"million", benchMillion},
 	{"analysts", benchAnalysts},
+	{"load", benchLoad},
 }
 
 // Command is `kasilab bench`.
 func Command() *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
-		Use:   "bench [collect|sink|latency|restore|failover|partitions|million|analysts]...",
+		Use:   "bench [collect|sink|latency|restore|failover|partitions|million|analysts|load]...",
 		Short: "Measure Kasi on Apache Kafka beside its peers",
 		Long: `bench starts Apache Kafka (make kafka-jars) and ClickHouse on this machine, measures the named
 parts (default: collect, sink and latency) and prints one table. Each contender is a process of its
 own; contenders take turns, and each is warm before its clock starts. million is one run of the whole
-product on its embedded engines. analysts times the analysts' questions over six months of --policies.`,
+product on its embedded engines. analysts times the analysts' questions over six months of --policies.
+load calls the HTTP API of the product on its embedded engines, beside a bare handler.`,
 		Example: `  kasilab bench                            # what make bench-kafka prints
   kasilab bench collect --rounds 1 --profile /tmp/collect.pprof`,
 		Args: cobra.OnlyValidArgs,
@@ -77,7 +79,7 @@ func measure(ctx context.Context, o *options, names []string) error {
 	}
 	var k *kafka
 	if slices.ContainsFunc(names, func(name string) bool {
-		return name != "million" && name != "analysts"
+		return name != "million" && name != "analysts" && name != "load"
 	}) {
 		var err error
 		if k, err = startKafka(); err != nil {
