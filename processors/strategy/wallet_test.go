@@ -13,7 +13,7 @@ import (
 func TestBlindDebitsTakeClearingMoneyOnce(t *testing.T) {
 	c := &cutoff{View: &View{Customer: &book.Customer{
 		Deposits: []book.Deposit{{No: 1, At: 10, Account: "A"}, {No: 2, At: 20, Account: "A"}},
-		Core: book.Core{Balances: []book.Balance{{Account: "A", At: 20}}},
+		Core:     book.Core{Balances: []book.Balance{{Account: "A", At: 20}}},
 	}}}
 	c.wallet.deposits = []held{{left: 8500, worth: worthClearing}, {left: 80, worth: worthReady}}
 	c.wallet.balances[0].cents, c.wallet.balances[0].clearing = 8580, 8500
