@@ -221,12 +221,18 @@ func complete(ctx context.Context, on schemas.Cluster, conn driver.Conn, log *sl
 		return 0, fmt.Errorf("read system.columns: %w", err)
 	}
 	var rows map[string]uint64
-	if err := conn.QueryRow(ctx, `SELECT mapFromArrays(groupArray(name), groupArray(ifNull(total_rows, 0)))
-		FROM system.tables WHERE database = currentDatabase()`).Scan(&rows); err != nil {
+	var engines map[string]string
+	if err := conn.QueryRow(ctx, `SELECT mapFromArrays(groupArray(name), groupArray(ifNull(total_rows, 0))),
+		mapFromArrays(groupArray(name), groupArray(engine_full))
+		FROM system.tables WHERE database = currentDatabase()`).Scan(&rows, &engines); err != nil {
 		return 0, fmt.Errorf("read system.tables: %w", err)
 	}
 	var statements []string
 	for _, t := range everyTable() {
+		if lacking := func(setting string) bool { return !strings.Contains(engines[t.Name], setting) }; slices.ContainsFunc(
+			strings.Split(t.Settings(), ", "), lacking) {
+			statements = append(statements, "ALTER TABLE "+t.Name+on.On()+" MODIFY SETTING "+t.Settings())
+		}
 		for i, c := range t.Columns {
 			alter, place, at := "ALTER TABLE "+t.Name+on.On(), t.Name+"."+c.Name, " FIRST"
 			if i > 0 {
