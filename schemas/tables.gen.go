@@ -1254,15 +1254,14 @@ FROM
         s.period_month AS period_settled, c.period_month AS period, c.collection_id AS collection_id,
         any(c.customer_id) AS customer_id, any(c.external_customer_ref) AS external_customer_ref,
         any(c.policy_number) AS policy_number, any(c.product_code) AS product_code, sum(c.moved_cents) AS cents
-    FROM
+    FROM (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
+    INNER JOIN
     (
         SELECT tenant_id, settlement_id, settlement_number, period_month, covered, covered_from, covered_to
         FROM settlements_log FINAL
         ARRAY JOIN coverage_period AS covered, coverage_from AS covered_from, coverage_to AS covered_to
         WHERE version = 1
-    ) AS s
-    INNER JOIN (SELECT * FROM collections_log FINAL WHERE moved_cents != 0) AS c
-        ON c.tenant_id = s.tenant_id AND c.period_month = s.covered
+    ) AS s ON s.tenant_id = c.tenant_id AND s.covered = c.period_month
     WHERE c.seq >= s.covered_from[c.src_partition + 1] AND c.seq < s.covered_to[c.src_partition + 1]
     GROUP BY s.tenant_id, s.settlement_id, s.settlement_number, s.period_month, c.period_month, c.collection_id,
         c.change_debit_id

@@ -92,29 +92,34 @@ CREATE TABLE IF NOT EXISTS collections_now
 ( ... )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS decisions_now
 ( ... )
 ENGINE = ReplacingMergeTree(seq)
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS income_streams_now
 ( ... )
 ENGINE = ReplacingMergeTree(seq)
-ORDER BY (tenant_id, customer_id, stream_id);
+ORDER BY (tenant_id, customer_id, stream_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS policies_now
 ( ... )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (tenant_id, policy_number, policy_id);
+ORDER BY (tenant_id, policy_number, policy_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS debits_now
 ( ... )
 ENGINE = AggregatingMergeTree
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id, debit_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id, debit_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE OR REPLACE VIEW transactions ...;
 CREATE OR REPLACE VIEW deposits ...;
@@ -233,29 +238,34 @@ CREATE TABLE IF NOT EXISTS collections_now ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree(version)
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS decisions_now ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree(seq)
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS income_streams_now ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree(seq)
-ORDER BY (tenant_id, customer_id, stream_id);
+ORDER BY (tenant_id, customer_id, stream_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS policies_now ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedReplacingMergeTree(version)
-ORDER BY (tenant_id, policy_number, policy_id);
+ORDER BY (tenant_id, policy_number, policy_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE TABLE IF NOT EXISTS debits_now ON CLUSTER kasi
 ( ... )
 ENGINE = ReplicatedAggregatingMergeTree
 PARTITION BY period_month
-ORDER BY (tenant_id, period_month, policy_number, collection_id, debit_id);
+ORDER BY (tenant_id, period_month, policy_number, collection_id, debit_id)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
 
 CREATE OR REPLACE VIEW transactions ON CLUSTER kasi ...;
 CREATE OR REPLACE VIEW deposits ON CLUSTER kasi ...;

@@ -3,7 +3,7 @@ SELECT s.tenant_id AS tenant_id, s.settlement_number AS settlement_number, s.tot
     sum(l.amount) AS lines_rands, statement_rands - lines_rands AS difference
 FROM settlements AS s
 INNER JOIN settlement_lines AS l ON l.tenant_id = s.tenant_id AND l.settlement_id = s.settlement_id
-WHERE s.period_month = '2025-11'
+WHERE l.settlement_id IN (SELECT settlement_id FROM settlements WHERE period_month = '2025-11')
 GROUP BY tenant_id, settlement_number, statement_rands
 ORDER BY tenant_id, settlement_number;
 -- answer:
