@@ -231,6 +231,10 @@ func TestRolesNeedNoMoreThanTheirACLs(t *testing.T) {
 	said, err := p.run([]string{"KASI_KAFKA_USER=kasi-verify"}, "verify", "--grace", "0s")
 	require.NoError(t, err, said)
 
+	said, err = p.run([]string{"KASI_KAFKA_USER=kasi-settle"}, "keys", "list", "--tenant", "demo")
+	require.Error(t, err)
+	require.Contains(t, said, "kasi.keys.v1 cannot be read: TOPIC_AUTHORIZATION_FAILED")
+
 	for user, topic := range map[string]string{
 		"bank-feed": schemas.TopicRailResults, "bank-side": schemas.TopicFeedTransactions,
 		"kasi-verify": schemas.TopicTimeline,

@@ -4,9 +4,11 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/streams/progress"
@@ -15,7 +17,7 @@ import (
 )
 
 // Topic reads a topic to the end that it has now, and returns. Then it goes on in the background until ctx ends. take
-// gets every record, one at a time. A broker that is away is waited for.
+// gets every record, one at a time. A broker that is away is waited for; one that refuses us is an error.
 func Topic(ctx context.Context, cfg stage.Config, topic string, take func(*kgo.Record)) error {
 	cl, err := kgo.NewClient(cfg.Client(
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}),
@@ -29,15 +31,15 @@ func Topic(ctx context.Context, cfg stage.Config, topic string, take func(*kgo.R
 		cl.Close()
 		return fmt.Errorf("%s cannot be read: %w", topic, err)
 	}
-	caughtUp := make(chan struct{})
+	caughtUp := make(chan error, 1)
 	go func() {
 		defer cl.Close()
 		f := follower{cfg: cfg, topic: topic, take: take}
 		f.run(ctx, cl, end, caughtUp)
 	}()
 	select {
-	case <-caughtUp:
-		return nil
+	case err := <-caughtUp:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -70,13 +72,13 @@ type follower struct {
 	take  func(*kgo.Record)
 }
 
-// run closes caughtUp when it has come to end.
-func (f follower) run(ctx context.Context, cl *kgo.Client, end int64, caughtUp chan<- struct{}) {
+// run tells caughtUp when it has come to end, or why it never will.
+func (f follower) run(ctx context.Context, cl *kgo.Client, end int64, caughtUp chan<- error) {
 	waiting := true
 	done := func(next int64) {
 		if waiting && next >= end {
 			waiting = false
-			close(caughtUp)
+			caughtUp <- nil
 		}
 	}
 	done(0)
@@ -90,6 +92,10 @@ func (f follower) run(ctx context.Context, cl *kgo.Client, end int64, caughtUp c
 			done(r.Offset + 1)
 		})
 		if err := fetches.Err(); err != nil {
+			if waiting && errors.Is(err, kerr.TopicAuthorizationFailed) {
+				caughtUp <- fmt.Errorf("%s cannot be read: %w; deploy/kafka/acls.tsv says who needs which rights", f.topic, err)
+				return
+			}
 			f.cfg.Logger().Warn("a topic cannot be read; trying again", "topic", f.topic, "err", err)
 			if retry.Pause(ctx, pauses.NextBackOff()) != nil {
 				return

@@ -161,6 +161,36 @@ func TestNoClockInProcessors(t *testing.T) {
 	})
 }
 
+// TLS and logins come from cmd/internal/connect: whoever makes a client elsewhere is given its options, or is reached
+// over loopback.
+func TestConnectionsAreSecuredInOnePlace(t *testing.T) {
+	may := map[string][]string{
+		"kgo.SeedBrokers": {
+			"cmd/internal/connect/", "sinks/clickhouse/sink.go", "sinks/webhooks/webhooks.go", "streams/embedded/",
+			"streams/feed/producer.go", "streams/kafkatest/", "streams/records/", "streams/stage/config.go",
+		},
+		"clickhouse.Options": {"cmd/internal/connect/", "sinks/clickhouse/chtest/", "sinks/clickhouse/embedded/"},
+		"http.Client":        {"cmd/internal/connect/", "cmd/internal/demo/", "sinks/webhooks/deliver.go"},
+		"http.DefaultClient": {"cmd/internal/verify/"},
+	}
+	in := func(f sourceFile) bool {
+		return !f.test && !f.generated() && !strings.HasPrefix(f.path, "cmd/kasilab/")
+	}
+	problemsIn(t, in, func(f sourceFile, n ast.Node) string {
+		if made, ok := n.(*ast.CompositeLit); ok {
+			n = made.Type
+		} else if pkg, name := selector(n); pkg != "kgo" && name != "DefaultClient" {
+			return "" // the name of a type that nothing is made of here
+		}
+		pkg, name := selector(n)
+		places, rule := may[pkg+"."+name]
+		if !rule || slices.ContainsFunc(places, func(p string) bool { return strings.HasPrefix(f.path, p) }) {
+			return ""
+		}
+		return pkg + "." + name + ": take the client or its options of cmd/internal/connect"
+	})
+}
+
 // Processors and schemas are pure: no Kafka, no SQL, no randomness, no input or output besides go:embed. The simulated
 // people and the backtest draw their chances from a seed.
 func TestProcessorsArePure(t *testing.T) {
