@@ -126,6 +126,7 @@ func TestMistakesOfSecuredConnectionsEndAtOnce(t *testing.T) {
 		{"KASI_KAFKA_CA=" + other, "--kafka-ca", "up --calendar manual"},
 		{"KASI_CLICKHOUSE_CA=" + other, "--clickhouse-ca", "run sink"},
 		{"KASI_CLICKHOUSE_CA=" + other, "--clickhouse-ca", "sql SELECT"},
+		{"KASI_CLICKHOUSE_CA=" + other, "--clickhouse-ca", "verify"},
 		{"KASI_CLICKHOUSE_CA=" + other, "--clickhouse-ca", "sink refill"},
 		{"KASI_CLICKHOUSE_PASSWORD=wrong-word", "refuses the user kasi", "run settle"},
 		{"KASI_HTTP_KEY=" + other, "http-cert, http-key", "config check"},

@@ -55,6 +55,10 @@ secrets.yaml.`,
 		if o.ClickHouse, err = clickhouseOf(c.cfg, user); err != nil {
 			return err
 		}
+		// Reading Kafka may take minutes: what ClickHouse refuses is said before.
+		if err := connect.CheckClickHouseHTTP(c.Context(), o.ClickHouse.URL, o.ClickHouse.Client); err != nil {
+			return err
+		}
 		if o.Fees, err = parseFees(fees); err != nil {
 			return err
 		}

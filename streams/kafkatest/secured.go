@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ type Security struct {
 	// Users are names and passwords, good for PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. Super may do everything.
 	Users map[string]string
 	Super string
+	// Mutual asks clients for a certificate of the CA, too.
+	Mutual bool
 }
 
 // mechanisms are the logins of Users.
@@ -62,10 +65,16 @@ func secureFake(t testing.TB, s Security) *Kafka {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := []kfake.Opt{
-		kfake.EnableSASL(), kfake.EnableACLs(),
-		kfake.TLS(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}),
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	if s.Mutual {
+		pem, err := os.ReadFile(s.CA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		c.ClientCAs.AppendCertsFromPEM(pem)
 	}
+	opts := []kfake.Opt{kfake.EnableSASL(), kfake.EnableACLs(), kfake.TLS(c)}
 	for name, password := range s.Users {
 		for _, m := range mechanisms {
 			if name == s.Super {
@@ -103,6 +112,10 @@ func (s *Security) secure(own map[string]string, addr string) error {
 	}
 	token := "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required " +
 		`unsecuredLoginStringClaim_sub="broker";`
+	clientAuth := "none"
+	if s.Mutual {
+		clientAuth = "required"
+	}
 	scram := "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 	for k, v := range map[string]string{
 		"listeners":                                 own["listeners"] + ",SECURED://" + addr,
@@ -113,6 +126,7 @@ func (s *Security) secure(own map[string]string, addr string) error {
 		listener + "ssl.keystore.location":          store,
 		listener + "ssl.truststore.type":            "PEM",
 		listener + "ssl.truststore.location":        s.CA,
+		listener + "ssl.client.auth":                clientAuth,
 		listener + "sasl.enabled.mechanisms":        strings.Join(mechanisms, ",") + ",OAUTHBEARER",
 		fmt.Sprintf(jaas, "plain"):                  plain + ";",
 		fmt.Sprintf(jaas, "oauthbearer"):            token,

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/kasi-collections/kasi/cmd/internal/config"
 	"github.com/kasi-collections/kasi/cmd/internal/connect"
 )
 
@@ -16,6 +17,9 @@ func (j job) serve(ctx context.Context, h http.Handler) error {
 	secure, err := connect.Server(j.cfg, j.log)
 	if err != nil {
 		return err
+	}
+	if secure == nil && !config.Loopback(j.cfg.HTTP) {
+		j.log.Warn("the API speaks no TLS: set --http-cert, or let a proxy end TLS in front of it", "http", j.cfg.HTTP)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", j.cfg.HTTP)
 	if err != nil {

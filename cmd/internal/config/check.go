@@ -34,7 +34,7 @@ func (c Config) Check() []error {
 		refuse(!hostPort(a[1]), a[0], a[1], "is not host:port, such as 127.0.0.1:8080")
 	}
 	refuse(c.Metrics != "" && !hostPort(c.Metrics), "metrics", c.Metrics, "is not host:port, such as 127.0.0.1:9100")
-	refuse(c.KafkaBrokers == "" && hostPort(c.Kafka) && !loopback(c.Kafka), "kafka", c.Kafka,
+	refuse(c.KafkaBrokers == "" && hostPort(c.Kafka) && !Loopback(c.Kafka), "kafka", c.Kafka,
 		"is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
 	for _, a := range slices.Concat(split(c.KafkaBrokers), split(c.ClickHouseAddr)) {
 		refuse(!hostPort(a), "kafka-brokers or clickhouse-addr", a, "is not host:port")
@@ -183,7 +183,8 @@ func hostPort(addr string) bool {
 	return err == nil
 }
 
-func loopback(addr string) bool {
+// Loopback tells whether an address is reached from this machine only.
+func Loopback(addr string) bool {
 	host, _, _ := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

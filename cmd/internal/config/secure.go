@@ -126,10 +126,10 @@ func (c Config) checkSecured() (errs []error) {
 	refuse(c.KafkaSASL != "" && c.KafkaPassword == "", "kafka-password", "",
 		"is empty, but --kafka-sasl logs in: set KASI_KAFKA_PASSWORD, or --kafka-password-file")
 	inTheClear := (c.KafkaSASL == Plain || c.KafkaSASL == OAuth) && !c.KafkaTLS &&
-		slices.ContainsFunc(c.Brokers(), func(addr string) bool { return !loopback(addr) })
+		slices.ContainsFunc(c.Brokers(), func(addr string) bool { return !Loopback(addr) })
 	refuse(inTheClear, "kafka-sasl", c.KafkaSASL, "would send the password for everybody to read: add --kafka-tls")
 	at, err := url.Parse(c.KafkaTokenURL)
-	refuse(c.KafkaSASL == OAuth && (err != nil || at.Host == "" || at.Scheme != "https" && !loopback(at.Host)),
+	refuse(c.KafkaSASL == OAuth && (err != nil || at.Host == "" || at.Scheme != "https" && !Loopback(at.Host)),
 		"kafka-token-url", c.KafkaTokenURL, "is no https address of an identity provider, which OAUTHBEARER needs")
 	refuse(c.KafkaSASL != OAuth && c.KafkaTokenURL != "", "kafka-token-url", c.KafkaTokenURL,
 		"needs --kafka-sasl OAUTHBEARER")

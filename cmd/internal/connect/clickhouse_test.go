@@ -55,6 +55,9 @@ func TestClickHouseRefusesAndSaysWhy(t *testing.T) {
 	}.each(t, good, func(cfg config.Config) error {
 		url, client, err := connect.ClickHouseHTTP(cfg)
 		require.NoError(t, err)
+		if err := connect.CheckClickHouseHTTP(t.Context(), url, client); err != nil {
+			return err
+		}
 		return get(t.Context(), client, url+"/ping", http.StatusOK)
 	})
 }
@@ -62,6 +65,7 @@ func TestClickHouseRefusesAndSaysWhy(t *testing.T) {
 func TestAClickHouseThatIsAwayIsNoMistake(t *testing.T) {
 	require.NoError(t, checkClickHouse(t)(config.Config{ClickHouseAddr: "127.0.0.1:1", ClickHouseTLS: true}))
 	require.NoError(t, checkClickHouse(t)(config.Config{ClickHouseAddr: "127.0.0.1:1"}))
+	require.NoError(t, connect.CheckClickHouseHTTP(t.Context(), "http://127.0.0.1:1", http.DefaultClient))
 }
 
 func get(ctx context.Context, client *http.Client, url string, want int) error {

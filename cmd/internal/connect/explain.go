@@ -105,6 +105,25 @@ func checkClickHouse(ctx context.Context, cfg config.Config, opts *clickhouse.Op
 	return to.explain(ctx, err)
 }
 
+// CheckClickHouseHTTP is CheckKafka for what ClickHouseHTTP returns.
+func CheckClickHouseHTTP(ctx context.Context, base string, client *http.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/ping", nil)
+	if err != nil {
+		return fmt.Errorf("clickhouse: %w", err)
+	}
+	resp, err := client.Do(req)
+	if err == nil {
+		return resp.Body.Close()
+	}
+	var wrong *refusal
+	if errors.As(err, &wrong) {
+		return wrong
+	}
+	return nil
+}
+
 // authenticationFailed is ClickHouse's code for a wrong user or password.
 const authenticationFailed = 516
 
@@ -123,8 +142,11 @@ type party struct {
 	ports        string // where it usually does
 }
 
+// refusal is what is wrong with a connection, in words.
+type refusal struct{ error }
+
 func (p party) says(err error, format string, args ...any) error {
-	return fmt.Errorf("%s at %s %s (%w)", p.name, strings.Join(p.addrs, ","), fmt.Sprintf(format, args...), err)
+	return &refusal{fmt.Errorf("%s at %s %s (%w)", p.name, strings.Join(p.addrs, ","), fmt.Sprintf(format, args...), err)}
 }
 
 // explain says in words what is wrong with TLS on either side, and what to do; nil where it is something else.

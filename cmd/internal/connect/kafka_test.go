@@ -23,15 +23,33 @@ import (
 // securedKafka is a Kafka with the user kasi, and a configuration that meets it.
 func securedKafka(t *testing.T) (*kafkatest.Kafka, config.Config) {
 	t.Helper()
-	ca := certtest.New(t)
+	return kafkaOf(t, certtest.New(t), false)
+}
+
+func kafkaOf(t *testing.T, ca *certtest.CA, mutual bool) (*kafkatest.Kafka, config.Config) {
+	t.Helper()
 	broker := ca.Sign(t, "broker")
 	k := kafkatest.Secured(t, kafkatest.Security{
 		CA: ca.File, Cert: broker.Cert, Key: broker.Key, Users: map[string]string{"kasi": "kafka-word"}, Super: "kasi",
+		Mutual: mutual,
 	})
 	return k, config.Config{
 		KafkaBrokers: k.Brokers[0], KafkaTLS: true, KafkaCA: ca.File, KafkaSASL: config.Scram512, KafkaUser: "kasi",
 		KafkaPassword: "kafka-word",
 	}
+}
+
+func TestKafkaAsksForOurCertificate(t *testing.T) {
+	ca, other := certtest.New(t), certtest.New(t)
+	_, cfg := kafkaOf(t, ca, true)
+	ours, theirs := ca.Sign(t, "kasi"), other.Sign(t, "kasi")
+	cfg.KafkaCert, cfg.KafkaKey = ours.Cert, ours.Key
+	refusals{
+		{"none", "--kafka-cert and --kafka-key", func(c *config.Config) { c.KafkaCert, c.KafkaKey = "", "" }},
+		{"another's", "--kafka-cert and --kafka-key", func(c *config.Config) {
+			c.KafkaCert, c.KafkaKey = theirs.Cert, theirs.Key
+		}},
+	}.each(t, cfg, checkKafka(t))
 }
 
 func checkKafka(t *testing.T) func(config.Config) error {
