@@ -13,9 +13,9 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka test-drivers test-console test-alerts bugs storm test-sink-kills replay test-containers \
+.PHONY: help run real test test-kafka test-drivers test-client test-console test-alerts bugs storm test-sink-kills replay test-containers \
 	docker-answers test-images kafka-jars kafka-checksums sim rounding histories backtest bench bench-kafka bench-scale bench-million \
-	bench-analysts build image setup lint fmt generate check-generated ci clean
+	bench-analysts load build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ test-sink-kills: setup ## the ClickHouse sink killed with kill -9 at each of its
 
 test-drivers: build ## the drivers that analysts use, from PyPI, npm and Maven, on a kasi of its own (2 minutes; fetches 100 MB)
 	@deploy/drivers/test.sh
+
+test-client: build ## a Python client generated from openapi.yaml runs the documented month on a kasi of its own (a minute; fetches 20 MB)
+	@deploy/client/test.sh
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
@@ -150,6 +153,10 @@ bench-million: build ## a million policies on the embedded engines: import, exec
 bench-analysts: build ## the analysts' questions over six months of a million policies, in seconds (15 minutes; ARGS="--policies N")
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab
 	@bin/kasilab bench analysts $(ARGS)
+
+load: build ## requests a second and their 99th percentile of reads, updates and imports, beside a bare handler (4 minutes)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab bench load $(ARGS)
 
 .PHONY: bench-built
 bench-built: build $(KAFKA_JARS) $(STREAMS_PEER)
