@@ -164,14 +164,17 @@ func (r *Report) clickhouse(ctx context.Context, b *books, o Options) {
 	r.run("clickhouse lines", "the lines of each statement add up to it",
 		func(c *Check) error { return b.lines(ctx, c, o.ClickHouse) })
 	r.run("double entry", "each rand stands in the ledger, and statement = lines = ledger = payment",
-		func(c *Check) error { return b.doubleEntry(ctx, c, o.ClickHouse) })
+		func(c *Check) error { return b.unlessMoved(ctx, c, b.doubleEntry) })
+	r.run("current states", "collections, debits and policies as they are now are what the events make them",
+		func(c *Check) error { return b.unlessMoved(ctx, c, b.currentStates) })
 }
+
+const queryMarks = "SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition"
 
 // waitForSink waits until the sink has reached the ends, and says where it has not.
 func waitForSink(ctx context.Context, ends records.Ends, o Options) (map[string][]string, error) {
 	for deadline := time.Now().Add(o.Wait); ; {
-		rows, err := o.ClickHouse.query(ctx,
-			"SELECT topic, partition, max(next_offset) FROM sink_marks GROUP BY topic, partition")
+		rows, err := o.ClickHouse.query(ctx, queryMarks)
 		if err != nil {
 			return nil, err
 		}

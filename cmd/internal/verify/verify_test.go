@@ -373,7 +373,9 @@ func tamperClickHouse(t *testing.T, o Options, addr, password string) {
 		require.NoError(t, conn.Exec(t.Context(), "SYSTEM STOP MERGES "+table))
 	}
 	// The sink would bring back what is lost, and set its marks anew.
-	for _, table := range []string{"collections_log", "outcomes_log", "sink_marks"} {
+	for _, table := range []string{
+		"collections_log", "outcomes_log", "sink_marks", "collections_now", "debits_now", "policies_now",
+	} {
 		require.NoError(t, conn.Exec(t.Context(), "ALTER TABLE "+table+" ADD CONSTRAINT never CHECK 0"))
 	}
 	var broken []string
@@ -409,6 +411,15 @@ func tamperClickHouse(t *testing.T, o Options, addr, password string) {
 				"SETTINGS insert_deduplicate = 0", "readers see",
 		},
 		{"clickhouse outcomes", "TRUNCATE TABLE outcomes_log", "no row in ClickHouse"},
+		{
+			"current states", "ALTER TABLE collections_now UPDATE collected_cents = collected_cents - 1 WHERE collected_cents > 0 " +
+				"SETTINGS mutations_sync = 1", "the view shows",
+		},
+		{"current states", "TRUNCATE TABLE debits_now", "the view shows none"},
+		{
+			"current states", "ALTER TABLE policies_now UPDATE status = 'lapsed' WHERE 1 SETTINGS mutations_sync = 1",
+			"policies of demo lapsed",
+		},
 	} {
 		require.NoError(t, conn.Exec(t.Context(), plant.sql), plant.check)
 		broken = append(broken, plant.check)
