@@ -67,6 +67,12 @@ func (s *server) ListCollections(w http.ResponseWriter, r *http.Request, params 
 		p.UpdatedSince = since(in, params.UpdatedSince)
 		return p
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]collected, error) {
+		if p.PolicyNumber != "" && p.Period != "" {
+			of := []read.Collection{{PolicyNumber: p.PolicyNumber, Period: schemas.Period(p.Period)}}
+			return collectedOf(ctx, db, of, func(ctx context.Context) ([]read.Collection, error) {
+				return db.Collections(ctx, p)
+			})
+		}
 		rows, err := db.Collections(ctx, p)
 		if err != nil {
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kasi-collections/kasi/api/read"
 	"github.com/kasi-collections/kasi/schemas"
 )
@@ -22,11 +24,22 @@ func withNext(ctx context.Context, db *read.DB, rows []read.Collection) ([]colle
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	standing, err := db.Standing(ctx, rows)
-	if err != nil {
-		return nil, err
-	}
-	policies, err := db.PoliciesOf(ctx, rows)
+	return collectedOf(ctx, db, rows, func(context.Context) ([]read.Collection, error) { return rows, nil })
+}
+
+// collectedOf asks for collections and, at the same time, for what is decided about them and their policies: of names
+// the numbers and periods of all that may be answered.
+func collectedOf(ctx context.Context, db *read.DB, of []read.Collection,
+	ask func(context.Context) ([]read.Collection, error),
+) ([]collected, error) {
+	var rows []read.Collection
+	var standing map[string]read.Standing
+	var policies map[string]read.Policy
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { rows, err = ask(ctx); return err })
+	g.Go(func() (err error) { standing, err = db.Standing(ctx, of); return err })
+	g.Go(func() (err error) { policies, err = db.PoliciesOf(ctx, of); return err })
+	err := g.Wait()
 	out := make([]collected, len(rows))
 	undecided := false
 	for i, c := range rows {
@@ -205,11 +218,11 @@ func (s *server) ListAttempts(w http.ResponseWriter, r *http.Request, id ID, par
 	respondList(s, w, r, params, func(in *input) read.Page {
 		return readPage(in, params.Limit, params.Cursor, 1)
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]attempt, error) {
-		rows, err := ofCollection(ctx, id, func() ([]read.Attempt, error) { return db.Attempts(ctx, id, p) })
-		if err != nil {
-			return nil, err
-		}
-		answers, err := db.Answers(ctx, id, rows)
+		var answers map[string][]read.Answer
+		rows, err := ofCollection(ctx, id, func() (rows []read.Attempt, err error) {
+			rows, answers, err = db.Answered(ctx, id, p)
+			return rows, err
+		})
 		out := make([]attempt, len(rows))
 		for i, row := range rows {
 			out[i] = attempt{row, answers[row.DebitID]}

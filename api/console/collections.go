@@ -225,11 +225,7 @@ func (c *console) collection(r *http.Request, v *visit) (b collectionBody, err e
 		b.Decision, err = d.Event()
 		return err
 	}, func(ctx context.Context) error {
-		rows, err := v.db.Attempts(ctx, id, read.Page{After: []string{""}, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		answers, err := v.db.Answers(ctx, id, rows)
+		rows, answers, err := v.db.Answered(ctx, id, read.Page{After: []string{""}, Limit: 1000})
 		for _, row := range rows {
 			b.Debits = append(b.Debits, answered{row, answers[row.DebitID]})
 		}

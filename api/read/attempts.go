@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -53,26 +55,33 @@ type Answer struct {
 const sqlAttemptAnswers = `SELECT change_debit_id, change_kind, ifNull(toString(effective_date), ''), reason_code,
     reason_scheme, moved_cents, change_result_id, toString(business_date), at
 FROM collections_log
-WHERE tenant_id = {tenant:String} AND period_month = {period:String} AND collection_id = {id:UUID}
-    AND change_debit_id IN {debits:Array(String)} AND change_kind != 'DEBIT_INSTRUCTED'
+WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND period_month IN
+    (
+        SELECT period_month FROM collections_log
+        WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID}
+        LIMIT 1
+    )
+    AND change_debit_id != '' AND change_kind != 'DEBIT_INSTRUCTED'
 ORDER BY version
 LIMIT 1 BY version`
 
-// Answers are the bank's answers to some debits of a collection, in the order in which they counted, by debit.
-func (d *DB) Answers(ctx context.Context, collection string, to []Attempt) (map[string][]Answer, error) {
+// Answers are the bank's answers to the debits of a collection, in the order in which they counted, by debit.
+func (d *DB) Answers(ctx context.Context, collection string) (map[string][]Answer, error) {
 	out := map[string][]Answer{}
-	if len(to) == 0 {
-		return out, nil
-	}
-	debits := make([]string, len(to))
-	for i, a := range to {
-		debits[i] = a.DebitID
-	}
-	rows, err := all[Answer](ctx, d, sqlAttemptAnswers, params{
-		"period": string(to[0].Period), "id": collection, "debits": debits,
-	})
+	rows, err := all[Answer](ctx, d, sqlAttemptAnswers, params{"id": collection})
 	for _, row := range rows {
 		out[row.DebitID] = append(out[row.DebitID], row)
 	}
 	return out, err
+}
+
+// Answered are a page of the debits of a collection with all answers to them; both are asked for at once.
+func (d *DB) Answered(ctx context.Context, collection string, p Page) ([]Attempt, map[string][]Answer, error) {
+	var rows []Attempt
+	var answers map[string][]Answer
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { rows, err = d.Attempts(ctx, collection, p); return err })
+	g.Go(func() (err error) { answers, err = d.Answers(ctx, collection); return err })
+	err := g.Wait()
+	return rows, answers, err
 }

@@ -198,7 +198,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{"1 2025-11 D1 15000 2025-11-05 2025-11-14 RM []", "2 2025-11 D2 15000 2025-11-26  RM [t1 t2]"},
 		},
 		"attempt_answers": {
-			[]any{tenant, named("period", "2025-11"), named("id", cA), named("debits", []string{"D1", "D2"})},
+			[]any{tenant, named("id", cA)},
 			[]string{
 				"D1 DEBIT_UNPAID 2025-11-05 02 ZA 0 R1 2025-11-06 2025-11-06 07:00:00",
 				"D2 DEBIT_PAID 2025-11-28   15000 R2 2025-11-28 2025-11-28 07:00:00",
