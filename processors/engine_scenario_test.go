@@ -17,6 +17,7 @@ import (
 	"github.com/kasi-collections/kasi/processors"
 	"github.com/kasi-collections/kasi/processors/book"
 	"github.com/kasi-collections/kasi/processors/rules"
+	"github.com/kasi-collections/kasi/processors/strategy"
 	"github.com/kasi-collections/kasi/schemas"
 )
 
@@ -69,16 +70,17 @@ func TestScenarios(t *testing.T) {
 		require.NoError(t, err)
 		for _, part := range strings.Split("\n"+string(text), "\n== ")[1:] {
 			name, lines, _ := strings.Cut(part, "\n")
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+name, func(t *testing.T) {
+			group := strings.TrimSuffix(filepath.Base(file), ".txt")
+			t.Run(group+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				runScenario(t, rules, lines)
+				runScenario(t, rules, strategy.Kasi(group == "careful"), lines)
 			})
 		}
 	}
 }
 
-func runScenario(t *testing.T, rules *rules.Rules, lines string) {
-	s := &scenario{t: t, world: newWorld(nil, rules)}
+func runScenario(t *testing.T, rules *rules.Rules, by strategy.Strategy, lines string) {
+	s := &scenario{t: t, world: newWorldOf(nil, rules, by)}
 	s.world.t = s
 	for i, line := range strings.Split(lines, "\n") {
 		line, _, _ = strings.Cut(line, "#")

@@ -86,7 +86,9 @@ type collectionModel struct {
 // bare hides that a T has Helper, which walks the stack at each check and would take a fifth of the time.
 type bare struct{ require.TestingT }
 
-func newWorld(t require.TestingT, r *rules.Rules) *world {
+func newWorld(t require.TestingT, r *rules.Rules) *world { return newWorldOf(t, r, strategy.Kasi(false)) }
+
+func newWorldOf(t require.TestingT, r *rules.Rules, s strategy.Strategy) *world {
 	w := &world{
 		t:   bare{t},
 		ids: map[string]bool{}, debits: map[string]*debitModel{}, collections: map[string]*collectionModel{},
@@ -95,7 +97,7 @@ func newWorld(t require.TestingT, r *rules.Rules) *world {
 		taken: map[string]bool{}, incomes: map[string]bool{}, content: map[string]schemas.Transaction{},
 		replacedOn: map[string]civil.Date{}, pastDays: map[string]bool{},
 	}
-	follow := tracks{strategy.Kasi(false), w}
+	follow := tracks{s, w}
 	w.twin = arena.New(processors.NewEngine(r, processors.WithStrategy(follow), processors.NeverSleep()), r)
 	w.Arena = arena.New(processors.NewEngine(r, processors.WithStrategy(watched{follow, w})), r)
 	w.Now = schemas.Moment{At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}

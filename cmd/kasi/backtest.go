@@ -24,7 +24,7 @@ type backtestFlags struct {
 	file, format, world, balances, train, from, to string
 	premiums                                       []int
 	strategies                                     []string
-	households, months                             int
+	households, months, skipLast                   int
 	seed                                           uint64
 	asJSON, kinds, details                         bool
 	plot                                           string
@@ -67,6 +67,8 @@ leave as it comes. In the world people households spend what they have.`,
 		"half of the accounts that something was fitted on; the other is judged: none, odd or even")
 	flags.StringVar(&f.from, "from", "", "first month that is judged, YYYY-MM")
 	flags.StringVar(&f.to, "to", "", "last month that is judged, YYYY-MM")
+	flags.IntVar(&f.skipLast, "skip-last", 0,
+		"so many months at the end of each account are not judged: what comes after them is not known")
 	flags.BoolVar(&f.kinds, "kinds", false, "a line for each kind of income too; JSON always has them")
 	flags.BoolVar(&f.details, "details", false,
 		"fees, ended mandates, days to the debit and foretold paydays too; in JSON an array of its own")
@@ -113,7 +115,7 @@ func (f *backtestFlags) options() (o backtest.Options, err error) {
 		}
 	}
 	var is [5]error
-	o.Seed = f.seed
+	o.Seed, o.SkipLast = f.seed, f.skipLast
 	o.World, is[0] = oneOf("world", f.world, backtest.Worlds())
 	o.Balances, is[1] = oneOf("balances", f.balances, backtest.AllBalances())
 	o.Train, is[2] = oneOf("train", f.train, backtest.Halves())
@@ -135,6 +137,9 @@ func (f *backtestFlags) options() (o backtest.Options, err error) {
 		var unknown error
 		o.Contenders, unknown = backtest.Named(f.strategies)
 		wrong(unknown)
+	}
+	if f.skipLast < 0 {
+		wrong(errors.New("--skip-last is a number of months, 0 or more"))
 	}
 	if f.households < 1 || f.months < 1 || f.months > 600 {
 		wrong(errors.New("--households and --months are at least 1, --months at most 600"))

@@ -24,17 +24,21 @@ type Priced struct {
 
 // Setting is what a failure and waiting are worth. The zero value follows the rules.
 type Setting struct {
-	FailurePercent int  // of the amount, that a failed presentment costs beside the other costs of the rules
-	Patience       int  // what of the amount is still worth it after waiting, of chance.One
-	PatienceNew    int  // the same where fewer than knownMonths of the account are known
-	Careful        bool // what was left of a month is never counted on in the next
+	FailurePercent int // of the amount, that a failed presentment costs beside the other costs of the rules
+	// ProofPercent is the same for a debit of what bookings prove.
+	ProofPercent int
+	Patience     int // what of the amount is still worth it after waiting, of chance.One
+	PatienceNew  int // the same where fewer than knownMonths of the account are known
+	// Careful counts on nothing that was left of the month before, nor on the only income ever seen; it tries nothing
+	// blind where a feed shows the account.
+	Careful bool
 }
 
 // Kasi is the product's strategy, with what the embedded table has learned.
 func Kasi(careful bool) *Priced {
 	s := Setting{}
 	if careful {
-		s = Setting{FailurePercent: 130, Patience: 9_900, PatienceNew: 9_900, Careful: true}
+		s = Setting{FailurePercent: 750, ProofPercent: 130, Patience: 9_500, PatienceNew: 9_500, Careful: true}
 	}
 	return &Priced{Setting: s, Table: learned()}
 }
@@ -78,6 +82,8 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 		r := c.byBalance(o, f)
 		c.priceBalance(o, &r)
 		return r
+	case c.priced.Careful && c.littleKnown():
+		return Ruling{Reason: WhyLittleKnown}
 	case c.unspent() && c.Today-c.sight.account.Since <= youngDays:
 		return c.byMoney(o, f)
 	}
@@ -112,6 +118,8 @@ func (c *cutoff) blindly(o *offer, f funds) Ruling {
 	switch r := c.blind(o.k, o.most); {
 	case r.Amount == 0:
 		return r
+	case c.priced.Careful && c.sight.seen:
+		return Ruling{}
 	case c.protected():
 		return Ruling{Reason: WhyProtected}
 	default:
@@ -252,34 +260,14 @@ func (c *cutoff) clearing() (sum schemas.Cents) {
 	return sum
 }
 
-// cameIn is the income of this month that no debit has taken.
-func (c *cutoff) cameIn() schemas.Cents {
-	sum := -c.sight.taken
-	for i := range c.Deposits {
-		if dep := &c.Deposits[i]; dep.Day() >= c.sight.month && !dep.Gone && dep.Account == c.sight.account.ID {
-			sum += dep.Cents
-		}
-	}
-	return max(0, sum)
-}
-
-// unproved tells whether a proof of this month has failed on an account that was not seen to spend: its money leaves
-// unseen. It is tried once more in the period's last days.
-func (c *cutoff) unproved() bool {
-	s := &c.sight
-	return s.facts.Failed && s.facts.Broken && s.fall == 0 && s.facts.Left > lastDays
-}
-
-const lastDays = 5
-
-// unspent tells whether the account was never seen to spend: perhaps its feed shows no spending.
-func (c *cutoff) unspent() bool { return c.sight.account.Spent == 0 }
-
 // costs are what a failure costs, and what waiting leaves of the amount.
-func (c *cutoff) costs(o *offer, months int) (failure schemas.Cents, patience int) {
+func (c *cutoff) costs(o *offer, months int, proved bool) (failure schemas.Cents, patience int) {
 	set := c.priced.Setting
-	if set.FailurePercent == 0 {
+	switch {
+	case set.FailurePercent == 0:
 		set.FailurePercent, set.Patience, set.PatienceNew = c.Params.FailurePercent, c.Params.Patience, c.Params.PatienceNew
+	case proved:
+		set.FailurePercent = set.ProofPercent
 	}
 	failure = c.Params.FailureCents + o.most*schemas.Cents(set.FailurePercent)/100
 	if end := o.rail.UnpaidsEndMandate; end > 0 {
@@ -300,9 +288,6 @@ const secondUnpaid = 5
 
 // knownMonths is how many full months make an account known.
 const knownMonths = 3
-
-// youngDays is for how many days an account that was never seen to spend may have spent nothing yet.
-const youngDays = 31
 
 // leastPart is the least part of what is outstanding that is worth a presentment. What the mandate allows at most is
 // no part of it.
@@ -331,10 +316,10 @@ func (c *cutoff) situation(o *offer) (price.Situation, Met) {
 		LaterChance: chances[chance.Later], LastChance: chances[chance.Last],
 	}
 	s.ProofChance, s.ProofToday = c.priced.Table.Proof(&facts)
-	s.FailureCost, s.Patience = c.costs(o, facts.Months)
 	if c.unspent() {
 		s.Lowest = min(s.Lowest, c.cameIn())
 	}
+	s.FailureCost, s.Patience = c.costs(o, facts.Months, s.Lowest >= x)
 	m := Met{facts, x, c.sight.taken, c.sight.month + schemas.Day(c.sight.from) - 1, s.Lowest >= x}
 	return s, m
 }

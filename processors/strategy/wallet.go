@@ -75,6 +75,9 @@ func (c *cutoff) worth(dep *book.Deposit) worth {
 		c.expected.Day != 0 && c.expected.Day < c.LastBanking) { // this month has its own income
 		return worthSpent
 	}
+	if c.priced != nil && c.priced.Careful && c.opening(dep) {
+		return worthSpent
+	}
 	switch {
 	case dep.Day() < c.wallet.fresh:
 		small := dep.Cents <= c.Outstanding && dep.From != book.FromAnnounce && c.irregular(dep.Stream)

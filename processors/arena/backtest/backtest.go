@@ -46,6 +46,7 @@ type Options struct {
 	Seed       uint64
 	Train      Half
 	From, To   schemas.Period // months that are judged; empty: no bound
+	SkipLast   int            // so many months at the end of each account are not judged
 	Goroutines int            // 0: as many as there are processors
 	// Progress hears how many of all runs (an account, a contender, a premium) are done. Several goroutines call it.
 	Progress func(done, of int64)

@@ -72,6 +72,9 @@ func TestJudgingTakesTheMonthsAskedFor(t *testing.T) {
 	}, of[1], "the 4th full month is mature")
 	of = (&runner{Options: Options{From: "2025-02", To: "2025-03"}}).judge(a, life{tries: fails}, paid, 1_000)
 	require.Equal(t, sums{months: 2, due: 2_000}, of[0])
+	of = (&runner{Options: Options{SkipLast: 1}}).judge(a, life{tries: fails}, paid, 1_000)
+	require.Equal(t, int64(3), of[0].months)
+	require.Zero(t, of[0].failed, "the account's last month")
 }
 
 func TestDetailsOfALife(t *testing.T) {

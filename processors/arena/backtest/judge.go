@@ -77,7 +77,7 @@ func (r *runner) judge(a *Account, l life, oracle []try, premium schemas.Cents) 
 		}
 	}
 	for i := range months {
-		if p := a.months[i].period; p < r.From || r.To != "" && p > r.To {
+		if p := a.months[i].period; p < r.From || r.To != "" && p > r.To || i >= len(months)-r.SkipLast {
 			continue
 		}
 		of[0].add(&months[i])
