@@ -86,7 +86,9 @@ type collectionModel struct {
 // bare hides that a T has Helper, which walks the stack at each check and would take a fifth of the time.
 type bare struct{ require.TestingT }
 
-func newWorld(t require.TestingT, r *rules.Rules) *world { return newWorldOf(t, r, strategy.Kasi(false)) }
+func newWorld(t require.TestingT, r *rules.Rules) *world {
+	return newWorldOf(t, r, strategy.Kasi(false))
+}
 
 func newWorldOf(t require.TestingT, r *rules.Rules, s strategy.Strategy) *world {
 	w := &world{

@@ -25,10 +25,10 @@ type Priced struct {
 // Setting is what a failure and waiting are worth. The zero value follows the rules.
 type Setting struct {
 	FailurePercent int // of the amount, that a failed presentment costs beside the other costs of the rules
-	// ProofPercent is the same for a debit of what bookings prove.
-	ProofPercent int
-	Patience     int // what of the amount is still worth it after waiting, of chance.One
-	PatienceNew  int // the same where fewer than knownMonths of the account are known
+	// KeenPercent is the same for a debit of what bookings prove, and for any of an account that is new: who tries learns.
+	KeenPercent int
+	Patience    int // what of the amount is still worth it after waiting, of chance.One
+	PatienceNew int // the same where fewer than knownMonths of the account are known
 	// Careful counts on nothing that was left of the month before, nor on the only income ever seen; it tries nothing
 	// blind where a feed shows the account.
 	Careful bool
@@ -38,7 +38,7 @@ type Setting struct {
 func Kasi(careful bool) *Priced {
 	s := Setting{}
 	if careful {
-		s = Setting{FailurePercent: 750, ProofPercent: 130, Patience: 9_500, PatienceNew: 9_500, Careful: true}
+		s = Setting{FailurePercent: 750, KeenPercent: 130, Patience: 9_500, PatienceNew: 9_500, Careful: true}
 	}
 	return &Priced{Setting: s, Table: learned()}
 }
@@ -266,8 +266,8 @@ func (c *cutoff) costs(o *offer, months int, proved bool) (failure schemas.Cents
 	switch {
 	case set.FailurePercent == 0:
 		set.FailurePercent, set.Patience, set.PatienceNew = c.Params.FailurePercent, c.Params.Patience, c.Params.PatienceNew
-	case proved:
-		set.FailurePercent = set.ProofPercent
+	case proved || months < knownMonths:
+		set.FailurePercent = set.KeenPercent
 	}
 	failure = c.Params.FailureCents + o.most*schemas.Cents(set.FailurePercent)/100
 	if end := o.rail.UnpaidsEndMandate; end > 0 {

@@ -93,8 +93,8 @@ var meanings = map[string]book.Meaning{
 		"this month as may be; the last of them is kept for money that covers all that is outstanding."),
 	WhyProofFailed: row(wait, WhyMoneySeen, "The account should hold the money, but a debit of this month has "+
 		"failed all the same and nothing was seen to be spent: the next follows in the month's last days."),
-	WhyLittleKnown: row(wait, WhyMoneySeen, "Debits have failed and none was ever paid, nothing was seen to be spent, and "+
-		"hardly any income is known: the next follows when more has come."),
+	WhyLittleKnown: row(wait, WhyMoneySeen, "Debits have failed and none was ever paid, nothing was seen to be spent, "+
+		"and hardly any income is known: the next follows when more has come."),
 	WhyBalanceTooSmall: row(wait, "", "The balance of the account is known, and no debit is sent against one that is too "+
 		"small."),
 	WhyProtected: row(wait, WhyBlindRetry,
