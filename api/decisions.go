@@ -35,10 +35,10 @@ func collectedOf(ctx context.Context, db *read.DB, of []read.Collection,
 	var rows []read.Collection
 	var standing map[string]read.Standing
 	var policies map[string]read.Policy
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { rows, err = ask(ctx); return err })
-	g.Go(func() (err error) { standing, err = db.Standing(ctx, of); return err })
-	g.Go(func() (err error) { policies, err = db.PoliciesOf(ctx, of); return err })
+	g, together := errgroup.WithContext(ctx) // which ends with the questions
+	g.Go(func() (err error) { rows, err = ask(together); return err })
+	g.Go(func() (err error) { standing, err = db.Standing(together, of); return err })
+	g.Go(func() (err error) { policies, err = db.PoliciesOf(together, of); return err })
 	err := g.Wait()
 	out := make([]collected, len(rows))
 	undecided := false
