@@ -13,9 +13,9 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka test-drivers test-client test-console test-alerts bugs storm test-sink-kills replay test-containers \
-	docker-answers test-images kafka-jars kafka-checksums sim rounding histories backtest bench bench-kafka bench-scale bench-million \
-	bench-analysts load build image setup lint fmt generate check-generated ci clean
+.PHONY: help run real test test-kafka test-drivers test-client test-console test-alerts test-deploy compose drill bugs storm \
+	test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim rounding histories backtest bench \
+	bench-kafka bench-scale bench-million bench-analysts load build image setup lint fmt generate check-generated ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -35,6 +35,7 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a local Apache Kafka (three brokers where a test kills them)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
+	@go test -timeout 5m -tags java -run '^TestJava' ./streams/embedded
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 2 ./streams ./streams/stage ./streams/progress ./streams/calendar \
 		./streams/commands ./streams/kafkatest ./sinks/clickhouse ./cmd/internal/connect ./cmd/kasi \
 		./cmd/kasilab/internal/storm # two wait less than one
@@ -48,6 +49,14 @@ $(CHROMIUM): deploy/chromium/package-lock.json deploy/chromium/unpack.mjs
 	@npm ci --prefix deploy/chromium --no-audit --no-fund --loglevel=error
 	@node deploy/chromium/unpack.mjs
 	@touch $@
+
+test-deploy: build ## what is in deploy/: compose, the Helm chart, and the queries of dashboard and alerts over a month's metrics
+	@cd cmd/internal/deploy && go test -mod=mod -timeout 10m .
+
+compose: image ## all of it on real servers in Docker: Kafka, ClickHouse, each role, Prometheus, Grafana (ARGS="up -d", "down", "logs -f")
+	@deploy/compose/secrets.sh
+	@docker compose version >/dev/null 2>&1 || { echo 'docker compose is missing: install the plugin (docker-compose-plugin)'; exit 1; }
+	@docker compose -f deploy/compose/compose.yaml $(or $(ARGS),up)
 
 test-alerts: ## the alert rules, by Prometheus's own promtool
 	@command -v promtool >/dev/null || { echo 'promtool is missing: it comes with Prometheus (Debian: apt-get install prometheus)'; exit 1; }
@@ -65,6 +74,11 @@ test-drivers: build ## the drivers that analysts use, from PyPI, npm and Maven, 
 
 test-client: build ## a Python client generated from openapi.yaml runs the documented month on a kasi of its own (a minute; fetches 20 MB)
 	@deploy/client/test.sh
+
+drill: setup ## deploy/BACKUP.md, done: a running month is copied, destroyed and restored, and the books agree
+	@go test -timeout 10m -count 1 -v -run '^TestBackupDrill$$' ./cmd/kasi
+	@if [ -e $(KAFKA_JARS) ]; then KASI_TEST_KAFKA=local KASI_TEST_KAFKA_NODES=3 \
+		go test -timeout 10m -count 1 -v -run '^TestBackupDrill$$' ./cmd/kasi; fi
 
 replay: setup ## two months rebuilt twice from the logs alone: SHA-256 of reports, statements, exports and topics, the same each time
 	@go test -timeout 10m -count 1 -v -run '^TestReplay$$' ./cmd/kasi
@@ -174,7 +188,8 @@ image: docker-answers setup ## build the product's Docker image, kasi:latest (BA
 	@mkdir -p bin/image
 	@CGO_ENABLED=0 go build -trimpath -o bin/image/kasi ./cmd/kasi
 	@cp --reflink=auto $(LIBCHDB) bin/image/libchdb.so
-	@docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) -f deploy/Dockerfile -t kasi:latest bin/image
+	@docker build -q $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg COMMIT=$$(git rev-parse HEAD) -f deploy/Dockerfile \
+		-t kasi:latest bin/image
 
 setup: $(LIBCHDB) ## fetch what the embedded ClickHouse needs (once)
 

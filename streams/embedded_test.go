@@ -22,7 +22,7 @@ func TestEmbeddedRestart(t *testing.T) {
 	dir := t.TempDir()
 	input := countInput(900, partitions)
 	for round := range 3 {
-		kafka, err := embedded.StartKafka(context.Background(), dir, "127.0.0.1:0", testLog(t))
+		kafka, err := embedded.StartKafka(context.Background(), dir, "127.0.0.1:0", "", testLog(t))
 		require.NoError(t, err)
 		h := &harness{t: t, cfg: stage.Config{
 			Brokers: []string{kafka.Addr()}, Partitions: partitions, FreshTxnID: true, Log: testLog(t), SnapshotAfter: 2000,

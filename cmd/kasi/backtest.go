@@ -81,7 +81,6 @@ leave as it comes. In the world people households spend what they have.`,
 	complete("world", names(backtest.Worlds())...)
 	complete("balances", names(backtest.AllBalances())...)
 	complete("train", names(backtest.Halves())...)
-	complete("format", feed.FormatCzech1999)
 	var strategies []string
 	for _, x := range backtest.Contenders() {
 		strategies = append(strategies, x.Name+"\t"+x.About)

@@ -43,7 +43,8 @@ func demoLeaf(cmd *cobra.Command, f *demoFlags, dir string, do func(call) error)
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false,
 		"remove what an earlier run left in the data directory, and start afresh")
 	cmd.Flags().BoolVar(&f.exit, "exit", false, "end after the result instead of staying up")
-	leaf(cmd, do, "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions")
+	leaf(cmd, do, "data-dir", "http", "kafka", "kafka-brokers", "clickhouse-http", "clickhouse-native", "partitions",
+		"metrics", "kafka-listen", "webhooks-allow-private")
 	cmd.Flags().Lookup("data-dir").DefValue = dir
 	return cmd
 }

@@ -51,6 +51,7 @@ type product struct {
 	env               []string // more environment of its processes
 	client            *kgo.Client
 	process           *exec.Cmd
+	cluster           *kafkatest.Cluster // its Kafka, where that is brokers on this machine
 	results           int
 }
 
@@ -80,7 +81,7 @@ func start(t testing.TB, date string) *product {
 	t.Helper()
 	p := embeddedProduct(t)
 	if k := kafkatest.External(t); k != nil {
-		p.kafka = k.Brokers[0]
+		p.kafka, p.cluster = k.Brokers[0], k.Cluster
 		p.engine = append(p.engine, "--kafka-brokers", strings.Join(k.Brokers, ","), "--replication",
 			strconv.Itoa(int(k.Replication)), "--partitions", "4")
 	}

@@ -78,3 +78,40 @@ func TestFlagsOfOneCommandComeFromEnvironmentAndFileToo(t *testing.T) {
 	require.Equal(t, "2025-12-01", filled("--to", "2025-12-01"), "the command line wins over both")
 	require.ErrorContains(t, config.Fill(find("feed", "replay").Flags(), lookup), "pace in "+file)
 }
+
+// What the shell offers for a flag is what the program takes; of a flag that takes free text it offers nothing.
+func TestFlagsCompleteTheirValues(t *testing.T) {
+	for line, want := range map[string]string{
+		"up --calendar ":                       "real\tfollows the clock\nmanual\tstands until kasi calendar advance\n:4\n",
+		"up --log-format ":                     "text\njson\n:4\n",
+		"sql --format ":                        "table\njson\ncsv\ntsv\nvertical\n:4\n",
+		"reports download --format ":           "csv\njson\n:4\n",
+		"keys create --scopes ":                "read\nwrite\nsettle\n:4\n",
+		"up --rules ":                          "yaml\nyml\n:8\n",
+		"up --data-dir ":                       ":16\n",
+		"up --http ":                           ":4\n",
+		"settlements list --status ":           "pending\npaid\ndisputed\ncarried_forward\n:4\n",
+		"tenants set acme distribution_":       "distribution_fee=\tpercent of what is collected\n",
+		"dlq list --topic ":                    "kasi.feed.transactions.v1\nkasi.feed.incomes.v1\nkasi.rail.results.v1\n",
+		"run se":                               "settle\tmakes the statements\n:4\n",
+		"kafka undecided --end --as ":          "committed\naborted\n:4\n",
+		"policies import policies.csv --mode ": "full\tthe file is the whole book\n:4\n",
+	} {
+		out, _, err := runKasi(t, append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		require.NoError(t, err, line)
+		require.Contains(t, out, want, line)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		out, _, err := runKasi(t, "completion", shell)
+		require.NoError(t, err)
+		require.Contains(t, out, "kasi")
+	}
+}
+
+func TestVersionIsAFlagToo(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"version"}} {
+		out, _, err := runKasi(t, args...)
+		require.NoError(t, err)
+		require.Regexp(t, `^kasi .*\(commit .*, go1\.`, out)
+	}
+}

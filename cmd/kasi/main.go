@@ -67,10 +67,12 @@ Every flag may also be given as KASI_NAME in the environment or as name: value i
 	}
 	cmd.SetVersionTemplate("kasi {{.Version}}\n")
 	cmd.PersistentFlags().String("config", "", "YAML configuration file (or KASI_CONFIG)")
-	return group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), bankCmd(), tenantsCmd(), keysCmd(),
+	group(cmd, upCmd(), demoCmd(), backtestCmd(), calendarCmd(), feedCmd(), bankCmd(), tenantsCmd(), keysCmd(),
 		runCmd(), apiCmd(), policiesCmd(), collectionsCmd(), reportsCmd(), settlementsCmd(), dlqCmd(), sinkCmd(),
 		kafkaCmd(), explainCmd(), traceCmd(), openItemsCmd(), verifyCmd(), sqlCmd(), clickhouseCmd(),
-		configCmd(), rulesCmd(), versionCmd())
+		configCmd(), rulesCmd(), healthCmd(), versionCmd())
+	completeValues(cmd)
+	return cmd
 }
 
 func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {

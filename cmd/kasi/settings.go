@@ -36,7 +36,7 @@ func tenantsSet() *cobra.Command {
 An empty value (patience=) is the general rule again. DATE may not lie before the month of the
 business date: what was settled stays as it is. A statement has the fees of the last day of its
 period. The settings:` + settingsHelp(),
-		Args: cobra.MinimumNArgs(2),
+		Args: cobra.MinimumNArgs(2), ValidArgsFunction: settingsToComplete,
 		Example: `  kasi tenants set acme --from 2026-01-01 distribution_fee=22.5 collections_fee=3
   kasi tenants set acme --from 2026-03-01 distribution_fee=`,
 	}, onTenants(func(c call, kafka stage.Config) error {

@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // Kafka is a running embedded broker.
@@ -34,11 +35,14 @@ type Kafka struct {
 // takes a free one. Clients must use the host of addr, since that is what the broker advertises. A second process on
 // the same dir is an error. What the broker's former life left open (transactions, group members) is closed before it
 // returns. ctx bounds the start only: end with Close.
-func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka, error) {
+//
+// interfaces, where it is not empty, is the IP address to listen on in place of addr's host, which may then be any
+// name: 0.0.0.0 in a container whose port is published. Whoever reaches it may do all: there is no authentication.
+func StartKafka(ctx context.Context, dir, addr, interfaces string, log *slog.Logger) (*Kafka, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	host, listen, err := loopback(addr)
+	host, listen, err := places(addr, interfaces)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +62,10 @@ func StartKafka(ctx context.Context, dir, addr string, log *slog.Logger) (*Kafka
 	}
 	k := &Kafka{addr: cluster.ListenAddrs()[0]}
 	k.close = sync.OnceValue(func() error { cluster.Close(); return lock.Unlock() })
+	if interfaces != "" {
+		log.Warn("embedded kafka has no authentication, and --kafka-listen opens it to whoever reaches this address",
+			"listens", listen)
+	}
 	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are "+
 		"not forced to disk; use a real Kafka for real money", "address", k.addr, "dir", dir)
 	return k, nil
@@ -74,6 +82,7 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kf
 			}
 			return &guard{Listener: l, host: host, log: log}, nil
 		}),
+		kfake.MaxVersions(versions()),
 		// A demonstration that rests for weeks must find its consumer offsets again; the default drops them after 7 days.
 		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
 	)
@@ -87,6 +96,19 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kf
 	}
 	log.Info("embedded kafka started", "address", addr, "took", time.Since(began).Round(time.Millisecond))
 	return cluster, nil
+}
+
+// versions are the requests that the broker takes: all that kfake knows but four, which Java's AdminClient does not
+// understand as kfake answers them. Its describeTopics fails at key 75, createTopics above version 4 of key 19,
+// listConsumerGroups above version 4 of key 16, and key 48 has quotas that nobody here has. The client falls back where
+// a key or a version is missing.
+func versions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
+	v.SetMaxKeyVersion(int16(kmsg.DescribeClientQuotas), -1)
+	v.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
+	v.SetMaxKeyVersion(int16(kmsg.ListGroups), 4)
+	return v
 }
 
 // wayOut is what an operator can do about an error of the start.
@@ -168,9 +190,9 @@ func removeMembers(ctx context.Context, cl *kgo.Client, adm *kadm.Client) error 
 	return nil
 }
 
-// loopback splits addr into the host that is advertised and the address that is listened on. The broker has no
-// authentication, so any other interface is refused.
-func loopback(addr string) (host, listen string, err error) {
+// places splits addr into the host that is advertised and the address that is listened on. The broker has no
+// authentication, so another interface than loopback must be named.
+func places(addr, interfaces string) (host, listen string, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", "", fmt.Errorf("embedded kafka: %q is not host:port: %w", addr, err)
@@ -181,13 +203,19 @@ func loopback(addr string) (host, listen string, err error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
+	if interfaces != "" {
+		if net.ParseIP(interfaces) == nil {
+			return "", "", fmt.Errorf("embedded kafka: --kafka-listen %q is not an IP address such as 0.0.0.0", interfaces)
+		}
+		return host, net.JoinHostPort(interfaces, port), nil
+	}
 	ip := net.ParseIP(host)
 	if host == "localhost" {
 		ip = net.IPv4(127, 0, 0, 1)
 	}
 	if ip == nil || !ip.IsLoopback() {
 		return "", "", fmt.Errorf("embedded kafka: %q is not a loopback address; it has no authentication, so it listens "+
-			"on 127.0.0.1 only: use a real Kafka to serve other machines", addr)
+			"on 127.0.0.1 only: use a real Kafka to serve other machines, or say --kafka-listen", addr)
 	}
 	return host, net.JoinHostPort(ip.String(), port), nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // launch starts a broker that ends with the test.
 func launch(t *testing.T, dir, addr string) *Kafka {
 	t.Helper()
-	k, err := StartKafka(t.Context(), dir, addr, nil)
+	k, err := StartKafka(t.Context(), dir, addr, "", nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Close()) })
 	return k
@@ -101,7 +102,7 @@ func TestDataSurvivesARestartAndLeftoversDoNot(t *testing.T) {
 func TestOneProcessADirectory(t *testing.T) {
 	dir := t.TempDir()
 	k := launch(t, dir, "127.0.0.1:0")
-	_, err := StartKafka(t.Context(), dir, "127.0.0.1:0", nil)
+	_, err := StartKafka(t.Context(), dir, "127.0.0.1:0", "", nil)
 	require.ErrorContains(t, err, "another process uses "+dir)
 	require.NoError(t, k.Close())
 	launch(t, dir, "127.0.0.1:0")
@@ -109,7 +110,7 @@ func TestOneProcessADirectory(t *testing.T) {
 
 func TestATakenPortIsAnErrorAndLeavesTheDirectoryFree(t *testing.T) {
 	k, dir := launch(t, t.TempDir(), "127.0.0.1:0"), t.TempDir()
-	_, err := StartKafka(t.Context(), dir, k.Addr(), nil)
+	_, err := StartKafka(t.Context(), dir, k.Addr(), "", nil)
 	require.ErrorContains(t, err, "address already in use; choose another address")
 	launch(t, dir, "127.0.0.1:0")
 }
@@ -119,9 +120,24 @@ func TestOnlyLoopback(t *testing.T) {
 		"0.0.0.0:0", "192.168.1.7:9092", "[::]:9092", "example.com:9092", "127.0.0.1",
 		"127.0.0.1:kafka", "127.0.0.1:70000",
 	} {
-		_, err := StartKafka(t.Context(), t.TempDir(), addr, nil)
+		_, err := StartKafka(t.Context(), t.TempDir(), addr, "", nil)
 		require.Error(t, err, addr)
 	}
+}
+
+// In a container the port is published: clients come from elsewhere and use the host that is advertised.
+func TestListensElsewhereWhereThatIsSaid(t *testing.T) {
+	k, err := StartKafka(t.Context(), t.TempDir(), "localhost:0", "0.0.0.0", nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, k.Close()) })
+	host, port, err := net.SplitHostPort(k.Addr())
+	require.NoError(t, err)
+	require.Equal(t, "localhost", host)
+	brokers, err := kadm.NewClient(client(t, net.JoinHostPort("127.0.0.2", port))).ListBrokers(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "localhost", brokers[0].Host, "what is advertised is what --kafka says")
+	_, err = StartKafka(t.Context(), t.TempDir(), "kasi:0", "everywhere", nil)
+	require.ErrorContains(t, err, "--kafka-listen \"everywhere\" is not an IP address")
 }
 
 func TestAdvertisesTheHostThatClientsUse(t *testing.T) {
@@ -140,7 +156,7 @@ func TestAdvertisesTheHostThatClientsUse(t *testing.T) {
 
 func TestSaysAtStartWhatItIsFor(t *testing.T) {
 	var out bytes.Buffer
-	k, err := StartKafka(t.Context(), t.TempDir(), "127.0.0.1:0", slog.New(slog.NewTextHandler(&out, nil)))
+	k, err := StartKafka(t.Context(), t.TempDir(), "127.0.0.1:0", "", slog.New(slog.NewTextHandler(&out, nil)))
 	require.NoError(t, err)
 	require.NoError(t, k.Close())
 	require.Contains(t, out.String(), "level=WARN")

@@ -18,7 +18,7 @@ import (
 // onEmbedded opens a progress on an embedded broker with data in dir.
 func onEmbedded(t *testing.T, dir string) (*embedded.Kafka, stage.Config, *progress.Tracker) {
 	t.Helper()
-	k, err := embedded.StartKafka(t.Context(), dir, "127.0.0.1:0", nil)
+	k, err := embedded.StartKafka(t.Context(), dir, "127.0.0.1:0", "", nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Close()) })
 	cfg := stage.Config{Brokers: []string{k.Addr()}, Partitions: 1, FreshTxnID: true}

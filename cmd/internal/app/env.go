@@ -88,7 +88,10 @@ func RunAlone(ctx context.Context, cfg config.Config, role string, log *slog.Log
 			return err
 		}
 		g.Go(func() error { return env.watchTransactions(ctx, cfg, log, role) })
-		return env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
+		began := time.Now()
+		err := env.Run(ctx, role, cfg, log, func() { log.Info("ready") })
+		log.Info("the role has stopped", "after", time.Since(began).Round(time.Second), "asked", ctx.Err() != nil)
+		return err
 	})
 	return g.Wait()
 }
@@ -125,6 +128,9 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 			return nil, errors.Join(fmt.Errorf("metrics: %w", err), l.Close())
 		}
 		m.WatchClearing(func(ctx context.Context) ([]chsink.Clearing, error) { return chsink.ReadClearing(ctx, db) })
+		m.WatchDebits(func(ctx context.Context) ([]chsink.DebitCount, error) { return chsink.ReadDebits(ctx, db) })
+		m.WatchDisks(func(ctx context.Context) ([]chsink.Disk, error) { return chsink.ReadDisks(ctx, db) })
+		m.WatchLogs(func(ctx context.Context) ([]progress.LogDir, error) { return progress.LogDirs(ctx, queue) })
 	}
 	e.Metrics = m
 	return func(ctx context.Context) error {
@@ -136,7 +142,7 @@ func (e *Env) metrics(ctx context.Context, cfg config.Config, roles ...string) (
 	}, nil
 }
 
-// ServeMetrics serves /metrics of a tool at an address until ctx ends.
+// ServeMetrics serves /metrics, /livez and /readyz of a tool at an address until ctx ends.
 func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registry) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -144,6 +150,9 @@ func ServeMetrics(ctx context.Context, addr string, registry *prometheus.Registr
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") }
+	mux.HandleFunc("GET /livez", ok)
+	mux.HandleFunc("GET /readyz", ok)
 	return serve(ctx, l, nil, mux, func() {})
 }
 
@@ -268,9 +277,17 @@ func CheckFiles(cfg config.Config, log *slog.Logger) error {
 func Logger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(level)) // validated; else it stays info
-	opts := &slog.HandlerOptions{Level: l}
+	opts := &slog.HandlerOptions{Level: l, ReplaceAttr: withUnits}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// withUnits writes a duration as 1.5s in JSON too, where it would be a bare number of nanoseconds.
+func withUnits(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

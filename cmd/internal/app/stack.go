@@ -71,7 +71,8 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	}
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
-			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka, s.log)
+			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka,
+				s.cfg.KafkaListen, s.log)
 			if err != nil {
 				return fmt.Errorf("embedded Kafka: %w", err)
 			}
@@ -137,6 +138,7 @@ func (s *Stack) keep(run context.Context, role Role, settled func()) error {
 			settled()
 		})
 		if err == nil || run.Err() != nil {
+			log.Info("the role has stopped", "asked", run.Err() != nil)
 			return err
 		}
 		if !served && (role.Name == "ticker" || role.Name == "api") {

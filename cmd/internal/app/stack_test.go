@@ -74,7 +74,7 @@ func TestRoleStandsAside(t *testing.T) {
 	cal.Close()
 	require.NoError(t, s.Stop())
 
-	kafka, err := kembed.StartKafka(t.Context(), filepath.Join(cfg.DataDir, "kafka"), cfg.Kafka, quiet())
+	kafka, err := kembed.StartKafka(t.Context(), filepath.Join(cfg.DataDir, "kafka"), cfg.Kafka, "", quiet())
 	require.NoError(t, err)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(kafka.Addr()))
 	require.NoError(t, err)

@@ -34,8 +34,7 @@ func (c Config) Check() []error {
 		refuse(!hostPort(a[1]), a[0], a[1], "is not host:port, such as 127.0.0.1:8080")
 	}
 	refuse(c.Metrics != "" && !hostPort(c.Metrics), "metrics", c.Metrics, "is not host:port, such as 127.0.0.1:9100")
-	refuse(c.KafkaBrokers == "" && hostPort(c.Kafka) && !Loopback(c.Kafka), "kafka", c.Kafka,
-		"is not a loopback address; the embedded Kafka has no authentication, use --kafka-brokers for a real one")
+	errs = append(errs, c.checkEmbeddedKafka()...)
 	for _, a := range slices.Concat(split(c.KafkaBrokers), split(c.ClickHouseAddr)) {
 		refuse(!hostPort(a), "kafka-brokers or clickhouse-addr", a, "is not host:port")
 	}
@@ -88,6 +87,18 @@ func (c Config) Check() []error {
 	refuse(c.Instance == "" || strings.ContainsAny(c.Instance, " /\t\n"), "instance", c.Instance,
 		"is empty or holds spaces or slashes")
 	return errs
+}
+
+func (c Config) checkEmbeddedKafka() []error {
+	switch {
+	case c.KafkaListen != "" && net.ParseIP(c.KafkaListen) == nil:
+		return []error{fmt.Errorf("kafka-listen: %q is not an IP address such as 0.0.0.0; the port is that of --kafka",
+			c.KafkaListen)}
+	case c.KafkaBrokers == "" && c.KafkaListen == "" && hostPort(c.Kafka) && !Loopback(c.Kafka):
+		return []error{fmt.Errorf("kafka: %q is not a loopback address; the embedded Kafka has no authentication, use "+
+			"--kafka-brokers for a real one", c.Kafka)}
+	}
+	return nil
 }
 
 func (c Config) checkClickHouse() (errs []error) {

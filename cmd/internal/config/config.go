@@ -18,16 +18,16 @@ import (
 // Config is the whole configuration of every role. A role ignores what it does not use. Method options says what each
 // field is.
 type Config struct {
-	DataDir, HTTP, Kafka, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
-	TenantAnalystPasswords, Cluster                                                                string
-	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics        string
-	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor, Payouts               string
-	LogLevel, LogFormat                                                                            string
-	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                    int
-	WebhooksAllowPrivate                                                                           bool
-	KafkaTLS, ClickHouseTLS                                                                        bool
-	KafkaCA, KafkaCert, KafkaKey, KafkaSASL, KafkaUser, KafkaPassword                              string
-	KafkaTokenURL, KafkaTokenScope, ClickHouseCA, ClickHouseCert, ClickHouseKey, HTTPCert, HTTPKey string
+	DataDir, HTTP, Kafka, KafkaListen, ClickHouseHTTP, ClickHouseNative, KafkaBrokers, ClickHouseAddr, Database string
+	TenantAnalystPasswords, Cluster                                                                             string
+	Calendar, Date, CatchUpTo, APIKeys, Password, AnalystPassword, Instance, Rules, Metrics                     string
+	AcceptRules, ConsoleSecret, WebhooksSecret, WebhooksPauses, WebhooksFor, Payouts                            string
+	LogLevel, LogFormat                                                                                         string
+	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                                 int
+	WebhooksAllowPrivate                                                                                        bool
+	KafkaTLS, ClickHouseTLS                                                                                     bool
+	KafkaCA, KafkaCert, KafkaKey, KafkaSASL, KafkaUser, KafkaPassword                                           string
+	KafkaTokenURL, KafkaTokenScope, ClickHouseCA, ClickHouseCert, ClickHouseKey, HTTPCert, HTTPKey              string
 }
 
 // DefaultDataDir is the data directory where none is set.
@@ -41,6 +41,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "directory of the embedded engines' data")
 	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API and the console")
 	t.StringVar(&c.Kafka, "kafka", "127.0.0.1:9092", "address of the embedded Kafka (loopback only)")
+	t.StringVar(&c.KafkaListen, "kafka-listen", "",
+		"IP address where the embedded Kafka listens instead, such as 0.0.0.0 in a container; it has no authentication")
 	t.StringVar(&c.ClickHouseHTTP, "clickhouse-http", "127.0.0.1:8123",
 		"HTTP address of the embedded ClickHouse; for kasi sql and kasi verify also that of a real one")
 	t.StringVar(&c.ClickHouseNative, "clickhouse-native", "127.0.0.1:9000", "native address of the embedded ClickHouse")

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
@@ -86,12 +87,75 @@ func (m *Metrics) WatchLag(queue Queue, groups ...progress.Group) {
 	})
 }
 
-// WatchClearing adds the clearing balance of each tenant, its open debits and the age of the oldest of them.
-func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, error)) {
+// kept asks again only when an answer is older than clearingEvery, or was an error.
+func kept[T any](ask func(context.Context) ([]T, error)) func(context.Context) ([]T, error) {
 	var mu sync.Mutex
-	var rows []chsink.Clearing
+	var rows []T
 	var err error
 	var answered time.Time
+	return func(ctx context.Context) ([]T, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(answered) >= clearingEvery || err != nil {
+			rows, err = ask(ctx)
+			answered = time.Now()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return rows, nil
+	}
+}
+
+// WatchDebits adds how the debits of this month and the last stand, in number and in cents.
+func (m *Metrics) WatchDebits(ask func(context.Context) ([]chsink.DebitCount, error)) {
+	rows := kept(ask)
+	m.watch([]gauge{
+		{"kasi_debits", "Debits of the calendar's month and the one before, by what the bank said last, and why."},
+		{"kasi_debits_cents", "The same in cents."},
+	}, []string{"tenant", "period", "status", "reason"}, func(ctx context.Context, tell tellFunc) error {
+		all, err := rows(ctx)
+		for _, r := range all {
+			tell([]string{r.Tenant, r.Period, r.Status, r.Reason}, float64(r.Count), float64(r.Amount))
+		}
+		return err
+	})
+}
+
+// WatchDisks adds the room on ClickHouse's disks.
+func (m *Metrics) WatchDisks(ask func(context.Context) ([]chsink.Disk, error)) {
+	rows := kept(ask)
+	m.watch([]gauge{
+		{"kasi_clickhouse_disk_free_bytes", "Room left on a disk of ClickHouse."},
+		{"kasi_clickhouse_disk_bytes", "Size of the disk."},
+	}, []string{"disk"}, func(ctx context.Context, tell tellFunc) error {
+		all, err := rows(ctx)
+		for _, d := range all {
+			tell([]string{d.Name}, float64(d.Free), float64(d.Total))
+		}
+		return err
+	})
+}
+
+// WatchLogs adds the room on the brokers' disks and what our topics take of it.
+func (m *Metrics) WatchLogs(ask func(context.Context) ([]progress.LogDir, error)) {
+	rows := kept(ask)
+	m.watch([]gauge{
+		{"kasi_kafka_disk_free_bytes", "Room left on the volume of a broker's directory, as the broker says."},
+		{"kasi_kafka_disk_bytes", "Size of the volume."},
+		{"kasi_kafka_log_bytes", "What the topics kasi.* take in the directory, all replicas of it."},
+	}, []string{"broker", "dir"}, func(ctx context.Context, tell tellFunc) error {
+		all, err := rows(ctx)
+		for _, d := range all {
+			tell([]string{strconv.Itoa(int(d.Broker)), d.Dir}, float64(d.Free), float64(d.Total), float64(d.Ours))
+		}
+		return err
+	})
+}
+
+// WatchClearing adds the clearing balance of each tenant, its open debits and the age of the oldest of them.
+func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, error)) {
+	rows := kept(ask)
 	m.watch([]gauge{
 		{"kasi_clearing_balance_cents", "Instructed - succeeded - failed - disputed - pending over the last periods, in " +
 			"cents. Other than 0 in two scrapes is an alarm: run kasi verify."},
@@ -103,19 +167,11 @@ func (m *Metrics) WatchClearing(ask func(context.Context) ([]chsink.Clearing, er
 		{"kasi_open_items", "Answers of the bank that settle nothing, and debits without an answer for long, that nobody " +
 			"has closed: see kasi open-items."},
 	}, []string{"tenant"}, func(ctx context.Context, tell tellFunc) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if time.Since(answered) >= clearingEvery || err != nil {
-			rows, err = ask(ctx)
-			answered = time.Now()
-		}
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
+		all, err := rows(ctx)
+		for _, r := range all {
 			tell([]string{r.Tenant}, float64(r.Balance()), float64(r.Open), float64(r.OldestDays)*24*time.Hour.Seconds(),
 				float64(r.Items))
 		}
-		return nil
+		return err
 	})
 }

@@ -76,8 +76,12 @@ func servedNames(t *testing.T) map[string]bool {
 	m.Inserted("t", 1, time.Now())
 	m.Missing("s", 0, 1)
 	m.Refilled("t", 1)
+	m.WebhookWaits("acme", "w", 1, time.Now())
 	m.WatchLag(noQueue{}, progress.Group{})
 	m.WatchClearing(func(context.Context) ([]chsink.Clearing, error) { return []chsink.Clearing{{Tenant: "acme"}}, nil })
+	m.WatchDebits(func(context.Context) ([]chsink.DebitCount, error) { return []chsink.DebitCount{{Tenant: "acme"}}, nil })
+	m.WatchDisks(func(context.Context) ([]chsink.Disk, error) { return []chsink.Disk{{Name: "default"}}, nil })
+	m.WatchLogs(func(context.Context) ([]progress.LogDir, error) { return []progress.LogDir{{Broker: 1}}, nil })
 	rec := httptest.NewRecorder()
 	m.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	names := map[string]bool{}
