@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kasi-collections/kasi/cmd/internal/connect"
 )
 
 func healthCmd() *cobra.Command {
@@ -76,11 +77,7 @@ func askHealth(ctx context.Context, url string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The certificate is made out to the name that callers use; this is a question to ourselves, and nothing is sent.
-	own := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
-	}}
-	res, err := own.Do(req)
+	res, err := connect.Own().Do(req)
 	if err != nil {
 		return "", fmt.Errorf("no answer: %w; does a kasi run here with this --metrics or --http?", err)
 	}

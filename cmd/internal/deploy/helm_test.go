@@ -277,7 +277,9 @@ func certificates(t *testing.T, dir string) {
 	require.NoError(t, err)
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made})
 	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	for _, name := range []string{"kafka/ca.crt", "kafka/own.crt", "clickhouse/ca.crt", "clickhouse/own.crt", "api/tls.crt"} {
+	for _, name := range []string{
+		"kafka/ca.crt", "kafka/own.crt", "clickhouse/ca.crt", "clickhouse/own.crt", "api/tls.crt",
+	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), cert, 0o600))
 	}
