@@ -133,7 +133,8 @@ func (q *question) answer(c call, cl *client.Client) (of client.Collection, d cl
 	both, _ := errgroup.WithContext(c.Context()) // an answer takes as long as the other
 	both.Go(func() (err error) { d, err = q.decision(c, cl, of); return err })
 	both.Go(func() (err error) { attempts, err = attemptsOf(c, cl, of); return err })
-	return of, d, attempts, both.Wait()
+	err = both.Wait()
+	return of, d, attempts, err
 }
 
 // latestOf is how many of a policy's periods are looked at for the latest decision: the present one, those whose

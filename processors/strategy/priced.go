@@ -27,18 +27,19 @@ type Setting struct {
 	FailurePercent int // of the amount, that a failed presentment costs beside the other costs of the rules
 	// KeenPercent is the same for a debit of what bookings prove, and for any of an account that is new: who tries learns.
 	KeenPercent int
-	Patience    int // what of the amount is still worth it after waiting, of chance.One
-	PatienceNew int // the same where fewer than knownMonths of the account are known
-	// Careful counts on nothing that was left of the month before, nor on the only income ever seen; it tries nothing
-	// blind where a feed shows the account.
-	Careful bool
+	Patience    int  // what of the amount is still worth it after waiting, of chance.One
+	PatienceNew int  // the same where fewer than knownMonths of the account are known
+	Careful     bool // what was left of a month is never counted on in the next
+	// Doubts are for what little is known of: the only income ever seen is not counted on, nothing is tried blind where a
+	// feed shows the account, and littleKnown waits.
+	Doubts bool
 }
 
 // Kasi is the product's strategy, with what the embedded table has learned.
 func Kasi(careful bool) *Priced {
 	s := Setting{}
 	if careful {
-		s = Setting{FailurePercent: 750, KeenPercent: 130, Patience: 9_500, PatienceNew: 9_500, Careful: true}
+		s = Setting{FailurePercent: 750, KeenPercent: 130, Patience: 9_500, PatienceNew: 9_500, Careful: true, Doubts: true}
 	}
 	return &Priced{Setting: s, Table: learned()}
 }
@@ -82,7 +83,7 @@ func (c *cutoff) price(o *offer, f funds) Ruling {
 		r := c.byBalance(o, f)
 		c.priceBalance(o, &r)
 		return r
-	case c.priced.Careful && c.littleKnown():
+	case c.priced.Doubts && c.littleKnown():
 		return Ruling{Reason: WhyLittleKnown}
 	case c.unspent() && c.Today-c.sight.account.Since <= youngDays:
 		return c.byMoney(o, f)
@@ -118,7 +119,7 @@ func (c *cutoff) blindly(o *offer, f funds) Ruling {
 	switch r := c.blind(o.k, o.most); {
 	case r.Amount == 0:
 		return r
-	case c.priced.Careful && c.sight.seen:
+	case c.priced.Doubts && c.sight.seen:
 		return Ruling{}
 	case c.protected():
 		return Ruling{Reason: WhyProtected}

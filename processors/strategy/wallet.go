@@ -75,7 +75,7 @@ func (c *cutoff) worth(dep *book.Deposit) worth {
 		c.expected.Day != 0 && c.expected.Day < c.LastBanking) { // this month has its own income
 		return worthSpent
 	}
-	if c.priced != nil && c.priced.Careful && c.opening(dep) {
+	if c.priced != nil && c.priced.Doubts && c.opening(dep) {
 		return worthSpent
 	}
 	switch {

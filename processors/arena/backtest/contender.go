@@ -22,8 +22,17 @@ func Contenders() []Contender {
 		{Name: "standard", About: "the engine that follows the money, without prices", Strategy: strategy.Standard{}},
 		{Name: "kasi", About: "the product's engine", Strategy: strategy.Kasi(false)},
 		{Name: "kasi-careful", About: "the product's engine, set to fail seldom", Strategy: strategy.Kasi(true)},
+		{Name: "kasi-careful-1", About: "that setting before it doubted what little is known of", Strategy: careful1()},
 		{Name: Oracle, About: "knows every balance to come"},
 	}...)
+}
+
+func careful1() *strategy.Priced {
+	k := strategy.Kasi(true)
+	k.Setting = strategy.Setting{
+		FailurePercent: 130, KeenPercent: 130, Patience: 9_900, PatienceNew: 9_900, Careful: true,
+	}
+	return k
 }
 
 // Oracle is the name of the contender that knows everything.
