@@ -20,8 +20,8 @@ const (
 // Kind is the value of HeaderKind.
 type Kind string
 
-// The kinds of records on the timeline, the command topics and others that only Kasi reads. An outside record's value reaches the
-// timeline byte for byte.
+// The kinds of records on the timeline, the command topics and others that only Kasi reads. An outside record's value
+// reaches the timeline byte for byte.
 const (
 	KindTransaction Kind = "transaction" // Transaction
 	KindIncome      Kind = "income"      // Income

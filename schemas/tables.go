@@ -73,7 +73,8 @@ func (t Table) Create(on Cluster) string {
 		partition = "\nPARTITION BY period_month"
 	}
 	return "CREATE TABLE IF NOT EXISTS " + t.Name + on.On() + "\n(\n" + strings.Join(lines, ",\n") + "\n)\nENGINE = " +
-		on.Engine(t.engine()) + partition + "\nORDER BY (" + t.Key + ")\nSETTINGS " + t.Settings() + "\nCOMMENT " + Quote(t.Comment)
+		on.Engine(t.engine()) + partition + "\nORDER BY (" + t.Key + ")\nSETTINGS " + t.Settings() + "\nCOMMENT " +
+		Quote(t.Comment)
 }
 
 func (t Table) engine() string {
@@ -86,8 +87,8 @@ func (t Table) engine() string {
 	return "ReplacingMergeTree"
 }
 
-// restful has a state's rows merged, month by month, once no row came for an hour. FINAL costs nothing then, and a month
-// that is over is read like any table. The last setting lets a server with a small pool do it too.
+// restful has a state's rows merged, month by month, once no row came for an hour. FINAL costs nothing then, and a
+// month that is over is read like any table. The last setting lets a server with a small pool do it too.
 const restful = "min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, " +
 	"number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1"
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -152,6 +154,32 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Transactions that are aborted one after the other do not go round at full speed: a rebalance may take seconds, and
+// what a slot has left waits for no poll.
+func TestRepeatedAbortsArePaused(t *testing.T) {
+	t.Parallel()
+	const refusals = 12 // the pauses between them grow from 10 ms to 860 ms and are 1.7 s together
+	h := newFakeHarness(t, 1)
+	cfg := h.wired(&wire{})
+	var mu sync.Mutex
+	var aborts []time.Time
+	cfg.Observer = observed{Observer: stage.NoObserver(), aborted: func() {
+		mu.Lock()
+		defer mu.Unlock()
+		aborts = append(aborts, time.Now())
+	}}
+	h.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Err: kerr.RebalanceInProgress, Count: refusals,
+	})
+	h.produce(countInput(40, 1)...)
+	stopStage := h.startCount(cfg)
+	h.caughtUp(schemas.GroupCollect, schemas.TopicTimeline)
+	stopStage()
+	h.requireExactly(row("collect"), newCountTask)
+	require.GreaterOrEqual(t, len(aborts), refusals)
+	require.Greater(t, aborts[refusals-1].Sub(aborts[0]), time.Second)
 }
 
 // feedInput is good and bad outside records, and what intake must make of them, by topic.

@@ -52,8 +52,8 @@ func TestStatesOfManyPeriods(t *testing.T) {
 	require.EqualValues(t, 150, w.number("SELECT count() FROM collections"))
 }
 
-// A month of a state that no row came to for an hour is one part, so that FINAL has nothing to do; also where an earlier
-// build made the table. The test's hour is a second.
+// A month of a state that no row came to for an hour is one part, so that FINAL has nothing to do; also where an
+// earlier build made the table. The test's hour is a second.
 func TestStatesAtRestAreOnePart(t *testing.T) {
 	w := newWorld(t, 2)
 	for range 3 {
@@ -65,8 +65,8 @@ func TestStatesAtRestAreOnePart(t *testing.T) {
 		alter := "ALTER TABLE " + state.Name
 		w.exec(alter + " RESET SETTING min_age_to_force_merge_seconds")
 		require.NoError(t, migrate.Up(t.Context(), w.opts, slog.New(slog.DiscardHandler)))
-		require.EqualValues(t, 1, w.number("SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = '"+
-			state.Name+"' AND engine_full LIKE '%min_age_to_force_merge_seconds = 3600%'"))
+		require.EqualValues(t, 1, w.number("SELECT count() FROM system.tables WHERE database = currentDatabase() AND "+
+			"name = '"+state.Name+"' AND engine_full LIKE '%min_age_to_force_merge_seconds = 3600%'"))
 		w.exec(alter + " MODIFY SETTING min_age_to_force_merge_seconds = 1")
 		require.Eventually(t, func() bool {
 			return w.number(parts+"'"+state.Name+"'") == w.number("SELECT uniq(partition) FROM system.parts WHERE active AND "+

@@ -13,7 +13,8 @@ import (
 	"github.com/kasi-collections/kasi/streams/letters"
 )
 
-// Compressor compresses what only Kasi reads (timeline, changelogs, accepted transactions) with lz4, all else with gzip.
+// Compressor compresses what only Kasi reads (timeline, changelogs, accepted transactions) with lz4, all else with
+// gzip.
 //
 // Gzip is the one codec that every Kafka client reads without a further library (kafka-python and KafkaJS read neither
 // snappy, lz4 nor zstd), but packing and unpacking it is a quarter of a stage's processor time and half of the

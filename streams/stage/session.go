@@ -38,7 +38,10 @@ func Run(ctx context.Context, cfg Config, row Row, open Open, ready func()) erro
 	cfg = cfg.withDefaults()
 	log := cfg.Log.With("stage", row.Name)
 	for pauses := retry.Growing(100*time.Millisecond, 5*time.Second); ; {
-		s := &session{cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset}
+		s := &session{
+			cfg: cfg, row: row, open: open, ready: ready, log: log, onCommitted: pauses.Reset,
+			aborts: retry.Growing(10*time.Millisecond, time.Second),
+		}
 		s.parts.slots, s.parts.aside = map[progress.Place]*slot{}, map[progress.Place]bool{}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
@@ -75,6 +78,7 @@ type session struct {
 	ready       func()
 	onCommitted func()
 	log         *slog.Logger
+	aborts      *backoff.ExponentialBackOff // pauses between transactions that were aborted one after the other
 
 	sess      *kgo.GroupTransactSession
 	created   chan struct{} // closed once sess is set: the group calls back earlier than that

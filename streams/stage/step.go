@@ -17,6 +17,7 @@ import (
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/letters"
 	"github.com/kasi-collections/kasi/streams/progress"
+	"github.com/kasi-collections/kasi/streams/retry"
 )
 
 // produceEvery is how many records a job takes in before it sends what they caused. Compression and the broker then
@@ -274,7 +275,13 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 		if err := r.note(jobs, worked); err != nil {
 			return err
 		}
-		return r.confirmAbort(ctx, jobs)
+		if err := r.confirmAbort(ctx, jobs); err != nil {
+			return err
+		}
+		// A slot with a rest does not wait for a poll. Without a pause the stage would go round at full speed until the
+		// group has come together again.
+		_ = retry.Pause(ctx, r.aborts.NextBackOff()) // the next step hears that ctx has ended
+		return nil
 	}
 	for _, j := range jobs {
 		j.slot.group, j.slot.mark, j.slot.rest = j.next().Offset, j.batch.Facts.Slice.mark(), slices.Clone(j.rest())
@@ -285,6 +292,7 @@ func (r *session) commit(ctx context.Context, jobs []*job, owned bool, worked er
 		r.observe(j)
 	}
 	r.onCommitted()
+	r.aborts.Reset()
 	r.log.Debug("committed", "in", in, "out", out)
 	r.cfg.Observer.Committed(r.row.Name, in, out)
 	return nil

@@ -50,8 +50,8 @@ func (b *books) asTheyAre() map[string]totals {
 	return all
 }
 
-// currentStates compares what analysts read as it is now with what the events make it. The sink mends a table of current
-// states where it lacks something; this looks at the money.
+// currentStates compares what analysts read as it is now with what the events make it. The sink mends a table of
+// current states where it lacks something; this looks at the money.
 func (b *books) currentStates(ctx context.Context, c *Check, ch ClickHouse) error {
 	want := b.asTheyAre()
 	for _, sql := range shown {
@@ -71,8 +71,8 @@ func (b *books) currentStates(ctx context.Context, c *Check, ch ClickHouse) erro
 	return nil
 }
 
-// unlessMoved carries out a check that reads ClickHouse as it is now. Where it finds differences and the sink has gone on
-// since Kafka was read, nobody can judge them: what was looked at counts as in transit.
+// unlessMoved carries out a check that reads ClickHouse as it is now. Where it finds differences and the sink has gone
+// on since Kafka was read, nobody can judge them: what was looked at counts as in transit.
 func (b *books) unlessMoved(ctx context.Context, c *Check, do func(context.Context, *Check, ClickHouse) error) error {
 	seen := Check{}
 	err := do(ctx, &seen, b.o.ClickHouse)

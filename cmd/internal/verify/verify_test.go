@@ -412,8 +412,8 @@ func tamperClickHouse(t *testing.T, o Options, addr, password string) {
 		},
 		{"clickhouse outcomes", "TRUNCATE TABLE outcomes_log", "no row in ClickHouse"},
 		{
-			"current states", "ALTER TABLE collections_now UPDATE collected_cents = collected_cents - 1 WHERE collected_cents > 0 " +
-				"SETTINGS mutations_sync = 1", "the view shows",
+			"current states", "ALTER TABLE collections_now UPDATE collected_cents = collected_cents - 1 " +
+				"WHERE collected_cents > 0 SETTINGS mutations_sync = 1", "the view shows",
 		},
 		{"current states", "TRUNCATE TABLE debits_now", "the view shows none"},
 		{

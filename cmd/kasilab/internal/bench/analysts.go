@@ -24,8 +24,8 @@ var plainQuestions = []questions.Question{
 }
 
 // benchAnalysts fills six months of o.policies policies into the tables of events by SQL, makes the states of them as
-// the sink's watch does and the server merges them at rest, and asks each question of the dictionary as the analyst, within the analyst's limits, three
-// times. The table has the median.
+// the sink's watch does and the server merges them at rest. It asks each question of the dictionary as the analyst,
+// within the analyst's limits, three times. The table has the median.
 func benchAnalysts(ctx context.Context, _ *kafka, o *options, t *table) error {
 	ch, err := startClickHouse(ctx)
 	if err != nil {
