@@ -52,6 +52,7 @@ type product struct {
 	client            *kgo.Client
 	process           *exec.Cmd
 	cluster           *kafkatest.Cluster // its Kafka, where that is brokers on this machine
+	input             io.Reader          // standard input of the commands of shell
 	results           int
 }
 

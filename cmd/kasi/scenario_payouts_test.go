@@ -13,7 +13,7 @@ import (
 // shell runs a command against the product, as a shell would, in a folder.
 func (p *product) shell(dir string, args ...string) (string, error) {
 	cmd := p.command(p.t.Context(), args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stdin = dir, p.input
 	cmd.Env = append(cmd.Env, "KASI_API=http://"+p.http, "KASI_API_KEY="+testKey, "KASI_KAFKA="+p.kafka)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -117,6 +117,14 @@ func TestTheMonthAsFiveCronLines(t *testing.T) {
 	out, err = p.shell(dir, "policies", "import", "policies.csv", "--mode", "full", "--expected-total", "350.01")
 	require.Error(t, err, out)
 	require.Contains(t, out, "350.01")
+	file, err := os.Open(filepath.Join(dir, "policies.csv"))
+	require.NoError(t, err)
+	defer file.Close()
+	p.input = file
+	out, err = p.shell(dir, "policies", "import", "-")
+	p.input = nil
+	require.NoError(t, err, out)
+	require.Contains(t, out, "2 imported, 0 failed: 0 created", "standard input")
 	require.Contains(t, run(1), "2 collections made")
 	bank.until("2025-11-05", "2025-12-01")
 	run(2)
