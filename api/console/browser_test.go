@@ -111,7 +111,7 @@ func TestPagesInABrowser(t *testing.T) {
 	require.Empty(t, axe(ctx, t), "login")
 	s.logIn(ctx, "key-a")
 	pages := map[string]string{
-		"month": "/", "collections": "/collections", "filtered": "/collections?status=PAID_FULL",
+		"month": "/", "collections": "/collections", "filtered": "/collections?status=PAID_FULL&failed=false&attempted=true",
 		"why": "/collections/" + collectionOne + "?what_if=balance%3D500", "customer": "/customer?id=C1",
 		"settlements": "/settlements", "settlement": "/settlements/" + statementOne, "engine": "/engine",
 		"health": "/health", "search": "/search?q=P1", "error": "/nowhere",

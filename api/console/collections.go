@@ -21,16 +21,20 @@ import (
 const pageSize = 100
 
 // filters are the filters of the list of collections, as its address has them.
-type filters struct{ Period, Status, Policy, Customer string }
+type filters struct{ Period, Status, Policy, Customer, Failed, Attempted string }
 
 func readFilters(q url.Values) filters {
-	return filters{q.Get("period_month"), q.Get("status"), q.Get("policy_number"), q.Get("customer_id")}
+	return filters{
+		q.Get("period_month"), q.Get("status"), q.Get("policy_number"), q.Get("customer_id"), q.Get("failed"),
+		q.Get("attempted"),
+	}
 }
 
 // page is what is asked of ClickHouse. after is the last row seen.
 func (f filters) page(after []string, limit int) read.Page {
 	return read.Page{
-		Period: f.Period, Status: f.Status, PolicyNumber: f.Policy, CustomerID: f.Customer, After: after, Limit: limit,
+		Period: f.Period, Status: f.Status, PolicyNumber: f.Policy, CustomerID: f.Customer, Failed: yesOrNo[f.Failed],
+		Attempted: yesOrNo[f.Attempted], After: after, Limit: limit,
 	}
 }
 
@@ -39,6 +43,7 @@ func (f filters) values() url.Values {
 	v := url.Values{}
 	for _, p := range [][2]string{
 		{"period_month", f.Period}, {"status", f.Status}, {"policy_number", f.Policy}, {"customer_id", f.Customer},
+		{"failed", f.Failed}, {"attempted", f.Attempted},
 	} {
 		if p[1] != "" {
 			v.Set(p[0], p[1])
@@ -57,8 +62,16 @@ func (f filters) check() error {
 	if f.Status != "" && !slices.Contains(statuses, schemas.CollectionStatus(f.Status)) {
 		return missing("There is no status " + strconv.Quote(f.Status) + ".")
 	}
+	for _, v := range []string{f.Failed, f.Attempted} {
+		if _, ok := yesOrNo[v]; !ok {
+			return missing(strconv.Quote(v) + " is neither true nor false.")
+		}
+	}
 	return nil
 }
+
+// yesOrNo are the words of the address, which are those of the API, in those of the query.
+var yesOrNo = map[string]string{"": "", "true": "yes", "false": "no"}
 
 var statuses = []schemas.CollectionStatus{
 	schemas.PaidFull, schemas.PaidPartial, schemas.Unpaid, schemas.CollectionCancelled,

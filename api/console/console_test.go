@@ -204,6 +204,7 @@ func TestPagesSayWhatIsStored(t *testing.T) {
 		"/search?q=nothing":             {"Nothing has exactly this"},
 		"/?period_month=2025-10":        {"No collection of this month exists yet"},
 		"/collections?policy_number=P7": {"No collection passes these filters"},
+		"/collections?attempted=false":  {"P&amp;2", "collections.csv?attempted=false"},
 		"/collections/" + collectionOne + "?date=2025-11-05":       {"Nothing was decided"},
 		"/collections/" + collectionOne + "?what_if=balance%3D500": {"then it is debited"},
 		"/collections/" + collectionOne + "?what_if=x":             {"no such change"},
@@ -228,6 +229,10 @@ func TestDownloadIsWhatIsShown(t *testing.T) {
 		"?status=UNPAID": {"P&2"},
 		"?period_month=2025-11&status=PAID_FULL&customer_id=C1": {"P1"},
 		"?policy_number=P9": nil,
+		"?failed=true":      nil, // a failure is over once the collection is paid
+		"?failed=false":     {"P&2", "P1"},
+		"?attempted=false":  {"P&2"},
+		"?attempted=true":   {"P1"},
 	} {
 		status, body := s.get("/collections.csv" + filter)
 		require.Equal(t, http.StatusOK, status)
