@@ -29,7 +29,7 @@ real: build ## a month after the other over a real bank's transactions: make rea
 
 test: setup ## all tests: units, properties, and the six use cases from outside; then make test-kafka where Java and Maven are there
 	@go test -timeout 20m ./...
-	@$(MAKE) --no-print-directory test-console
+	@$(MAKE) --no-print-directory test-console test-deploy
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory test-kafka; \
 		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
