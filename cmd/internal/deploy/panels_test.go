@@ -23,7 +23,7 @@ import (
 // quiet are the panels that a good month may leave empty.
 var quiet = []string{"Troubles", "Inserts that failed", "Rows brought back", "Events ClickHouse lacks"}
 
-// loud are the alerts that a test's own doing raises: it sends a bad record.
+// loud are the alerts that the test's own doing may raise: it sends a bad record.
 var loud = []string{"KasiDeadLetters"}
 
 // TestPanelsAndAlertsAnswer runs each query of the dashboard and of the alert rules over the metrics of a product that
@@ -60,7 +60,7 @@ func TestPanelsAndAlertsAnswer(t *testing.T) {
 	}
 	for _, r := range alertRules(t) {
 		v := answer(r.Expr)
-		require.Equal(t, slices.Contains(loud, r.Alert), len(v) > 0, "%s: %v", r.Alert, v)
+		require.True(t, len(v) == 0 || slices.Contains(loud, r.Alert), "%s: %v", r.Alert, v)
 	}
 }
 
