@@ -56,8 +56,8 @@ func NewCustomers() *stage.Store[book.Customer] {
 	})
 }
 
-// index keeps the committed debit index and the waking list in step with the committed states. fresh is cleared where
-// the batch ends.
+// index keeps the committed debit index and the waking list in step with the committed states. The debit index saves
+// time only: who is not in it is found by the debit's route (ofOld). fresh is cleared where the batch ends.
 func (t *collectTask) index(key string, before, after *book.Customer) {
 	after.DebitsSince(before, func(id string, now bool) {
 		if now {
