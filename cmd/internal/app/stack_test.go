@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -62,10 +63,11 @@ func TestRoleThatCannotStartFailsTheStack(t *testing.T) {
 	require.ErrorContains(t, err, "choose another address with --http")
 }
 
-// A role that cannot go on stands aside with its reason. The others serve.
+// A role that cannot go on stands aside with its reason. The others serve. Each says when it has stopped.
 func TestRoleStandsAside(t *testing.T) {
 	cfg := settings(t, func(c *config.Config) { c.Metrics = freeAddr(t) })
-	s, err := app.Up(t.Context(), cfg, quiet())
+	var said bytes.Buffer
+	s, err := app.Up(t.Context(), cfg, app.Logger(&said, "info", "text"))
 	require.NoError(t, err)
 	cal, err := s.Calendar()
 	require.NoError(t, err)
@@ -73,6 +75,9 @@ func TestRoleStandsAside(t *testing.T) {
 	require.NoError(t, err)
 	cal.Close()
 	require.NoError(t, s.Stop())
+	for _, role := range app.RoleNames() {
+		require.Contains(t, said.String(), `msg="the role has stopped" role=`+role)
+	}
 
 	kafka, err := kembed.StartKafka(t.Context(), filepath.Join(cfg.DataDir, "kafka"), cfg.Kafka, "", quiet())
 	require.NoError(t, err)
