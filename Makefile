@@ -13,7 +13,7 @@ KILLS       ?= 50
 export DOCKER_BUILDKIT ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run real test test-kafka test-drivers test-client test-console test-alerts test-deploy compose drill bugs storm \
+.PHONY: help run real test test-kafka test-drivers test-client test-console test-alerts test-deploy compose drill bugs storm power \
 	test-sink-kills replay test-containers docker-answers test-images kafka-jars kafka-checksums sim rounding histories backtest bench \
 	bench-kafka bench-scale bench-million bench-analysts load build image setup lint fmt generate check-generated ci clean
 
@@ -104,6 +104,10 @@ test-images: docker-answers $(KAFKA_JARS) ## images for make test-containers whe
 storm: build $(KAFKA_JARS) ## a month of 10,000 customers on Apache Kafka under 100 kill -9 and SIGSTOP, then the books (ARGS=--help)
 	@go build -trimpath -o bin/kasilab ./cmd/kasilab
 	@bin/kasilab storm $(ARGS)
+
+power: build ## a month on kasi up under power cuts, on a disk that forgets what was not fsynced (ARGS=--help; Linux, root, /dev/fuse)
+	@go build -trimpath -o bin/kasilab ./cmd/kasilab
+	@bin/kasilab power $(ARGS)
 
 kafka-jars: $(KAFKA_JARS) ## fetch Apache Kafka for the tests (once, 55 MB)
 

@@ -1,5 +1,5 @@
-// Command kasilab holds the rigs that try the product: storm kills it for a month, bench measures it beside its peers,
-// bugs shows that its tests can fail. None of it is shipped.
+// Command kasilab holds the rigs that try the product: storm kills it for a month, power cuts its power, bench measures
+// it beside its peers, bugs shows that its tests can fail. None of it is shipped.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/kasi-collections/kasi/cmd/kasilab/internal/bench"
 	"github.com/kasi-collections/kasi/cmd/kasilab/internal/bugs"
+	"github.com/kasi-collections/kasi/cmd/kasilab/internal/power"
 	"github.com/kasi-collections/kasi/cmd/kasilab/internal/storm"
 	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
@@ -34,7 +35,7 @@ func main() {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
-	cmd.AddCommand(storm.Command(), bench.Command(), bugs.Command())
+	cmd.AddCommand(storm.Command(), power.Command(), bench.Command(), bugs.Command())
 	if err := cmd.ExecuteContext(ctx); err != nil {
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			os.Exit(130)

@@ -25,6 +25,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
+// Option is one of a broker.
+type Option = kfake.Opt
+
+// Durable forces each record to the disk before it is acknowledged, so that it survives a power cut. Each batch and
+// each commit then costs a flush of the disk.
+func Durable() Option { return kfake.SyncWrites() }
+
 // Kafka is a running embedded broker.
 type Kafka struct {
 	addr  string
@@ -38,7 +45,9 @@ type Kafka struct {
 //
 // interfaces, where it is not empty, is the IP address to listen on in place of addr's host, which may then be any
 // name: 0.0.0.0 in a container whose port is published. Whoever reaches it may do all: there is no authentication.
-func StartKafka(ctx context.Context, dir, addr, interfaces string, log *slog.Logger) (*Kafka, error) {
+func StartKafka(ctx context.Context, dir, addr, interfaces string, log *slog.Logger, options ...Option) (*Kafka,
+	error,
+) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -56,7 +65,7 @@ func StartKafka(ctx context.Context, dir, addr, interfaces string, log *slog.Log
 		return nil, fmt.Errorf("embedded kafka: another process uses %s: stop it, or give this one a data directory of "+
 			"its own", dir)
 	}
-	cluster, err := start(ctx, filepath.Join(dir, "data"), host, listen, log)
+	cluster, err := start(ctx, filepath.Join(dir, "data"), host, listen, log, options)
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -67,13 +76,13 @@ func StartKafka(ctx context.Context, dir, addr, interfaces string, log *slog.Log
 			"listens", listen)
 	}
 	log.Warn("embedded kafka is for evaluation: a crash may tear a transaction in two, and acknowledged records are "+
-		"not forced to disk; use a real Kafka for real money", "address", k.addr, "dir", dir)
+		"forced to disk only with --durable; use a real Kafka for real money", "address", k.addr, "dir", dir)
 	return k, nil
 }
 
-func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kfake.Cluster, error) {
+func start(ctx context.Context, dir, host, listen string, log *slog.Logger, options []Option) (*kfake.Cluster, error) {
 	began := time.Now()
-	cluster, err := kfake.NewCluster(
+	cluster, err := kfake.NewCluster(append(options,
 		kfake.NumBrokers(1), kfake.DataDir(dir), kfake.ClusterID("kasi-embedded"), kfake.WithLogger(logger{log}),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
 			l, err := net.Listen("tcp", listen)
@@ -85,7 +94,7 @@ func start(ctx context.Context, dir, host, listen string, log *slog.Logger) (*kf
 		kfake.MaxVersions(versions()),
 		// A demonstration that rests for weeks must find its consumer offsets again; the default drops them after 7 days.
 		kfake.BrokerConfigs(map[string]string{"offsets.retention.minutes": "5256000"}),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("embedded kafka: cannot start on %s with data in %s: %w%s", listen, dir, err, wayOut(err))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kasi-collections/kasi/cmd/internal/config"
@@ -47,7 +48,8 @@ func FillSecrets(c config.Config) (config.Config, error) {
 		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 			return c, fmt.Errorf("data directory: %w", err)
 		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+		// Whole on the disk before the first key is used: a power cut must not lose what seals the secrets on Kafka.
+		if err := renameio.WriteFile(path, b, 0o600); err != nil {
 			return c, err
 		}
 	}

@@ -72,7 +72,7 @@ func (s *Stack) startEngines(ctx context.Context) error {
 	if len(s.env.Brokers) == 0 {
 		g.Go(func() (err error) {
 			s.kafka, err = kembed.StartKafka(ctx, filepath.Join(s.cfg.DataDir, "kafka"), s.cfg.Kafka,
-				s.cfg.KafkaListen, s.log)
+				s.cfg.KafkaListen, s.log, brokerOptions(s.cfg)...)
 			if err != nil {
 				return fmt.Errorf("embedded Kafka: %w", err)
 			}
@@ -204,11 +204,19 @@ func (s *Stack) stopEngines() error {
 	return errors.Join(errs...)
 }
 
+func brokerOptions(cfg config.Config) (options []kembed.Option) {
+	if cfg.Durable {
+		options = append(options, kembed.Durable())
+	}
+	return options
+}
+
 // EmbeddedClickHouse is the embedded ClickHouse of a configuration whose secrets are filled in.
 func EmbeddedClickHouse(cfg config.Config, log *slog.Logger) chembed.Options {
 	return chembed.Options{
 		Dir: filepath.Join(cfg.DataDir, "clickhouse"), HTTPAddr: cfg.ClickHouseHTTP, NativeAddr: cfg.ClickHouseNative,
 		KasiPassword: cfg.Password, AnalystPassword: cfg.AnalystPassword, Tenants: TenantAnalysts(cfg), Log: log,
+		Durable: cfg.Durable,
 	}
 }
 

@@ -25,7 +25,7 @@ type Config struct {
 	LogLevel, LogFormat                                                                                         string
 	Partitions, Replication, QueryRate, UpdateRate, RefusedRate                                                 int
 	WebhooksAllowPrivate                                                                                        bool
-	KafkaTLS, ClickHouseTLS                                                                                     bool
+	Durable, KafkaTLS, ClickHouseTLS                                                                            bool
 	KafkaCA, KafkaCert, KafkaKey, KafkaSASL, KafkaUser, KafkaPassword                                           string
 	KafkaTokenURL, KafkaTokenScope, ClickHouseCA, ClickHouseCert, ClickHouseKey, HTTPCert, HTTPKey              string
 }
@@ -39,6 +39,8 @@ func (c *Config) options() *pflag.FlagSet {
 	t := pflag.NewFlagSet("options", pflag.ContinueOnError)
 	t.SortFlags = false
 	t.StringVar(&c.DataDir, "data-dir", DefaultDataDir, "directory of the embedded engines' data")
+	t.BoolVar(&c.Durable, "durable", false,
+		"the embedded engines force to disk what they acknowledge, so that it survives a power cut; slower")
 	t.StringVar(&c.HTTP, "http", "127.0.0.1:8080", "address of the REST API and the console")
 	t.StringVar(&c.Kafka, "kafka", "127.0.0.1:9092", "address of the embedded Kafka (loopback only)")
 	t.StringVar(&c.KafkaListen, "kafka-listen", "",

@@ -17,6 +17,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/google/uuid"
 
 	"github.com/kasi-collections/kasi/schemas"
@@ -40,6 +41,9 @@ type Options struct {
 	// Grants are further grants of user kasi, written as after the word GRANT, for benchmarks that let the server read
 	// from Kafka by itself.
 	Grants []string
+	// Durable forces rows to the disk before an insert is acknowledged, so that they survive a power cut. Each insert then
+	// costs some flushes of the disk.
+	Durable bool
 	// Log gets the server's life at info and warning, and its console at debug. Nil: nothing is logged.
 	Log *slog.Logger
 
@@ -135,7 +139,8 @@ func (o Options) makeDirs() error {
 		return nil
 	}
 	text := fmt.Sprintf("ATTACH DATABASE _ UUID '%s'\nENGINE = Atomic\n", uuid.NewString())
-	if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+	// Whole on the disk at once: the engine does not start on an empty one, which a power cut would leave.
+	if err := renameio.WriteFile(path, []byte(text), 0o640); err != nil {
 		return fmt.Errorf("write the system database of the embedded ClickHouse: %w", err)
 	}
 	return nil

@@ -24,8 +24,6 @@ type DiskOptions struct {
 	// Strict keeps a new name, a rename or a removal only after an fsync of its directory, which is all that POSIX
 	// promises. Otherwise any fsync keeps all names of before, as the journals of ext4 and XFS do.
 	Strict bool
-	// ForgetsNothing is a disk that no cut harms, for the test that must fail on it.
-	ForgetsNothing bool
 }
 
 // Disk is a directory that loses at a cut what was not fsynced. It writes everything to its backing directory at once,
@@ -115,10 +113,8 @@ func (d *Disk) Cut(kill func()) error {
 	if err := d.off(kill); err != nil {
 		return err
 	}
-	if !d.o.ForgetsNothing {
-		if err := d.rebuild(); err != nil {
-			return fmt.Errorf("rebuild what was durable: %w", err)
-		}
+	if err := d.rebuild(); err != nil {
+		return fmt.Errorf("rebuild what was durable: %w", err)
 	}
 	d.forget()
 	return d.on()

@@ -10,14 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	chembed "github.com/kasi-collections/kasi/sinks/clickhouse/embedded"
 )
-
-func TestMain(m *testing.M) {
-	chembed.RunIfChild()
-	os.Exit(m.Run())
-}
 
 // cannot tells, and says, that this machine cannot mount a disk of ours: then nothing is shown.
 func cannot(t *testing.T) bool {

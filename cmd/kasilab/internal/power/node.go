@@ -100,12 +100,13 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 	fh fs.FileHandle, _ uint32, errno syscall.Errno,
 ) {
 	err := n.m.change(func() error {
-		var made fs.FileHandle
-		if in, made, _, errno = n.LoopbackNode.Create(ctx, name, flags|syscall.O_EXCL, mode, out); errno != 0 {
+		if in, fh, _, errno = n.LoopbackNode.Create(ctx, name, flags|syscall.O_EXCL, mode, out); errno != 0 {
 			return errno
 		}
-		if r, ok := made.(fs.FileReleaser); ok {
-			r.Release(ctx)
+		if made, ok := fh.(fs.FileReleaser); ok {
+			if errno := made.Release(ctx); errno != 0 {
+				return errno
+			}
 		}
 		if err := n.m.made(n.path(name)); err != nil {
 			return err
@@ -144,7 +145,7 @@ func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn
 		if f, err = open(n.m, n.path(), syscall.O_RDWR); err != nil {
 			return fs.ToErrno(err)
 		}
-		defer unix.Close(f.fd)
+		defer f.Release(ctx) //nolint:errcheck // it was opened for this one change
 	}
 	return fs.ToErrno(n.m.write(f.fd, int64(size), 1<<62, func() error {
 		return errors.Join(unix.Ftruncate(f.fd, int64(size)), set())
@@ -196,7 +197,9 @@ type dirStream interface {
 }
 
 // Fsyncdir implements fs.FileFsyncdirer.
-func (d *directory) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno { return d.n.Fsync(ctx, nil, flags) }
+func (d *directory) Fsyncdir(ctx context.Context, flags uint32) syscall.Errno {
+	return d.n.Fsync(ctx, nil, flags)
+}
 
 // file is an open file. It can be read whatever it was opened for, to keep what is overwritten.
 type file struct {

@@ -90,7 +90,7 @@ func (ch *clickHouse) bringBack(ctx context.Context, since time.Time) error {
 func (ch *clickHouse) kill() { _ = syscall.Kill(ch.server.Pid(), syscall.SIGKILL) }
 
 func (ch *clickHouse) answers(ctx context.Context) bool {
-	return answers(ctx, "http://"+ch.server.HTTPAddr()+"/?query=SELECT+1&user=analyst&password="+analystPW)
+	return Answers(ctx, "http://"+ch.server.HTTPAddr()+"/?query=SELECT+1&user=analyst&password="+analystPW)
 }
 
 func (ch *clickHouse) stop() {

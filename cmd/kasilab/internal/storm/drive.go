@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,33 +20,41 @@ import (
 	"github.com/kasi-collections/kasi/streams/retry"
 )
 
-// patientOpts let the driver's own clients outlast a broker that is started again.
-var patientOpts = []kgo.Opt{
+// PatientOpts let the driver's own clients outlast a broker that is started again.
+var PatientOpts = []kgo.Opt{
 	kgo.RequestRetries(1000), kgo.RetryTimeout(patience),
 	kgo.MetadataMinAge(250 * time.Millisecond),
 	kgo.RetryBackoffFn(func(int) time.Duration { return 250 * time.Millisecond }),
 }
 
-// advancer moves the calendar with the command line, and again where that fails or is killed.
-type advancer struct {
-	o Options
-	k *killer
+// Advancer moves the calendar with the command line, and again where that fails or is killed.
+type Advancer struct {
+	Kasi    func(args ...string) *exec.Cmd
+	Brokers []string
+	// Running, where set, hears of the process that moves the calendar, and of nil when it has ended; Repeated of each
+	// time that it is started again.
+	Running  func(*os.Process)
+	Repeated func()
 }
 
 // Advance implements demo.Advancer.
-func (a *advancer) Advance(ctx context.Context, to civil.Date) error {
+func (a *Advancer) Advance(ctx context.Context, to civil.Date) error {
 	for began := time.Now(); ; {
-		cmd := a.o.Kasi("calendar", "advance", "--to", to.String(), "--kafka-brokers", strings.Join(a.o.Brokers, ","))
+		cmd := a.Kasi("calendar", "advance", "--to", to.String(), "--kafka-brokers", strings.Join(a.Brokers, ","))
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		a.k.advancing(cmd.Process)
+		if a.Running != nil {
+			a.Running(cmd.Process)
+		}
 		stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		stop()
-		a.k.advancing(nil)
+		if a.Running != nil {
+			a.Running(nil)
+		}
 		if err == nil {
 			return nil
 		}
@@ -54,20 +64,26 @@ func (a *advancer) Advance(ctx context.Context, to civil.Date) error {
 		if time.Since(began) > patience {
 			return fmt.Errorf("kasi calendar advance --to %s: %w\n%s", to, err, out.String())
 		}
-		a.k.repeated()
+		if a.Repeated != nil {
+			a.Repeated()
+		}
 		if err := retry.Pause(ctx, again); err != nil {
 			return err
 		}
 	}
 }
 
-// fed is what the feeds had acknowledged, by customer and id.
-type fed struct {
+// Fed is what the feeds had acknowledged, by customer and id.
+type Fed struct {
 	mu  sync.Mutex
 	ids map[[2]string]struct{}
 }
 
-func (f *fed) add(txs []schemas.Transaction) {
+// NewFed has heard of nothing yet.
+func NewFed() *Fed { return &Fed{ids: map[[2]string]struct{}{}} }
+
+// Add hears of transactions that Kafka has acknowledged.
+func (f *Fed) Add(txs []schemas.Transaction) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, tx := range txs {
@@ -75,13 +91,14 @@ func (f *fed) add(txs []schemas.Transaction) {
 	}
 }
 
-func (f *fed) len() int {
+// Len is how many there are.
+func (f *Fed) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.ids)
 }
 
-func (f *fed) rows() [][]string {
+func (f *Fed) rows() [][]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	rows := make([][]string, 1, len(f.ids)+1)
@@ -104,8 +121,8 @@ const (
 	heartbeatCustomers = 16
 )
 
-func startHeartbeat(brokers []string, acknowledged *fed) (*heartbeat, error) {
-	push, err := feed.NewProducer(brokers, patientOpts...)
+func startHeartbeat(brokers []string, acknowledged *Fed) (*heartbeat, error) {
+	push, err := feed.NewProducer(brokers, PatientOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +142,7 @@ func startHeartbeat(brokers []string, acknowledged *fed) (*heartbeat, error) {
 			}
 			// Not cancelled: what is sent is waited for, so that it counts as acknowledged.
 			if push.Transactions(context.Background(), txs...) == nil && push.Flush(context.Background()) == nil {
-				acknowledged.add(txs)
+				acknowledged.Add(txs)
 			}
 		}
 	})
@@ -134,8 +151,8 @@ func startHeartbeat(brokers []string, acknowledged *fed) (*heartbeat, error) {
 
 func (b *heartbeat) stop() { b.cancel(); b.done.Wait() }
 
-// answers tells whether a GET is answered with 200 within three seconds.
-func answers(ctx context.Context, url string) bool {
+// Answers tells whether a GET is answered with 200 within three seconds.
+func Answers(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -150,8 +167,8 @@ func answers(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// waitFor looks again and again until it is so.
-func waitFor(ctx context.Context, what string, so func() bool) error {
+// WaitFor looks again and again until it is so.
+func WaitFor(ctx context.Context, what string, so func() bool) error {
 	for began := time.Now(); !so(); {
 		if err := retry.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err

@@ -45,9 +45,9 @@ const (
 type killer struct {
 	o            Options
 	ps           *processes
-	w            *watch
+	w            *Watch
 	victims      []*victim
-	acknowledged *fed
+	acknowledged *Fed
 	fail         context.CancelCauseFunc
 	bar          *feed.Progress
 	probe        *probe
@@ -69,9 +69,9 @@ type killer struct {
 	done    chan struct{} // all kills are done
 }
 
-func newKiller(o Options, ps *processes, w *watch, ch *clickHouse, fail context.CancelCauseFunc) *killer {
+func newKiller(o Options, ps *processes, w *Watch, ch *clickHouse, fail context.CancelCauseFunc) *killer {
 	k := &killer{
-		o: o, ps: ps, w: w, fail: fail, acknowledged: &fed{ids: map[[2]string]struct{}{}},
+		o: o, ps: ps, w: w, fail: fail, acknowledged: NewFed(),
 		rng: rand.New(rand.NewPCG(o.Seed, 1<<34)), done: make(chan struct{}), day: firstDay,
 	}
 	k.victims = k.all(ch)
@@ -143,7 +143,7 @@ func (k *killer) revive(ctx context.Context, v *victim) {
 func (k *killer) measure(ctx context.Context, v *victim, name string, killed time.Time,
 	back func(context.Context) bool,
 ) {
-	if err := waitFor(ctx, name+" to come back", func() bool { return back(ctx) }); err != nil {
+	if err := WaitFor(ctx, name+" to come back", func() bool { return back(ctx) }); err != nil {
 		if ctx.Err() == nil {
 			k.fail(fmt.Errorf("killed at %s: %w", killed.Format(time.TimeOnly), err))
 		}
@@ -238,8 +238,8 @@ func (k *killer) finish(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// share is the part of all kills that is due when a phase begins.
-func share(p demo.Phase, d civil.Date) float64 {
+// Share is the part of all kills that is due when a phase begins.
+func Share(p demo.Phase, d civil.Date) float64 {
 	switch p {
 	case demo.PhaseImport:
 		return 0.04
@@ -262,7 +262,7 @@ func share(p demo.Phase, d civil.Date) float64 {
 func (k *killer) phase(ctx context.Context, p demo.Phase, d civil.Date) error {
 	k.once.Do(func() { k.begin(ctx) })
 	k.mu.Lock()
-	k.allowed = max(k.allowed, int(share(p, d)*float64(k.o.Kills)+0.5))
+	k.allowed = max(k.allowed, int(Share(p, d)*float64(k.o.Kills)+0.5))
 	k.day, k.now = d, p
 	if k.copied.IsZero() && d.DaysSince(firstDay) >= copyAfter {
 		k.copied = time.Now()
@@ -272,7 +272,7 @@ func (k *killer) phase(ctx context.Context, p demo.Phase, d civil.Date) error {
 		return nil
 	}
 	k.show()
-	return waitFor(ctx, "the killer", func() bool {
+	return WaitFor(ctx, "the killer", func() bool {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		return k.allowed-k.kills <= ahead

@@ -83,19 +83,19 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer ps.close()
-	w, err := newWatch(ctx, o.Brokers)
+	w, err := NewWatch(ctx, o.Brokers)
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer w.Close()
 	k := newKiller(o, ps, w, ch, cancel)
 	// Before the processes are closed: a victim on its way back would start again.
 	defer func() { cancel(nil); k.work.Wait() }()
 	if err := ps.startAll(); err != nil {
 		return err
 	}
-	if err := waitFor(ctx, "the API to serve",
-		func() bool { return answers(ctx, "http://"+ps.http+"/readyz") }); err != nil {
+	if err := WaitFor(ctx, "the API to serve",
+		func() bool { return Answers(ctx, "http://"+ps.http+"/readyz") }); err != nil {
 		return err
 	}
 	beat, err := startHeartbeat(o.Brokers, k.acknowledged)
@@ -117,44 +117,57 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	beat.stop()
-	if err := w.quiet(ctx); err != nil {
+	if err := w.Quiet(ctx); err != nil {
 		return err
 	}
 	k.print(time.Since(began))
-	return errors.Join(differs, verdict(ctx, o, ps, k, ch, result))
+	return errors.Join(differs, Books{
+		Kasi: o.Kasi, Brokers: ps.brokers, ClickHouseHTTP: ch.server.HTTPAddr(), Dir: o.Dir, Out: o.Out,
+		Acknowledged: k.acknowledged,
+	}.Verify(ctx, result))
 }
 
 // month plays November on the product, and calls again what fails.
 func month(ctx context.Context, o Options, said io.Writer, ps *processes, k *killer, ch *clickHouse) (*demo.Result,
 	error,
 ) {
+	advancer := &Advancer{Kasi: o.Kasi, Brokers: o.Brokers, Running: k.advancing, Repeated: k.repeated}
 	return demo.Month(ctx, demo.Options{
 		Policies: o.Customers + (o.Customers-1)/16, Seed: o.Seed,
-		Rough: demo.Rough{Records: o.Records, LateAnswers: true, Delivered: k.acknowledged.add, Phase: k.phase},
+		Rough: demo.Rough{Records: o.Records, LateAnswers: true, Delivered: k.acknowledged.Add, Phase: k.phase},
 		Product: demo.Product{
-			BaseURL: "http://" + ps.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: patientOpts,
+			BaseURL: "http://" + ps.http, APIKey: apiKey, Tenant: tenant, Brokers: o.Brokers, KgoOpts: PatientOpts,
 			Patience:      patience,
 			ClickHouseURL: "http://" + ch.server.HTTPAddr(), AnalystPassword: analystPW,
-			Advancer: &advancer{o: o, k: k}, Out: said, Progress: io.Discard,
+			Advancer: advancer, Out: said, Progress: io.Discard,
 		},
 	})
 }
 
-// verdict writes down what the bank and the feeds know, and lets the verifier judge.
-func verdict(ctx context.Context, o Options, ps *processes, k *killer, ch *clickHouse, r *demo.Result) error {
+// Books are all that the verifier holds against each other.
+type Books struct {
+	Kasi                    func(args ...string) *exec.Cmd
+	Brokers, ClickHouseHTTP string
+	Dir                     string // gets bank.csv and fed.csv
+	Out                     io.Writer
+	Acknowledged            *Fed
+}
+
+// Verify writes down what the bank and the feeds know, and lets kasi verify judge. Any difference is an error.
+func (b Books) Verify(ctx context.Context, r *demo.Result) error {
 	ledger := [][]string{{"debit_id", "status", "amount_cents"}}
 	for _, d := range r.Debits {
 		ledger = append(ledger, []string{d.DebitID, string(d.State), strconv.FormatInt(int64(d.AmountCents), 10)})
 	}
-	book, fed := filepath.Join(o.Dir, "bank.csv"), filepath.Join(o.Dir, "fed.csv")
-	if err := errors.Join(writeCSV(book, ledger), writeCSV(fed, k.acknowledged.rows())); err != nil {
+	book, fed := filepath.Join(b.Dir, "bank.csv"), filepath.Join(b.Dir, "fed.csv")
+	if err := errors.Join(writeCSV(book, ledger), writeCSV(fed, b.Acknowledged.rows())); err != nil {
 		return err
 	}
-	cmd := o.Kasi("verify", "--kafka-brokers", ps.brokers, "--clickhouse-http", ch.server.HTTPAddr(), "--ledger", book,
+	cmd := b.Kasi("verify", "--kafka-brokers", b.Brokers, "--clickhouse-http", b.ClickHouseHTTP, "--ledger", book,
 		"--fed", fed, "--grace", "0s", "--wait", "2m")
-	cmd.Stdout, cmd.Stderr = o.Out, o.Out
+	cmd.Stdout, cmd.Stderr = b.Out, b.Out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("kasi verify, over %s: %w", o.Dir, err)
+		return fmt.Errorf("kasi verify, over %s: %w", b.Dir, err)
 	}
 	return ctx.Err()
 }

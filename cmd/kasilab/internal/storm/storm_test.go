@@ -14,7 +14,7 @@ import (
 func TestSharesGrowOverTheMonth(t *testing.T) {
 	last := 0.0
 	grows := func(p demo.Phase, days int) {
-		now := share(p, firstDay.AddDays(days))
+		now := Share(p, firstDay.AddDays(days))
 		require.GreaterOrEqual(t, now, last, "%s after %d days", p, days)
 		last = now
 	}

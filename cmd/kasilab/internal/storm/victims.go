@@ -120,7 +120,7 @@ func (k *killer) moves(role string) func(string) func(context.Context) bool {
 
 func (k *killer) serves(url string) func(string) func(context.Context) bool {
 	return func(string) func(context.Context) bool {
-		return func(ctx context.Context) bool { return answers(ctx, url) }
+		return func(ctx context.Context) bool { return Answers(ctx, url) }
 	}
 }
 
@@ -172,7 +172,7 @@ func (k *killer) show() {
 	for _, v := range k.victims {
 		kills = append(kills, fmt.Sprintf("%s %d", v.role, v.kills))
 	}
-	k.bar.Step(int64(k.kills), fmt.Sprintf("%s  %d records  kills: %s  rebalances %d  lag %d", k.day, k.acknowledged.len(),
+	k.bar.Step(int64(k.kills), fmt.Sprintf("%s  %d records  kills: %s  rebalances %d  lag %d", k.day, k.acknowledged.Len(),
 		strings.Join(kills, ", "), 2*k.joined, k.w.behind()))
 }
 
@@ -205,5 +205,5 @@ func (k *killer) print(took time.Duration) {
 	t.Render()
 	fmt.Fprintf(k.o.Out, "seed %d, %s: %d bank transactions acknowledged, %d instances joined and left (%d rebalances "+
 		"asked for), calendar advanced again %d times\n",
-		k.o.Seed, took.Round(time.Second), k.acknowledged.len(), k.joined, 2*k.joined, k.calls)
+		k.o.Seed, took.Round(time.Second), k.acknowledged.Len(), k.joined, 2*k.joined, k.calls)
 }

@@ -38,8 +38,8 @@ type place struct {
 	partition int32
 }
 
-// watch sees from outside how far the groups are.
-type watch struct {
+// Watch sees from outside how far the groups are.
+type Watch struct {
 	cl     *kgo.Client
 	adm    *kadm.Client
 	cancel context.CancelFunc
@@ -51,13 +51,14 @@ type watch struct {
 	lag       int64
 }
 
-func newWatch(ctx context.Context, brokers []string) (*watch, error) {
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, patientOpts...)...)
+// NewWatch starts to look; end it with Close.
+func NewWatch(ctx context.Context, brokers []string) (*Watch, error) {
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, PatientOpts...)...)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{
+	w := &Watch{
 		cl: cl, adm: kadm.NewClient(cl), cancel: cancel, committed: map[string]map[place]int64{},
 		changed: time.Now(),
 	}
@@ -69,14 +70,15 @@ func newWatch(ctx context.Context, brokers []string) (*watch, error) {
 	return w, nil
 }
 
-func (w *watch) close() {
+// Close ends it.
+func (w *Watch) Close() {
 	w.cancel()
 	w.done.Wait()
 	w.cl.Close()
 }
 
 // look asks once; what the broker does not answer stays as it was.
-func (w *watch) look(ctx context.Context) {
+func (w *Watch) look(ctx context.Context) {
 	fetched := w.adm.FetchManyOffsets(ctx, allGroups...)
 	ends, err := w.adm.ListEndOffsets(ctx)
 	w.mu.Lock()
@@ -106,14 +108,14 @@ func (w *watch) look(ctx context.Context) {
 	w.lag = lag
 }
 
-func (w *watch) behind() int64 {
+func (w *Watch) behind() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lag
 }
 
 // held is what an instance owns in its role's group now; nothing where it cannot be asked.
-func (w *watch) held(ctx context.Context, role, instance string) map[place]bool {
+func (w *Watch) held(ctx context.Context, role, instance string) map[place]bool {
 	group := groupOf[role]
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -136,7 +138,7 @@ func (w *watch) held(ctx context.Context, role, instance string) map[place]bool 
 }
 
 // now is how far a role's group is, as the broker says it now; nil while it does not say.
-func (w *watch) now(ctx context.Context, role string) map[place]int64 {
+func (w *Watch) now(ctx context.Context, role string) map[place]int64 {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	fetched, err := w.adm.FetchOffsets(ctx, groupOf[role])
@@ -158,11 +160,11 @@ func moved(own map[place]bool, from, to map[place]int64) bool {
 	return false
 }
 
-// quiet waits until everything that was fed has gone through: intake is at the end of what came from outside, and
+// Quiet waits until everything that was fed has gone through: intake is at the end of what came from outside, and
 // nothing moves any more.
-func (w *watch) quiet(ctx context.Context) error {
+func (w *Watch) Quiet(ctx context.Context) error {
 	outside := []string{schemas.TopicFeedTransactions, schemas.TopicFeedIncomes, schemas.TopicRailResults}
-	return waitFor(ctx, "the pipeline to be quiet", func() bool {
+	return WaitFor(ctx, "the pipeline to be quiet", func() bool {
 		ends, err := w.adm.ListEndOffsets(ctx, outside...)
 		if err != nil {
 			return false
