@@ -5,6 +5,8 @@ package power
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -98,6 +100,7 @@ func (d *Disk) on() error {
 	loopback.RootData.RootNode = n
 	m.server, err = fs.Mount(d.Path(), n, &fs.Options{MountOptions: fuse.MountOptions{
 		FsName: "power", Name: "power", DirectMountStrict: true, DisableXAttrs: true, MaxWrite: 1 << 20,
+		Logger: log.New(io.Discard, "", 0), // it tells of each answer that nobody takes after a cut
 	}})
 	if err != nil {
 		return fmt.Errorf("mount a disk that forgets at %s (it needs root and /dev/fuse): %w", d.Path(), err)
