@@ -136,7 +136,7 @@ func (s *server) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, pa
 	day := ""
 	respondList(s, w, r, params, func(in *input) read.Page {
 		day = filter(in, "stood_on", params.StoodOn, aDate)
-		return readPage(in, params.Limit, params.Cursor, 2)
+		return readPage(in, params.Limit, params.Cursor, 3)
 	}, func(db *read.DB, ctx context.Context, p read.Page) ([]decided, error) {
 		rows, err := ofCollection(ctx, id, func() ([]read.Decision, error) {
 			if day == "" {
@@ -160,7 +160,9 @@ func (s *server) ListDecisions(w http.ResponseWriter, r *http.Request, id ID, pa
 			out[i] = decided{row.Seq, ev, s.Words(ev)}
 		}
 		return out, nil
-	}, decisionBody, func(d decided) []string { return []string{d.BusinessDate, strconv.FormatInt(d.seq, 10)} })
+	}, decisionBody, func(d decided) []string {
+		return []string{d.BusinessDate, strconv.FormatInt(d.At.UnixMilli(), 10), strconv.FormatInt(d.seq, 10)}
+	})
 }
 
 // ofCollection asks for rows that belong to a collection. Where there are none, the collection may be none of the

@@ -817,7 +817,7 @@ type PolicyPatch struct {
 	Bank         *string `json:"bank,omitempty"`
 	AccountToken *string `json:"account_token,omitempty"`
 
-	// CustomerID Only the policy's own; another customer's is a 409, which says what to do instead
+	// CustomerID The customer that the policy is to belong to; a 409 once it has been debited
 	CustomerID *string `json:"customer_id,omitempty"`
 }
 

@@ -47,6 +47,7 @@ type pipeline struct {
 	writing func(context.Context) // called for each execution
 	half    bool                  // executions are never completed
 	closed  bool                  // the open item is
+	debited bool                  // policies are, so that they stay with their customers
 	forget  bool                  // policies are not kept, for imports too large for that
 	cutErr  error
 
@@ -200,6 +201,12 @@ func (p *pipeline) decide(
 	case !patch && exists && old.CustomerID != c.CustomerID:
 		return now, schemas.OutcomeConflict, "the policy number belongs to another customer"
 	}
+	if patch && c.CustomerID != "" {
+		now.CustomerID = c.CustomerID
+	}
+	if now.CustomerID != old.CustomerID && p.debited {
+		return now, schemas.OutcomeConflict, "it has been debited"
+	}
 	if c.SetStatus != nil {
 		now.Status = *c.SetStatus
 	}
@@ -230,7 +237,7 @@ func (p *pipeline) decide(
 	case exists && old.Status == schemas.PolicyCancelled && now.Status != schemas.PolicyActive &&
 		(now.PolicyTerms != old.PolicyTerms || !patch && !c.Gives(schemas.GivenStatus)):
 		return now, schemas.OutcomeConflict, "the policy is cancelled"
-	case exists && now.PolicyTerms == old.PolicyTerms:
+	case exists && now.PolicyTerms == old.PolicyTerms && now.CustomerID == old.CustomerID:
 		return now, schemas.OutcomeUnchanged, ""
 	}
 	return now, schemas.OutcomeOK, ""

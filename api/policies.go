@@ -112,10 +112,6 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, para
 		if err != nil {
 			return err
 		}
-		if cmd.CustomerID != "" && cmd.CustomerID != p.CustomerID {
-			return keepsCustomer(&p, cmd.CustomerID)
-		}
-		cmd.CustomerID = "" // intake knows the owner
 		if cmd.IfVersion, err = wantedVersion(params.IfMatch, &p, info.again); err != nil {
 			return err
 		}
@@ -142,13 +138,6 @@ func (s *server) PatchPolicy(w http.ResponseWriter, r *http.Request, id ID, para
 		})
 		return nil
 	})
-}
-
-// keepsCustomer is the error of a policy that another customer shall have. What a customer owes is decided where the
-// customer's money is seen, and a policy cannot go from one such place to another yet (streams/DESIGN.md).
-func keepsCustomer(p *read.Policy, wanted string) error {
-	return conflict("The policy belongs to customer %s and stays theirs: cancel it and make one under a new policy "+
-		"number for the other customer", p.CustomerID).at("customer_id", p.CustomerID, wanted)
 }
 
 // readPatch reads a merge patch: a field that is null is cleared, where the policy can be without it.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kasi-collections/kasi/api"
@@ -88,24 +89,52 @@ func TestPatchPolicy(t *testing.T) {
 	require.EqualValues(t, 4, decoded[api.Policy](e.get(path)).Version)
 }
 
-// A policy stays its customer's: the answer says what to do instead, and nothing is sent on.
-func TestAPolicyStaysItsCustomers(t *testing.T) {
+// A policy goes to another customer with the other fields of the PATCH. Lists show it under that one alone; its history
+// shows both. What the pipeline refuses is a 409 that says why.
+func TestAPolicyGoesToAnotherCustomer(t *testing.T) {
 	e := newEnv(t)
 	path := "/v1/policies/" + e.policy("POL001")
-	before := e.pipe.commands
-	got := e.send(http.MethodPatch, path, `{"customer_id":"C2","collection_amount":9}`).is(http.StatusConflict).err()
-	require.Equal(t, api.ErrorDetails{Field: "customer_id", Expected: "C-POL001", Received: "C2"}, got.Details)
-	require.Contains(t, got.Message, "new policy number")
+	e.post("/v1/collections/execute", `{"period_month":"2025-11"}`).is(http.StatusAccepted)
+	tag := e.get(path).header.Get("ETag")
+	e.send(http.MethodPatch, path, `{"customer_id":"C-POL001"}`).is(http.StatusOK)
+	require.Equal(t, tag, e.get(path).header.Get("ETag"), "it is the customer's already")
+	moved := e.send(http.MethodPatch, path, `{"customer_id":"C2","collection_amount":9}`).is(http.StatusOK)
+	require.EqualValues(t, 900, decoded[api.PolicyPatched](moved).CollectionAmount)
+	now := decoded[api.Policy](e.get(path))
+	require.Equal(t, "C2", now.CustomerID)
+	require.EqualValues(t, 2, now.Version)
+	for customer, n := range map[string]int{"C-POL001": 0, "C2": 1} {
+		require.Len(t, decoded[api.PolicyList](e.get("/v1/policies?customer_id="+customer)).Data, n, customer)
+	}
+	require.Len(t, decoded[api.PolicyHistory](e.get(path+"/history")).Data, 2)
+
+	number := func(customer string) int {
+		return len(decoded[api.CollectionList](e.get("/v1/collections?customer_id=" + customer)).Data)
+	}
+	require.Equal(t, []int{1, 0}, []int{number("C-POL001"), number("C2")})
+	e.pipe.mu.Lock()
+	for _, k := range e.pipe.collections {
+		k.Status, k.Change = schemas.CollectionVoided, schemas.Change{Kind: schemas.ChangeVoided}
+		e.pipe.write(k)
+		k.CustomerID, k.Status, k.Change = "C2", schemas.Unpaid, schemas.Change{Kind: schemas.ChangeReactivated}
+		e.pipe.write(k)
+	}
+	e.pipe.mu.Unlock()
+	require.Equal(t, []int{0, 1}, []int{number("C-POL001"), number("C2")})
+	require.Len(t, decoded[api.Customer](e.get("/v1/customers/C2")).Collections, 1)
+	e.get("/v1/customers/C-POL001").is(http.StatusNotFound)
+
 	for _, body := range []string{`{"customer_id":null}`, `{"customer_id":""}`, `{"customer_id":7}`} {
 		got := e.send(http.MethodPatch, path, body).is(http.StatusBadRequest).err()
 		require.Equal(t, "customer_id", got.Details.Field, body)
 	}
-	require.Equal(t, before, e.pipe.commands)
-	e.send(http.MethodPatch, path, `{"customer_id":"C-POL001"}`).is(http.StatusOK)
-	e.send(http.MethodPatch, path, `{"customer_id":"C-POL001","collection_amount":9}`).is(http.StatusOK)
-	now := decoded[api.Policy](e.get(path))
-	require.EqualValues(t, 900, now.CollectionAmount)
-	require.EqualValues(t, 2, now.Version)
+	stale := http.Header{"If-Match": {tag}}
+	e.with(stale, http.MethodPatch, path, acmeKey, "application/json", strings.NewReader(`{"customer_id":"C3"}`)).
+		is(http.StatusPreconditionFailed)
+	e.send(http.MethodPatch, "/v1/policies/"+uuid.NewString(), `{"customer_id":"C3"}`).is(http.StatusNotFound)
+	e.pipe.debited = true
+	got := e.send(http.MethodPatch, path, `{"customer_id":"C3"}`).is(http.StatusConflict).err()
+	require.Contains(t, got.Message, "debited")
 }
 
 // TestPatchAnswersItsOwnChange: a change that was overtaken before it could be read back is still answered as it was

@@ -69,9 +69,9 @@ func (e *Engine) Hash() string {
 }
 
 // Record is a record of the timeline, decoded: a *schemas.Transaction, *schemas.Income, *schemas.Result,
-// *schemas.PolicyCommand, *schemas.ExecuteCommand, *schemas.ExecutionCommand, *schemas.CloseItemCommand or
-// schemas.Tick. The engine keeps nothing of it, so the caller may use its memory again once it has done with the
-// outputs.
+// *schemas.PolicyCommand, *schemas.MoveCommand, *schemas.ExecuteCommand, *schemas.ExecutionCommand,
+// *schemas.CloseItemCommand or schemas.Tick. The engine keeps nothing of it, so the caller may use its memory again
+// once it has done with the outputs.
 type Record any
 
 // Apply lets one record happen to its customer at a moment of business time. What it causes is added to out. Of a tick
@@ -91,6 +91,8 @@ func (e *Engine) Apply(c *book.Customer, rec Record, m schemas.Moment, out *book
 		return b.Result(r)
 	case *schemas.PolicyCommand:
 		return b.Policy(r)
+	case *schemas.MoveCommand:
+		return b.Move(r)
 	case *schemas.ExecuteCommand:
 		return b.Execute(r)
 	case *schemas.CloseItemCommand:

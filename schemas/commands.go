@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -27,6 +28,7 @@ const (
 	KindIncome      Kind = "income"      // Income
 	KindResult      Kind = "result"      // Result
 	KindPolicy      Kind = "policy"      // PolicyCommand
+	KindMove        Kind = "move"        // MoveCommand
 	KindExecute     Kind = "execute"     // ExecuteCommand
 	KindCloseItem   Kind = "close-item"  // CloseItemCommand
 	KindImport      Kind = "import"      // ImportEntry
@@ -57,13 +59,15 @@ const (
 // PolicyCommand travels on kasi.policy.commands.v1, keyed by (tenant, policy number), and from there on the customer's
 // timeline.
 type PolicyCommand struct {
-	RequestID    string       `json:"request_id"`
-	Row          int          `json:"row"`
-	Line         int          `json:"line,omitempty"` // of the file, where the command is a row of one
-	Action       PolicyAction `json:"action"`
-	TenantID     string       `json:"tenant_id"`
-	CustomerID   string       `json:"customer_id"` // empty in a PATCH on the command topic: intake knows the owner
-	PolicyNumber string       `json:"policy_number"`
+	RequestID string       `json:"request_id"`
+	Row       int          `json:"row"`
+	Line      int          `json:"line,omitempty"` // of the file, where the command is a row of one
+	Action    PolicyAction `json:"action"`
+	TenantID  string       `json:"tenant_id"`
+	// CustomerID of a PATCH on the command topic is the customer whose the policy shall be, or empty: intake knows the
+	// owner.
+	CustomerID   string `json:"customer_id"`
+	PolicyNumber string `json:"policy_number"`
 	// Terms of a CREATE or IMPORT, and of a PATCH that names Given.
 	Terms *PolicyTerms `json:"terms,omitempty"`
 	// Given names the fields of Terms that an IMPORT or PATCH is about, as the policy file does; the others stay as they
@@ -76,6 +80,25 @@ type PolicyCommand struct {
 	// SetPremium and SetStatus are fields of a PATCH.
 	SetPremium *Cents        `json:"set_collection_amount_cents,omitempty"`
 	SetStatus  *PolicyStatus `json:"set_status,omitempty"`
+}
+
+// MoveCommand takes a policy from one customer to another. It is a PATCH that names another customer, and goes from
+// intake to the timeline of From, from there back to the policy commands, and from there to the timeline of CustomerID.
+type MoveCommand struct {
+	PolicyCommand
+	From string `json:"from"`
+	// Refused says that From keeps the policy.
+	Refused bool `json:"refused,omitempty"`
+	// Moved is what From has let go of; package book knows its fields. It is empty before that.
+	Moved json.RawMessage `json:"moved,omitempty"`
+}
+
+// At is the customer on whose timeline the command belongs.
+func (c *MoveCommand) At() string {
+	if c.Moved != nil {
+		return c.CustomerID
+	}
+	return c.From
 }
 
 // The fields of a policy's terms that a command may give.

@@ -15,7 +15,7 @@ const (
 //
 //catalog:event TopicDecisions Decision
 //catalog:table decisions_log tenant_id, policy_number, period_month, business_date, seq, event_id
-//catalog:latest decisions_now seq tenant_id, period_month, policy_number, collection_id
+//catalog:latest decisions_now at tenant_id, period_month, policy_number, collection_id
 //catalog:without decisions_now alternatives, inputs, situation
 type DecisionEvent struct {
 	Meta

@@ -20,11 +20,14 @@ func States() []State {
 			states = append(states, debitState(t))
 			continue
 		}
-		columns := strings.Join(t.stored(), ", ")
+		columns, latest := strings.Join(t.stored(), ", "), t.Latest
+		if latest == "at" {
+			latest = "toUnixTimestamp64Milli(at)" // an instant has no sum
+		}
 		states = append(states, State{
 			Table: t, Fill: []string{"INSERT INTO " + t.Name + " (" + columns + ") SELECT " + columns + " FROM " + t.Of},
-			Holds: "SELECT sum(" + t.Latest + ") FROM " + t.Name + " FINAL",
-			Ought: "SELECT sum(latest) FROM (SELECT max(" + t.Latest + ") AS latest FROM " + t.Of + " GROUP BY " + t.Key + ")",
+			Holds: "SELECT sum(" + latest + ") FROM " + t.Name + " FINAL",
+			Ought: "SELECT sum(latest) FROM (SELECT max(" + latest + ") AS latest FROM " + t.Of + " GROUP BY " + t.Key + ")",
 		})
 	}
 	return states

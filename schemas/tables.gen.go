@@ -518,7 +518,7 @@ func stateTables() []Table {
 			},
 		},
 		{
-			Name: "decisions_now", Of: "decisions_log", Latest: "seq", Key: "tenant_id, period_month, policy_number, collection_id", Month: true,
+			Name: "decisions_now", Of: "decisions_log", Latest: "at", Key: "tenant_id, period_month, policy_number, collection_id", Month: true,
 			Comment: "The latest row of each in decisions_log.",
 			Columns: []Column{
 				{Name: "tenant_id", Type: "LowCardinality(String)", Comment: "The insurer."},

@@ -99,6 +99,9 @@ func (t *collectTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	case schemas.KindPolicy:
 		cmd, err := readOwn(rec.Value, "command", checkPolicy)
 		return t.applyTo(b, rec, cmd.TenantID, cmd.CustomerID, &cmd, cmp.Or(err, checkCustomer(cmd.CustomerID)))
+	case schemas.KindMove:
+		cmd, err := readOwn(rec.Value, "move", checkMove)
+		return t.applyTo(b, rec, cmd.TenantID, cmd.At(), &cmd, err)
 	case schemas.KindExecution:
 		return stage.ForAll(func() error { return t.execution(b, rec) })
 	case schemas.KindExecute:
@@ -300,6 +303,11 @@ func (t *collectTask) emit(b *stage.Batch, key string, at time.Time) error {
 		stage.Events(b, schemas.TopicOutcomes, key, o.Outcomes, at),
 	} {
 		if err != nil {
+			return err
+		}
+	}
+	for i := range o.Moves {
+		if err := passMove(b, schemas.TopicPolicyCommands, o.Moves[i].PolicyNumber, &o.Moves[i], at); err != nil {
 			return err
 		}
 	}

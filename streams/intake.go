@@ -112,11 +112,13 @@ func (t *feedTask) known(tenant string) (bool, error) {
 	return t.tenants.Has(tenant), nil
 }
 
-// owner is the state of one policy number. The first customer to claim a number keeps it for good, also after a
-// cancellation: the policy's id is made of the number alone, so a second owner would write over the first one's
-// history.
+// owner is the state of one policy number. The first customer to claim a number keeps it, also after a cancellation:
+// the policy's id is made of the number alone, so a second owner would write over the first one's history. Only a move
+// gives it to another customer, and the history goes on.
 type owner struct {
 	CustomerID string `json:"customer_id"`
+	// Moving is the request by which the policy is on its way to another customer; empty where it is not.
+	Moving string `json:"moving,omitempty"`
 }
 
 // ownerTask is the command half of intake: it decides whose a policy number is, which no customer's partition can, and
@@ -132,13 +134,15 @@ func openOwners(context.Context, stage.Config, Needs) (stage.Task, stage.Memory)
 func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	switch kindOf(rec) {
 	case schemas.KindPolicy:
+	case schemas.KindMove:
+		return t.moved(b, rec)
 	case schemas.KindImport:
 		return t.importEntry(b, rec)
 	case schemas.KindAudit:
 		return audit(b, rec)
 	default:
 		return schemas.Refuse(letters.ClassUnknownKind,
-			"a record of the policy commands needs header kasi.kind = policy, import or audit")
+			"a record of the policy commands needs header kasi.kind = policy, move, import or audit")
 	}
 	cmd, err := readOwn(rec.Value, "command", checkPolicy)
 	if err != nil {
@@ -150,10 +154,20 @@ func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	}
 	value := rec.Value
 	now, known := t.View(key)
+	patch, moving := cmd.Action == schemas.PolicyPatch, known && now.Moving != ""
 	switch {
-	case cmd.Action == schemas.PolicyPatch && !known:
+	case moving && patch && now.Moving == cmd.RequestID:
+		return nil // the same call again: one answer is on its way to both
+	case moving:
+		return t.answer(b, rec, cmd, key, schemas.OutcomeConflict,
+			"the policy is being moved to another customer; try again in a moment")
+	case patch && known && cmd.CustomerID != "" && cmd.CustomerID != now.CustomerID:
+		t.Edit(key).Moving = cmd.RequestID
+		move := schemas.MoveCommand{PolicyCommand: cmd, From: now.CustomerID}
+		return passMove(b, schemas.TopicTimeline, move.From, &move, rec.Timestamp)
+	case patch && !known:
 		return t.answer(b, rec, cmd, key, schemas.OutcomeNotFound, "no policy has this number")
-	case cmd.Action == schemas.PolicyPatch:
+	case patch:
 		cmd.CustomerID = now.CustomerID
 		if value, err = json.Marshal(cmd); err != nil {
 			return stage.Fatal(err)
@@ -166,6 +180,34 @@ func (t ownerTask) Take(b *stage.Batch, rec *kgo.Record) error {
 	customer := schemas.CustomerKey(cmd.TenantID, cmd.CustomerID)
 	b.Route(schemas.TopicTimeline, schemas.KindPolicy, schemas.RoutingHash(customer), customer, value, rec.Timestamp)
 	return nil
+}
+
+// moved takes in the answer of the customer that a moving policy belonged to. The policy is the other customer's from
+// here on, or stays. An answer that nobody waits for changes nothing: it came before, or a replay wrote it again.
+func (t ownerTask) moved(b *stage.Batch, rec *kgo.Record) error {
+	cmd, err := readOwn(rec.Value, "answer to a move", func(cmd schemas.MoveCommand) error {
+		if cmd.Refused == (cmd.Moved != nil) {
+			return badCommand("either refused or moved is required")
+		}
+		return checkMove(cmd)
+	})
+	if err != nil {
+		return err
+	}
+	key := schemas.CustomerKey(cmd.TenantID, cmd.PolicyNumber)
+	if err := checkPlace(b, rec, key); err != nil {
+		return err
+	}
+	if now, known := t.View(key); !known || now.Moving != cmd.RequestID || now.CustomerID != cmd.From {
+		return nil
+	}
+	o := t.Edit(key)
+	o.Moving = ""
+	if cmd.Refused {
+		return nil
+	}
+	o.CustomerID = cmd.CustomerID
+	return passMove(b, schemas.TopicTimeline, cmd.CustomerID, &cmd, rec.Timestamp)
 }
 
 // audit makes an event of what the API says of a call.
@@ -220,6 +262,8 @@ func checkPolicy(cmd schemas.PolicyCommand) error {
 	switch {
 	case cmd.TenantID == "" || cmd.PolicyNumber == "":
 		return badCommand("tenant_id and policy_number are required")
+	case cmd.Action == schemas.PolicyPatch && cmd.CustomerID != "" && cmd.RequestID == "":
+		return badCommand("request_id is required")
 	case cmd.Action == schemas.PolicyPatch:
 		return nil
 	case cmd.Action != schemas.PolicyCreate && cmd.Action != schemas.PolicyImport:

@@ -77,6 +77,24 @@ func takeTick(b *stage.Batch, rec *kgo.Record) (now schemas.Moment, news bool, e
 	return now, err == nil, err
 }
 
+// passMove sends a move on to whom it concerns: a customer on the timeline, a policy number among the policy commands.
+func passMove(b *stage.Batch, topic, whom string, cmd *schemas.MoveCommand, at time.Time) error {
+	value, err := json.Marshal(cmd)
+	if err != nil {
+		return stage.Fatal(err)
+	}
+	key := schemas.CustomerKey(cmd.TenantID, whom)
+	b.Route(topic, schemas.KindMove, schemas.RoutingHash(key), key, value, at)
+	return nil
+}
+
+func checkMove(cmd schemas.MoveCommand) error {
+	if cmd.TenantID == "" || cmd.PolicyNumber == "" || cmd.RequestID == "" || cmd.CustomerID == "" || cmd.From == "" {
+		return badCommand("tenant_id, policy_number, request_id, customer_id and from are required")
+	}
+	return nil
+}
+
 // beforeTime is the business date of a partition that has seen no tick yet: everything is booked later, so it waits for
 // its day.
 var beforeTime = civil.Date{Year: 1970, Month: 1, Day: 1}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -70,6 +71,7 @@ var Topology = []Stage{
 			{Topic: schemas.TopicOutcomes, Key: "customer", Dense: true},
 			{Topic: schemas.TopicExecutions, Key: "execution", Dense: true},
 			{Topic: schemas.TopicTimeline, Key: "execution: what is left of its work"},
+			{Topic: schemas.TopicPolicyCommands, Key: "tenant, policy number: the answer to a move", Routed: true},
 			{Topic: schemas.TopicDeadLetters, Key: "as it came"},
 		},
 		State: schemas.TopicStateCollect, StateKey: "customer",
@@ -165,6 +167,18 @@ func GroupsOf(role string) []progress.Group {
 		groups = append(groups, progress.Group{ID: s.Group, Role: role, Topics: s.Inputs})
 	}
 	return groups
+}
+
+// TakenOver waits until intake and collect have taken over all that lies before them now, and what that makes each pass
+// to the other: a policy that moves goes through both of them twice, and nothing goes through them more often. stall is
+// how long it waits while nothing moves; 0 means progress.DefaultStall.
+func TakenOver(ctx context.Context, g *progress.Tracker, stall time.Duration) error {
+	for _, role := range []string{"intake", "collect", "intake", "collect"} {
+		if err := g.CatchUp(ctx, stall, GroupsOf(role)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TopicsOf are the topics that roles read, changelogs included, in order.

@@ -820,7 +820,7 @@ type PolicyPatch struct {
 	Bank         *string `json:"bank,omitempty"`
 	AccountToken *string `json:"account_token,omitempty"`
 
-	// CustomerID Only the policy's own; another customer's is a 409, which says what to do instead
+	// CustomerID The customer that the policy is to belong to; a 409 once it has been debited
 	CustomerID *string `json:"customer_id,omitempty"`
 }
 
@@ -1951,7 +1951,9 @@ type ClientInterface interface {
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-	// policy's `ETag` is a 412 where the policy has changed since.
+	// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+	// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+	// are a 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1963,7 +1965,9 @@ type ClientInterface interface {
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-	// policy's `ETag` is a 412 where the policy has changed since.
+	// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+	// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+	// are a 409.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1975,7 +1979,9 @@ type ClientInterface interface {
 	// A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 	// on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 	// not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-	// policy's `ETag` is a 412 where the policy has changed since.
+	// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+	// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+	// are a 409.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2568,7 +2574,9 @@ func (c *Client) GetPolicy(ctx context.Context, id ID, reqEditors ...RequestEdit
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 // on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 // not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-// policy's `ETag` is a 412 where the policy has changed since.
+// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+// are a 409.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2590,7 +2598,9 @@ func (c *Client) PatchPolicyWithBody(ctx context.Context, id ID, params *PatchPo
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 // on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 // not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-// policy's `ETag` is a 412 where the policy has changed since.
+// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+// are a 409.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2612,7 +2622,9 @@ func (c *Client) PatchPolicy(ctx context.Context, id ID, params *PatchPolicyPara
 // A merge patch: fields that are left out stay, `null` clears an optional one. A new `collection_amount` counts from the next period
 // on: a running collection keeps its amount, one of a period that has not begun follows the policy. A cancelled or lapsed policy is
 // not debited again. A cancellation can be taken back for 30 days by `status` active, which also lifts a hold. `If-Match` with the
-// policy's `ETag` is a 412 where the policy has changed since.
+// policy's `ETag` is a 412 where the policy has changed since. A `customer_id` gives a policy that was never debited to another
+// customer, with its collections of periods that have not ended; the answer comes when that is done. Meanwhile other changes of it
+// are a 409.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //

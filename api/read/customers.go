@@ -31,10 +31,15 @@ const sqlCustomerCollections = `SELECT ` + collectionColumns + `
 FROM
 (
     SELECT * FROM collections_log
-    WHERE tenant_id = {tenant:String} AND customer_id = {customer_id:String}
+    WHERE tenant_id = {tenant:String} AND collection_id IN
+        (
+            SELECT collection_id FROM collections_log
+            WHERE tenant_id = {tenant:String} AND customer_id = {customer_id:String}
+        )
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )
+WHERE customer_id = {customer_id:String}
 ORDER BY period_month DESC, policy_number
 LIMIT {limit:UInt32}`
 

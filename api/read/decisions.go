@@ -46,7 +46,8 @@ func (d Decision) Event() (*schemas.DecisionEvent, error) {
 	return ev, nil
 }
 
-// ofCollection are the decisions about a collection: its number and period lead to them by the table's key.
+// ofCollection are the decisions about a collection: its number and period lead to them by the table's key. Those of
+// one day are in the order of their instants, since the numbers of a policy that moved are of two partitions.
 const ofCollection = `
 FROM decisions_log
 WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND (policy_number, period_month) IN
@@ -58,20 +59,21 @@ WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND (policy_numb
     AND business_date `
 
 const sqlDecisionList = `SELECT ` + decisionColumns + ofCollection + `>= toDateOrZero({after_date:String})
-    AND (business_date > toDateOrZero({after_date:String}) OR seq > toInt64OrZero({after_seq:String}))
-ORDER BY business_date, seq
+    AND (business_date > toDateOrZero({after_date:String})
+        OR (toUnixTimestamp64Milli(at), seq) > (toInt64OrZero({after_at:String}), toInt64OrZero({after_seq:String})))
+ORDER BY business_date, at, seq
 LIMIT 1 BY event_id
 LIMIT {limit:UInt32}`
 
 // Decisions are a page of the decisions about a collection, in their order; none where there is no such collection.
 func (d *DB) Decisions(ctx context.Context, collection string, p Page) ([]Decision, error) {
-	args := d.page(p, "after_date", "after_seq")
+	args := d.page(p, "after_date", "after_at", "after_seq")
 	args["id"] = collection
 	return all[Decision](ctx, d, sqlDecisionList, args)
 }
 
 const sqlDecisionOn = `SELECT ` + decisionColumns + ofCollection + `<= toDate({day:String})
-ORDER BY business_date DESC, seq DESC
+ORDER BY business_date DESC, at DESC, seq DESC
 LIMIT 1`
 
 // DecisionOn is the decision about a collection that stood when a day (YYYY-MM-DD) ended; ok is false where there was
@@ -85,7 +87,7 @@ const sqlDecisionsStanding = `SELECT toString(collection_id), action, reason, ex
 FROM decisions_log
 WHERE tenant_id = {tenant:String} AND policy_number IN {numbers:Array(String)}
     AND period_month IN {periods:Array(String)}
-ORDER BY policy_number, period_month, business_date DESC, seq DESC
+ORDER BY policy_number, period_month, business_date DESC, at DESC, seq DESC
 LIMIT 1 BY policy_number, period_month`
 
 // Standing is what is decided about a collection as things stand.

@@ -136,7 +136,8 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			[]string{cA + " 2025-11 C1 E1 P1 F 15000 15000 0 PAID_FULL 2025-11-05 2025-11-26 2 "},
 		},
 		"decision_list": {
-			page(named("id", cA), named("after_date", "2025-11-05"), named("after_seq", "4")),
+			page(named("id", cA), named("after_date", "2025-11-05"), named("after_at", "1762326000000"),
+				named("after_seq", "4")),
 			[]string{b + " 7 2025-11-15 2025-11-15 07:00:00 acme C1 P1 " + cA + " 2025-11 WAIT AWAIT_INCOME Later.  0  " +
 				"2025-11-25 [] {} "},
 		},

@@ -209,6 +209,7 @@ func (p *product) credit(customer, date string, cents int, description string) {
 type debit struct {
 	DebitID      string `json:"debit_id"`
 	PolicyNumber string `json:"policy_number"`
+	CustomerID   string `json:"customer_id"`
 	AmountCents  int    `json:"amount_cents"`
 	ActionDate   string `json:"action_date"`
 	Attempt      int    `json:"attempt"`

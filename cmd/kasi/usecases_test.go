@@ -47,7 +47,7 @@ func TestUseCase2RetryAfterSalary(t *testing.T) {
 	debits := p.debits()
 	require.Len(t, debits, 1)
 	require.Equal(t, debit{
-		DebitID: debits[0].DebitID, PolicyNumber: "POL001", AmountCents: 15000,
+		DebitID: debits[0].DebitID, PolicyNumber: "POL001", CustomerID: "CPOL001", AmountCents: 15000,
 		ActionDate: "2025-11-05", Attempt: 1, PeriodMonth: "2025-11", Currency: "ZAR", Rail: "DEBICHECK",
 	}, debits[0])
 	require.LessOrEqual(t, len(debits[0].DebitID), 35)

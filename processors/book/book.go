@@ -34,6 +34,8 @@ type Outputs struct {
 	Collections  []schemas.CollectionEvent
 	OpenItems    []schemas.OpenItemEvent
 	Outcomes     []schemas.OutcomeEvent
+	// Moves are answers to moves of policies, for whoever knows whose a policy number is.
+	Moves []schemas.MoveCommand
 	// Execution counts what an execution made of the customer's policies.
 	Execution schemas.ExecutionCounts
 	// Refused, where not nil, makes the record a dead letter, though it has left something behind.
@@ -45,13 +47,14 @@ func (o *Outputs) Reset() {
 	*o = Outputs{
 		Transactions: o.Transactions[:0], Deposits: o.Deposits[:0], Decisions: o.Decisions[:0], Debits: o.Debits[:0],
 		Policies: o.Policies[:0], Collections: o.Collections[:0], OpenItems: o.OpenItems[:0], Outcomes: o.Outcomes[:0],
+		Moves: o.Moves[:0],
 	}
 }
 
 // Empty tells that nothing was emitted.
 func (o *Outputs) Empty() bool {
 	return len(o.Transactions)+len(o.Deposits)+len(o.Decisions)+len(o.Debits)+len(o.Policies)+len(o.Collections)+
-		len(o.OpenItems)+len(o.Outcomes) == 0 && o.Refused == nil
+		len(o.OpenItems)+len(o.Outcomes)+len(o.Moves) == 0 && o.Refused == nil
 }
 
 // collectionChanged counts a new version of a collection and emits it with the fact that made it.

@@ -97,7 +97,7 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 
 CREATE TABLE IF NOT EXISTS decisions_now
 ( ... )
-ENGINE = ReplacingMergeTree(seq)
+ENGINE = ReplacingMergeTree(at)
 PARTITION BY period_month
 ORDER BY (tenant_id, period_month, policy_number, collection_id)
 SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;
@@ -243,7 +243,7 @@ SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partit
 
 CREATE TABLE IF NOT EXISTS decisions_now ON CLUSTER kasi
 ( ... )
-ENGINE = ReplicatedReplacingMergeTree(seq)
+ENGINE = ReplicatedReplacingMergeTree(at)
 PARTITION BY period_month
 ORDER BY (tenant_id, period_month, policy_number, collection_id)
 SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, number_of_free_entries_in_pool_to_execute_optimize_entire_partition = 1;

@@ -92,9 +92,9 @@ func (c *Clock) Show(ctx context.Context) (Today, error) {
 
 // Advance goes day by day through every missing tick up to the last cut-off of the day to. Where that has passed
 // already it adds one more cut-off of the same day, so that what came in since is decided. Before each day it waits
-// until intake has taken over what lay on the outside topics and the policy commands, and until no execution is under
-// way; after each day until collect and settle have passed it on every partition. On an error (often a
-// *progress.Behind) some ticks may have been written; calling it again goes on from there.
+// until intake and collect have taken over what lay on the outside topics and the policy commands, and until no
+// execution is under way; after each day until collect and settle have passed it on every partition. On an error (often
+// a *progress.Behind) some ticks may have been written; calling it again goes on from there.
 func (c *Clock) Advance(ctx context.Context, to civil.Date, o AdvanceOpts) (Today, error) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
@@ -157,7 +157,7 @@ func (c *Clock) nextDay(tick schemas.Tick, to civil.Date, extra bool) ([]schemas
 
 // pass writes the ticks of one day and waits for the stages.
 func (c *Clock) pass(ctx context.Context, day []schemas.Tick, o AdvanceOpts) error {
-	if err := c.progress.CatchUp(ctx, o.Stall, streams.GroupsOf("intake")...); err != nil {
+	if err := streams.TakenOver(ctx, c.progress, o.Stall); err != nil {
 		return err
 	}
 	if err := c.executed(ctx, o.Stall); err != nil {

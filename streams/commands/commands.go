@@ -175,10 +175,8 @@ func (c *Commands) Owed(ctx context.Context) ([]int64, error) {
 }
 
 func (c *Commands) owed(ctx context.Context) ([]int64, error) {
-	for _, role := range []string{"intake", "collect"} {
-		if err := c.progress.CatchUp(ctx, 0, streams.GroupsOf(role)...); err != nil {
-			return nil, err
-		}
+	if err := streams.TakenOver(ctx, c.progress, 0); err != nil {
+		return nil, err
 	}
 	written, err := c.progress.Ends(ctx, false, schemas.TopicCollections)
 	if err != nil {

@@ -142,6 +142,41 @@ func TestOwedWaitsForIntake(t *testing.T) {
 	require.Equal(t, []int64{0, 2, 0, 0}, owed)
 }
 
+// A policy that moves goes through intake and collect twice, and its collections count.
+func TestOwedWaitsForAMove(t *testing.T) {
+	r := rig.NewFake(t)
+	r.Produce(schemas.TopicPolicyCommands, 1, "command", "", kgo.TryCommit)
+	asked, done, gate := r.Asked(schemas.GroupPolicies), make(chan struct{}), make(chan struct{})
+	to := func(topic string, in *kgo.Record, value string) *kgo.Record {
+		return &kgo.Record{Topic: topic, Partition: in.Partition, Value: []byte(value)}
+	}
+	r.Stage(schemas.GroupIntake, nil, nil, schemas.TopicFeedTransactions, schemas.TopicFeedIncomes,
+		schemas.TopicRailResults, schemas.TopicPayoutResults)
+	r.Stage(schemas.GroupPolicies, nil, func(in *kgo.Record) *kgo.Record {
+		if string(in.Value) == "command" {
+			return to(schemas.TopicTimeline, in, "let go")
+		}
+		<-gate // the second way is slow
+		return to(schemas.TopicTimeline, in, "take over")
+	}, schemas.TopicPolicyCommands)
+	r.Stage(schemas.GroupCollect, nil, func(in *kgo.Record) *kgo.Record {
+		if string(in.Value) == "let go" {
+			return to(schemas.TopicPolicyCommands, in, "gone")
+		}
+		return to(schemas.TopicCollections, in, "taken over")
+	}, schemas.TopicTimeline)
+	var owed []int64
+	var err error
+	go func() {
+		defer close(done)
+		owed, err = opened(r).Owed(r.Context())
+	}()
+	rig.Until(asked, 60, done, gate)
+	<-done
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 2, 0, 0}, owed)
+}
+
 func TestOwedWaitsForCollect(t *testing.T) {
 	// A record and the marker of its transaction on each of the two partitions.
 	require.Equal(t, []int64{0, 2, 0, 2}, owedWithSlowCollect(t, false))

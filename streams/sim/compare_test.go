@@ -35,6 +35,7 @@ func (r *run) compare() {
 	} {
 		r.same(again, topic, func(*kgo.Record) bool { return true }, false)
 	}
+	r.same(again, schemas.TopicPolicyCommands, func(rec *kgo.Record) bool { return kindOf(rec) == schemas.KindMove }, true)
 	r.same(again, schemas.TopicDeadLetters, of("collect", "settle"), true)
 	for _, stage := range []string{"collect", "settle"} {
 		r.check(sameLines("outcomes of "+stage, stageLines(r.reader, stage, r.rig.partitions), stageLines(again, stage,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -63,6 +64,15 @@ func (o *oracle) answers(rec *kgo.Record) { o.statements.answers[rec.Timestamp.U
 func (o *oracle) judgeTaken(rec *kgo.Record) error {
 	ms := rec.Timestamp.UnixMilli()
 	copies, answers, refused := o.statements.copies[ms], o.statements.answers[ms], 0
+	if rec.Topic == schemas.TopicPolicyCommands {
+		taken, err := o.judgeMoving(rec, copies)
+		if taken || err != nil {
+			return err
+		}
+		copies = slices.DeleteFunc(slices.Clone(copies), func(c *kgo.Record) bool {
+			return kindOf(c) == schemas.KindMove && moveOf(c).Moved != nil
+		})
+	}
 	for _, d := range o.dead[ms] {
 		if headerOf(d, "__connect.errors.connector.name") != "collect" {
 			refused++

@@ -35,17 +35,20 @@ type oracle struct {
 	debits      map[string]*debit
 	tenants     map[string]*clearing
 	statements  statements
+	moving      map[string]string          // request by policy id, while owners waits for the customer's answer
+	released    map[string]bool            // moves of which a customer has let go
 	fresh       []schemas.DebitInstruction // since the last judgement
+	count       func(what string)
 }
 
-func newOracle(r *reader, partitions int32) *oracle {
+func newOracle(r *reader, partitions int32, count func(what string)) *oracle {
 	return &oracle{
 		r: r, partitions: partitions, bad: map[int64]bool{}, at: map[place]int{}, seq: map[string]int64{},
 		ids:   map[string]bool{},
 		ticks: map[place]schemas.Tick{}, dead: map[int64][]*kgo.Record{}, taken: map[string]bool{},
 		policies:    map[string]schemas.PolicyEvent{},
 		collections: map[string]*collection{}, debits: map[string]*debit{}, tenants: map[string]*clearing{},
-		statements: newStatements(),
+		statements: newStatements(), moving: map[string]string{}, released: map[string]bool{}, count: count,
 	}
 }
 
@@ -64,6 +67,32 @@ type step struct {
 	items        []schemas.OpenItemEvent
 	outcomes     []schemas.OutcomeEvent
 	outputs      int
+
+	customer string // of a move: whose half of it this is
+}
+
+// mine tells whether an output is of this half of a move: both may lie on one partition, and carry the timestamp of the
+// command. Who lets go answers only a refusal.
+func (s *step) mine(ev any) bool {
+	if s.customer == "" {
+		return true
+	}
+	cmd := moveOf(s.causes[0])
+	switch ev := ev.(type) {
+	case *schemas.CollectionEvent:
+		return ev.CustomerID == s.customer
+	case *schemas.PolicyEvent:
+		return ev.CustomerID == s.customer
+	case *schemas.OutcomeEvent:
+		return (ev.Code == schemas.OutcomeOK) == (cmd.Moved != nil)
+	}
+	return true
+}
+
+// moveOf is the move that a record of the timeline or of the policy commands holds.
+func moveOf(rec *kgo.Record) (cmd schemas.MoveCommand) {
+	_ = json.Unmarshal(rec.Value, &cmd)
+	return cmd
 }
 
 func (s *step) errorf(format string, args ...any) error {
@@ -80,19 +109,25 @@ func (o *oracle) judge() ([]schemas.DebitInstruction, error) {
 	if err := o.judgeIntake(); err != nil {
 		return nil, err
 	}
-	for p := range o.partitions {
-		for {
-			s, err := o.step(p)
-			if err != nil {
-				return nil, err
-			}
-			if s == nil {
-				break
-			}
-			if err := o.judgeStep(s); err != nil {
-				return nil, err
+	for again := true; again; {
+		again = false
+		for p := range o.partitions {
+			for {
+				s, err := o.step(p)
+				if err != nil {
+					return nil, err
+				}
+				if s == nil {
+					break
+				}
+				again = true
+				if err := o.judgeStep(s); err != nil {
+					return nil, err
+				}
 			}
 		}
+	}
+	for p := range o.partitions {
 		if err := o.nothingLeft(p); err != nil {
 			return nil, err
 		}
@@ -110,16 +145,25 @@ func (o *oracle) news(at place) []*kgo.Record {
 	return fresh
 }
 
-// step takes up the next record of a timeline partition and what it caused.
+// step takes up the next record of a timeline partition and what it caused. A policy that comes from another customer
+// waits until it has left.
 func (o *oracle) step(p int32) (*step, error) {
 	at := place{schemas.TopicTimeline, p}
 	rest := o.r.log[at][o.at[at]:]
 	if len(rest) == 0 {
 		return nil, nil
 	}
-	s := &step{at: at, ms: rest[0].Timestamp.UnixMilli()}
-	for len(rest) > len(s.causes) && rest[len(s.causes)].Timestamp.UnixMilli() == s.ms {
-		s.causes = append(s.causes, rest[len(s.causes)])
+	s := &step{at: at, ms: rest[0].Timestamp.UnixMilli(), causes: rest[:1]}
+	if kindOf(rest[0]) == schemas.KindMove {
+		cmd := moveOf(rest[0])
+		if cmd.Moved != nil && !o.released[moveID(&cmd, s.ms)] {
+			return nil, nil
+		}
+		s.customer = cmd.At()
+	}
+	for kindOf(rest[0]) != schemas.KindMove && len(rest) > len(s.causes) &&
+		rest[len(s.causes)].Timestamp.UnixMilli() == s.ms {
+		s.causes = rest[:len(s.causes)+1]
 	}
 	o.at[at] += len(s.causes)
 	for _, d := range o.dead[s.ms] {
@@ -161,11 +205,14 @@ func caused[T any](o *oracle, s *step, topic string, into *[]T, meta func(*T) *s
 		if rec.Timestamp.UnixMilli() != s.ms {
 			return nil
 		}
-		o.at[at]++
 		var ev T
 		if err := json.Unmarshal(rec.Value, &ev); err != nil {
 			return s.errorf("an output on %s is no JSON of its type: %v", topic, err)
 		}
+		if !s.mine(&ev) {
+			return nil
+		}
+		o.at[at]++
 		if err := o.judgeMeta(at, rec, meta(&ev)); err != nil {
 			return err
 		}
@@ -227,6 +274,8 @@ func (o *oracle) judgeStep(s *step) error {
 		err = o.judgeResult(s, rec)
 	case schemas.KindPolicy:
 		err = o.judgePolicy(s, rec)
+	case schemas.KindMove:
+		err = o.judgeMove(s, rec)
 	case schemas.KindExecute:
 		err = o.judgeExecute(s, rec)
 	}

@@ -93,7 +93,7 @@ func (r *run) begin() {
 	r.check(err)
 	r.reader, err = newReader(r.rig, allTopics()...)
 	r.check(err)
-	r.oracle = newOracle(r.reader, r.rig.partitions)
+	r.oracle = newOracle(r.reader, r.rig.partitions, r.count)
 	books, err := newReader(r.rig, schemas.TopicCollections)
 	r.check(err)
 	r.weather = newWeather(r.seed, rng)

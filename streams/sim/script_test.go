@@ -64,6 +64,9 @@ func (s *script) first() {
 			if s.rng.IntN(10) > 0 {
 				s.policy(c, number)
 			}
+			if s.rng.IntN(6) == 0 {
+				s.move(c, number)
+			}
 		}
 	}
 }
@@ -104,7 +107,9 @@ func (s *script) day(today civil.Date) {
 func (s *script) something(today civil.Date) {
 	c := s.customer()
 	number := c.policies[s.rng.IntN(len(c.policies))]
-	switch what := s.rng.IntN(24); {
+	switch what := s.rng.IntN(28); {
+	case what >= 24:
+		s.move(c, number)
 	case what < 7:
 		s.transaction(c, today.AddDays(-s.rng.IntN(4)), schemas.Cents(500+s.rng.IntN(30000)), s.one("piece job", "TIPS",
 			"gift", "SASSA", "REFUND"))
@@ -222,11 +227,31 @@ func (s *script) patch(c customer, number string) {
 	s.command(cmd)
 }
 
+// move gives a policy to a customer, who may have it already. Others want it at the same time, now and then.
+func (s *script) move(c customer, number string) {
+	to := s.customer()
+	cmd := schemas.PolicyCommand{
+		RequestID: s.id("move"), Action: schemas.PolicyPatch, TenantID: c.tenant, CustomerID: to.id, PolicyNumber: number,
+	}
+	if s.rng.IntN(3) == 0 {
+		premium := schemas.Cents(1 + s.rng.IntN(40000))
+		cmd.SetPremium = &premium
+	}
+	s.count("command: move")
+	s.command(cmd)
+	for s.rng.IntN(3) == 0 {
+		s.patch(c, number)
+	}
+}
+
 func (s *script) command(cmd schemas.PolicyCommand) {
 	s.later()
 	s.check(s.commands.Policies(s.ctx, []schemas.PolicyCommand{cmd}))
 	if s.rng.IntN(4) == 0 { // a caller that heard no answer sends it again
 		s.count("command: duplicate")
+		if cmd.CustomerID != "" && s.rng.IntN(2) == 0 { // long after, too
+			s.rest()
+		}
 		s.later()
 		s.check(s.commands.Policies(s.ctx, []schemas.PolicyCommand{cmd}))
 	}
@@ -234,8 +259,12 @@ func (s *script) command(cmd schemas.PolicyCommand) {
 
 func (s *script) execute(c customer, number string, period schemas.Period) {
 	s.later()
+	owner := c.id
+	if p, known := s.oracle.policies[schemas.PolicyID(c.tenant, number)]; known {
+		owner = p.CustomerID // as far as it can be read: the policy may be on its way
+	}
 	s.check(s.commands.Execute(s.ctx, []schemas.ExecuteCommand{{
-		RequestID: s.id("execute"), ExecutionID: "e-" + string(period), TenantID: c.tenant, CustomerID: c.id,
+		RequestID: s.id("execute"), ExecutionID: "e-" + string(period), TenantID: c.tenant, CustomerID: owner,
 		PolicyNumber: number, PeriodMonth: period,
 	}}))
 }

@@ -256,7 +256,8 @@ func kinds() []string {
 		"bank: dispute first", "bank: duplicate",
 		"bank: foreign debit id", "bank: id used twice", "bank: late unpaid", "bank: malformed", "bank: never answers",
 		"bank: reordered", "bank: the same under another id", "bank: unknown debit",
-		"bank: very late", "command: cancellation", "command: duplicate", "command: settlement", "feed: duplicate",
+		"bank: very late", "command: cancellation", "command: duplicate", "command: move",
+		"command: settlement", "move: collections", "move: done", "move: refused", "feed: duplicate",
 		"feed: late", "feed: malformed",
 	}
 	for _, r := range refusals {

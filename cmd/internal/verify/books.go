@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -29,7 +28,7 @@ type books struct {
 
 	tallies     map[tallyKey]*tally
 	debits      []*event
-	collections []*event // versions, in order within a partition
+	collections []*event // in the order of their ids and versions
 	policies    []*event
 	settlements []*event
 	payouts     []*event
@@ -103,9 +102,7 @@ func readBooks(ctx context.Context, o Options) (*books, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(b.collections, func(x, y *event) int {
-		return cmp.Or(cmp.Compare(x.partition, y.partition), cmp.Compare(x.offset, y.offset))
-	})
+	inOrder(b.collections, collectionID)
 	return b, nil
 }
 

@@ -1,6 +1,11 @@
 package verify
 
-import "github.com/kasi-collections/kasi/schemas"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/kasi-collections/kasi/schemas"
+)
 
 // The facts behind versions of a collection.
 const (
@@ -97,20 +102,42 @@ func (b *books) versionsDense(c *Check) {
 		id     func(*event) string
 	}{
 		{"collection", b.collections, collectionID},
-		{"policy", b.policies, func(e *event) string { return e.PolicyID }},
-		{"statement", b.settlements, func(e *event) string { return e.SettlementID }},
+		{"policy", b.policies, policyID},
+		{"statement", b.settlements, settlementID},
 	} {
-		last, at := map[string]int64{}, map[string]int32{}
-		for _, e := range of.events {
+		events, was := slices.Clone(of.events), &event{}
+		inOrder(events, of.id)
+		for _, e := range events {
 			c.Counted++
 			id := of.id(e)
-			c.must(e.Version == last[id]+1, "%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version,
-				last[id], e.partition, e.offset)
-			p, ok := at[id]
-			c.must(!ok || p == e.partition, "%s %s is on partitions %d and %d", of.what, id, p, e.partition)
-			last[id], at[id] = max(last[id], e.Version), e.partition
+			if of.id(was) != id {
+				was = &event{partition: e.partition, offset: -1, Customer: e.Customer}
+			}
+			moved := e.Customer != was.Customer // a policy, with what is collected for it
+			if moved && e.fresh && e.Version > was.Version+1 {
+				c.missing(true, "%s %s: version %d follows %d", of.what, id, e.Version, was.Version)
+			} else {
+				c.must(e.Version == was.Version+1, "%s %s: version %d follows %d (partition %d offset %d)", of.what, id, e.Version,
+					was.Version, e.partition, e.offset)
+			}
+			c.must(moved || e.partition == was.partition, "%s %s is on partitions %d and %d", of.what, id, was.partition,
+				e.partition)
+			c.must(e.partition != was.partition || e.offset > was.offset, "%s %s: version %d lies before version %d "+
+				"(partition %d offset %d)", of.what, id, e.Version, was.Version, e.partition, e.offset)
+			was = e
 		}
 	}
+}
+
+func policyID(e *event) string { return e.PolicyID }
+
+// inOrder sorts events by what they are of and by their versions. A policy that moves to another customer may go to
+// another partition, so the order of a topic is not enough.
+func inOrder(events []*event, id func(*event) string) {
+	slices.SortFunc(events, func(x, y *event) int {
+		return cmp.Or(cmp.Compare(id(x), id(y)), cmp.Compare(x.Version, y.Version), cmp.Compare(x.partition, y.partition),
+			cmp.Compare(x.offset, y.offset))
+	})
 }
 
 // oneInFlight goes through each collection's history in the order of its events.

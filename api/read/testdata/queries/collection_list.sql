@@ -7,13 +7,20 @@ FROM
     WHERE tenant_id = {tenant:String}
         AND (empty({period:String}) OR period_month = {period:String})
         AND (empty({policy_number:String}) OR policy_number = {policy_number:String})
-        AND (empty({customer_id:String}) OR customer_id = {customer_id:String})
+        AND (empty({customer_id:String}) OR collection_id IN
+        (
+            SELECT collection_id FROM collections_log
+            WHERE tenant_id = {tenant:String} AND customer_id = {customer_id:String}
+                AND notEmpty({customer_id:String})
+                AND (empty({period:String}) OR period_month = {period:String})
+        ))
         AND period_month >= {after_period:String}
         AND (period_month > {after_period:String} OR policy_number > {after_policy:String})
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )
 WHERE collection_status != 'VOIDED'
+    AND (empty({customer_id:String}) OR customer_id = {customer_id:String})
     AND (empty({status:String}) OR collection_status = {status:String})
     AND (empty({product_code:String}) OR product_code = {product_code:String})
     AND (empty({failure_reason:String}) OR last_failure_reason = {failure_reason:String})

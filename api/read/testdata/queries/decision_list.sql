@@ -9,7 +9,8 @@ WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND (policy_numb
         LIMIT 1
     )
     AND business_date >= toDateOrZero({after_date:String})
-    AND (business_date > toDateOrZero({after_date:String}) OR seq > toInt64OrZero({after_seq:String}))
-ORDER BY business_date, seq
+    AND (business_date > toDateOrZero({after_date:String})
+        OR (toUnixTimestamp64Milli(at), seq) > (toInt64OrZero({after_at:String}), toInt64OrZero({after_seq:String})))
+ORDER BY business_date, at, seq
 LIMIT 1 BY event_id
 LIMIT {limit:UInt32}

@@ -9,5 +9,5 @@ WHERE tenant_id = {tenant:String} AND collection_id = {id:UUID} AND (policy_numb
         LIMIT 1
     )
     AND business_date <= toDate({day:String})
-ORDER BY business_date DESC, seq DESC
+ORDER BY business_date DESC, at DESC, seq DESC
 LIMIT 1

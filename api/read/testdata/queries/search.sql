@@ -1,7 +1,7 @@
 SELECT kind, id, customer, text FROM
 (
     SELECT DISTINCT 'policy' AS kind, toString(policy_id) AS id, customer_id AS customer, policy_number AS text
-    FROM policies_now WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
+    FROM policies_now FINAL WHERE tenant_id = {tenant:String} AND policy_number = {q:String}
     UNION ALL
     SELECT DISTINCT 'customer', customer_id, customer_id, customer_id
     FROM policies_now WHERE tenant_id = {tenant:String} AND customer_id = {q:String}
@@ -9,9 +9,11 @@ SELECT kind, id, customer, text FROM
     SELECT DISTINCT 'customer', customer_id, customer_id, external_customer_ref
     FROM policies_now WHERE tenant_id = {tenant:String} AND external_customer_ref = {q:String}
     UNION ALL
-    SELECT DISTINCT 'collection', toString(collection_id), customer_id, concat(policy_number, ' ', period_month)
+    SELECT 'collection', toString(collection_id), argMax(customer_id, version),
+        any(concat(policy_number, ' ', period_month))
     FROM collections_log WHERE tenant_id = {tenant:String} AND collection_id = toUUIDOrZero({q:String})
         AND notEmpty({q:String})
+    GROUP BY collection_id
     UNION ALL
     SELECT DISTINCT 'debit', toString(collection_id), customer_id, concat(policy_number, ' ', period_month)
     FROM debits_log WHERE tenant_id = {tenant:String} AND debit_id = {q:String}
