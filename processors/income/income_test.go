@@ -156,6 +156,11 @@ func TestPaydaysByTheStreamsOwnPast(t *testing.T) {
 			Monthly, "2025-11-01",
 		},
 		{
+			"the 1st, which mostly came on the 30th before a closed day", schemas.Salary,
+			[]string{"2025-02-28", "2025-04-01", "2025-04-30", "2025-05-30"},
+			Monthly, "2025-07-01",
+		},
+		{
 			"the day after where banks are closed", schemas.Salary,
 			[]string{"2025-03-25", "2025-04-25", "2025-05-26", "2025-06-25", "2025-07-25", "2025-08-25", "2025-09-25"},
 			Monthly, "2025-10-27",

@@ -3,6 +3,7 @@ package once
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kasi-collections/kasi/schemas"
 	"github.com/kasi-collections/kasi/streams/internal/rig"
@@ -104,6 +106,26 @@ func TestAKilledInstanceGivesItsKeysUp(t *testing.T) {
 		<-time.After(lease / 10)
 	}
 	require.NoError(t, lives.Done(t.Context(), schemas.KeyedAnswer{Status: 200}))
+}
+
+// The records alone decide whose call it is: a key that is in use goes to whoever names the call it was given up by, and
+// only his answer counts.
+func TestRecordsDecideWhoseCallItIs(t *testing.T) {
+	c := &Calls{entries: map[string]*entry{}, waiting: map[string]chan struct{}{}, sweepAt: 1_000}
+	x := body("x")
+	say := func(offset int64, s said) *entry {
+		value, err := json.Marshal(s)
+		require.NoError(t, err)
+		c.take(&kgo.Record{Key: []byte("k"), Value: value, Offset: offset, Timestamp: time.Unix(1, 0)})
+		return c.entries["k"]
+	}
+	require.Equal(t, "a", say(0, said{State: running, Token: "a", Body: x[:]}).token)
+	require.Equal(t, "a", say(1, said{State: running, Token: "b", Body: x[:]}).token, "b did not know of a yet")
+	require.Equal(t, "b", say(2, said{State: running, Token: "b", Takes: "a", Body: x[:]}).token, "a was given up")
+	require.Equal(t, running, say(3, said{State: answered, Token: "a"}).state, "a was only paused")
+	e := say(4, said{State: answered, Token: "b"})
+	require.Equal(t, answered, e.state)
+	require.EqualValues(t, 4, e.offset)
 }
 
 // What a caller does and hears, for the history's model.
