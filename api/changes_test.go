@@ -9,6 +9,7 @@ import (
 
 	"github.com/kasi-collections/kasi/api"
 	"github.com/kasi-collections/kasi/schemas"
+	sink "github.com/kasi-collections/kasi/sinks/clickhouse"
 )
 
 // patchIf sends a PATCH with If-Match.
@@ -42,6 +43,18 @@ func TestPatchIsAMergePatch(t *testing.T) {
 	got := decoded[api.PolicyPatched](e.send(http.MethodPatch, path,
 		`{"mandate_fixed":true,"mandate_max_amount":140}`).is(http.StatusOK))
 	require.Equal(t, "MAXIMUM_BELOW_PREMIUM", (*got.Warnings)[0].Code)
+
+	made := decoded[api.PolicyCreated](e.post("/v1/policies", `{"customer_id":"C2","external_customer_ref":"E2",`+
+		`"policy_number":"POL002","product_code":"FUNERAL_01","collection_amount":150,"mandate_fixed":true,`+
+		`"mandate_max_amount":100}`).is(http.StatusCreated))
+	require.Equal(t, "MAXIMUM_BELOW_PREMIUM", (*made.Warnings)[0].Code)
+	for _, state := range schemas.States() { // as the sink keeps them
+		require.NoError(t, sink.FillState(t.Context(), e.db, state))
+	}
+	ran := e.execute(`{"period_month":"2025-12"}`)
+	require.Contains(t, (*ran.Warnings)[0].Message, "2 of the active policies have a fixed mandate")
+	ran = e.execute(`{"period_month":"2026-01","policy_ids":["POL002"]}`)
+	require.Contains(t, (*ran.Warnings)[0].Message, "1 of the active policies have a fixed mandate")
 }
 
 func TestPatchIfMatch(t *testing.T) {

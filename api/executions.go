@@ -63,12 +63,30 @@ func (s *server) ExecuteCollections(w http.ResponseWriter, r *http.Request, _ Ex
 			return err
 		}
 		e.await(ctx, began)
+		e.warnOfPolicies(ctx, numbers)
 		writeJSON(w, http.StatusAccepted, ExecutionAccepted{
 			ExecutionID: e.cmd.ExecutionID, Status: "processing", PoliciesQueued: int(e.cmd.PoliciesQueued),
 			Warnings: orNone(e.warnings),
 		})
 		return nil
 	})
+}
+
+// warnOfPolicies warns of policies that are not debited whatever money comes. It is accepted by now, so what cannot be
+// read is left out.
+func (e *execution) warnOfPolicies(ctx context.Context, numbers []string) {
+	above, held, err := e.db.NotDebited(ctx, numbers)
+	if err != nil {
+		e.Log.LogAttrs(ctx, slog.LevelWarn, "policies that are not debited cannot be counted", slog.Any("error", err))
+	}
+	if above > 0 {
+		e.warnings = append(e.warnings, Warning{"collection_amount", warnMaximum, fmt.Sprintf("%d of the active policies have a "+
+			"fixed mandate whose maximum is below the premium: they are not debited until it is raised", above)})
+	}
+	if held > 0 {
+		e.warnings = append(e.warnings, Warning{"hold", warnOnHold, fmt.Sprintf("%d of the active policies are on hold: they "+
+			"are not debited until their mandate changes or their status is set to active", held)})
+	}
 }
 
 // earlier answers with the execution that an earlier try has begun. Where it has begun none, the execution gets another

@@ -28,6 +28,7 @@ const (
 	warnDate      = "LOOKS_LIKE_DATE"
 	warnLineEnd   = "NO_LINE_END"
 	warnNotActive = "POLICY_NOT_ACTIVE"
+	warnOnHold    = "POLICY_ON_HOLD"
 )
 
 // bookShare is the part of the active policies beyond which cancelling what a file lacks needs the caller's word.

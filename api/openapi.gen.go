@@ -734,6 +734,9 @@ type PolicyCreated struct {
 	// Status State of a policy; read in any case.
 	Status    PolicyStatus `json:"status"`
 	CreatedAt time.Time    `json:"created_at"`
+
+	// Warnings What the policy's own terms are in the way of
+	Warnings *[]Warning `json:"warnings,omitempty"`
 }
 
 // PolicyHistory One page of versions.

@@ -52,7 +52,7 @@ func (s *server) CreatePolicy(w http.ResponseWriter, r *http.Request, _ CreatePo
 		}
 		w.Header().Set("Location", "/v1/policies/"+p.ID)
 		writeJSON(w, http.StatusCreated, PolicyCreated{
-			ID: p.ID, PolicyNumber: p.Number, Status: p.Status, CreatedAt: p.CreatedAt.UTC(),
+			ID: p.ID, PolicyNumber: p.Number, Status: p.Status, CreatedAt: p.CreatedAt.UTC(), Warnings: warningsOf(&p),
 		})
 		return nil
 	})
@@ -221,7 +221,7 @@ func warningsOf(p *read.Policy) *[]Warning {
 	if p.HoldReason != "" && p.Status == schemas.PolicyActive {
 		out = append(
 			out,
-			Warning{"hold", "POLICY_ON_HOLD", "The policy is on hold (" + p.HoldReason + "): it is not debited " +
+			Warning{"hold", warnOnHold, "The policy is on hold (" + p.HoldReason + "): it is not debited " +
 				"until its mandate changes or its status is set to active"},
 		)
 	}

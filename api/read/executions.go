@@ -29,6 +29,22 @@ func (d *DB) PoliciesWithout(ctx context.Context, p schemas.Period) (int64, erro
 	return int64(n), err
 }
 
+const sqlNotDebited = `SELECT countIf(mandate_fixed AND mandate_max_cents > 0 AND premium_cents > mandate_max_cents),
+    countIf(hold_reason != '')
+FROM policies_now FINAL
+WHERE tenant_id = {tenant:String} AND status = 'active' AND (empty({numbers:Array(String)})
+    OR policy_number IN {numbers:Array(String)})`
+
+// NotDebited counts the active policies, of those numbers or all, whose premium is above what a fixed mandate takes,
+// and those that are on hold: they are not debited.
+func (d *DB) NotDebited(ctx context.Context, numbers []string) (above, held uint64, err error) {
+	if numbers == nil {
+		numbers = []string{}
+	}
+	row, _, err := one[struct{ Above, Held uint64 }](ctx, d, sqlNotDebited, params{"numbers": numbers})
+	return row.Above, row.Held, err
+}
+
 // Execution is how far an execution has come. Named says that the call named its policies. Completed says that nothing
 // is left to do.
 type Execution struct {

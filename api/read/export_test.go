@@ -3,7 +3,8 @@ package read
 // Queries is every query under its name, for the golden test.
 var Queries = map[string]string{
 	"policy_list": sqlPolicyList, "policy_by_id": sqlPolicyByID, "policies_by_ids": sqlPoliciesByIDs,
-	"outcomes_between": sqlOutcomesBetween, "policies_without": sqlPoliciesWithout, "execution": sqlExecution,
+	"outcomes_between": sqlOutcomesBetween, "policies_without": sqlPoliciesWithout, "not_debited": sqlNotDebited,
+	"execution":           sqlExecution,
 	"versions_of_request": sqlVersionsOfRequest, "policy_each": sqlPolicyEach, "policy_history": sqlPolicyHistory,
 	"import_outcomes": sqlImportOutcomes, "cancelled_by_request": sqlCancelledByRequest, "rows_answered": sqlRowsAnswered,
 	"import": sqlImport, "import_errors": sqlImportErrors, "voids_of": sqlVoidsOf,

@@ -101,6 +101,7 @@ func TestQueriesReadTheKnownRows(t *testing.T) {
 			b+" P2 C2 active")},
 		"outcomes_between": {[]any{tenant, request, named("from", 2), named("to", 9)}, []string{"2"}},
 		"policies_without": {[]any{tenant, named("period", "2025-11")}, []string{"1"}},
+		"not_debited":      {[]any{tenant, named("numbers", []string{})}, []string{"0 0"}},
 		"execution": {
 			[]any{tenant, named("execution", "x1")},
 			[]string{"x1 2025-11 r1 false 7 5 2 1 true 2025-11-05 07:00:00  0 false"},

@@ -14,6 +14,7 @@ import (
 	"github.com/kasi-collections/kasi/streams/calendar"
 	"github.com/kasi-collections/kasi/streams/keys"
 	"github.com/kasi-collections/kasi/streams/stage"
+	"github.com/kasi-collections/kasi/streams/tenants"
 )
 
 func keysCmd() *cobra.Command {
@@ -41,6 +42,9 @@ type keyFlags struct {
 // onKeys makes a command about keys on the Kafka of a running kasi.
 func onKeys(cmd *cobra.Command, f *keyFlags, do func(call, *keys.Book) error) *cobra.Command {
 	cmd = leaf(cmd, onTenants(func(c call, kafka stage.Config) error {
+		if _, err := tenants.List(c.Context(), kafka); err != nil {
+			return err // at once, where what follows would wait for a Kafka that is away
+		}
 		book, err := keys.Open(c.Context(), kafka)
 		if err != nil {
 			return err

@@ -220,29 +220,37 @@ func (c *cutoff) protected() bool {
 	})
 }
 
-// failedOnPlan tells whether the first attempt of the month before failed on the planned day, or was paid after the
-// common payday: of a customer of whom no feed says anything that is all there is to learn from. It needs a rail that
-// tracks.
+// failedOnPlan tells whether the month before failed on its planned day, or was paid on the common payday instead: of a
+// customer of whom no feed says anything that is all there is to learn from. It needs a rail that tracks.
 func (c *cutoff) failedOnPlan(k *book.Collection) bool {
-	var last *book.Debit
-	for of := range c.Collections.Of(k.Number) {
-		if n := len(of.Debits); of.Period < k.Period && n > 0 {
-			last = &of.Debits[n-1]
+	var of *book.Collection
+	for earlier := range c.Collections.Of(k.Number) {
+		if earlier.Period < k.Period && len(earlier.Debits) > 0 {
+			of = earlier
 		}
 	}
 	pol := c.Policies.Find(k.Number)
-	if last == nil || c.Rules.Rail(pol.Rail, c.Date).TrackingDays == 0 {
+	if of == nil || c.Rules.Rail(pol.Rail, c.Date).TrackingDays == 0 {
 		return false
 	}
 	c.byDay = true // the debit is forgotten one day
-	late := last.Action.Date().Day > c.Params.CommonPayday-lastDays
-	return last.WantsMoney(c.Rules) && last.PaidOn == 0 && !late || last.State == book.DebitPaid && late
+	last := &of.Debits[len(of.Debits)-1]
+	planned := schemas.DayOf(c.Rules.Calendar.OnOrAfter(of.Plan.Date()))
+	if last.Action != planned && last.Action >= c.commonPayday(of.Period) {
+		return last.State == book.DebitPaid
+	}
+	return last.WantsMoney(c.Rules) && last.PaidOn == 0
 }
 
-// onCommonPayday debits where no feed says anything and the planned day did not do: on the banking day after the day on
-// which most people are paid, and the bank tracks the debit to the month's end (CONTRACT 4.6).
+// commonPayday is the banking day after the day on which most people are paid in a period.
+func (c *cutoff) commonPayday(p schemas.Period) schemas.Day {
+	return schemas.DayOf(c.Rules.Calendar.Next(c.Rules.Calendar.Payday(p, c.Params.CommonPayday)))
+}
+
+// onCommonPayday debits where no feed says anything and the planned day did not do: on the common payday, and the bank
+// tracks the debit to the month's end (CONTRACT 4.6).
 func (c *cutoff) onCommonPayday(most schemas.Cents) Ruling {
-	day := schemas.DayOf(c.Rules.Calendar.Next(c.Rules.Calendar.Payday(c.Period, c.Params.CommonPayday)))
+	day := c.commonPayday(c.Period)
 	if c.Today < day && day <= c.LastBanking {
 		return Ruling{Reason: WhyAwaitFirstAttempt, Next: day}
 	}

@@ -108,8 +108,8 @@ func TestAKilledInstanceGivesItsKeysUp(t *testing.T) {
 	require.NoError(t, lives.Done(t.Context(), schemas.KeyedAnswer{Status: 200}))
 }
 
-// The records alone decide whose call it is: a key that is in use goes to whoever names the call it was given up by, and
-// only his answer counts.
+// The records alone decide whose call it is: a key that is in use goes to whoever names the call it was given up by,
+// and only his answer counts.
 func TestRecordsDecideWhoseCallItIs(t *testing.T) {
 	c := &Calls{entries: map[string]*entry{}, waiting: map[string]chan struct{}{}, sweepAt: 1_000}
 	x := body("x")

@@ -12,6 +12,6 @@ FROM
     ORDER BY period_month, collection_id, version DESC
     LIMIT 1 BY period_month, collection_id
 )
-WHERE customer_id = {customer_id:String}
+WHERE customer_id = {customer_id:String} AND collection_status != 'VOIDED'
 ORDER BY period_month DESC, policy_number
 LIMIT {limit:UInt32}
