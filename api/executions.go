@@ -79,14 +79,15 @@ func (e *execution) warnOfPolicies(ctx context.Context, numbers []string) {
 	if err != nil {
 		e.Log.LogAttrs(ctx, slog.LevelWarn, "policies that are not debited cannot be counted", slog.Any("error", err))
 	}
-	if above > 0 {
-		e.warnings = append(e.warnings, Warning{"collection_amount", warnMaximum, fmt.Sprintf("%d of the active policies have a "+
-			"fixed mandate whose maximum is below the premium: they are not debited until it is raised", above)})
+	warn := func(n uint64, field, code, why string) {
+		if n > 0 {
+			e.warnings = append(e.warnings, Warning{field, code, fmt.Sprintf("%d of the active policies %s", n, why)})
+		}
 	}
-	if held > 0 {
-		e.warnings = append(e.warnings, Warning{"hold", warnOnHold, fmt.Sprintf("%d of the active policies are on hold: they "+
-			"are not debited until their mandate changes or their status is set to active", held)})
-	}
+	warn(above, "collection_amount", warnMaximum,
+		"have a fixed mandate whose maximum is below the premium: they are not debited until it is raised")
+	warn(held, "hold", warnOnHold,
+		"are on hold: they are not debited until their mandate changes or their status is set to active")
 }
 
 // earlier answers with the execution that an earlier try has begun. Where it has begun none, the execution gets another

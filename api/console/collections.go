@@ -42,8 +42,12 @@ func (f filters) page(after []string, limit int) read.Page {
 func (f filters) values() url.Values {
 	v := url.Values{}
 	for _, p := range [][2]string{
-		{"period_month", f.Period}, {"status", f.Status}, {"policy_number", f.Policy}, {"customer_id", f.Customer},
-		{"failed", f.Failed}, {"attempted", f.Attempted},
+		{"period_month", f.Period},
+		{"status", f.Status},
+		{"policy_number", f.Policy},
+		{"customer_id", f.Customer},
+		{"failed", f.Failed},
+		{"attempted", f.Attempted},
 	} {
 		if p[1] != "" {
 			v.Set(p[0], p[1])
