@@ -112,6 +112,13 @@ func TestLedgerSums(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, schemas.LedgerSums{TotalCents: 20_001, AdjustmentsCents: -10_000, Movements: 5}, sums)
 
+	further := append(novemberStatement().Coverage, schemas.Coverage{
+		Period: "2025-12", From: []int64{20, 23}, To: []int64{20, 23},
+	})
+	again, err := l.Sum(ctx, "acme", "2025-11", further)
+	require.NoError(t, err)
+	require.Equal(t, sums, again, "each period has its own cut")
+
 	// The next statement of November gets what came after the cut and nothing else.
 	next := []schemas.Coverage{{Period: "2025-11", From: []int64{19, 23}, To: []int64{20, 23}}}
 	sums, err = l.Sum(ctx, "acme", "2025-11", next)
