@@ -151,6 +151,7 @@ func (p *product) asOwner(statement string) {
 	req, err := http.NewRequest(http.MethodPost, "http://"+p.clickhouse+"/", strings.NewReader(statement))
 	require.NoError(p.t, err)
 	req.SetBasicAuth("kasi", "test-kasi")
+	req.Close = true // a connection that is kept may be one to the server that was destroyed
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(p.t, err)
 	defer res.Body.Close()

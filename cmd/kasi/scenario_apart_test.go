@@ -331,7 +331,7 @@ func foreignCollections(h belongings) []foreign {
 		{op: "listCollections", path: "/collections?failure_reason=INSUFFICIENT_FUNDS", scope: "read", want: 200},
 		{op: "getCollection", path: of, scope: "read", want: 404, own: true},
 		{
-			op: "listDecisions", path: of + "/decisions?stood_on=2025-11-05&" + after("2025-01-01", "0"), scope: "read",
+			op: "listDecisions", path: of + "/decisions?stood_on=2025-11-05&" + after("2025-01-01", "0", "0"), scope: "read",
 			want: 404,
 		},
 		{op: "listDecisions", path: of + "/decisions", scope: "read", want: 404, own: true},
