@@ -336,7 +336,7 @@ func TestSinkSetsABadRecordAside(t *testing.T) {
 			var refused *BadRecordError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, bad[0], refused.Offset)
-			require.ErrorContains(t, err, fmt.Sprintf("sinks: kasi.debits.v1 partition 1 offset %d:", bad[0]))
+			require.ErrorContains(t, err, fmt.Sprintf("sinks: kasi.debits.v1 partition 1 offset %d ", bad[0]))
 			require.ErrorContains(t, err, c.want)
 
 			add()
