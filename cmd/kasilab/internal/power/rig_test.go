@@ -192,7 +192,7 @@ func TestMonthWithPowerCuts(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", kasi, "../../../kasi").CombinedOutput()
 	require.NoError(t, err, string(out))
 	o := Options{
-		Customers: 60, Records: 500, Cuts: 3, Disk: DiskOptions{Seed: 1}, Flags: []string{"--durable"},
+		Customers: 60, Records: 500, Cuts: 1, Disk: DiskOptions{Seed: 1}, Flags: []string{"--durable"},
 		Dir: t.TempDir(), Out: t.Output(),
 		Kasi: func(args ...string) *exec.Cmd {
 			cmd := exec.Command(kasi, args...)
