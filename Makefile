@@ -34,7 +34,7 @@ test: setup ## all tests: units, properties, and the six use cases from outside;
 		else echo 'Java or Maven is missing: the tests ran on the embedded Kafka only'; fi
 
 # Tests of the product that do not depend on which Kafka it is. make drill is the backup's.
-ANY_KAFKA := ^(TestBackupDrill|TestBacktest.*|TestSQL.*|TestScenario(EveryOperation|ResultsIn|Reason|Rails|ATenants|OneCall|OpenItems|When).*)$$
+ANY_KAFKA := ^(TestBackupDrill|TestBacktest.*|TestSQL.*|TestScenario(Every|ResultsIn|Reason|Rails|ATenants|OneCall|OpenItems).*)$$
 
 test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a local Apache Kafka (three brokers where a test kills them)
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
