@@ -42,8 +42,8 @@ test-kafka: setup $(KAFKA_JARS) ## the tests of stages, sink and product on a lo
 	@echo 'the tests of stages, sink and product again, on a local Apache Kafka with $(or $(KASI_TEST_KAFKA_NODES),1) broker(s) ...'
 	@go test -timeout 5m -tags java -run '^TestJava' ./streams/embedded
 	@KASI_TEST_KAFKA=local go test -timeout 30m -p 2 -skip '^($(subst $(SPACE),|,$(strip $(ANY_KAFKA))))$$' \
-		./streams ./streams/stage ./streams/progress ./streams/calendar ./streams/commands ./streams/kafkatest \
-		./sinks/clickhouse ./cmd/internal/connect ./cmd/kasi ./cmd/kasilab/internal/storm # two wait less than one
+		./cmd/kasilab/internal/storm ./cmd/kasi ./sinks/clickhouse ./streams ./streams/stage ./streams/progress \
+		./streams/calendar ./streams/commands ./streams/kafkatest ./cmd/internal/connect # the longest first; two wait less than one
 
 test-console: setup $(CHROMIUM) ## the console in a real Chromium, with axe (KASI_TEST_PICTURES=DIR keeps pictures of its pages)
 	@echo 'the tests of the console, in a real Chromium ...'
